@@ -1,0 +1,1 @@
+//! Tokens, keys, passwords, the principal and permissions; no transport.

@@ -1,0 +1,1 @@
+//! Aggregates, the event log's port, repositories, projections, process managers and the relay.

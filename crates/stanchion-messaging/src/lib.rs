@@ -1,0 +1,1 @@
+//! Contracts, messages, consumers with inbox, retry and dead letters; the in-process broker.

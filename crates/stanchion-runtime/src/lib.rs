@@ -1,0 +1,1 @@
+//! The one home of wall clock, randomness and spawned tasks.

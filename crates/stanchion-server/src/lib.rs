@@ -1,0 +1,1 @@
+//! Service, modules, lifecycle, health and REST with an envelope, problems and stated permissions.

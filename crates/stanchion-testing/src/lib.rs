@@ -1,0 +1,1 @@
+//! Conformance suites and throwaway servers from local binaries; a dev-dependency only.

@@ -1,0 +1,1 @@
+//! One small program a pattern.

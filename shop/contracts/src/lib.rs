@@ -1,0 +1,1 @@
+//! Messages between the shop's contexts; no logic.

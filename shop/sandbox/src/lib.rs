@@ -1,0 +1,1 @@
+//! A small payment gateway that speaks the Stripe PaymentIntents wire format.

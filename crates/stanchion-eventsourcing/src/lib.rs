@@ -1,1 +1,35 @@
 //! Aggregates, the event log's port, repositories, projections, process managers and the relay.
+//!
+//! An [`Aggregate`] decides, purely. A [`Repository`] loads it from its stream and appends what it
+//! decided to the [`EventLog`], which is the source of truth *and* the outbox: a [`Relay`] makes
+//! contracts of its entries. A [`Projection`] turns the log into rows. A [`ProcessManager`] is an
+//! aggregate fed by a consumer, with timers that commit with its events.
+//!
+//! [`MemoryLog`] keeps a log in memory, for tests of what stands above it; `stanchion-sql` has the
+//! durable ones. [`testing`] has given/when/then.
+
+mod aggregate;
+mod append;
+mod event;
+mod log;
+mod memory;
+mod process;
+mod projection;
+mod relay;
+mod repository;
+mod slots;
+pub mod testing;
+mod timers;
+
+pub use aggregate::Aggregate;
+pub use append::{Append, AppendError, Appended, Expected};
+pub use event::{Decoded, Filter, NewEvent, Recorded, StreamId, UnknownEvent, Version};
+pub use log::{EventLog, LogError};
+pub use memory::MemoryLog;
+pub use process::ProcessManager;
+pub use projection::{Projection, ProjectionError};
+pub use relay::{Announcement, Relay};
+pub use repository::{ExecuteError, Executed, Execution, Loaded, Repository};
+pub use timers::{DueTimer, TimerChange, Timers};
+
+pub use stanchion_messaging::{LogId, Metadata, Position};

@@ -1,1 +1,29 @@
-//! Contracts, messages, consumers with inbox, retry and dead letters; the in-process broker.
+//! Messages between contexts: contracts, consumers with inbox, retry and dead letters.
+//!
+//! A **contract** is a named, versioned message ([`Contract`]); on its way it is a [`Message`].
+//! A [`Feed`] is what a context announces, in the order of its log; a [`Subscriber`] hands the
+//! messages of all feeds to consumer groups. A [`Consumer`] handles each message once in effect:
+//! the handler's effect commits together with an [`InboxEntry`], a failing message moves to retry
+//! rows without blocking other keys, and after the last attempt it is a dead letter.
+//!
+//! What survives a crash: everything. A feed is read from a durable log, a group's progress, its
+//! retries and dead letters are rows of its own store. What may repeat: the delivery of a message,
+//! never its effect.
+
+mod broker;
+mod consumer;
+mod contract;
+mod inbox;
+mod memory;
+mod message;
+mod port;
+mod store;
+
+pub use broker::MemoryBroker;
+pub use consumer::{Consumer, ConsumerLimits, HandlerError, Received};
+pub use contract::{Contract, DecodeError};
+pub use inbox::{Claim, Claimed, Inbox, InboxEntry, InboxError, InboxKey};
+pub use memory::{MemoryConsumerStore, MemoryInbox, Unsettled};
+pub use message::{LogId, Message, Metadata, Origin, Position};
+pub use port::{BrokerError, Delivery, Feed, FeedPage, Group, Subscriber, Subscription};
+pub use store::{ConsumerStore, DeadLetterFilter, Parked, ParkedState, StoreError};

@@ -1,1 +1,23 @@
 //! Make your Rust service survive production: the one stanchion line in a manifest.
+//!
+//! Each module is a crate of its own, re-exported whole:
+//!
+//! | module | is |
+//! |---|---|
+//! | [`server`] | services and modules, REST with an envelope, problems and stated permissions, the stop protocol |
+//! | [`eventsourcing`] | aggregates, the event log, repositories, projections, process managers, the relay |
+//! | [`messaging`] | contracts, consumers with inbox, retry and dead letters, the in-process broker |
+//! | [`sql`] | one facade over SQLite and PostgreSQL: the durable log, unit of work, migrations |
+//! | [`auth`] | tokens, keys, passwords, the principal and permissions |
+//! | [`config`] | typed configuration, every value with its source |
+//! | [`telemetry`] | logs, metrics, traces |
+//! | [`runtime`] | the one home of clock, randomness and spawned tasks |
+
+pub use stanchion_auth as auth;
+pub use stanchion_config as config;
+pub use stanchion_eventsourcing as eventsourcing;
+pub use stanchion_messaging as messaging;
+pub use stanchion_runtime as runtime;
+pub use stanchion_server as server;
+pub use stanchion_sql as sql;
+pub use stanchion_telemetry as telemetry;

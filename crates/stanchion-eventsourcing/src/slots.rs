@@ -1,0 +1,130 @@
+//! One execution at a time per id, and the last state of each as a hint.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+use tokio::sync::MutexGuard;
+
+use crate::repository::Loaded;
+
+/// The most ids remembered; the rest is loaded from the stream's start.
+const SLOTS_MAX: usize = 4_096;
+
+/// The most executions that wait for one id.
+const WAITING_MAX: usize = 1_024;
+
+/// Too many wait for this id.
+pub(crate) struct Busy;
+
+pub(crate) struct Slots<A> {
+    slots: Mutex<HashMap<String, Arc<Slot<A>>>>,
+}
+
+impl<A> Default for Slots<A> {
+    fn default() -> Self {
+        Self {
+            slots: Mutex::new(HashMap::new()),
+        }
+    }
+}
+
+impl<A: Clone> Slots<A> {
+    pub(crate) fn slot(&self, id: &str) -> Arc<Slot<A>> {
+        let mut slots = self.slots.lock();
+        if let Some(slot) = slots.get(id) {
+            return Arc::clone(slot);
+        }
+        if slots.len() >= SLOTS_MAX {
+            drop_unused_half(&mut slots);
+        }
+        let slot = Arc::new(Slot::default());
+        slots.insert(id.to_owned(), Arc::clone(&slot));
+        slot
+    }
+
+    pub(crate) fn hint(&self, id: &str) -> Option<Loaded<A>> {
+        let slot = self.slots.lock().get(id).cloned();
+        slot.and_then(|slot| slot.hint())
+    }
+
+    /// Remembers a state for an id that is in use already; reading alone makes no slot.
+    pub(crate) fn remember(&self, id: &str, loaded: &Loaded<A>) {
+        let slot = self.slots.lock().get(id).cloned();
+        if let Some(slot) = slot {
+            slot.remember(loaded);
+        }
+    }
+}
+
+/// Which ones go is arbitrary: a hint that is gone costs a longer read, nothing else.
+fn drop_unused_half<A>(slots: &mut HashMap<String, Arc<Slot<A>>>) {
+    let unused = slots
+        .iter()
+        .filter(|(_, slot)| Arc::strong_count(slot) == 1);
+    let unused: Vec<String> = unused
+        .map(|(id, _)| id.clone())
+        .take(SLOTS_MAX / 2)
+        .collect();
+    for id in unused {
+        slots.remove(&id);
+    }
+}
+
+pub(crate) struct Slot<A> {
+    turn: tokio::sync::Mutex<()>,
+    waiting: AtomicUsize,
+    last: Mutex<Option<Loaded<A>>>,
+}
+
+impl<A> Default for Slot<A> {
+    fn default() -> Self {
+        Self {
+            turn: tokio::sync::Mutex::new(()),
+            waiting: AtomicUsize::new(0),
+            last: Mutex::new(None),
+        }
+    }
+}
+
+impl<A: Clone> Slot<A> {
+    pub(crate) async fn turn(&self) -> Result<MutexGuard<'_, ()>, Busy> {
+        let _waiting = Waiting::enter(&self.waiting)?;
+        Ok(self.turn.lock().await)
+    }
+
+    pub(crate) fn hint(&self) -> Option<Loaded<A>> {
+        self.last.lock().clone()
+    }
+
+    /// Keeps the newer of what is known and what was seen.
+    pub(crate) fn remember(&self, loaded: &Loaded<A>) {
+        let mut last = self.last.lock();
+        if last
+            .as_ref()
+            .is_none_or(|known| known.version < loaded.version)
+        {
+            *last = Some(loaded.clone());
+        }
+    }
+}
+
+/// Counts a waiting execution until it is dropped, also by a caller that went away.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn enter(waiting: &'a AtomicUsize) -> Result<Self, Busy> {
+        if waiting.fetch_add(1, Ordering::Relaxed) >= WAITING_MAX {
+            waiting.fetch_sub(1, Ordering::Relaxed);
+            return Err(Busy);
+        }
+        Ok(Self(waiting))
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}

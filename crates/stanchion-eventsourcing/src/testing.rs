@@ -1,0 +1,100 @@
+//! Given/when/then for aggregates: no log, no runtime, only decisions.
+//!
+//! ```
+//! # use serde::{Deserialize, Serialize};
+//! # use stanchion_eventsourcing::{Aggregate, testing::given};
+//! # #[derive(Default, Clone)] struct Door { open: bool }
+//! # #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+//! # #[serde(tag = "type", content = "data", rename_all = "snake_case")]
+//! # enum DoorEvent { Opened, Closed }
+//! # #[derive(Debug, PartialEq, thiserror::Error)]
+//! # #[error("the door is open already")] struct AlreadyOpen;
+//! # enum DoorCommand { Open }
+//! # impl Aggregate for Door {
+//! #     const CATEGORY: &'static str = "door";
+//! #     type Command = DoorCommand; type Event = DoorEvent; type Refusal = AlreadyOpen;
+//! #     fn decide(&self, _: &DoorCommand) -> Result<Vec<DoorEvent>, AlreadyOpen> {
+//! #         if self.open { Err(AlreadyOpen) } else { Ok(vec![DoorEvent::Opened]) }
+//! #     }
+//! #     fn evolve(&mut self, event: &DoorEvent) { self.open = *event == DoorEvent::Opened; }
+//! # }
+//! given::<Door>([DoorEvent::Closed]).when(DoorCommand::Open).then([DoorEvent::Opened]);
+//! given::<Door>([DoorEvent::Opened]).when(DoorCommand::Open).then_refused(AlreadyOpen);
+//! ```
+
+use std::fmt::Debug;
+
+use crate::Aggregate;
+
+/// An aggregate with a past.
+#[derive(Clone)]
+pub struct Given<A> {
+    state: A,
+}
+
+/// An aggregate that was asked something.
+pub struct When<A: Aggregate> {
+    state: A,
+    outcome: Result<Vec<A::Event>, A::Refusal>,
+}
+
+/// Starts with what happened before.
+pub fn given<A: Aggregate>(events: impl IntoIterator<Item = A::Event>) -> Given<A> {
+    let mut state = A::default();
+    for event in events {
+        state.evolve(&event);
+    }
+    Given { state }
+}
+
+impl<A: Aggregate> Given<A> {
+    /// Asks it.
+    pub fn when(self, command: A::Command) -> When<A> {
+        let outcome = self.state.decide(&command);
+        let mut state = self.state;
+        for event in outcome.iter().flatten() {
+            state.evolve(event);
+        }
+        When { state, outcome }
+    }
+
+    /// Looks at the state.
+    pub fn state(&self) -> &A {
+        &self.state
+    }
+}
+
+impl<A: Aggregate> When<A>
+where
+    A::Event: Debug + PartialEq,
+    A::Refusal: Debug + PartialEq,
+{
+    /// Expects exactly these events; returns the aggregate for the next question.
+    ///
+    /// # Panics
+    /// Other events, or a refusal.
+    #[track_caller]
+    pub fn then(self, events: impl IntoIterator<Item = A::Event>) -> Given<A> {
+        let expected: Vec<A::Event> = events.into_iter().collect();
+        assert_eq!(self.outcome, Ok(expected));
+        Given { state: self.state }
+    }
+
+    /// Expects that nothing happens.
+    ///
+    /// # Panics
+    /// Events, or a refusal.
+    #[track_caller]
+    pub fn then_nothing(self) -> Given<A> {
+        self.then([])
+    }
+
+    /// Expects this refusal.
+    ///
+    /// # Panics
+    /// Events, or another refusal.
+    #[track_caller]
+    pub fn then_refused(self, refusal: A::Refusal) {
+        assert_eq!(self.outcome, Err(refusal));
+    }
+}

@@ -1,0 +1,117 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio_util::sync::CancellationToken;
+use tracing::{debug, warn};
+
+use crate::{Aggregate, EventLog, ExecuteError, Metadata, Repository, StreamId};
+
+/// How often due timers are looked for.
+const POLL: Duration = Duration::from_millis(250);
+
+/// The most timers fired in one round.
+const ROUND_MAX: usize = 100;
+
+/// What an event does to its stream's timers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TimerChange {
+    /// Sets the timer of that name, replacing an earlier one.
+    Set {
+        /// Unique within the stream.
+        name: String,
+        /// When it fires, or soon after.
+        due_at: Timestamp,
+    },
+    /// Clears the timer of that name, if it is set.
+    Clear {
+        /// Which.
+        name: String,
+    },
+}
+
+/// A timer whose time has come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DueTimer {
+    /// The stream that set it.
+    pub stream: StreamId,
+    /// Its name in that stream.
+    pub name: String,
+    /// When it was due.
+    pub due_at: Timestamp,
+}
+
+type Fire<A> = Box<dyn Fn(&DueTimer, Timestamp) -> <A as Aggregate>::Command + Send + Sync>;
+
+/// Fires the timers of a category: executes a command on the aggregate that set them.
+///
+/// A timer is a row that commits with the event that sets it, so it survives a crash; it may fire
+/// late and more than once, and the aggregate decides whether it still matters.
+pub struct Timers<A: Aggregate> {
+    repository: Arc<Repository<A>>,
+    fire: Fire<A>,
+}
+
+impl<A: Aggregate> Timers<A> {
+    /// Timers of `A`; `fire` makes the command of a due timer and the time.
+    pub fn new(
+        repository: Arc<Repository<A>>,
+        fire: impl Fn(&DueTimer, Timestamp) -> A::Command + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            repository,
+            fire: Box::new(fire),
+        }
+    }
+
+    /// Runs until told to stop.
+    pub async fn run(self, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(POLL) => {}
+            }
+            if let Err(error) = self.fire_due(stanchion_runtime::clock::now()).await {
+                warn!(category = A::CATEGORY, %error, "timers wait for their log");
+            }
+        }
+    }
+
+    /// Fires what is due at `now`; returns how many.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub async fn fire_due(&self, now: Timestamp) -> Result<usize, crate::LogError> {
+        let due = self
+            .repository
+            .log()
+            .due_timers(A::CATEGORY, now, ROUND_MAX)
+            .await?;
+        for timer in &due {
+            self.fire_one(timer, now).await?;
+        }
+        Ok(due.len())
+    }
+
+    async fn fire_one(&self, timer: &DueTimer, now: Timestamp) -> Result<(), crate::LogError> {
+        let metadata = Metadata::new(None);
+        let command = (self.fire)(timer, now);
+        let executed = self
+            .repository
+            .execute(timer.stream.id(), &command, &metadata)
+            .await;
+        match executed {
+            Err(ExecuteError::Unavailable(reason)) => {
+                warn!(stream = %timer.stream, timer = timer.name, reason, "timer will fire again");
+                return Ok(());
+            }
+            Err(ExecuteError::Overloaded) => return Ok(()),
+            Err(refused) => {
+                debug!(stream = %timer.stream, timer = timer.name, %refused, "timer refused")
+            }
+            Ok(_) => {}
+        }
+        // Unless an event set it anew it is over, also when the aggregate had nothing to say.
+        self.repository.log().clear_timer(timer).await
+    }
+}

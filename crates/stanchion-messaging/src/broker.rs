@@ -1,0 +1,138 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::future::select_all;
+use parking_lot::RwLock;
+use tokio::sync::watch;
+
+use crate::{BrokerError, Delivery, Feed, Group, LogId, Position, Subscriber, Subscription};
+
+/// The most log entries behind one delivery.
+const PAGE_ENTRIES_MAX: usize = 256;
+
+/// How long a subscription trusts the feeds' hints before it looks by itself.
+const POLL: Duration = Duration::from_millis(250);
+
+/// The broker within one process: hands every feed to every group, straight from the logs.
+///
+/// Nothing lives in memory only: a feed is read from its durable log, a group's progress is a row
+/// of its own store, given when it subscribes. Delivery is at least once, in the order of each log.
+#[derive(Default)]
+pub struct MemoryBroker {
+    feeds: RwLock<Vec<Arc<dyn Feed>>>,
+}
+
+impl MemoryBroker {
+    /// A broker without feeds.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds what a context announces. Groups that subscribe later see it, whole.
+    pub fn register(&self, feed: Arc<dyn Feed>) {
+        self.feeds.write().push(feed);
+    }
+}
+
+#[async_trait]
+impl Subscriber for MemoryBroker {
+    async fn subscribe(&self, group: Group) -> Result<Box<dyn Subscription>, BrokerError> {
+        let cursors = self
+            .feeds
+            .read()
+            .iter()
+            .map(|feed| Cursor::new(feed, &group))
+            .collect();
+        Ok(Box::new(MemorySubscription {
+            contracts: group.contracts,
+            cursors,
+            turn: 0,
+        }))
+    }
+}
+
+struct Cursor {
+    feed: Arc<dyn Feed>,
+    log: LogId,
+    at: Position,
+    changes: watch::Receiver<Position>,
+}
+
+impl Cursor {
+    fn new(feed: &Arc<dyn Feed>, group: &Group) -> Self {
+        let log = feed.log_id();
+        Self {
+            at: group.progress.get(&log).copied().unwrap_or(Position::START),
+            changes: feed.changes(),
+            feed: Arc::clone(feed),
+            log,
+        }
+    }
+}
+
+struct MemorySubscription {
+    contracts: Vec<&'static str>,
+    cursors: Vec<Cursor>,
+    turn: usize,
+}
+
+impl MemorySubscription {
+    /// Looks at every feed once, starting after the one that was served last, so that none starves.
+    async fn poll(&mut self) -> Result<Option<Delivery>, BrokerError> {
+        for step in 0..self.cursors.len() {
+            let index = (self.turn + step) % self.cursors.len();
+            let cursor = &mut self.cursors[index];
+            cursor.changes.borrow_and_update();
+            let page = cursor.feed.read(cursor.at, PAGE_ENTRIES_MAX).await?;
+            if page.through <= cursor.at {
+                continue;
+            }
+            cursor.at = page.through;
+            self.turn = index + 1;
+            let wanted = |name: &str| self.contracts.contains(&name);
+            return Ok(Some(Delivery {
+                log: cursor.log,
+                messages: page
+                    .messages
+                    .into_iter()
+                    .filter(|m| wanted(&m.contract))
+                    .collect(),
+                through: page.through,
+            }));
+        }
+        Ok(None)
+    }
+
+    async fn wait(&mut self) {
+        let changed = self
+            .cursors
+            .iter_mut()
+            .map(|cursor| Box::pin(cursor.changes.changed()));
+        let changed: Vec<_> = changed.collect();
+        if changed.is_empty() {
+            return tokio::time::sleep(POLL).await;
+        }
+        // A feed whose sender is gone answers at once; the poll interval still bounds the loop.
+        let (first, _, _) = match tokio::time::timeout(POLL, select_all(changed)).await {
+            Ok(first) => first,
+            Err(_elapsed) => return,
+        };
+        if first.is_err() {
+            tokio::time::sleep(POLL).await;
+        }
+    }
+}
+
+#[async_trait]
+impl Subscription for MemorySubscription {
+    async fn next(&mut self) -> Result<Delivery, BrokerError> {
+        loop {
+            if let Some(delivery) = self.poll().await? {
+                return Ok(delivery);
+            }
+            self.wait().await;
+        }
+    }
+}

@@ -1,0 +1,166 @@
+//! The consumer: takes contracts, once in effect, with retry and dead letters.
+
+mod batch;
+mod handler;
+mod retry;
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use crate::{ConsumerStore, Contract, Group, Subscriber, Subscription};
+
+use handler::Handler;
+pub use handler::{HandlerError, Received};
+
+/// How long a consumer waits after its broker or store failed.
+const RECOVER: Duration = Duration::from_millis(500);
+
+/// How often due retries are looked for.
+const RETRY_POLL: Duration = Duration::from_millis(200);
+
+/// Bounds of a consumer.
+#[derive(Clone, Debug)]
+pub struct ConsumerLimits {
+    /// Keys handled at the same time; default 16.
+    pub keys_max: usize,
+    /// How long one handling may take; default 30 s.
+    pub handler_timeout: Duration,
+    /// Attempts before a message is a dead letter; default 20. `HandlerError::Later` does not count.
+    pub attempts_max: u32,
+    /// The first wait before a retry, doubled each time; default 100 ms.
+    pub backoff_base: Duration,
+    /// The longest wait; default 30 s.
+    pub backoff_max: Duration,
+}
+
+impl Default for ConsumerLimits {
+    fn default() -> Self {
+        Self {
+            keys_max: 16,
+            handler_timeout: Duration::from_secs(30),
+            attempts_max: 20,
+            backoff_base: Duration::from_millis(100),
+            backoff_max: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Takes contracts and handles each once in effect.
+///
+/// Messages of one key are handled in order, different keys at the same time. A message that fails
+/// moves to a retry row, later ones of its key wait behind it, other keys go on. After the last
+/// attempt it is a dead letter until an operator redrives or discards it.
+///
+/// "Once in effect" holds when the handler commits [`Received::inbox`] together with its effect.
+pub struct Consumer {
+    name: &'static str,
+    store: Arc<dyn ConsumerStore>,
+    subscriber: Arc<dyn Subscriber>,
+    handlers: HashMap<&'static str, Handler>,
+    limits: ConsumerLimits,
+    metrics: Option<batch::ConsumerMetrics>,
+}
+
+impl Consumer {
+    /// A consumer without handlers. The name is part of its progress: the same for ever.
+    pub fn new(
+        name: &'static str,
+        store: Arc<dyn ConsumerStore>,
+        subscriber: Arc<dyn Subscriber>,
+    ) -> Self {
+        Self {
+            name,
+            store,
+            subscriber,
+            handlers: HashMap::new(),
+            limits: ConsumerLimits::default(),
+            metrics: None,
+        }
+    }
+
+    /// Other bounds than the default ones.
+    #[must_use]
+    pub fn limits(mut self, limits: ConsumerLimits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Counts what becomes of messages in `stanchion_consumer_messages_total{consumer,outcome}`.
+    #[must_use]
+    pub fn metrics(mut self, metrics: &stanchion_telemetry::Metrics) -> Self {
+        self.metrics = Some(batch::ConsumerMetrics::new(self.name, metrics));
+        self
+    }
+
+    /// Handles the contract `C`. One handler a contract: a second one replaces the first.
+    #[must_use]
+    pub fn on<C, F, Fut>(mut self, handle: F) -> Self
+    where
+        C: Contract,
+        F: Fn(C, Received) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), HandlerError>> + Send + 'static,
+    {
+        self.handlers.insert(C::NAME, handler::erase(handle));
+        self
+    }
+
+    /// The consumer's name.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Runs until told to stop; what is being handled then is finished first.
+    pub async fn run(self, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            if let Err(reason) = self.follow(&stop).await {
+                warn!(consumer = self.name, %reason, "consumer waits for its broker or store");
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = tokio::time::sleep(RECOVER) => {}
+                }
+            }
+        }
+        info!(consumer = self.name, "consumer stopped");
+    }
+
+    /// One subscription, from the stored progress until something fails.
+    async fn follow(&self, stop: &CancellationToken) -> Result<(), String> {
+        let mut subscription = self.subscribe().await?;
+        let mut retries = tokio::time::interval(RETRY_POLL);
+        retries.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return Ok(()),
+                _ = retries.tick() => self.retry_due(stop).await?,
+                delivery = subscription.next() => {
+                    let delivery = delivery.map_err(|error| error.to_string())?;
+                    self.handle_delivery(delivery).await?;
+                }
+            }
+        }
+    }
+
+    async fn subscribe(&self) -> Result<Box<dyn Subscription>, String> {
+        let progress = self
+            .store
+            .progress(self.name)
+            .await
+            .map_err(|e| e.to_string())?;
+        let group = Group {
+            name: self.name.to_owned(),
+            contracts: self.handlers.keys().copied().collect(),
+            progress,
+        };
+        self.subscriber
+            .subscribe(group)
+            .await
+            .map_err(|e| e.to_string())
+    }
+}

@@ -1,0 +1,128 @@
+use std::fmt;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use uuid::Uuid;
+
+use crate::Position;
+
+/// What was dealt with: a consumer's message, or a caller's request under an idempotency key.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct InboxKey(String);
+
+impl InboxKey {
+    /// The key of a message for one consumer; `part` tells several effects of one message apart.
+    #[must_use]
+    pub fn message(consumer: &str, id: Uuid, part: Option<&str>) -> Self {
+        match part {
+            Some(part) => Self(format!("m/{consumer}/{id}/{part}")),
+            None => Self(format!("m/{consumer}/{id}")),
+        }
+    }
+
+    /// The key of a request: who called, which route, which idempotency key.
+    #[must_use]
+    pub fn request(caller: &str, route: &str, key: &str) -> Self {
+        Self(format!("r/{caller}/{route}/{key}"))
+    }
+
+    /// As stored.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for InboxKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// An inbox row to be written in the same transaction as the effect.
+///
+/// Without an owner it is inserted, and a key that is there already drops the effect. With an owner
+/// it completes the claim of that owner, and a claim that was lost meanwhile drops the effect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InboxEntry {
+    /// What is dealt with.
+    pub key: InboxKey,
+    /// Who claimed it, for requests.
+    pub owner: Option<Uuid>,
+    /// What is answered to a repeat.
+    pub answer: Option<Vec<u8>>,
+}
+
+impl InboxEntry {
+    /// An entry without a claim, as consumers use it.
+    #[must_use]
+    pub fn new(key: InboxKey) -> Self {
+        Self {
+            key,
+            owner: None,
+            answer: None,
+        }
+    }
+}
+
+/// A wish to deal with a request alone for a while.
+#[derive(Clone, Debug)]
+pub struct Claim {
+    /// What is to be dealt with.
+    pub key: InboxKey,
+    /// SHA-256 of what was asked: the same key with another body is another question.
+    pub fingerprint: [u8; 32],
+    /// Who will do it.
+    pub owner: Uuid,
+    /// The time of asking; a claim that expired before it may be taken over.
+    pub now: Timestamp,
+    /// When the claim ends by itself.
+    pub expires_at: Timestamp,
+}
+
+/// What became of a claim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Claimed {
+    /// It is yours until it expires.
+    Fresh,
+    /// Somebody else is at it.
+    Running,
+    /// It was dealt with; this is the answer.
+    Answered {
+        /// What was answered.
+        answer: Vec<u8>,
+        /// Where in the log its effect is, if it has one.
+        position: Option<Position>,
+    },
+    /// The key was used with another fingerprint.
+    Reused,
+}
+
+/// The inbox could not be asked.
+#[derive(Debug, thiserror::Error)]
+#[error("the inbox is unavailable: {0}")]
+pub struct InboxError(pub String);
+
+/// The keys already dealt with, each with the answer given.
+///
+/// The row that completes a claim is written by the effect itself ([`InboxEntry`]); this port is
+/// for what stands around it. Survives a crash: completed rows; a claim ends at its expiry.
+#[async_trait]
+pub trait Inbox: Send + Sync {
+    /// Claims a key, or says why not.
+    async fn claim(&self, claim: &Claim) -> Result<Claimed, InboxError>;
+
+    /// Stores the answer of a claim that had no effect of its own (a refusal); false if it was lost.
+    async fn complete(
+        &self,
+        key: &InboxKey,
+        owner: Uuid,
+        answer: &[u8],
+    ) -> Result<bool, InboxError>;
+
+    /// Gives a claim back, so that a repeat may try again.
+    async fn release(&self, key: &InboxKey, owner: Uuid) -> Result<(), InboxError>;
+
+    /// Deletes at most `limit` rows of requests answered before `before`; returns how many.
+    async fn prune(&self, before: Timestamp, limit: usize) -> Result<usize, InboxError>;
+}

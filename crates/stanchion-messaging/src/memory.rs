@@ -1,0 +1,262 @@
+//! Stores in memory, for tests of what stands above them; nothing survives the process.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use uuid::Uuid;
+
+use crate::{
+    Claim, Claimed, ConsumerStore, DeadLetterFilter, Inbox, InboxEntry, InboxError, InboxKey,
+    LogId, Parked, ParkedState, Position, StoreError,
+};
+
+/// An inbox in memory, for tests.
+#[derive(Default)]
+pub struct MemoryInbox {
+    rows: Mutex<HashMap<InboxKey, Row>>,
+}
+
+#[derive(Clone)]
+struct Row {
+    fingerprint: Option<[u8; 32]>,
+    claim: Option<(Uuid, Timestamp)>,
+    answer: Option<Vec<u8>>,
+    position: Option<Position>,
+    at: Timestamp,
+}
+
+/// Why an entry could not be settled.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Unsettled {
+    /// The key was dealt with before.
+    Known {
+        /// The answer given then.
+        answer: Option<Vec<u8>>,
+        /// Where its effect is.
+        position: Option<Position>,
+    },
+    /// The claim is no longer the owner's.
+    ClaimLost,
+}
+
+impl MemoryInbox {
+    /// Looks whether an entry could be settled now.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check(&self, entry: &InboxEntry) -> Result<(), Unsettled> {
+        let rows = self.rows.lock();
+        let row = rows.get(&entry.key);
+        match (row, entry.owner) {
+            (None, None) => Ok(()),
+            (
+                Some(Row {
+                    claim: Some((owner, _)),
+                    ..
+                }),
+                Some(wanted),
+            ) if *owner == wanted => Ok(()),
+            (Some(row), None) if row.claim.is_none() => Err(Unsettled::Known {
+                answer: row.answer.clone(),
+                position: row.position,
+            }),
+            _ => Err(Unsettled::ClaimLost),
+        }
+    }
+
+    /// Writes the row of an entry whose effect is at `position`.
+    pub fn settle(&self, entry: &InboxEntry, position: Option<Position>, at: Timestamp) {
+        let mut rows = self.rows.lock();
+        let fingerprint = rows.get(&entry.key).and_then(|row| row.fingerprint);
+        let row = Row {
+            fingerprint,
+            claim: None,
+            answer: entry.answer.clone(),
+            position,
+            at,
+        };
+        rows.insert(entry.key.clone(), row);
+    }
+}
+
+#[async_trait]
+impl Inbox for MemoryInbox {
+    async fn claim(&self, claim: &Claim) -> Result<Claimed, InboxError> {
+        let mut rows = self.rows.lock();
+        if let Some(row) = rows.get(&claim.key) {
+            let expired = matches!(row.claim, Some((_, end)) if end <= claim.now);
+            if !expired
+                && row
+                    .fingerprint
+                    .is_some_and(|known| known != claim.fingerprint)
+            {
+                return Ok(Claimed::Reused);
+            }
+            match (&row.claim, &row.answer) {
+                (Some(_), _) if !expired => return Ok(Claimed::Running),
+                (None, Some(answer)) => {
+                    let (answer, position) = (answer.clone(), row.position);
+                    return Ok(Claimed::Answered { answer, position });
+                }
+                _ => {}
+            }
+        }
+        let row = Row {
+            fingerprint: Some(claim.fingerprint),
+            claim: Some((claim.owner, claim.expires_at)),
+            answer: None,
+            position: None,
+            at: claim.now,
+        };
+        rows.insert(claim.key.clone(), row);
+        Ok(Claimed::Fresh)
+    }
+
+    async fn complete(
+        &self,
+        key: &InboxKey,
+        owner: Uuid,
+        answer: &[u8],
+    ) -> Result<bool, InboxError> {
+        let mut rows = self.rows.lock();
+        match rows.get_mut(key) {
+            Some(row) if matches!(row.claim, Some((holder, _)) if holder == owner) => {
+                row.claim = None;
+                row.answer = Some(answer.to_vec());
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    async fn release(&self, key: &InboxKey, owner: Uuid) -> Result<(), InboxError> {
+        let mut rows = self.rows.lock();
+        let held = |row: &Row| matches!(row.claim, Some((holder, _)) if holder == owner);
+        if rows.get(key).is_some_and(held) {
+            rows.remove(key);
+        }
+        Ok(())
+    }
+
+    async fn prune(&self, before: Timestamp, limit: usize) -> Result<usize, InboxError> {
+        let mut rows = self.rows.lock();
+        let old = rows
+            .iter()
+            .filter(|(key, row)| key.as_str().starts_with("r/") && row.at < before);
+        let old: Vec<InboxKey> = old.map(|(key, _)| key.clone()).take(limit).collect();
+        for key in &old {
+            rows.remove(key);
+        }
+        Ok(old.len())
+    }
+}
+
+/// A consumer's rows in memory, for tests.
+#[derive(Default)]
+pub struct MemoryConsumerStore {
+    progress: Mutex<HashMap<(String, LogId), Position>>,
+    parked: Mutex<Vec<Parked>>,
+}
+
+#[async_trait]
+impl ConsumerStore for MemoryConsumerStore {
+    async fn progress(&self, consumer: &str) -> Result<HashMap<LogId, Position>, StoreError> {
+        let progress = self.progress.lock();
+        let own = progress.iter().filter(|((name, _), _)| name == consumer);
+        Ok(own.map(|((_, log), position)| (*log, *position)).collect())
+    }
+
+    async fn advance(&self, consumer: &str, log: LogId, to: Position) -> Result<(), StoreError> {
+        let mut progress = self.progress.lock();
+        let at = progress.entry((consumer.to_owned(), log)).or_default();
+        *at = (*at).max(to);
+        Ok(())
+    }
+
+    async fn blocked(&self, consumer: &str, keys: &[&str]) -> Result<Vec<String>, StoreError> {
+        let parked = self.parked.lock();
+        let own = parked.iter().filter(|row| row.consumer == consumer);
+        let blocked = own.filter(|row| keys.contains(&row.message.key.as_str()));
+        Ok(blocked.map(|row| row.message.key.clone()).collect())
+    }
+
+    async fn park(&self, parked: &Parked) -> Result<(), StoreError> {
+        let mut rows = self.parked.lock();
+        let same = |row: &&mut Parked| {
+            row.consumer == parked.consumer && row.message.id == parked.message.id
+        };
+        match rows.iter_mut().find(same) {
+            Some(row) => {
+                row.state = parked.state;
+                row.attempts = parked.attempts;
+                row.due_at = parked.due_at;
+                row.reason.clone_from(&parked.reason);
+            }
+            None => rows.push(parked.clone()),
+        }
+        Ok(())
+    }
+
+    async fn due(
+        &self,
+        consumer: &str,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Parked>, StoreError> {
+        let rows = self.parked.lock();
+        let mut seen = std::collections::HashSet::new();
+        let heads = rows
+            .iter()
+            .filter(|row| row.consumer == consumer && seen.insert(row.message.key.clone()));
+        let due = heads.filter(|row| row.state == ParkedState::Retry && row.due_at <= now);
+        Ok(due.take(limit).cloned().collect())
+    }
+
+    async fn resolve(&self, consumer: &str, message: Uuid) -> Result<(), StoreError> {
+        let mut rows = self.parked.lock();
+        rows.retain(|row| row.consumer != consumer || row.message.id != message);
+        Ok(())
+    }
+
+    async fn list(&self, filter: &DeadLetterFilter) -> Result<Vec<Parked>, StoreError> {
+        let rows = self.parked.lock();
+        let wanted = rows.iter().filter(|row| {
+            filter
+                .consumer
+                .as_ref()
+                .is_none_or(|name| *name == row.consumer)
+                && filter.state.is_none_or(|state| state == row.state)
+        });
+        Ok(wanted.take(filter.limit.min(1_000)).cloned().collect())
+    }
+
+    async fn redrive(
+        &self,
+        consumer: &str,
+        message: Uuid,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let mut rows = self.parked.lock();
+        let dead = |row: &&mut Parked| {
+            row.consumer == consumer && row.message.id == message && row.state == ParkedState::Dead
+        };
+        let Some(row) = rows.iter_mut().find(dead) else {
+            return Ok(false);
+        };
+        row.state = ParkedState::Retry;
+        row.attempts = 0;
+        row.due_at = now;
+        Ok(true)
+    }
+
+    async fn discard(&self, consumer: &str, message: Uuid) -> Result<bool, StoreError> {
+        let mut rows = self.parked.lock();
+        let before = rows.len();
+        rows.retain(|row| {
+            row.consumer != consumer || row.message.id != message || row.state != ParkedState::Dead
+        });
+        Ok(rows.len() < before)
+    }
+}

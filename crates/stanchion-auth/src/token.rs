@@ -1,0 +1,157 @@
+//! Access tokens: JWTs of one strict shape, issued and verified against a pinned ring of keys.
+//!
+//! A token is `typ: at+jwt` and holds exactly `iss`, `aud`, `sub`, `exp`, `iat`, `jti`, `sid` (users only), `scope`
+//! and `roles`. Whatever else it says, the key is found in the ring by exact `kid`, and the key says the algorithm:
+//! a token can choose neither, nor make the verifier fetch anything.
+
+mod claims;
+pub mod jws;
+
+use std::fmt;
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use parking_lot::RwLock;
+use secrecy::SecretString;
+use stanchion_runtime::id;
+
+pub use claims::{Claims, Grant};
+pub use jws::Refusal;
+
+use crate::key::KeyRing;
+
+/// How long an access token lives by default.
+pub const ACCESS_TTL: SignedDuration = SignedDuration::from_mins(15);
+
+/// How far clocks may differ, and the most that may be configured.
+pub const LEEWAY: SignedDuration = SignedDuration::from_secs(30);
+
+/// The longest token, in bytes.
+pub const TOKEN_BYTES_MAX: usize = 8 * 1024;
+
+/// The `typ` of an access token (RFC 9068): no other kind of token passes for one.
+pub const TYPE: &str = "at+jwt";
+
+/// Issues and verifies the access tokens of one issuer and audience.
+///
+/// Shared by reference; [`replace_ring`](Self::replace_ring) puts rotated keys in place while it is in use.
+pub struct AccessTokens {
+    issuer: String,
+    audience: String,
+    ttl: SignedDuration,
+    leeway: SignedDuration,
+    ring: RwLock<Arc<KeyRing>>,
+}
+
+/// Why a token does not let its bearer in.
+///
+/// One error for every reason: a client learns nothing from it. The reason is in the log, at `debug`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// Malformed, forged, expired, or meant for somebody else.
+    #[error("the access token is invalid or has expired")]
+    Invalid,
+}
+
+/// Why no token could be issued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum IssueError {
+    /// The ring only verifies.
+    #[error("no key signs here; only the process that owns the keys issues tokens")]
+    NoSigningKey,
+    /// Too many roles or permissions for one token.
+    #[error("the token would exceed {TOKEN_BYTES_MAX} bytes or 32 roles; use wildcard permissions")]
+    TooLarge,
+}
+
+impl AccessTokens {
+    /// Tokens of that `iss` and `aud`, living 15 minutes, checked with 30 s of leeway.
+    #[must_use]
+    pub fn new(issuer: impl Into<String>, audience: impl Into<String>, ring: Arc<KeyRing>) -> Self {
+        Self {
+            issuer: issuer.into(),
+            audience: audience.into(),
+            ttl: ACCESS_TTL,
+            leeway: LEEWAY,
+            ring: RwLock::new(ring),
+        }
+    }
+
+    /// The same with another life, in whole seconds.
+    #[must_use]
+    pub fn with_ttl(self, ttl: SignedDuration) -> Self {
+        Self { ttl, ..self }
+    }
+
+    /// The same with less leeway; more than 30 s become 30 s.
+    #[must_use]
+    pub fn with_leeway(self, leeway: SignedDuration) -> Self {
+        let leeway = leeway.clamp(SignedDuration::ZERO, LEEWAY);
+        Self { leeway, ..self }
+    }
+
+    /// How long a token lives: `expires_in`.
+    #[must_use]
+    pub fn ttl(&self) -> SignedDuration {
+        self.ttl
+    }
+
+    /// The keys in use.
+    #[must_use]
+    pub fn ring(&self) -> Arc<KeyRing> {
+        Arc::clone(&self.ring.read())
+    }
+
+    /// Puts other keys in place; calls that have begun finish with the former ones.
+    pub fn replace_ring(&self, ring: Arc<KeyRing>) {
+        *self.ring.write() = ring;
+    }
+
+    /// A token for that grant, valid from `now`. Each call makes a new `jti`.
+    ///
+    /// # Errors
+    /// [`IssueError`].
+    pub fn issue(&self, grant: &Grant, now: Timestamp) -> Result<SecretString, IssueError> {
+        let ring = self.ring();
+        let key = ring.signing().ok_or(IssueError::NoSigningKey)?;
+        let payload = claims::write(self, grant, id::new_v7(), now).ok_or(IssueError::TooLarge)?;
+        let token = jws::sign(TYPE, &payload, key);
+        if token.len() > TOKEN_BYTES_MAX {
+            return Err(IssueError::TooLarge);
+        }
+        Ok(SecretString::from(token))
+    }
+
+    /// What a token grants, if it is one of ours and lives at `now`.
+    ///
+    /// # Errors
+    /// [`TokenError::Invalid`], whatever is wrong.
+    pub fn verify(&self, token: &str, now: Timestamp) -> Result<Claims, TokenError> {
+        self.examine(token, now).map_err(|reason| {
+            tracing::debug!(%reason, "an access token was refused");
+            TokenError::Invalid
+        })
+    }
+
+    fn examine(&self, token: &str, now: Timestamp) -> Result<Claims, Refusal> {
+        let signed = jws::verify(token, &self.ring())?;
+        if signed.typ.as_deref() != Some(TYPE) {
+            return Err(Refusal::Type);
+        }
+        claims::read(self, &signed.payload, now)
+    }
+}
+
+impl fmt::Debug for AccessTokens {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("AccessTokens")
+            .field("issuer", &self.issuer)
+            .field("audience", &self.audience)
+            .field("ttl", &self.ttl)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

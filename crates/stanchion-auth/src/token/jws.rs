@@ -1,0 +1,128 @@
+//! JSON Web Signatures in compact form (RFC 7515), in the strictest reading.
+//!
+//! Three parts of base64url without padding, whitespace or spare bits; a header without repeated members; exact
+//! `kid`; the `alg` of that key and no other. `crit`, and headers that bring or point to keys, are refused.
+
+use serde_json::{Map, Value, json};
+
+use super::TOKEN_BYTES_MAX;
+use crate::encoding::{from_base64url, json_object, to_base64url};
+use crate::key::{KeyRing, SigningKey};
+
+/// Header members that change what is verified or where the key comes from.
+const REFUSED_MEMBERS: [&str; 9] = [
+    "crit", "jwk", "jku", "x5u", "x5c", "x5t", "x5t#S256", "b64", "zip",
+];
+
+/// What a verified signature covers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Jws {
+    /// The `typ` header.
+    pub typ: Option<String>,
+    /// The payload, decoded.
+    pub payload: Vec<u8>,
+}
+
+/// Why a token is refused; for logs and tests, never for a client. It quotes nothing of the token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Longer than 8 KiB.
+    #[error("longer than {TOKEN_BYTES_MAX} bytes")]
+    TooLong,
+    /// Not three parts of strict base64url.
+    #[error("not three parts of unpadded base64url")]
+    Shape,
+    /// The header is no JSON object, repeats a member, or lacks `alg` or `kid`.
+    #[error("the header is malformed")]
+    Header,
+    /// The header has `crit`, a key, or a place to fetch one from.
+    #[error("the header has `{0}`")]
+    Member(&'static str),
+    /// No key of the ring has that `kid`.
+    #[error("no key has its kid")]
+    UnknownKey,
+    /// Another algorithm than the key's, `none` included.
+    #[error("its alg is not the one of its key")]
+    Algorithm,
+    /// The signature is not one of that key.
+    #[error("the signature is wrong")]
+    Signature,
+    /// Another kind of token.
+    #[error("its typ is not at+jwt")]
+    Type,
+    /// A claim is missing, of the wrong type, malformed, or repeated.
+    #[error("the claim `{0}` is missing or malformed")]
+    Claim(&'static str),
+    /// Somebody else's token.
+    #[error("it is of another issuer")]
+    Issuer,
+    /// A token for somebody else.
+    #[error("it is for another audience")]
+    Audience,
+    /// Past `exp` and the leeway.
+    #[error("it has expired")]
+    Expired,
+    /// Before `iat` or `nbf` and the leeway.
+    #[error("it is not valid yet")]
+    NotYet,
+}
+
+/// Verifies a compact JWS with the keys of `ring`.
+///
+/// # Errors
+/// [`Refusal`]. Nothing of the payload is looked at before the signature holds.
+pub fn verify(text: &str, ring: &KeyRing) -> Result<Jws, Refusal> {
+    if text.len() > TOKEN_BYTES_MAX {
+        return Err(Refusal::TooLong);
+    }
+    let (signed, signature) = text.rsplit_once('.').ok_or(Refusal::Shape)?;
+    let (header, payload) = signed.split_once('.').ok_or(Refusal::Shape)?;
+    let header = json_object(&decoded(header)?).ok_or(Refusal::Header)?;
+    // A second dot in the payload is no base64url, so five parts (a JWE) end here too.
+    let payload = decoded(payload)?;
+    let signature = decoded(signature)?;
+    if let Some(name) = REFUSED_MEMBERS
+        .into_iter()
+        .find(|name| header.contains_key(*name))
+    {
+        return Err(Refusal::Member(name));
+    }
+    let typ = optional_text(&header, "typ")?;
+    let (kid, alg) = (text_of(&header, "kid")?, text_of(&header, "alg")?);
+    let key = ring.verifying(kid).ok_or(Refusal::UnknownKey)?;
+    if alg != key.algorithm().name() {
+        return Err(Refusal::Algorithm);
+    }
+    if !key.verify(signed.as_bytes(), &signature) {
+        return Err(Refusal::Signature);
+    }
+    Ok(Jws { typ, payload })
+}
+
+/// A compact JWS of `payload` by `key`.
+pub(crate) fn sign(typ: &str, payload: &[u8], key: &SigningKey) -> String {
+    let alg = key.verifying_key().algorithm().name();
+    let header = json!({"alg": alg, "typ": typ, "kid": key.kid()}).to_string();
+    let signed = format!("{}.{}", to_base64url(header), to_base64url(payload));
+    let signature = to_base64url(key.sign(signed.as_bytes()));
+    format!("{signed}.{signature}")
+}
+
+fn decoded(part: &str) -> Result<Vec<u8>, Refusal> {
+    from_base64url(part).ok_or(Refusal::Shape)
+}
+
+fn text_of<'a>(header: &'a Map<String, Value>, name: &str) -> Result<&'a str, Refusal> {
+    header
+        .get(name)
+        .and_then(Value::as_str)
+        .ok_or(Refusal::Header)
+}
+
+fn optional_text(header: &Map<String, Value>, name: &str) -> Result<Option<String>, Refusal> {
+    match header.get(name) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text.clone())),
+        Some(_) => Err(Refusal::Header),
+    }
+}

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use crate::{Aggregate, EventLog, ExecuteError, Metadata, Repository, StreamId};
+use crate::{Aggregate, ExecuteError, Metadata, Repository, StreamId};
 
 /// How often due timers are looked for.
 const POLL: Duration = Duration::from_millis(250);

@@ -1,0 +1,208 @@
+//! A repository and a process manager over the log in memory.
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use stanchion_eventsourcing::{
+    Aggregate, EventLog, ExecuteError, Filter, MemoryLog, Metadata, Position, Repository,
+    TimerChange, Timers, Version,
+};
+use stanchion_messaging::{InboxEntry, InboxKey};
+use uuid::Uuid;
+
+#[derive(Clone, Default)]
+struct Counter {
+    count: i64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", content = "data", rename_all = "snake_case")]
+enum CounterEvent {
+    Counted { by: i64 },
+    AlarmSet { at: Timestamp },
+    AlarmRang,
+}
+
+enum CounterCommand {
+    Count(i64),
+    SetAlarm(Timestamp),
+    Ring,
+    DoNothing,
+}
+
+#[derive(Debug, PartialEq, thiserror::Error)]
+#[error("the counter is full")]
+struct Full;
+
+impl Aggregate for Counter {
+    const CATEGORY: &'static str = "counter";
+    type Command = CounterCommand;
+    type Event = CounterEvent;
+    type Refusal = Full;
+
+    fn decide(&self, command: &CounterCommand) -> Result<Vec<CounterEvent>, Full> {
+        match command {
+            CounterCommand::Count(by) if self.count + by > 100 => Err(Full),
+            CounterCommand::Count(by) => Ok(vec![CounterEvent::Counted { by: *by }]),
+            CounterCommand::SetAlarm(at) => Ok(vec![CounterEvent::AlarmSet { at: *at }]),
+            CounterCommand::Ring => Ok(vec![CounterEvent::AlarmRang]),
+            CounterCommand::DoNothing => Ok(vec![]),
+        }
+    }
+
+    fn evolve(&mut self, event: &CounterEvent) {
+        if let CounterEvent::Counted { by } = event {
+            self.count += by;
+        }
+    }
+
+    fn timers(event: &CounterEvent) -> Vec<TimerChange> {
+        let name = "alarm".to_owned();
+        match event {
+            CounterEvent::AlarmSet { at } => vec![TimerChange::Set { name, due_at: *at }],
+            CounterEvent::AlarmRang => vec![TimerChange::Clear { name }],
+            CounterEvent::Counted { .. } => vec![],
+        }
+    }
+}
+
+fn counters() -> (Arc<dyn EventLog>, Arc<Repository<Counter>>) {
+    let log: Arc<dyn EventLog> = Arc::new(MemoryLog::new());
+    let repository = Arc::new(Repository::new(Arc::clone(&log)));
+    (log, repository)
+}
+
+fn metadata() -> Metadata {
+    Metadata::new(None)
+}
+
+#[tokio::test]
+async fn executions_on_one_id_do_not_lose_updates() {
+    let (_, counters) = counters();
+    let counting = (0..50).map(|_| {
+        let counters = Arc::clone(&counters);
+        async move {
+            counters
+                .execute("a", &CounterCommand::Count(1), &metadata())
+                .await
+                .unwrap()
+        }
+    });
+    futures_util::future::join_all(counting).await;
+    let loaded = counters.load("a").await.unwrap();
+    assert_eq!(
+        (loaded.state.count, loaded.version),
+        (50, Some(Version(49)))
+    );
+}
+
+#[tokio::test]
+async fn two_processes_meet_in_the_stream_and_decide_anew() {
+    let (log, first) = counters();
+    let second = Repository::<Counter>::new(log);
+    for _ in 0..5 {
+        first
+            .execute("a", &CounterCommand::Count(1), &metadata())
+            .await
+            .unwrap();
+        second
+            .execute("a", &CounterCommand::Count(10), &metadata())
+            .await
+            .unwrap();
+    }
+    assert_eq!(first.load("a").await.unwrap().state.count, 55);
+}
+
+#[tokio::test]
+async fn a_refusal_leaves_no_trace() {
+    let (log, counters) = counters();
+    let refused = counters
+        .execute("a", &CounterCommand::Count(101), &metadata())
+        .await;
+    assert!(matches!(refused, Err(ExecuteError::Refused(Full))));
+    assert_eq!(log.head().await.unwrap(), Position::START);
+}
+
+#[tokio::test]
+async fn a_stale_version_is_refused() {
+    let (_, counters) = counters();
+    counters
+        .execute("a", &CounterCommand::Count(1), &metadata())
+        .await
+        .unwrap();
+    let metadata = metadata();
+    let stale = counters.on("a", &metadata).expecting(Some(Version(7)));
+    let stale = stale.execute(&CounterCommand::Count(1)).await;
+    assert!(matches!(
+        stale,
+        Err(ExecuteError::VersionMismatch {
+            actual: Some(Version(0))
+        })
+    ));
+}
+
+#[tokio::test]
+async fn a_repeated_inbox_key_answers_as_the_first_time() {
+    let (_, counters) = counters();
+    let entry = InboxEntry::new(InboxKey::message("test", Uuid::from_u128(1), None));
+    let metadata = metadata();
+    let once = || {
+        counters
+            .on("a", &metadata)
+            .inbox(Some(entry.clone()))
+            .answering(|counter: &Counter, _| counter.count.to_string().into_bytes())
+    };
+    once().execute(&CounterCommand::Count(5)).await.unwrap();
+    let again = once().execute(&CounterCommand::Count(5)).await;
+    let Err(ExecuteError::AlreadyHandled { answer, .. }) = again else {
+        panic!("counted twice");
+    };
+    assert_eq!(answer.as_deref(), Some(b"5".as_slice()));
+    assert_eq!(counters.load("a").await.unwrap().state.count, 5);
+}
+
+#[tokio::test]
+async fn deciding_to_do_nothing_is_remembered_too() {
+    let (log, counters) = counters();
+    let entry = InboxEntry::new(InboxKey::message("test", Uuid::from_u128(1), None));
+    let metadata = metadata();
+    let once = || counters.on("a", &metadata).inbox(Some(entry.clone()));
+    once().execute(&CounterCommand::DoNothing).await.unwrap();
+    let again = once().execute(&CounterCommand::Count(1)).await;
+    assert!(matches!(again, Err(ExecuteError::AlreadyHandled { .. })));
+    assert!(
+        log.read(Position::START, &Filter::all(), 10)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+}
+
+#[tokio::test]
+async fn a_timer_commits_with_its_event_and_fires_once() {
+    let (log, counters) = counters();
+    let at: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+    counters
+        .execute("a", &CounterCommand::SetAlarm(at), &metadata())
+        .await
+        .unwrap();
+    let timers = Timers::new(Arc::clone(&counters), |_, _| CounterCommand::Ring);
+    assert_eq!(timers.fire_due(at).await.unwrap(), 1);
+    assert_eq!(timers.fire_due(at).await.unwrap(), 0);
+    assert_eq!(log.head().await.unwrap(), Position(2));
+}
+
+#[tokio::test]
+async fn a_timer_without_an_answer_is_over_too() {
+    let (_, counters) = counters();
+    let at: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+    counters
+        .execute("a", &CounterCommand::SetAlarm(at), &metadata())
+        .await
+        .unwrap();
+    let timers = Timers::new(counters, |_, _| CounterCommand::DoNothing);
+    assert_eq!(timers.fire_due(at).await.unwrap(), 1);
+    assert_eq!(timers.fire_due(at).await.unwrap(), 0);
+}

@@ -1,0 +1,280 @@
+//! A consumer against a feed in memory: order, retry, dead letters, progress.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use stanchion_messaging::{
+    BrokerError, Consumer, ConsumerLimits, ConsumerStore, Contract, DeadLetterFilter, Feed,
+    FeedPage, HandlerError, LogId, MemoryBroker, MemoryConsumerStore, Message, Metadata, Origin,
+    ParkedState, Position, Received,
+};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+#[derive(Serialize, Deserialize)]
+struct Painted {
+    wall: String,
+    coat: u32,
+}
+
+impl Contract for Painted {
+    const NAME: &'static str = "walls.painted.v1";
+
+    fn key(&self) -> String {
+        self.wall.clone()
+    }
+}
+
+struct Walls {
+    messages: Mutex<Vec<Message>>,
+    head: watch::Sender<Position>,
+}
+
+impl Walls {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            messages: Mutex::default(),
+            head: watch::Sender::new(Position::START),
+        })
+    }
+
+    fn paint(&self, wall: &str, coat: u32) {
+        self.announce(
+            "walls.painted.v1",
+            wall,
+            serde_json::json!({"wall": wall, "coat": coat}),
+        );
+    }
+
+    fn announce(&self, contract: &str, key: &str, payload: serde_json::Value) {
+        let mut messages = self.messages.lock();
+        let position = Position(messages.len() as i64 + 1);
+        messages.push(Message {
+            id: Uuid::from_u128(position.0 as u128),
+            contract: contract.into(),
+            key: key.into(),
+            payload,
+            origin: Origin {
+                log: self.log_id(),
+                position,
+            },
+            metadata: Metadata::new(None),
+            at: stanchion_runtime::clock::now(),
+        });
+        self.head.send_replace(position);
+    }
+}
+
+#[async_trait]
+impl Feed for Walls {
+    fn name(&self) -> &str {
+        "walls"
+    }
+
+    fn log_id(&self) -> LogId {
+        LogId(Uuid::from_u128(7))
+    }
+
+    async fn read(&self, after: Position, limit: usize) -> Result<FeedPage, BrokerError> {
+        let messages = self.messages.lock();
+        let page: Vec<Message> = messages
+            .iter()
+            .skip(after.0 as usize)
+            .take(limit)
+            .cloned()
+            .collect();
+        let through = page.last().map_or(after, |message| message.origin.position);
+        Ok(FeedPage {
+            messages: page,
+            through,
+        })
+    }
+
+    fn changes(&self) -> watch::Receiver<Position> {
+        self.head.subscribe()
+    }
+}
+
+/// A consumer under test with what it saw.
+struct Painter {
+    walls: Arc<Walls>,
+    store: Arc<MemoryConsumerStore>,
+    seen: Arc<Mutex<HashMap<String, Vec<u32>>>>,
+    stop: CancellationToken,
+}
+
+impl Painter {
+    fn hired(fail: impl Fn(&Painted, u32) -> Option<HandlerError> + Send + Sync + 'static) -> Self {
+        let painter = Self {
+            walls: Walls::new(),
+            store: Arc::default(),
+            seen: Arc::default(),
+            stop: CancellationToken::new(),
+        };
+        painter.start(fail);
+        painter
+    }
+
+    fn start(&self, fail: impl Fn(&Painted, u32) -> Option<HandlerError> + Send + Sync + 'static) {
+        let broker = MemoryBroker::new();
+        broker.register(Arc::clone(&self.walls) as Arc<dyn Feed>);
+        let seen = Arc::clone(&self.seen);
+        let calls = AtomicU32::new(0);
+        let limits = ConsumerLimits {
+            attempts_max: 3,
+            ..ConsumerLimits::default()
+        };
+        let consumer = Consumer::new("painter", Arc::clone(&self.store) as _, Arc::new(broker))
+            .limits(limits)
+            .on(move |painted: Painted, _received: Received| {
+                let failure = fail(&painted, calls.fetch_add(1, Ordering::SeqCst));
+                let seen = Arc::clone(&seen);
+                async move {
+                    if let Some(error) = failure {
+                        return Err(error);
+                    }
+                    seen.lock()
+                        .entry(painted.wall)
+                        .or_default()
+                        .push(painted.coat);
+                    Ok(())
+                }
+            });
+        stanchion_runtime::task::spawn("painter", consumer.run(self.stop.clone()));
+    }
+
+    async fn until(&self, what: impl Fn(&HashMap<String, Vec<u32>>) -> bool) {
+        let waited = tokio::time::timeout(Duration::from_secs(20), async {
+            while !what(&self.seen.lock()) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        });
+        assert!(waited.await.is_ok(), "only saw {:?}", self.seen.lock());
+    }
+
+    async fn parked(&self) -> Vec<(ParkedState, u32)> {
+        let filter = DeadLetterFilter {
+            limit: 100,
+            ..DeadLetterFilter::default()
+        };
+        let parked = self.store.list(&filter).await.unwrap();
+        parked.iter().map(|row| (row.state, row.attempts)).collect()
+    }
+}
+
+#[tokio::test]
+async fn messages_of_a_key_arrive_in_order() {
+    let painter = Painter::hired(|_, _| None);
+    for coat in 0..300 {
+        painter
+            .walls
+            .paint(if coat % 2 == 0 { "north" } else { "south" }, coat);
+    }
+    painter
+        .until(|seen| seen.values().map(Vec::len).sum::<usize>() == 300)
+        .await;
+    let seen = painter.seen.lock();
+    assert!(seen["north"].is_sorted() && seen["south"].is_sorted());
+}
+
+#[tokio::test]
+async fn a_failing_message_is_retried_and_later_ones_of_its_key_wait() {
+    let painter = Painter::hired(|painted, call| {
+        (painted.wall == "north" && call < 2).then(|| HandlerError::Failed("out of paint".into()))
+    });
+    painter.walls.paint("north", 1);
+    painter.walls.paint("north", 2);
+    painter.walls.paint("south", 1);
+    painter
+        .until(|seen| seen.len() == 2 && seen["north"].len() == 2)
+        .await;
+    assert_eq!(painter.seen.lock()["north"], [1, 2]);
+    assert!(painter.parked().await.is_empty());
+}
+
+#[tokio::test]
+async fn after_the_last_attempt_a_message_is_dead_and_its_key_waits_until_redriven() {
+    let broken = Arc::new(std::sync::atomic::AtomicBool::new(true));
+    let fails = Arc::clone(&broken);
+    let painter = Painter::hired(move |painted, _| {
+        let fail = painted.wall == "north" && fails.load(Ordering::SeqCst);
+        fail.then(|| HandlerError::Failed("no such wall".into()))
+    });
+    painter.walls.paint("north", 1);
+    painter.walls.paint("north", 2);
+    painter.walls.paint("south", 1);
+    painter.until(|seen| seen.contains_key("south")).await;
+    while painter.parked().await != [(ParkedState::Dead, 3), (ParkedState::Retry, 0)] {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+
+    broken.store(false, Ordering::SeqCst);
+    let now = stanchion_runtime::clock::now();
+    assert!(
+        painter
+            .store
+            .redrive("painter", Uuid::from_u128(1), now)
+            .await
+            .unwrap()
+    );
+    painter
+        .until(|seen| seen.get("north").is_some_and(|coats| coats.len() == 2))
+        .await;
+    assert_eq!(painter.seen.lock()["north"], [1, 2]);
+}
+
+#[tokio::test]
+async fn what_is_out_for_now_is_tried_as_long_as_it_takes() {
+    let painter =
+        Painter::hired(|_, call| (call < 12).then(|| HandlerError::Later("shop closed".into())));
+    painter.walls.paint("north", 1);
+    painter.until(|seen| seen.contains_key("north")).await;
+    assert!(painter.parked().await.is_empty());
+}
+
+#[tokio::test]
+async fn what_can_never_be_read_is_a_dead_letter_at_once() {
+    let painter = Painter::hired(|_, _| None);
+    painter
+        .walls
+        .announce("walls.painted.v1", "north", serde_json::json!({"wall": 7}));
+    painter.walls.paint("south", 1);
+    painter.until(|seen| seen.contains_key("south")).await;
+    assert_eq!(painter.parked().await, [(ParkedState::Dead, 1)]);
+}
+
+#[tokio::test]
+async fn a_panicking_handler_is_a_failure_like_any_other() {
+    let painter = Painter::hired(|painted, call| {
+        assert!(painted.wall != "north" || call > 1, "the ladder fell");
+        None
+    });
+    painter.walls.paint("north", 1);
+    painter.until(|seen| seen.contains_key("north")).await;
+}
+
+#[tokio::test]
+async fn a_consumer_goes_on_where_it_stopped() {
+    let painter = Painter::hired(|_, _| None);
+    painter.walls.paint("north", 1);
+    painter.until(|seen| seen.contains_key("north")).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    painter.stop.cancel();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+
+    let again = Painter {
+        stop: CancellationToken::new(),
+        ..painter
+    };
+    again.start(|_, _| None);
+    again.walls.paint("north", 2);
+    again.until(|seen| seen["north"].len() == 2).await;
+    assert_eq!(again.seen.lock()["north"], [1, 2]);
+}

@@ -1,0 +1,5 @@
+//! The use cases: a file each.
+
+pub(crate) mod products;
+pub(crate) mod reservations;
+pub(crate) mod stockkeeper;

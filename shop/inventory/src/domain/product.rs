@@ -1,0 +1,324 @@
+//! A product: what it is called, what it costs, how many are free and for whom some are held.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use shop_kernel::{Money, OrderId};
+use stanchion::eventsourcing::Aggregate;
+
+/// The most of a product that can be in stock; far from where arithmetic would end.
+pub(crate) const AVAILABLE_MAX: i64 = 1_000_000_000;
+
+/// What can be said about a product.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Description {
+    pub(crate) name: String,
+    pub(crate) description: String,
+    pub(crate) price: Money,
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Product {
+    pub(crate) listed: Option<Listed>,
+    pub(crate) available: i64,
+    held: BTreeMap<OrderId, i64>,
+}
+
+/// A product that is on offer.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Listed {
+    pub(crate) about: Description,
+    pub(crate) created_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum ProductCommand {
+    Create { about: Description, available: i64, at: Timestamp },
+    Describe { about: Description, at: Timestamp },
+    Withdraw { at: Timestamp },
+    Adjust { delta: i64, reason: String, at: Timestamp },
+    Hold { order_id: OrderId, quantity: i64 },
+    Commit { order_id: OrderId },
+    /// Gives back what is held; of what is not held any more, `restock` returns to the stock.
+    Release { order_id: OrderId, restock: i64 },
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", content = "data", rename_all = "snake_case")]
+pub(crate) enum ProductEvent {
+    ProductCreated { about: Description, available: i64, at: Timestamp },
+    ProductDescribed { about: Description, at: Timestamp },
+    ProductWithdrawn { at: Timestamp },
+    StockAdjusted { delta: i64, reason: String, at: Timestamp },
+    StockHeld { order_id: OrderId, quantity: i64 },
+    HeldStockCommitted { order_id: OrderId, quantity: i64 },
+    HeldStockReleased { order_id: OrderId, quantity: i64 },
+    StockReturned { order_id: OrderId, quantity: i64 },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ProductRefusal {
+    #[error("the SKU is taken")]
+    AlreadyExists,
+    #[error("no such product")]
+    Unknown,
+    #[error("not enough in stock")]
+    OutOfStock,
+    #[error("more than {AVAILABLE_MAX} in stock")]
+    TooMuch,
+}
+
+impl Product {
+    fn listed(&self) -> Result<&Listed, ProductRefusal> {
+        self.listed.as_ref().ok_or(ProductRefusal::Unknown)
+    }
+
+    fn adjusted(&self, delta: i64) -> Result<i64, ProductRefusal> {
+        match self.available.checked_add(delta) {
+            Some(after) if after < 0 => Err(ProductRefusal::OutOfStock),
+            Some(after) if after <= AVAILABLE_MAX => Ok(after),
+            _ => Err(if delta < 0 { ProductRefusal::OutOfStock } else { ProductRefusal::TooMuch }),
+        }
+    }
+
+    fn hold(&self, order_id: OrderId, quantity: i64) -> Result<Vec<ProductEvent>, ProductRefusal> {
+        if self.held.contains_key(&order_id) {
+            return Ok(vec![]);
+        }
+        self.listed()?;
+        if quantity > self.available {
+            return Err(ProductRefusal::OutOfStock);
+        }
+        Ok(vec![ProductEvent::StockHeld { order_id, quantity }])
+    }
+}
+
+impl Aggregate for Product {
+    const CATEGORY: &'static str = "product";
+    type Command = ProductCommand;
+    type Event = ProductEvent;
+    type Refusal = ProductRefusal;
+
+    fn decide(&self, command: &ProductCommand) -> Result<Vec<ProductEvent>, ProductRefusal> {
+        use ProductCommand as C;
+        use ProductEvent as E;
+        let held = |order_id: &OrderId| self.held.get(order_id).copied();
+        Ok(match command.clone() {
+            C::Create { .. } if self.listed.is_some() => return Err(ProductRefusal::AlreadyExists),
+            C::Create { about, available, at } => {
+                self.adjusted(available)?;
+                vec![E::ProductCreated { about, available, at }]
+            }
+            C::Describe { about, at } => {
+                let unchanged = self.listed()?.about == about;
+                if unchanged { vec![] } else { vec![E::ProductDescribed { about, at }] }
+            }
+            C::Withdraw { at } => {
+                self.listed()?;
+                vec![E::ProductWithdrawn { at }]
+            }
+            C::Adjust { delta, reason, at } => {
+                self.listed()?;
+                self.adjusted(delta)?;
+                vec![E::StockAdjusted { delta, reason, at }]
+            }
+            C::Hold { order_id, quantity } => self.hold(order_id, quantity)?,
+            C::Commit { order_id } => held(&order_id)
+                .map(|quantity| E::HeldStockCommitted { order_id, quantity })
+                .into_iter()
+                .collect(),
+            C::Release { order_id, restock } => match held(&order_id) {
+                Some(quantity) => vec![E::HeldStockReleased { order_id, quantity }],
+                None if restock > 0 => vec![E::StockReturned { order_id, quantity: restock }],
+                None => vec![],
+            },
+        })
+    }
+
+    fn evolve(&mut self, event: &ProductEvent) {
+        use ProductEvent as E;
+        match event {
+            E::ProductCreated { about, available, at } => {
+                self.available += available;
+                self.listed = Some(Listed {
+                    about: about.clone(),
+                    created_at: *at,
+                    updated_at: *at,
+                });
+            }
+            E::ProductDescribed { about, at } => {
+                if let Some(listed) = &mut self.listed {
+                    listed.about = about.clone();
+                    listed.updated_at = *at;
+                }
+            }
+            // What is left is not on offer any more; what is held may still be committed.
+            E::ProductWithdrawn { .. } => {
+                self.listed = None;
+                self.available = 0;
+            }
+            E::StockAdjusted { delta, at, .. } => {
+                self.available += delta;
+                if let Some(listed) = &mut self.listed {
+                    listed.updated_at = *at;
+                }
+            }
+            E::StockHeld { order_id, quantity } => {
+                self.available -= quantity;
+                self.held.insert(*order_id, *quantity);
+            }
+            E::HeldStockCommitted { order_id, .. } => {
+                self.held.remove(order_id);
+            }
+            E::HeldStockReleased { order_id, quantity } => {
+                self.held.remove(order_id);
+                self.available += quantity;
+            }
+            E::StockReturned { quantity, .. } => self.available += quantity,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use shop_kernel::Currency;
+    use stanchion::eventsourcing::testing::given;
+    use uuid::Uuid;
+
+    use super::*;
+
+    const AT: Timestamp = Timestamp::UNIX_EPOCH;
+    const ORDER: OrderId = OrderId(Uuid::from_u128(1));
+
+    fn about(name: &str) -> Description {
+        Description {
+            name: name.into(),
+            description: String::new(),
+            price: Money::new(1250, Currency::EUR),
+        }
+    }
+
+    fn created(available: i64) -> ProductEvent {
+        ProductEvent::ProductCreated { about: about("Beans"), available, at: AT }
+    }
+
+    fn held(quantity: i64) -> ProductEvent {
+        ProductEvent::StockHeld { order_id: ORDER, quantity }
+    }
+
+    #[test]
+    fn stock_is_held_once_for_an_order() {
+        given::<Product>([created(5)])
+            .when(ProductCommand::Hold { order_id: ORDER, quantity: 2 })
+            .then([held(2)])
+            .when(ProductCommand::Hold { order_id: ORDER, quantity: 2 })
+            .then_nothing();
+    }
+
+    #[test]
+    fn more_than_there_is_cannot_be_held() {
+        given::<Product>([created(1)])
+            .when(ProductCommand::Hold { order_id: ORDER, quantity: 2 })
+            .then_refused(ProductRefusal::OutOfStock);
+    }
+
+    #[test]
+    fn a_product_that_does_not_exist_cannot_be_held() {
+        given::<Product>([])
+            .when(ProductCommand::Hold { order_id: ORDER, quantity: 1 })
+            .then_refused(ProductRefusal::Unknown);
+    }
+
+    #[test]
+    fn what_is_released_is_free_again() {
+        let given = given::<Product>([created(5), held(2)])
+            .when(ProductCommand::Release { order_id: ORDER, restock: 0 })
+            .then([ProductEvent::HeldStockReleased { order_id: ORDER, quantity: 2 }]);
+        assert_eq!(given.state().available, 5);
+        given.when(ProductCommand::Release { order_id: ORDER, restock: 0 }).then_nothing();
+    }
+
+    #[test]
+    fn what_is_committed_is_gone() {
+        let given = given::<Product>([created(5), held(2)])
+            .when(ProductCommand::Commit { order_id: ORDER })
+            .then([ProductEvent::HeldStockCommitted { order_id: ORDER, quantity: 2 }]);
+        assert_eq!(given.state().available, 3);
+        given.when(ProductCommand::Release { order_id: ORDER, restock: 0 }).then_nothing();
+    }
+
+    #[test]
+    fn what_was_committed_returns_to_the_stock() {
+        let committed = ProductEvent::HeldStockCommitted { order_id: ORDER, quantity: 2 };
+        let given = given::<Product>([created(5), held(2), committed])
+            .when(ProductCommand::Release { order_id: ORDER, restock: 2 })
+            .then([ProductEvent::StockReturned { order_id: ORDER, quantity: 2 }]);
+        assert_eq!(given.state().available, 5);
+    }
+
+    #[test]
+    fn stock_cannot_be_taken_below_zero() {
+        given::<Product>([created(5)])
+            .when(ProductCommand::Adjust { delta: -6, reason: "broken".into(), at: AT })
+            .then_refused(ProductRefusal::OutOfStock);
+    }
+
+    #[test]
+    fn stock_has_a_limit() {
+        given::<Product>([created(5)])
+            .when(ProductCommand::Adjust { delta: i64::MAX, reason: "typo".into(), at: AT })
+            .then_refused(ProductRefusal::TooMuch);
+    }
+
+    #[test]
+    fn a_sku_is_taken_until_its_product_is_withdrawn() {
+        let create = ProductCommand::Create { about: about("Beans"), available: 0, at: AT };
+        given::<Product>([created(0)])
+            .when(create.clone())
+            .then_refused(ProductRefusal::AlreadyExists);
+        given::<Product>([created(0), ProductEvent::ProductWithdrawn { at: AT }])
+            .when(create)
+            .then([created(0)]);
+    }
+
+    #[test]
+    fn describing_it_as_it_is_changes_nothing() {
+        given::<Product>([created(0)])
+            .when(ProductCommand::Describe { about: about("Beans"), at: AT })
+            .then_nothing();
+    }
+
+    fn command() -> impl Strategy<Value = ProductCommand> {
+        let order = (0u128..4).prop_map(|id| OrderId(Uuid::from_u128(id)));
+        prop_oneof![
+            (order.clone(), 1i64..20).prop_map(|(order_id, quantity)| ProductCommand::Hold { order_id, quantity }),
+            order.clone().prop_map(|order_id| ProductCommand::Commit { order_id }),
+            order.prop_map(|order_id| ProductCommand::Release { order_id, restock: 0 }),
+            (-20i64..20).prop_map(|delta| ProductCommand::Adjust { delta, reason: String::new(), at: AT }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn stock_is_never_negative_and_never_made_of_nothing(commands in prop::collection::vec(command(), 0..60)) {
+            let mut product = Product::default();
+            product.evolve(&created(10));
+            let (mut delivered, mut gone) = (10, 0);
+            for command in commands {
+                for event in product.decide(&command).unwrap_or_default() {
+                    match &event {
+                        ProductEvent::StockAdjusted { delta, .. } => delivered += delta,
+                        ProductEvent::HeldStockCommitted { quantity, .. } => gone += quantity,
+                        _ => {}
+                    }
+                    product.evolve(&event);
+                }
+                prop_assert!(product.available >= 0);
+                prop_assert_eq!(product.available + product.held.values().sum::<i64>() + gone, delivered);
+            }
+        }
+    }
+}

@@ -16,7 +16,7 @@ use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair};
 use secrecy::{ExposeSecret, SecretSlice};
 use stanchion_runtime::random;
 
-pub use encryption::{KeyEncryptionKey, KeyId, OpenError};
+pub use encryption::{KeyEncryptionKey, KeyId, NotAKey, OpenError};
 pub use jwk::{Jwk, Jwks};
 pub use ring::{KeyRing, RingError};
 pub use rotation::{KeyChange, KeyRecord, KeyState, RotationPolicy};

@@ -10,12 +10,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use secrecy::{ExposeSecret, SecretString};
-use stanchion_runtime::task;
+use stanchion_runtime::{random, task};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use unicode_normalization::UnicodeNormalization;
 
 pub use argon::Cost;
 use argon::Hasher;
+
+use crate::encoding::to_base64url;
 
 /// The shortest password, in characters.
 pub const CHARACTERS_MIN: usize = 8;
@@ -241,6 +243,12 @@ impl Pool {
             shed: self.shed.load(Ordering::Relaxed),
         }
     }
+}
+
+/// A new password of 144 random bits in 24 characters, for the first administrator.
+#[must_use]
+pub fn generate() -> SecretString {
+    SecretString::from(to_base64url(random::bytes::<18>()))
 }
 
 /// The password as it is hashed, if its length allows it.

@@ -9,22 +9,22 @@
 //! Keep a row for each [`Family`] and each [`RefreshRow`] (unique by hash) until the family has expired: a used row
 //! is what betrays a copy. Then, in **one transaction**:
 //!
-//! 1. Rotate with one statement that is its own check:
+//! 1. Lock the family, which orders this against a logout: no token is made after a revocation has committed.
+//!    (SQLite has one writer and needs no lock.) A logout updates the same row.
 //!    ```sql
-//!    with family as (
-//!        select id from refresh_families
-//!        where id = (select family from refresh_tokens where hash = $1)
-//!          and revoked_at is null and expires_at > $now
-//!        for update                               -- PostgreSQL; SQLite has one writer anyway
-//!    )
-//!    update refresh_tokens set state = 'used', used_at = $now
-//!    where hash = $1 and state = 'live' and expires_at > $now
-//!      and family in (select id from family)
+//!    select id from refresh_families
+//!    where id = (select family from refresh_tokens where hash = $1) for update
+//!    ```
+//! 2. Rotate with one statement that is its own check:
+//!    ```sql
+//!    update refresh_tokens set state = 'used', used_at = $2
+//!    where hash = $1 and state = 'live' and expires_at > $2
+//!      and exists (select 1 from refresh_families f
+//!                  where f.id = refresh_tokens.family and f.revoked_at is null and f.expires_at > $2)
 //!    returning family, generation
 //!    ```
-//!    The lock on the family orders it against a logout: no token is made after a revocation has committed.
-//! 2. One row came back: insert the child that [`decide`] gave. Commit, then answer.
-//! 3. No row came back: read row and family again **in this transaction** and act as [`decide`] says; on
+//! 3. One row came back: insert the child that [`decide`] gave. Commit, then answer.
+//! 4. No row came back: read row and family again **in this transaction** and act as [`decide`] says; on
 //!    [`Decision::RevokeFamily`] set `revoked_at` where it is null, record the event, and commit before the refusal
 //!    is answered.
 //!

@@ -4,6 +4,7 @@ use std::fmt;
 
 use aws_lc_rs::{constant_time, hkdf, hmac};
 use secrecy::{ExposeSecret, SecretString};
+use stanchion_runtime::random;
 
 use crate::encoding::{from_base64url, to_base64url};
 
@@ -116,6 +117,12 @@ impl fmt::Debug for Signer {
     }
 }
 
+/// A new server secret of 256 random bits, for an embedded first start to store.
+#[must_use]
+pub fn generate() -> SecretString {
+    SecretString::from(to_base64url(random::bytes::<SECRET_BYTES_MIN>()))
+}
+
 /// Whether two values are equal, in a time that depends on their lengths alone.
 #[must_use]
 pub fn equal(one: &[u8], other: &[u8]) -> bool {
@@ -178,6 +185,13 @@ mod tests {
         let refusal = Signer::new(&SecretString::from("hunter2hunter2")).unwrap_err();
         assert!(!format!("{refusal} {refusal:?}").contains("hunter2"));
         assert!(!format!("{:?}", signer()).contains("0123"));
+    }
+
+    #[test]
+    fn a_generated_secret_is_long_enough_and_new_each_time() {
+        let (one, other) = (generate(), generate());
+        assert!(Signer::new(&one).is_ok());
+        assert_ne!(one.expose_secret(), other.expose_secret());
     }
 
     #[test]

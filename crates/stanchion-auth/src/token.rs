@@ -26,6 +26,9 @@ pub const ACCESS_TTL: SignedDuration = SignedDuration::from_mins(15);
 /// How far clocks may differ, and the most that may be configured.
 pub const LEEWAY: SignedDuration = SignedDuration::from_secs(30);
 
+/// The longest life that may be configured.
+pub const ACCESS_TTL_MAX: SignedDuration = SignedDuration::from_hours(24);
+
 /// The longest token, in bytes.
 pub const TOKEN_BYTES_MAX: usize = 8 * 1024;
 
@@ -77,9 +80,12 @@ impl AccessTokens {
         }
     }
 
-    /// The same with another life, in whole seconds.
+    /// The same with another life, in whole seconds, at least one and at most a day.
+    ///
+    /// Rotate the keys by [`RotationPolicy::for_tokens_of`](crate::key::RotationPolicy::for_tokens_of) the same life.
     #[must_use]
     pub fn with_ttl(self, ttl: SignedDuration) -> Self {
+        let ttl = ttl.clamp(SignedDuration::from_secs(1), ACCESS_TTL_MAX);
         Self { ttl, ..self }
     }
 

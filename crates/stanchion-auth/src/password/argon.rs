@@ -106,6 +106,11 @@ impl Hasher {
         self.verify(&self.nobody, password).map(|_| false)
     }
 
+    #[cfg(test)]
+    pub(super) fn nobody(&self) -> &str {
+        &self.nobody
+    }
+
     pub(super) fn is_current(&self, phc: &str) -> bool {
         readable(phc).is_some_and(|hash| {
             cost_of(&hash) == Some(self.cost)

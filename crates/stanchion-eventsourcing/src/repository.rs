@@ -16,6 +16,9 @@ const CONFLICTS_MAX: u32 = 8;
 /// How often an unknown commit outcome is asked about by appending the same ids again.
 const UNKNOWN_MAX: u32 = 5;
 
+/// From this version on, a stream that was only read is remembered as well.
+const LONG: Version = Version(32);
+
 /// Events read at once while loading.
 const PAGE: usize = 1_000;
 
@@ -147,6 +150,7 @@ impl<A: Aggregate> Repository<A> {
             expected: None,
             inbox: None,
             answer: None,
+            entry: None,
         }
     }
 
@@ -162,6 +166,9 @@ impl<A: Aggregate> Repository<A> {
                 loaded.take(&recorded)?;
             }
             if !full {
+                if loaded.version >= Some(LONG) {
+                    self.slots.slot(id);
+                }
                 self.slots.remember(id, &loaded);
                 return Ok(loaded);
             }
@@ -190,6 +197,7 @@ impl<A: Aggregate> Loaded<A> {
 }
 
 type Answer<'a, A> = Box<dyn Fn(&A, Version) -> Vec<u8> + Send + Sync + 'a>;
+type Entry<'a, A> = Box<dyn Fn(&A, Version) -> Option<InboxEntry> + Send + Sync + 'a>;
 
 /// One execution in preparation; see [`Repository::on`].
 pub struct Execution<'a, A: Aggregate> {
@@ -199,6 +207,7 @@ pub struct Execution<'a, A: Aggregate> {
     expected: Option<Version>,
     inbox: Option<InboxEntry>,
     answer: Option<Answer<'a, A>>,
+    entry: Option<Entry<'a, A>>,
 }
 
 impl<'a, A: Aggregate> Execution<'a, A> {
@@ -220,6 +229,18 @@ impl<'a, A: Aggregate> Execution<'a, A> {
     #[must_use]
     pub fn answering(mut self, answer: impl Fn(&A, Version) -> Vec<u8> + Send + Sync + 'a) -> Self {
         self.answer = Some(Box::new(answer));
+        self
+    }
+
+    /// Commits the inbox row made of the state and version after the decision.
+    ///
+    /// A request's row holds the whole answer: `|state, version| idempotency.entry(&answer)`.
+    #[must_use]
+    pub fn settling(
+        mut self,
+        entry: impl Fn(&A, Version) -> Option<InboxEntry> + Send + Sync + 'a,
+    ) -> Self {
+        self.entry = Some(Box::new(entry));
         self
     }
 
@@ -266,7 +287,7 @@ impl<'a, A: Aggregate> Execution<'a, A> {
         }
         let events = loaded.state.decide(command);
         let events = events.map_err(|refusal| Attempt::Failed(ExecuteError::Refused(refusal)))?;
-        if events.is_empty() && self.inbox.is_none() {
+        if events.is_empty() && self.settled(&loaded).is_none() {
             let position = self.repository.log.head().await?;
             return Ok(loaded.unchanged(position));
         }
@@ -305,12 +326,7 @@ impl<'a, A: Aggregate> Execution<'a, A> {
         after: &Loaded<A>,
         events: &[A::Event],
     ) -> Result<Append, Attempt<A::Refusal>> {
-        let answer = self.answer.as_ref().zip(after.version);
-        let answer = answer.map(|(answer, version)| answer(&after.state, version));
-        let inbox = self.inbox.clone().map(|entry| InboxEntry {
-            answer: answer.or(entry.answer),
-            ..entry
-        });
+        let inbox = self.settled(after);
         let new: Result<Vec<NewEvent>, UnknownEvent> = events.iter().map(NewEvent::of).collect();
         Ok(Append {
             stream: self.repository.stream(self.id),
@@ -319,6 +335,20 @@ impl<'a, A: Aggregate> Execution<'a, A> {
             inbox,
             timers: events.iter().flat_map(A::timers).collect(),
             metadata: self.metadata.clone(),
+        })
+    }
+
+    /// The inbox row for the state after the decision.
+    fn settled(&self, after: &Loaded<A>) -> Option<InboxEntry> {
+        let made = self.entry.as_ref().zip(after.version);
+        if let Some(entry) = made.and_then(|(make, version)| make(&after.state, version)) {
+            return Some(entry);
+        }
+        let answer = self.answer.as_ref().zip(after.version);
+        let answer = answer.map(|(answer, version)| answer(&after.state, version));
+        self.inbox.clone().map(|entry| InboxEntry {
+            answer: answer.or(entry.answer),
+            ..entry
         })
     }
 

@@ -1,1 +1,3 @@
 //! Orders and their fulfilment; event-sourced.
+
+mod domain;

@@ -1,0 +1,84 @@
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+
+use super::{Outcome, Reply, StoredSuccess, Success};
+use crate::describe::{Description, ReplyShape};
+use crate::{Listing, Paging, Problem};
+
+/// A stretch of a list, with the page or the cursor to what follows.
+#[derive(Clone, Debug)]
+pub struct Listed<T> {
+    rows: Vec<T>,
+    meta: Map<String, Value>,
+}
+
+impl<T> Listed<T> {
+    /// The rows that were read for this listing.
+    ///
+    /// `rows` are at most [`Listing::fetch`]; the one too many is cut off and means that there are more.
+    /// `total` is the count of all rows, when [`Listing::wants_total`]. `key` is what the list is
+    /// sorted by, with the id last: the next cursor points behind the last row's key.
+    #[must_use]
+    pub fn of<F, K: Serialize>(
+        listing: &Listing<F>,
+        mut rows: Vec<T>,
+        total: Option<u64>,
+        key: impl Fn(&T) -> K,
+    ) -> Self {
+        let limit = listing.limit as usize;
+        let more = rows.len() > limit;
+        rows.truncate(limit);
+        let next = rows.last().filter(|_| more).map(|last| listing.cursor_after(&key(last)));
+        let mut meta = Map::new();
+        if let Paging::Page(page) = listing.paging {
+            let total = total.unwrap_or_default();
+            meta.insert("page".into(), json!(page));
+            meta.insert("total".into(), json!(total));
+            meta.insert("total_pages".into(), json!(total.div_ceil(u64::from(listing.limit))));
+        }
+        meta.insert("limit".into(), json!(listing.limit));
+        meta.insert("next_cursor".into(), json!(next));
+        Self { rows, meta }
+    }
+
+    /// The whole of a short list that is never paged.
+    #[must_use]
+    pub fn whole(rows: Vec<T>) -> Self {
+        let mut meta = Map::new();
+        meta.insert("page".into(), json!(1));
+        meta.insert("limit".into(), json!(rows.len().max(1)));
+        meta.insert("total".into(), json!(rows.len()));
+        meta.insert("total_pages".into(), json!(1));
+        meta.insert("next_cursor".into(), Value::Null);
+        Self { rows, meta }
+    }
+
+    /// The rows with each turned into something else.
+    #[must_use]
+    pub fn map<U>(self, change: impl FnMut(T) -> U) -> Listed<U> {
+        Listed { rows: self.rows.into_iter().map(change).collect(), meta: self.meta }
+    }
+
+    /// The rows.
+    #[must_use]
+    pub fn rows(&self) -> &[T] {
+        &self.rows
+    }
+}
+
+impl<T: Serialize + ToSchema> Reply for Listed<T> {
+    fn describe(description: &mut Description) {
+        description.reply = ReplyShape::Many(description.schemas.of::<T>());
+    }
+
+    fn into_outcome(self) -> Outcome {
+        match serde_json::value::to_raw_value(&self.rows) {
+            Ok(data) => {
+                let stored = StoredSuccess { status: 200, location: None, etag: None, data: Some(data) };
+                Outcome::Success(Success { meta: self.meta, ..Success::of(stored) })
+            }
+            Err(error) => Outcome::Problem(Problem::internal(error)),
+        }
+    }
+}

@@ -1,0 +1,92 @@
+use std::convert::Infallible;
+use std::fmt;
+use std::pin::Pin;
+use std::time::Duration;
+
+use axum::response::IntoResponse;
+use axum::response::sse::{self, KeepAlive};
+use futures_util::{Stream, StreamExt};
+use http::HeaderValue;
+use http::header::CACHE_CONTROL;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::{Outcome, Reply};
+use crate::context::Context;
+use crate::describe::{Description, ReplyShape};
+use crate::envelope::Rendered;
+use crate::{Problem, codes};
+
+/// How often a quiet stream says that it is alive; proxies cut what is silent for longer.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+
+/// Server-sent events, `data` of each a `T` as JSON.
+///
+/// The stream has a heartbeat, holds no admission permit, and ends when the service stops: the
+/// client comes back with `Last-Event-ID`. How many are open at once is bounded.
+pub struct Events<T> {
+    events: Pin<Box<dyn Stream<Item = Event<T>> + Send>>,
+}
+
+/// One event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event<T> {
+    /// What a client sends as `Last-Event-ID` when it comes back.
+    pub id: String,
+    /// The event's type.
+    pub kind: String,
+    /// Its content.
+    pub data: T,
+}
+
+impl<T> Events<T> {
+    /// The events of this stream, until it ends.
+    pub fn new(events: impl Stream<Item = Event<T>> + Send + 'static) -> Self {
+        Self { events: Box::pin(events) }
+    }
+}
+
+impl<T> fmt::Debug for Events<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Events(…)")
+    }
+}
+
+impl<T: Serialize + ToSchema + Send + 'static> Reply for Events<T> {
+    fn describe(description: &mut Description) {
+        description.reply = ReplyShape::Events(description.schemas.of::<T>());
+    }
+
+    fn into_outcome(self) -> Outcome {
+        let Some(context) = Context::current() else {
+            return Outcome::Problem(Problem::internal("events outside a request"));
+        };
+        let Ok(place) = context.lent.waiting.clone().try_acquire_owned() else {
+            return Outcome::Problem(codes::OVERLOADED.problem());
+        };
+        context.begin_waiting();
+        let stopped = context.stopping().clone().cancelled_owned();
+        let events = self.events.take_until(stopped).map(move |event| {
+            // The place is held as long as the stream is.
+            let _place = &place;
+            Ok::<_, Infallible>(rendered(&event))
+        });
+        let keep_alive = KeepAlive::new().interval(HEARTBEAT).text("alive");
+        let mut response = sse::Sse::new(events).keep_alive(keep_alive).into_response();
+        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response.extensions_mut().insert(Rendered);
+        Outcome::Raw(response)
+    }
+}
+
+fn rendered<T: Serialize>(event: &Event<T>) -> sse::Event {
+    let one_line = |text: &str| text.replace(['\r', '\n', '\0'], " ");
+    let framed = sse::Event::default().id(one_line(&event.id)).event(one_line(&event.kind));
+    match serde_json::to_string(&event.data) {
+        Ok(data) => framed.data(data),
+        Err(error) => {
+            tracing::error!(%error, "an event does not serialise");
+            framed.data("null")
+        }
+    }
+}

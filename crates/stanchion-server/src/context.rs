@@ -1,0 +1,177 @@
+//! What is known of the request being served.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use axum::extract::FromRequestParts;
+use http::{HeaderMap, Method};
+use http::request::Parts;
+use parking_lot::Mutex;
+use stanchion_auth::Principal;
+use stanchion_auth::secret::Signer;
+use stanchion_messaging::{Inbox, LogId};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::Problem;
+use crate::accept::Accept;
+
+tokio::task_local! {
+    static CURRENT: Arc<Context>;
+}
+
+/// The request being served: its id, caller, deadline, and what the service lends it.
+///
+/// It is a request extension, and while the request is served also current to its task, so that
+/// answers are rendered and calls to others made on its behalf without handing it through.
+#[derive(Debug)]
+pub struct Context {
+    pub(crate) request_id: String,
+    pub(crate) started: Instant,
+    pub(crate) accept: Accept,
+    pub(crate) is_read: bool,
+    pub(crate) if_none_match: Option<String>,
+    pub(crate) lent: Arc<Lent>,
+    pub(crate) endpoint: OnceLock<Arc<str>>,
+    pub(crate) module: OnceLock<Arc<ModuleParts>>,
+    pub(crate) principal: OnceLock<Principal>,
+    pub(crate) deadline: OnceLock<Instant>,
+    pub(crate) permit: Mutex<Option<OwnedSemaphorePermit>>,
+    pub(crate) waited: AtomicBool,
+}
+
+/// What the service lends every request.
+#[derive(Debug)]
+pub(crate) struct Lent {
+    /// Signs cursors and consistency tokens.
+    pub(crate) signer: Arc<Signer>,
+    /// Cancelled when a stop begins.
+    pub(crate) stopping: CancellationToken,
+    /// One permit for each request that waits for something to happen.
+    pub(crate) waiting: Arc<Semaphore>,
+}
+
+/// What a module lends the requests to its routes.
+pub(crate) struct ModuleParts {
+    pub(crate) name: &'static str,
+    pub(crate) base: String,
+    pub(crate) inbox: Option<Arc<dyn Inbox>>,
+    pub(crate) log: Option<LogId>,
+}
+
+impl std::fmt::Debug for ModuleParts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ModuleParts({})", self.name)
+    }
+}
+
+impl Context {
+    pub(crate) fn new(request_id: String, method: &Method, headers: &HeaderMap, lent: Arc<Lent>) -> Self {
+        Self {
+            request_id,
+            started: Instant::now(),
+            accept: Accept::of(headers),
+            is_read: matches!(*method, Method::GET | Method::HEAD),
+            if_none_match: header_text(headers, http::header::IF_NONE_MATCH),
+            lent,
+            endpoint: OnceLock::new(),
+            module: OnceLock::new(),
+            principal: OnceLock::new(),
+            deadline: OnceLock::new(),
+            permit: Mutex::new(None),
+            waited: AtomicBool::new(false),
+        }
+    }
+
+    /// The request that the current task serves, if it serves one.
+    #[must_use]
+    pub fn current() -> Option<Arc<Self>> {
+        CURRENT.try_with(Arc::clone).ok()
+    }
+
+    /// Runs `work` as part of this request.
+    pub async fn scope<T>(self: Arc<Self>, work: impl Future<Output = T>) -> T {
+        CURRENT.scope(self, work).await
+    }
+
+    /// The request's id: taken over from the caller or made.
+    #[must_use]
+    pub fn request_id(&self) -> &str {
+        &self.request_id
+    }
+
+    /// Who calls, once that is known.
+    #[must_use]
+    pub fn principal(&self) -> Option<&Principal> {
+        self.principal.get()
+    }
+
+    /// The template of the route, once it is known.
+    #[must_use]
+    pub fn endpoint(&self) -> Option<&str> {
+        self.endpoint.get().map(AsRef::as_ref)
+    }
+
+    /// When the request must be answered.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        self.deadline.get().copied()
+    }
+
+    /// The time left, zero when it is over, `None` without a deadline.
+    #[must_use]
+    pub fn remaining(&self) -> Option<Duration> {
+        let deadline = self.deadline()?;
+        Some(deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// Cancelled when the service begins to stop: waiting work then answers as it stands.
+    #[must_use]
+    pub fn stopping(&self) -> &CancellationToken {
+        &self.lent.stopping
+    }
+
+    pub(crate) fn module_name(&self) -> &'static str {
+        self.module.get().map_or("", |module| module.name)
+    }
+
+    /// Gives the admission permit back: the request waits now, it does not work.
+    pub(crate) fn begin_waiting(&self) {
+        self.waited.store(true, Ordering::Relaxed);
+        self.permit.lock().take();
+    }
+
+    pub(crate) fn of(parts: &Parts) -> Result<Arc<Self>, Problem> {
+        parts.extensions.get::<Arc<Self>>().cloned().ok_or_else(|| {
+            Problem::internal("the route is not mounted in a Service: mount it with Module::routes")
+        })
+    }
+}
+
+impl<S: Sync> FromRequestParts<S> for RequestContext {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Context::of(parts).map(Self)
+    }
+}
+
+/// Extracts the [`Context`].
+#[derive(Clone, Debug)]
+pub struct RequestContext(pub Arc<Context>);
+
+impl std::ops::Deref for RequestContext {
+    type Target = Context;
+
+    fn deref(&self) -> &Context {
+        &self.0
+    }
+}
+
+/// A header as text; one that is no visible text counts as absent.
+pub(crate) fn header_text(headers: &HeaderMap, name: http::HeaderName) -> Option<String> {
+    headers.get(name)?.to_str().ok().map(str::to_owned)
+}

@@ -1,0 +1,116 @@
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+use utoipa::openapi::{RefOr, Schema};
+
+/// The named schemas of a document, and names that two different types claim.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Schemas {
+    pub(crate) named: BTreeMap<String, Value>,
+    pub(crate) clashes: Vec<String>,
+}
+
+/// One property of an object schema.
+pub(crate) struct Property {
+    pub(crate) name: String,
+    pub(crate) required: bool,
+    pub(crate) about: String,
+    pub(crate) schema: Value,
+}
+
+impl Schemas {
+    /// The schema of `T`: a reference when `T` is a type of the application with a structure of its own.
+    pub(crate) fn of<T: ToSchema>(&mut self) -> Value {
+        self.add_nested::<T>();
+        let schema = value(&T::schema());
+        let structured = schema.get("properties").is_some()
+            || schema.get("enum").is_some()
+            || schema.get("oneOf").is_some()
+            || schema.get("allOf").is_some();
+        if !structured || is_std(std::any::type_name::<T>()) {
+            return schema;
+        }
+        let name = sanitised(&T::name());
+        self.add(name.clone(), schema);
+        json!({"$ref": format!("#/components/schemas/{name}")})
+    }
+
+    /// The properties of an object type, without `null` as a value: what is absent is not sent.
+    pub(crate) fn properties<T: ToSchema>(&mut self) -> Vec<Property> {
+        self.add_nested::<T>();
+        let schema = value(&T::schema());
+        let required = |name: &str| {
+            let names = schema["required"].as_array();
+            names.is_some_and(|names| names.iter().any(|required| required == name))
+        };
+        let properties = schema["properties"].as_object();
+        properties
+            .into_iter()
+            .flatten()
+            .map(|(name, property)| Property {
+                name: name.clone(),
+                required: required(name),
+                about: property["description"].as_str().unwrap_or_default().to_owned(),
+                schema: without_null(property.clone()),
+            })
+            .collect()
+    }
+
+    pub(crate) fn merge(&mut self, other: Self) {
+        for (name, schema) in other.named {
+            self.add(name, schema);
+        }
+        self.clashes.extend(other.clashes);
+    }
+
+    fn add_nested<T: ToSchema>(&mut self) {
+        let mut nested = Vec::new();
+        T::schemas(&mut nested);
+        for (name, schema) in nested {
+            self.add(sanitised(&name), value(&schema));
+        }
+    }
+
+    fn add(&mut self, name: String, schema: Value) {
+        match self.named.get(&name) {
+            Some(known) if *known != schema => self.clashes.push(name),
+            _ => drop(self.named.insert(name, schema)),
+        }
+    }
+}
+
+/// The same schema where `null` is not among the values.
+pub(crate) fn without_null(mut schema: Value) -> Value {
+    if let Some(types) = schema.get_mut("type").and_then(Value::as_array_mut) {
+        types.retain(|name| name != "null");
+        if types.len() == 1 {
+            schema["type"] = types.remove(0);
+        }
+    }
+    if let Some(choices) = schema.get_mut("oneOf").and_then(Value::as_array_mut) {
+        choices.retain(|choice| choice["type"] != "null");
+        if choices.len() == 1 {
+            return choices.remove(0);
+        }
+    }
+    schema
+}
+
+fn value(schema: &RefOr<Schema>) -> Value {
+    serde_json::to_value(schema).unwrap_or_default()
+}
+
+/// Types of the standard library are described where they stand, not by name.
+fn is_std(type_name: &str) -> bool {
+    ["alloc::", "core::", "std::", "uuid::", "jiff::", "serde_json::"]
+        .iter()
+        .any(|path| type_name.starts_with(path))
+        || !type_name.contains("::")
+}
+
+/// A name as the specification allows it for components.
+fn sanitised(name: &str) -> String {
+    let allowed = |char: char| char.is_ascii_alphanumeric() || "._-".contains(char);
+    name.chars().map(|char| if allowed(char) { char } else { '_' }).collect()
+}

@@ -1,0 +1,141 @@
+use std::marker::PhantomData;
+
+use axum::extract::{FromRequest, Request};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+
+use super::body::{collect, describe_body_errors, require_content_type, tree, typed};
+use crate::describe::{Describe, Description};
+use crate::{Problem, Validate};
+
+/// A JSON Merge Patch (RFC 7396) of a `T`, where `T` is what a `PUT` of the same resource takes.
+///
+/// Apply it to what is there now: the result obeys the same rules as a `PUT` of the whole.
+///
+/// ```
+/// # use serde::{Deserialize, Serialize};
+/// # use stanchion_server::{MergePatch, Problem, Validate, Violations};
+/// #[derive(Serialize, Deserialize)]
+/// struct Profile { first_name: Option<String>, last_name: Option<String> }
+/// impl Validate for Profile { fn validate(&self, _: &mut Violations) {} }
+///
+/// # fn main() -> Result<(), Problem> {
+/// let patch: MergePatch<Profile> = MergePatch::of(serde_json::json!({"last_name": null}));
+/// let now = Profile { first_name: Some("Ada".into()), last_name: Some("King".into()) };
+/// let next = patch.apply(&now)?;
+/// assert_eq!((next.first_name.as_deref(), next.last_name), (Some("Ada"), None));
+/// # Ok(()) }
+/// ```
+#[derive(Clone, Debug)]
+pub struct MergePatch<T> {
+    patch: Value,
+    of: PhantomData<fn() -> T>,
+}
+
+const CONTENT_TYPES: [&str; 2] = ["application/merge-patch+json", "application/json"];
+
+impl<T: Serialize + DeserializeOwned + Validate> MergePatch<T> {
+    /// The patch in this tree.
+    #[must_use]
+    pub fn of(patch: Value) -> Self {
+        Self { patch, of: PhantomData }
+    }
+
+    /// What `current` becomes by it.
+    ///
+    /// # Errors
+    /// 400 `UNKNOWN_FIELD` or 422 `VALIDATION_FAILED`, as for the whole in a `PUT`.
+    pub fn apply(&self, current: &T) -> Result<T, Problem> {
+        let mut merged = serde_json::to_value(current).map_err(Problem::internal)?;
+        merge(&mut merged, self.patch.clone());
+        typed(merged)
+    }
+}
+
+impl<T, S> FromRequest<S> for MergePatch<T>
+where
+    T: Serialize + DeserializeOwned + Validate,
+    S: Send + Sync,
+{
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        require_content_type(request.headers(), &CONTENT_TYPES)?;
+        let bytes = collect(request).await?;
+        let patch = tree(&bytes)?;
+        if patch.is_object() {
+            Ok(Self::of(patch))
+        } else {
+            Err(Problem::invalid_field("(body)", "must be an object"))
+        }
+    }
+}
+
+impl<T: ToSchema> Describe for MergePatch<T> {
+    fn describe(description: &mut Description) {
+        let mut properties = Map::new();
+        for property in description.schemas.properties::<T>() {
+            properties.insert(property.name, patchable(property.schema, property.required));
+        }
+        let schema = serde_json::json!({
+            "type": "object", "properties": properties, "additionalProperties": false,
+        });
+        description.request_body(true, &CONTENT_TYPES, &schema);
+        describe_body_errors(description);
+    }
+}
+
+/// A property that may be left out may also be removed, which is said by null.
+fn patchable(schema: Value, required: bool) -> Value {
+    if required {
+        return schema;
+    }
+    serde_json::json!({"oneOf": [{"type": "null"}, schema]})
+}
+
+/// RFC 7396, section 2. Its depth is bounded by the parser's.
+fn merge(target: &mut Value, patch: Value) {
+    let Value::Object(patch) = patch else {
+        *target = patch;
+        return;
+    };
+    if !target.is_object() {
+        *target = Value::Object(Map::new());
+    }
+    let Value::Object(fields) = target else { return };
+    for (name, value) in patch {
+        if value.is_null() {
+            fields.remove(&name);
+        } else {
+            merge(fields.entry(name).or_insert(Value::Null), value);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn merging_follows_the_examples_of_the_rfc() {
+        let cases = [
+            (json!({"a": "b"}), json!({"a": "c"}), json!({"a": "c"})),
+            (json!({"a": "b"}), json!({"b": "c"}), json!({"a": "b", "b": "c"})),
+            (json!({"a": "b"}), json!({"a": null}), json!({})),
+            (json!({"a": ["b"]}), json!({"a": "c"}), json!({"a": "c"})),
+            (json!({"a": {"b": "c"}}), json!({"a": {"b": "d", "c": null}}), json!({"a": {"b": "d"}})),
+            (json!({"a": [{"b": "c"}]}), json!({"a": [1]}), json!({"a": [1]})),
+            (json!({"e": null}), json!({"a": 1}), json!({"e": null, "a": 1})),
+            (json!([1, 2]), json!({"a": "b", "c": null}), json!({"a": "b"})),
+            (json!({}), json!({"a": {"bb": {"ccc": null}}}), json!({"a": {"bb": {}}})),
+        ];
+        for (mut target, patch, expected) in cases {
+            merge(&mut target, patch);
+            assert_eq!(target, expected);
+        }
+    }
+}

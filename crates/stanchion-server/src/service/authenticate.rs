@@ -1,0 +1,70 @@
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue};
+use stanchion_auth::{AccessTokens, Principal};
+
+use crate::Problem;
+
+/// The longest token that is looked at.
+const TOKEN_BYTES_MAX: usize = 8 * 1024;
+
+/// Who a bearer token speaks for. [`AccessTokens`] is one.
+#[async_trait]
+pub trait Authenticate: Send + Sync {
+    /// The principal of a token.
+    ///
+    /// # Errors
+    /// See [`AuthenticateError`].
+    async fn authenticate(&self, token: &str) -> Result<Principal, AuthenticateError>;
+}
+
+/// Why a token gave no principal.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum AuthenticateError {
+    /// It is no valid token (any more); why is told to nobody.
+    #[error("the token is not valid")]
+    Invalid,
+    /// It cannot be checked now.
+    #[error("tokens cannot be checked: {0}")]
+    Unavailable(String),
+}
+
+#[async_trait]
+impl Authenticate for AccessTokens {
+    async fn authenticate(&self, token: &str) -> Result<Principal, AuthenticateError> {
+        let claims = self.verify(token, stanchion_runtime::clock::now());
+        claims.map(|claims| claims.into_principal()).map_err(|_| AuthenticateError::Invalid)
+    }
+}
+
+/// The service's way from headers to a principal.
+#[derive(Clone)]
+pub(crate) struct Authenticator(pub(crate) Option<Arc<dyn Authenticate>>);
+
+impl Authenticator {
+    /// The caller; `None` if no token was sent, 401 if a wrong one was.
+    pub(crate) async fn principal(&self, headers: &HeaderMap) -> Result<Option<Principal>, Problem> {
+        let mut values = headers.get_all(AUTHORIZATION).iter();
+        let Some(value) = values.next() else { return Ok(None) };
+        let token = value.to_str().ok().and_then(bearer).filter(|_| values.next().is_none());
+        let (Some(token), Some(tokens)) = (token, &self.0) else { return Err(invalid()) };
+        match tokens.authenticate(token).await {
+            Ok(principal) => Ok(Some(principal)),
+            Err(AuthenticateError::Invalid) => Err(invalid()),
+            Err(error @ AuthenticateError::Unavailable(_)) => Err(Problem::unavailable(error)),
+        }
+    }
+}
+
+fn bearer(value: &str) -> Option<&str> {
+    let (scheme, token) = value.split_once(' ')?;
+    let fits = scheme.eq_ignore_ascii_case("bearer") && (1..=TOKEN_BYTES_MAX).contains(&token.len());
+    fits.then_some(token)
+}
+
+fn invalid() -> Problem {
+    let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
+    crate::codes::UNAUTHENTICATED.problem().header(WWW_AUTHENTICATE, challenge)
+}

@@ -1,0 +1,5 @@
+//! How the outside reaches inventory, and how inventory reaches its rows.
+
+pub(crate) mod announce;
+pub(crate) mod http;
+pub(crate) mod projections;

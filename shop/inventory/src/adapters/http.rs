@@ -1,0 +1,3 @@
+//! REST: a file a resource.
+
+pub(crate) mod products;

@@ -1,0 +1,416 @@
+//! `/products`.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use shop_kernel::{Money, Sku};
+use stanchion::auth::{Principal, permissions};
+use stanchion::eventsourcing::{Executed, Metadata, Version};
+use stanchion::server::{
+    Answer, Anyone, Authorized, Body, Code, ConsistencyToken, Filters, Idempotency, IfMatch,
+    Listed, Listing, MergePatch, PathId, Problem, Routes, Validate, Violations, codes, op,
+};
+use utoipa::ToSchema;
+
+use crate::adapters::projections::products::{ProductList, ProductRow};
+use crate::application::products::{Products, now};
+use crate::domain::product::{AVAILABLE_MAX, Description, Product, ProductCommand, ProductRefusal};
+
+const PRODUCT_NOT_FOUND: Code = Code::not_found("PRODUCT_NOT_FOUND", "There is no such product.");
+const SKU_TAKEN: Code = Code::conflict("SKU_TAKEN", "There is a product with this SKU.");
+const OUT_OF_STOCK: Code = Code::conflict("OUT_OF_STOCK", "There is not enough in stock.");
+const STOCK_LIMIT: Code = Code::refused("STOCK_LIMIT", "There would be too much in stock.");
+
+/// Far above any price, and low enough that a price times a quantity has an amount.
+const PRICE_MAX: i64 = 1_000_000_000_000;
+
+permissions! {
+    /// Create, change and withdraw products, and move their stock.
+    pub WriteInventory = "inventory:write";
+}
+
+/// What the routes work on.
+#[derive(Clone)]
+pub(crate) struct ProductRoutes {
+    pub(crate) products: Products,
+    pub(crate) list: Arc<ProductList>,
+}
+
+pub(crate) fn routes(state: ProductRoutes) -> Routes {
+    Routes::new()
+        .get("/products", op("List products", list_products))
+        .post(
+            "/products",
+            op("Create a product", create_product)
+                .status(201)
+                .errors(&[SKU_TAKEN, STOCK_LIMIT]),
+        )
+        .get("/products/{sku}", op("Get a product", get_product).errors(&[PRODUCT_NOT_FOUND]))
+        .put(
+            "/products/{sku}",
+            op("Describe a product anew", put_product).errors(&[PRODUCT_NOT_FOUND]),
+        )
+        .patch(
+            "/products/{sku}",
+            op("Change a product's description", patch_product).errors(&[PRODUCT_NOT_FOUND]),
+        )
+        .delete(
+            "/products/{sku}",
+            op("Withdraw a product", delete_product).errors(&[PRODUCT_NOT_FOUND]),
+        )
+        .post(
+            "/products/{sku}/stock",
+            op("Add or take stock", adjust_stock).errors(&[
+                PRODUCT_NOT_FOUND,
+                OUT_OF_STOCK,
+                STOCK_LIMIT,
+            ]),
+        )
+        .with_state(state)
+}
+
+/// A product on offer.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = Product)]
+pub(crate) struct ProductView {
+    sku: Sku,
+    name: String,
+    description: String,
+    price: Money,
+    /// How many are free to be ordered.
+    available: i64,
+    version: i64,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+/// A product to be created.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewProduct {
+    sku: Sku,
+    #[schema(min_length = 1, max_length = 200)]
+    name: String,
+    #[serde(default)]
+    #[schema(max_length = 2000)]
+    description: String,
+    price: Money,
+    /// How many are in stock from the start.
+    #[serde(default)]
+    #[schema(minimum = 0, maximum = 1_000_000_000)]
+    available: i64,
+}
+
+/// How a product is described.
+#[derive(Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ProductBody {
+    #[schema(min_length = 1, max_length = 200)]
+    name: String,
+    #[serde(default)]
+    #[schema(max_length = 2000)]
+    description: String,
+    price: Money,
+}
+
+/// Stock that comes or goes.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct StockChange {
+    /// How many; below zero takes away.
+    #[schema(minimum = -1_000_000_000, maximum = 1_000_000_000, example = 5)]
+    delta: i64,
+    #[schema(min_length = 1, max_length = 200, example = "delivery")]
+    reason: String,
+}
+
+/// Which products.
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ProductFilters {
+    /// Part of the name or the SKU, in any case.
+    #[schema(max_length = 100)]
+    pub(crate) q: Option<String>,
+    /// Only those that are in stock, or only those that are not.
+    pub(crate) in_stock: Option<bool>,
+}
+
+impl Filters for ProductFilters {
+    const SORTS: &'static [&'static str] = &["created_at", "name", "price"];
+}
+
+impl Validate for NewProduct {
+    fn validate(&self, violations: &mut Violations) {
+        described(&self.name, &self.description, self.price, violations);
+        violations.range("available", self.available, 0, AVAILABLE_MAX);
+    }
+}
+
+impl Validate for ProductBody {
+    fn validate(&self, violations: &mut Violations) {
+        described(&self.name, &self.description, self.price, violations);
+    }
+}
+
+impl Validate for StockChange {
+    fn validate(&self, violations: &mut Violations) {
+        violations.range("delta", self.delta, -AVAILABLE_MAX, AVAILABLE_MAX);
+        violations.require(self.delta != 0, "delta", "must not be zero");
+        violations.length("reason", &self.reason, 1, 200);
+    }
+}
+
+fn described(name: &str, description: &str, price: Money, violations: &mut Violations) {
+    violations.length("name", name, 1, 200);
+    violations.length("description", description, 0, 2000);
+    violations.range("price.amount", price.amount, 0, PRICE_MAX);
+}
+
+async fn list_products(
+    _: Anyone,
+    State(state): State<ProductRoutes>,
+    consistency: ConsistencyToken,
+    listing: Listing<ProductFilters>,
+) -> Result<Listed<ProductView>, Problem> {
+    let rows = state.list.read(&listing, consistency).await?;
+    Ok(rows.map(ProductView::from))
+}
+
+async fn get_product(
+    _: Anyone,
+    State(state): State<ProductRoutes>,
+    PathId(sku): PathId<Sku>,
+) -> Result<Answer<ProductView>, Problem> {
+    let loaded = state.products.find(&sku).await?;
+    let view = loaded.version.and_then(|version| view(&sku, &loaded.state, version));
+    let view = view.ok_or_else(|| not_found(&sku))?;
+    let version = view.version;
+    Ok(Answer::ok(view).etag(version))
+}
+
+async fn create_product(
+    caller: Authorized<WriteInventory>,
+    State(state): State<ProductRoutes>,
+    idempotency: Idempotency,
+    Body(new): Body<NewProduct>,
+) -> Result<Answer<ProductView>, Problem> {
+    let metadata = caused_by(&caller);
+    let sku = new.sku;
+    let about = Description { name: new.name, description: new.description, price: new.price };
+    let command = ProductCommand::Create { about, available: new.available, at: now() };
+    let created = |product: &Product, version| {
+        let view = view(&sku, product, version).ok_or_else(|| not_found(&sku))?;
+        Ok(Answer::created(format!("/products/{sku}"), view).etag(version.0))
+    };
+    let executed = state
+        .products
+        .on(&sku, &metadata)
+        .settling(settle(&idempotency, &created))
+        .execute(&command)
+        .await
+        .map_err(|error| refused(error, &sku))?;
+    answer(&state, executed, created)
+}
+
+async fn put_product(
+    caller: Authorized<WriteInventory>,
+    State(state): State<ProductRoutes>,
+    PathId(sku): PathId<Sku>,
+    if_match: IfMatch,
+    Body(body): Body<ProductBody>,
+) -> Result<Answer<ProductView>, Problem> {
+    describe(&caller, &state, &sku, &if_match, |_| Ok(body.about())).await
+}
+
+async fn patch_product(
+    caller: Authorized<WriteInventory>,
+    State(state): State<ProductRoutes>,
+    PathId(sku): PathId<Sku>,
+    if_match: IfMatch,
+    patch: MergePatch<ProductBody>,
+) -> Result<Answer<ProductView>, Problem> {
+    describe(&caller, &state, &sku, &if_match, |about| Ok(patch.apply(&about.into())?.about())).await
+}
+
+async fn delete_product(
+    caller: Authorized<WriteInventory>,
+    State(state): State<ProductRoutes>,
+    PathId(sku): PathId<Sku>,
+    if_match: IfMatch,
+) -> Result<Answer, Problem> {
+    let metadata = caused_by(&caller);
+    let withdrawing = state.products.on(&sku, &metadata).expecting(if_match.version().map(Version));
+    let withdrawn = withdrawing.execute(&ProductCommand::Withdraw { at: now() }).await;
+    withdrawn.map_err(|error| refused(error, &sku))?;
+    Ok(Answer::no_content())
+}
+
+async fn adjust_stock(
+    caller: Authorized<WriteInventory>,
+    State(state): State<ProductRoutes>,
+    PathId(sku): PathId<Sku>,
+    idempotency: Idempotency,
+    if_match: IfMatch,
+    Body(change): Body<StockChange>,
+) -> Result<Answer<ProductView>, Problem> {
+    let metadata = caused_by(&caller);
+    let (delta, reason) = (change.delta, change.reason);
+    let command = ProductCommand::Adjust { delta, reason, at: now() };
+    let adjusted = |product: &Product, version| {
+        let view = view(&sku, product, version).ok_or_else(|| not_found(&sku))?;
+        Ok(Answer::ok(view).etag(version.0))
+    };
+    let executed = state
+        .products
+        .on(&sku, &metadata)
+        .expecting(if_match.version().map(Version))
+        .settling(settle(&idempotency, &adjusted))
+        .execute(&command)
+        .await
+        .map_err(|error| refused(error, &sku))?;
+    answer(&state, executed, adjusted)
+}
+
+async fn describe(
+    caller: &Principal,
+    state: &ProductRoutes,
+    sku: &Sku,
+    if_match: &IfMatch,
+    change: impl Fn(Description) -> Result<Description, Problem>,
+) -> Result<Answer<ProductView>, Problem> {
+    let metadata = caused_by(caller);
+    let expected = |version: Version| if_match.check(version.0);
+    let described = state.products.describe::<DescribeProblem>(
+        sku,
+        |version| expected(version).map_err(DescribeProblem::Problem),
+        |about| change(about).map_err(DescribeProblem::Problem),
+        &metadata,
+    );
+    let executed = described.await.map_err(|problem| problem.at(sku))?;
+    answer(state, executed, |product, version| {
+        let view = view(sku, product, version).ok_or_else(|| not_found(sku))?;
+        Ok(Answer::ok(view).etag(version.0))
+    })
+}
+
+/// Either side of a change may have said no.
+enum DescribeProblem {
+    Problem(Problem),
+    Refused(crate::application::products::Refused),
+}
+
+impl DescribeProblem {
+    fn at(self, sku: &Sku) -> Problem {
+        match self {
+            Self::Problem(problem) => problem,
+            Self::Refused(error) => refused(error, sku),
+        }
+    }
+}
+
+impl From<crate::application::products::Refused> for DescribeProblem {
+    fn from(error: crate::application::products::Refused) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<stanchion::eventsourcing::LogError> for DescribeProblem {
+    fn from(error: stanchion::eventsourcing::LogError) -> Self {
+        Self::Problem(error.into())
+    }
+}
+
+fn caused_by(caller: &Principal) -> Metadata {
+    Metadata::new(Some(caller.subject.to_string()))
+}
+
+/// The inbox row that commits with the change, holding the answer to a repeat.
+fn settle<'a>(
+    idempotency: &'a Idempotency,
+    answer: &'a (impl Fn(&Product, Version) -> Result<Answer<ProductView>, Problem> + Sync),
+) -> impl Fn(&Product, Version) -> Option<stanchion::messaging::InboxEntry> + Sync + 'a {
+    move |product, version| {
+        let answer = answer(product, version).ok()?;
+        idempotency.entry(&answer).ok().flatten()
+    }
+}
+
+fn answer(
+    state: &ProductRoutes,
+    executed: Executed<Product>,
+    answer: impl Fn(&Product, Version) -> Result<Answer<ProductView>, Problem>,
+) -> Result<Answer<ProductView>, Problem> {
+    let version = executed.version.unwrap_or(Version(0));
+    let answer = answer(&executed.state, version)?;
+    Ok(answer.consistency(state.products.log_id(), executed.position))
+}
+
+fn not_found(sku: &Sku) -> Problem {
+    PRODUCT_NOT_FOUND.with("sku", sku)
+}
+
+fn refused(error: crate::application::products::Refused, sku: &Sku) -> Problem {
+    use stanchion::eventsourcing::ExecuteError;
+    match error {
+        ExecuteError::Refused(ProductRefusal::Unknown) => not_found(sku),
+        other => other.into(),
+    }
+}
+
+impl From<ProductRefusal> for Problem {
+    fn from(refusal: ProductRefusal) -> Self {
+        match refusal {
+            ProductRefusal::Unknown => PRODUCT_NOT_FOUND.problem(),
+            ProductRefusal::AlreadyExists => SKU_TAKEN.problem(),
+            ProductRefusal::OutOfStock => OUT_OF_STOCK.problem(),
+            ProductRefusal::TooMuch => STOCK_LIMIT.problem(),
+        }
+    }
+}
+
+fn view(sku: &Sku, product: &Product, version: Version) -> Option<ProductView> {
+    let listed = product.listed.clone()?;
+    Some(ProductView {
+        sku: sku.clone(),
+        name: listed.about.name,
+        description: listed.about.description,
+        price: listed.about.price,
+        available: product.available,
+        version: version.0,
+        created_at: listed.created_at,
+        updated_at: listed.updated_at,
+    })
+}
+
+impl From<ProductRow> for ProductView {
+    fn from(row: ProductRow) -> Self {
+        Self {
+            sku: row.sku,
+            name: row.name,
+            description: row.description,
+            price: row.price,
+            available: row.available,
+            version: row.version,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        }
+    }
+}
+
+impl ProductBody {
+    fn about(&self) -> Description {
+        Description {
+            name: self.name.clone(),
+            description: self.description.clone(),
+            price: self.price,
+        }
+    }
+}
+
+impl From<Description> for ProductBody {
+    fn from(about: Description) -> Self {
+        Self { name: about.name, description: about.description, price: about.price }
+    }
+}

@@ -1,0 +1,122 @@
+//! What staff does with products, and what everybody may know of them.
+
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use shop_kernel::{Money, Sku};
+use stanchion::eventsourcing::{
+    ExecuteError, Executed, Execution, LogError, Loaded, Metadata, Repository, Version,
+};
+
+use crate::domain::product::{Description, Product, ProductCommand, ProductRefusal};
+
+pub(crate) type Refused = ExecuteError<ProductRefusal>;
+
+/// How often a change starts anew because the stock moved meanwhile.
+const DESCRIBE_MAX: usize = 8;
+
+/// Products by SKU.
+#[derive(Clone)]
+pub struct Products {
+    repository: Arc<Repository<Product>>,
+}
+
+/// A product's name and price, as an order fixes them.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Priced {
+    /// Which product.
+    pub sku: Sku,
+    /// What it is called.
+    pub name: String,
+    /// What one costs.
+    pub price: Money,
+}
+
+impl Products {
+    pub(crate) fn new(repository: Arc<Repository<Product>>) -> Self {
+        Self { repository }
+    }
+
+    /// Names and prices of products that are on offer; `None` for one that is not.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub async fn priced(&self, skus: &[Sku]) -> Result<Vec<Option<Priced>>, LogError> {
+        let mut all = Vec::with_capacity(skus.len());
+        for sku in skus {
+            let product = self.repository.load(sku.as_str()).await?.state;
+            all.push(product.listed.map(|listed| Priced {
+                sku: sku.clone(),
+                name: listed.about.name,
+                price: listed.about.price,
+            }));
+        }
+        Ok(all)
+    }
+
+    /// Whether no product was ever created.
+    ///
+    /// # Errors
+    /// The log cannot be read.
+    pub async fn is_empty(&self) -> Result<bool, LogError> {
+        let head = self.repository.log().head().await?;
+        Ok(head == stanchion::eventsourcing::Position::START)
+    }
+
+    /// Creates a product with some in stock, at a first start.
+    ///
+    /// # Errors
+    /// Why not, as text: the SKU is taken, or the log is out.
+    pub async fn stock_up(&self, priced: Priced, about: &str, available: i64) -> Result<(), String> {
+        let about = Description {
+            name: priced.name,
+            description: about.to_owned(),
+            price: priced.price,
+        };
+        let at = stanchion::runtime::clock::now();
+        let command = ProductCommand::Create { about, available, at };
+        let metadata = Metadata::new(None);
+        let created = self.repository.execute(priced.sku.as_str(), &command, &metadata).await;
+        created.map(drop).map_err(|error| error.to_string())
+    }
+
+    pub(crate) fn log_id(&self) -> stanchion::eventsourcing::LogId {
+        self.repository.log().id()
+    }
+
+    pub(crate) async fn find(&self, sku: &Sku) -> Result<Loaded<Product>, LogError> {
+        self.repository.load(sku.as_str()).await
+    }
+
+    pub(crate) fn on<'a>(&'a self, sku: &'a Sku, metadata: &'a Metadata) -> Execution<'a, Product> {
+        self.repository.on(sku.as_str(), metadata)
+    }
+
+    /// Changes name, description or price, starting from how the product is described now.
+    pub(crate) async fn describe<E: From<Refused> + From<LogError>>(
+        &self,
+        sku: &Sku,
+        expected: impl Fn(Version) -> Result<(), E>,
+        change: impl Fn(Description) -> Result<Description, E>,
+        metadata: &Metadata,
+    ) -> Result<Executed<Product>, E> {
+        for _ in 0..DESCRIBE_MAX {
+            let loaded = self.find(sku).await?;
+            let (Some(listed), Some(version)) = (loaded.state.listed, loaded.version) else {
+                return Err(ExecuteError::Refused(ProductRefusal::Unknown).into());
+            };
+            expected(version)?;
+            let command = ProductCommand::Describe { about: change(listed.about)?, at: now() };
+            match self.on(sku, metadata).expecting(Some(version)).execute(&command).await {
+                // Stock moved meanwhile: the change starts from the product as it is then.
+                Err(ExecuteError::VersionMismatch { .. }) => {}
+                other => return Ok(other?),
+            }
+        }
+        Err(ExecuteError::Unavailable("the stock moved all the time".into()).into())
+    }
+}
+
+pub(crate) fn now() -> Timestamp {
+    stanchion::runtime::clock::now()
+}

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
+use jiff::Timestamp;
 use uuid::Uuid;
 
 use crate::permission::{Permission, Permissions};
@@ -47,6 +48,8 @@ pub struct Principal {
     pub session: Option<Uuid>,
     /// The user for whom a service acts.
     pub on_behalf_of: Option<Uuid>,
+    /// When the token it came with ends, if it came with one: a stream served to it ends then.
+    pub expires_at: Option<Timestamp>,
 }
 
 impl Subject {
@@ -146,6 +149,7 @@ impl Principal {
             permissions,
             session: None,
             on_behalf_of: None,
+            expires_at: None,
         }
     }
 }

@@ -91,6 +91,7 @@ impl Claims {
             permissions: self.permissions,
             session: self.session,
             on_behalf_of: None,
+            expires_at: Some(self.expires_at),
         }
     }
 }

@@ -117,6 +117,10 @@ fn what_is_issued_is_verified_with_all_it_grants() {
     let principal = claims.into_principal();
     assert_eq!(principal.subject, Subject::User(user));
     assert_eq!(principal.session, Some(session));
+    assert_eq!(
+        principal.expires_at,
+        Some(bench.now + SignedDuration::from_secs(900))
+    );
     assert_eq!(principal.permissions, permissions);
     assert_eq!(
         principal.roles.into_iter().collect::<Vec<_>>(),

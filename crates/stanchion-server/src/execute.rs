@@ -1,26 +1,34 @@
 //! What the log and its repositories say, as problems.
 
-use stanchion_eventsourcing::{ExecuteError, LogError};
+use stanchion_eventsourcing::{AppendError, ExecuteError, LogError};
 
 use crate::{Problem, codes};
 
+/// What keeps an execution from happening, as a client sees it; a refusal in its own words.
 impl<R: std::error::Error + Into<Problem>> From<ExecuteError<R>> for Problem {
     fn from(error: ExecuteError<R>) -> Self {
         match error {
             ExecuteError::Refused(refusal) => refusal.into(),
             ExecuteError::VersionMismatch { actual } => {
-                let problem = Self::precondition_failed();
-                match actual {
-                    Some(version) => problem.with("version", version.0),
-                    None => problem,
-                }
+                Self::precondition_failed().with("version", actual.map(|version| version.0))
             }
-            // Somebody else took the claim over: what became of it is told to a repeat.
-            ExecuteError::AlreadyHandled { .. } | ExecuteError::ClaimLost => {
-                codes::REQUEST_IN_PROGRESS.problem()
-            }
-            ExecuteError::Overloaded => codes::OVERLOADED.problem(),
+            ExecuteError::AlreadyHandled { answer, position } => Self::replay(answer, position),
+            ExecuteError::ClaimLost => Self::of(codes::REQUEST_IN_PROGRESS),
+            ExecuteError::Overloaded => Self::of(codes::OVERLOADED),
             ExecuteError::Unavailable(reason) => Self::unavailable(reason),
+        }
+    }
+}
+
+impl From<AppendError> for Problem {
+    fn from(error: AppendError) -> Self {
+        match error {
+            AppendError::Conflict { .. } => Self::of(codes::VERSION_CONFLICT),
+            AppendError::AlreadyHandled { answer, position } => Self::replay(answer, position),
+            AppendError::ClaimLost => Self::of(codes::REQUEST_IN_PROGRESS),
+            AppendError::Overloaded => Self::of(codes::OVERLOADED),
+            AppendError::Unknown | AppendError::Unavailable(_) => Self::unavailable(error),
+            AppendError::Invalid(_) => Self::internal(error),
         }
     }
 }

@@ -56,18 +56,16 @@ impl Idempotency {
     /// The inbox row to commit with the effect, answering a repeat with `answer`; `None` without a key.
     ///
     /// What is kept of the answer: status, location, ETag and data.
-    ///
-    /// # Errors
-    /// 500 if the answer's data does not serialise.
-    pub fn entry<T: Serialize>(&self, answer: &Answer<T>) -> Result<Option<InboxEntry>, Problem> {
-        let Some(held) = &self.0 else { return Ok(None) };
-        let stored = StoredAnswer::Success(answer.stored().map_err(Problem::internal)?);
+    pub fn entry<T: Serialize>(&self, answer: &Answer<T>) -> Option<InboxEntry> {
+        let held = self.0.as_ref()?;
+        let stored = answer.stored().map(StoredAnswer::Success);
+        let stored = stored.inspect_err(|error| tracing::error!(%error, "an answer does not serialise"));
         held.handed_out.store(true, Ordering::Relaxed);
-        Ok(Some(InboxEntry {
+        Some(InboxEntry {
             key: held.key.clone(),
             owner: Some(held.owner),
-            answer: Some(stored.bytes()),
-        }))
+            answer: stored.ok().map(|stored| stored.bytes()),
+        })
     }
 
     /// Whether the request carries a key.
@@ -191,7 +189,7 @@ pub(crate) async fn claim(
 }
 
 /// The answer given then, with fresh meta.
-fn replay(
+pub(crate) fn replay(
     bytes: &[u8],
     position: Option<stanchion_messaging::Position>,
     context: &Context,

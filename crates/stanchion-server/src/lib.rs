@@ -8,6 +8,7 @@ mod code;
 mod context;
 mod describe;
 mod envelope;
+mod execute;
 mod extract;
 mod idempotency;
 mod json;
@@ -27,7 +28,7 @@ pub use extract::{
 pub use idempotency::{Idempotency, IdempotencyRule};
 pub use problem::Problem;
 pub use route::{Handler, Operation, Routes, op};
-pub use service::{Authenticate, AuthenticateError};
+pub use service::{AdminSettings, Authenticate, AuthenticateError, CorsSettings, Module, ServerSettings};
 
 /// Derives a schema, which every type in a request or an answer needs.
 pub use utoipa::ToSchema;

@@ -6,6 +6,7 @@ use http::header::{self, HeaderName, HeaderValue};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use stanchion_eventsourcing::Position;
 
 use crate::context::Context;
 use crate::{Code, codes, envelope};
@@ -28,6 +29,14 @@ struct Inner {
     details: Map<String, Value>,
     headers: Vec<(HeaderName, HeaderValue)>,
     cause: Option<Box<dyn std::error::Error + Send + Sync>>,
+    replay: Option<Replay>,
+}
+
+/// The answer of an earlier run of the same request.
+#[derive(Debug)]
+pub(crate) struct Replay {
+    pub(crate) answer: Vec<u8>,
+    pub(crate) position: Option<Position>,
 }
 
 /// A problem as the inbox keeps it for a repeated request.
@@ -198,6 +207,10 @@ impl Problem {
         }
     }
 
+    pub(crate) fn take_replay(&mut self) -> Option<Replay> {
+        self.0.replay.take()
+    }
+
     pub(crate) fn headers(&self) -> &[(HeaderName, HeaderValue)] {
         &self.0.headers
     }
@@ -215,6 +228,13 @@ impl Problem {
         }
     }
 
+    /// The effect is there from an earlier run: its answer takes the place of this problem.
+    pub(crate) fn replay(answer: Option<Vec<u8>>, position: Option<Position>) -> Self {
+        let mut problem = Self::of(codes::REQUEST_IN_PROGRESS);
+        problem.0.replay = answer.map(|answer| Replay { answer, position });
+        problem
+    }
+
     fn raw(status: StatusCode, code: &str, message: &str) -> Self {
         Self(Box::new(Inner {
             code: code.to_owned(),
@@ -223,6 +243,7 @@ impl Problem {
             details: Map::new(),
             headers: Vec::new(),
             cause: None,
+            replay: None,
         }))
     }
 }

@@ -127,7 +127,13 @@ impl Mounted {
         let mut request = Request::from_parts(parts, axum::body::Body::from(bytes.clone()));
         request.extensions_mut().insert(Collected(bytes));
         request.extensions_mut().insert(guard.argument());
-        let outcome = self.operation.call(request, ()).await;
+        let outcome = match self.operation.call(request, ()).await {
+            Outcome::Problem(mut problem) => match problem.take_replay() {
+                Some(replay) => idempotency::replay(&replay.answer, replay.position, context),
+                None => Outcome::Problem(problem),
+            },
+            outcome => outcome,
+        };
         guard.finish(&outcome).await;
         outcome
     }

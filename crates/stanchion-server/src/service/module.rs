@@ -1,0 +1,206 @@
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use stanchion_eventsourcing::EventLog;
+use stanchion_messaging::{ConsumerStore, Inbox};
+use tokio_util::sync::CancellationToken;
+
+use crate::Routes;
+
+/// How long a worker may take to stop unless it says otherwise.
+const WORKER_STOP: Duration = Duration::from_secs(5);
+
+pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+type Run = Box<dyn FnOnce(CancellationToken) -> BoxFuture<()> + Send>;
+type Ask = Arc<dyn Fn() -> BoxFuture<Result<(), String>> + Send + Sync>;
+type Close = Box<dyn FnOnce() -> BoxFuture<()> + Send>;
+
+/// What a context exports to a service: routes, workers, readiness checks.
+///
+/// ```
+/// # use stanchion_server::{Module, Routes};
+/// # async fn ping() -> Result<(), String> { Ok(()) }
+/// let module = Module::new("orders")
+///     .routes(Routes::new())
+///     .worker("relay", |stop| async move { stop.cancelled().await })
+///     .ready_when("database", ping);
+/// ```
+pub struct Module {
+    pub(crate) name: &'static str,
+    pub(crate) routes: Vec<Routes>,
+    pub(crate) root_routes: Vec<Routes>,
+    pub(crate) routers: Vec<axum::Router>,
+    pub(crate) workers: Vec<Worker>,
+    pub(crate) checks: Vec<Check>,
+    pub(crate) closers: Vec<Closer>,
+    pub(crate) inbox: Option<Arc<dyn Inbox>>,
+    pub(crate) log: Option<Arc<dyn EventLog>>,
+    pub(crate) consumers: Option<Arc<dyn ConsumerStore>>,
+}
+
+/// Something that runs beside the requests until the service stops.
+pub(crate) struct Worker {
+    pub(crate) name: &'static str,
+    pub(crate) stop_within: Duration,
+    pub(crate) run: Run,
+}
+
+/// Something the module needs.
+#[derive(Clone)]
+pub(crate) struct Check {
+    pub(crate) module: &'static str,
+    pub(crate) name: &'static str,
+    /// Without it the module is not ready; otherwise it is degraded.
+    pub(crate) required: bool,
+    pub(crate) ask: Ask,
+}
+
+/// Something to be closed when everything else has ended.
+pub(crate) struct Closer {
+    pub(crate) name: &'static str,
+    pub(crate) close: Close,
+}
+
+impl Module {
+    /// A module of that name: the tag of its operations, part of its consistency tokens.
+    #[must_use]
+    pub fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            routes: Vec::new(),
+            root_routes: Vec::new(),
+            routers: Vec::new(),
+            workers: Vec::new(),
+            checks: Vec::new(),
+            closers: Vec::new(),
+            inbox: None,
+            log: None,
+            consumers: None,
+        }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// Routes below the service's base path.
+    #[must_use]
+    pub fn routes(mut self, routes: Routes) -> Self {
+        self.routes.push(routes);
+        self
+    }
+
+    /// Routes outside the base path, such as `/.well-known/jwks.json`.
+    #[must_use]
+    pub fn root_routes(mut self, routes: Routes) -> Self {
+        self.root_routes.push(routes);
+        self
+    }
+
+    /// An ordinary axum router, mounted at the root as it is.
+    ///
+    /// It gets the stop protocol, limits, deadline, request ids, metrics, log lines and the panic
+    /// guard. Its answers are left alone, its authorisation is its own, and OpenAPI does not know it.
+    #[must_use]
+    pub fn http_router(mut self, router: axum::Router) -> Self {
+        self.routers.push(router);
+        self
+    }
+
+    /// Something that runs until the token is cancelled; it then has 5 seconds before it is aborted.
+    ///
+    /// One that panics stops the service with a failure: half a service is worse than a restart.
+    #[must_use]
+    pub fn worker<F, Fut>(self, name: &'static str, run: F) -> Self
+    where
+        F: FnOnce(CancellationToken) -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        self.worker_stopping_within(WORKER_STOP, name, run)
+    }
+
+    /// A worker with another time to stop in.
+    #[must_use]
+    pub fn worker_stopping_within<F, Fut>(mut self, stop_within: Duration, name: &'static str, run: F) -> Self
+    where
+        F: FnOnce(CancellationToken) -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        let run: Run = Box::new(move |stop| Box::pin(run(stop)));
+        self.workers.push(Worker { name, stop_within, run });
+        self
+    }
+
+    /// What it cannot work without: the service is not ready while this fails.
+    #[must_use]
+    pub fn ready_when<F, Fut>(self, name: &'static str, check: F) -> Self
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), String>> + Send + 'static,
+    {
+        self.check(name, true, check)
+    }
+
+    /// What it can do without for a while: the service is degraded, but ready, while this fails.
+    #[must_use]
+    pub fn degraded_unless<F, Fut>(self, name: &'static str, check: F) -> Self
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), String>> + Send + 'static,
+    {
+        self.check(name, false, check)
+    }
+
+    /// Something to close when requests and workers have ended, in the order given.
+    #[must_use]
+    pub fn closer<F, Fut>(mut self, name: &'static str, close: F) -> Self
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        self.closers.push(Closer { name, close: Box::new(move || Box::pin(close())) });
+        self
+    }
+
+    /// Where requests with an idempotency key are claimed and answered from.
+    #[must_use]
+    pub fn inbox(mut self, inbox: Arc<dyn Inbox>) -> Self {
+        self.inbox = Some(inbox);
+        self
+    }
+
+    /// Its event log, for consistency tokens and the operator.
+    #[must_use]
+    pub fn log(mut self, log: Arc<dyn EventLog>) -> Self {
+        self.log = Some(log);
+        self
+    }
+
+    /// Its consumers' rows, for the operator's dead letters.
+    #[must_use]
+    pub fn consumers(mut self, consumers: Arc<dyn ConsumerStore>) -> Self {
+        self.consumers = Some(consumers);
+        self
+    }
+
+    fn check<F, Fut>(mut self, name: &'static str, required: bool, check: F) -> Self
+    where
+        F: Fn() -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<(), String>> + Send + 'static,
+    {
+        let ask: Ask = Arc::new(move || Box::pin(check()));
+        self.checks.push(Check { module: self.name, name, required, ask });
+        self
+    }
+}
+
+impl fmt::Debug for Module {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Module").field("name", &self.name).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,162 @@
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use stanchion_config::{ByteSize, Checks, SecretString};
+
+stanchion_config::settings! {
+    /// Where and how the service listens.
+    pub struct ServerSettings {
+        /// Public address.
+        pub listen: SocketAddr = "127.0.0.1:8080",
+        /// Signs cursors and consistency tokens; at least 32 bytes, the same on every replica.
+        pub secret: Option<SecretString> = unset,
+        /// TLS ends at a proxy in front; allows a public address in production.
+        pub behind_proxy: bool = false,
+        /// Proxies whose X-Forwarded-For is believed: addresses or networks such as 10.0.0.0/8.
+        pub trusted_proxies: Vec<String> = vec![],
+        /// How long a request may take, unless its route says otherwise.
+        #[range("1ms"..="1h")]
+        pub request_timeout: Duration = "30s",
+        /// How long the head of a request may take to arrive.
+        #[range("100ms"..="5m")]
+        pub header_timeout: Duration = "10s",
+        /// How long a connection may be idle between requests.
+        #[range("1s"..="1h")]
+        pub idle_timeout: Duration = "75s",
+        /// How long a client may take none of an answer.
+        #[range("100ms"..="1h")]
+        pub write_timeout: Duration = "30s",
+        /// Largest request body, after decompression, unless its route says otherwise.
+        pub body_bytes_max: ByteSize = "1MiB",
+        /// Connections open at once.
+        #[range(1..=1000000)]
+        pub connections_max: usize = 10000,
+        /// Connections open at once from one address; proxies that are trusted are not counted.
+        #[range(1..=1000000)]
+        pub connections_per_address_max: usize = 1000,
+        /// Requests worked on at once; more are answered 503 OVERLOADED.
+        #[range(1..=1000000)]
+        pub in_flight_max: usize = 512,
+        /// Requests that may wait at once (Prefer: wait, event streams).
+        #[range(1..=1000000)]
+        pub waiting_max: usize = 4096,
+        /// How long a readiness check may take.
+        #[range("10ms"..="1m")]
+        pub check_timeout: Duration = "2s",
+        /// How long to go on serving after a stop begins, so that balancers notice; 0 on a terminal.
+        #[range("0s"..="5m")]
+        pub lame_duck: Option<Duration> = unset,
+        /// How long idle connections are kept after that, for requests already on their way.
+        #[range("0s"..="1m")]
+        pub idle_grace: Duration = "1s",
+        /// How long requests may take to finish after that.
+        #[range("0s"..="1h")]
+        pub drain: Duration = "25s",
+        /// How long a whole stop may take; workers and stores get what draining leaves, at least a second.
+        #[range("1s"..="2h")]
+        pub stop: Duration = "30s",
+        /// Cross-origin requests; closed unless origins are named.
+        pub cors: CorsSettings = section,
+    }
+    check = check_server;
+}
+
+stanchion_config::settings! {
+    /// Which pages of other origins may call.
+    pub struct CorsSettings {
+        /// Origins such as https://shop.example, or * for every one (without credentials).
+        pub origins: Vec<String> = vec![],
+        /// Methods they may use; all that routes have unless given.
+        pub methods: Vec<String> = vec![],
+        /// Headers they may send; those of the conventions unless given.
+        pub headers: Vec<String> = vec![],
+    }
+}
+
+stanchion_config::settings! {
+    /// The operator's port, never reachable through the public one.
+    pub struct AdminSettings {
+        /// Its address; anything but loopback needs a token.
+        pub listen: SocketAddr = "127.0.0.1:9090",
+        /// Bearer token for everything but health.
+        pub token: Option<SecretString> = unset,
+        /// Host names it answers to beside its address and localhost.
+        pub hosts: Vec<String> = vec![],
+    }
+    check = check_admin;
+}
+
+/// A network: an address and how many of its bits count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Network {
+    address: IpAddr,
+    bits: u32,
+}
+
+impl Network {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (address, bits) = text.split_once('/').map_or((text, None), |(a, bits)| (a, Some(bits)));
+        let address: IpAddr = address.parse().ok()?;
+        let width = if address.is_ipv4() { 32 } else { 128 };
+        let bits = bits.map_or(Some(width), |bits| bits.parse().ok().filter(|bits| *bits <= width))?;
+        Some(Self { address, bits })
+    }
+
+    pub(crate) fn contains(&self, other: IpAddr) -> bool {
+        match (self.address, other.to_canonical()) {
+            (IpAddr::V4(own), IpAddr::V4(other)) => {
+                let shift = 32 - self.bits;
+                let high = |address: std::net::Ipv4Addr| u32::from(address).checked_shr(shift).unwrap_or(0);
+                high(own) == high(other)
+            }
+            (IpAddr::V6(own), IpAddr::V6(other)) => {
+                let shift = 128 - self.bits;
+                let high = |address: std::net::Ipv6Addr| u128::from(address).checked_shr(shift).unwrap_or(0);
+                high(own) == high(other)
+            }
+            _ => false,
+        }
+    }
+}
+
+fn check_server(server: &ServerSettings, checks: &mut Checks<'_>) {
+    if server.trusted_proxies.iter().any(|text| Network::parse(text).is_none()) {
+        checks.refuse("trusted_proxies", "not an address or network", "write 10.0.0.7 or 10.0.0.0/8");
+    }
+    if server.connections_per_address_max > server.connections_max {
+        checks.refuse(
+            "connections_per_address_max",
+            "more than all connections together",
+            "lower it or raise `connections_max`",
+        );
+    }
+}
+
+fn check_admin(admin: &AdminSettings, checks: &mut Checks<'_>) {
+    if !admin.listen.ip().is_loopback() && admin.token.is_none() {
+        checks.refuse("listen", "reachable from other machines without a token", "set `token`, or listen on 127.0.0.1");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_contains_what_shares_its_leading_bits() {
+        let cases = [
+            ("10.0.0.0/8", "10.200.3.4", true),
+            ("10.0.0.0/8", "11.0.0.1", false),
+            ("10.0.0.7", "10.0.0.7", true),
+            ("0.0.0.0/0", "1.2.3.4", true),
+            ("fd00::/8", "fd12::1", true),
+            ("10.0.0.0/8", "::ffff:10.0.0.1", true),
+            ("fd00::/8", "10.0.0.1", false),
+        ];
+        for (network, address, expected) in cases {
+            let contains = Network::parse(network).unwrap().contains(address.parse().unwrap());
+            assert_eq!(contains, expected, "{network} {address}");
+        }
+        assert!(Network::parse("10.0.0.0/33").is_none() && Network::parse("here").is_none());
+    }
+}

@@ -1,0 +1,311 @@
+//! One service binary as a child process: start, wait until ready, signal, read what it printed.
+
+mod http;
+
+use std::{
+    env,
+    ffi::OsString,
+    fs::{self, File},
+    net::{Ipv4Addr, TcpListener},
+    path::PathBuf,
+    process::{Child, Command, ExitStatus, Stdio},
+    time::Duration,
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use tempfile::TempDir;
+use tokio::time::{Instant, sleep};
+
+const POLL: Duration = Duration::from_millis(10);
+
+/// Of our environment only this reaches a child: a developer's `SHOP__…` must not change what a test sees.
+const INHERITED: [&str; 7] = [
+    "PATH",
+    "HOME",
+    "TMPDIR",
+    "LANG",
+    "RUST_BACKTRACE",
+    "RUST_LOG",
+    "LLVM_PROFILE_FILE",
+];
+
+/// What to start; kept by the caller, so that the same thing can be started again on the same folders.
+#[derive(Debug, Clone)]
+pub struct Launch {
+    binary: PathBuf,
+    arguments: Vec<OsString>,
+    environment: Vec<(OsString, OsString)>,
+    folder: Option<PathBuf>,
+    ready_url: Option<String>,
+}
+
+/// A signal a service is expected to understand, or to survive.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// `SIGTERM`: stop in good order.
+    Terminate,
+    /// `SIGINT`: what Ctrl-C sends.
+    Interrupt,
+    /// `SIGKILL`: end at once, with nothing flushed.
+    Kill,
+    /// `SIGSTOP`: stand still, sockets open.
+    Stop,
+    /// `SIGCONT`: go on after [`Signal::Stop`].
+    Continue,
+}
+
+/// A running child; killed when dropped. Its output goes to files, so it never blocks on a full pipe.
+#[derive(Debug)]
+pub struct ServiceProcess {
+    child: Child,
+    ready_url: Option<String>,
+    output: TempDir,
+}
+
+impl Launch {
+    /// Starts `binary` with no argument, in the current folder, with almost nothing of our environment.
+    #[must_use]
+    pub fn new(binary: impl Into<PathBuf>) -> Self {
+        Self {
+            binary: binary.into(),
+            arguments: Vec::new(),
+            environment: Vec::new(),
+            folder: None,
+            ready_url: None,
+        }
+    }
+
+    /// Adds one argument.
+    #[must_use]
+    pub fn arg(mut self, argument: impl Into<OsString>) -> Self {
+        self.arguments.push(argument.into());
+        self
+    }
+
+    /// Sets one variable; the last one of a name wins.
+    #[must_use]
+    pub fn env(mut self, name: impl Into<OsString>, value: impl Into<OsString>) -> Self {
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// The working folder.
+    #[must_use]
+    pub fn folder(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.folder = Some(folder.into());
+        self
+    }
+
+    /// The `http://HOST:PORT/PATH` that answers 200 once the service can be used.
+    #[must_use]
+    pub fn ready_when(mut self, url: impl Into<String>) -> Self {
+        self.ready_url = Some(url.into());
+        self
+    }
+
+    /// Starts the process without waiting for anything.
+    ///
+    /// # Errors
+    /// When the binary cannot be started.
+    pub fn spawn(&self) -> Result<ServiceProcess> {
+        let output = tempfile::Builder::new()
+            .prefix("stanchion-process-")
+            .tempdir()?;
+        let mut command = Command::new(&self.binary);
+        command
+            .args(&self.arguments)
+            .env_clear()
+            .envs(inherited())
+            .envs(self.environment.iter().cloned());
+        if let Some(folder) = &self.folder {
+            command.current_dir(folder);
+        }
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(File::create(output.path().join("stdout"))?)
+            .stderr(File::create(output.path().join("stderr"))?)
+            .spawn()
+            .with_context(|| format!("{} did not start", self.binary.display()))?;
+        Ok(ServiceProcess {
+            child,
+            ready_url: self.ready_url.clone(),
+            output,
+        })
+    }
+
+    /// Starts the process and waits until it is ready.
+    ///
+    /// # Errors
+    /// When it cannot be started, ends, or is not ready within `deadline`; the message carries its output.
+    pub async fn start(&self, deadline: Duration) -> Result<ServiceProcess> {
+        let mut process = self.spawn()?;
+        process.ready(deadline).await?;
+        Ok(process)
+    }
+}
+
+impl ServiceProcess {
+    /// Its process id.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until the ready URL answers 200, and returns how long that took.
+    ///
+    /// # Errors
+    /// When no ready URL was given, the process ends, or `deadline` passes; the message carries its output.
+    pub async fn ready(&mut self, deadline: Duration) -> Result<Duration> {
+        let url = self
+            .ready_url
+            .clone()
+            .context("the launch names no ready URL")?;
+        let started = Instant::now();
+        while started.elapsed() < deadline {
+            if http::status(&url, POLL * 100)
+                .await
+                .is_ok_and(|status| status == 200)
+            {
+                return Ok(started.elapsed());
+            }
+            if let Some(status) = self.exited()? {
+                bail!("ended with {status} before it was ready\n{}", self.output());
+            }
+            sleep(POLL).await;
+        }
+        bail!(
+            "{url} did not answer 200 within {deadline:?}\n{}",
+            self.output()
+        )
+    }
+
+    /// Sends a signal; a process that has ended already is no error.
+    ///
+    /// # Errors
+    /// When the signal cannot be sent.
+    pub fn signal(&mut self, signal: Signal) -> Result<()> {
+        if self.exited()?.is_some() {
+            return Ok(());
+        }
+        if signal == Signal::Kill {
+            return self.child.kill().context("kill");
+        }
+        // Until we wait for it the id of an ended child is not given to another process.
+        let status = Command::new("sh")
+            .args(["-c", "kill \"$1\" \"$2\"", "kill", signal.flag()])
+            .arg(self.pid().to_string())
+            .status()?;
+        ensure!(
+            status.success(),
+            "kill {} {}: {status}",
+            signal.flag(),
+            self.pid()
+        );
+        Ok(())
+    }
+
+    /// Waits until the process has ended by itself.
+    ///
+    /// # Errors
+    /// When it still runs after `deadline`; the message carries its output.
+    pub async fn wait(&mut self, deadline: Duration) -> Result<ExitStatus> {
+        let started = Instant::now();
+        loop {
+            if let Some(status) = self.exited()? {
+                return Ok(status);
+            }
+            ensure!(
+                started.elapsed() < deadline,
+                "still running after {deadline:?}\n{}",
+                self.output()
+            );
+            sleep(POLL).await;
+        }
+    }
+
+    /// How it ended, or `None` while it runs.
+    ///
+    /// # Errors
+    /// When the system cannot say.
+    pub fn exited(&mut self) -> Result<Option<ExitStatus>> {
+        self.child.try_wait().context("wait")
+    }
+
+    /// `SIGKILL`, and waits for the end: nothing is flushed, nothing said goodbye.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn kill(&mut self) -> Result<ExitStatus> {
+        self.signal(Signal::Kill)?;
+        self.child.wait().context("wait")
+    }
+
+    /// `SIGTERM`, and waits for the end.
+    ///
+    /// # Errors
+    /// When it still runs after `deadline`.
+    pub async fn terminate(&mut self, deadline: Duration) -> Result<ExitStatus> {
+        self.signal(Signal::Terminate)?;
+        self.wait(deadline).await
+    }
+
+    /// What it has printed to standard output so far.
+    #[must_use]
+    pub fn stdout(&self) -> String {
+        self.read("stdout")
+    }
+
+    /// What it has printed to standard error so far.
+    #[must_use]
+    pub fn stderr(&self) -> String {
+        self.read("stderr")
+    }
+
+    fn output(&self) -> String {
+        format!(
+            "--- stdout ---\n{}--- stderr ---\n{}",
+            self.stdout(),
+            self.stderr()
+        )
+    }
+
+    fn read(&self, name: &str) -> String {
+        let bytes = fs::read(self.output.path().join(name)).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}
+
+impl Drop for ServiceProcess {
+    fn drop(&mut self) {
+        // Both fail only when it has ended already.
+        let _killed = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+impl Signal {
+    fn flag(self) -> &'static str {
+        match self {
+            Self::Terminate => "-TERM",
+            Self::Interrupt => "-INT",
+            Self::Kill => "-KILL",
+            Self::Stop => "-STOP",
+            Self::Continue => "-CONT",
+        }
+    }
+}
+
+/// A port of 127.0.0.1 that was free a moment ago. Another process may take it; start again with another one then.
+///
+/// # Errors
+/// When the machine has no free port.
+pub fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port")?;
+    Ok(listener.local_addr()?.port())
+}
+
+fn inherited() -> impl Iterator<Item = (OsString, OsString)> {
+    INHERITED
+        .iter()
+        .filter_map(|name| Some((OsString::from(name), env::var_os(name)?)))
+}

@@ -1,0 +1,84 @@
+//! A child process, with shell scripts in the place of a service.
+#![allow(clippy::unwrap_used, reason = "a test may die")]
+
+use std::{os::unix::process::ExitStatusExt, time::Duration};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use stanchion_testing::process::{Launch, Signal, free_port};
+
+const DEADLINE: Duration = Duration::from_secs(20);
+
+#[tokio::test]
+async fn what_a_child_prints_can_be_read_while_it_runs_and_after() {
+    let mut child =
+        shell("echo out; echo err >&2; trap 'echo bye; exit 0' TERM; while :; do sleep 0.01; done")
+            .spawn()
+            .unwrap();
+    while !child.stderr().contains("err") {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(child.stdout(), "out\n");
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(child.terminate(DEADLINE).await.unwrap().success());
+    assert_eq!(child.stdout(), "out\nbye\n");
+}
+
+#[tokio::test]
+async fn a_child_that_ends_early_is_reported_with_its_output() {
+    let launch = shell("echo no such table >&2; exit 2")
+        .ready_when(format!("http://127.0.0.1:{}/ready", free_port().unwrap()));
+    let error = launch.start(DEADLINE).await.unwrap_err().to_string();
+    assert!(
+        error.contains("exit status: 2") && error.contains("no such table"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_child_is_ready_when_its_url_answers_200() {
+    let port = free_port().unwrap();
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port))
+        .await
+        .unwrap();
+    let launch = shell("sleep 60").ready_when(format!("http://127.0.0.1:{port}/ready"));
+    let mut child = launch.spawn().unwrap();
+    let answers = async {
+        for answer in ["503 Service Unavailable", "200 OK"] {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            // Closing with the question unread would reset the connection.
+            let _question = stream.read(&mut [0; 1024]).await.unwrap();
+            let head = format!("HTTP/1.1 {answer}\r\ncontent-length: 0\r\n\r\n");
+            stream.write_all(head.as_bytes()).await.unwrap();
+        }
+    };
+    let (ready, ()) = tokio::join!(child.ready(DEADLINE), answers);
+    assert!(ready.unwrap() < DEADLINE);
+}
+
+#[tokio::test]
+async fn a_killed_child_says_nothing_and_a_stopped_one_goes_on() {
+    let mut child = shell("trap 'echo bye' EXIT; while :; do sleep 0.01; done")
+        .spawn()
+        .unwrap();
+    child.signal(Signal::Stop).unwrap();
+    child.signal(Signal::Continue).unwrap();
+    assert_eq!(child.kill().unwrap().signal(), Some(9));
+    assert_eq!(child.stdout(), "");
+    child.signal(Signal::Terminate).unwrap();
+}
+
+#[tokio::test]
+async fn the_environment_of_the_developer_does_not_reach_a_child() {
+    let mut child = shell("env")
+        .env("SHOP__ENVIRONMENT", "dev")
+        .spawn()
+        .unwrap();
+    child.wait(DEADLINE).await.unwrap();
+    assert!(child.stdout().contains("SHOP__ENVIRONMENT=dev"));
+    assert!(!child.stdout().contains("CARGO_MANIFEST_DIR"));
+}
+
+fn shell(script: &str) -> Launch {
+    Launch::new("sh").arg("-c").arg(script)
+}

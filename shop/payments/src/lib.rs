@@ -1,1 +1,5 @@
 //! Payments and the gateway; event-sourced.
+
+mod adapters;
+mod application;
+mod domain;

@@ -44,9 +44,15 @@ fn wanted() -> bool {
     env::var("STANCHION_TEST_SERVERS").as_deref() != Ok("0")
 }
 
-fn skip(server: &str) {
+/// Says loudly that the current test is skipped because the machine lacks `what`, and records it.
+///
+/// For tests that need a program which is no server, such as a browser.
+///
+/// # Panics
+/// With `STANCHION_TEST_SERVERS=1`, so that CI never skips in silence.
+pub fn skip(what: &str) {
     let test = thread::current().name().unwrap_or("a test").to_owned();
-    let line = format!("skipped: {test} needs {server}, and none is installed or wanted");
+    let line = format!("skipped: {test} needs {what}, and none is installed or wanted");
     assert_ne!(
         env::var("STANCHION_TEST_SERVERS").as_deref(),
         Ok("1"),

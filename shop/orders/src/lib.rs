@@ -1,3 +1,5 @@
 //! Orders and their fulfilment; event-sourced.
 
+mod adapters;
+mod application;
 mod domain;

@@ -1,0 +1,43 @@
+//! REST: a file a resource.
+
+pub(crate) mod order;
+mod order_events;
+pub(crate) mod orders;
+mod problem;
+mod user_orders;
+
+use std::sync::Arc;
+
+use stanchion::auth::{Principal, permissions};
+use stanchion::messaging::Metadata;
+use stanchion::server::Routes;
+
+use crate::adapters::projections::order_summaries::OrderSummaries;
+use crate::application::Orders;
+
+permissions! {
+    /// See anybody's orders.
+    pub(crate) SeeOrders = "order:read";
+    /// Place and cancel anybody's orders.
+    pub(crate) WriteOrders = "order:write";
+}
+
+/// What the routes work with.
+#[derive(Clone)]
+pub(crate) struct OrderRoutes {
+    pub(crate) orders: Orders,
+    pub(crate) summaries: Arc<OrderSummaries>,
+}
+
+/// Every route of orders.
+pub(crate) fn routes(state: OrderRoutes) -> Routes {
+    orders::routes()
+        .and(order::routes())
+        .and(order_events::routes())
+        .and(user_orders::routes())
+        .with_state(state)
+}
+
+fn caused_by(caller: &Principal) -> Metadata {
+    Metadata::new(Some(caller.subject.to_string()))
+}

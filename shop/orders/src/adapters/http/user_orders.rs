@@ -1,0 +1,54 @@
+//! `/users/{id}/orders`: the same as `/orders`, for one customer.
+
+use axum::extract::State;
+use shop_kernel::UserId;
+use stanchion::auth::Permission;
+use stanchion::server::{
+    Answer, Body, Caller, ConsistencyToken, Idempotency, Listed, Listing, PathId, Prefer, Problem,
+    Routes, op,
+};
+
+use super::order::OrderView;
+use super::orders::{NewOrder, OrderFilters, place, placing};
+use super::problem::USER_NOT_FOUND;
+use super::{OrderRoutes, SeeOrders, WriteOrders};
+
+pub(super) fn routes() -> Routes<OrderRoutes> {
+    let place = op("Place an order for a customer", place_user_order);
+    let list = op("List a customer's orders", list_user_orders);
+    Routes::new()
+        .post("/users/{id}/orders", placing(place).errors(&[USER_NOT_FOUND]))
+        .get("/users/{id}/orders", list.errors(&[USER_NOT_FOUND]))
+}
+
+async fn place_user_order(
+    caller: Caller,
+    State(state): State<OrderRoutes>,
+    PathId(customer): PathId<UserId>,
+    idempotency: Idempotency,
+    prefer: Prefer,
+    Body(new): Body<NewOrder>,
+) -> Result<Answer<OrderView>, Problem> {
+    require::<WriteOrders>(&caller, customer)?;
+    place(&caller, &state, customer, &idempotency, &prefer, new).await
+}
+
+async fn list_user_orders(
+    caller: Caller,
+    State(state): State<OrderRoutes>,
+    PathId(customer): PathId<UserId>,
+    consistency: ConsistencyToken,
+    listing: Listing<OrderFilters>,
+) -> Result<Listed<OrderView>, Problem> {
+    require::<SeeOrders>(&caller, customer)?;
+    state.summaries.read(&listing, Some(customer), consistency).await
+}
+
+/// The caller is that customer or holds `P`; for anybody else the customer does not exist.
+fn require<P: Permission>(caller: &Caller, customer: UserId) -> Result<(), Problem> {
+    if caller.is_or_holds::<P>(customer.0) {
+        Ok(())
+    } else {
+        Err(USER_NOT_FOUND.with("user_id", customer))
+    }
+}

@@ -1,0 +1,200 @@
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use stanchion_messaging::{
+    ConsumerStore, DeadLetterFilter, LogId, Parked, ParkedState, Position, StoreError,
+};
+use uuid::Uuid;
+
+use crate::{Db, Row, SqlError, params};
+
+/// The most parked messages one call lists.
+const LIST_MAX: usize = 1_000;
+
+const COLUMNS: &str = "consumer, message, state, attempts, due_at, reason, parked_at";
+
+/// Consumers' progress, retries and dead letters, in their module's store.
+#[derive(Clone)]
+pub struct SqlConsumerStore {
+    db: Db,
+}
+
+impl SqlConsumerStore {
+    /// The rows of a store whose `stanchion` migrations are applied.
+    #[must_use]
+    pub fn new(db: Db) -> Self {
+        Self { db }
+    }
+
+    async fn parked(&self, sql: &str, params: crate::Params) -> Result<Vec<Parked>, StoreError> {
+        let rows = self.db.query(sql, params).await.map_err(failed)?;
+        rows.iter()
+            .map(parked)
+            .collect::<Result<_, _>>()
+            .map_err(failed)
+    }
+}
+
+#[async_trait]
+impl ConsumerStore for SqlConsumerStore {
+    async fn progress(&self, consumer: &str) -> Result<HashMap<LogId, Position>, StoreError> {
+        let sql = "select log, position from checkpoint where name = $1";
+        let rows = self
+            .db
+            .query(sql, params![checkpoint(consumer)])
+            .await
+            .map_err(failed)?;
+        let pair = |row: &Row| Ok((row.get(0)?, row.get(1)?));
+        rows.iter()
+            .map(pair)
+            .collect::<Result<_, SqlError>>()
+            .map_err(failed)
+    }
+
+    async fn advance(&self, consumer: &str, log: LogId, to: Position) -> Result<(), StoreError> {
+        let sql = "insert into checkpoint (name, log, position, at) values ($1, $2, $3, $4) \
+                   on conflict (name, log) do update set position = excluded.position, \
+                   at = excluded.at where checkpoint.position < excluded.position";
+        let params = params![
+            checkpoint(consumer),
+            log,
+            to,
+            stanchion_runtime::clock::now()
+        ];
+        self.db.exec(sql, params).await.map(drop).map_err(failed)
+    }
+
+    async fn blocked(&self, consumer: &str, keys: &[&str]) -> Result<Vec<String>, StoreError> {
+        // Nearly always nothing is parked at all: one look at an empty index answers for all keys.
+        let sql = "select distinct key from parked where consumer = $1";
+        let rows = self
+            .db
+            .query(sql, params![consumer])
+            .await
+            .map_err(failed)?;
+        let read = rows.iter().map(|row| row.get::<String>(0));
+        let blocked = read.collect::<Result<Vec<_>, _>>().map_err(failed)?;
+        Ok(blocked
+            .into_iter()
+            .filter(|key| keys.contains(&key.as_str()))
+            .collect())
+    }
+
+    async fn park(&self, parked: &Parked) -> Result<(), StoreError> {
+        let sql = "insert into parked (consumer, message_id, key, seq, state, attempts, due_at, \
+                   reason, message, parked_at) values ($1, $2, $3, \
+                   (select coalesce(max(seq), 0) + 1 from parked where consumer = $1), \
+                   $4, $5, $6, $7, $8, $9) \
+                   on conflict (consumer, message_id) do update set state = excluded.state, \
+                   attempts = excluded.attempts, due_at = excluded.due_at, \
+                   reason = excluded.reason";
+        let message = serde_json::to_value(&parked.message);
+        let message = message.map_err(|error| StoreError(error.to_string()))?;
+        let params = params![
+            parked.consumer.as_str(),
+            parked.message.id,
+            parked.message.key.as_str(),
+            state_name(parked.state),
+            i64::from(parked.attempts),
+            parked.due_at,
+            parked.reason.as_str(),
+            message,
+            parked.parked_at,
+        ];
+        self.db.exec(sql, params).await.map(drop).map_err(failed)
+    }
+
+    async fn due(
+        &self,
+        consumer: &str,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Parked>, StoreError> {
+        let sql = format!(
+            "select {COLUMNS} from parked p where consumer = $1 and state = 'retry' \
+             and due_at <= $2 and not exists (select 1 from parked earlier \
+             where earlier.consumer = p.consumer and earlier.key = p.key and earlier.seq < p.seq) \
+             order by due_at limit $3"
+        );
+        self.parked(&sql, params![consumer, now, limit.min(LIST_MAX) as i64])
+            .await
+    }
+
+    async fn resolve(&self, consumer: &str, message: Uuid) -> Result<(), StoreError> {
+        let sql = "delete from parked where consumer = $1 and message_id = $2";
+        self.db
+            .exec(sql, params![consumer, message])
+            .await
+            .map(drop)
+            .map_err(failed)
+    }
+
+    async fn list(&self, filter: &DeadLetterFilter) -> Result<Vec<Parked>, StoreError> {
+        let mut wanted = String::from("1 = 1");
+        let mut params = params![filter.limit.min(LIST_MAX) as i64];
+        if let Some(consumer) = &filter.consumer {
+            params.push(consumer.into());
+            wanted.push_str(&format!(" and consumer = ${}", params.len()));
+        }
+        if let Some(state) = filter.state {
+            params.push(state_name(state).into());
+            wanted.push_str(&format!(" and state = ${}", params.len()));
+        }
+        let sql = format!(
+            "select {COLUMNS} from parked where {wanted} order by parked_at, consumer, seq limit $1"
+        );
+        self.parked(&sql, params).await
+    }
+
+    async fn redrive(
+        &self,
+        consumer: &str,
+        message: Uuid,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let sql = "update parked set state = 'retry', attempts = 0, due_at = $3 \
+                   where consumer = $1 and message_id = $2 and state = 'dead'";
+        let redriven = self.db.exec(sql, params![consumer, message, now]).await;
+        Ok(redriven.map_err(failed)? == 1)
+    }
+
+    async fn discard(&self, consumer: &str, message: Uuid) -> Result<bool, StoreError> {
+        let sql = "delete from parked where consumer = $1 and message_id = $2 and state = 'dead'";
+        let discarded = self.db.exec(sql, params![consumer, message]).await;
+        Ok(discarded.map_err(failed)? == 1)
+    }
+}
+
+/// Consumers and projections share the table of checkpoints.
+fn checkpoint(consumer: &str) -> String {
+    format!("consumer/{consumer}")
+}
+
+fn state_name(state: ParkedState) -> &'static str {
+    match state {
+        ParkedState::Retry => "retry",
+        ParkedState::Dead => "dead",
+    }
+}
+
+fn parked(row: &Row) -> Result<Parked, SqlError> {
+    let state = match row.get(2)? {
+        "retry" => ParkedState::Retry,
+        "dead" => ParkedState::Dead,
+        other => return Err(SqlError::Decode(format!("`{other}` is no parked state"))),
+    };
+    Ok(Parked {
+        consumer: row.get(0)?,
+        message: row.json(1)?,
+        state,
+        attempts: row.get(3)?,
+        due_at: row.get(4)?,
+        reason: row.get(5)?,
+        parked_at: row.get(6)?,
+    })
+}
+
+fn failed(error: SqlError) -> StoreError {
+    StoreError(error.to_string())
+}

@@ -1,0 +1,13 @@
+//! PostgreSQL: a pool whose connections come back clean however their user went away.
+
+mod connection;
+mod failure;
+mod pool;
+mod tls;
+mod value;
+mod work;
+
+pub(crate) use self::connection::Connection;
+pub(crate) use self::failure::sql_error;
+pub(crate) use self::pool::{Postgres, parse};
+pub(crate) use self::work::Call;

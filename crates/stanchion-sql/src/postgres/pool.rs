@@ -1,0 +1,206 @@
+use std::sync::Arc;
+
+use deadpool_postgres::{
+    Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, Timeouts,
+};
+use secrecy::{ExposeSecret, SecretString};
+use stanchion_runtime::task;
+use tokio_postgres::NoTls;
+
+use super::connection::Connection;
+use super::tls::Tls;
+use super::{sql_error, work};
+use crate::row::Outcome;
+use crate::{DatabaseSettings, SqlError};
+
+/// How often idle and old connections are looked for.
+const TIDY_EVERY: std::time::Duration = std::time::Duration::from_secs(30);
+
+/// One module's schema, with a pool of its own.
+pub(crate) struct Postgres {
+    pool: Pool,
+    tls: Tls,
+    settings: DatabaseSettings,
+    tidy: task::Task<()>,
+}
+
+/// What the URL says, and the file of trusted roots if it names one.
+pub(crate) struct Parsed {
+    config: tokio_postgres::Config,
+    roots: Option<String>,
+}
+
+/// Reads a URL as libpq does, as far as the driver goes: `verify-ca` and `verify-full` are `require`,
+/// because a certificate is verified in any case.
+pub(crate) fn parse(url: &str) -> Result<Parsed, tokio_postgres::Error> {
+    let (base, query) = url.split_once('?').unwrap_or((url, ""));
+    let mut roots = None;
+    let mut kept = Vec::new();
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        match pair.split_once('=') {
+            Some(("sslrootcert", file)) => roots = Some(file.replace("%2F", "/")),
+            Some(("sslmode", "verify-ca" | "verify-full")) => kept.push("sslmode=require"),
+            Some(("sslmode", "allow")) => kept.push("sslmode=prefer"),
+            _ => kept.push(pair),
+        }
+    }
+    let config = format!("{base}?{}", kept.join("&")).parse()?;
+    Ok(Parsed { config, roots })
+}
+
+impl Postgres {
+    /// Connects once, creates the schema, and gives a pool whose connections use it.
+    pub(crate) async fn open(
+        url: &SecretString,
+        module: &str,
+        settings: &DatabaseSettings,
+    ) -> Result<Self, SqlError> {
+        let parsed = parse(url.expose_secret()).map_err(|error| sql_error(&error, ""))?;
+        let mut config = parsed.config;
+        config.connect_timeout(settings.acquire_timeout);
+        if config.get_application_name().is_none() {
+            config.application_name(module);
+        }
+        let tls = Tls::of(&config, parsed.roots.as_deref())?;
+        let pool = pool(config, &tls, module, settings)?;
+        let postgres = Self {
+            tidy: task::spawn("postgres-tidy", tidy(pool.clone(), settings.clone())),
+            pool,
+            tls,
+            settings: settings.clone(),
+        };
+        postgres.create_schema(module).await?;
+        Ok(postgres)
+    }
+
+    /// A connection that comes back clean.
+    pub(crate) async fn connection(&self) -> Result<Connection, SqlError> {
+        let object = self.pool.get().await.map_err(pool_error)?;
+        let pipelining = self.settings.pipelining;
+        Ok(Connection::new(object, self.tls.clone(), pipelining))
+    }
+
+    /// Runs one statement as its own transaction.
+    pub(crate) async fn run(&self, call: work::Call) -> Result<Outcome, SqlError> {
+        self.connection().await?.run_alone(call).await
+    }
+
+    /// Runs a script of statements without parameters, as one transaction.
+    pub(crate) async fn script(&self, sql: &str) -> Result<(), SqlError> {
+        self.connection().await?.script(sql).await
+    }
+
+    pub(crate) fn status(&self) -> deadpool_postgres::Status {
+        self.pool.status()
+    }
+
+    pub(crate) fn close(&self) {
+        self.tidy.abort();
+        self.pool.close();
+    }
+
+    async fn create_schema(&self, module: &str) -> Result<(), SqlError> {
+        // Asked first: a role without the right to create schemas may well use one that is there.
+        let known = crate::statement::Statement::new(
+            "select 1 from pg_catalog.pg_namespace where nspname = $1",
+        );
+        let found = self.run((Arc::new(known), crate::params![module])).await?;
+        if found.rows.is_empty() {
+            let create = format!("create schema if not exists \"{module}\"");
+            match self.script(&create).await {
+                // Two processes at once: one of them loses, the schema is there.
+                Err(SqlError::Conflict(_)) => {}
+                other => other?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        self.tidy.abort();
+    }
+}
+
+impl std::fmt::Debug for Postgres {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Postgres")
+            .field("pool", &self.pool.status())
+            .finish_non_exhaustive()
+    }
+}
+
+fn pool(
+    config: tokio_postgres::Config,
+    tls: &Tls,
+    module: &str,
+    settings: &DatabaseSettings,
+) -> Result<Pool, SqlError> {
+    // `Fast` does not look at the transaction state: a Connection cleans up before it gives back.
+    let how = ManagerConfig {
+        recycling_method: RecyclingMethod::Fast,
+    };
+    let manager = match tls {
+        Tls::Plain => Manager::from_config(config, NoTls, how),
+        Tls::Rustls(tls) => Manager::from_config(config, tls.clone(), how),
+    };
+    let wait = Some(settings.acquire_timeout);
+    Pool::builder(manager)
+        .max_size(settings.connections_max.max(1))
+        .runtime(Runtime::Tokio1)
+        .timeouts(Timeouts {
+            wait,
+            create: wait,
+            recycle: wait,
+        })
+        .post_create(set_up(module, settings))
+        .build()
+        .map_err(|error| SqlError::Unavailable(error.to_string()))
+}
+
+/// What each new connection is told.
+fn set_up(module: &str, settings: &DatabaseSettings) -> deadpool_postgres::Hook {
+    let statement = settings.statement_timeout.as_millis();
+    let lock = settings.lock_timeout.as_millis();
+    let sql: Arc<str> = format!(
+        "set search_path = \"{module}\"; set statement_timeout = {statement}; set lock_timeout = {lock};
+         set idle_in_transaction_session_timeout = {lock}; set timezone = 'UTC';
+         set default_transaction_isolation = 'read committed'"
+    )
+    .into();
+    deadpool_postgres::Hook::async_fn(move |client, _| {
+        let sql = Arc::clone(&sql);
+        Box::pin(async move {
+            client
+                .batch_execute(&sql)
+                .await
+                .map_err(deadpool_postgres::HookError::Backend)
+        })
+    })
+}
+
+/// Closes what is too old, and what is idle beyond the number that may be.
+async fn tidy(pool: Pool, settings: DatabaseSettings) {
+    loop {
+        tokio::time::sleep(TIDY_EVERY).await;
+        let mut idle = 0;
+        pool.retain(|_, metrics| {
+            idle += 1;
+            metrics.age() < settings.connection_life
+                && metrics.last_used() < settings.connection_idle_time
+                && (idle <= settings.connections_idle || metrics.last_used() < TIDY_EVERY)
+        });
+    }
+}
+
+fn pool_error(error: PoolError) -> SqlError {
+    match error {
+        PoolError::Timeout(_) => SqlError::Timeout("no connection was free in time".into()),
+        PoolError::Backend(error) => sql_error(&error, ""),
+        PoolError::PostCreateHook(deadpool_postgres::HookError::Backend(error)) => {
+            sql_error(&error, "")
+        }
+        other => SqlError::Unavailable(other.to_string()),
+    }
+}

@@ -1,0 +1,77 @@
+use std::sync::Arc;
+
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
+use tokio_postgres::NoTls;
+use tokio_postgres::config::SslMode;
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::SqlError;
+
+/// How connections of a pool are encrypted.
+#[derive(Clone)]
+pub(super) enum Tls {
+    Plain,
+    Rustls(MakeRustlsConnect),
+}
+
+impl std::fmt::Debug for Tls {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Plain => "plain",
+            Self::Rustls(_) => "rustls",
+        })
+    }
+}
+
+impl Tls {
+    /// TLS when the URL asks for it; the server's certificate is always verified.
+    pub(super) fn of(
+        config: &tokio_postgres::Config,
+        roots: Option<&str>,
+    ) -> Result<Self, SqlError> {
+        match config.get_ssl_mode() {
+            SslMode::Require => Ok(Self::Rustls(MakeRustlsConnect::new(client(roots)?))),
+            _ => Ok(Self::Plain),
+        }
+    }
+
+    /// Asks the server to stop what the connection is running.
+    pub(super) async fn cancel(&self, client: &tokio_postgres::Client) -> bool {
+        let token = client.cancel_token();
+        let asked = match self {
+            Self::Plain => token.cancel_query(NoTls).await,
+            Self::Rustls(tls) => token.cancel_query(tls.clone()).await,
+        };
+        asked.is_ok()
+    }
+}
+
+fn client(roots_file: Option<&str>) -> Result<ClientConfig, SqlError> {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(|error| SqlError::Unavailable(format!("TLS: {error}")))?;
+    Ok(builder
+        .with_root_certificates(roots(roots_file)?)
+        .with_no_client_auth())
+}
+
+fn roots(file: Option<&str>) -> Result<RootCertStore, SqlError> {
+    let mut roots = RootCertStore::empty();
+    let Some(file) = file else {
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        return Ok(roots);
+    };
+    let failed = |error: String| SqlError::Unavailable(format!("sslrootcert {file}: {error}"));
+    let certificates =
+        CertificateDer::pem_file_iter(file).map_err(|error| failed(error.to_string()))?;
+    for certificate in certificates {
+        let certificate = certificate.map_err(|error| failed(error.to_string()))?;
+        roots
+            .add(certificate)
+            .map_err(|error| failed(error.to_string()))?;
+    }
+    Ok(roots)
+}

@@ -1,1 +1,42 @@
-fn main() {}
+//! What a developer runs, in one place: `cargo xtask COMMAND`, a file a command.
+
+mod check;
+mod coverage;
+mod fuzz_api;
+mod shell;
+mod test;
+mod tool;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "What a developer runs, in one place.")]
+enum Command {
+    /// Format, lints, docs, licences, unused dependencies, SBOM, direction, links: everything that needs no test run.
+    Check(check::Options),
+    /// Every test on real throwaway servers, the doc examples and the example programs; one closing summary.
+    Test(test::Options),
+    /// Line coverage of each library and shop crate.
+    Coverage(coverage::Options),
+    /// Thousands of generated requests against a running shop, judged by its own OpenAPI document.
+    FuzzApi(fuzz_api::Options),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Command::parse() {
+        Command::Check(options) => check::run(&options),
+        Command::Test(options) => test::run(&options),
+        Command::Coverage(options) => coverage::run(&options),
+        Command::FuzzApi(options) => fuzz_api::run(&options),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

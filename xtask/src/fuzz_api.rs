@@ -1,0 +1,155 @@
+//! `cargo xtask fuzz-api`: generated requests against a real shop, judged by its own OpenAPI document.
+
+mod report;
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
+
+use anyhow::{Context, Result, ensure};
+use stanchion_testing::process::{Launch, free_port};
+
+use crate::{shell, workspace};
+
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// The least number of requests that counts as a run.
+    #[arg(long, default_value_t = 5_000)]
+    cases: u64,
+    /// Generated requests for one operation, in each phase.
+    #[arg(long, default_value_t = 200)]
+    per_operation: u32,
+    /// Makes a run repeatable.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// The shop's binary; built in debug when not given.
+    #[arg(long)]
+    binary: Option<PathBuf>,
+}
+
+const PACKAGE: &str = "schemathesis>=4,<5";
+/// Logs in, again when a request ended the session, and signs every request.
+const HOOKS: &str = "xtask/src/fuzz_api/hooks.py";
+const ADMIN_PASSWORD: &str = "fuzzing-the-api-on-loopback";
+const READY_WITHIN: Duration = Duration::from_secs(60);
+const STOPPED_WITHIN: Duration = Duration::from_secs(60);
+
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let schemathesis = schemathesis()?;
+    let binary = options.binary.clone().map_or_else(build, Ok)?;
+    let folder = tempfile::Builder::new().prefix("shop-fuzz-").tempdir()?;
+    let (public, admin) = (free_port()?, free_port()?);
+    let url = format!("http://127.0.0.1:{public}");
+    let launch = Launch::new(binary)
+        .folder(folder.path())
+        .env("SHOP__SERVER__LISTEN", format!("127.0.0.1:{public}"))
+        .env("SHOP__ADMIN__LISTEN", format!("127.0.0.1:{admin}"))
+        .env(
+            "SHOP__DATABASE__URL",
+            format!("sqlite://{}", folder.path().join("data").display()),
+        )
+        .env("SHOP__IDENTITY__ADMIN_PASSWORD", ADMIN_PASSWORD)
+        .env("SHOP__TELEMETRY__FORMAT", "json")
+        .ready_when(format!("{url}/ready"));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    let mut shop = runtime.block_on(launch.start(READY_WITHIN))?;
+    let clean = fuzz(&schemathesis, &url, options)?;
+    let alive = shop.exited()?.is_none();
+    keep_log(&shop.stdout(), &shop.stderr())?;
+    let status = runtime.block_on(shop.terminate(STOPPED_WITHIN))?;
+    let report = report::read(&output().join("report.json"))?;
+    println!("\n{report}");
+    ensure!(
+        alive && status.success(),
+        "the shop ended with {status}; its log is in target/fuzz-api/shop.log"
+    );
+    ensure!(
+        clean,
+        "schemathesis found failures; the shop's log is in target/fuzz-api/shop.log"
+    );
+    ensure!(
+        report.cases >= options.cases,
+        "{} cases ran, {} are asked for: raise --per-operation",
+        report.cases,
+        options.cases
+    );
+    Ok(())
+}
+
+fn fuzz(schemathesis: &Path, url: &str, options: &Options) -> Result<bool> {
+    let mut fuzz = Command::new(schemathesis);
+    fuzz.args(["run", &format!("{url}/openapi.json"), "--checks", "all"])
+        .args([
+            "--phases",
+            "examples,coverage,fuzzing,stateful",
+            "--mode",
+            "all",
+        ])
+        .args([
+            "--max-examples",
+            &options.per_operation.to_string(),
+            "--seed",
+            &options.seed.to_string(),
+        ])
+        .args([
+            "--continue-on-failure",
+            "--request-timeout",
+            "40",
+            "--generation-database",
+            "none",
+        ])
+        .args(["--suppress-health-check", "all", "--no-color"])
+        .args(["--report", "json", "--report-json-path"])
+        .arg(output().join("report.json"))
+        .current_dir(output())
+        .env("SCHEMATHESIS_HOOKS", workspace::root().join(HOOKS))
+        .env("SHOP_URL", url)
+        .env("SHOP_ADMIN_PASSWORD", ADMIN_PASSWORD);
+    shell::aloud(&mut fuzz)
+}
+
+/// The program, in a Python environment below `target` that is made once.
+fn schemathesis() -> Result<PathBuf> {
+    let venv = output().join("venv");
+    let program = venv.join("bin/schemathesis");
+    if program.is_file() {
+        return Ok(program);
+    }
+    fs::create_dir_all(output())?;
+    eprintln!("installing {PACKAGE} below target/fuzz-api/venv (once)");
+    let made = shell::quiet(Command::new("python3").args(["-m", "venv"]).arg(&venv));
+    made.context("a Python with venv is needed: on Debian `apt-get install python3-venv`")?;
+    shell::quiet(Command::new(venv.join("bin/pip")).args([
+        "install",
+        "--quiet",
+        "--disable-pip-version-check",
+        PACKAGE,
+    ]))?;
+    Ok(program)
+}
+
+fn build() -> Result<PathBuf> {
+    ensure!(
+        shell::aloud(&mut workspace::cargo(&["build", "--package", "shop"]))?,
+        "the shop does not compile"
+    );
+    let folder = workspace::metadata()?.target_directory;
+    Ok(folder
+        .join("debug")
+        .join(format!("shop{}", env::consts::EXE_SUFFIX))
+        .into())
+}
+
+fn keep_log(stdout: &str, stderr: &str) -> Result<()> {
+    fs::write(output().join("shop.log"), format!("{stdout}{stderr}"))
+        .context("target/fuzz-api/shop.log")
+}
+
+fn output() -> PathBuf {
+    workspace::target().join("fuzz-api")
+}

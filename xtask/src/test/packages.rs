@@ -1,0 +1,58 @@
+//! Servers as Debian packages.
+
+use std::{fs, os::unix::fs::MetadataExt, path::Path, process::Command};
+
+use anyhow::{Result, bail, ensure};
+
+use crate::shell;
+
+/// Read by Debian's postgresql-common before it would make and start a cluster that nobody asked for.
+const CLUSTER_SETTINGS: &str = "/etc/postgresql-common/createcluster.conf";
+
+/// Installs `package`, or says how to.
+pub(super) fn install(package: &str, server: &str) -> Result<()> {
+    let apt = Path::new("/usr/bin/apt-get");
+    if !apt.exists() || !we_are_root()? {
+        bail!(
+            "{server} is not installed: `apt-get install {package}` as root, or run with --without-servers"
+        );
+    }
+    keep_from_starting()?;
+    eprintln!("installing the Debian package {package}");
+    for arguments in [
+        &["update", "--quiet"][..],
+        &[
+            "install",
+            "--yes",
+            "--quiet",
+            "--no-install-recommends",
+            package,
+        ],
+    ] {
+        let mut command = Command::new(apt);
+        command
+            .args(arguments)
+            .env("DEBIAN_FRONTEND", "noninteractive");
+        ensure!(
+            shell::aloud(&mut command)?,
+            "apt-get {} failed",
+            arguments.join(" ")
+        );
+    }
+    Ok(())
+}
+
+fn we_are_root() -> Result<bool> {
+    Ok(tempfile::tempfile()?.metadata()?.uid() == 0)
+}
+
+fn keep_from_starting() -> Result<()> {
+    let settings = Path::new(CLUSTER_SETTINGS);
+    if settings.exists() {
+        return Ok(());
+    }
+    if let Some(folder) = settings.parent() {
+        fs::create_dir_all(folder)?;
+    }
+    Ok(fs::write(settings, "create_main_cluster = false\n")?)
+}

@@ -1,0 +1,63 @@
+//! Where we are, and cargo as this tool calls it.
+
+use std::{
+    env,
+    ffi::OsString,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Context, Result};
+use cargo_metadata::{Metadata, MetadataCommand};
+
+pub(crate) fn root() -> PathBuf {
+    let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
+    xtask.parent().unwrap_or(xtask).to_owned()
+}
+
+/// Where our own files go.
+pub(crate) fn target() -> PathBuf {
+    root().join("target")
+}
+
+/// `cargo ARGUMENTS` at the root, with the tools of [`crate::tool`] in reach.
+pub(crate) fn cargo(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command
+        .args(arguments)
+        .current_dir(root())
+        .env("PATH", path());
+    for (name, _) in env::vars_os().filter(|(name, _)| describes_xtask(name)) {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// The workspace and everything it depends on.
+pub(crate) fn metadata() -> Result<Metadata> {
+    MetadataCommand::new()
+        .current_dir(root())
+        .exec()
+        .context("cargo metadata")
+}
+
+/// PATH with the tools that we installed behind those of the machine.
+pub(crate) fn path() -> OsString {
+    let given = env::var_os("PATH").unwrap_or_default();
+    let ours = target().join("tools/bin");
+    env::join_paths(env::split_paths(&given).chain([ours])).unwrap_or(given)
+}
+
+/// `cargo run` describes the xtask package to us; a build script below us would take it for a change of itself.
+fn describes_xtask(name: &OsString) -> bool {
+    let name = name.to_string_lossy();
+    name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
+}
+
+/// Packages outside the workspace, as a user's project would be.
+pub(crate) fn own_manifests() -> Vec<PathBuf> {
+    [root().join("examples/hello/Cargo.toml")]
+        .into_iter()
+        .filter(|path| path.is_file())
+        .collect()
+}

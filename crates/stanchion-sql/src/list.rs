@@ -139,7 +139,10 @@ impl List {
         let mut params = Params::new();
         let conditions = self.filters.iter().map(|(condition, values)| {
             params.extend(values.iter().cloned());
-            format!("({})", condition.replace('#', &format!("${}", params.len())))
+            format!(
+                "({})",
+                condition.replace('#', &format!("${}", params.len()))
+            )
         });
         (conditions.collect(), params)
     }

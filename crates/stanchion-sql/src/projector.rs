@@ -1,7 +1,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use stanchion_eventsourcing::{EventLog, LogError, Position, Projection, ProjectionError, Recorded};
+use stanchion_eventsourcing::{
+    EventLog, LogError, Position, Projection, ProjectionError, Recorded,
+};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -64,11 +66,7 @@ pub struct Behind {
 
 impl Projector {
     /// A projector of `projection` over `log`, with its rows in `db`.
-    pub fn new(
-        db: Db,
-        log: Arc<dyn EventLog>,
-        projection: impl Projection<Tx> + 'static,
-    ) -> Self {
+    pub fn new(db: Db, log: Arc<dyn EventLog>, projection: impl Projection<Tx> + 'static) -> Self {
         let inner = Inner {
             db,
             log,
@@ -162,7 +160,11 @@ impl Projector {
     /// See [`ProjectorError`].
     pub async fn rebuild(&self) -> Result<Position, ProjectorError> {
         let mut tx = self.inner.db.begin();
-        self.inner.projection.reset(&mut tx).await.map_err(|e| poison(Position::START, e))?;
+        self.inner
+            .projection
+            .reset(&mut tx)
+            .await
+            .map_err(|e| poison(Position::START, e))?;
         let forget = "delete from checkpoint where name = $1";
         tx.queue(forget, params![self.checkpoint()]);
         tx.commit().await.map_err(store)?;
@@ -193,7 +195,12 @@ impl Projector {
             return Ok(0);
         }
         let filter = self.inner.projection.filter();
-        let entries = self.inner.log.read(from, &filter, limit).await.map_err(log)?;
+        let entries = self
+            .inner
+            .log
+            .read(from, &filter, limit)
+            .await
+            .map_err(log)?;
         let full = entries.len() == limit;
         let last = entries.last().map_or(from, |entry| entry.position);
         let to = if full { last } else { last.max(head) };
@@ -241,7 +248,9 @@ impl Projector {
         if moved == 1 {
             return Ok(());
         }
-        Err(SqlError::Serialization("another projector moved the checkpoint".into()))
+        Err(SqlError::Serialization(
+            "another projector moved the checkpoint".into(),
+        ))
     }
 
     async fn stored(&self) -> Result<Position, SqlError> {

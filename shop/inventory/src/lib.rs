@@ -1,1 +1,12 @@
-//! Products, stock and reservations; event-sourced.
+//! Inventory: products, stock and reservations; event-sourced.
+//!
+//! A product is a stream of its own; a reservation decides each step in its stream before the
+//! stockkeeper does it product by product. Lists are rows of a projection.
+
+mod adapters;
+mod application;
+mod domain;
+mod module;
+
+pub use application::products::{Priced, Products};
+pub use module::{Dependencies, Inventory};

@@ -27,7 +27,8 @@ pub(crate) fn announce(recorded: &Recorded) -> Result<Vec<Announcement>, Unknown
         return Ok(vec![]);
     }
     let order_id = recorded.stream.id().parse::<OrderId>();
-    let order_id = order_id.map_err(|error| UnknownEvent(format!("{}: {error}", recorded.stream)))?;
+    let order_id =
+        order_id.map_err(|error| UnknownEvent(format!("{}: {error}", recorded.stream)))?;
     Ok(vec![match recorded.decode::<ReservationEvent>()? {
         ReservationEvent::ReservationRequested { .. }
         | ReservationEvent::CommitStarted

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use shop_kernel::{Money, Sku};
 use stanchion::eventsourcing::{
-    ExecuteError, Executed, Execution, LogError, Loaded, Metadata, Repository, Version,
+    ExecuteError, Executed, Execution, Loaded, LogError, Metadata, Repository, Version,
 };
 
 use crate::domain::product::{Description, Product, ProductCommand, ProductRefusal};
@@ -67,17 +67,33 @@ impl Products {
     ///
     /// # Errors
     /// Why not, as text: the SKU is taken, or the log is out.
-    pub async fn stock_up(&self, priced: Priced, about: &str, available: i64) -> Result<(), String> {
+    pub async fn stock_up(
+        &self,
+        priced: Priced,
+        about: &str,
+        available: i64,
+    ) -> Result<(), String> {
         let about = Description {
             name: priced.name,
             description: about.to_owned(),
             price: priced.price,
         };
         let at = stanchion::runtime::clock::now();
-        let command = ProductCommand::Create { about, available, at };
+        let command = ProductCommand::Create {
+            about,
+            available,
+            at,
+        };
         let metadata = Metadata::new(None);
-        let created = self.repository.execute(priced.sku.as_str(), &command, &metadata).await;
+        let created = self
+            .repository
+            .execute(priced.sku.as_str(), &command, &metadata)
+            .await;
         created.map(drop).map_err(|error| error.to_string())
+    }
+
+    pub(crate) fn repository(&self) -> Arc<Repository<Product>> {
+        Arc::clone(&self.repository)
     }
 
     pub(crate) fn log_id(&self) -> stanchion::eventsourcing::LogId {
@@ -106,8 +122,16 @@ impl Products {
                 return Err(ExecuteError::Refused(ProductRefusal::Unknown).into());
             };
             expected(version)?;
-            let command = ProductCommand::Describe { about: change(listed.about)?, at: now() };
-            match self.on(sku, metadata).expecting(Some(version)).execute(&command).await {
+            let command = ProductCommand::Describe {
+                about: change(listed.about)?,
+                at: now(),
+            };
+            match self
+                .on(sku, metadata)
+                .expecting(Some(version))
+                .execute(&command)
+                .await
+            {
                 // Stock moved meanwhile: the change starts from the product as it is then.
                 Err(ExecuteError::VersionMismatch { .. }) => {}
                 other => return Ok(other?),

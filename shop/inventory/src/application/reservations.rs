@@ -16,9 +16,14 @@ pub(crate) fn process(
     ProcessManager::new(reservations, consumer)
         .on::<ReserveStock>(|reserve, _| {
             let (items, until) = (reserve.items, reserve.until);
-            (reserve.order_id.to_string(), ReservationCommand::Request { items, until })
+            (
+                reserve.order_id.to_string(),
+                ReservationCommand::Request { items, until },
+            )
         })
         .on::<CommitStock>(|commit, _| (commit.order_id.to_string(), ReservationCommand::Commit))
-        .on::<ReleaseStock>(|release, _| (release.order_id.to_string(), ReservationCommand::Release))
+        .on::<ReleaseStock>(|release, _| {
+            (release.order_id.to_string(), ReservationCommand::Release)
+        })
         .on_timer(|_, now| ReservationCommand::Expire { at: now })
 }

@@ -35,7 +35,10 @@ impl Stockkeeper {
             _ => return Ok(()),
         };
         let id = order_id.to_string();
-        let reported = self.reservations.execute(&id, &report, &received.metadata).await;
+        let reported = self
+            .reservations
+            .execute(&id, &report, &received.metadata)
+            .await;
         reported.map(drop).map_err(later)
     }
 
@@ -51,10 +54,15 @@ impl Stockkeeper {
             let command = ProductCommand::Hold { order_id, quantity };
             if let Some(refusal) = self.ask(item, &command, None, received).await? {
                 for held in &items[..index] {
-                    let command = ProductCommand::Release { order_id, restock: 0 };
+                    let command = ProductCommand::Release {
+                        order_id,
+                        restock: 0,
+                    };
                     self.ask(held, &command, None, received).await?;
                 }
-                return Ok(ReservationCommand::ReportRefused { reason: reason(refusal) });
+                return Ok(ReservationCommand::ReportRefused {
+                    reason: reason(refusal),
+                });
             }
         }
         Ok(ReservationCommand::ReportHeld)
@@ -67,7 +75,8 @@ impl Stockkeeper {
         received: &Received,
     ) -> Result<ReservationCommand, HandlerError> {
         for item in items {
-            self.ask(item, &ProductCommand::Commit { order_id }, None, received).await?;
+            self.ask(item, &ProductCommand::Commit { order_id }, None, received)
+                .await?;
         }
         Ok(ReservationCommand::ReportCommitted)
     }
@@ -97,7 +106,10 @@ impl Stockkeeper {
         once: Option<InboxEntry>,
         received: &Received,
     ) -> Result<Option<ProductRefusal>, HandlerError> {
-        let asked = self.products.on(item.sku.as_str(), &received.metadata).inbox(once);
+        let asked = self
+            .products
+            .on(item.sku.as_str(), &received.metadata)
+            .inbox(once);
         match asked.execute(command).await {
             Ok(_) | Err(ExecuteError::AlreadyHandled { .. }) => Ok(None),
             Err(ExecuteError::Refused(refusal)) => Ok(Some(refusal)),

@@ -35,27 +35,73 @@ pub(crate) struct Listed {
 
 #[derive(Clone, Debug)]
 pub(crate) enum ProductCommand {
-    Create { about: Description, available: i64, at: Timestamp },
-    Describe { about: Description, at: Timestamp },
-    Withdraw { at: Timestamp },
-    Adjust { delta: i64, reason: String, at: Timestamp },
-    Hold { order_id: OrderId, quantity: i64 },
-    Commit { order_id: OrderId },
+    Create {
+        about: Description,
+        available: i64,
+        at: Timestamp,
+    },
+    Describe {
+        about: Description,
+        at: Timestamp,
+    },
+    Withdraw {
+        at: Timestamp,
+    },
+    Adjust {
+        delta: i64,
+        reason: String,
+        at: Timestamp,
+    },
+    Hold {
+        order_id: OrderId,
+        quantity: i64,
+    },
+    Commit {
+        order_id: OrderId,
+    },
     /// Gives back what is held; of what is not held any more, `restock` returns to the stock.
-    Release { order_id: OrderId, restock: i64 },
+    Release {
+        order_id: OrderId,
+        restock: i64,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", content = "data", rename_all = "snake_case")]
 pub(crate) enum ProductEvent {
-    ProductCreated { about: Description, available: i64, at: Timestamp },
-    ProductDescribed { about: Description, at: Timestamp },
-    ProductWithdrawn { at: Timestamp },
-    StockAdjusted { delta: i64, reason: String, at: Timestamp },
-    StockHeld { order_id: OrderId, quantity: i64 },
-    HeldStockCommitted { order_id: OrderId, quantity: i64 },
-    HeldStockReleased { order_id: OrderId, quantity: i64 },
-    StockReturned { order_id: OrderId, quantity: i64 },
+    ProductCreated {
+        about: Description,
+        available: i64,
+        at: Timestamp,
+    },
+    ProductDescribed {
+        about: Description,
+        at: Timestamp,
+    },
+    ProductWithdrawn {
+        at: Timestamp,
+    },
+    StockAdjusted {
+        delta: i64,
+        reason: String,
+        at: Timestamp,
+    },
+    StockHeld {
+        order_id: OrderId,
+        quantity: i64,
+    },
+    HeldStockCommitted {
+        order_id: OrderId,
+        quantity: i64,
+    },
+    HeldStockReleased {
+        order_id: OrderId,
+        quantity: i64,
+    },
+    StockReturned {
+        order_id: OrderId,
+        quantity: i64,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -79,7 +125,11 @@ impl Product {
         match self.available.checked_add(delta) {
             Some(after) if after < 0 => Err(ProductRefusal::OutOfStock),
             Some(after) if after <= AVAILABLE_MAX => Ok(after),
-            _ => Err(if delta < 0 { ProductRefusal::OutOfStock } else { ProductRefusal::TooMuch }),
+            _ => Err(if delta < 0 {
+                ProductRefusal::OutOfStock
+            } else {
+                ProductRefusal::TooMuch
+            }),
         }
     }
 
@@ -107,13 +157,25 @@ impl Aggregate for Product {
         let held = |order_id: &OrderId| self.held.get(order_id).copied();
         Ok(match command.clone() {
             C::Create { .. } if self.listed.is_some() => return Err(ProductRefusal::AlreadyExists),
-            C::Create { about, available, at } => {
+            C::Create {
+                about,
+                available,
+                at,
+            } => {
                 self.adjusted(available)?;
-                vec![E::ProductCreated { about, available, at }]
+                vec![E::ProductCreated {
+                    about,
+                    available,
+                    at,
+                }]
             }
             C::Describe { about, at } => {
                 let unchanged = self.listed()?.about == about;
-                if unchanged { vec![] } else { vec![E::ProductDescribed { about, at }] }
+                if unchanged {
+                    vec![]
+                } else {
+                    vec![E::ProductDescribed { about, at }]
+                }
             }
             C::Withdraw { at } => {
                 self.listed()?;
@@ -131,7 +193,10 @@ impl Aggregate for Product {
                 .collect(),
             C::Release { order_id, restock } => match held(&order_id) {
                 Some(quantity) => vec![E::HeldStockReleased { order_id, quantity }],
-                None if restock > 0 => vec![E::StockReturned { order_id, quantity: restock }],
+                None if restock > 0 => vec![E::StockReturned {
+                    order_id,
+                    quantity: restock,
+                }],
                 None => vec![],
             },
         })
@@ -140,7 +205,11 @@ impl Aggregate for Product {
     fn evolve(&mut self, event: &ProductEvent) {
         use ProductEvent as E;
         match event {
-            E::ProductCreated { about, available, at } => {
+            E::ProductCreated {
+                about,
+                available,
+                at,
+            } => {
                 self.available += available;
                 self.listed = Some(Listed {
                     about: about.clone(),
@@ -202,80 +271,139 @@ mod tests {
     }
 
     fn created(available: i64) -> ProductEvent {
-        ProductEvent::ProductCreated { about: about("Beans"), available, at: AT }
+        ProductEvent::ProductCreated {
+            about: about("Beans"),
+            available,
+            at: AT,
+        }
     }
 
     fn held(quantity: i64) -> ProductEvent {
-        ProductEvent::StockHeld { order_id: ORDER, quantity }
+        ProductEvent::StockHeld {
+            order_id: ORDER,
+            quantity,
+        }
     }
 
     #[test]
     fn stock_is_held_once_for_an_order() {
         given::<Product>([created(5)])
-            .when(ProductCommand::Hold { order_id: ORDER, quantity: 2 })
+            .when(ProductCommand::Hold {
+                order_id: ORDER,
+                quantity: 2,
+            })
             .then([held(2)])
-            .when(ProductCommand::Hold { order_id: ORDER, quantity: 2 })
+            .when(ProductCommand::Hold {
+                order_id: ORDER,
+                quantity: 2,
+            })
             .then_nothing();
     }
 
     #[test]
     fn more_than_there_is_cannot_be_held() {
         given::<Product>([created(1)])
-            .when(ProductCommand::Hold { order_id: ORDER, quantity: 2 })
+            .when(ProductCommand::Hold {
+                order_id: ORDER,
+                quantity: 2,
+            })
             .then_refused(ProductRefusal::OutOfStock);
     }
 
     #[test]
     fn a_product_that_does_not_exist_cannot_be_held() {
         given::<Product>([])
-            .when(ProductCommand::Hold { order_id: ORDER, quantity: 1 })
+            .when(ProductCommand::Hold {
+                order_id: ORDER,
+                quantity: 1,
+            })
             .then_refused(ProductRefusal::Unknown);
     }
 
     #[test]
     fn what_is_released_is_free_again() {
         let given = given::<Product>([created(5), held(2)])
-            .when(ProductCommand::Release { order_id: ORDER, restock: 0 })
-            .then([ProductEvent::HeldStockReleased { order_id: ORDER, quantity: 2 }]);
+            .when(ProductCommand::Release {
+                order_id: ORDER,
+                restock: 0,
+            })
+            .then([ProductEvent::HeldStockReleased {
+                order_id: ORDER,
+                quantity: 2,
+            }]);
         assert_eq!(given.state().available, 5);
-        given.when(ProductCommand::Release { order_id: ORDER, restock: 0 }).then_nothing();
+        given
+            .when(ProductCommand::Release {
+                order_id: ORDER,
+                restock: 0,
+            })
+            .then_nothing();
     }
 
     #[test]
     fn what_is_committed_is_gone() {
         let given = given::<Product>([created(5), held(2)])
             .when(ProductCommand::Commit { order_id: ORDER })
-            .then([ProductEvent::HeldStockCommitted { order_id: ORDER, quantity: 2 }]);
+            .then([ProductEvent::HeldStockCommitted {
+                order_id: ORDER,
+                quantity: 2,
+            }]);
         assert_eq!(given.state().available, 3);
-        given.when(ProductCommand::Release { order_id: ORDER, restock: 0 }).then_nothing();
+        given
+            .when(ProductCommand::Release {
+                order_id: ORDER,
+                restock: 0,
+            })
+            .then_nothing();
     }
 
     #[test]
     fn what_was_committed_returns_to_the_stock() {
-        let committed = ProductEvent::HeldStockCommitted { order_id: ORDER, quantity: 2 };
+        let committed = ProductEvent::HeldStockCommitted {
+            order_id: ORDER,
+            quantity: 2,
+        };
         let given = given::<Product>([created(5), held(2), committed])
-            .when(ProductCommand::Release { order_id: ORDER, restock: 2 })
-            .then([ProductEvent::StockReturned { order_id: ORDER, quantity: 2 }]);
+            .when(ProductCommand::Release {
+                order_id: ORDER,
+                restock: 2,
+            })
+            .then([ProductEvent::StockReturned {
+                order_id: ORDER,
+                quantity: 2,
+            }]);
         assert_eq!(given.state().available, 5);
     }
 
     #[test]
     fn stock_cannot_be_taken_below_zero() {
         given::<Product>([created(5)])
-            .when(ProductCommand::Adjust { delta: -6, reason: "broken".into(), at: AT })
+            .when(ProductCommand::Adjust {
+                delta: -6,
+                reason: "broken".into(),
+                at: AT,
+            })
             .then_refused(ProductRefusal::OutOfStock);
     }
 
     #[test]
     fn stock_has_a_limit() {
         given::<Product>([created(5)])
-            .when(ProductCommand::Adjust { delta: i64::MAX, reason: "typo".into(), at: AT })
+            .when(ProductCommand::Adjust {
+                delta: i64::MAX,
+                reason: "typo".into(),
+                at: AT,
+            })
             .then_refused(ProductRefusal::TooMuch);
     }
 
     #[test]
     fn a_sku_is_taken_until_its_product_is_withdrawn() {
-        let create = ProductCommand::Create { about: about("Beans"), available: 0, at: AT };
+        let create = ProductCommand::Create {
+            about: about("Beans"),
+            available: 0,
+            at: AT,
+        };
         given::<Product>([created(0)])
             .when(create.clone())
             .then_refused(ProductRefusal::AlreadyExists);
@@ -287,17 +415,30 @@ mod tests {
     #[test]
     fn describing_it_as_it_is_changes_nothing() {
         given::<Product>([created(0)])
-            .when(ProductCommand::Describe { about: about("Beans"), at: AT })
+            .when(ProductCommand::Describe {
+                about: about("Beans"),
+                at: AT,
+            })
             .then_nothing();
     }
 
     fn command() -> impl Strategy<Value = ProductCommand> {
         let order = (0u128..4).prop_map(|id| OrderId(Uuid::from_u128(id)));
         prop_oneof![
-            (order.clone(), 1i64..20).prop_map(|(order_id, quantity)| ProductCommand::Hold { order_id, quantity }),
-            order.clone().prop_map(|order_id| ProductCommand::Commit { order_id }),
-            order.prop_map(|order_id| ProductCommand::Release { order_id, restock: 0 }),
-            (-20i64..20).prop_map(|delta| ProductCommand::Adjust { delta, reason: String::new(), at: AT }),
+            (order.clone(), 1i64..20)
+                .prop_map(|(order_id, quantity)| ProductCommand::Hold { order_id, quantity }),
+            order
+                .clone()
+                .prop_map(|order_id| ProductCommand::Commit { order_id }),
+            order.prop_map(|order_id| ProductCommand::Release {
+                order_id,
+                restock: 0
+            }),
+            (-20i64..20).prop_map(|delta| ProductCommand::Adjust {
+                delta,
+                reason: String::new(),
+                at: AT
+            }),
         ]
     }
 

@@ -26,19 +26,28 @@ pub(crate) enum Step {
     Refused,
     Committing,
     Committed,
-    Releasing { committed: bool },
+    Releasing {
+        committed: bool,
+    },
     Released,
 }
 
 #[derive(Clone, Debug)]
 pub(crate) enum ReservationCommand {
-    Request { items: Vec<StockItem>, until: Timestamp },
+    Request {
+        items: Vec<StockItem>,
+        until: Timestamp,
+    },
     Commit,
     Release,
-    Expire { at: Timestamp },
+    Expire {
+        at: Timestamp,
+    },
     /// What the stockkeeper reports; a report of a step that is no longer wanted changes nothing.
     ReportHeld,
-    ReportRefused { reason: RefusalReason },
+    ReportRefused {
+        reason: RefusalReason,
+    },
     ReportCommitted,
     ReportReleased,
 }
@@ -46,13 +55,22 @@ pub(crate) enum ReservationCommand {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", content = "data", rename_all = "snake_case")]
 pub(crate) enum ReservationEvent {
-    ReservationRequested { items: Vec<StockItem>, until: Timestamp },
+    ReservationRequested {
+        items: Vec<StockItem>,
+        until: Timestamp,
+    },
     ReservationHeld,
-    ReservationRefused { reason: RefusalReason },
+    ReservationRefused {
+        reason: RefusalReason,
+    },
     CommitStarted,
     ReservationCommitted,
-    ReleaseStarted { committed: bool },
-    ReservationExpired { at: Timestamp },
+    ReleaseStarted {
+        committed: bool,
+    },
+    ReservationExpired {
+        at: Timestamp,
+    },
     ReservationReleased,
 }
 
@@ -79,7 +97,9 @@ impl Aggregate for Reservation {
             }
             (S::Held, C::Commit) => vec![E::CommitStarted],
             (S::Holding | S::Held | S::Committing, C::Release) => {
-                vec![E::ReleaseStarted { committed: self.step == S::Committing }]
+                vec![E::ReleaseStarted {
+                    committed: self.step == S::Committing,
+                }]
             }
             (S::Committed, C::Release) => vec![E::ReleaseStarted { committed: true }],
             // Nothing is held: say so, also once more, since somebody waits for the answer.
@@ -104,7 +124,9 @@ impl Aggregate for Reservation {
             E::ReservationRefused { .. } => Step::Refused,
             E::CommitStarted => Step::Committing,
             E::ReservationCommitted => Step::Committed,
-            E::ReleaseStarted { committed } => Step::Releasing { committed: *committed },
+            E::ReleaseStarted { committed } => Step::Releasing {
+                committed: *committed,
+            },
             E::ReservationExpired { .. } => Step::Releasing { committed: false },
             E::ReservationReleased => Step::Released,
         };
@@ -114,7 +136,10 @@ impl Aggregate for Reservation {
         let name = || UNTIL.to_owned();
         match event {
             ReservationEvent::ReservationRequested { until, .. } => {
-                vec![TimerChange::Set { name: name(), due_at: *until }]
+                vec![TimerChange::Set {
+                    name: name(),
+                    due_at: *until,
+                }]
             }
             ReservationEvent::ReservationHeld => vec![],
             _ => vec![TimerChange::Clear { name: name() }],
@@ -134,17 +159,26 @@ mod tests {
     const UNTIL: Timestamp = Timestamp::UNIX_EPOCH;
 
     fn items() -> Vec<StockItem> {
-        vec![StockItem { sku: "BEANS".parse().unwrap(), quantity: 2 }]
+        vec![StockItem {
+            sku: "BEANS".parse().unwrap(),
+            quantity: 2,
+        }]
     }
 
     fn requested() -> E {
-        E::ReservationRequested { items: items(), until: UNTIL }
+        E::ReservationRequested {
+            items: items(),
+            until: UNTIL,
+        }
     }
 
     #[test]
     fn a_reservation_is_held_and_committed() {
         given::<Reservation>([])
-            .when(C::Request { items: items(), until: UNTIL })
+            .when(C::Request {
+                items: items(),
+                until: UNTIL,
+            })
             .then([requested()])
             .when(C::ReportHeld)
             .then([E::ReservationHeld])
@@ -163,13 +197,17 @@ mod tests {
 
     #[test]
     fn a_reservation_that_ran_out_cannot_be_committed() {
-        given::<Reservation>([requested(), E::ReservationHeld, E::ReservationExpired { at: UNTIL }])
-            .when(C::Commit)
-            .then_nothing()
-            .when(C::ReportReleased)
-            .then([E::ReservationReleased])
-            .when(C::Commit)
-            .then_nothing();
+        given::<Reservation>([
+            requested(),
+            E::ReservationHeld,
+            E::ReservationExpired { at: UNTIL },
+        ])
+        .when(C::Commit)
+        .then_nothing()
+        .when(C::ReportReleased)
+        .then([E::ReservationReleased])
+        .when(C::Commit)
+        .then_nothing();
     }
 
     #[test]
@@ -184,18 +222,26 @@ mod tests {
         given::<Reservation>([])
             .when(C::Release)
             .then([E::ReservationReleased])
-            .when(C::Request { items: items(), until: UNTIL })
+            .when(C::Request {
+                items: items(),
+                until: UNTIL,
+            })
             .then_nothing();
     }
 
     fn command() -> impl Strategy<Value = ReservationCommand> {
         prop_oneof![
-            Just(C::Request { items: items(), until: UNTIL }),
+            Just(C::Request {
+                items: items(),
+                until: UNTIL
+            }),
             Just(C::Commit),
             Just(C::Release),
             Just(C::Expire { at: UNTIL }),
             Just(C::ReportHeld),
-            Just(C::ReportRefused { reason: RefusalReason::OutOfStock }),
+            Just(C::ReportRefused {
+                reason: RefusalReason::OutOfStock
+            }),
             Just(C::ReportCommitted),
             Just(C::ReportReleased),
         ]

@@ -47,7 +47,10 @@ pub(crate) fn routes(state: ProductRoutes) -> Routes {
                 .status(201)
                 .errors(&[SKU_TAKEN, STOCK_LIMIT]),
         )
-        .get("/products/{sku}", op("Get a product", get_product).errors(&[PRODUCT_NOT_FOUND]))
+        .get(
+            "/products/{sku}",
+            op("Get a product", get_product).errors(&[PRODUCT_NOT_FOUND]),
+        )
         .put(
             "/products/{sku}",
             op("Describe a product anew", put_product).errors(&[PRODUCT_NOT_FOUND]),
@@ -184,7 +187,9 @@ async fn get_product(
     PathId(sku): PathId<Sku>,
 ) -> Result<Answer<ProductView>, Problem> {
     let loaded = state.products.find(&sku).await?;
-    let view = loaded.version.and_then(|version| view(&sku, &loaded.state, version));
+    let view = loaded
+        .version
+        .and_then(|version| view(&sku, &loaded.state, version));
     let view = view.ok_or_else(|| not_found(&sku))?;
     let version = view.version;
     Ok(Answer::ok(view).etag(version))
@@ -198,8 +203,16 @@ async fn create_product(
 ) -> Result<Answer<ProductView>, Problem> {
     let metadata = caused_by(&caller);
     let sku = new.sku;
-    let about = Description { name: new.name, description: new.description, price: new.price };
-    let command = ProductCommand::Create { about, available: new.available, at: now() };
+    let about = Description {
+        name: new.name,
+        description: new.description,
+        price: new.price,
+    };
+    let command = ProductCommand::Create {
+        about,
+        available: new.available,
+        at: now(),
+    };
     let created = |product: &Product, version| {
         let view = view(&sku, product, version).ok_or_else(|| not_found(&sku))?;
         Ok(Answer::created(format!("/products/{sku}"), view).etag(version.0))
@@ -231,7 +244,10 @@ async fn patch_product(
     if_match: IfMatch,
     patch: MergePatch<ProductBody>,
 ) -> Result<Answer<ProductView>, Problem> {
-    describe(&caller, &state, &sku, &if_match, |about| Ok(patch.apply(&about.into())?.about())).await
+    describe(&caller, &state, &sku, &if_match, |about| {
+        Ok(patch.apply(&about.into())?.about())
+    })
+    .await
 }
 
 async fn delete_product(
@@ -241,8 +257,13 @@ async fn delete_product(
     if_match: IfMatch,
 ) -> Result<Answer, Problem> {
     let metadata = caused_by(&caller);
-    let withdrawing = state.products.on(&sku, &metadata).expecting(if_match.version().map(Version));
-    let withdrawn = withdrawing.execute(&ProductCommand::Withdraw { at: now() }).await;
+    let withdrawing = state
+        .products
+        .on(&sku, &metadata)
+        .expecting(if_match.version().map(Version));
+    let withdrawn = withdrawing
+        .execute(&ProductCommand::Withdraw { at: now() })
+        .await;
     withdrawn.map_err(|error| refused(error, &sku))?;
     Ok(Answer::no_content())
 }
@@ -257,7 +278,11 @@ async fn adjust_stock(
 ) -> Result<Answer<ProductView>, Problem> {
     let metadata = caused_by(&caller);
     let (delta, reason) = (change.delta, change.reason);
-    let command = ProductCommand::Adjust { delta, reason, at: now() };
+    let command = ProductCommand::Adjust {
+        delta,
+        reason,
+        at: now(),
+    };
     let adjusted = |product: &Product, version| {
         let view = view(&sku, product, version).ok_or_else(|| not_found(&sku))?;
         Ok(Answer::ok(view).etag(version.0))
@@ -333,7 +358,7 @@ fn settle<'a>(
 ) -> impl Fn(&Product, Version) -> Option<stanchion::messaging::InboxEntry> + Sync + 'a {
     move |product, version| {
         let answer = answer(product, version).ok()?;
-        idempotency.entry(&answer).ok().flatten()
+        idempotency.entry(&answer)
     }
 }
 
@@ -411,6 +436,10 @@ impl ProductBody {
 
 impl From<Description> for ProductBody {
     fn from(about: Description) -> Self {
-        Self { name: about.name, description: about.description, price: about.price }
+        Self {
+            name: about.name,
+            description: about.description,
+            price: about.price,
+        }
     }
 }

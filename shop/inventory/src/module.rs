@@ -1,0 +1,118 @@
+//! The wiring of inventory: its one composition root.
+
+use std::sync::Arc;
+
+use stanchion::eventsourcing::{EventLog, Relay, Repository};
+use stanchion::messaging::{Consumer, ConsumerStore, Inbox, Subscriber};
+use stanchion::server::Module;
+use stanchion::sql::{Db, Projector, params};
+use stanchion::telemetry::Metrics;
+
+use crate::adapters::announce::{ReservationStep, announce};
+use crate::adapters::http::products::{ProductRoutes, routes};
+use crate::adapters::projections::products::{ProductList, ProductRows};
+use crate::application::products::Products;
+use crate::application::reservations;
+use crate::application::stockkeeper::Stockkeeper;
+use crate::domain::reservation::Reservation;
+
+/// What inventory needs of whoever runs it.
+#[derive(Clone)]
+pub struct Dependencies {
+    /// Its store.
+    pub db: Db,
+    /// Its log, in that store.
+    pub log: Arc<dyn EventLog>,
+    /// Its inbox, in that store.
+    pub inbox: Arc<dyn Inbox>,
+    /// Its consumers' rows, in that store.
+    pub consumers: Arc<dyn ConsumerStore>,
+    /// Where the others' contracts come from.
+    pub broker: Arc<dyn Subscriber>,
+    /// Where it counts.
+    pub metrics: Metrics,
+}
+
+/// Inventory, wired.
+pub struct Inventory {
+    /// Products, for whoever asks from within the process.
+    pub products: Products,
+    dependencies: Dependencies,
+}
+
+impl Inventory {
+    /// Wires it; nothing runs yet.
+    #[must_use]
+    pub fn new(dependencies: Dependencies) -> Self {
+        let products = Products::new(Arc::new(Repository::new(Arc::clone(&dependencies.log))));
+        Self {
+            products,
+            dependencies,
+        }
+    }
+
+    /// What it announces, to be registered with the in-process broker.
+    #[must_use]
+    pub fn relay(&self) -> Relay {
+        Relay::new("inventory", Arc::clone(&self.dependencies.log), announce)
+    }
+
+    /// What it exports to a service.
+    #[must_use]
+    pub fn module(self) -> Module {
+        let Dependencies {
+            db,
+            log,
+            inbox,
+            consumers,
+            ..
+        } = self.dependencies.clone();
+        let projector = Projector::new(db.clone(), Arc::clone(&log), ProductRows);
+        let list = Arc::new(ProductList {
+            db: db.clone(),
+            projector: projector.clone(),
+            log: Arc::clone(&log),
+        });
+        let reservations = Arc::new(Repository::<Reservation>::new(Arc::clone(&log)));
+        let stockkeeper = self.stockkeeper(Arc::clone(&reservations));
+        let process = reservations::process(reservations, self.consumer("reservations"));
+        let state = ProductRoutes {
+            products: self.products,
+            list,
+        };
+        Module::new("inventory")
+            .routes(routes(state))
+            .inbox(inbox)
+            .log(log)
+            .consumers(consumers)
+            .ready_when("database", move || {
+                let db = db.clone();
+                async move {
+                    let answered = db.one("select 1", params![]).await;
+                    answered.map(drop).map_err(|error| error.to_string())
+                }
+            })
+            .worker("inventory/products", |stop| projector.run(stop))
+            .worker("inventory/reservations", |stop| process.run(stop))
+            .worker("inventory/stockkeeper", |stop| stockkeeper.run(stop))
+    }
+
+    fn stockkeeper(&self, reservations: Arc<Repository<Reservation>>) -> Consumer {
+        let stockkeeper = Arc::new(Stockkeeper {
+            products: self.products.repository(),
+            reservations,
+        });
+        self.consumer("stockkeeper")
+            .on(move |step: ReservationStep, received| {
+                let stockkeeper = Arc::clone(&stockkeeper);
+                async move { stockkeeper.work(step.order_id, &received).await }
+            })
+    }
+
+    fn consumer(&self, name: &'static str) -> Consumer {
+        let dependencies = &self.dependencies;
+        let store = Arc::clone(&dependencies.consumers);
+        let broker = Arc::clone(&dependencies.broker);
+        Consumer::new(name, store, broker).metrics(&dependencies.metrics)
+    }
+}

@@ -1,5 +1,8 @@
 //! What orders tells and asks the others, made of its log and of nothing else.
 
+#[cfg(test)]
+mod tests;
+
 use shop_contracts::{
     AuthorizePayment, CancelPayment, CapturePayment, CommitStock, OrderCancelled, OrderFailed,
     OrderFulfilled, OrderPlaced, ReleaseStock, ReserveStock, StockItem,

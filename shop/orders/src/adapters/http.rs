@@ -12,7 +12,7 @@ use stanchion::auth::{Principal, permissions};
 use stanchion::messaging::Metadata;
 use stanchion::server::Routes;
 
-use crate::adapters::projections::order_summaries::OrderSummaries;
+use crate::adapters::projections::order_summaries::OrderList;
 use crate::application::Orders;
 
 permissions! {
@@ -26,7 +26,7 @@ permissions! {
 #[derive(Clone)]
 pub(crate) struct OrderRoutes {
     pub(crate) orders: Orders,
-    pub(crate) summaries: Arc<OrderSummaries>,
+    pub(crate) list: Arc<OrderList>,
 }
 
 /// Every route of orders.

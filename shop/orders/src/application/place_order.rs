@@ -106,10 +106,7 @@ fn merged(wishes: &[Wish]) -> Result<Vec<(usize, Wish)>, PlaceError> {
 }
 
 /// The lines of the order, or every product that is not on offer.
-fn priced(
-    merged: &[(usize, Wish)],
-    prices: Vec<Option<Priced>>,
-) -> Result<Vec<Line>, PlaceError> {
+fn priced(merged: &[(usize, Wish)], prices: Vec<Option<Priced>>) -> Result<Vec<Line>, PlaceError> {
     let mut unknown = Vec::new();
     let mut lines = Vec::with_capacity(merged.len());
     let prices = prices.into_iter().chain(std::iter::repeat(None));
@@ -124,7 +121,11 @@ fn priced(
             }),
         }
     }
-    if unknown.is_empty() { Ok(lines) } else { Err(PlaceError::Items(unknown)) }
+    if unknown.is_empty() {
+        Ok(lines)
+    } else {
+        Err(PlaceError::Items(unknown))
+    }
 }
 
 /// A refused item by its place in what was asked for.

@@ -16,7 +16,13 @@ pub(crate) async fn confirm(
     received: &Received,
 ) -> Result<(), HandlerError> {
     let at = now();
-    settle(repository, fulfilled.order_id, OrderCommand::Confirm { at }, received).await
+    settle(
+        repository,
+        fulfilled.order_id,
+        OrderCommand::Confirm { at },
+        received,
+    )
+    .await
 }
 
 /// It could not be done: the order is rejected.
@@ -26,7 +32,13 @@ pub(crate) async fn reject(
     received: &Received,
 ) -> Result<(), HandlerError> {
     let (reason, at) = (failed.reason, now());
-    settle(repository, failed.order_id, OrderCommand::Reject { reason, at }, received).await
+    settle(
+        repository,
+        failed.order_id,
+        OrderCommand::Reject { reason, at },
+        received,
+    )
+    .await
 }
 
 async fn settle(
@@ -36,7 +48,9 @@ async fn settle(
     received: &Received,
 ) -> Result<(), HandlerError> {
     let id = order_id.to_string();
-    let execution = repository.on(&id, &received.metadata).inbox(Some(received.inbox()));
+    let execution = repository
+        .on(&id, &received.metadata)
+        .inbox(Some(received.inbox()));
     let span = info_span!("order.settle", order.id = %order_id);
     match execution.execute(&command).instrument(span).await {
         Ok(_) | Err(ExecuteError::AlreadyHandled { .. }) => Ok(()),

@@ -145,7 +145,10 @@ impl<S: Sync> FromRequestParts<S> for LastSeen {
         let Some(value) = parts.headers.get("last-event-id") else {
             return Ok(Self(None));
         };
-        let version = value.to_str().ok().and_then(|text| text.parse::<i64>().ok());
+        let version = value
+            .to_str()
+            .ok()
+            .and_then(|text| text.parse::<i64>().ok());
         let version = version.filter(|version| *version >= 0);
         let version = version.ok_or_else(|| {
             Problem::invalid_parameter("Last-Event-ID", "must be the id of an event of this stream")

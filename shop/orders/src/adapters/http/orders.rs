@@ -96,7 +96,9 @@ impl Validate for NewOrder {
         }
         let method = &self.payment_method;
         violations.length("payment_method", method, 1, PAYMENT_METHOD_MAX);
-        let plain = method.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
+        let plain = method
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-');
         let reason = "must be of letters, digits, '_' and '-'";
         violations.require(plain, "payment_method", reason);
     }
@@ -116,7 +118,15 @@ async fn place_own_order(
     Body(new): Body<NewOrder>,
 ) -> Result<Answer<OrderView>, Problem> {
     let customer = caller.acting_user().ok_or_else(Problem::forbidden)?;
-    place(&caller, &state, UserId(customer), &idempotency, &prefer, new).await
+    place(
+        &caller,
+        &state,
+        UserId(customer),
+        &idempotency,
+        &prefer,
+        new,
+    )
+    .await
 }
 
 async fn list_orders(
@@ -130,7 +140,7 @@ async fn list_orders(
     } else {
         Some(UserId(caller.acting_user().ok_or_else(Problem::forbidden)?))
     };
-    state.summaries.read(&listing, customer, consistency).await
+    state.list.read(&listing, customer, consistency).await
 }
 
 /// Places an order for this customer, who is the caller or was looked at before.
@@ -163,7 +173,9 @@ async fn as_it_stands(
     if prefer.wait().is_none() {
         return accepted(&executed.state, version);
     }
-    let settled = prefer.until(wait_until_settled(&state.orders, order_id)).await;
+    let settled = prefer
+        .until(wait_until_settled(&state.orders, order_id))
+        .await;
     let Some((order, version)) = settled else {
         return accepted(&executed.state, version);
     };

@@ -9,8 +9,7 @@ use crate::domain::order::{ItemFault, OrderRefusal};
 
 pub(super) const ORDER_NOT_FOUND: Code =
     Code::not_found("ORDER_NOT_FOUND", "There is no such order.");
-pub(super) const USER_NOT_FOUND: Code =
-    Code::not_found("USER_NOT_FOUND", "There is no such user.");
+pub(super) const USER_NOT_FOUND: Code = Code::not_found("USER_NOT_FOUND", "There is no such user.");
 pub(super) const ORDER_NOT_CANCELLABLE: Code = Code::conflict(
     "ORDER_NOT_CANCELLABLE",
     "The order was rejected: there is nothing left to cancel.",

@@ -17,7 +17,10 @@ pub(super) fn routes() -> Routes<OrderRoutes> {
     let place = op("Place an order for a customer", place_user_order);
     let list = op("List a customer's orders", list_user_orders);
     Routes::new()
-        .post("/users/{id}/orders", placing(place).errors(&[USER_NOT_FOUND]))
+        .post(
+            "/users/{id}/orders",
+            placing(place).errors(&[USER_NOT_FOUND]),
+        )
         .get("/users/{id}/orders", list.errors(&[USER_NOT_FOUND]))
 }
 
@@ -41,7 +44,7 @@ async fn list_user_orders(
     listing: Listing<OrderFilters>,
 ) -> Result<Listed<OrderView>, Problem> {
     require::<SeeOrders>(&caller, customer)?;
-    state.summaries.read(&listing, Some(customer), consistency).await
+    state.list.read(&listing, Some(customer), consistency).await
 }
 
 /// The caller is that customer or holds `P`; for anybody else the customer does not exist.

@@ -1,0 +1,98 @@
+//! The wiring of orders: what it takes, what it brings to a service.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use stanchion::eventsourcing::{EventLog, Relay, Repository};
+use stanchion::messaging::{Consumer, ConsumerStore, Inbox, Subscriber};
+use stanchion::server::Module;
+use stanchion::sql::{Db, Projector};
+use stanchion::telemetry::Metrics;
+
+use crate::adapters::http::{OrderRoutes, routes};
+use crate::adapters::projections::order_summaries::{OrderList, OrderSummaries};
+use crate::adapters::{announce, consumers};
+use crate::application::Orders;
+use crate::application::ports::Catalog;
+use crate::domain::fulfilment::{Fulfilment, STEP_TIMEOUT};
+use crate::domain::order::Order;
+
+/// What orders works with.
+pub struct Dependencies {
+    /// Its database, migrated.
+    pub db: Db,
+    /// Its event log, in that database.
+    pub log: Arc<dyn EventLog>,
+    /// The keys dealt with, in that database.
+    pub inbox: Arc<dyn Inbox>,
+    /// Progress, retries and dead letters of its consumers, in that database.
+    pub consumers: Arc<dyn ConsumerStore>,
+    /// What the other contexts and its own relay announce.
+    pub broker: Arc<dyn Subscriber>,
+    /// Where prices come from.
+    pub catalog: Arc<dyn Catalog>,
+    /// Where its metrics are kept.
+    pub metrics: Metrics,
+    /// How long stock and payment may take for one step before the order is given up;
+    /// [`default_step_timeout`] unless configured.
+    pub step_timeout: Duration,
+}
+
+/// How long a step of fulfilment may take unless set otherwise: 60 s.
+#[must_use]
+pub fn default_step_timeout() -> Duration {
+    STEP_TIMEOUT.unsigned_abs()
+}
+
+/// Orders as a module: routes, the projection of lists, fulfilment and settlement.
+pub fn module(dependencies: Dependencies) -> Module {
+    let log = Arc::clone(&dependencies.log);
+    let repository = Arc::new(Repository::<Order>::new(Arc::clone(&log)));
+    let db = dependencies.db.clone();
+    let projector = Projector::new(db.clone(), Arc::clone(&log), OrderSummaries);
+    let state = OrderRoutes {
+        orders: Orders {
+            repository: Arc::clone(&repository),
+            catalog: Arc::clone(&dependencies.catalog),
+        },
+        list: Arc::new(OrderList::new(db.clone(), log.id(), projector.clone())),
+    };
+    let fulfilment = dependencies.fulfilment();
+    let settlement = dependencies.consumer(consumers::SETTLEMENT);
+    let settlement = consumers::settlement(&repository, settlement);
+    Module::new("orders")
+        .routes(routes(state))
+        .inbox(dependencies.inbox)
+        .log(log)
+        .consumers(dependencies.consumers)
+        .worker("orders-summaries", |stop| projector.run(stop))
+        .worker("orders-fulfilment", |stop| fulfilment.run(stop))
+        .worker("orders-settlement", |stop| settlement.run(stop))
+        .ready_when("database", move || {
+            let db = db.clone();
+            async move {
+                let answered = db.opt("select 1", vec![]).await;
+                answered.map(drop).map_err(|error| error.to_string())
+            }
+        })
+}
+
+/// What orders announces, to be registered with the broker.
+pub fn relay(log: Arc<dyn EventLog>) -> Relay {
+    Relay::new("orders", log, announce::announce)
+}
+
+impl Dependencies {
+    fn fulfilment(&self) -> stanchion::eventsourcing::ProcessManager<Fulfilment> {
+        let repository = Arc::new(Repository::new(Arc::clone(&self.log)));
+        let step_timeout = SignedDuration::try_from(self.step_timeout).unwrap_or(STEP_TIMEOUT);
+        let consumer = self.consumer(consumers::FULFILMENT);
+        consumers::fulfilment(repository, consumer, step_timeout)
+    }
+
+    fn consumer(&self, name: &'static str) -> Consumer {
+        let (store, broker) = (Arc::clone(&self.consumers), Arc::clone(&self.broker));
+        Consumer::new(name, store, broker).metrics(&self.metrics)
+    }
+}

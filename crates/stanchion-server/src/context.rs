@@ -1,12 +1,12 @@
 //! What is known of the request being served.
 
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::extract::FromRequestParts;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, Request};
 use http::request::Parts;
 use parking_lot::Mutex;
 use stanchion_auth::Principal;
@@ -32,7 +32,8 @@ pub struct Context {
     pub(crate) request_id: String,
     pub(crate) started: Instant,
     pub(crate) accept: Accept,
-    pub(crate) is_read: bool,
+    pub(crate) method: Method,
+    pub(crate) remote: Option<IpAddr>,
     pub(crate) if_none_match: Option<String>,
     pub(crate) lent: Arc<Lent>,
     pub(crate) endpoint: OnceLock<Arc<str>>,
@@ -40,7 +41,8 @@ pub struct Context {
     pub(crate) principal: OnceLock<Principal>,
     pub(crate) deadline: OnceLock<Instant>,
     pub(crate) permit: Mutex<Option<OwnedSemaphorePermit>>,
-    pub(crate) waited: AtomicBool,
+    /// The preference that was honoured, as `Preference-Applied` tells it.
+    pub(crate) preference: OnceLock<String>,
 }
 
 /// What the service lends every request.
@@ -69,20 +71,26 @@ impl std::fmt::Debug for ModuleParts {
 }
 
 impl Context {
-    pub(crate) fn new(request_id: String, method: &Method, headers: &HeaderMap, lent: Arc<Lent>) -> Self {
+    pub(crate) fn new<B>(
+        request_id: String,
+        request: &Request<B>,
+        lent: Arc<Lent>,
+        remote: Option<IpAddr>,
+    ) -> Self {
         Self {
             request_id,
+            method: request.method().clone(),
+            remote,
             started: Instant::now(),
-            accept: Accept::of(headers),
-            is_read: matches!(*method, Method::GET | Method::HEAD),
-            if_none_match: header_text(headers, http::header::IF_NONE_MATCH),
+            accept: Accept::of(request.headers()),
+            if_none_match: header_text(request.headers(), http::header::IF_NONE_MATCH),
             lent,
             endpoint: OnceLock::new(),
             module: OnceLock::new(),
             principal: OnceLock::new(),
             deadline: OnceLock::new(),
             permit: Mutex::new(None),
-            waited: AtomicBool::new(false),
+            preference: OnceLock::new(),
         }
     }
 
@@ -138,9 +146,18 @@ impl Context {
         self.module.get().map_or("", |module| module.name)
     }
 
+    /// The client's address, as far as proxies that are trusted tell it.
+    #[must_use]
+    pub fn remote(&self) -> Option<IpAddr> {
+        self.remote
+    }
+
+    pub(crate) fn is_read(&self) -> bool {
+        matches!(self.method, Method::GET | Method::HEAD)
+    }
+
     /// Gives the admission permit back: the request waits now, it does not work.
     pub(crate) fn begin_waiting(&self) {
-        self.waited.store(true, Ordering::Relaxed);
         self.permit.lock().take();
     }
 

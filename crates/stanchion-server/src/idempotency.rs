@@ -216,24 +216,42 @@ impl Guard {
     }
 
     /// Keeps the answer for repeats if it is of the kind that is kept, else gives the claim back.
-    pub(crate) async fn finish(mut self, outcome: &Outcome) {
+    pub(crate) fn finish(mut self, outcome: &Outcome) -> impl Future<Output = ()> + Send + use<> {
         self.finished = true;
-        let (key, owner) = (&self.held.key, self.held.owner);
-        let kept = match outcome {
-            // The row that was handed out committed with the effect.
-            Outcome::Success(_) if self.held.handed_out.load(Ordering::Relaxed) => return,
-            Outcome::Success(success) => Some(StoredAnswer::Success(success.stored.clone())),
-            Outcome::Problem(problem) if problem.is_kept() => Some(StoredAnswer::Problem(problem.stored())),
-            Outcome::Problem(_) | Outcome::Rejected(_) | Outcome::Raw(_) => None,
-        };
-        let result = match kept {
-            Some(answer) => self.inbox.complete(key, owner, &answer.bytes()).await.map(|_| ()),
-            None => self.inbox.release(key, owner).await,
-        };
-        if let Err(error) = result {
-            tracing::warn!(%error, %key, "a claim stays until it expires");
+        let kept = self.kept(outcome);
+        async move {
+            let (key, owner) = (&self.held.key, self.held.owner);
+            let result = match kept {
+                Kept::Already => return,
+                Kept::Answer(answer) => {
+                    self.inbox.complete(key, owner, &answer.bytes()).await.map(|_| ())
+                }
+                Kept::Nothing => self.inbox.release(key, owner).await,
+            };
+            if let Err(error) = result {
+                tracing::warn!(%error, %key, "a claim stays until it expires");
+            }
         }
     }
+
+    fn kept(&self, outcome: &Outcome) -> Kept {
+        match outcome {
+            // The row that was handed out committed with the effect.
+            Outcome::Success(_) if self.held.handed_out.load(Ordering::Relaxed) => Kept::Already,
+            Outcome::Success(success) => Kept::Answer(StoredAnswer::Success(success.stored.clone())),
+            Outcome::Problem(problem) if problem.is_kept() => {
+                Kept::Answer(StoredAnswer::Problem(problem.stored()))
+            }
+            Outcome::Problem(_) | Outcome::Rejected(_) | Outcome::Raw(_) => Kept::Nothing,
+        }
+    }
+}
+
+/// What is done with an answer.
+enum Kept {
+    Already,
+    Answer(StoredAnswer),
+    Nothing,
 }
 
 impl Drop for Guard {

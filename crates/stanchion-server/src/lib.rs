@@ -1,8 +1,8 @@
 //! Service, modules, lifecycle, health and REST with an envelope, problems and stated permissions.
-#![allow(dead_code)]
 
 mod accept;
 mod access;
+mod admin;
 mod answer;
 mod code;
 mod context;
@@ -12,9 +12,13 @@ mod execute;
 mod extract;
 mod idempotency;
 mod json;
+mod lifecycle;
+mod metrics;
+mod net;
 mod problem;
 mod route;
 mod service;
+mod stack;
 
 pub use access::{Access, Anyone, Authorized, Caller, Optional, StatesAccess};
 pub use answer::{Answer, Event, Events, Listed, Reply};
@@ -28,7 +32,10 @@ pub use extract::{
 pub use idempotency::{Idempotency, IdempotencyRule};
 pub use problem::Problem;
 pub use route::{Handler, Operation, Routes, op};
-pub use service::{AdminSettings, Authenticate, AuthenticateError, CorsSettings, Module, ServerSettings};
+pub use lifecycle::{Addresses, Running, StartError, Stopped, Stuck, run};
+pub use service::{
+    AdminSettings, Authenticate, AuthenticateError, CorsSettings, Module, Role, ServerSettings, Service,
+};
 
 /// Derives a schema, which every type in a request or an answer needs.
 pub use utoipa::ToSchema;

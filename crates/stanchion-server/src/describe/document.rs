@@ -129,7 +129,14 @@ impl Documented {
                 let items = json!({"type": "array", "items": item});
                 ("application/json", envelope(&items, "ListMeta"))
             }
-            ReplyShape::Events(_) => ("text/event-stream", json!({"type": "string"})),
+            ReplyShape::Events(data) => {
+                let about = "Events, the data of each in this form.";
+                let schema = json!({
+                    "type": "string", "description": about,
+                    "contentMediaType": "application/json", "contentSchema": data,
+                });
+                ("text/event-stream", schema)
+            }
         };
         let mut names = vec!["X-Request-Id"];
         if matches!(self.reply, ReplyShape::One(_)) {

@@ -3,7 +3,7 @@
 mod document;
 mod schema;
 
-pub(crate) use document::{Documented, document};
+pub(crate) use document::{Documented, document, usual_codes};
 pub(crate) use schema::Schemas;
 
 use axum::extract::State;

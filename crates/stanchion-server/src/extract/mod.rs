@@ -23,7 +23,7 @@ pub use prefer::Prefer;
 pub use query::Query;
 pub use validate::{Validate, Violations};
 
-pub(crate) use body::{BODY_BYTES_MAX, BodyLimit, Collected, collect};
+pub(crate) use body::{BodyLimit, Collected, collect};
 pub(crate) use consistency::stamp as consistency_stamp;
 pub(crate) use deadline::{
     HEADER as TIMEOUT_HEADER, PATTERN as TIMEOUT_PATTERN, requested as requested_timeout,

@@ -38,6 +38,7 @@ impl Prefer {
     /// answer as things stand then. `Preference-Applied` is added to the answer.
     pub async fn until<T>(&self, settled: impl Future<Output = T>) -> Option<T> {
         let mut wait = self.wait?;
+        let _ = self.context.preference.set(format!("wait={}", wait.as_secs()));
         let _place = self.context.lent.waiting.clone().try_acquire_owned().ok()?;
         if let Some(remaining) = self.context.remaining() {
             wait = wait.min(remaining.saturating_sub(MARGIN));

@@ -4,6 +4,6 @@ mod parse;
 mod text;
 mod typed;
 
-pub(crate) use parse::{Malformed, parse};
+pub(crate) use parse::parse;
 pub(crate) use text::{clean, clean_tree};
 pub(crate) use typed::{Misfit, MisfitKind, from_json, from_text};

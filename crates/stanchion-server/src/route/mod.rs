@@ -7,8 +7,7 @@ mod serve;
 pub use handler::Handler;
 pub use operation::{Operation, op};
 
-pub(crate) use operation::Called;
-pub(crate) use serve::serve;
+pub(crate) use serve::{Mounted, enveloped, serve};
 
 use http::Method;
 

@@ -13,7 +13,7 @@ use crate::{Access, Code, IdempotencyRule};
 type Call<S> = Arc<dyn Fn(Request, S) -> Called + Send + Sync>;
 
 /// A handler at work.
-pub(crate) type Called = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+type Called = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 
 /// A handler with what is said about it.
 #[derive(Clone)]
@@ -69,6 +69,13 @@ impl<S: Clone + Send + Sync + 'static> Operation<S> {
     #[must_use]
     pub fn about(mut self, about: &'static str) -> Self {
         self.about = about;
+        self
+    }
+
+    /// Its id in the document, when the function's name is taken in the same module.
+    #[must_use]
+    pub fn id(mut self, id: &str) -> Self {
+        self.name = id.to_owned();
         self
     }
 

@@ -7,14 +7,14 @@ use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use http::header::{self, HeaderName, HeaderValue};
 use http::request::Parts;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use stanchion_messaging::InboxKey;
 use tokio::time::Instant;
 
 use super::Operation;
 use crate::answer::{Outcome, Success};
 use crate::context::{Context, ModuleParts};
-use crate::extract::{BODY_BYTES_MAX, BodyLimit, Collected, collect, consistency_stamp, requested_timeout};
+use crate::extract::{BodyLimit, Collected, collect, consistency_stamp, requested_timeout};
 use crate::idempotency::{self, Claiming};
 use crate::service::Authenticator;
 use crate::{Access, IdempotencyRule, Problem, codes, envelope};
@@ -26,6 +26,7 @@ pub(crate) struct Mounted {
     /// The whole template, base path included.
     pub(crate) endpoint: Arc<str>,
     pub(crate) deadline: Duration,
+    pub(crate) body_bytes_max: usize,
     pub(crate) idempotency: IdempotencyRule,
     pub(crate) events: bool,
     pub(crate) authenticator: Authenticator,
@@ -58,13 +59,13 @@ impl Mounted {
     /// What becomes of the request: refused on the way, replayed, or handled.
     async fn outcome(&self, mut request: Request, context: &Arc<Context>) -> Outcome {
         // Body limit: what says that it is too large is refused before anything is read.
-        let limit = self.operation.body_bytes_max.unwrap_or(BODY_BYTES_MAX);
+        let limit = self.body_bytes_max;
         if declared_length(request.headers()).is_some_and(|length| length > limit as u64) {
             return Outcome::Problem(codes::PAYLOAD_TOO_LARGE.with("bytes_max", limit));
         }
         request.extensions_mut().insert(BodyLimit(limit));
         // Authentication and access, before a stranger can make us work.
-        if let Err(problem) = self.authenticate(&request, context).await {
+        if let Err(problem) = self.authenticate(request.headers(), context).await {
             return Outcome::rejected(problem);
         }
         if let Err(problem) = self.acceptable(context) {
@@ -78,11 +79,11 @@ impl Mounted {
         }
     }
 
-    async fn authenticate(&self, request: &Request, context: &Context) -> Result<(), Problem> {
+    async fn authenticate(&self, headers: &HeaderMap, context: &Context) -> Result<(), Problem> {
         if self.operation.access == Access::Public {
             return Ok(());
         }
-        match self.authenticator.principal(request.headers()).await? {
+        match self.authenticator.principal(headers).await? {
             Some(principal) => {
                 if let Access::Permission(name) = self.operation.access
                     && !principal.allows(name)
@@ -164,7 +165,7 @@ impl Mounted {
         let etag = stored.etag.map(|version| format!("\"{version}\""));
         let known = etag.as_deref().is_some_and(|etag| is_known(context, etag));
         let mut response = match &stored.data {
-            _ if known && status == StatusCode::OK && context.is_read => {
+            _ if known && status == StatusCode::OK && context.is_read() => {
                 empty(StatusCode::NOT_MODIFIED)
             }
             Some(data) => envelope::success(status, data, meta, context),
@@ -184,8 +185,8 @@ impl Mounted {
         if replayed {
             add(HeaderName::from_static("idempotent-replayed"), "true");
         }
-        if context.waited.load(std::sync::atomic::Ordering::Relaxed) {
-            add(HeaderName::from_static("preference-applied"), "wait");
+        if let Some(preference) = context.preference.get() {
+            add(HeaderName::from_static("preference-applied"), preference);
         }
         response.headers_mut().extend(headers.into_iter().map(|(name, value)| (Some(name), value)));
         response
@@ -226,7 +227,7 @@ impl Mounted {
     }
 }
 
-fn declared_length(headers: &http::HeaderMap) -> Option<u64> {
+fn declared_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 

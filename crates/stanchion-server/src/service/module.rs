@@ -64,6 +64,16 @@ pub(crate) struct Closer {
     pub(crate) close: Close,
 }
 
+impl Worker {
+    pub(crate) fn new<F, Fut>(name: &'static str, run: F) -> Self
+    where
+        F: FnOnce(CancellationToken) -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        Self { name, stop_within: WORKER_STOP, run: Box::new(move |stop| Box::pin(run(stop))) }
+    }
+}
+
 impl Module {
     /// A module of that name: the tag of its operations, part of its consistency tokens.
     #[must_use]
@@ -116,12 +126,13 @@ impl Module {
     ///
     /// One that panics stops the service with a failure: half a service is worse than a restart.
     #[must_use]
-    pub fn worker<F, Fut>(self, name: &'static str, run: F) -> Self
+    pub fn worker<F, Fut>(mut self, name: &'static str, run: F) -> Self
     where
         F: FnOnce(CancellationToken) -> Fut + Send + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        self.worker_stopping_within(WORKER_STOP, name, run)
+        self.workers.push(Worker::new(name, run));
+        self
     }
 
     /// A worker with another time to stop in.
@@ -131,8 +142,7 @@ impl Module {
         F: FnOnce(CancellationToken) -> Fut + Send + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        let run: Run = Box::new(move |stop| Box::pin(run(stop)));
-        self.workers.push(Worker { name, stop_within, run });
+        self.workers.push(Worker { stop_within, ..Worker::new(name, run) });
         self
     }
 

@@ -1,0 +1,74 @@
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::json;
+use stanchion_messaging::{DeadLetterFilter, ParkedState};
+use uuid::Uuid;
+
+use super::{Operated, OperatedModule, refused};
+
+/// Rows listed unless asked for fewer.
+const LIMIT: usize = 1_000;
+
+/// Which dead letters to list.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    module: Option<String>,
+    consumer: Option<String>,
+    state: Option<ParkedState>,
+    limit: Option<usize>,
+}
+
+pub(super) async fn list(State(operated): State<Operated>, Query(wanted): Query<Wanted>) -> Response {
+    let limit = wanted.limit.unwrap_or(LIMIT).min(LIMIT);
+    let filter = DeadLetterFilter { consumer: wanted.consumer, state: wanted.state, limit };
+    let mut letters = Vec::new();
+    for module in operated.modules.iter() {
+        let asked = wanted.module.as_deref().is_none_or(|name| name == module.name);
+        let Some(consumers) = module.consumers.as_ref().filter(|_| asked) else { continue };
+        match consumers.list(&filter).await {
+            Ok(parked) => letters.extend(parked.into_iter().map(|parked| json!({"module": module.name, "letter": parked}))),
+            Err(error) => return refused(StatusCode::SERVICE_UNAVAILABLE, &error.to_string()),
+        }
+    }
+    letters.truncate(limit);
+    axum::Json(json!({"data": letters})).into_response()
+}
+
+pub(super) async fn redrive(
+    State(operated): State<Operated>,
+    Path((module, consumer, message)): Path<(String, String, Uuid)>,
+) -> Response {
+    let Some(store) = find(&operated, &module).and_then(|module| module.consumers.clone()) else {
+        return unknown();
+    };
+    done(store.redrive(&consumer, message, stanchion_runtime::clock::now()).await)
+}
+
+pub(super) async fn discard(
+    State(operated): State<Operated>,
+    Path((module, consumer, message)): Path<(String, String, Uuid)>,
+) -> Response {
+    let Some(store) = find(&operated, &module).and_then(|module| module.consumers.clone()) else {
+        return unknown();
+    };
+    done(store.discard(&consumer, message).await)
+}
+
+fn find<'a>(operated: &'a Operated, name: &str) -> Option<&'a OperatedModule> {
+    operated.modules.iter().find(|module| module.name == name)
+}
+
+fn done(result: Result<bool, stanchion_messaging::StoreError>) -> Response {
+    match result {
+        Ok(true) => StatusCode::NO_CONTENT.into_response(),
+        Ok(false) => unknown(),
+        Err(error) => refused(StatusCode::SERVICE_UNAVAILABLE, &error.to_string()),
+    }
+}
+
+fn unknown() -> Response {
+    refused(StatusCode::NOT_FOUND, "there is no such dead letter")
+}

@@ -1,0 +1,101 @@
+//! The operator's port: metrics, health, logs, dead letters. Never reachable through the public one.
+
+mod dead_letters;
+mod guard;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::State;
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use http::{StatusCode, header};
+use serde_json::{Value, json};
+use stanchion_eventsourcing::EventLog;
+use stanchion_messaging::ConsumerStore;
+use stanchion_telemetry::Metrics;
+
+use crate::Module;
+use crate::service::{AdminSettings, Health, Listed};
+
+/// What the operator can look at, by module.
+#[derive(Clone)]
+struct Operated {
+    metrics: Metrics,
+    modules: Arc<Vec<OperatedModule>>,
+    routes: Arc<Vec<Listed>>,
+}
+
+struct OperatedModule {
+    name: &'static str,
+    log: Option<Arc<dyn EventLog>>,
+    consumers: Option<Arc<dyn ConsumerStore>>,
+}
+
+/// The port's router, guarded as a whole.
+pub(crate) fn router(
+    settings: &AdminSettings,
+    metrics: &Metrics,
+    health: &Health,
+    modules: &[Module],
+    routes: Vec<Listed>,
+) -> Router {
+    let modules = modules
+        .iter()
+        .map(|module| OperatedModule {
+            name: module.name,
+            log: module.log.clone(),
+            consumers: module.consumers.clone(),
+        })
+        .collect();
+    let operated =
+        Operated { metrics: metrics.clone(), modules: Arc::new(modules), routes: Arc::new(routes) };
+    Router::new()
+        .route("/metrics", get(metrics_text))
+        .route("/logs", get(logs))
+        .route("/routes", get(routes_listed))
+        .route("/dead-letters", get(dead_letters::list))
+        .route("/dead-letters/{module}/{consumer}/{message}/redrive", post(dead_letters::redrive))
+        .route("/dead-letters/{module}/{consumer}/{message}/discard", post(dead_letters::discard))
+        .with_state(operated)
+        .merge(health.router())
+        .layer(from_fn_with_state(guard::Guard::new(settings), guard::check))
+}
+
+async fn metrics_text(State(operated): State<Operated>) -> Response {
+    let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, content_type)], operated.metrics.encode()).into_response()
+}
+
+/// Each module's log with its head.
+async fn logs(State(operated): State<Operated>) -> Response {
+    let mut logs = Vec::new();
+    for module in operated.modules.iter() {
+        let Some(log) = &module.log else { continue };
+        logs.push(match log.head().await {
+            Ok(head) => json!({"module": module.name, "log": log.id(), "head": head}),
+            Err(error) => json!({"module": module.name, "log": log.id(), "error": error.to_string()}),
+        });
+    }
+    axum::Json(json!({"data": logs})).into_response()
+}
+
+async fn routes_listed(State(operated): State<Operated>) -> Response {
+    let routes: Vec<Value> = operated
+        .routes
+        .iter()
+        .map(|route| {
+            json!({
+                "method": route.method.as_str(), "path": route.path, "access": route.access.to_string(),
+                "module": route.module, "summary": route.summary,
+            })
+        })
+        .collect();
+    axum::Json(json!({"data": routes})).into_response()
+}
+
+/// A short error for the operator, who may see what is wrong.
+fn refused(status: StatusCode, reason: &str) -> Response {
+    (status, axum::Json(json!({"error": reason}))).into_response()
+}

@@ -1,0 +1,267 @@
+use std::io::IsTerminal;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use stanchion_runtime::task;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::stop::{AdminPort, StopTimes, Stopping};
+use super::workers::Workers;
+use super::{Addresses, Running, Stopped};
+use crate::context::Lent;
+use crate::metrics::ServerMetrics;
+use crate::net::{ConnectionLimits, Listener, Moments};
+use crate::service::{Health, Module, Mounts, Network, Role, ServerSettings, State, Worker, docs_router};
+use crate::stack::{self, InFlight, Stack};
+use crate::{Service, admin};
+
+/// How long a stop goes on serving when nobody sits at a terminal.
+const LAME_DUCK: Duration = Duration::from_secs(5);
+/// Connections the operator's port takes.
+const ADMIN_CONNECTIONS_MAX: usize = 64;
+/// Answers of idempotency keys are kept this long, and looked after this often.
+const KEYS_KEPT: Duration = Duration::from_secs(24 * 3600);
+const KEYS_PRUNED_EVERY: Duration = Duration::from_secs(600);
+const KEYS_PRUNED_AT_ONCE: usize = 1_000;
+
+/// Why a service did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The address is taken or not ours.
+    #[error("cannot listen on {address}: {error}; is another process there?")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// The settings do not fit.
+    #[error("{0}")]
+    Settings(String),
+}
+
+/// A service put together, before it listens.
+struct Assembled {
+    router: Router,
+    health: Health,
+    stack: Stack,
+    waits: CancellationToken,
+    modules: Vec<Module>,
+    routes: Vec<crate::service::Listed>,
+}
+
+impl Service {
+    /// Listens and starts the workers.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing runs then.
+    ///
+    /// # Panics
+    /// Two routes or operations are the same.
+    pub async fn start(mut self) -> Result<Running, StartError> {
+        let on_started = self.on_started.take();
+        let assembled = self.assemble()?;
+        let serves = self.role != Role::Worker;
+        let public = if serves { Some(bind(self.settings.listen).await?) } else { None };
+        let admin = match &self.admin {
+            Some(admin) => Some(bind(admin.listen).await?),
+            None => None,
+        };
+        let addresses = Addresses {
+            public: public.as_ref().and_then(|socket| socket.local_addr().ok()),
+            admin: admin.as_ref().and_then(|socket| socket.local_addr().ok()),
+        };
+        let running = self.launch(assembled, public, admin, addresses);
+        if let Some(tell) = on_started {
+            tell(&addresses);
+        }
+        Ok(running)
+    }
+
+    /// The whole stack as a tower service, without ports, workers or a stop: for tests.
+    ///
+    /// # Errors
+    /// [`StartError::Settings`].
+    pub fn into_router(self) -> Result<Router, StartError> {
+        let mut service = self;
+        let assembled = service.assemble()?;
+        assembled.health.enter(State::Ready);
+        Ok(assembled.router)
+    }
+
+    fn assemble(&mut self) -> Result<Assembled, StartError> {
+        let mut modules = std::mem::take(&mut self.modules);
+        let signer = self.make_signer().map_err(StartError::Settings)?;
+        let mounts = Mounts::of(self, &mut modules);
+        let checks = modules.iter().flat_map(|module| module.checks.clone()).collect();
+        let health = Health::new(checks, self.settings.check_timeout);
+        let waits = CancellationToken::new();
+        let stack = Stack {
+            lent: Arc::new(Lent {
+                signer,
+                stopping: waits.clone(),
+                waiting: Arc::new(Semaphore::new(self.settings.waiting_max)),
+            }),
+            in_flight: InFlight::default(),
+            admission: Arc::new(Semaphore::new(self.settings.in_flight_max)),
+            trusted: Arc::new(trusted(&self.settings)),
+            metrics: ServerMetrics::new(&self.metrics),
+        };
+        let router = Router::new()
+            .merge(health.router())
+            .merge(docs_router(&mounts.document))
+            .fallback_service(mounts.router);
+        let router = stack::around(router, &stack, &self.settings);
+        Ok(Assembled { router, health, stack, waits, modules, routes: mounts.listed })
+    }
+
+    fn launch(
+        self,
+        assembled: Assembled,
+        public: Option<TcpListener>,
+        admin: Option<TcpListener>,
+        addresses: Addresses,
+    ) -> Running {
+        let Assembled { router, health, stack, waits, mut modules, routes } = assembled;
+        let admin = admin.zip(self.admin.as_ref()).map(|(socket, settings)| {
+            let app = admin::router(settings, &self.metrics, &health, &modules, routes);
+            self.open_admin(socket, app, &stack)
+        });
+        let moments = Moments::default();
+        let connections = TaskTracker::new();
+        let accepting = public.map(|socket| {
+            let listener = self.listener(socket, router, moments.clone(), connections.clone(), &stack);
+            task::spawn("accept", listener.run())
+        });
+        let workers = Workers::start(if self.role == Role::Api { Vec::new() } else { workers(&mut modules) });
+        let mut closers: Vec<_> = modules.into_iter().flat_map(|module| module.closers).collect();
+        closers.extend(self.closers);
+        health.enter(State::Ready);
+        let stopping = Stopping {
+            times: stop_times(&self.settings),
+            health,
+            moments,
+            waits,
+            accepting,
+            connections,
+            in_flight: stack.in_flight,
+            metrics: stack.metrics,
+            workers,
+            closers,
+            admin,
+        };
+        let stop = CancellationToken::new();
+        let supervision = task::spawn("supervise", supervise(stopping, stop.clone()));
+        Running { addresses, stop, supervision: Some(supervision) }
+    }
+
+    fn listener(
+        &self,
+        socket: TcpListener,
+        app: Router,
+        moments: Moments,
+        connections: TaskTracker,
+        stack: &Stack,
+    ) -> Listener {
+        Listener {
+            name: "public",
+            socket,
+            app,
+            limits: limits(&self.settings),
+            connections_max: self.settings.connections_max,
+            per_address_max: self.settings.connections_per_address_max,
+            trusted: trusted(&self.settings),
+            moments,
+            connections,
+            metrics: stack.metrics.clone(),
+        }
+    }
+
+    fn open_admin(&self, socket: TcpListener, app: Router, stack: &Stack) -> AdminPort {
+        let moments = Moments::default();
+        let listener = Listener {
+            name: "admin",
+            connections_max: ADMIN_CONNECTIONS_MAX,
+            per_address_max: ADMIN_CONNECTIONS_MAX,
+            ..self.listener(socket, app, moments.clone(), TaskTracker::new(), stack)
+        };
+        AdminPort { moments, accepting: task::spawn("accept-admin", listener.run()) }
+    }
+}
+
+/// Waits for a reason to stop, then stops.
+async fn supervise(mut stopping: Stopping, stop: CancellationToken) -> Stopped {
+    let failure = tokio::select! {
+        () = stop.cancelled() => None,
+        reason = stopping.workers.failure() => Some(reason),
+    };
+    if let Some(reason) = &failure {
+        tracing::error!(reason, "stopping because of a failure");
+    }
+    let stopped = stopping.run().await;
+    failure.map_or(stopped, Stopped::Failed)
+}
+
+/// Every module's own workers, and one that forgets old idempotency keys.
+fn workers(modules: &mut [Module]) -> Vec<(&'static str, Worker)> {
+    let mut workers = Vec::new();
+    for module in modules {
+        if let Some(inbox) = module.inbox.clone() {
+            workers.push((module.name, Worker::new("prune-inbox", |stop| prune(inbox, stop))));
+        }
+        workers.extend(module.workers.drain(..).map(|worker| (module.name, worker)));
+    }
+    workers
+}
+
+async fn prune(inbox: Arc<dyn stanchion_messaging::Inbox>, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(KEYS_PRUNED_EVERY) => {}
+        }
+        let before = stanchion_runtime::clock::now() - KEYS_KEPT;
+        loop {
+            match inbox.prune(before, KEYS_PRUNED_AT_ONCE).await {
+                Ok(pruned) if pruned < KEYS_PRUNED_AT_ONCE => break,
+                Ok(_) if stop.is_cancelled() => return,
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::warn!(%error, "old idempotency keys are pruned later");
+                    break;
+                }
+            }
+        }
+    }
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
+    TcpListener::bind(address).await.map_err(|error| StartError::Listen { address, error })
+}
+
+fn limits(settings: &ServerSettings) -> ConnectionLimits {
+    ConnectionLimits {
+        header: settings.header_timeout,
+        idle: settings.idle_timeout,
+        write: settings.write_timeout,
+    }
+}
+
+fn trusted(settings: &ServerSettings) -> Vec<Network> {
+    settings.trusted_proxies.iter().filter_map(|text| Network::parse(text)).collect()
+}
+
+fn stop_times(settings: &ServerSettings) -> StopTimes {
+    let usual = if std::io::stdout().is_terminal() { Duration::ZERO } else { LAME_DUCK };
+    StopTimes {
+        lame_duck: settings.lame_duck.unwrap_or(usual),
+        idle_grace: settings.idle_grace,
+        drain: settings.drain,
+        whole: settings.stop,
+    }
+}

@@ -1,0 +1,60 @@
+use std::fmt;
+use std::process::{ExitCode, Termination};
+use std::time::Duration;
+
+/// How a service ended. Returned from `main`, it is the exit code: 0 clean, 1 otherwise, 2 for bad usage.
+#[derive(Debug)]
+#[must_use = "return it from main: it is the exit code"]
+pub enum Stopped {
+    /// Everything that was begun was finished.
+    Clean,
+    /// The drain's deadline came first; these requests were cut off.
+    Cut(Vec<Stuck>),
+    /// It could not start, or a worker of it failed.
+    Failed(String),
+    /// Bad usage or configuration.
+    Usage(String),
+}
+
+/// A request that a stop cut off.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stuck {
+    /// Its method.
+    pub method: String,
+    /// Its route's template, or `unmatched`.
+    pub endpoint: String,
+    /// Its id, as in the log.
+    pub request_id: String,
+    /// How long it had been served.
+    pub age: Duration,
+}
+
+impl Stopped {
+    /// 0, 1 or 2.
+    #[must_use]
+    pub fn code(&self) -> u8 {
+        match self {
+            Self::Clean => 0,
+            Self::Cut(_) | Self::Failed(_) => 1,
+            Self::Usage(_) => 2,
+        }
+    }
+}
+
+impl Termination for Stopped {
+    fn report(self) -> ExitCode {
+        match &self {
+            // For whoever has no log: the last word is on the terminal as well.
+            Self::Failed(reason) | Self::Usage(reason) => eprintln!("{reason}"),
+            Self::Clean | Self::Cut(_) => {}
+        }
+        ExitCode::from(self.code())
+    }
+}
+
+impl fmt::Display for Stuck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { method, endpoint, request_id, age } = self;
+        write!(f, "{method} {endpoint} ({request_id}, for {:.1} s)", age.as_secs_f64())
+    }
+}

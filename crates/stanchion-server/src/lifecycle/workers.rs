@@ -1,0 +1,92 @@
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::join_all;
+use stanchion_runtime::task::{self, Task};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+
+use crate::service::{Closer, Worker};
+
+/// How long one closer may take.
+const CLOSE_WITHIN: Duration = Duration::from_secs(5);
+
+/// The workers of all modules.
+pub(super) struct Workers {
+    stop: CancellationToken,
+    running: Vec<RunningWorker>,
+    failed: mpsc::UnboundedReceiver<String>,
+}
+
+struct RunningWorker {
+    module: &'static str,
+    name: &'static str,
+    stop_within: Duration,
+    task: Task<()>,
+}
+
+impl Workers {
+    /// Starts them all.
+    pub(super) fn start(workers: Vec<(&'static str, Worker)>) -> Self {
+        let stop = CancellationToken::new();
+        // Bounded by the number of workers: each sends at most once.
+        let (fail, failed) = mpsc::unbounded_channel();
+        let running = workers
+            .into_iter()
+            .map(|(module, worker)| {
+                let work = (worker.run)(stop.clone());
+                let (fail, stop) = (fail.clone(), stop.clone());
+                let name = worker.name;
+                let task = task::spawn("worker", async move {
+                    let result = std::panic::AssertUnwindSafe(work).catch_unwind().await;
+                    match result {
+                        Ok(()) if stop.is_cancelled() => {}
+                        Ok(()) => tracing::warn!(module, worker = name, "a worker ended by itself"),
+                        Err(payload) => {
+                            let text = task::panic_text(&*payload).to_owned();
+                            let _ = fail.send(format!("worker {module}/{name} panicked: {text}"));
+                        }
+                    }
+                });
+                RunningWorker { module, name, stop_within: worker.stop_within, task }
+            })
+            .collect();
+        Self { stop, running, failed }
+    }
+
+    /// Waits until one fails.
+    pub(super) async fn failure(&mut self) -> String {
+        match self.failed.recv().await {
+            Some(reason) => reason,
+            // Every sender is gone because every worker has ended: none can fail any more.
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Tells all to stop and waits for each within its bound, none beyond `end`.
+    pub(super) async fn stop(self, end: Instant) {
+        self.stop.cancel();
+        join_all(self.running.into_iter().map(|worker| worker.stopped(end))).await;
+    }
+}
+
+impl RunningWorker {
+    async fn stopped(mut self, end: Instant) {
+        let bound = (Instant::now() + self.stop_within).min(end);
+        if timeout_at(bound, &mut self.task).await.is_err() {
+            tracing::warn!(module = self.module, worker = self.name, "a worker did not stop in time and is aborted");
+            self.task.abort();
+        }
+    }
+}
+
+/// Closes one after the other, none beyond `end`.
+pub(super) async fn close(closers: Vec<Closer>, end: Instant) {
+    for closer in closers {
+        let bound = (Instant::now() + CLOSE_WITHIN).min(end);
+        if timeout_at(bound, (closer.close)()).await.is_err() {
+            tracing::warn!(closer = closer.name, "did not close in time");
+        }
+    }
+}

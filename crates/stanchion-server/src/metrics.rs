@@ -1,0 +1,129 @@
+//! The server's metrics, by the names of the contract.
+
+use std::sync::atomic::AtomicI64;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use stanchion_telemetry::Metrics;
+
+/// Seconds; from a cache hit to the longest deadline.
+const BUCKETS: [f64; 14] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+
+/// What no route matches is one endpoint, however many paths are tried.
+pub(crate) const UNMATCHED: &str = "unmatched";
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Request {
+    method: &'static str,
+    endpoint: String,
+    status: u16,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Endpoint {
+    method: &'static str,
+    endpoint: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Reason {
+    reason: &'static str,
+}
+
+/// Every bound of the server, counted.
+#[derive(Clone, Debug)]
+pub(crate) struct ServerMetrics {
+    requests: Family<Request, Counter>,
+    durations: Family<Endpoint, Histogram>,
+    connections: Gauge<i64, AtomicI64>,
+    refused: Family<Reason, Counter>,
+    in_flight: Gauge<i64, AtomicI64>,
+    shed: Family<Reason, Counter>,
+    panics: Counter,
+    cut: Counter,
+}
+
+/// One more of a gauge, as long as it lives.
+#[derive(Debug)]
+pub(crate) struct Counting(Gauge<i64, AtomicI64>);
+
+impl ServerMetrics {
+    pub(crate) fn new(metrics: &Metrics) -> Self {
+        Self {
+            requests: metrics.counter_family("http_requests_total", "Requests answered."),
+            durations: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
+            connections: metrics.gauge("stanchion_server_connections", "Open connections."),
+            refused: metrics.counter_family(
+                "stanchion_server_connections_refused_total",
+                "Connections closed at once or kept waiting, by the bound that was reached.",
+            ),
+            in_flight: metrics.gauge("stanchion_server_requests_in_flight", "Requests being worked on."),
+            shed: metrics.counter_family(
+                "stanchion_server_requests_shed_total",
+                "Requests answered 503 before any work was done, by the bound that was reached.",
+            ),
+            panics: metrics.counter("stanchion_server_panics_total", "Handlers that panicked."),
+            cut: metrics.counter("stanchion_server_requests_cut_total", "Requests cut off by a stop."),
+        }
+    }
+
+    pub(crate) fn answered(&self, method: &http::Method, endpoint: Option<&str>, status: u16, seconds: f64) {
+        let method = method_label(method);
+        let endpoint = endpoint.unwrap_or(UNMATCHED).to_owned();
+        self.durations
+            .get_or_create(&Endpoint { method, endpoint: endpoint.clone() })
+            .observe(seconds);
+        self.requests.get_or_create(&Request { method, endpoint, status }).inc();
+    }
+
+    pub(crate) fn connection(&self) -> Counting {
+        Counting::of(&self.connections)
+    }
+
+    pub(crate) fn request(&self) -> Counting {
+        Counting::of(&self.in_flight)
+    }
+
+    pub(crate) fn connection_refused(&self, reason: &'static str) {
+        self.refused.get_or_create(&Reason { reason }).inc();
+    }
+
+    pub(crate) fn connections_full(&self) {
+        self.connection_refused("waiting");
+    }
+
+    pub(crate) fn shed(&self, reason: &'static str) {
+        self.shed.get_or_create(&Reason { reason }).inc();
+    }
+
+    pub(crate) fn panicked(&self) {
+        self.panics.inc();
+    }
+
+    pub(crate) fn cut(&self) {
+        self.cut.inc();
+    }
+}
+
+impl Counting {
+    fn of(gauge: &Gauge<i64, AtomicI64>) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Counting {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// A client may send any method; the label takes a few.
+fn method_label(method: &http::Method) -> &'static str {
+    const KNOWN: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
+    KNOWN.into_iter().find(|known| *known == method.as_str()).unwrap_or("OTHER")
+}

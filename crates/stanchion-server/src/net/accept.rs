@@ -1,0 +1,100 @@
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use futures_util::FutureExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
+
+use super::addresses::Addresses;
+use super::connection::{ConnectionLimits, serve};
+use super::Moments;
+use crate::metrics::ServerMetrics;
+use crate::service::Network;
+
+/// How long accepting pauses when the process is out of descriptors or memory.
+const PAUSE_MIN: Duration = Duration::from_millis(20);
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// One port and the connections it has.
+pub(crate) struct Listener {
+    pub(crate) name: &'static str,
+    pub(crate) socket: TcpListener,
+    pub(crate) app: Router,
+    pub(crate) limits: ConnectionLimits,
+    pub(crate) connections_max: usize,
+    pub(crate) per_address_max: usize,
+    pub(crate) trusted: Vec<Network>,
+    pub(crate) moments: Moments,
+    pub(crate) connections: TaskTracker,
+    pub(crate) metrics: ServerMetrics,
+}
+
+impl Listener {
+    /// Accepts until told to stop, then takes what the kernel has accepted already.
+    pub(crate) async fn run(self) {
+        let slots = Arc::new(Semaphore::new(self.connections_max));
+        let addresses = Addresses::default();
+        let mut pause = PAUSE_MIN;
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = self.moments.closed.cancelled() => break,
+                accepted = self.accept(&slots) => accepted,
+            };
+            match accepted {
+                Ok((stream, peer)) => {
+                    pause = PAUSE_MIN;
+                    self.take(stream, peer, &slots, &addresses);
+                }
+                Err(error) if is_of_one_connection(&error) => {}
+                Err(error) => {
+                    tracing::warn!(listener = self.name, %error, ?pause, "cannot accept, pausing");
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(PAUSE_MAX);
+                }
+            }
+        }
+        while let Some(Ok((stream, peer))) = self.socket.accept().now_or_never() {
+            self.take(stream, peer, &slots, &addresses);
+        }
+    }
+
+    /// The next connection, once there is room for it: until then it waits in the kernel's backlog.
+    async fn accept(&self, slots: &Arc<Semaphore>) -> io::Result<(TcpStream, SocketAddr)> {
+        if slots.available_permits() == 0 {
+            self.metrics.connections_full();
+            drop(slots.acquire().await);
+        }
+        self.socket.accept().await
+    }
+
+    fn take(&self, stream: TcpStream, peer: SocketAddr, slots: &Arc<Semaphore>, addresses: &Addresses) {
+        let Ok(slot) = slots.clone().try_acquire_owned() else {
+            return self.metrics.connection_refused("total");
+        };
+        let is_proxy = self.trusted.iter().any(|network| network.contains(peer.ip()));
+        let max = if is_proxy { usize::MAX } else { self.per_address_max };
+        let Some(counted) = addresses.enter(peer.ip(), max) else {
+            return self.metrics.connection_refused("address");
+        };
+        let served = serve(stream, peer, self.app.clone(), self.limits, self.moments.clone());
+        let open = self.metrics.connection();
+        let done = self.connections.token();
+        stanchion_runtime::task::spawn("connection", async move {
+            let _held = (slot, counted, open, done);
+            served.await;
+        });
+    }
+}
+
+/// Errors of a connection that went away before it was accepted.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
+    )
+}

@@ -1,0 +1,143 @@
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::response::Response;
+use http::header::{CONNECTION, HeaderValue};
+use http::{Request, Version};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::net::TcpStream;
+use tower::ServiceExt;
+
+use super::Moments;
+use super::activity::Activity;
+use super::io::WatchedIo;
+
+/// The most HTTP/2 streams of a connection at once (hyper's default, which others remove).
+const STREAMS_MAX: u32 = 200;
+/// Streams a peer may open and reset before they are looked at.
+const PENDING_RESETS_MAX: usize = 20;
+/// Streams reset for the peer's errors before the connection is ended.
+const ERROR_RESETS_MAX: usize = 1024;
+/// What hyper reads of a head; beyond our own bound, so that ours answers in its own form.
+const HEAD_BYTES_HARD_MAX: usize = 128 * 1024;
+/// The most headers hyper reads; likewise.
+const HEADERS_HARD_MAX: usize = 256;
+/// How often an HTTP/2 peer is asked whether it is there, and how long it may take to say so.
+const PING_EVERY: Duration = Duration::from_secs(30);
+const PING_WITHIN: Duration = Duration::from_secs(10);
+/// How much of an answer is kept for an HTTP/2 stream whose client is slow.
+const SEND_BYTES_MAX: usize = 256 * 1024;
+
+/// How long connections may take for what.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ConnectionLimits {
+    pub(crate) header: Duration,
+    pub(crate) idle: Duration,
+    pub(crate) write: Duration,
+}
+
+/// Who is at the other end, as a request extension.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Peer(pub(crate) SocketAddr);
+
+/// Serves one connection to its end.
+pub(crate) async fn serve(
+    stream: TcpStream,
+    peer: SocketAddr,
+    app: Router,
+    limits: ConnectionLimits,
+    moments: Moments,
+) {
+    let _ = stream.set_nodelay(true);
+    let activity = Arc::new(Activity::new());
+    let io = TokioIo::new(WatchedIo::new(stream, activity.clone(), limits.write));
+    let telling = moments.telling.clone();
+    let watched = activity.clone();
+    let service = service_fn(move |request: Request<Incoming>| {
+        answer(app.clone(), request, peer, watched.clone(), telling.clone())
+    });
+    let builder = builder(limits);
+    let connection = builder.serve_connection_with_upgrades(io, service);
+    tokio::pin!(connection);
+    let mut told = false;
+    let mut closing = false;
+    loop {
+        tokio::select! {
+            result = connection.as_mut() => return ended(result),
+            () = moments.cut.cancelled() => return,
+            () = moments.telling.cancelled(), if !told => {
+                told = true;
+                // GOAWAY in two steps: streams already on their way are served.
+                if activity.is_http2() {
+                    connection.as_mut().graceful_shutdown();
+                }
+            }
+            () = moments.idle.cancelled(), if !closing => {
+                closing = true;
+                connection.as_mut().graceful_shutdown();
+            }
+            () = tokio::time::sleep(limits.header / 4) => {
+                if activity.is_stalled(limits.header) {
+                    tracing::debug!(%peer, "a head did not arrive in time");
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn builder(limits: ConnectionLimits) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        // Hyper's header timeout counts idle time too; heads have a stricter one in `Activity`.
+        .header_read_timeout(limits.idle)
+        .max_headers(HEADERS_HARD_MAX)
+        .max_buf_size(HEAD_BYTES_HARD_MAX)
+        .keep_alive(true);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(STREAMS_MAX)
+        .max_pending_accept_reset_streams(PENDING_RESETS_MAX)
+        .max_local_error_reset_streams(ERROR_RESETS_MAX)
+        .max_header_list_size(HEAD_BYTES_HARD_MAX as u32)
+        .max_send_buf_size(SEND_BYTES_MAX)
+        .keep_alive_interval(PING_EVERY)
+        .keep_alive_timeout(PING_WITHIN);
+    builder
+}
+
+async fn answer(
+    app: Router,
+    request: Request<Incoming>,
+    peer: SocketAddr,
+    activity: Arc<Activity>,
+    telling: tokio_util::sync::CancellationToken,
+) -> Result<Response, Infallible> {
+    let _at_work = activity.request();
+    let persistent = request.version() <= Version::HTTP_11;
+    let mut request = request.map(Body::new);
+    request.extensions_mut().insert(Peer(peer));
+    // For somebody's own router, which may ask axum for it.
+    request.extensions_mut().insert(axum::extract::ConnectInfo(peer));
+    let mut response = app.oneshot(request).await?;
+    if persistent && telling.is_cancelled() {
+        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+    }
+    Ok(response)
+}
+
+fn ended(result: Result<(), Box<dyn std::error::Error + Send + Sync>>) {
+    if let Err(error) = result {
+        tracing::debug!(%error, "a connection ended early");
+    }
+}

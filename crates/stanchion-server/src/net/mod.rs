@@ -1,0 +1,25 @@
+//! Connections: accepted, bounded, watched, told to go.
+
+mod accept;
+mod activity;
+mod addresses;
+mod connection;
+mod io;
+
+pub(crate) use accept::Listener;
+pub(crate) use connection::{ConnectionLimits, Peer};
+
+use tokio_util::sync::CancellationToken;
+
+/// The moments of a stop that connections take part in.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Moments {
+    /// Clients are told to go: `Connection: close`, GOAWAY.
+    pub(crate) telling: CancellationToken,
+    /// Nothing is accepted any more.
+    pub(crate) closed: CancellationToken,
+    /// Idle connections are closed.
+    pub(crate) idle: CancellationToken,
+    /// Everything is cut.
+    pub(crate) cut: CancellationToken,
+}

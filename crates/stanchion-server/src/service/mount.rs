@@ -1,0 +1,285 @@
+//! Routes of all modules, as one router and one document.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodFilter, MethodRouter, on};
+use http::Method;
+use serde_json::Value;
+use tokio::time::Instant;
+
+use super::{Authenticator, Module, Service};
+use crate::context::{Context, ModuleParts};
+use crate::describe::{Description, Documented, ReplyShape, Schemas, document, usual_codes};
+use crate::route::{Mounted, Operation, Route, enveloped, serve};
+use crate::{Access, Problem, Routes, codes, idempotency};
+
+/// All that is mounted.
+pub(crate) struct Mounts {
+    pub(crate) router: Router,
+    pub(crate) document: Value,
+    pub(crate) listed: Vec<Listed>,
+}
+
+/// A route, as the operator sees it.
+#[derive(Clone, Debug)]
+pub(crate) struct Listed {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) access: Access,
+    pub(crate) module: &'static str,
+    pub(crate) summary: &'static str,
+}
+
+/// Gathers routes while they are mounted.
+struct Mounting<'a> {
+    service: &'a Service,
+    by_path: BTreeMap<String, MethodRouter>,
+    taken: HashSet<(Method, String)>,
+    ids: HashSet<String>,
+    documented: Vec<Documented>,
+    schemas: Schemas,
+    listed: Vec<Listed>,
+    foreign: Option<Router>,
+}
+
+impl Mounts {
+    /// Mounts the modules of a service.
+    ///
+    /// # Panics
+    /// Two routes are the same, or two types go by one name: a mistake to be mended in the code.
+    pub(crate) fn of(service: &Service, modules: &mut [Module]) -> Self {
+        let mut mounting = Mounting {
+            service,
+            by_path: BTreeMap::new(),
+            taken: HashSet::new(),
+            ids: HashSet::new(),
+            documented: Vec::new(),
+            schemas: Schemas::default(),
+            listed: Vec::new(),
+            foreign: None,
+        };
+        for module in modules {
+            mounting.module(module);
+        }
+        mounting.finish()
+    }
+}
+
+impl Mounting<'_> {
+    fn module(&mut self, module: &mut Module) {
+        let base = self.service.base.clone();
+        let below = self.parts(module, &base);
+        for routes in std::mem::take(&mut module.routes) {
+            self.routes(routes, &below);
+        }
+        let at_root = self.parts(module, "");
+        for routes in std::mem::take(&mut module.root_routes) {
+            self.routes(routes, &at_root);
+        }
+        for router in std::mem::take(&mut module.routers) {
+            let router = recording(router);
+            self.foreign = Some(match self.foreign.take() {
+                Some(others) => others.merge(router),
+                None => router,
+            });
+        }
+    }
+
+    fn parts(&self, module: &Module, base: &str) -> Arc<ModuleParts> {
+        Arc::new(ModuleParts {
+            name: module.name,
+            base: base.to_owned(),
+            inbox: module.inbox.clone(),
+            log: module.log.as_ref().map(|log| log.id()),
+        })
+    }
+
+    fn routes(&mut self, routes: Routes, module: &Arc<ModuleParts>) {
+        for route in routes.listed {
+            let path = format!("{}{}", module.base, route.path);
+            let fresh = self.taken.insert((route.method.clone(), path.clone()));
+            assert!(fresh, "{} {path} is routed twice", route.method);
+            self.route(route, path, module);
+        }
+    }
+
+    fn route(&mut self, route: Route<()>, path: String, module: &Arc<ModuleParts>) {
+        let Route { method, operation, .. } = route;
+        let rule = operation.idempotency_rule(&method, module.inbox.is_some());
+        assert!(
+            rule != crate::IdempotencyRule::Required || module.inbox.is_some(),
+            "{method} {path} requires an idempotency key, so module `{}` needs an inbox",
+            module.name
+        );
+        let mut description = Description::new(&path);
+        (operation.describe)(&mut description);
+        idempotency::describe(rule, &mut description);
+        for code in operation.codes.iter().copied().chain(usual_codes(operation.access)) {
+            description.code(code);
+        }
+        let statuses = statuses(&operation, &description.reply);
+        let mounted = Mounted {
+            module: module.clone(),
+            endpoint: path.as_str().into(),
+            deadline: operation.deadline.unwrap_or(self.service.settings.request_timeout),
+            body_bytes_max: operation
+                .body_bytes_max
+                .unwrap_or(self.service.settings.body_bytes_max.as_usize()),
+            idempotency: rule,
+            events: matches!(description.reply, ReplyShape::Events(_)),
+            authenticator: Authenticator(self.service.tokens.clone()),
+            statuses: statuses.clone(),
+            codes: description.codes.iter().map(|code| code.name()).collect(),
+            operation,
+        };
+        self.list(&method, &path, &mounted);
+        self.document(&method, &path, &mounted, description, statuses);
+        self.add(&method, path, mounted);
+    }
+
+    fn list(&mut self, method: &Method, path: &str, mounted: &Mounted) {
+        self.listed.push(Listed {
+            method: method.clone(),
+            path: path.to_owned(),
+            access: mounted.operation.access,
+            module: mounted.module.name,
+            summary: mounted.operation.summary,
+        });
+    }
+
+    fn document(
+        &mut self,
+        method: &Method,
+        path: &str,
+        mounted: &Mounted,
+        description: Description,
+        statuses: Vec<u16>,
+    ) {
+        let operation = &mounted.operation;
+        let id = format!("{}_{}", mounted.module.name, operation.name);
+        assert!(self.ids.insert(id.clone()), "two operations are called {id}: name one with .id(…)");
+        for name in description.path_parameters() {
+            let described = description.parameters.iter().any(|known| known["name"] == *name);
+            assert!(described, "{method} {path}: no argument takes {{{name}}}; add a PathId or Path");
+        }
+        self.schemas.merge(description.schemas);
+        self.documented.push(Documented {
+            method: method.clone(),
+            path: path.to_owned(),
+            id,
+            summary: operation.summary,
+            about: operation.about,
+            tag: operation.tag.unwrap_or(mounted.module.name).to_owned(),
+            access: operation.access,
+            parameters: description.parameters,
+            body: description.body,
+            statuses,
+            codes: description.codes,
+            reply: description.reply,
+        });
+    }
+
+    fn add(&mut self, method: &Method, path: String, mounted: Mounted) {
+        let filter = MethodFilter::try_from(method.clone()).expect("routes take the usual methods only");
+        let mounted = Arc::new(mounted);
+        let handler = move |request: Request| serve(mounted.clone(), request);
+        let router = self.by_path.remove(&path).unwrap_or_default();
+        self.by_path.insert(path, router.merge(on(filter, handler)));
+    }
+
+    fn finish(self) -> Mounts {
+        assert!(
+            self.schemas.clashes.is_empty(),
+            "different types are described by one name: {:?}; rename with #[schema(as = …)]",
+            self.schemas.clashes
+        );
+        let service = self.service;
+        let document = document(&service.title, &service.version, &self.documented, self.schemas);
+        let router = self.by_path.into_iter().fold(Router::new(), |router, (path, methods)| {
+            router.route(&path, methods)
+        });
+        let router = router.method_not_allowed_fallback(method_not_allowed);
+        let router = match self.foreign {
+            Some(foreign) => router.fallback_service(bounded(foreign, service)),
+            None => router.fallback(not_found),
+        };
+        Mounts { router, document, listed: self.listed }
+    }
+}
+
+/// Statuses of success: as declared, else by what is answered.
+fn statuses(operation: &Operation, reply: &ReplyShape) -> Vec<u16> {
+    match (operation.statuses.as_slice(), reply) {
+        ([], ReplyShape::Nothing) => vec![204],
+        ([], _) => vec![200],
+        (declared, _) => declared.to_vec(),
+    }
+}
+
+async fn not_found() -> Problem {
+    codes::ROUTE_NOT_FOUND.problem()
+}
+
+async fn method_not_allowed(request: Request) -> Response {
+    set_endpoint(&request);
+    codes::METHOD_NOT_ALLOWED.problem().into_response()
+}
+
+/// Somebody's own router tells which of its routes was taken.
+fn recording(router: Router) -> Router {
+    if !router.has_routes() {
+        return router;
+    }
+    router.route_layer(from_fn(async |request: Request, next: Next| {
+        set_endpoint(&request);
+        next.run(request).await
+    }))
+}
+
+/// Somebody's own router within our deadline and body limit; its answers stay what they are.
+fn bounded(router: Router, service: &Service) -> Router {
+    let timeout = service.settings.request_timeout;
+    router
+        .layer(DefaultBodyLimit::max(service.settings.body_bytes_max.as_usize()))
+        .layer(from_fn_with_state(timeout, within))
+}
+
+async fn within(
+    axum::extract::State(timeout): axum::extract::State<std::time::Duration>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let context = request.extensions().get::<Arc<Context>>().cloned();
+    let timeout = match crate::extract::requested_timeout(request.headers()) {
+        Ok(requested) => requested.map_or(timeout, |requested| requested.min(timeout)),
+        Err(problem) => return problem.into_response(),
+    };
+    let deadline = Instant::now() + timeout;
+    if let Some(context) = &context {
+        let _ = context.deadline.set(deadline);
+    }
+    match tokio::time::timeout_at(deadline, next.run(request)).await {
+        Ok(response) if is_bare(&response) => enveloped(response),
+        Ok(response) => response,
+        Err(_) => codes::DEADLINE_EXCEEDED.problem().into_response(),
+    }
+}
+
+/// What axum itself answers when no route fits: it has no body and no type.
+fn is_bare(response: &Response) -> bool {
+    matches!(response.status().as_u16(), 404 | 405)
+        && !response.headers().contains_key(http::header::CONTENT_TYPE)
+}
+
+fn set_endpoint(request: &Request) {
+    let context = request.extensions().get::<Arc<Context>>();
+    let matched = request.extensions().get::<MatchedPath>();
+    if let (Some(context), Some(matched)) = (context, matched) {
+        let _ = context.endpoint.set(matched.as_str().into());
+    }
+}

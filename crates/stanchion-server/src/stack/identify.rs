@@ -1,0 +1,183 @@
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task;
+
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use bytes::Bytes;
+use http::header::HeaderName;
+use http::{HeaderMap, HeaderValue};
+use http_body::{Body as HttpBody, Frame, SizeHint};
+use parking_lot::Mutex;
+use stanchion_telemetry::trace;
+use tracing::Instrument;
+
+use super::Stack;
+use crate::context::{Context, header_text};
+use crate::metrics::Counting;
+use crate::net::Peer;
+use crate::service::Network;
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const REQUEST_ID_CHARS_MAX: usize = 64;
+/// Proxies believed in a row.
+const HOPS_MAX: usize = 16;
+
+/// The requests being served, for whoever must name them at a stop.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct InFlight(Arc<Table>);
+
+#[derive(Debug, Default)]
+struct Table {
+    next: AtomicU64,
+    requests: Mutex<HashMap<u64, Arc<Context>>>,
+}
+
+/// A request in the table until its answer is sent.
+struct Entered {
+    table: InFlight,
+    number: u64,
+    _counting: Counting,
+}
+
+impl InFlight {
+    /// Every request being served now.
+    pub(crate) fn all(&self) -> Vec<Arc<Context>> {
+        self.0.requests.lock().values().cloned().collect()
+    }
+
+    fn enter(&self, context: Arc<Context>, counting: Counting) -> Entered {
+        let number = self.0.next.fetch_add(1, Ordering::Relaxed);
+        self.0.requests.lock().insert(number, context);
+        Entered { table: self.clone(), number, _counting: counting }
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        self.table.0.requests.lock().remove(&self.number);
+    }
+}
+
+/// Gives the request its id, trace and context.
+pub(crate) async fn identify(State(stack): State<Stack>, mut request: Request, next: Next) -> Response {
+    let id = request_id(request.headers());
+    let context = Arc::new(Context::new(id, &request, stack.lent.clone(), remote(&request, &stack.trusted)));
+    let entered = stack.in_flight.enter(context.clone(), stack.metrics.request());
+    let span = span(&request, &context);
+    request.extensions_mut().insert(context.clone());
+    let mut response = context.clone().scope(next.run(request)).instrument(span).await;
+    if let Ok(value) = HeaderValue::from_str(&context.request_id) {
+        response.headers_mut().insert(REQUEST_ID, value);
+    }
+    response.map(|body| Body::new(Tracked { body, _entered: entered }))
+}
+
+fn span(request: &Request, context: &Context) -> tracing::Span {
+    let span = tracing::info_span!(
+        "http.request",
+        otel.kind = "server",
+        request_id = %context.request_id,
+        http.request.method = %request.method(),
+        http.route = tracing::field::Empty,
+        http.response.status_code = tracing::field::Empty,
+    );
+    let parent = header_text(request.headers(), HeaderName::from_static("traceparent"));
+    if let Some(parent) = parent.and_then(|text| text.parse::<trace::TraceContext>().ok()) {
+        trace::continue_from(&span, &parent);
+    }
+    span
+}
+
+/// Taken over if it is one we would have made or could have: 1 to 64 of `[A-Za-z0-9._-]`.
+fn request_id(headers: &HeaderMap) -> String {
+    let fits = |id: &String| {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        (1..=REQUEST_ID_CHARS_MAX).contains(&id.len()) && id.bytes().all(plain)
+    };
+    header_text(headers, REQUEST_ID)
+        .filter(fits)
+        .unwrap_or_else(|| stanchion_runtime::id::new_v7().to_string())
+}
+
+/// The client's address: the peer's, or what proxies that we trust say of it.
+fn remote(request: &Request, trusted: &[Network]) -> Option<IpAddr> {
+    let mut address = request.extensions().get::<Peer>()?.0.ip();
+    let is_trusted = |address| trusted.iter().any(|network| network.contains(address));
+    let values = request.headers().get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
+    let hops: Vec<_> = values.flat_map(|value| value.split(',')).map(str::trim).collect();
+    for hop in hops.iter().rev().take(HOPS_MAX) {
+        if !is_trusted(address) {
+            break;
+        }
+        let Ok(before) = hop.parse() else { break };
+        address = before;
+    }
+    Some(address)
+}
+
+/// A body that keeps its request in the table until it is sent.
+struct Tracked {
+    body: Body,
+    _entered: Entered,
+}
+
+impl HttpBody for Tracked {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut task::Context<'_>,
+    ) -> task::Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_id_is_taken_over_only_if_it_is_harmless() {
+        for (given, taken) in [("a-1._B", true), ("", false), ("a b", false), ("a\"b", false)] {
+            let mut headers = HeaderMap::new();
+            headers.insert(REQUEST_ID, given.parse().unwrap());
+            assert_eq!(request_id(&headers) == given, taken, "{given:?}");
+        }
+        let mut headers = HeaderMap::new();
+        headers.insert(REQUEST_ID, "x".repeat(65).parse().unwrap());
+        assert_eq!(request_id(&headers).len(), 36);
+    }
+
+    #[test]
+    fn only_trusted_proxies_are_believed() {
+        let trusted = [Network::parse("10.0.0.0/8").unwrap()];
+        let cases = [
+            ("203.0.113.9:1", "1.2.3.4", "203.0.113.9"),
+            ("10.0.0.1:1", "1.2.3.4", "1.2.3.4"),
+            ("10.0.0.1:1", "6.6.6.6, 1.2.3.4", "1.2.3.4"),
+            ("10.0.0.1:1", "1.2.3.4, 10.0.0.2", "1.2.3.4"),
+            ("10.0.0.1:1", "nonsense", "10.0.0.1"),
+        ];
+        for (peer, forwarded, expected) in cases {
+            let mut request = Request::new(Body::empty());
+            request.extensions_mut().insert(Peer(peer.parse().unwrap()));
+            request.headers_mut().insert("x-forwarded-for", forwarded.parse().unwrap());
+            assert_eq!(remote(&request, &trusted), Some(expected.parse().unwrap()), "{forwarded}");
+        }
+    }
+}

@@ -1,0 +1,22 @@
+use std::panic::AssertUnwindSafe;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+use stanchion_runtime::task::panic_text;
+
+use super::Stack;
+use crate::Problem;
+
+/// Answers 500 for a handler that panicked; the panic hook has logged where.
+pub(crate) async fn guard(State(stack): State<Stack>, request: Request, next: Next) -> Response {
+    // What a panic leaves half done is dropped with the request; stores have their own transactions.
+    match AssertUnwindSafe(next.run(request)).catch_unwind().await {
+        Ok(response) => response,
+        Err(payload) => {
+            stack.metrics.panicked();
+            Problem::internal(format!("a handler panicked: {}", panic_text(&*payload))).into_response()
+        }
+    }
+}

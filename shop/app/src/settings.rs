@@ -1,0 +1,209 @@
+//! Everything the shop can be told: see `shop config --default`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use stanchion::config::{Checks, SecretString, choice, settings};
+use stanchion::server::{AdminSettings, ServerSettings};
+use stanchion::telemetry::TelemetrySettings;
+
+choice! {
+    /// Where the shop runs.
+    pub(crate) enum Environment {
+        /// A developer's machine.
+        Dev = "dev",
+        /// As in production, with nobody's money.
+        Staging = "staging",
+        /// Customers depend on it.
+        Prod = "prod",
+    }
+}
+
+choice! {
+    /// What happens to the schema at start.
+    pub(crate) enum Migrate {
+        /// Missing migrations are applied.
+        Auto = "auto",
+        /// A missing migration stops the start.
+        Check = "check",
+    }
+}
+
+settings! {
+    /// Everything the shop can be told.
+    pub(crate) struct ShopSettings {
+        /// Where it runs: dev, staging or prod. Prod refuses what only suits a first look.
+        pub(crate) environment: Environment = Environment::Dev,
+        /// Where and how it listens.
+        pub(crate) server: ServerSettings = section,
+        /// The operator's port.
+        pub(crate) admin: AdminSettings = section,
+        /// Where state is kept.
+        pub(crate) database: DatabaseSection = section,
+        /// What carries messages between contexts.
+        pub(crate) broker: BrokerSettings = section,
+        /// What keeps copies near.
+        pub(crate) cache: CacheSettings = section,
+        /// Access tokens.
+        pub(crate) auth: AuthSettings = section,
+        /// Logs, metrics and traces.
+        pub(crate) telemetry: TelemetrySettings = section,
+        /// Users, sessions and keys.
+        pub(crate) identity: IdentitySettings = section,
+        /// Products and stock.
+        pub(crate) inventory: ModuleSettings = section,
+        /// Orders and their fulfilment.
+        pub(crate) orders: OrdersSettings = section,
+        /// Payments and the gateway.
+        pub(crate) payments: PaymentsSettings = section,
+    }
+    check = check_environment;
+}
+
+settings! {
+    /// Where state is kept.
+    pub(crate) struct DatabaseSection {
+        /// sqlite://DIR keeps a file a module, postgres://… a schema a module.
+        pub(crate) url: String = "sqlite://data",
+        /// What happens to missing migrations; auto on SQLite, check on PostgreSQL unless given.
+        pub(crate) migrate: Option<Migrate> = unset,
+        /// Longest run of one statement.
+        #[range("10ms"..="10m")]
+        pub(crate) statement_timeout: Duration = "5s",
+        /// PostgreSQL: most open connections of all modules together.
+        #[range(1..=1000)]
+        pub(crate) connections_max: usize = 25,
+    }
+}
+
+settings! {
+    /// What carries messages between contexts.
+    pub(crate) struct BrokerSettings {
+        /// memory: carries them within this process, from the modules' logs.
+        pub(crate) url: String = "memory:",
+    }
+}
+
+settings! {
+    /// What keeps copies near.
+    pub(crate) struct CacheSettings {
+        /// memory: keeps them in this process.
+        pub(crate) url: String = "memory:",
+    }
+}
+
+settings! {
+    /// Access tokens.
+    pub(crate) struct AuthSettings {
+        /// Who issues them; the public URL unless given.
+        pub(crate) issuer: Option<String> = unset,
+        /// How long one lives.
+        #[range("1s"..="24h")]
+        pub(crate) access_token_life: Duration = "15m",
+    }
+}
+
+settings! {
+    /// Users, sessions and keys.
+    pub(crate) struct IdentitySettings {
+        /// Password of the first administrator; made and shown once unless given.
+        pub(crate) admin_password: Option<SecretString> = unset,
+        /// Seals the signing keys; made and kept beside an embedded store unless given.
+        pub(crate) key_encryption_key: Option<SecretString> = unset,
+        /// Memory of one password hash in KiB; less than the default only for tests.
+        #[range(8..=65536)]
+        pub(crate) hash_memory_kib: u32 = 19456,
+        /// A store of its own.
+        pub(crate) database: ModuleDatabase = section,
+    }
+}
+
+settings! {
+    /// A module without settings of its own but its store.
+    pub(crate) struct ModuleSettings {
+        /// A store of its own.
+        pub(crate) database: ModuleDatabase = section,
+    }
+}
+
+settings! {
+    /// Orders and their fulfilment.
+    pub(crate) struct OrdersSettings {
+        /// How long stock and payment may take for one step before an order is given up.
+        #[range("100ms"..="1h")]
+        pub(crate) step_timeout: Duration = "60s",
+        /// A store of its own.
+        pub(crate) database: ModuleDatabase = section,
+    }
+}
+
+settings! {
+    /// Payments and the gateway.
+    pub(crate) struct PaymentsSettings {
+        /// sandbox: starts a small gateway of our own; otherwise a URL that speaks Stripe's PaymentIntents.
+        pub(crate) gateway_url: String = "sandbox:",
+        /// The key sent to it.
+        pub(crate) gateway_key: Option<SecretString> = unset,
+        /// What it signs webhooks with.
+        pub(crate) webhook_secret: Option<SecretString> = unset,
+        /// A store of its own.
+        pub(crate) database: ModuleDatabase = section,
+    }
+}
+
+settings! {
+    /// Where one module keeps its state.
+    pub(crate) struct ModuleDatabase {
+        /// As database.url, for this module alone.
+        pub(crate) url: Option<String> = unset,
+    }
+}
+
+impl ShopSettings {
+    /// The folder of an embedded store, where secrets and the sandbox's state are kept too.
+    pub(crate) fn folder(&self) -> Option<PathBuf> {
+        self.database.url.strip_prefix("sqlite://").map(PathBuf::from)
+    }
+
+    /// Whether it was configured to begin with products for a first look, unless told otherwise.
+    pub(crate) fn wants_demo(&self) -> bool {
+        self.environment != Environment::Prod
+    }
+
+    /// Who issues tokens.
+    pub(crate) fn issuer(&self) -> String {
+        let listen = self.server.listen;
+        self.auth.issuer.clone().unwrap_or_else(|| format!("http://{listen}"))
+    }
+}
+
+/// What suits a first look does not suit customers.
+fn check_environment(settings: &ShopSettings, checks: &mut Checks<'_>) {
+    if settings.broker.url != "memory:" {
+        let mend = "leave it at memory:, adapters for real brokers come as crates of their own";
+        checks.refuse("broker.url", "this binary has no adapter for it", mend);
+    }
+    if settings.cache.url != "memory:" {
+        checks.refuse("cache.url", "this binary has no adapter for it", "leave it at memory:");
+    }
+    let gateway = &settings.payments.gateway_url;
+    if gateway != "sandbox:" && settings.payments.gateway_key.is_none() {
+        checks.refuse("payments.gateway_key", "a gateway wants a key", "set it, or its _FILE");
+    }
+    if settings.environment != Environment::Prod {
+        return;
+    }
+    if gateway == "sandbox:" {
+        let mend = "set the URL of the real one";
+        checks.refuse("payments.gateway_url", "prod does not take money from a sandbox", mend);
+    }
+    if settings.identity.admin_password.is_none() {
+        let mend = "set it, or better its _FILE";
+        checks.refuse("identity.admin_password", "prod wants the first password to be chosen", mend);
+    }
+    let public = !settings.server.listen.ip().is_loopback();
+    if public && !settings.server.behind_proxy {
+        let mend = "put a proxy with TLS in front and set server.behind_proxy = true";
+        checks.refuse("server.listen", "a public address without TLS", mend);
+    }
+}

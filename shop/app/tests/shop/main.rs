@@ -1,0 +1,16 @@
+//! The `shop` binary as its users meet it: a process on a folder of its own, spoken to over its ports.
+#![allow(clippy::unwrap_used, reason = "a test may die")]
+
+mod bad_input;
+mod docs_page;
+mod first_run;
+mod journeys;
+mod lists;
+mod payments;
+mod repeats;
+mod roles;
+mod sessions;
+mod stop;
+mod support;
+mod traces;
+mod watch;

@@ -1,0 +1,13 @@
+//! What every story needs: a running shop, somebody who talks to it, and what it answered.
+
+pub(crate) mod answer;
+pub(crate) mod caller;
+pub(crate) mod needs;
+pub(crate) mod process;
+pub(crate) mod raw;
+pub(crate) mod wait;
+
+pub(crate) use answer::Answer;
+pub(crate) use caller::{Ask, Caller, PASSWORD, VISA, item, items};
+pub(crate) use process::{ADMIN_PASSWORD, READY_WITHIN, STOPPED_WITHIN, Shop};
+pub(crate) use wait::eventually;

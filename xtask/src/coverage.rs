@@ -10,7 +10,11 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
-use crate::{shell, test::Servers, tool, workspace};
+use crate::{
+    shell,
+    test::{Servers, selection},
+    tool, workspace,
+};
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -49,25 +53,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     ]);
     tests
         .args(["--status-level", "slow", "--final-status-level", "fail"])
-        .args(options.selection());
+        .args(selection(&options.packages));
     ensure!(
         shell::aloud(servers.announce(&mut tests))?,
         "coverage counts only when every test passes"
     );
     let report = std::fs::read_to_string(workspace::root().join(REPORT)).context(REPORT)?;
     judge(&by_crate(&serde_json::from_str(&report)?)?, options.min)
-}
-
-impl Options {
-    fn selection(&self) -> Vec<String> {
-        if self.packages.is_empty() {
-            return vec!["--workspace".to_owned()];
-        }
-        self.packages
-            .iter()
-            .flat_map(|package| ["--package".to_owned(), package.clone()])
-            .collect()
-    }
 }
 
 /// rustc's own llvm-profdata and llvm-cov: those of a distribution may not read its format.

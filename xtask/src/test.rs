@@ -17,6 +17,31 @@ pub(crate) struct Options {
     /// Skip what needs a server instead of failing where none can be had.
     #[arg(long)]
     without_servers: bool,
+    /// Only the tests of these packages, without the examples.
+    #[arg(long = "package", short)]
+    packages: Vec<String>,
+}
+
+/// The parts of a run, in the order they run.
+const PARTS: [Part; 3] = [
+    Part {
+        name: "tests",
+        run: tests,
+    },
+    Part {
+        name: "doc tests",
+        run: doc_tests,
+    },
+    Part {
+        name: "examples",
+        run: examples,
+    },
+];
+
+struct Part {
+    name: &'static str,
+    /// False when something failed, counted or not.
+    run: fn(&Options, &Servers, &mut Tally) -> Result<bool>,
 }
 
 /// Servers of this run, and what tests are told about them.
@@ -33,19 +58,16 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     };
     let mut tally = Tally::default();
     let mut broken = Vec::new();
-    for (part, run) in [
-        ("tests", tests as fn(&Servers, &mut Tally) -> Result<bool>),
-        ("doc tests", doc_tests),
-        ("examples", examples::run),
-    ] {
-        eprintln!("\n== {part} ==");
-        let failed = tally.failed;
-        let clean = run(&servers, &mut tally).unwrap_or_else(|error| {
+    for part in &PARTS {
+        eprintln!("\n== {} ==", part.name);
+        let counted = tally.failed;
+        let clean = (part.run)(options, &servers, &mut tally).unwrap_or_else(|error| {
             eprintln!("{error:#}");
             false
         });
-        if !clean && tally.failed == failed {
-            broken.push(part);
+        // A part that does not compile fails without a failed test.
+        if !clean && tally.failed == counted {
+            broken.push(part.name);
         }
     }
     tally.move_skipped(servers.skipped()?);
@@ -108,37 +130,52 @@ fn skips_file() -> Result<PathBuf> {
     Ok(path)
 }
 
-fn tests(servers: &Servers, tally: &mut Tally) -> Result<bool> {
+fn tests(options: &Options, servers: &Servers, tally: &mut Tally) -> Result<bool> {
     if let Err(error) = tool::NEXTEST.ensure() {
         eprintln!("{error:#}: cargo test in its place");
         let mut test = workspace::cargo(&[
             "test",
             "--no-fail-fast",
-            "--workspace",
             "--lib",
             "--bins",
             "--tests",
             "--examples",
         ]);
+        test.args(selection(&options.packages));
         return shell::listen_to_stdout(servers.announce(&mut test), |line| {
             tally.read_libtest(line)
         });
     }
-    let mut nextest = workspace::cargo(&["nextest", "run", "--workspace"]);
-    nextest.args([
-        "--no-tests",
-        "pass",
-        "--status-level",
-        "slow",
-        "--final-status-level",
-        "fail",
-    ]);
+    let mut nextest = workspace::cargo(&["nextest", "run", "--no-tests", "pass"]);
+    nextest
+        .args(["--status-level", "slow", "--final-status-level", "fail"])
+        .args(selection(&options.packages));
     shell::listen_to_stderr(servers.announce(&mut nextest), |line| {
         tally.read_nextest(line)
     })
 }
 
-fn doc_tests(servers: &Servers, tally: &mut Tally) -> Result<bool> {
-    let mut doc = workspace::cargo(&["test", "--quiet", "--no-fail-fast", "--doc", "--workspace"]);
+fn doc_tests(options: &Options, servers: &Servers, tally: &mut Tally) -> Result<bool> {
+    let mut doc = workspace::cargo(&["test", "--quiet", "--no-fail-fast", "--doc"]);
+    doc.args(selection(&options.packages));
     shell::listen_to_stdout(servers.announce(&mut doc), |line| tally.read_libtest(line))
+}
+
+fn examples(options: &Options, servers: &Servers, tally: &mut Tally) -> Result<bool> {
+    if !options.packages.is_empty() {
+        eprintln!("not with --package");
+        return Ok(true);
+    }
+    examples::run(servers, tally)
+}
+
+/// Arguments that choose these packages, or the whole workspace when none is named.
+pub(crate) fn selection(packages: &[String]) -> Vec<String> {
+    if packages.is_empty() {
+        return vec!["--workspace".to_owned()];
+    }
+    packages
+        .iter()
+        .flat_map(|package| ["--package".to_owned(), package.clone()])
+        .collect()
 }

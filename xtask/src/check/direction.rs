@@ -51,6 +51,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("shop-orders", CONTEXT),
     ("shop-payments", CONTEXT),
     ("shop-sandbox", &["stanchion"]),
+    // The judge shares no rule with what it judges, and the customers know the public contract alone.
+    ("shop-auditor", &["stanchion"]),
+    ("shop-load", &[]),
     (
         "shop",
         &[
@@ -78,7 +81,7 @@ const BASE: &[&str] = &[
 const CONTEXT: &[&str] = &["stanchion", "shop-kernel", "shop-contracts"];
 
 /// What tests may use beyond the arrows.
-const TESTS: &[&str] = &["stanchion-testing", "shop-sandbox"];
+const TESTS: &[&str] = &["stanchion-testing", "shop-sandbox", "shop-auditor"];
 
 /// Crates of others that only one of ours may know.
 const PRIVATE: &[(&str, &str)] = &[

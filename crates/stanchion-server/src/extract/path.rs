@@ -10,6 +10,18 @@ use crate::{Problem, codes};
 
 /// The one parameter of a path, as a `T`: usually an id.
 ///
+/// An id is a type of its own, which also tells its schema:
+///
+/// ```
+/// # use stanchion_server::{Answer, Anyone, PathId, ToSchema};
+/// #[derive(serde::Deserialize, ToSchema)]
+/// struct OrderId(uuid::Uuid);
+///
+/// async fn get_order(_: Anyone, PathId(OrderId(id)): PathId<OrderId>) -> Answer<String> {
+///     Answer::ok(id.to_string())
+/// }
+/// ```
+///
 /// A text that is no `T` is 400 `INVALID_PARAMETER` and names the parameter: it cannot be the id of
 /// anything, and a client that mistyped it should learn that, not that the thing is gone.
 #[derive(Clone, Copy, Debug)]

@@ -64,6 +64,12 @@ impl Mounted {
             return Outcome::Problem(codes::PAYLOAD_TOO_LARGE.with("bytes_max", limit));
         }
         request.extensions_mut().insert(BodyLimit(limit));
+        // Gzip has been undone and its header taken off; what is still there is not taken.
+        if let Some(encoding) = request.headers().get(header::CONTENT_ENCODING)
+            && encoding != "identity"
+        {
+            return Outcome::Problem(codes::UNSUPPORTED_MEDIA_TYPE.with("content_encodings", ["gzip"]));
+        }
         // Authentication and access, before a stranger can make us work.
         if let Err(problem) = self.authenticate(request.headers(), context).await {
             return Outcome::rejected(problem);

@@ -1,0 +1,154 @@
+//! The accept loop over real sockets.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use stanchion_server::{Running, ServerSettings};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout};
+
+use super::shop::{service_with, settings};
+
+pub async fn start(settings: ServerSettings) -> (Running, SocketAddr) {
+    let running = service_with(settings).start().await.unwrap();
+    let address = running.addresses().public.unwrap();
+    (running, address)
+}
+
+/// A connection that speaks HTTP/1.1 by hand.
+pub struct Line(pub TcpStream);
+
+impl Line {
+    pub async fn open(address: SocketAddr) -> Self {
+        Self(TcpStream::connect(address).await.unwrap())
+    }
+
+    pub async fn say(&mut self, text: &str) {
+        self.0.write_all(text.as_bytes()).await.unwrap();
+    }
+
+    pub async fn get(&mut self, path: &str) {
+        self.say(&format!("GET /api/v1{path} HTTP/1.1\r\nhost: localhost\r\n\r\n")).await;
+    }
+
+    /// Head and body of the next answer; `None` when the connection ends instead.
+    pub async fn answer(&mut self) -> Option<(String, String)> {
+        let mut bytes = Vec::new();
+        while !bytes.ends_with(b"\r\n\r\n") {
+            bytes.push(self.0.read_u8().await.ok()?);
+        }
+        let head = String::from_utf8(bytes).unwrap().to_lowercase();
+        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+        let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
+        self.0.read_exact(&mut body).await.ok()?;
+        Some((head, String::from_utf8(body).unwrap()))
+    }
+
+    /// Waits for the other side to end the connection.
+    pub async fn ended(&mut self) -> Duration {
+        let began = Instant::now();
+        let mut rest = Vec::new();
+        let _ = timeout(Duration::from_secs(10), self.0.read_to_end(&mut rest)).await.expect("it ends");
+        began.elapsed()
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_does_not_arrive_ends_the_connection() {
+    let quick = ServerSettings { header_timeout: Duration::from_millis(300), ..settings() };
+    let (_running, address) = start(quick).await;
+    for beginning in ["", "G", "PRI * HT", "GET / HTTP/1.1\r\nhost: loc"] {
+        let mut line = Line::open(address).await;
+        line.say(beginning).await;
+        let waited = line.ended().await;
+        assert!((250..2_000).contains(&waited.as_millis()), "{beginning:?}: {waited:?}");
+    }
+    let mut idle = Line::open(address).await;
+    idle.get("/seen").await;
+    assert!(idle.answer().await.is_some());
+    tokio::time::sleep(Duration::from_millis(900)).await;
+    idle.get("/seen").await;
+    assert!(idle.answer().await.is_some(), "an idle connection is no half-sent head");
+    idle.say("GET /api").await;
+    idle.ended().await;
+}
+
+#[tokio::test]
+async fn one_address_cannot_take_every_connection() {
+    let bounded = ServerSettings { connections_per_address_max: 2, ..settings() };
+    let (_running, address) = start(bounded).await;
+    let (mut one, mut two) = (Line::open(address).await, Line::open(address).await);
+    for line in [&mut one, &mut two] {
+        line.get("/seen").await;
+        assert!(line.answer().await.is_some());
+    }
+    let mut three = Line::open(address).await;
+    three.ended().await;
+    drop(one);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let mut four = Line::open(address).await;
+    four.get("/seen").await;
+    assert!(four.answer().await.is_some(), "there is room again");
+}
+
+#[tokio::test]
+async fn beyond_the_total_a_connection_waits_for_room() {
+    let bounded = ServerSettings { connections_max: 1, connections_per_address_max: 1, ..settings() };
+    let (_running, address) = start(bounded).await;
+    let mut one = Line::open(address).await;
+    one.get("/seen").await;
+    assert!(one.answer().await.is_some());
+    let mut two = Line::open(address).await;
+    two.get("/seen").await;
+    assert!(timeout(Duration::from_millis(200), two.answer()).await.is_err(), "it waits");
+    drop(one);
+    assert!(two.answer().await.is_some());
+}
+
+#[tokio::test]
+async fn what_means_two_things_is_refused_and_the_connection_ended() {
+    let (_running, address) = start(settings()).await;
+    let cases = [
+        "GET /api/v1/seen HTTP/1.1\r\nhost: a\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nxx",
+        "GET /api/v1/seen HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\ncontent-length: 5\r\n\r\n0\r\n\r\nGET /",
+        "GET /api/v1/seen HTTP/1.1\r\nhost: a\r\n folded: x\r\n\r\n",
+        "GET /api/v1/seen HTTP/1.1\r\nhost : a\r\n\r\n",
+        "GET /api/v1/seen HTTP/9.9\r\nhost: a\r\n\r\n",
+        "NOT HTTP AT ALL\r\n\r\n",
+    ];
+    for case in cases {
+        let mut line = Line::open(address).await;
+        line.say(case).await;
+        let mut rest = Vec::new();
+        let _ = timeout(Duration::from_secs(2), line.0.read_to_end(&mut rest)).await;
+        let text = String::from_utf8_lossy(&rest);
+        assert!(text.matches("HTTP/1.1").count() <= 1, "{case:?}: {text}");
+        assert!(!text.contains("HTTP/1.1 5"), "{case:?}: {text}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_stalls_ends_at_the_deadline() {
+    let (_running, address) = start(settings()).await;
+    let mut line = Line::open(address).await;
+    line.say(
+        "POST /api/v1/things HTTP/1.1\r\nhost: a\r\nauthorization: Bearer writer\r\ncontent-type: application/json\r\n\
+         x-request-timeout: 200ms\r\ncontent-length: 100\r\n\r\n{\"name\"",
+    )
+    .await;
+    let (head, body) = line.answer().await.unwrap();
+    assert!(head.starts_with("http/1.1 504") && body.contains("DEADLINE_EXCEEDED"), "{head}{body}");
+}
+
+#[tokio::test]
+async fn headers_beyond_every_bound_are_431() {
+    let (_running, address) = start(settings()).await;
+    let mut line = Line::open(address).await;
+    let big = "z".repeat(300_000);
+    let _ = line.0.write_all(format!("GET /api/v1/seen HTTP/1.1\r\nhost: a\r\nx: {big}\r\n\r\n").as_bytes()).await;
+    let mut rest = Vec::new();
+    let _ = timeout(Duration::from_secs(2), line.0.read_to_end(&mut rest)).await;
+    let text = String::from_utf8_lossy(&rest);
+    assert!(text.is_empty() || text.starts_with("HTTP/1.1 431"), "{text}");
+}

@@ -1,1 +1,22 @@
 //! Logs, metrics and traces: one init, one flush.
+//!
+//! [`init`] starts all three for the process: every `tracing` event becomes one line (pretty on a
+//! terminal, JSON elsewhere) that carries the request's and the trace's id, spans are exported by
+//! OTLP when an endpoint is set, and [`Metrics`] is a registry of its own, not a global.
+//! Libraries log through plain `tracing` and count through a [`Metrics`] they are given.
+//!
+//! [`trace`] takes the W3C trace context over and passes it on, also as text beside an event.
+
+mod export;
+mod init;
+mod lines;
+mod metrics;
+mod panic;
+mod settings;
+pub mod trace;
+
+pub use export::ExportError;
+pub use init::{Telemetry, TelemetryError, init, install_crypto};
+pub use metrics::{Buckets, Labels, Metrics};
+pub use prometheus_client;
+pub use settings::{LogFormat, TelemetrySettings};

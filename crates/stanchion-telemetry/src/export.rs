@@ -1,0 +1,108 @@
+//! Traces to an OTLP endpoint.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_http::{HttpClient, HttpError};
+use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider};
+
+/// How long one export may take.
+const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why traces cannot be exported.
+#[derive(Debug, thiserror::Error)]
+#[error("traces cannot be exported to {endpoint}: {reason}")]
+pub struct ExportError {
+    endpoint: String,
+    reason: String,
+}
+
+/// Spans always get ids, so that lines and messages can be told apart; they are kept and sent only
+/// when there is an endpoint. The queue is the SDK's: 2,048 spans, the rest is dropped.
+pub(crate) fn provider(
+    endpoint: Option<&str>,
+    service: &str,
+) -> Result<SdkTracerProvider, ExportError> {
+    let resource = Resource::builder()
+        .with_service_name(service.to_owned())
+        .build();
+    let builder = SdkTracerProvider::builder().with_resource(resource);
+    let Some(endpoint) = endpoint else {
+        let sampler = Sampler::ParentBased(Box::new(Sampler::AlwaysOff));
+        return Ok(builder.with_sampler(sampler).build());
+    };
+    let sampler = Sampler::ParentBased(Box::new(Sampler::AlwaysOn));
+    let exporter = exporter(endpoint)?;
+    Ok(builder
+        .with_sampler(sampler)
+        .with_batch_exporter(exporter)
+        .build())
+}
+
+pub(crate) fn tracer(provider: &SdkTracerProvider) -> SdkTracer {
+    provider.tracer("stanchion")
+}
+
+fn exporter(endpoint: &str) -> Result<SpanExporter, ExportError> {
+    let failed = |reason: String| ExportError {
+        endpoint: endpoint.to_owned(),
+        reason,
+    };
+    crate::install_crypto();
+    let client = reqwest::Client::builder().timeout(EXPORT_TIMEOUT).build();
+    let client = Sender {
+        client: client.map_err(|error| failed(error.to_string()))?,
+        runtime: tokio::runtime::Handle::try_current()
+            .map_err(|error| failed(error.to_string()))?,
+    };
+    SpanExporter::builder()
+        .with_http()
+        .with_protocol(Protocol::HttpBinary)
+        .with_endpoint(with_path(endpoint))
+        .with_timeout(EXPORT_TIMEOUT)
+        .with_http_client(client)
+        .build()
+        .map_err(|error| failed(error.to_string()))
+}
+
+/// The collector's usual path, when only a host was named.
+fn with_path(endpoint: &str) -> String {
+    let endpoint = endpoint.trim_end_matches('/');
+    let rest = endpoint
+        .split_once("://")
+        .map_or(endpoint, |(_, rest)| rest);
+    if rest.contains('/') {
+        endpoint.to_owned()
+    } else {
+        format!("{endpoint}/v1/traces")
+    }
+}
+
+/// The SDK exports from a thread of its own; the request itself runs on our runtime.
+#[derive(Debug)]
+struct Sender {
+    client: reqwest::Client,
+    runtime: tokio::runtime::Handle,
+}
+
+#[async_trait]
+impl HttpClient for Sender {
+    async fn send_bytes(
+        &self,
+        request: http::Request<Bytes>,
+    ) -> Result<http::Response<Bytes>, HttpError> {
+        let request = reqwest::Request::try_from(request)?;
+        let client = self.client.clone();
+        let sending = self.runtime.spawn(async move {
+            let response = client.execute(request).await?;
+            let status = response.status();
+            Ok::<_, reqwest::Error>((status, response.bytes().await?))
+        });
+        let (status, body) = sending.await??;
+        Ok(http::Response::builder().status(status).body(body)?)
+    }
+}

@@ -1,0 +1,95 @@
+use std::io::IsTerminal;
+use std::time::Duration;
+
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry};
+
+use crate::export::{self, ExportError};
+use crate::lines::{self, Lines};
+use crate::{LogFormat, Metrics, TelemetrySettings};
+
+/// How long a flush may take.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// Why telemetry did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// The directives of `telemetry.log` cannot be read.
+    #[error(
+        "telemetry.log: {0}; write a level such as info, or directives such as info,shop=debug"
+    )]
+    Filter(String),
+    /// The exporter cannot be made.
+    #[error("telemetry.otlp_endpoint: {0}")]
+    Export(#[from] ExportError),
+    /// There is one already in this process.
+    #[error("telemetry was started twice in one process")]
+    Twice,
+}
+
+/// Logs, metrics and traces of this process.
+#[derive(Clone)]
+pub struct Telemetry {
+    provider: SdkTracerProvider,
+    metrics: Metrics,
+}
+
+/// Starts logs, metrics and traces: once a process, within the runtime that will export.
+///
+/// # Errors
+/// See [`TelemetryError`]; nothing is started then.
+pub fn init(settings: &TelemetrySettings, service: &str) -> Result<Telemetry, TelemetryError> {
+    let filter = EnvFilter::try_new(&settings.log);
+    let filter = filter.map_err(|error| TelemetryError::Filter(error.to_string()))?;
+    let terminal = if std::io::stderr().is_terminal() {
+        LogFormat::Pretty
+    } else {
+        LogFormat::Json
+    };
+    let format = settings.format.unwrap_or(terminal);
+    let provider = export::provider(settings.otlp_endpoint.as_deref(), service)?;
+    let spans = tracing_opentelemetry::layer()
+        .with_tracer(export::tracer(&provider))
+        .with_location(false)
+        .with_threads(false)
+        .with_tracked_inactivity(false);
+    let lines = Lines {
+        format,
+        sink: lines::stderr(),
+    };
+    Registry::default()
+        .with(spans.with_filter(LevelFilter::INFO))
+        .with(lines.with_filter(filter))
+        .try_init()
+        .map_err(|_| TelemetryError::Twice)?;
+    crate::install_crypto();
+    let metrics = Metrics::default();
+    crate::panic::install(&metrics);
+    Ok(Telemetry { provider, metrics })
+}
+
+impl Telemetry {
+    /// Where metrics are kept.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Sends the spans that wait; at most three seconds, and what is left then is lost.
+    pub async fn flush(self) {
+        let provider = self.provider;
+        let flush = stanchion_runtime::task::blocking("flush traces", move || {
+            // The endpoint may be out; the process ends all the same.
+            let _ = provider.shutdown_with_timeout(FLUSH_TIMEOUT);
+        });
+        let _ = tokio::time::timeout(FLUSH_TIMEOUT, flush).await;
+    }
+}
+
+/// Chooses aws-lc-rs as the one provider of cryptography; further calls change nothing.
+pub fn install_crypto() {
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+}

@@ -1,0 +1,207 @@
+//! The W3C trace context: taken over, passed on, kept as text.
+
+use std::fmt;
+use std::str::FromStr;
+
+use http::{HeaderMap, HeaderValue};
+use opentelemetry::Context;
+use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
+use tracing::Span;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
+
+const TRACEPARENT: &str = "traceparent";
+const TRACESTATE: &str = "tracestate";
+
+/// The longest `tracestate` that is passed on, in bytes; a longer one is dropped.
+const TRACESTATE_MAX: usize = 512;
+
+/// Where in which trace something happens; its text is a `traceparent`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TraceContext {
+    trace: TraceId,
+    span: SpanId,
+    sampled: bool,
+    state: Option<String>,
+}
+
+/// Text that is no `traceparent`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a W3C traceparent")]
+pub struct BadTraceContext;
+
+impl TraceContext {
+    /// Reads the two headers of W3C Trace Context; an unknown version or zero ids are none.
+    #[must_use]
+    pub fn parse(traceparent: &str, tracestate: Option<&str>) -> Option<Self> {
+        let mut parts = traceparent.trim().split('-');
+        let (version, trace, span, flags) =
+            (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+        let lower = |text: &str| {
+            text.bytes()
+                .all(|b| b.is_ascii_digit() || matches!(b, b'a'..=b'f'))
+        };
+        let formed =
+            version.len() == 2 && trace.len() == 32 && span.len() == 16 && flags.len() == 2;
+        let all_lower = [version, trace, span, flags].into_iter().all(lower);
+        let ended = version != "00" || parts.next().is_none();
+        if !formed || !all_lower || version == "ff" || !ended {
+            return None;
+        }
+        let (trace, span) = (TraceId::from_hex(trace).ok()?, SpanId::from_hex(span).ok()?);
+        if trace == TraceId::INVALID || span == SpanId::INVALID {
+            return None;
+        }
+        let flags = u8::from_str_radix(flags, 16).ok()?;
+        let state = tracestate.filter(|state| !state.is_empty() && state.len() <= TRACESTATE_MAX);
+        Some(Self {
+            trace,
+            span,
+            sampled: flags & 1 == 1,
+            state: state.map(str::to_owned),
+        })
+    }
+
+    /// The trace's id, 32 hexadecimal digits.
+    #[must_use]
+    pub fn trace_id(&self) -> String {
+        self.trace.to_string()
+    }
+
+    /// The `tracestate` that came along.
+    #[must_use]
+    pub fn state(&self) -> Option<&str> {
+        self.state.as_deref()
+    }
+
+    fn of(context: &SpanContext) -> Option<Self> {
+        let state = context.trace_state().header();
+        context.is_valid().then(|| Self {
+            trace: context.trace_id(),
+            span: context.span_id(),
+            sampled: context.is_sampled(),
+            state: (!state.is_empty()).then_some(state),
+        })
+    }
+
+    fn to_remote(&self) -> SpanContext {
+        let flags = if self.sampled {
+            TraceFlags::SAMPLED
+        } else {
+            TraceFlags::default()
+        };
+        let state = self
+            .state
+            .as_deref()
+            .and_then(|state| TraceState::from_str(state).ok());
+        SpanContext::new(
+            self.trace,
+            self.span,
+            flags,
+            true,
+            state.unwrap_or_default(),
+        )
+    }
+}
+
+impl fmt::Display for TraceContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "00-{}-{}-{:02x}",
+            self.trace,
+            self.span,
+            u8::from(self.sampled)
+        )
+    }
+}
+
+impl FromStr for TraceContext {
+    type Err = BadTraceContext;
+
+    fn from_str(text: &str) -> Result<Self, BadTraceContext> {
+        Self::parse(text, None).ok_or(BadTraceContext)
+    }
+}
+
+/// The context of the current span; `None` outside of one, or before [`init`](crate::init).
+#[must_use]
+pub fn current() -> Option<TraceContext> {
+    TraceContext::of(Span::current().context().span().span_context())
+}
+
+/// The id of the current trace.
+#[must_use]
+pub fn trace_id() -> Option<String> {
+    current().map(|context| context.trace_id())
+}
+
+/// Makes `span` part of a trace that began elsewhere. Call it before the span is entered.
+pub fn continue_from(span: &Span, context: &TraceContext) {
+    let parent = Context::new().with_remote_span_context(context.to_remote());
+    // A span that has started already, or that nobody records, keeps the parent it has.
+    let _ = span.set_parent(parent);
+}
+
+/// Adds the current context to the headers of an outgoing request.
+pub fn inject(headers: &mut HeaderMap) {
+    let Some(context) = current() else {
+        return;
+    };
+    if let Ok(parent) = HeaderValue::from_str(&context.to_string()) {
+        headers.insert(TRACEPARENT, parent);
+    }
+    let state = context
+        .state()
+        .and_then(|state| HeaderValue::from_str(state).ok());
+    if let Some(state) = state {
+        headers.insert(TRACESTATE, state);
+    }
+}
+
+/// The context that came with a request.
+#[must_use]
+pub fn extract(headers: &HeaderMap) -> Option<TraceContext> {
+    let parent = headers.get(TRACEPARENT)?.to_str().ok()?;
+    let state = headers
+        .get(TRACESTATE)
+        .and_then(|state| state.to_str().ok());
+    TraceContext::parse(parent, state)
+}
+
+/// The trace that the current thread works in, without asking the subscriber: for log lines.
+pub(crate) fn active_trace() -> Option<String> {
+    let context = Context::current();
+    let span = context.span();
+    let context = span.span_context();
+    context.is_valid().then(|| context.trace_id().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+
+    #[test]
+    fn a_traceparent_reads_back_as_it_was_written() {
+        assert_eq!(PARENT.parse::<TraceContext>().unwrap().to_string(), PARENT);
+    }
+
+    #[test]
+    fn what_is_no_traceparent_is_none() {
+        let zero_trace = "00-00000000000000000000000000000000-00f067aa0ba902b7-01";
+        let upper = "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01";
+        let more = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-what";
+        for text in [
+            "",
+            "00",
+            "ff-4bf9-00f0-01",
+            zero_trace,
+            upper,
+            more,
+            "00-é-1-2",
+        ] {
+            assert_eq!(text.parse::<TraceContext>(), Err(BadTraceContext), "{text}");
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! The gateway over HTTP, in the Stripe PaymentIntents wire format.
+
+mod answer;
+mod call;
+mod settings;
+mod signature;
+mod webhook;
+
+#[cfg(test)]
+mod tests;
+
+use async_trait::async_trait;
+use reqwest::Method;
+use shop_kernel::Money;
+use uuid::Uuid;
+
+use crate::application::ports::{
+    Authorization, Gateway, GatewayError, GiveBack, IntentAnswer, RefundAnswer,
+};
+use answer::{Intent, Refund};
+use call::{Answered, Call, Calls};
+pub use settings::InvalidGatewayUrl;
+pub(crate) use settings::GatewaySettings;
+pub(crate) use signature::{Signature, WebhookSecret};
+pub(crate) use webhook::told;
+
+/// A gateway that speaks the Stripe PaymentIntents wire format.
+pub(crate) struct StripeGateway {
+    calls: Calls,
+}
+
+impl StripeGateway {
+    /// A client of the gateway at that URL. Makes no connection yet.
+    pub(crate) fn new(settings: &GatewaySettings) -> Self {
+        Self {
+            calls: Calls::new(settings),
+        }
+    }
+
+    async fn intent(&self, id: &str) -> Result<Intent, GatewayError> {
+        match self.calls.send(Call::get(intent_path(id)?)).await? {
+            Answered::Success(body) => Intent::read(&body),
+            Answered::Refused { code, .. } => Err(GatewayError::Unusable(code)),
+        }
+    }
+
+    /// The state behind a refusal that says the intent is not in the state we thought.
+    async fn looked_up_instead(
+        &self,
+        id: &str,
+        still_authorized: impl FnOnce() -> Result<IntentAnswer, GatewayError>,
+    ) -> Result<IntentAnswer, GatewayError> {
+        match self.intent(id).await?.answer()? {
+            IntentAnswer::Authorized { .. } => still_authorized(),
+            other => Ok(other),
+        }
+    }
+}
+
+#[async_trait]
+impl Gateway for StripeGateway {
+    async fn authorize(
+        &self,
+        key: Uuid,
+        wanted: &Authorization,
+    ) -> Result<IntentAnswer, GatewayError> {
+        let call = Call::post("/v1/payment_intents".into(), key)
+            .field("amount", wanted.amount.amount)
+            .field("currency", wanted.amount.currency.as_str().to_lowercase())
+            .field("payment_method", &wanted.payment_method)
+            .field("payment_method_types[]", "card")
+            .field("capture_method", "manual")
+            .field("confirm", true)
+            .field("metadata[payment_id]", wanted.payment_id)
+            .field("metadata[order_id]", wanted.order_id);
+        match self.calls.send(call).await? {
+            Answered::Success(body) => {
+                let intent = Intent::read(&body)?;
+                if intent.is_unsettled() {
+                    return self.look_up(&intent.id).await;
+                }
+                intent.answer()
+            }
+            Answered::Refused { code, .. } => Ok(IntentAnswer::Declined { code }),
+        }
+    }
+
+    async fn capture(
+        &self,
+        key: Uuid,
+        intent: &str,
+        amount: Money,
+    ) -> Result<IntentAnswer, GatewayError> {
+        let call = Call::post(format!("{}/capture", intent_path(intent)?), key)
+            .field("amount_to_capture", amount.amount);
+        match self.calls.send(call).await? {
+            Answered::Success(body) => Intent::read(&body)?.answer(),
+            Answered::Refused { code, card: true } => Ok(IntentAnswer::CaptureFailed { code }),
+            Answered::Refused { code, .. } => {
+                self.looked_up_instead(intent, || Ok(IntentAnswer::CaptureFailed { code }))
+                    .await
+            }
+        }
+    }
+
+    async fn void(&self, key: Uuid, intent: &str) -> Result<IntentAnswer, GatewayError> {
+        let call = Call::post(format!("{}/cancel", intent_path(intent)?), key);
+        match self.calls.send(call).await? {
+            Answered::Success(body) => Intent::read(&body)?.answer(),
+            Answered::Refused { code, .. } => {
+                self.looked_up_instead(intent, || Err(GatewayError::Unusable(code)))
+                    .await
+            }
+        }
+    }
+
+    async fn refund(&self, key: Uuid, wanted: &GiveBack) -> Result<RefundAnswer, GatewayError> {
+        let call = Call::post("/v1/refunds".into(), key)
+            .field("payment_intent", &wanted.intent)
+            .field("amount", wanted.amount.amount)
+            .field("metadata[payment_id]", wanted.payment_id)
+            .field("metadata[refund_id]", wanted.refund_id);
+        let refund = match self.calls.send(call).await? {
+            Answered::Success(body) => Refund::read(&body)?,
+            Answered::Refused { code, .. } => return Ok(RefundAnswer::Failed { code }),
+        };
+        // The answer under a key never changes; how a pending refund went on must be asked for.
+        if refund.answer() != RefundAnswer::Pending {
+            return Ok(refund.answer());
+        }
+        let path = format!("/v1/refunds/{}", safe_id(&refund.id)?);
+        match self.calls.send(Call::get(path)).await? {
+            Answered::Success(body) => Ok(Refund::read(&body)?.answer()),
+            Answered::Refused { code, .. } => Err(GatewayError::Unusable(code)),
+        }
+    }
+
+    async fn look_up(&self, intent: &str) -> Result<IntentAnswer, GatewayError> {
+        let intent = self.intent(intent).await?;
+        if intent.is_unsettled() {
+            return Err(GatewayError::Unknown("the intent is being processed".into()));
+        }
+        intent.answer()
+    }
+}
+
+fn intent_path(id: &str) -> Result<String, GatewayError> {
+    Ok(format!("/v1/payment_intents/{}", safe_id(id)?))
+}
+
+/// Ids come from outside and go into paths.
+fn safe_id(id: &str) -> Result<&str, GatewayError> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    if !id.is_empty() && id.len() <= 255 && id.bytes().all(is_plain) {
+        return Ok(id);
+    }
+    Err(GatewayError::Unusable("it gave out an id that is none".into()))
+}
+
+impl Call {
+    fn get(path: String) -> Self {
+        Self::new(Method::GET, path, None)
+    }
+
+    fn post(path: String, key: Uuid) -> Self {
+        Self::new(Method::POST, path, Some(key))
+    }
+}

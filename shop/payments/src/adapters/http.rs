@@ -1,0 +1,36 @@
+//! The routes.
+
+pub(crate) mod payments;
+mod refunds;
+mod webhook;
+
+use std::sync::Arc;
+
+use axum::extract::FromRef;
+use stanchion::server::Routes;
+
+use crate::adapters::gateway::WebhookSecret;
+use crate::adapters::projections::payments::PaymentList;
+use crate::application::Payments;
+
+/// What the routes work on.
+#[derive(Clone)]
+pub(crate) struct PaymentRoutes {
+    pub(crate) payments: Arc<Payments>,
+    pub(crate) list: Arc<PaymentList>,
+    /// Without one no webhook is believed.
+    pub(crate) webhook_secret: Option<WebhookSecret>,
+}
+
+pub(crate) fn routes(state: PaymentRoutes) -> Routes {
+    payments::routes()
+        .and(refunds::routes())
+        .and(webhook::routes())
+        .with_state(state)
+}
+
+impl FromRef<PaymentRoutes> for Option<WebhookSecret> {
+    fn from_ref(state: &PaymentRoutes) -> Self {
+        state.webhook_secret.clone()
+    }
+}

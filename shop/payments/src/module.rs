@@ -1,0 +1,104 @@
+//! The wiring of payments: what it takes, what it brings to a service.
+
+use std::sync::Arc;
+
+use secrecy::SecretString;
+use stanchion::eventsourcing::{EventLog, Relay, Repository, Timers};
+use stanchion::messaging::{Consumer, ConsumerStore, Inbox, Subscriber};
+use stanchion::server::Module;
+use stanchion::sql::{Db, Projector};
+use stanchion::telemetry::Metrics;
+
+use crate::adapters::announce::announce;
+use crate::adapters::consumers;
+use crate::adapters::gateway::{GatewaySettings, InvalidGatewayUrl, StripeGateway, WebhookSecret};
+use crate::adapters::http::{PaymentRoutes, routes};
+use crate::adapters::projections::ledger_entries::LedgerEntries;
+use crate::adapters::projections::payments::{PaymentList, PaymentRows};
+use crate::application::Payments;
+use crate::application::call_gateway::CallGateway;
+use crate::domain::payment::{Action, Payment};
+
+/// What payments works with.
+pub struct Dependencies {
+    /// Its database, migrated.
+    pub db: Db,
+    /// Its event log, in that database.
+    pub log: Arc<dyn EventLog>,
+    /// The keys dealt with, in that database.
+    pub inbox: Arc<dyn Inbox>,
+    /// Progress, retries and dead letters of its consumers, in that database.
+    pub consumers: Arc<dyn ConsumerStore>,
+    /// What orders and its own relay announce.
+    pub broker: Arc<dyn Subscriber>,
+    /// Where its metrics are kept.
+    pub metrics: Metrics,
+    /// Where the gateway is: https, or http on a loopback address.
+    pub gateway_url: String,
+    /// The key sent to it.
+    pub gateway_key: SecretString,
+    /// What it signs webhooks with; without it no webhook is believed, and answers to calls suffice.
+    pub webhook_secret: Option<SecretString>,
+}
+
+/// Payments as a module: routes, projections, orders' commands, calls to the gateway.
+///
+/// # Errors
+/// [`InvalidGatewayUrl`]
+pub fn module(dependencies: Dependencies) -> Result<Module, InvalidGatewayUrl> {
+    let settings = GatewaySettings::new(&dependencies.gateway_url, &dependencies.gateway_key)?;
+    let log = Arc::clone(&dependencies.log);
+    let payments = Arc::new(Repository::<Payment>::new(Arc::clone(&log)));
+    let db = dependencies.db.clone();
+    let rows = Projector::new(db.clone(), Arc::clone(&log), PaymentRows);
+    let ledger = Projector::new(db.clone(), Arc::clone(&log), LedgerEntries);
+    let state = PaymentRoutes {
+        payments: Arc::clone(&payments),
+        list: Arc::new(PaymentList::new(db.clone(), log.id(), rows.clone())),
+        webhook_secret: dependencies.webhook_secret.as_ref().map(WebhookSecret::new),
+    };
+    let caller = CallGateway {
+        payments: Arc::clone(&payments),
+        gateway: Arc::new(StripeGateway::new(&settings)),
+    };
+    let commands = consumers::commands(&payments, dependencies.consumer(consumers::COMMANDS));
+    let gateway = consumers::gateway(&caller, dependencies.consumer(consumers::GATEWAY));
+    let retries = retries(&payments);
+    Ok(Module::new("payments")
+        .routes(routes(state))
+        .inbox(dependencies.inbox)
+        .log(log)
+        .consumers(dependencies.consumers)
+        .worker("payments-rows", |stop| rows.run(stop))
+        .worker("payments-ledger", |stop| ledger.run(stop))
+        .worker("payments-commands", |stop| commands.run(stop))
+        .worker("payments-gateway", |stop| gateway.run(stop))
+        .worker("payments-retries", |stop| retries.run(stop))
+        .ready_when("database", move || {
+            let db = db.clone();
+            async move {
+                let answered = db.opt("select 1", vec![]).await;
+                answered.map(drop).map_err(|error| error.to_string())
+            }
+        }))
+}
+
+/// What payments announces, to be registered with the broker.
+///
+/// It also announces requests to the gateway, which payments itself consumes: `broker` must bring
+/// them back to it.
+pub fn relay(log: Arc<dyn EventLog>) -> Relay {
+    Relay::new("payments", log, announce)
+}
+
+/// Asks again for the refunds of cancellations that failed.
+fn retries(payments: &Arc<Payments>) -> Timers<Payment> {
+    Timers::new(Arc::clone(payments), |_, now| Action::RetryCancel.at(now))
+}
+
+impl Dependencies {
+    fn consumer(&self, name: &'static str) -> Consumer {
+        let (store, broker) = (Arc::clone(&self.consumers), Arc::clone(&self.broker));
+        Consumer::new(name, store, broker).metrics(&self.metrics)
+    }
+}

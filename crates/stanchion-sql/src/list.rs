@@ -99,7 +99,7 @@ impl List {
     ///
     /// # Errors
     /// See [`SqlError`].
-    pub async fn rows(&self, db: &impl Query, limit: i64) -> Result<Vec<Row>, SqlError> {
+    pub async fn rows(&self, db: &(impl Query + ?Sized), limit: i64) -> Result<Vec<Row>, SqlError> {
         let (mut conditions, mut params) = self.conditions();
         if let Some((sort, tie)) = &self.after {
             let beyond = if self.descending { "<" } else { ">" };
@@ -129,7 +129,7 @@ impl List {
     ///
     /// # Errors
     /// See [`SqlError`].
-    pub async fn total(&self, db: &impl Query) -> Result<u64, SqlError> {
+    pub async fn total(&self, db: &(impl Query + ?Sized)) -> Result<u64, SqlError> {
         let (conditions, params) = self.conditions();
         let sql = format!("select count(*) from {}{}", self.table, clause(&conditions));
         db.one(&sql, params).await?.get(0)

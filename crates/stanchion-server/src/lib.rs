@@ -4,6 +4,7 @@ mod accept;
 mod access;
 mod admin;
 mod answer;
+mod cli;
 mod code;
 mod context;
 mod describe;
@@ -22,6 +23,7 @@ mod stack;
 
 pub use access::{Access, Anyone, Authorized, Caller, Optional, StatesAccess};
 pub use answer::{Answer, Event, Events, Listed, Reply};
+pub use cli::{Migration, Options, Purpose, ServiceCli};
 pub use code::{Code, codes};
 pub use context::{Context, RequestContext};
 pub use describe::{Describe, Description};

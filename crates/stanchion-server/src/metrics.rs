@@ -7,7 +7,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
-use stanchion_telemetry::Metrics;
+use stanchion_telemetry::{Buckets, Metrics};
 
 /// Seconds; from a cache hit to the longest deadline.
 const BUCKETS: [f64; 14] =
@@ -38,7 +38,7 @@ struct Reason {
 #[derive(Clone, Debug)]
 pub(crate) struct ServerMetrics {
     requests: Family<Request, Counter>,
-    durations: Family<Endpoint, Histogram>,
+    durations: Family<Endpoint, Histogram, Buckets>,
     connections: Gauge<i64, AtomicI64>,
     refused: Family<Reason, Counter>,
     in_flight: Gauge<i64, AtomicI64>,
@@ -55,7 +55,11 @@ impl ServerMetrics {
     pub(crate) fn new(metrics: &Metrics) -> Self {
         Self {
             requests: metrics.counter_family("http_requests_total", "Requests answered."),
-            durations: Family::new_with_constructor(|| Histogram::new(BUCKETS)),
+            durations: metrics.histogram_family(
+                "http_request_duration_seconds",
+                "From a request's head to its answer's.",
+                || Histogram::new(BUCKETS),
+            ),
             connections: metrics.gauge("stanchion_server_connections", "Open connections."),
             refused: metrics.counter_family(
                 "stanchion_server_connections_refused_total",

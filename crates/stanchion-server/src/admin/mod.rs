@@ -64,8 +64,7 @@ pub(crate) fn router(
 }
 
 async fn metrics_text(State(operated): State<Operated>) -> Response {
-    let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-    ([(header::CONTENT_TYPE, content_type)], operated.metrics.encode()).into_response()
+    ([(header::CONTENT_TYPE, Metrics::CONTENT_TYPE)], operated.metrics.encode()).into_response()
 }
 
 /// Each module's log with its head.

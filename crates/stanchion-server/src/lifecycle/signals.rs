@@ -1,5 +1,3 @@
-use std::fmt::Display;
-
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Stopped;
@@ -32,7 +30,7 @@ impl Signals {
 ///
 /// What `build` had begun then is dropped at its next await: stores roll back, nothing was served.
 /// A first SIGTERM or SIGINT begins the stop protocol, a second one ends the process at once.
-pub async fn run<E: Display>(build: impl Future<Output = Result<Service, E>>) -> Stopped {
+pub async fn run<E: Into<Stopped>>(build: impl Future<Output = Result<Service, E>>) -> Stopped {
     let mut signals = match Signals::install() {
         Ok(signals) => signals,
         Err(error) => return Stopped::Failed(format!("cannot listen for signals: {error}")),
@@ -40,7 +38,7 @@ pub async fn run<E: Display>(build: impl Future<Output = Result<Service, E>>) ->
     let service = tokio::select! {
         built = build => match built {
             Ok(service) => service,
-            Err(error) => return Stopped::Failed(error.to_string()),
+            Err(error) => return error.into(),
         },
         name = signals.next() => {
             tracing::info!(signal = name, "stopped while starting");
@@ -56,7 +54,7 @@ pub async fn run<E: Display>(build: impl Future<Output = Result<Service, E>>) ->
     };
     let mut running = match started {
         Ok(running) => running,
-        Err(error) => return Stopped::Failed(error.to_string()),
+        Err(error) => return error.into(),
     };
     tokio::select! {
         stopped = running.stopped() => return stopped,
@@ -75,6 +73,6 @@ pub async fn run<E: Display>(build: impl Future<Output = Result<Service, E>>) ->
 impl Service {
     /// Runs until SIGTERM or SIGINT, then stops by the protocol; a second signal ends at once.
     pub async fn run(self) -> Stopped {
-        run(std::future::ready(Ok::<_, std::convert::Infallible>(self))).await
+        run(std::future::ready(Ok::<_, Stopped>(self))).await
     }
 }

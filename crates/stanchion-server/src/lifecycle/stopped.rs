@@ -2,6 +2,8 @@ use std::fmt;
 use std::process::{ExitCode, Termination};
 use std::time::Duration;
 
+use super::StartError;
+
 /// How a service ended. Returned from `main`, it is the exit code: 0 clean, 1 otherwise, 2 for bad usage.
 #[derive(Debug)]
 #[must_use = "return it from main: it is the exit code"]
@@ -30,6 +32,12 @@ pub struct Stuck {
 }
 
 impl Stopped {
+    /// A failure with this reason.
+    #[must_use = "return it from main: it is the exit code"]
+    pub fn failed(reason: impl fmt::Display) -> Self {
+        Self::Failed(reason.to_string())
+    }
+
     /// 0, 1 or 2.
     #[must_use]
     pub fn code(&self) -> u8 {
@@ -41,12 +49,27 @@ impl Stopped {
     }
 }
 
+impl From<stanchion_config::Problems> for Stopped {
+    fn from(problems: stanchion_config::Problems) -> Self {
+        Self::Usage(problems.to_string())
+    }
+}
+
+impl From<StartError> for Stopped {
+    fn from(error: StartError) -> Self {
+        match error {
+            StartError::Listen { .. } => Self::Failed(error.to_string()),
+            StartError::Settings(_) => Self::Usage(error.to_string()),
+        }
+    }
+}
+
 impl Termination for Stopped {
     fn report(self) -> ExitCode {
         match &self {
             // For whoever has no log: the last word is on the terminal as well.
-            Self::Failed(reason) | Self::Usage(reason) => eprintln!("{reason}"),
-            Self::Clean | Self::Cut(_) => {}
+            Self::Failed(reason) | Self::Usage(reason) if !reason.is_empty() => eprintln!("{reason}"),
+            Self::Failed(_) | Self::Usage(_) | Self::Clean | Self::Cut(_) => {}
         }
         ExitCode::from(self.code())
     }

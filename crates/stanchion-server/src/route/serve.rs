@@ -61,14 +61,14 @@ impl Mounted {
         // Body limit: what says that it is too large is refused before anything is read.
         let limit = self.body_bytes_max;
         if declared_length(request.headers()).is_some_and(|length| length > limit as u64) {
-            return Outcome::Problem(codes::PAYLOAD_TOO_LARGE.with("bytes_max", limit));
+            return Outcome::rejected(codes::PAYLOAD_TOO_LARGE.with("bytes_max", limit));
         }
         request.extensions_mut().insert(BodyLimit(limit));
         // Gzip has been undone and its header taken off; what is still there is not taken.
         if let Some(encoding) = request.headers().get(header::CONTENT_ENCODING)
             && encoding != "identity"
         {
-            return Outcome::Problem(codes::UNSUPPORTED_MEDIA_TYPE.with("content_encodings", ["gzip"]));
+            return Outcome::rejected(codes::UNSUPPORTED_MEDIA_TYPE.with("content_encodings", ["gzip"]));
         }
         // Authentication and access, before a stranger can make us work.
         if let Err(problem) = self.authenticate(request.headers(), context).await {

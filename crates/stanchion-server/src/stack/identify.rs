@@ -87,8 +87,7 @@ fn span(request: &Request, context: &Context) -> tracing::Span {
         http.route = tracing::field::Empty,
         http.response.status_code = tracing::field::Empty,
     );
-    let parent = header_text(request.headers(), HeaderName::from_static("traceparent"));
-    if let Some(parent) = parent.and_then(|text| text.parse::<trace::TraceContext>().ok()) {
+    if let Some(parent) = trace::extract(request.headers()) {
         trace::continue_from(&span, &parent);
     }
     span

@@ -45,11 +45,10 @@ impl Watch {
         let span = Span::current();
         span.record("http.route", endpoint);
         span.record("http.response.status_code", status);
-        let trace_id = trace::current().map(|trace| trace_id(&trace.to_string()));
         let principal = context.principal().map(|principal| principal.subject.to_string());
         tracing::info!(
             request_id = %context.request_id,
-            trace_id,
+            trace_id = trace::trace_id(),
             method = %self.method,
             path = %self.path,
             endpoint,
@@ -68,9 +67,4 @@ impl Drop for Watch {
             self.finish(CLIENT_CLOSED);
         }
     }
-}
-
-/// The second part of a `traceparent`.
-fn trace_id(traceparent: &str) -> String {
-    traceparent.split('-').nth(1).unwrap_or_default().to_owned()
 }

@@ -1,5 +1,5 @@
 //! The server from outside: through its router, and over real sockets.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, unreachable_pub, missing_docs)]
 
 mod admin;
 mod api;

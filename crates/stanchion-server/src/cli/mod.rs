@@ -1,0 +1,172 @@
+//! The command line that every service has.
+
+mod dead_letters;
+mod log;
+mod options;
+mod routes;
+
+pub use options::{Migration, Options, Purpose};
+
+use std::ffi::OsString;
+use std::pin::Pin;
+
+use clap::{ArgMatches, Command};
+
+use crate::{Service, Stopped, lifecycle};
+
+type Doing<T> = Pin<Box<dyn Future<Output = Result<T, Stopped>> + Send>>;
+type Build = Box<dyn FnOnce(Options) -> Doing<Service> + Send>;
+type Configure = Box<dyn FnOnce(Options, bool) -> Result<String, Stopped> + Send>;
+type Migrate = Box<dyn FnOnce(Options, Migration) -> Doing<String> + Send>;
+type Own = Box<dyn FnOnce(Options, ArgMatches) -> Doing<()> + Send>;
+
+/// A service binary's command line: run, and everything an operator does.
+///
+/// What it needs of the application is given as functions; everything else is here. Exit codes:
+/// 0 clean, 1 a failure or work cut off by a stop, 2 bad usage or configuration.
+///
+/// ```no_run
+/// use stanchion_server::{Options, ServerSettings, Service, ServiceCli, Stopped};
+///
+/// async fn build(options: Options) -> Result<Service, Stopped> {
+///     Ok(Service::new(ServerSettings::default()).role(options.role))
+/// }
+///
+/// #[tokio::main]
+/// async fn main() -> Stopped {
+///     ServiceCli::new("shop", env!("CARGO_PKG_VERSION"), build).modules(&["orders", "payments"]).main().await
+/// }
+/// ```
+pub struct ServiceCli {
+    name: &'static str,
+    version: &'static str,
+    modules: &'static [&'static str],
+    build: Build,
+    configure: Option<Configure>,
+    migrate: Option<Migrate>,
+    own: Vec<(Command, Own)>,
+}
+
+impl ServiceCli {
+    /// A command line around a function that puts the service together.
+    #[must_use]
+    pub fn new<F, Fut>(name: &'static str, version: &'static str, build: F) -> Self
+    where
+        F: FnOnce(Options) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<Service, Stopped>> + Send + 'static,
+    {
+        Self {
+            name,
+            version,
+            modules: &[],
+            build: Box::new(move |options| Box::pin(build(options))),
+            configure: None,
+            migrate: None,
+            own: Vec::new(),
+        }
+    }
+
+    /// The modules that `--modules` can choose from.
+    #[must_use]
+    pub fn modules(mut self, names: &'static [&'static str]) -> Self {
+        self.modules = names;
+        self
+    }
+
+    /// `config`: the effective configuration as text, or (with `true`) a commented default file.
+    #[must_use]
+    pub fn config<F>(mut self, show: F) -> Self
+    where
+        F: FnOnce(Options, bool) -> Result<String, Stopped> + Send + 'static,
+    {
+        self.configure = Some(Box::new(show));
+        self
+    }
+
+    /// `migrate`: what it did, as text.
+    #[must_use]
+    pub fn migrate<F, Fut>(mut self, migrate: F) -> Self
+    where
+        F: FnOnce(Options, Migration) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<String, Stopped>> + Send + 'static,
+    {
+        self.migrate = Some(Box::new(move |options, migration| Box::pin(migrate(options, migration))));
+        self
+    }
+
+    /// A subcommand of the application's own.
+    #[must_use]
+    pub fn command<F, Fut>(mut self, command: Command, run: F) -> Self
+    where
+        F: FnOnce(Options, ArgMatches) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<(), Stopped>> + Send + 'static,
+    {
+        self.own.push((command, Box::new(move |options, matches| Box::pin(run(options, matches)))));
+        self
+    }
+
+    /// Does what the process's arguments say.
+    pub async fn main(self) -> Stopped {
+        self.main_with(std::env::args_os()).await
+    }
+
+    /// Does what these arguments say; the first is the program.
+    pub async fn main_with(self, arguments: impl IntoIterator<Item = OsString>) -> Stopped {
+        let matches = match self.parser().try_get_matches_from(arguments) {
+            Ok(matches) => matches,
+            Err(error) => {
+                let _ = error.print();
+                return if error.exit_code() == 0 { Stopped::Clean } else { Stopped::Usage(String::new()) };
+            }
+        };
+        match self.dispatch(matches).await {
+            Ok(stopped) | Err(stopped) => stopped,
+        }
+    }
+
+    fn parser(&self) -> Command {
+        let mut parser = Command::new(self.name)
+            .version(self.version)
+            .args(options::arguments(self.modules))
+            .subcommand(Command::new("routes").about("Lists routes, who may call them, and workers"))
+            .subcommand(log::command())
+            .subcommand(dead_letters::command())
+            .subcommand(dead_letters::redrive_command());
+        if self.configure.is_some() {
+            parser = parser.subcommand(options::config_command());
+        }
+        if self.migrate.is_some() {
+            parser = parser.subcommand(options::migrate_command());
+        }
+        parser.subcommands(self.own.iter().map(|(command, _)| command.clone()))
+    }
+
+    async fn dispatch(self, matches: ArgMatches) -> Result<Stopped, Stopped> {
+        let options = Options::of(&matches);
+        let Some((name, given)) = matches.subcommand() else {
+            let service = (self.build)(options);
+            return Ok(lifecycle::run(service).await);
+        };
+        let operating = Options { purpose: Purpose::Operate, ..options.clone() };
+        match (name, self.configure, self.migrate) {
+            ("routes", ..) => routes::print((self.build)(operating).await?),
+            ("log", ..) => log::run((self.build)(operating).await?, given).await?,
+            ("dead-letters", ..) => dead_letters::run((self.build)(operating).await?, given).await?,
+            ("redrive", ..) => dead_letters::redrive((self.build)(operating).await?, given).await?,
+            ("config", Some(configure), _) => print!("{}", configure(options, given.get_flag("default"))?),
+            ("migrate", _, Some(migrate)) => println!("{}", migrate(options, Migration::of(given)).await?),
+            _ => {
+                let own = self.own.into_iter().find(|(command, _)| command.get_name() == name);
+                let (_, run) = own.ok_or_else(|| Stopped::Usage(format!("unknown command {name}")))?;
+                run(options, given.clone()).await?;
+            }
+        }
+        Ok(Stopped::Clean)
+    }
+}
+
+impl std::fmt::Debug for ServiceCli {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ServiceCli({} {})", self.name, self.version)
+    }
+}

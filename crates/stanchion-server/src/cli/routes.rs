@@ -1,0 +1,30 @@
+use std::io::Write;
+
+use crate::Service;
+use crate::service::Mounts;
+
+/// Prints routes with who may call them, then workers.
+pub(super) fn print(mut service: Service) {
+    let mut out = std::io::stdout().lock();
+    // A reader that has seen enough (`| head`) is no failure.
+    let _ = out.write_all(text(&mut service).as_bytes());
+}
+
+fn text(service: &mut Service) -> String {
+    let mut modules = std::mem::take(&mut service.modules);
+    let routes = Mounts::of(service, &mut modules).listed;
+    let width = routes.iter().map(|route| route.path.len()).max().unwrap_or_default();
+    let mut text = String::new();
+    for route in &routes {
+        text += &format!(
+            "{:6} {:width$}  {:24} {:10} {}\n",
+            route.method, route.path, route.access, route.module, route.summary
+        );
+    }
+    for module in &modules {
+        for worker in &module.workers {
+            text += &format!("worker {}/{}\n", module.name, worker.name);
+        }
+    }
+    text
+}

@@ -24,6 +24,7 @@ mod error;
 mod inbox;
 mod list;
 mod log;
+mod migrate;
 mod postgres;
 mod projector;
 mod query;
@@ -41,6 +42,9 @@ pub use error::{SqlError, UniqueViolation};
 pub use inbox::SqlInbox;
 pub use list::List;
 pub use log::SqlLog;
+pub use migrate::{
+    MigrateError, MigrateReport, Migration, Migrations, Mode, migrate, migrate_down,
+};
 pub use projector::{Behind, Projector, ProjectorError};
 pub use query::Query;
 pub use row::Row;

@@ -334,7 +334,9 @@ impl<'de> SeqAccess<'de> for Items<'_> {
     ) -> Result<Option<T::Value>, Misfit> {
         let Some((nth, value)) = self.items.next() else { return Ok(None) };
         let path = format!("{}[{nth}]", self.path);
-        seed.deserialize(Typed { value, path, text: self.text }).map(Some)
+        // What a value finds wrong with itself (`try_from`) does not know where it stands.
+        let element = seed.deserialize(Typed { value, path: path.clone(), text: self.text });
+        element.map(Some).map_err(|misfit| misfit.at(&path))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -362,7 +364,8 @@ impl<'de> MapAccess<'de> for Fields<'_> {
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Misfit> {
         let (name, value) = self.next.take().expect("serde asks for a key first");
         let path = join(self.path, &name);
-        seed.deserialize(Typed { value, path, text: self.text })
+        let field = seed.deserialize(Typed { value, path: path.clone(), text: self.text });
+        field.map_err(|misfit| misfit.at(&path))
     }
 }
 
@@ -449,6 +452,34 @@ mod tests {
     fn misfit(value: Value) -> (String, String) {
         let misfit = from_json::<Order>(value).unwrap_err();
         (misfit.path.clone(), misfit.to_string())
+    }
+
+    #[derive(Debug, Deserialize, PartialEq)]
+    #[serde(try_from = "String")]
+    struct Sku(String);
+
+    impl TryFrom<String> for Sku {
+        type Error = &'static str;
+
+        fn try_from(text: String) -> Result<Self, &'static str> {
+            if text.is_empty() { Err("must not be empty") } else { Ok(Self(text)) }
+        }
+    }
+
+    #[test]
+    fn what_a_value_finds_wrong_with_itself_is_named_by_its_path() {
+        #[derive(Debug, Deserialize)]
+        struct Basket {
+            #[allow(dead_code)]
+            skus: Vec<Sku>,
+            #[allow(dead_code)]
+            gift: Option<Sku>,
+        }
+        let cases = [(json!({"skus": ["a", ""]}), "skus[1]"), (json!({"skus": [], "gift": ""}), "gift")];
+        for (value, path) in cases {
+            let misfit = from_json::<Basket>(value).unwrap_err();
+            assert_eq!((misfit.path.as_str(), misfit.to_string().as_str()), (path, "must not be empty"));
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use stanchion::eventsourcing::{EventLog, Relay, Repository};
 use stanchion::messaging::{Consumer, ConsumerStore, Inbox, Subscriber};
 use stanchion::server::Module;
-use stanchion::sql::{Db, Projector, params};
+use stanchion::sql::{Db, Migrations, Projector, params};
 use stanchion::telemetry::Metrics;
 
 use crate::adapters::announce::{ReservationStep, announce};
@@ -31,6 +31,17 @@ pub struct Dependencies {
     pub broker: Arc<dyn Subscriber>,
     /// Where it counts.
     pub metrics: Metrics,
+}
+
+/// The tables of inventory.
+#[must_use]
+pub fn migrations() -> Migrations {
+    Migrations::new("inventory").with(
+        1,
+        "products",
+        include_str!("../migrations/0001_products.up.sql"),
+        include_str!("../migrations/0001_products.down.sql"),
+    )
 }
 
 /// Inventory, wired.

@@ -96,22 +96,11 @@ const KERNEL: &[&str] = &["serde", "serde_json", "uuid", "thiserror", "utoipa", 
 
 pub(super) fn check() -> Result<String> {
     let arrows: BTreeMap<_, _> = ARROWS.iter().copied().collect();
-    let mut wrong = Vec::new();
     let packages = packages()?;
-    for package in &packages {
-        match arrows.get(package.name.as_str()) {
-            Some(allowed) => wrong.extend(
-                package
-                    .dependencies
-                    .iter()
-                    .filter_map(|to| fault(package, allowed, to)),
-            ),
-            None => wrong.push(format!(
-                "{} has no row in xtask/src/check/direction.rs",
-                package.name
-            )),
-        }
-    }
+    let wrong: Vec<String> = packages
+        .iter()
+        .flat_map(|package| faults(package, &arrows))
+        .collect();
     ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
     Ok(format!("{} crates", packages.len()))
 }
@@ -133,25 +122,34 @@ fn packages() -> Result<Vec<Package>> {
     Ok(packages)
 }
 
-fn fault(package: &Package, allowed: &[&str], to: &Dependency) -> Option<String> {
-    let (from, name) = (package.name.as_str(), to.name.as_str());
-    let test_only = to.kind == DependencyKind::Development;
-    if let Some((_, home)) = PRIVATE
+fn faults(package: &Package, arrows: &BTreeMap<&str, &[&str]>) -> Vec<String> {
+    let from = package.name.as_str();
+    let Some(allowed) = arrows.get(from) else {
+        return vec![format!("{from} has no row in xtask/src/check/direction.rs")];
+    };
+    let test_only = |to: &Dependency| to.kind == DependencyKind::Development;
+    let uses = package.dependencies.iter();
+    uses.filter_map(|to| fault(from, allowed, &to.name, test_only(to)))
+        .collect()
+}
+
+fn fault(from: &str, allowed: &[&str], to: &str, test_only: bool) -> Option<String> {
+    let private = PRIVATE
         .iter()
-        .find(|(private, home)| *private == name && *home != from)
-    {
-        return Some(format!("{from} uses {name}, which only {home} may know"));
+        .find(|(name, home)| *name == to && *home != from);
+    if let Some((_, home)) = private {
+        return Some(format!("{from} uses {to}, which only {home} may know"));
     }
-    if from == "shop-kernel" && !ours(name) && !test_only && !KERNEL.contains(&name) {
+    if from == "shop-kernel" && !ours(to) && !test_only && !KERNEL.contains(&to) {
         return Some(format!(
-            "{from} uses {name}: the kernel does no input or output"
+            "{from} uses {to}: the kernel does no input or output"
         ));
     }
-    let granted = allowed.contains(&name)
-        || (may_use_base(from) && BASE.contains(&name))
-        || (test_only && TESTS.contains(&name));
-    (ours(name) && !granted && name != from)
-        .then(|| format!("{from} uses {name}: no such arrow in section 2 of the design"))
+    let granted = allowed.contains(&to)
+        || (may_use_base(from) && BASE.contains(&to))
+        || (test_only && TESTS.contains(&to));
+    (ours(to) && !granted && to != from)
+        .then(|| format!("{from} uses {to}: no such arrow in section 2 of the design"))
 }
 
 /// The library's crates; the shop has them through the facade.
@@ -164,4 +162,52 @@ fn ours(name: &str) -> bool {
     ARROWS.iter().any(|(crate_, _)| *crate_ == name)
         || name.starts_with("stanchion-")
         || name.starts_with("shop-")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ARROWS, fault};
+
+    fn refused(from: &str, to: &str, test_only: bool) -> bool {
+        let row = ARROWS.iter().find(|(name, _)| *name == from);
+        fault(from, row.expect("a row").1, to, test_only).is_some()
+    }
+
+    #[test]
+    fn contexts_never_import_each_other() {
+        assert!(refused("shop-orders", "shop-payments", false));
+        assert!(refused("shop-orders", "shop-payments", true));
+        assert!(!refused("shop-orders", "shop-contracts", false));
+    }
+
+    #[test]
+    fn the_shop_knows_the_facade_alone() {
+        assert!(refused("shop-identity", "stanchion-auth", false));
+        assert!(refused("shop", "stanchion-runtime", false));
+        assert!(!refused("shop-identity", "stanchion", false));
+    }
+
+    #[test]
+    fn testing_is_for_tests() {
+        assert!(refused("stanchion-sql", "stanchion-testing", false));
+        assert!(!refused("stanchion-sql", "stanchion-testing", true));
+    }
+
+    #[test]
+    fn one_crate_knows_the_drivers_and_the_kernel_does_no_io() {
+        assert!(refused("shop-orders", "rusqlite", true));
+        assert!(!refused("stanchion-sql", "rusqlite", false));
+        assert!(refused("shop-kernel", "tokio", false));
+    }
+
+    #[test]
+    fn no_leaf_uses_what_stands_on_it() {
+        assert!(refused("stanchion-config", "stanchion-telemetry", false));
+        assert!(refused(
+            "stanchion-messaging",
+            "stanchion-eventsourcing",
+            false
+        ));
+        assert!(!refused("stanchion-auth", "stanchion-config", false));
+    }
 }

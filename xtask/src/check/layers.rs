@@ -45,56 +45,54 @@ pub(super) fn check() -> Result<String> {
     let shop = workspace::root().join("shop");
     let mut wrong = Vec::new();
     let mut files = 0;
+    let mut judge = |file: PathBuf, faults: &dyn Fn(&str) -> Vec<(usize, String)>| -> Result<()> {
+        files += 1;
+        let found = faults(&read(&file)?).into_iter();
+        wrong.extend(found.map(|(line, fault)| format!("{}:{line}: {fault}", shown(&file))));
+        Ok(())
+    };
     for context in CONTEXTS {
         for layer in &LAYERS {
             for file in layer_files(&shop.join(context).join("src"), layer.name)? {
-                files += 1;
-                wrong.extend(faults(&file, layer)?);
+                judge(file, &|source| faults(source, layer))?;
             }
         }
     }
     for file in rust_files(&shop.join("contracts/src"))? {
-        files += 1;
-        wrong.extend(contract_faults(&file)?);
+        judge(file, &contract_faults)?;
     }
     ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
     Ok(format!("{files} files"))
 }
 
-fn faults(file: &Path, layer: &Layer) -> Result<Vec<String>> {
-    let segments = source::segments(&read(file)?);
-    let wrong = segments
-        .iter()
-        .filter(|segment| layer.forbidden.contains(&segment.name.as_str()));
-    Ok(wrong
+/// Line and word of each path segment that the layer may not name.
+fn faults(source: &str, layer: &Layer) -> Vec<(usize, String)> {
+    let segments = source::segments(source).into_iter();
+    let wrong = segments.filter(|segment| layer.forbidden.contains(&segment.name.as_str()));
+    wrong
         .map(|segment| {
-            format!(
-                "{}:{}: {} names {}",
-                shown(file),
+            (
                 segment.line,
-                layer.name,
-                segment.name
+                format!("{} names {}", layer.name, segment.name),
             )
         })
-        .collect())
+        .collect()
 }
 
-fn contract_faults(file: &Path) -> Result<Vec<String>> {
-    let segments = source::segments(&read(file)?);
+fn contract_faults(source: &str) -> Vec<(usize, String)> {
+    let segments = source::segments(source);
     let pairs = segments
         .windows(2)
         .filter(|pair| pair[0].name == "stanchion");
     let wrong = pairs.filter(|pair| !CONTRACTS_MAY_NAME.contains(&pair[1].name.as_str()));
-    Ok(wrong
+    wrong
         .map(|pair| {
-            format!(
-                "{}:{}: contracts name stanchion::{}",
-                shown(file),
+            (
                 pair[1].line,
-                pair[1].name
+                format!("contracts name stanchion::{}", pair[1].name),
             )
         })
-        .collect())
+        .collect()
 }
 
 /// `src/domain.rs` and everything below `src/domain/`.
@@ -131,4 +129,40 @@ fn shown(file: &Path) -> String {
         .unwrap_or(file)
         .display()
         .to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{LAYERS, contract_faults, faults};
+
+    #[test]
+    fn the_domain_knows_neither_its_users_nor_a_transport_nor_a_store() {
+        let source = "use crate::adapters::X;\nuse stanchion::{sql::Db, eventsourcing::Event};\nfn f() { tokio::join!() }";
+        let found = faults(source, &LAYERS[0]);
+        let words = [
+            "domain names adapters",
+            "domain names sql",
+            "domain names tokio",
+        ];
+        assert_eq!(
+            found,
+            [
+                (1, words[0].into()),
+                (2, words[1].into()),
+                (3, words[2].into())
+            ]
+        );
+    }
+
+    #[test]
+    fn the_application_asks_ports_and_knows_no_adapter() {
+        assert_eq!(faults("use super::super::adapters;", &LAYERS[1]).len(), 1);
+        assert!(faults("use crate::domain::Order; use tokio::time;", &LAYERS[1]).is_empty());
+    }
+
+    #[test]
+    fn contracts_know_of_the_facade_what_a_message_is() {
+        assert!(contract_faults("use stanchion::messaging::Contract;").is_empty());
+        assert_eq!(contract_faults("use stanchion::sql::Db;").len(), 1);
+    }
 }

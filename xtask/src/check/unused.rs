@@ -2,19 +2,20 @@
 
 use std::{collections::BTreeSet, fs, path::Path};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail};
 
 use crate::{shell, tool, workspace};
 
 pub(super) fn check() -> Result<String> {
-    let rows = unused_rows()?;
-    ensure!(
-        rows.is_empty(),
-        "no crate uses these rows of [workspace.dependencies]: {}",
-        rows.join(", ")
-    );
     tool::MACHETE.ensure()?;
-    shell::quiet(&mut workspace::cargo(&["machete", "--skip-target-dir"]))?;
+    let crates = shell::quiet(&mut workspace::cargo(&["machete", "--skip-target-dir"]));
+    let rows = unused_rows()?;
+    let nobody = "no crate uses these rows of [workspace.dependencies]";
+    match (crates, rows.is_empty()) {
+        (Err(error), false) => bail!("{error:#}\n{nobody}: {}", rows.join(", ")),
+        (Ok(_), false) => bail!("{nobody}: {}", rows.join(", ")),
+        (outcome, true) => outcome.map(drop)?,
+    }
     Ok(String::new())
 }
 

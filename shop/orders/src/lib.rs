@@ -10,4 +10,4 @@ mod domain;
 mod module;
 
 pub use application::ports::{Catalog, CatalogUnavailable, Priced};
-pub use module::{Dependencies, default_step_timeout, module, relay};
+pub use module::{Dependencies, default_step_timeout, migrations, module, relay};

@@ -7,7 +7,7 @@ use jiff::SignedDuration;
 use stanchion::eventsourcing::{EventLog, Relay, Repository};
 use stanchion::messaging::{Consumer, ConsumerStore, Inbox, Subscriber};
 use stanchion::server::Module;
-use stanchion::sql::{Db, Projector};
+use stanchion::sql::{Db, Migrations, Projector};
 use stanchion::telemetry::Metrics;
 
 use crate::adapters::http::{OrderRoutes, routes};
@@ -81,6 +81,17 @@ pub fn module(dependencies: Dependencies) -> Module {
 /// What orders announces, to be registered with the broker.
 pub fn relay(log: Arc<dyn EventLog>) -> Relay {
     Relay::new("orders", log, announce::announce)
+}
+
+/// The tables of orders.
+#[must_use]
+pub fn migrations() -> Migrations {
+    Migrations::new("orders").with(
+        1,
+        "order_summaries",
+        include_str!("../migrations/0001_order_summaries.up.sql"),
+        include_str!("../migrations/0001_order_summaries.down.sql"),
+    )
 }
 
 impl Dependencies {

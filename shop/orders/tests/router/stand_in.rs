@@ -77,20 +77,28 @@ impl StandIn {
             .on(move |CommitStock { order_id }, received| {
                 let stand_in = commit.clone();
                 async move {
-                    stand_in.set(&order_id, |held| held.stock = Side::Taken).await;
+                    stand_in
+                        .set(&order_id, |held| held.stock = Side::Taken)
+                        .await;
                     stand_in.say(&StockCommitted { order_id }, &received).await
                 }
             })
             .on(move |ReleaseStock { order_id }, received| {
                 let stand_in = release.clone();
                 async move {
-                    stand_in.set(&order_id, |held| held.stock = Side::Returned).await;
+                    stand_in
+                        .set(&order_id, |held| held.stock = Side::Returned)
+                        .await;
                     stand_in.say(&StockReleased { order_id }, &received).await
                 }
             })
     }
 
-    async fn reserve(&self, command: ReserveStock, received: &Received) -> Result<(), HandlerError> {
+    async fn reserve(
+        &self,
+        command: ReserveStock,
+        received: &Received,
+    ) -> Result<(), HandlerError> {
         let order_id = command.order_id;
         let wants = |sku: &str| command.items.iter().any(|item| item.sku.as_str() == sku);
         if wants("SLOW") {
@@ -114,22 +122,44 @@ impl StandIn {
                 let stand_in = authorize.clone();
                 async move { stand_in.authorize(command, &received).await }
             })
-            .on(move |CapturePayment { order_id, payment_id }, received| {
-                let stand_in = capture.clone();
-                async move {
-                    stand_in.set(&order_id, |held| held.payment = Side::Taken).await;
-                    let answer = PaymentCaptured { order_id, payment_id };
-                    stand_in.say(&answer, &received).await
-                }
-            })
-            .on(move |CancelPayment { order_id, payment_id }, received| {
-                let stand_in = cancel.clone();
-                async move {
-                    stand_in.set(&order_id, |held| held.payment = Side::Returned).await;
-                    let answer = PaymentCancelled { order_id, payment_id };
-                    stand_in.say(&answer, &received).await
-                }
-            })
+            .on(
+                move |CapturePayment {
+                          order_id,
+                          payment_id,
+                      },
+                      received| {
+                    let stand_in = capture.clone();
+                    async move {
+                        stand_in
+                            .set(&order_id, |held| held.payment = Side::Taken)
+                            .await;
+                        let answer = PaymentCaptured {
+                            order_id,
+                            payment_id,
+                        };
+                        stand_in.say(&answer, &received).await
+                    }
+                },
+            )
+            .on(
+                move |CancelPayment {
+                          order_id,
+                          payment_id,
+                      },
+                      received| {
+                    let stand_in = cancel.clone();
+                    async move {
+                        stand_in
+                            .set(&order_id, |held| held.payment = Side::Returned)
+                            .await;
+                        let answer = PaymentCancelled {
+                            order_id,
+                            payment_id,
+                        };
+                        stand_in.say(&answer, &received).await
+                    }
+                },
+            )
     }
 
     async fn authorize(
@@ -140,11 +170,22 @@ impl StandIn {
         let (order_id, payment_id) = (command.order_id, command.payment_id);
         if command.payment_method == "pm_card_chargeDeclined" {
             let code = "card_declined".to_owned();
-            let answer = PaymentDeclined { order_id, payment_id, code };
+            let answer = PaymentDeclined {
+                order_id,
+                payment_id,
+                code,
+            };
             return self.say(&answer, received).await;
         }
         self.set(&order_id, |held| held.payment = Side::Held).await;
-        self.say(&PaymentAuthorized { order_id, payment_id }, received).await
+        self.say(
+            &PaymentAuthorized {
+                order_id,
+                payment_id,
+            },
+            received,
+        )
+        .await
     }
 
     async fn set(&self, order_id: &impl ToString, change: impl FnOnce(&mut Holdings)) {
@@ -172,7 +213,9 @@ impl StandIn {
             metadata: received.metadata.clone(),
         };
         let appended = self.log.append(append).await;
-        appended.map(drop).map_err(|error| HandlerError::Later(error.to_string()))
+        appended
+            .map(drop)
+            .map_err(|error| HandlerError::Later(error.to_string()))
     }
 }
 

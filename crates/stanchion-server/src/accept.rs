@@ -18,9 +18,16 @@ pub(crate) struct Accept {
 impl Accept {
     /// From all `Accept` headers; none means everything.
     pub(crate) fn of(headers: &HeaderMap) -> Self {
-        let mut accept = Self { json: false, problem: false, events: false };
+        let mut accept = Self {
+            json: false,
+            problem: false,
+            events: false,
+        };
         let mut any = false;
-        let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        let values = headers
+            .get_all(ACCEPT)
+            .iter()
+            .filter_map(|value| value.to_str().ok());
         for range in values.flat_map(|value| value.split(',')).take(RANGES_MAX) {
             any |= !range.trim().is_empty();
             accept.add(range);
@@ -34,7 +41,7 @@ impl Accept {
     fn add(&mut self, range: &str) {
         let mut parts = range.split(';').map(str::trim);
         let name = parts.next().unwrap_or_default().to_ascii_lowercase();
-        if parts.any(|part| is_zero_quality(part)) {
+        if parts.any(is_zero_quality) {
             return;
         }
         match name.as_str() {
@@ -63,7 +70,11 @@ mod tests {
         if let Some(value) = value {
             headers.insert(ACCEPT, value.parse().unwrap());
         }
-        let Accept { json, problem, events } = Accept::of(&headers);
+        let Accept {
+            json,
+            problem,
+            events,
+        } = Accept::of(&headers);
         (json, problem, events)
     }
 
@@ -77,7 +88,10 @@ mod tests {
             (Some("application/problem+json"), (true, true, false)),
             (Some("text/html, application/*;q=0.8"), (true, false, false)),
             (Some("text/event-stream"), (false, false, true)),
-            (Some("application/json;q=0, text/plain"), (false, false, false)),
+            (
+                Some("application/json;q=0, text/plain"),
+                (false, false, false),
+            ),
             (Some("image/png"), (false, false, false)),
         ];
         for (value, expected) in cases {

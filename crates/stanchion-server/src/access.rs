@@ -82,7 +82,10 @@ impl<P: Permission> StatesAccess for Authorized<P> {
     fn of(principal: Option<&Principal>) -> Result<Self, Problem> {
         let principal = principal.ok_or_else(Problem::unauthenticated)?;
         if principal.holds::<P>() {
-            return Ok(Self { principal: principal.clone(), permission: PhantomData });
+            return Ok(Self {
+                principal: principal.clone(),
+                permission: PhantomData,
+            });
         }
         Err(Problem::forbidden().with("permission", P::NAME))
     }
@@ -92,7 +95,10 @@ impl StatesAccess for Caller {
     const ACCESS: Access = Access::Authenticated;
 
     fn of(principal: Option<&Principal>) -> Result<Self, Problem> {
-        principal.cloned().map(Self).ok_or_else(Problem::unauthenticated)
+        principal
+            .cloned()
+            .map(Self)
+            .ok_or_else(Problem::unauthenticated)
     }
 }
 

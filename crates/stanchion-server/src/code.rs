@@ -28,8 +28,15 @@ impl Code {
     /// The status is no error: in a constant, that does not compile.
     #[must_use]
     pub const fn new(status: u16, name: &'static str, message: &'static str) -> Self {
-        assert!(status >= 400 && status < 600, "an error code has a 4xx or 5xx status");
-        Self { status, name, message }
+        assert!(
+            status >= 400 && status < 600,
+            "an error code has a 4xx or 5xx status"
+        );
+        Self {
+            status,
+            name,
+            message,
+        }
     }
 
     /// 404: there is no such thing, or it is not the caller's to see.
@@ -92,13 +99,20 @@ pub mod codes {
     use super::Code;
 
     /// A body that is no JSON, or JSON that means two things.
-    pub const MALFORMED_JSON: Code = Code::new(400, "MALFORMED_JSON", "The body is not valid JSON.");
+    pub const MALFORMED_JSON: Code =
+        Code::new(400, "MALFORMED_JSON", "The body is not valid JSON.");
     /// A field the operation does not know.
-    pub const UNKNOWN_FIELD: Code =
-        Code::new(400, "UNKNOWN_FIELD", "The body has a field that this operation does not know.");
+    pub const UNKNOWN_FIELD: Code = Code::new(
+        400,
+        "UNKNOWN_FIELD",
+        "The body has a field that this operation does not know.",
+    );
     /// A wrong path, query or header parameter.
-    pub const INVALID_PARAMETER: Code =
-        Code::new(400, "INVALID_PARAMETER", "A parameter of the request is not valid.");
+    pub const INVALID_PARAMETER: Code = Code::new(
+        400,
+        "INVALID_PARAMETER",
+        "A parameter of the request is not valid.",
+    );
     /// A cursor that was not made by this service for this list.
     pub const INVALID_CURSOR: Code = Code::new(
         400,
@@ -120,11 +134,17 @@ pub mod codes {
     /// The request itself cannot be read.
     pub const BAD_REQUEST: Code = Code::new(400, "BAD_REQUEST", "The request cannot be read.");
     /// No valid token.
-    pub const UNAUTHENTICATED: Code =
-        Code::new(401, "UNAUTHENTICATED", "This operation needs a valid access token.");
+    pub const UNAUTHENTICATED: Code = Code::new(
+        401,
+        "UNAUTHENTICATED",
+        "This operation needs a valid access token.",
+    );
     /// The caller lacks the permission.
-    pub const FORBIDDEN: Code =
-        Code::new(403, "FORBIDDEN", "The caller does not have the permission for this.");
+    pub const FORBIDDEN: Code = Code::new(
+        403,
+        "FORBIDDEN",
+        "The caller does not have the permission for this.",
+    );
     /// No route has this path.
     pub const ROUTE_NOT_FOUND: Code = Code::new(404, "ROUTE_NOT_FOUND", "There is nothing here.");
     /// The path exists, the method does not.
@@ -134,19 +154,27 @@ pub mod codes {
         "This path does not take that method; the Allow header names those it takes.",
     );
     /// The client accepts nothing this operation can answer.
-    pub const NOT_ACCEPTABLE: Code =
-        Code::new(406, "NOT_ACCEPTABLE", "This operation cannot answer in a form that is accepted.");
+    pub const NOT_ACCEPTABLE: Code = Code::new(
+        406,
+        "NOT_ACCEPTABLE",
+        "This operation cannot answer in a form that is accepted.",
+    );
     /// The body did not arrive in time.
-    pub const REQUEST_TIMEOUT: Code =
-        Code::new(408, "REQUEST_TIMEOUT", "The request did not arrive in time.");
+    pub const REQUEST_TIMEOUT: Code = Code::new(
+        408,
+        "REQUEST_TIMEOUT",
+        "The request did not arrive in time.",
+    );
     /// The same idempotency key is being dealt with.
     pub const REQUEST_IN_PROGRESS: Code = Code::conflict(
         "REQUEST_IN_PROGRESS",
         "A request with this idempotency key is still running; try again.",
     );
     /// Somebody else changed it meanwhile.
-    pub const VERSION_CONFLICT: Code =
-        Code::conflict("VERSION_CONFLICT", "It was changed by somebody else meanwhile; read it again.");
+    pub const VERSION_CONFLICT: Code = Code::conflict(
+        "VERSION_CONFLICT",
+        "It was changed by somebody else meanwhile; read it again.",
+    );
     /// `If-Match` names another version.
     pub const PRECONDITION_FAILED: Code = Code::new(
         412,
@@ -154,10 +182,14 @@ pub mod codes {
         "It does not have the version that If-Match names; read it again.",
     );
     /// The body is too large.
-    pub const PAYLOAD_TOO_LARGE: Code =
-        Code::new(413, "PAYLOAD_TOO_LARGE", "The body is larger than this operation takes.");
+    pub const PAYLOAD_TOO_LARGE: Code = Code::new(
+        413,
+        "PAYLOAD_TOO_LARGE",
+        "The body is larger than this operation takes.",
+    );
     /// The path and query are too long.
-    pub const URI_TOO_LONG: Code = Code::new(414, "URI_TOO_LONG", "The path and query are too long.");
+    pub const URI_TOO_LONG: Code =
+        Code::new(414, "URI_TOO_LONG", "The path and query are too long.");
     /// The content type or encoding is not taken here.
     pub const UNSUPPORTED_MEDIA_TYPE: Code = Code::new(
         415,
@@ -165,15 +197,19 @@ pub mod codes {
         "This operation does not take that content type or encoding.",
     );
     /// Fields break rules; `details.fields` names each with its reasons.
-    pub const VALIDATION_FAILED: Code = Code::refused("VALIDATION_FAILED", "Some fields are not valid.");
+    pub const VALIDATION_FAILED: Code =
+        Code::refused("VALIDATION_FAILED", "Some fields are not valid.");
     /// The idempotency key was used for another request.
     pub const IDEMPOTENCY_KEY_REUSED: Code = Code::refused(
         "IDEMPOTENCY_KEY_REUSED",
         "This idempotency key was used for another request; take a new one.",
     );
     /// Too many or too large headers.
-    pub const HEADERS_TOO_LARGE: Code =
-        Code::new(431, "HEADERS_TOO_LARGE", "The headers are more or larger than this service takes.");
+    pub const HEADERS_TOO_LARGE: Code = Code::new(
+        431,
+        "HEADERS_TOO_LARGE",
+        "The headers are more or larger than this service takes.",
+    );
     /// Something broke; the log has the cause under the request id.
     pub const INTERNAL: Code = Code::new(
         500,
@@ -181,8 +217,10 @@ pub mod codes {
         "Something went wrong on our side; the request id finds it in our log.",
     );
     /// More work than can be done now; nothing was begun.
-    pub const OVERLOADED: Code =
-        Code::unavailable("OVERLOADED", "The service has more work than it can do; try again later.");
+    pub const OVERLOADED: Code = Code::unavailable(
+        "OVERLOADED",
+        "The service has more work than it can do; try again later.",
+    );
     /// Something this needs is out of reach.
     pub const UNAVAILABLE: Code = Code::unavailable(
         "UNAVAILABLE",

@@ -6,8 +6,8 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::extract::FromRequestParts;
-use http::{HeaderMap, Method, Request};
 use http::request::Parts;
+use http::{HeaderMap, Method, Request};
 use parking_lot::Mutex;
 use stanchion_auth::Principal;
 use stanchion_auth::secret::Signer;

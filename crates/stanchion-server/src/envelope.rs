@@ -2,8 +2,8 @@
 
 use axum::body::Body;
 use axum::response::Response;
-use http::header::{CONTENT_TYPE, HeaderValue};
 use http::StatusCode;
+use http::header::{CONTENT_TYPE, HeaderValue};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
@@ -33,7 +33,9 @@ struct Success<'a> {
 impl Meta {
     pub(crate) fn new(context: Option<&Context>, more: Map<String, Value>) -> Self {
         Self {
-            request_id: context.map(|context| context.request_id.clone()).unwrap_or_default(),
+            request_id: context
+                .map(|context| context.request_id.clone())
+                .unwrap_or_default(),
             timestamp: stanchion_runtime::clock::now(),
             more,
         }
@@ -47,7 +49,10 @@ pub(crate) fn success(
     more: Map<String, Value>,
     context: &Context,
 ) -> Response {
-    let body = Success { data, meta: Meta::new(Some(context), more) };
+    let body = Success {
+        data,
+        meta: Meta::new(Some(context), more),
+    };
     json_response(status, &body, "application/json")
 }
 
@@ -55,11 +60,17 @@ pub(crate) fn success(
 pub(crate) fn problem(problem: &Problem, context: Option<&Context>) -> Response {
     let status = problem.status();
     let mut response = if context.is_some_and(|context| context.accept.problem) {
-        json_response(status, &rfc9457(problem, context), "application/problem+json")
+        json_response(
+            status,
+            &rfc9457(problem, context),
+            "application/problem+json",
+        )
     } else {
         json_response(status, &error(problem, context), "application/json")
     };
-    response.headers_mut().extend(problem.headers().iter().cloned());
+    response
+        .headers_mut()
+        .extend(problem.headers().iter().cloned());
     response
 }
 
@@ -86,11 +97,17 @@ fn rfc9457(problem: &Problem, context: Option<&Context>) -> Value {
     body
 }
 
-fn json_response(status: StatusCode, body: &impl Serialize, content_type: &'static str) -> Response {
+fn json_response(
+    status: StatusCode,
+    body: &impl Serialize,
+    content_type: &'static str,
+) -> Response {
     let bytes = serde_json::to_vec(body).unwrap_or_else(|_| b"{}".to_vec());
     let mut response = Response::new(Body::from(bytes));
     *response.status_mut() = status;
-    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response.extensions_mut().insert(Rendered);
     response
 }

@@ -59,7 +59,8 @@ impl Idempotency {
     pub fn entry<T: Serialize>(&self, answer: &Answer<T>) -> Option<InboxEntry> {
         let held = self.0.as_ref()?;
         let stored = answer.stored().map(StoredAnswer::Success);
-        let stored = stored.inspect_err(|error| tracing::error!(%error, "an answer does not serialise"));
+        let stored =
+            stored.inspect_err(|error| tracing::error!(%error, "an answer does not serialise"));
         held.handed_out.store(true, Ordering::Relaxed);
         Some(InboxEntry {
             key: held.key.clone(),
@@ -94,7 +95,8 @@ pub(crate) fn describe(rule: IdempotencyRule, description: &mut Description) {
         "type": "string", "minLength": 1, "maxLength": KEY_BYTES_MAX, "pattern": "^[!-~]+$",
         "examples": ["4f3c1d0e-place-order"],
     });
-    let about = "Makes the request safe to repeat for 24 hours: the same key and body get the same answer.";
+    let about =
+        "Makes the request safe to repeat for 24 hours: the same key and body get the same answer.";
     description.header("Idempotency-Key", required, about, schema);
     description.code(codes::INVALID_PARAMETER);
     description.code(codes::REQUEST_IN_PROGRESS);
@@ -129,7 +131,10 @@ pub(crate) fn key(rule: IdempotencyRule, headers: &HeaderMap) -> Result<Option<S
 
 /// SHA-256 of all that makes a request this one.
 pub(crate) fn fingerprint(parts: &Parts, body: &[u8]) -> [u8; 32] {
-    let target = parts.uri.path_and_query().map_or("", |target| target.as_str());
+    let target = parts
+        .uri
+        .path_and_query()
+        .map_or("", |target| target.as_str());
     let mut hash = Sha256::new();
     for part in [parts.method.as_str().as_bytes(), target.as_bytes(), body] {
         hash.update((part.len() as u64).to_be_bytes());
@@ -176,10 +181,16 @@ pub(crate) async fn claim(
                 owner: claim.owner,
                 handed_out: AtomicBool::new(false),
             };
-            return Claiming::Held(Guard { inbox, held: Arc::new(held), finished: false });
+            return Claiming::Held(Guard {
+                inbox,
+                held: Arc::new(held),
+                finished: false,
+            });
         }
         Ok(Claimed::Running) => Outcome::Problem(
-            codes::REQUEST_IN_PROGRESS.problem().retry_after(Duration::from_secs(1)),
+            codes::REQUEST_IN_PROGRESS
+                .problem()
+                .retry_after(Duration::from_secs(1)),
         ),
         Ok(Claimed::Reused) => Outcome::Problem(codes::IDEMPOTENCY_KEY_REUSED.problem()),
         Ok(Claimed::Answered { answer, position }) => replay(&answer, position, context),
@@ -198,7 +209,11 @@ pub(crate) fn replay(
         Ok(StoredAnswer::Success(stored)) => {
             let log = context.module.get().and_then(|module| module.log);
             let consistency = log.zip(position);
-            Outcome::Success(Success { consistency, replayed: true, ..Success::of(stored) })
+            Outcome::Success(Success {
+                consistency,
+                replayed: true,
+                ..Success::of(stored)
+            })
         }
         Ok(StoredAnswer::Problem(stored)) => {
             let replayed = http::HeaderName::from_static("idempotent-replayed");
@@ -223,9 +238,11 @@ impl Guard {
             let (key, owner) = (&self.held.key, self.held.owner);
             let result = match kept {
                 Kept::Already => return,
-                Kept::Answer(answer) => {
-                    self.inbox.complete(key, owner, &answer.bytes()).await.map(|_| ())
-                }
+                Kept::Answer(answer) => self
+                    .inbox
+                    .complete(key, owner, &answer.bytes())
+                    .await
+                    .map(|_| ()),
                 Kept::Nothing => self.inbox.release(key, owner).await,
             };
             if let Err(error) = result {
@@ -238,7 +255,9 @@ impl Guard {
         match outcome {
             // The row that was handed out committed with the effect.
             Outcome::Success(_) if self.held.handed_out.load(Ordering::Relaxed) => Kept::Already,
-            Outcome::Success(success) => Kept::Answer(StoredAnswer::Success(success.stored.clone())),
+            Outcome::Success(success) => {
+                Kept::Answer(StoredAnswer::Success(success.stored.clone()))
+            }
             Outcome::Problem(problem) if problem.is_kept() => {
                 Kept::Answer(StoredAnswer::Problem(problem.stored()))
             }

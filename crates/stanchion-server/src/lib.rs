@@ -28,15 +28,16 @@ pub use code::{Code, codes};
 pub use context::{Context, RequestContext};
 pub use describe::{Describe, Description};
 pub use extract::{
-    Body, ConsistencyToken, Deadline, Filters, IfMatch, IfNoneMatch, Listing, MergePatch, Order, Paging,
-    Path, PathId, Prefer, Query, Validate, Violations,
+    Body, ConsistencyToken, Deadline, Filters, IfMatch, IfNoneMatch, Listing, MergePatch, Order,
+    Paging, Path, PathId, Prefer, Query, Validate, Violations,
 };
 pub use idempotency::{Idempotency, IdempotencyRule};
+pub use lifecycle::{Addresses, Running, StartError, Stopped, Stuck, run};
 pub use problem::Problem;
 pub use route::{Handler, Operation, Routes, op};
-pub use lifecycle::{Addresses, Running, StartError, Stopped, Stuck, run};
 pub use service::{
-    AdminSettings, Authenticate, AuthenticateError, CorsSettings, Module, Role, ServerSettings, Service,
+    AdminSettings, Authenticate, AuthenticateError, CorsSettings, Module, Role, ServerSettings,
+    Service,
 };
 
 /// Derives a schema, which every type in a request or an answer needs.

@@ -10,8 +10,9 @@ use prometheus_client::metrics::histogram::Histogram;
 use stanchion_telemetry::{Buckets, Metrics};
 
 /// Seconds; from a cache hit to the longest deadline.
-const BUCKETS: [f64; 14] =
-    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+const BUCKETS: [f64; 14] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+];
 
 /// What no route matches is one endpoint, however many paths are tried.
 pub(crate) const UNMATCHED: &str = "unmatched";
@@ -65,23 +66,44 @@ impl ServerMetrics {
                 "stanchion_server_connections_refused_total",
                 "Connections closed at once or kept waiting, by the bound that was reached.",
             ),
-            in_flight: metrics.gauge("stanchion_server_requests_in_flight", "Requests being worked on."),
+            in_flight: metrics.gauge(
+                "stanchion_server_requests_in_flight",
+                "Requests being worked on.",
+            ),
             shed: metrics.counter_family(
                 "stanchion_server_requests_shed_total",
                 "Requests answered 503 before any work was done, by the bound that was reached.",
             ),
             panics: metrics.counter("stanchion_server_panics_total", "Handlers that panicked."),
-            cut: metrics.counter("stanchion_server_requests_cut_total", "Requests cut off by a stop."),
+            cut: metrics.counter(
+                "stanchion_server_requests_cut_total",
+                "Requests cut off by a stop.",
+            ),
         }
     }
 
-    pub(crate) fn answered(&self, method: &http::Method, endpoint: Option<&str>, status: u16, seconds: f64) {
+    pub(crate) fn answered(
+        &self,
+        method: &http::Method,
+        endpoint: Option<&str>,
+        status: u16,
+        seconds: f64,
+    ) {
         let method = method_label(method);
         let endpoint = endpoint.unwrap_or(UNMATCHED).to_owned();
         self.durations
-            .get_or_create(&Endpoint { method, endpoint: endpoint.clone() })
+            .get_or_create(&Endpoint {
+                method,
+                endpoint: endpoint.clone(),
+            })
             .observe(seconds);
-        self.requests.get_or_create(&Request { method, endpoint, status }).inc();
+        self.requests
+            .get_or_create(&Request {
+                method,
+                endpoint,
+                status,
+            })
+            .inc();
     }
 
     pub(crate) fn connection(&self) -> Counting {
@@ -129,5 +151,8 @@ impl Drop for Counting {
 /// A client may send any method; the label takes a few.
 fn method_label(method: &http::Method) -> &'static str {
     const KNOWN: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
-    KNOWN.into_iter().find(|known| *known == method.as_str()).unwrap_or("OTHER")
+    KNOWN
+        .into_iter()
+        .find(|known| *known == method.as_str())
+        .unwrap_or("OTHER")
 }

@@ -2,8 +2,8 @@ use std::fmt;
 use std::time::Duration;
 
 use axum::response::{IntoResponse, Response};
-use http::header::{self, HeaderName, HeaderValue};
 use http::StatusCode;
+use http::header::{self, HeaderName, HeaderValue};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use stanchion_eventsourcing::Position;
@@ -64,8 +64,12 @@ impl Problem {
     pub fn not_found(kind: &str, id: impl fmt::Display) -> Self {
         let noun = kind.to_ascii_lowercase();
         let message = format!("There is no such {}.", noun.replace('_', " "));
-        Self::raw(StatusCode::NOT_FOUND, &format!("{kind}_NOT_FOUND"), &message)
-            .with(&format!("{noun}_id"), id.to_string())
+        Self::raw(
+            StatusCode::NOT_FOUND,
+            &format!("{kind}_NOT_FOUND"),
+            &message,
+        )
+        .with(&format!("{noun}_id"), id.to_string())
     }
 
     /// 409 with this code.
@@ -156,7 +160,9 @@ impl Problem {
     #[must_use]
     pub fn retry_after(mut self, wait: Duration) -> Self {
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-        self.0.headers.retain(|(name, _)| name != header::RETRY_AFTER);
+        self.0
+            .headers
+            .retain(|(name, _)| name != header::RETRY_AFTER);
         self.header(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)))
     }
 
@@ -266,7 +272,13 @@ impl From<Code> for Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}: {}", self.0.status.as_u16(), self.0.code, self.0.message)
+        write!(
+            f,
+            "{} {}: {}",
+            self.0.status.as_u16(),
+            self.0.code,
+            self.0.message
+        )
     }
 }
 

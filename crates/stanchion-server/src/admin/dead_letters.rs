@@ -21,15 +21,31 @@ pub(super) struct Wanted {
     limit: Option<usize>,
 }
 
-pub(super) async fn list(State(operated): State<Operated>, Query(wanted): Query<Wanted>) -> Response {
+pub(super) async fn list(
+    State(operated): State<Operated>,
+    Query(wanted): Query<Wanted>,
+) -> Response {
     let limit = wanted.limit.unwrap_or(LIMIT).min(LIMIT);
-    let filter = DeadLetterFilter { consumer: wanted.consumer, state: wanted.state, limit };
+    let filter = DeadLetterFilter {
+        consumer: wanted.consumer,
+        state: wanted.state,
+        limit,
+    };
     let mut letters = Vec::new();
     for module in operated.modules.iter() {
-        let asked = wanted.module.as_deref().is_none_or(|name| name == module.name);
-        let Some(consumers) = module.consumers.as_ref().filter(|_| asked) else { continue };
+        let asked = wanted
+            .module
+            .as_deref()
+            .is_none_or(|name| name == module.name);
+        let Some(consumers) = module.consumers.as_ref().filter(|_| asked) else {
+            continue;
+        };
         match consumers.list(&filter).await {
-            Ok(parked) => letters.extend(parked.into_iter().map(|parked| json!({"module": module.name, "letter": parked}))),
+            Ok(parked) => letters.extend(
+                parked
+                    .into_iter()
+                    .map(|parked| json!({"module": module.name, "letter": parked})),
+            ),
             Err(error) => return refused(StatusCode::SERVICE_UNAVAILABLE, &error.to_string()),
         }
     }
@@ -44,7 +60,11 @@ pub(super) async fn redrive(
     let Some(store) = find(&operated, &module).and_then(|module| module.consumers.clone()) else {
         return unknown();
     };
-    done(store.redrive(&consumer, message, stanchion_runtime::clock::now()).await)
+    done(
+        store
+            .redrive(&consumer, message, stanchion_runtime::clock::now())
+            .await,
+    )
 }
 
 pub(super) async fn discard(

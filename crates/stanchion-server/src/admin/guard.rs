@@ -25,25 +25,44 @@ impl Guard {
     pub(super) fn new(settings: &AdminSettings) -> Self {
         let mut hosts = settings.hosts.clone();
         hosts.extend(["localhost".to_owned(), settings.listen.ip().to_string()]);
-        Self(Arc::new(Inner { token: settings.token.clone(), hosts }))
+        Self(Arc::new(Inner {
+            token: settings.token.clone(),
+            hosts,
+        }))
     }
 
     fn knows_host(&self, authority: &str) -> bool {
         let host = host_of(authority);
-        let is_loopback = host.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
-        is_loopback || self.0.hosts.iter().any(|known| known.eq_ignore_ascii_case(host))
+        let is_loopback = host
+            .parse::<IpAddr>()
+            .is_ok_and(|address| address.is_loopback());
+        is_loopback
+            || self
+                .0
+                .hosts
+                .iter()
+                .any(|known| known.eq_ignore_ascii_case(host))
     }
 
     /// A name that resolves to us is not ours (DNS rebinding), a page elsewhere is not the operator.
     fn refusal(&self, request: &Request) -> Option<(StatusCode, &'static str)> {
         let headers = request.headers();
-        let host = text(headers, header::HOST).or_else(|| request.uri().authority().map(|host| host.as_str()));
+        let host = text(headers, header::HOST)
+            .or_else(|| request.uri().authority().map(|host| host.as_str()));
         if !host.is_some_and(|host| self.knows_host(host)) {
-            return Some((StatusCode::MISDIRECTED_REQUEST, "unknown Host; see the setting admin.hosts"));
+            return Some((
+                StatusCode::MISDIRECTED_REQUEST,
+                "unknown Host; see the setting admin.hosts",
+            ));
         }
-        let origin = headers.get(header::ORIGIN).map(|_| text(headers, header::ORIGIN).unwrap_or_default());
+        let origin = headers
+            .get(header::ORIGIN)
+            .map(|_| text(headers, header::ORIGIN).unwrap_or_default());
         if origin.is_some_and(|origin| origin.split_once("://").map(|(_, host)| host) != host) {
-            return Some((StatusCode::FORBIDDEN, "requests of other origins are refused"));
+            return Some((
+                StatusCode::FORBIDDEN,
+                "requests of other origins are refused",
+            ));
         }
         let open = matches!(request.uri().path(), "/health" | "/ready");
         if !open && !self.lets_in(headers) {
@@ -53,8 +72,11 @@ impl Guard {
     }
 
     fn lets_in(&self, headers: &HeaderMap) -> bool {
-        let Some(token) = &self.0.token else { return true };
-        let given = text(headers, header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
+        let Some(token) = &self.0.token else {
+            return true;
+        };
+        let given =
+            text(headers, header::AUTHORIZATION).and_then(|value| value.strip_prefix("Bearer "));
         given.is_some_and(|given| equal(given.as_bytes(), token.expose_secret().as_bytes()))
     }
 }
@@ -63,7 +85,10 @@ impl Guard {
 pub(super) async fn check(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
-    let peer = request.extensions().get::<Peer>().map(|peer| peer.0.to_string());
+    let peer = request
+        .extensions()
+        .get::<Peer>()
+        .map(|peer| peer.0.to_string());
     let response = match guard.refusal(&request) {
         Some((status, reason)) => refused(status, reason),
         None => next.run(request).await,
@@ -80,7 +105,9 @@ fn host_of(authority: &str) -> &str {
     if let Some(rest) = authority.strip_prefix('[') {
         return rest.split(']').next().unwrap_or(rest);
     }
-    authority.rsplit_once(':').map_or(authority, |(host, _)| host)
+    authority
+        .rsplit_once(':')
+        .map_or(authority, |(host, _)| host)
 }
 
 fn text(headers: &HeaderMap, name: header::HeaderName) -> Option<&str> {
@@ -93,25 +120,41 @@ mod tests {
 
     use super::*;
 
-    fn refusal(guard: &Guard, headers: &[(&str, &str)]) -> Option<u16> {
+    type Headers = [(&'static str, &'static str)];
+
+    fn refusal(guard: &Guard, headers: &Headers) -> Option<u16> {
         let mut request = Request::builder().uri("/metrics");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        guard.refusal(&request.body(Body::empty()).unwrap()).map(|(status, _)| status.as_u16())
+        guard
+            .refusal(&request.body(Body::empty()).unwrap())
+            .map(|(status, _)| status.as_u16())
     }
 
     #[test]
     fn only_known_hosts_and_origins_are_let_in() {
         let guard = Guard::new(&AdminSettings::default());
-        let cases: [(&[(&str, &str)], Option<u16>); 7] = [
+        let cases: [(&Headers, Option<u16>); 7] = [
             (&[("host", "127.0.0.1:9090")], None),
             (&[("host", "localhost:9090")], None),
             (&[("host", "[::1]:9090")], None),
             (&[("host", "evil.example:9090")], Some(421)),
             (&[], Some(421)),
-            (&[("host", "localhost:9090"), ("origin", "http://localhost:9090")], None),
-            (&[("host", "localhost:9090"), ("origin", "https://evil.example")], Some(403)),
+            (
+                &[
+                    ("host", "localhost:9090"),
+                    ("origin", "http://localhost:9090"),
+                ],
+                None,
+            ),
+            (
+                &[
+                    ("host", "localhost:9090"),
+                    ("origin", "https://evil.example"),
+                ],
+                Some(403),
+            ),
         ];
         for (headers, expected) in cases {
             assert_eq!(refusal(&guard, headers), expected, "{headers:?}");
@@ -120,11 +163,20 @@ mod tests {
 
     #[test]
     fn a_token_is_needed_where_one_is_set() {
-        let settings = AdminSettings { token: Some("open sesame".into()), ..AdminSettings::default() };
+        let settings = AdminSettings {
+            token: Some("open sesame".into()),
+            ..AdminSettings::default()
+        };
         let guard = Guard::new(&settings);
         let host = ("host", "localhost");
         assert_eq!(refusal(&guard, &[host]), Some(401));
-        assert_eq!(refusal(&guard, &[host, ("authorization", "Bearer open")]), Some(401));
-        assert_eq!(refusal(&guard, &[host, ("authorization", "Bearer open sesame")]), None);
+        assert_eq!(
+            refusal(&guard, &[host, ("authorization", "Bearer open")]),
+            Some(401)
+        );
+        assert_eq!(
+            refusal(&guard, &[host, ("authorization", "Bearer open sesame")]),
+            None
+        );
     }
 }

@@ -49,22 +49,38 @@ pub(crate) fn router(
             consumers: module.consumers.clone(),
         })
         .collect();
-    let operated =
-        Operated { metrics: metrics.clone(), modules: Arc::new(modules), routes: Arc::new(routes) };
+    let operated = Operated {
+        metrics: metrics.clone(),
+        modules: Arc::new(modules),
+        routes: Arc::new(routes),
+    };
     Router::new()
         .route("/metrics", get(metrics_text))
         .route("/logs", get(logs))
         .route("/routes", get(routes_listed))
         .route("/dead-letters", get(dead_letters::list))
-        .route("/dead-letters/{module}/{consumer}/{message}/redrive", post(dead_letters::redrive))
-        .route("/dead-letters/{module}/{consumer}/{message}/discard", post(dead_letters::discard))
+        .route(
+            "/dead-letters/{module}/{consumer}/{message}/redrive",
+            post(dead_letters::redrive),
+        )
+        .route(
+            "/dead-letters/{module}/{consumer}/{message}/discard",
+            post(dead_letters::discard),
+        )
         .with_state(operated)
         .merge(health.router())
-        .layer(from_fn_with_state(guard::Guard::new(settings), guard::check))
+        .layer(from_fn_with_state(
+            guard::Guard::new(settings),
+            guard::check,
+        ))
 }
 
 async fn metrics_text(State(operated): State<Operated>) -> Response {
-    ([(header::CONTENT_TYPE, Metrics::CONTENT_TYPE)], operated.metrics.encode()).into_response()
+    (
+        [(header::CONTENT_TYPE, Metrics::CONTENT_TYPE)],
+        operated.metrics.encode(),
+    )
+        .into_response()
 }
 
 /// Each module's log with its head.
@@ -74,7 +90,9 @@ async fn logs(State(operated): State<Operated>) -> Response {
         let Some(log) = &module.log else { continue };
         logs.push(match log.head().await {
             Ok(head) => json!({"module": module.name, "log": log.id(), "head": head}),
-            Err(error) => json!({"module": module.name, "log": log.id(), "error": error.to_string()}),
+            Err(error) => {
+                json!({"module": module.name, "log": log.id(), "error": error.to_string()})
+            }
         });
     }
     axum::Json(json!({"data": logs})).into_response()

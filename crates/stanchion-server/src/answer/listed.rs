@@ -29,13 +29,19 @@ impl<T> Listed<T> {
         let limit = listing.limit as usize;
         let more = rows.len() > limit;
         rows.truncate(limit);
-        let next = rows.last().filter(|_| more).map(|last| listing.cursor_after(&key(last)));
+        let next = rows
+            .last()
+            .filter(|_| more)
+            .map(|last| listing.cursor_after(&key(last)));
         let mut meta = Map::new();
         if let Paging::Page(page) = listing.paging {
             let total = total.unwrap_or_default();
             meta.insert("page".into(), json!(page));
             meta.insert("total".into(), json!(total));
-            meta.insert("total_pages".into(), json!(total.div_ceil(u64::from(listing.limit))));
+            meta.insert(
+                "total_pages".into(),
+                json!(total.div_ceil(u64::from(listing.limit))),
+            );
         }
         meta.insert("limit".into(), json!(listing.limit));
         meta.insert("next_cursor".into(), json!(next));
@@ -57,7 +63,10 @@ impl<T> Listed<T> {
     /// The rows with each turned into something else.
     #[must_use]
     pub fn map<U>(self, change: impl FnMut(T) -> U) -> Listed<U> {
-        Listed { rows: self.rows.into_iter().map(change).collect(), meta: self.meta }
+        Listed {
+            rows: self.rows.into_iter().map(change).collect(),
+            meta: self.meta,
+        }
     }
 
     /// The rows.
@@ -75,8 +84,16 @@ impl<T: Serialize + ToSchema> Reply for Listed<T> {
     fn into_outcome(self) -> Outcome {
         match serde_json::value::to_raw_value(&self.rows) {
             Ok(data) => {
-                let stored = StoredSuccess { status: 200, location: None, etag: None, data: Some(data) };
-                Outcome::Success(Success { meta: self.meta, ..Success::of(stored) })
+                let stored = StoredSuccess {
+                    status: 200,
+                    location: None,
+                    etag: None,
+                    data: Some(data),
+                };
+                Outcome::Success(Success {
+                    meta: self.meta,
+                    ..Success::of(stored)
+                })
             }
             Err(error) => Outcome::Problem(Problem::internal(error)),
         }

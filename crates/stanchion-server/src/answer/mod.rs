@@ -12,8 +12,8 @@ pub use sse::{Event, Events};
 pub(crate) use reply::{Outcome, Success};
 pub(crate) use stored::{StoredAnswer, StoredSuccess};
 
-use http::header::{HeaderName, HeaderValue};
 use http::StatusCode;
+use http::header::{HeaderName, HeaderValue};
 use serde::Serialize;
 use stanchion_messaging::{LogId, Position};
 
@@ -103,7 +103,14 @@ impl<T> Answer<T> {
     }
 
     fn new(status: StatusCode, data: Option<T>) -> Self {
-        Self { status, data, location: None, etag: None, consistency: None, headers: Vec::new() }
+        Self {
+            status,
+            data,
+            location: None,
+            etag: None,
+            consistency: None,
+            headers: Vec::new(),
+        }
     }
 }
 
@@ -122,7 +129,11 @@ impl<T: Serialize> Answer<T> {
             status: self.status.as_u16(),
             location: self.location.clone(),
             etag: self.etag,
-            data: self.data.as_ref().map(serde_json::value::to_raw_value).transpose()?,
+            data: self
+                .data
+                .as_ref()
+                .map(serde_json::value::to_raw_value)
+                .transpose()?,
         })
     }
 }

@@ -49,7 +49,13 @@ pub struct Success {
 
 impl Success {
     pub(crate) fn of(stored: StoredSuccess) -> Self {
-        Self { stored, meta: Map::new(), consistency: None, headers: Vec::new(), replayed: false }
+        Self {
+            stored,
+            meta: Map::new(),
+            consistency: None,
+            headers: Vec::new(),
+            replayed: false,
+        }
     }
 }
 

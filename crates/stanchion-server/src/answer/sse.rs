@@ -22,8 +22,8 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// Server-sent events, `data` of each a `T` as JSON.
 ///
-/// The stream has a heartbeat, holds no admission permit, and ends when the service stops: the
-/// client comes back with `Last-Event-ID`. How many are open at once is bounded.
+/// The stream has a heartbeat, holds no admission permit, and ends when the service stops or the
+/// caller's token does: the client comes back with `Last-Event-ID`. How many are open is bounded.
 pub struct Events<T> {
     events: Pin<Box<dyn Stream<Item = Event<T>> + Send>>,
 }
@@ -42,7 +42,9 @@ pub struct Event<T> {
 impl<T> Events<T> {
     /// The events of this stream, until it ends.
     pub fn new(events: impl Stream<Item = Event<T>> + Send + 'static) -> Self {
-        Self { events: Box::pin(events) }
+        Self {
+            events: Box::pin(events),
+        }
     }
 }
 
@@ -65,23 +67,42 @@ impl<T: Serialize + ToSchema + Send + 'static> Reply for Events<T> {
             return Outcome::Problem(codes::OVERLOADED.problem());
         };
         context.begin_waiting();
-        let stopped = context.stopping().clone().cancelled_owned();
-        let events = self.events.take_until(stopped).map(move |event| {
+        let events = self.events.take_until(ended(&context)).map(move |event| {
             // The place is held as long as the stream is.
             let _place = &place;
             Ok::<_, Infallible>(rendered(&event))
         });
         let keep_alive = KeepAlive::new().interval(HEARTBEAT).text("alive");
         let mut response = sse::Sse::new(events).keep_alive(keep_alive).into_response();
-        response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        response
+            .headers_mut()
+            .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         response.extensions_mut().insert(Rendered);
         Outcome::Raw(response)
     }
 }
 
+/// Resolves when the service stops or the caller's token is over.
+fn ended(context: &Context) -> impl Future<Output = ()> + Send + use<> {
+    let stopped = context.stopping().clone().cancelled_owned();
+    let expires_at = context
+        .principal()
+        .and_then(|principal| principal.expires_at);
+    let left = expires_at.map(|end| end.duration_since(stanchion_runtime::clock::now()));
+    let left = left.map(|left| Duration::try_from(left).unwrap_or_default());
+    async move {
+        match left {
+            Some(left) => drop(tokio::time::timeout(left, stopped).await),
+            None => stopped.await,
+        }
+    }
+}
+
 fn rendered<T: Serialize>(event: &Event<T>) -> sse::Event {
     let one_line = |text: &str| text.replace(['\r', '\n', '\0'], " ");
-    let framed = sse::Event::default().id(one_line(&event.id)).event(one_line(&event.kind));
+    let framed = sse::Event::default()
+        .id(one_line(&event.id))
+        .event(one_line(&event.kind));
     match serde_json::to_string(&event.data) {
         Ok(data) => framed.data(data),
         Err(error) => {

@@ -21,9 +21,21 @@ pub(super) fn command() -> Command {
                 .arg(consumer().help("Only of this consumer"))
                 .arg(all.help("Those waiting for another attempt as well")),
         )
-        .subcommand(Command::new("show").about("A letter whole, as JSON").arg(message()))
-        .subcommand(Command::new("redrive").about("Makes a letter due again").arg(message()))
-        .subcommand(Command::new("discard").about("Gives a letter up for good").arg(message()))
+        .subcommand(
+            Command::new("show")
+                .about("A letter whole, as JSON")
+                .arg(message()),
+        )
+        .subcommand(
+            Command::new("redrive")
+                .about("Makes a letter due again")
+                .arg(message()),
+        )
+        .subcommand(
+            Command::new("discard")
+                .about("Gives a letter up for good")
+                .arg(message()),
+        )
 }
 
 pub(super) fn redrive_command() -> Command {
@@ -48,7 +60,10 @@ pub(super) async fn run(service: Service, given: &ArgMatches) -> Result<(), Stop
         }
         Some(("discard", given)) => {
             for (store, letter) in found(&service, given).await? {
-                store.discard(&letter.consumer, letter.message.id).await.map_err(Stopped::failed)?;
+                store
+                    .discard(&letter.consumer, letter.message.id)
+                    .await
+                    .map_err(Stopped::failed)?;
                 println!("discarded {} of {}", letter.message.id, letter.consumer);
             }
             Ok(())
@@ -59,7 +74,12 @@ pub(super) async fn run(service: Service, given: &ArgMatches) -> Result<(), Stop
 }
 
 pub(super) async fn redrive(service: Service, given: &ArgMatches) -> Result<(), Stopped> {
-    let letters = letters(&service, given.get_one::<String>("consumer").cloned(), Some(ParkedState::Dead)).await?;
+    let letters = letters(
+        &service,
+        given.get_one::<String>("consumer").cloned(),
+        Some(ParkedState::Dead),
+    )
+    .await?;
     for (store, letter) in &letters {
         redrive_one(&**store, letter).await?;
     }
@@ -69,10 +89,16 @@ pub(super) async fn redrive(service: Service, given: &ArgMatches) -> Result<(), 
 
 async fn list(service: &Service, given: &ArgMatches) -> Result<(), Stopped> {
     let state = (!given.get_flag("all")).then_some(ParkedState::Dead);
-    for (_, letter) in letters(service, given.get_one::<String>("consumer").cloned(), state).await? {
+    for (_, letter) in letters(service, given.get_one::<String>("consumer").cloned(), state).await?
+    {
         println!(
             "{} {:20} {:32} attempts {} since {} {}",
-            letter.message.id, letter.consumer, letter.message.contract, letter.attempts, letter.parked_at, letter.reason
+            letter.message.id,
+            letter.consumer,
+            letter.message.contract,
+            letter.attempts,
+            letter.parked_at,
+            letter.reason
         );
     }
     Ok(())
@@ -80,10 +106,22 @@ async fn list(service: &Service, given: &ArgMatches) -> Result<(), Stopped> {
 
 type Found = (Arc<dyn ConsumerStore>, Parked);
 
-async fn letters(service: &Service, consumer: Option<String>, state: Option<ParkedState>) -> Result<Vec<Found>, Stopped> {
-    let filter = DeadLetterFilter { consumer, state, limit: LIMIT };
+async fn letters(
+    service: &Service,
+    consumer: Option<String>,
+    state: Option<ParkedState>,
+) -> Result<Vec<Found>, Stopped> {
+    let filter = DeadLetterFilter {
+        consumer,
+        state,
+        limit: LIMIT,
+    };
     let mut letters = Vec::new();
-    for store in service.modules.iter().filter_map(|module| module.consumers.as_ref()) {
+    for store in service
+        .modules
+        .iter()
+        .filter_map(|module| module.consumers.as_ref())
+    {
         let parked = store.list(&filter).await.map_err(Stopped::failed)?;
         letters.extend(parked.into_iter().map(|letter| (store.clone(), letter)));
     }
@@ -92,7 +130,10 @@ async fn letters(service: &Service, consumer: Option<String>, state: Option<Park
 
 /// The letters with the id that was given: one for each consumer that parked it.
 async fn found(service: &Service, given: &ArgMatches) -> Result<Vec<Found>, Stopped> {
-    let id = given.get_one::<Uuid>("message").copied().unwrap_or_default();
+    let id = given
+        .get_one::<Uuid>("message")
+        .copied()
+        .unwrap_or_default();
     let mut letters = letters(service, None, None).await?;
     letters.retain(|(_, letter)| letter.message.id == id);
     if letters.is_empty() {
@@ -103,7 +144,10 @@ async fn found(service: &Service, given: &ArgMatches) -> Result<Vec<Found>, Stop
 
 async fn redrive_one(store: &dyn ConsumerStore, letter: &Parked) -> Result<(), Stopped> {
     let now = stanchion_runtime::clock::now();
-    store.redrive(&letter.consumer, letter.message.id, now).await.map_err(Stopped::failed)?;
+    store
+        .redrive(&letter.consumer, letter.message.id, now)
+        .await
+        .map_err(Stopped::failed)?;
     println!("due again: {} of {}", letter.message.id, letter.consumer);
     Ok(())
 }
@@ -113,5 +157,8 @@ fn consumer() -> Arg {
 }
 
 fn message() -> Arg {
-    Arg::new("message").required(true).value_parser(value_parser!(Uuid)).help("The message's id")
+    Arg::new("message")
+        .required(true)
+        .value_parser(value_parser!(Uuid))
+        .help("The message's id")
 }

@@ -10,9 +10,17 @@ use crate::{Service, Stopped};
 const PAGE: usize = 500;
 
 pub(super) fn command() -> Command {
-    let module = Arg::new("module").required(true).help("The module whose log it is");
-    let after = Arg::new("after").long("after").value_name("POSITION").value_parser(value_parser!(i64));
-    let limit = Arg::new("limit").long("limit").value_name("N").value_parser(value_parser!(usize));
+    let module = Arg::new("module")
+        .required(true)
+        .help("The module whose log it is");
+    let after = Arg::new("after")
+        .long("after")
+        .value_name("POSITION")
+        .value_parser(value_parser!(i64));
+    let limit = Arg::new("limit")
+        .long("limit")
+        .value_name("N")
+        .value_parser(value_parser!(usize));
     let category = Arg::new("category").long("category").value_name("NAME");
     let stream = Arg::new("stream").long("stream").value_name("ID");
     Command::new("log")
@@ -23,7 +31,11 @@ pub(super) fn command() -> Command {
             Command::new("show")
                 .about("Entries as JSON, one a line")
                 .arg(module)
-                .arg(after.default_value("0").help("Only entries after this position"))
+                .arg(
+                    after
+                        .default_value("0")
+                        .help("Only entries after this position"),
+                )
                 .arg(limit.default_value("100").help("At most so many"))
                 .arg(category.help("Only streams of this category"))
                 .arg(stream.help("Only the stream with this id")),
@@ -50,15 +62,22 @@ async fn status(service: &Service) -> Result<(), Stopped> {
 async fn show(service: &Service, given: &ArgMatches) -> Result<(), Stopped> {
     let name = given.get_one::<String>("module").map_or("", String::as_str);
     let log = log_of(service, name)?;
-    let filter = given.get_one::<String>("category").map_or_else(Filter::all, Filter::category);
+    let filter = given
+        .get_one::<String>("category")
+        .map_or_else(Filter::all, Filter::category);
     let stream = given.get_one::<String>("stream");
     let mut after = Position(given.get_one("after").copied().unwrap_or_default());
     let mut left = given.get_one::<usize>("limit").copied().unwrap_or_default();
     while left > 0 {
-        let entries = log.read(after, &filter, PAGE).await.map_err(Stopped::failed)?;
+        let entries = log
+            .read(after, &filter, PAGE)
+            .await
+            .map_err(Stopped::failed)?;
         let Some(last) = entries.last() else { break };
         after = last.position;
-        let wanted = entries.iter().filter(|entry| stream.is_none_or(|id| entry.stream.id() == id));
+        let wanted = entries
+            .iter()
+            .filter(|entry| stream.is_none_or(|id| entry.stream.id() == id));
         for entry in wanted.take(left) {
             left -= 1;
             let line = json!({
@@ -73,7 +92,9 @@ async fn show(service: &Service, given: &ArgMatches) -> Result<(), Stopped> {
 
 fn log_of(service: &Service, name: &str) -> Result<Arc<dyn EventLog>, Stopped> {
     let found = service.modules.iter().find(|module| module.name == name);
-    found
-        .and_then(|module| module.log.clone())
-        .ok_or_else(|| Stopped::Usage(format!("no module `{name}` with an event log is part of this service")))
+    found.and_then(|module| module.log.clone()).ok_or_else(|| {
+        Stopped::Usage(format!(
+            "no module `{name}` with an event log is part of this service"
+        ))
+    })
 }

@@ -90,7 +90,9 @@ impl ServiceCli {
         F: FnOnce(Options, Migration) -> Fut + Send + 'static,
         Fut: Future<Output = Result<String, Stopped>> + Send + 'static,
     {
-        self.migrate = Some(Box::new(move |options, migration| Box::pin(migrate(options, migration))));
+        self.migrate = Some(Box::new(move |options, migration| {
+            Box::pin(migrate(options, migration))
+        }));
         self
     }
 
@@ -101,7 +103,10 @@ impl ServiceCli {
         F: FnOnce(Options, ArgMatches) -> Fut + Send + 'static,
         Fut: Future<Output = Result<(), Stopped>> + Send + 'static,
     {
-        self.own.push((command, Box::new(move |options, matches| Box::pin(run(options, matches)))));
+        self.own.push((
+            command,
+            Box::new(move |options, matches| Box::pin(run(options, matches))),
+        ));
         self
     }
 
@@ -116,7 +121,11 @@ impl ServiceCli {
             Ok(matches) => matches,
             Err(error) => {
                 let _ = error.print();
-                return if error.exit_code() == 0 { Stopped::Clean } else { Stopped::Usage(String::new()) };
+                return if error.exit_code() == 0 {
+                    Stopped::Clean
+                } else {
+                    Stopped::Usage(String::new())
+                };
             }
         };
         match self.dispatch(matches).await {
@@ -128,7 +137,9 @@ impl ServiceCli {
         let mut parser = Command::new(self.name)
             .version(self.version)
             .args(options::arguments(self.modules))
-            .subcommand(Command::new("routes").about("Lists routes, who may call them, and workers"))
+            .subcommand(
+                Command::new("routes").about("Lists routes, who may call them, and workers"),
+            )
             .subcommand(log::command())
             .subcommand(dead_letters::command())
             .subcommand(dead_letters::redrive_command());
@@ -147,17 +158,30 @@ impl ServiceCli {
             let service = (self.build)(options);
             return Ok(lifecycle::run(service).await);
         };
-        let operating = Options { purpose: Purpose::Operate, ..options.clone() };
+        let operating = Options {
+            purpose: Purpose::Operate,
+            ..options.clone()
+        };
         match (name, self.configure, self.migrate) {
             ("routes", ..) => routes::print((self.build)(operating).await?),
             ("log", ..) => log::run((self.build)(operating).await?, given).await?,
-            ("dead-letters", ..) => dead_letters::run((self.build)(operating).await?, given).await?,
+            ("dead-letters", ..) => {
+                dead_letters::run((self.build)(operating).await?, given).await?
+            }
             ("redrive", ..) => dead_letters::redrive((self.build)(operating).await?, given).await?,
-            ("config", Some(configure), _) => print!("{}", configure(options, given.get_flag("default"))?),
-            ("migrate", _, Some(migrate)) => println!("{}", migrate(options, Migration::of(given)).await?),
+            ("config", Some(configure), _) => {
+                print!("{}", configure(options, given.get_flag("default"))?)
+            }
+            ("migrate", _, Some(migrate)) => {
+                println!("{}", migrate(options, Migration::of(given)).await?)
+            }
             _ => {
-                let own = self.own.into_iter().find(|(command, _)| command.get_name() == name);
-                let (_, run) = own.ok_or_else(|| Stopped::Usage(format!("unknown command {name}")))?;
+                let own = self
+                    .own
+                    .into_iter()
+                    .find(|(command, _)| command.get_name() == name);
+                let (_, run) =
+                    own.ok_or_else(|| Stopped::Usage(format!("unknown command {name}")))?;
                 run(options, given.clone()).await?;
             }
         }

@@ -52,7 +52,9 @@ impl Options {
         let modules = matches.get_many::<String>("modules");
         Self {
             config: matches.get_one::<PathBuf>("config").cloned(),
-            modules: modules.map(|names| names.cloned().collect()).unwrap_or_default(),
+            modules: modules
+                .map(|names| names.cloned().collect())
+                .unwrap_or_default(),
             role: matches.get_one::<Role>("role").copied().unwrap_or_default(),
             demo: !matches.get_flag("no-demo"),
             purpose: Purpose::Run,
@@ -104,7 +106,9 @@ pub(super) fn arguments(modules: &'static [&'static str]) -> [Arg; 4] {
 }
 
 pub(super) fn config_command() -> Command {
-    let default = Arg::new("default").long("default").action(ArgAction::SetTrue);
+    let default = Arg::new("default")
+        .long("default")
+        .action(ArgAction::SetTrue);
     Command::new("config")
         .about("Prints the effective configuration, each value with its source")
         .arg(default.help("A commented file with every default instead"))
@@ -112,7 +116,10 @@ pub(super) fn config_command() -> Command {
 
 pub(super) fn migrate_command() -> Command {
     let check = Arg::new("check").long("check").action(ArgAction::SetTrue);
-    let down = Arg::new("down").long("down").value_name("N").value_parser(value_parser!(u32));
+    let down = Arg::new("down")
+        .long("down")
+        .value_name("N")
+        .value_parser(value_parser!(u32));
     Command::new("migrate")
         .about("Brings the stores' schemas up to date")
         .arg(check.help("Only tell whether they are"))

@@ -13,7 +13,11 @@ pub(super) fn print(mut service: Service) {
 fn text(service: &mut Service) -> String {
     let mut modules = std::mem::take(&mut service.modules);
     let routes = Mounts::of(service, &mut modules).listed;
-    let width = routes.iter().map(|route| route.path.len()).max().unwrap_or_default();
+    let width = routes
+        .iter()
+        .map(|route| route.path.len())
+        .max()
+        .unwrap_or_default();
     let mut text = String::new();
     for route in &routes {
         text += &format!(

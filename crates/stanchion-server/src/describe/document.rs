@@ -27,13 +27,21 @@ pub(crate) struct Documented {
 }
 
 /// The whole document.
-pub(crate) fn document(title: &str, version: &str, operations: &[Documented], mut schemas: Schemas) -> Value {
+pub(crate) fn document(
+    title: &str,
+    version: &str,
+    operations: &[Documented],
+    mut schemas: Schemas,
+) -> Value {
     let mut paths: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
     let mut tags = BTreeSet::new();
     for documented in operations {
         tags.insert(documented.tag.clone());
         let item = paths.entry(documented.path.clone()).or_default();
-        item.insert(documented.method.as_str().to_lowercase(), documented.operation());
+        item.insert(
+            documented.method.as_str().to_lowercase(),
+            documented.operation(),
+        );
     }
     close_requests(operations, &mut schemas);
     schemas.named.extend(envelope_schemas());
@@ -89,7 +97,12 @@ impl Documented {
             Access::Permission(name) => format!("Needs the permission `{name}`."),
             _ => String::new(),
         };
-        [self.about, &access].iter().filter(|part| !part.is_empty()).copied().collect::<Vec<_>>().join("\n\n")
+        [self.about, &access]
+            .iter()
+            .filter(|part| !part.is_empty())
+            .copied()
+            .collect::<Vec<_>>()
+            .join("\n\n")
     }
 
     fn responses(&self) -> Map<String, Value> {
@@ -100,11 +113,17 @@ impl Documented {
         let readable = self.method == Method::GET && matches!(self.reply, ReplyShape::One(_));
         if readable {
             let about = "It still has the version that If-None-Match names.";
-            responses.insert("304".into(), json!({"description": about, "headers": headers(&["ETag"])}));
+            responses.insert(
+                "304".into(),
+                json!({"description": about, "headers": headers(&["ETag"])}),
+            );
         }
         let mut by_status: BTreeMap<u16, Vec<Code>> = BTreeMap::new();
         for code in &self.codes {
-            by_status.entry(code.status().as_u16()).or_default().push(*code);
+            by_status
+                .entry(code.status().as_u16())
+                .or_default()
+                .push(*code);
         }
         for (status, codes) in by_status {
             responses.insert(status.to_string(), failure(status, &codes));
@@ -208,7 +227,12 @@ fn headers(names: &[&str]) -> Value {
     };
     names
         .iter()
-        .map(|name| ((*name).to_owned(), json!({"description": about(name), "schema": {"type": "string"}})))
+        .map(|name| {
+            (
+                (*name).to_owned(),
+                json!({"description": about(name), "schema": {"type": "string"}}),
+            )
+        })
         .collect::<Map<_, _>>()
         .into()
 }
@@ -225,12 +249,17 @@ fn reason(status: u16) -> &'static str {
 /// Requests refuse what they do not know, and the document says so; answers may grow.
 fn close_requests(operations: &[Documented], schemas: &mut Schemas) {
     let mut open: Vec<String> = Vec::new();
-    for body in operations.iter().filter_map(|documented| documented.body.as_ref()) {
+    for body in operations
+        .iter()
+        .filter_map(|documented| documented.body.as_ref())
+    {
         references(body, &mut open);
     }
     let mut closed = BTreeSet::new();
     while let Some(name) = open.pop() {
-        let Some(schema) = schemas.named.get_mut(&name) else { continue };
+        let Some(schema) = schemas.named.get_mut(&name) else {
+            continue;
+        };
         if closed.insert(name) {
             close(schema);
             references(schema, &mut open);
@@ -239,7 +268,9 @@ fn close_requests(operations: &[Documented], schemas: &mut Schemas) {
 }
 
 fn close(schema: &mut Value) {
-    let Value::Object(fields) = schema else { return };
+    let Value::Object(fields) = schema else {
+        return;
+    };
     if fields.contains_key("properties") && !fields.contains_key("additionalProperties") {
         fields.insert("additionalProperties".into(), Value::Bool(false));
     }

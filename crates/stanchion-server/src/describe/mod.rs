@@ -87,12 +87,20 @@ impl Description {
             .collect()
     }
 
-    pub(crate) fn parameter(&mut self, place: &str, name: &str, required: bool, about: &str, schema: Value) {
+    pub(crate) fn parameter(
+        &mut self,
+        place: &str,
+        name: &str,
+        required: bool,
+        about: &str,
+        schema: Value,
+    ) {
         let known = |parameter: &Value| parameter["name"] == name && parameter["in"] == place;
         if self.parameters.iter().any(known) {
             return;
         }
-        let mut parameter = json!({"name": name, "in": place, "required": required, "schema": schema});
+        let mut parameter =
+            json!({"name": name, "in": place, "required": required, "schema": schema});
         if !about.is_empty() {
             parameter["description"] = about.into();
         }
@@ -103,7 +111,13 @@ impl Description {
     pub(crate) fn parameters_of<T: ToSchema>(&mut self, place: &str) {
         for property in self.schemas.properties::<T>() {
             let required = place == "path" || property.required;
-            self.parameter(place, &property.name, required, &property.about, property.schema);
+            self.parameter(
+                place,
+                &property.name,
+                required,
+                &property.about,
+                property.schema,
+            );
         }
     }
 

@@ -51,7 +51,10 @@ impl Schemas {
             .map(|(name, property)| Property {
                 name: name.clone(),
                 required: required(name),
-                about: property["description"].as_str().unwrap_or_default().to_owned(),
+                about: property["description"]
+                    .as_str()
+                    .unwrap_or_default()
+                    .to_owned(),
                 schema: without_null(property.clone()),
             })
             .collect()
@@ -103,14 +106,23 @@ fn value(schema: &RefOr<Schema>) -> Value {
 
 /// Types of the standard library are described where they stand, not by name.
 fn is_std(type_name: &str) -> bool {
-    ["alloc::", "core::", "std::", "uuid::", "jiff::", "serde_json::"]
-        .iter()
-        .any(|path| type_name.starts_with(path))
+    [
+        "alloc::",
+        "core::",
+        "std::",
+        "uuid::",
+        "jiff::",
+        "serde_json::",
+    ]
+    .iter()
+    .any(|path| type_name.starts_with(path))
         || !type_name.contains("::")
 }
 
 /// A name as the specification allows it for components.
 fn sanitised(name: &str) -> String {
     let allowed = |char: char| char.is_ascii_alphanumeric() || "._-".contains(char);
-    name.chars().map(|char| if allowed(char) { char } else { '_' }).collect()
+    name.chars()
+        .map(|char| if allowed(char) { char } else { '_' })
+        .collect()
 }

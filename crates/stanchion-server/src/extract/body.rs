@@ -104,12 +104,17 @@ pub(crate) async fn collect(request: Request) -> Result<Bytes, Problem> {
     if let Some(Collected(bytes)) = request.extensions().get::<Collected>() {
         return Ok(bytes.clone());
     }
-    let limit = request.extensions().get::<BodyLimit>().map_or(BODY_BYTES_MAX, |limit| limit.0);
+    let limit = request
+        .extensions()
+        .get::<BodyLimit>()
+        .map_or(BODY_BYTES_MAX, |limit| limit.0);
     let mut body = request.into_body();
     let mut bytes = BytesMut::new();
     while let Some(frame) = body.frame().await {
         let frame = frame.map_err(|error| codes::BAD_REQUEST.problem().caused_by(error))?;
-        let Ok(data) = frame.into_data() else { continue };
+        let Ok(data) = frame.into_data() else {
+            continue;
+        };
         if bytes.len() + data.len() > limit {
             return Err(codes::PAYLOAD_TOO_LARGE.with("bytes_max", limit));
         }
@@ -146,7 +151,10 @@ pub(crate) fn typed<T: DeserializeOwned + Validate>(value: Value) -> Result<T, P
 }
 
 pub(crate) fn require_content_type(headers: &HeaderMap, taken: &[&str]) -> Result<(), Problem> {
-    let given = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let given = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let mut parts = given.split(';').map(str::trim);
     let essence = parts.next().unwrap_or_default();
     let charset_fits = parts
@@ -164,7 +172,11 @@ fn misfit(misfit: Misfit) -> Problem {
     match misfit.kind {
         MisfitKind::Unknown => codes::UNKNOWN_FIELD.with("field", shown),
         MisfitKind::Missing | MisfitKind::Wrong(_) => {
-            let path = if misfit.path.is_empty() { "(body)" } else { shown.as_str() };
+            let path = if misfit.path.is_empty() {
+                "(body)"
+            } else {
+                shown.as_str()
+            };
             Problem::invalid_field(path, &misfit.to_string())
         }
     }

@@ -45,7 +45,9 @@ impl<S: Sync> FromRequestParts<S> for ConsistencyToken {
             .and_then(|bytes| serde_json::from_slice::<Payload>(&bytes).ok())
             .ok_or_else(|| codes::INVALID_CONSISTENCY_TOKEN.problem())?;
         let Payload(module, log, position) = payload;
-        Ok(Self((module == context.module_name()).then_some((log, position))))
+        Ok(Self(
+            (module == context.module_name()).then_some((log, position)),
+        ))
     }
 }
 
@@ -59,6 +61,7 @@ impl Describe for ConsistencyToken {
 
 /// The token of a write.
 pub(crate) fn stamp(signer: &Signer, module: &str, log: LogId, position: Position) -> String {
-    let payload = serde_json::to_vec(&Payload(module.to_owned(), log, position)).unwrap_or_default();
+    let payload =
+        serde_json::to_vec(&Payload(module.to_owned(), log, position)).unwrap_or_default();
     signer.stamp(Purpose::CONSISTENCY, &payload)
 }

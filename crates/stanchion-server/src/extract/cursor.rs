@@ -17,7 +17,10 @@ pub(crate) struct Cursor {
 
 impl Cursor {
     pub(crate) fn stamp(&self, signer: &Signer) -> String {
-        signer.stamp(Purpose::CURSOR, &serde_json::to_vec(self).unwrap_or_default())
+        signer.stamp(
+            Purpose::CURSOR,
+            &serde_json::to_vec(self).unwrap_or_default(),
+        )
     }
 
     pub(crate) fn read(signer: &Signer, text: &str) -> Option<Self> {

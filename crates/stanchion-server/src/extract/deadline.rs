@@ -52,7 +52,9 @@ impl<S: Sync> FromRequestParts<S> for Deadline {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let deadline = Context::of(parts)?.deadline();
-        deadline.map(Self).ok_or_else(|| Problem::internal("this route has no deadline"))
+        deadline
+            .map(Self)
+            .ok_or_else(|| Problem::internal("this route has no deadline"))
     }
 }
 
@@ -60,7 +62,9 @@ impl Describe for Deadline {}
 
 /// The time a caller gives its request.
 pub(crate) fn requested(headers: &HeaderMap) -> Result<Option<Duration>, Problem> {
-    let Some(value) = headers.get(HEADER) else { return Ok(None) };
+    let Some(value) = headers.get(HEADER) else {
+        return Ok(None);
+    };
     let parsed = value.to_str().ok().and_then(parse);
     let problem = || Problem::invalid_parameter("X-Request-Timeout", "must look like 250ms or 2s");
     parsed.map(Some).ok_or_else(problem)
@@ -87,7 +91,18 @@ mod tests {
     fn a_time_is_digits_and_a_unit() {
         assert_eq!(parse("250ms"), Some(Duration::from_millis(250)));
         assert_eq!(parse("2s"), Some(Duration::from_secs(2)));
-        for wrong in ["", "0s", "2", "s", "-1s", "1.5s", "2m", "2 s", "123456789s", "2S"] {
+        for wrong in [
+            "",
+            "0s",
+            "2",
+            "s",
+            "-1s",
+            "1.5s",
+            "2m",
+            "2 s",
+            "123456789s",
+            "2S",
+        ] {
             assert_eq!(parse(wrong), None, "{wrong}");
         }
     }

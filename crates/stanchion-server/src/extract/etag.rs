@@ -50,7 +50,11 @@ impl IfMatch {
     /// 412 `PRECONDITION_FAILED` if the header names others.
     pub fn check(&self, version: i64) -> Result<(), Problem> {
         let fits = self.0.as_ref().is_none_or(|tags| tags.name(version));
-        if fits { Ok(()) } else { Err(Problem::precondition_failed().with("version", version)) }
+        if fits {
+            Ok(())
+        } else {
+            Err(Problem::precondition_failed().with("version", version))
+        }
     }
 }
 
@@ -81,10 +85,17 @@ impl Tags {
                 return Ok(Some(Self::Any));
             }
             for tag in text.split(',').map(str::trim) {
-                let (strong, is_weak) = tag.strip_prefix("W/").map_or((tag, false), |tag| (tag, true));
-                let opaque = strong.strip_prefix('"').and_then(|tag| tag.strip_suffix('"'));
+                let (strong, is_weak) = tag
+                    .strip_prefix("W/")
+                    .map_or((tag, false), |tag| (tag, true));
+                let opaque = strong
+                    .strip_prefix('"')
+                    .and_then(|tag| tag.strip_suffix('"'));
                 let Some(opaque) = opaque.filter(|opaque| !opaque.contains('"')) else {
-                    return Err(Problem::invalid_parameter(name.as_str(), "must be quoted entity tags or *"));
+                    return Err(Problem::invalid_parameter(
+                        name.as_str(),
+                        "must be quoted entity tags or *",
+                    ));
                 };
                 if weak || !is_weak {
                     tags.push(opaque.to_owned());
@@ -114,7 +125,12 @@ impl<S: Sync> FromRequestParts<S> for IfNoneMatch {
 impl Describe for IfMatch {
     fn describe(description: &mut Description) {
         let schema = json!({"type": "string", "pattern": PATTERN, "examples": ["\"3\""]});
-        description.header("If-Match", false, "Change it only if it has this version.", schema);
+        description.header(
+            "If-Match",
+            false,
+            "Change it only if it has this version.",
+            schema,
+        );
         description.code(codes::INVALID_PARAMETER);
         description.code(codes::PRECONDITION_FAILED);
     }
@@ -123,7 +139,12 @@ impl Describe for IfMatch {
 impl Describe for IfNoneMatch {
     fn describe(description: &mut Description) {
         let schema = json!({"type": "string", "pattern": PATTERN, "examples": ["\"3\""]});
-        description.header("If-None-Match", false, "Answer 304 if it still has this version.", schema);
+        description.header(
+            "If-None-Match",
+            false,
+            "Answer 304 if it still has this version.",
+            schema,
+        );
         description.code(codes::INVALID_PARAMETER);
     }
 }

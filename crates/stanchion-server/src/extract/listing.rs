@@ -181,12 +181,19 @@ impl Wanted {
     fn listing<F: Filters>(self, context: Arc<Context>) -> Result<Listing<F>, Problem> {
         // Filters are read first, so that a wrong one is named whatever the cursor says.
         let _: F = typed(self.filters.clone())?;
-        let limit = self.limit.as_deref().map(|text| number("limit", text, LIMIT_MAX)).transpose()?;
+        let limit = self
+            .limit
+            .as_deref()
+            .map(|text| number("limit", text, LIMIT_MAX))
+            .transpose()?;
         let sort = self.sort.as_deref().map(sort::<F>).transpose()?;
         let order = self.order.as_deref().map(order).transpose()?;
         if let Some(text) = &self.cursor {
             if self.page.is_some() {
-                return Err(Problem::invalid_parameter("page", "does not go with a cursor"));
+                return Err(Problem::invalid_parameter(
+                    "page",
+                    "does not go with a cursor",
+                ));
             }
             let cursor = Cursor::read(&context.lent.signer, text);
             return cursor
@@ -215,7 +222,11 @@ impl Wanted {
         limit: Option<u32>,
         context: Arc<Context>,
     ) -> Option<Listing<F>> {
-        let kept_order = if cursor.descending { Order::Desc } else { Order::Asc };
+        let kept_order = if cursor.descending {
+            Order::Desc
+        } else {
+            Order::Asc
+        };
         let kept_sort = F::SORTS.iter().find(|sort| **sort == cursor.sort)?;
         let agrees = context.endpoint() == Some(&cursor.endpoint)
             && sort.is_none_or(|sort| sort == *kept_sort)
@@ -235,23 +246,32 @@ impl Wanted {
 }
 
 fn number(name: &str, text: &str, max: u32) -> Result<u32, Problem> {
-    let parsed = text.parse::<u32>().ok().filter(|number| (1..=max).contains(number));
-    parsed.ok_or_else(|| Problem::invalid_parameter(name, format!("must be a number from 1 to {max}")))
+    let parsed = text
+        .parse::<u32>()
+        .ok()
+        .filter(|number| (1..=max).contains(number));
+    parsed.ok_or_else(|| {
+        Problem::invalid_parameter(name, format!("must be a number from 1 to {max}"))
+    })
 }
 
 fn page(text: Option<&str>, limit: u32) -> Result<u32, Problem> {
     let Some(text) = text else { return Ok(1) };
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if !digits || text.bytes().all(|byte| byte == b'0') {
-        return Err(Problem::invalid_parameter("page", "must be a number from 1"));
+        return Err(Problem::invalid_parameter(
+            "page",
+            "must be a number from 1",
+        ));
     }
     let page = text.parse::<u32>().ok();
-    page.filter(|page| u64::from(*page) * u64::from(limit) <= DEPTH_MAX).ok_or_else(|| {
-        let reason = format!(
-            "page × limit must not exceed {DEPTH_MAX}; go deeper with cursor=<meta.next_cursor>"
-        );
-        Problem::invalid_parameter("page", reason)
-    })
+    page.filter(|page| u64::from(*page) * u64::from(limit) <= DEPTH_MAX)
+        .ok_or_else(|| {
+            let reason = format!(
+                "page × limit must not exceed {DEPTH_MAX}; go deeper with cursor=<meta.next_cursor>"
+            );
+            Problem::invalid_parameter("page", reason)
+        })
 }
 
 fn sort<F: Filters>(text: &str) -> Result<&'static str, Problem> {
@@ -270,7 +290,11 @@ fn order(text: &str) -> Result<Order, Problem> {
 }
 
 fn usual_order(sort: &str) -> Order {
-    if sort.ends_with("_at") { Order::Desc } else { Order::Asc }
+    if sort.ends_with("_at") {
+        Order::Desc
+    } else {
+        Order::Asc
+    }
 }
 
 impl<F: Filters> Describe for Listing<F> {
@@ -278,12 +302,22 @@ impl<F: Filters> Describe for Listing<F> {
         let pages = json!({"type": "integer", "minimum": 1, "maximum": DEPTH_MAX, "default": 1});
         let limits = json!({"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT_DEFAULT});
         description.parameters_of::<F>("query");
-        description.query("page", false, "Page from 1; page × limit is at most 10,000.", pages);
+        description.query(
+            "page",
+            false,
+            "Page from 1; page × limit is at most 10,000.",
+            pages,
+        );
         description.query("limit", false, "Rows on a page.", limits);
         let sorts = json!({"type": "string", "enum": F::SORTS, "default": F::SORTS[0]});
         description.query("sort", false, "The field to sort by.", sorts);
         let about = "Times sort newest first (desc) and everything else ascending, unless given.";
-        description.query("order", false, about, json!({"type": "string", "enum": ["asc", "desc"]}));
+        description.query(
+            "order",
+            false,
+            about,
+            json!({"type": "string", "enum": ["asc", "desc"]}),
+        );
         let about = "`meta.next_cursor` of an earlier answer: goes on from there, at any depth, instead of `page`.";
         description.query("cursor", false, about, json!({"type": "string"}));
         description.code(codes::INVALID_PARAMETER);

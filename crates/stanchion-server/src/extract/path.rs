@@ -37,7 +37,9 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for PathId<T> {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let parameters = parameters(parts, state).await?;
         let [(name, value)] = parameters.as_slice() else {
-            return Err(Problem::internal("PathId wants a path with exactly one parameter"));
+            return Err(Problem::internal(
+                "PathId wants a path with exactly one parameter",
+            ));
         };
         from_text(Value::String(value.clone()))
             .map(Self)
@@ -50,8 +52,10 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Path<T> {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let parameters = parameters(parts, state).await?;
-        let object: Map<_, _> =
-            parameters.into_iter().map(|(name, value)| (name, Value::String(value))).collect();
+        let object: Map<_, _> = parameters
+            .into_iter()
+            .map(|(name, value)| (name, Value::String(value)))
+            .collect();
         from_text(Value::Object(object))
             .map(Self)
             .map_err(|misfit| Problem::invalid_parameter(&misfit.path.clone(), misfit))
@@ -61,7 +65,12 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Path<T> {
 impl<T: ToSchema> Describe for PathId<T> {
     fn describe(description: &mut Description) {
         let names = description.path_parameters();
-        assert_eq!(names.len(), 1, "PathId wants one parameter, `{}` has others", description.path);
+        assert_eq!(
+            names.len(),
+            1,
+            "PathId wants one parameter, `{}` has others",
+            description.path
+        );
         let schema = description.schemas.of::<T>();
         description.parameter("path", &names[0], true, "", schema);
         description.code(codes::INVALID_PARAMETER);
@@ -80,7 +89,8 @@ async fn parameters<S: Send + Sync>(
     state: &S,
 ) -> Result<Vec<(String, String)>, Problem> {
     let raw = RawPathParams::from_request_parts(parts, state).await;
-    let raw = raw.map_err(|_| Problem::invalid_parameter("path", "is not percent-encoded UTF-8"))?;
+    let raw =
+        raw.map_err(|_| Problem::invalid_parameter("path", "is not percent-encoded UTF-8"))?;
     raw.iter()
         .map(|(name, value)| {
             let value = clean(value.to_owned());

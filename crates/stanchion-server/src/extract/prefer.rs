@@ -38,7 +38,10 @@ impl Prefer {
     /// answer as things stand then. `Preference-Applied` is added to the answer.
     pub async fn until<T>(&self, settled: impl Future<Output = T>) -> Option<T> {
         let mut wait = self.wait?;
-        let _ = self.context.preference.set(format!("wait={}", wait.as_secs()));
+        let _ = self
+            .context
+            .preference
+            .set(format!("wait={}", wait.as_secs()));
         let _place = self.context.lent.waiting.clone().try_acquire_owned().ok()?;
         if let Some(remaining) = self.context.remaining() {
             wait = wait.min(remaining.saturating_sub(MARGIN));
@@ -59,13 +62,17 @@ impl<S: Sync> FromRequestParts<S> for Prefer {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let context = Context::of(parts)?;
         let text = header_text(&parts.headers, http::HeaderName::from_static("prefer"));
-        Ok(Self { wait: text.as_deref().and_then(wait), context })
+        Ok(Self {
+            wait: text.as_deref().and_then(wait),
+            context,
+        })
     }
 }
 
 impl Describe for Prefer {
     fn describe(description: &mut Description) {
-        let about = "`wait=N`: answer when it is settled, or as it stands after N seconds (at most 30).";
+        let about =
+            "`wait=N`: answer when it is settled, or as it stands after N seconds (at most 30).";
         let schema = json!({"type": "string", "examples": ["wait=5"]});
         description.header("Prefer", false, about, schema);
     }

@@ -41,8 +41,10 @@ pub(crate) fn pairs(query: &str) -> Result<Vec<(String, String)>, Problem> {
     parts
         .map(|part| {
             let (name, value) = part.split_once('=').unwrap_or((part, ""));
-            let name = decoded(name).map_err(|reason| Problem::invalid_parameter("query", reason))?;
-            let value = decoded(value).map_err(|reason| Problem::invalid_parameter(&name, reason))?;
+            let name =
+                decoded(name).map_err(|reason| Problem::invalid_parameter("query", reason))?;
+            let value =
+                decoded(value).map_err(|reason| Problem::invalid_parameter(&name, reason))?;
             Ok((name, value))
         })
         .collect()

@@ -57,7 +57,11 @@ impl Violations {
 
     /// Adds a reason unless the number is within `min` to `max`.
     pub fn range(&mut self, field: &str, number: i64, min: i64, max: i64) {
-        self.require((min..=max).contains(&number), field, format!("must be {min} to {max}"));
+        self.require(
+            (min..=max).contains(&number),
+            field,
+            format!("must be {min} to {max}"),
+        );
     }
 
     /// Validates a value inside this one.
@@ -86,7 +90,11 @@ impl Violations {
     /// # Errors
     /// 422 `VALIDATION_FAILED` unless it is empty.
     pub fn into_result(self) -> Result<(), crate::Problem> {
-        if self.is_empty() { Ok(()) } else { Err(crate::Problem::validation(self)) }
+        if self.is_empty() {
+            Ok(())
+        } else {
+            Err(crate::Problem::validation(self))
+        }
     }
 
     pub(crate) fn into_fields(self) -> Map<String, Value> {
@@ -139,7 +147,18 @@ mod tests {
 
     #[test]
     fn everything_that_is_wrong_is_told_at_once() {
-        let basket = Basket { items: vec![Item { sku: "", quantity: 0 }, Item { sku: "long", quantity: 1 }] };
+        let basket = Basket {
+            items: vec![
+                Item {
+                    sku: "",
+                    quantity: 0,
+                },
+                Item {
+                    sku: "long",
+                    quantity: 1,
+                },
+            ],
+        };
         let mut violations = Violations::default();
         basket.validate(&mut violations);
         let expected = json!({

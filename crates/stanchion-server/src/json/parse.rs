@@ -127,6 +127,9 @@ mod tests {
     #[test]
     fn a_value_is_read_as_it_is() {
         let value = parse(b" {\"a\":[1,-2,0.5,true,null,\"\\u00e9\"]} ").unwrap();
-        assert_eq!(value, serde_json::json!({"a": [1, -2, 0.5, true, null, "é"]}));
+        assert_eq!(
+            value,
+            serde_json::json!({"a": [1, -2, 0.5, true, null, "é"]})
+        );
     }
 }

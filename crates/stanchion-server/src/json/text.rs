@@ -13,7 +13,11 @@ pub(crate) fn clean(text: String) -> Result<String, &'static str> {
         return Err(CONTROL);
     }
     if is_nfc(trimmed) {
-        return Ok(if trimmed.len() == text.len() { text } else { trimmed.to_owned() });
+        return Ok(if trimmed.len() == text.len() {
+            text
+        } else {
+            trimmed.to_owned()
+        });
     }
     Ok(trimmed.nfc().collect())
 }

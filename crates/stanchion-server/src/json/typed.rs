@@ -34,12 +34,20 @@ pub(crate) enum MisfitKind {
 
 /// Reads a `T` from a JSON tree; a field that `T` does not know is a misfit.
 pub(crate) fn from_json<T: DeserializeOwned>(value: Value) -> Result<T, Misfit> {
-    T::deserialize(Typed { value, path: String::new(), text: false })
+    T::deserialize(Typed {
+        value,
+        path: String::new(),
+        text: false,
+    })
 }
 
 /// Reads a `T` from texts (of a path or a query), which become numbers and booleans where `T` wants them.
 pub(crate) fn from_text<T: DeserializeOwned>(value: Value) -> Result<T, Misfit> {
-    T::deserialize(Typed { value, path: String::new(), text: true })
+    T::deserialize(Typed {
+        value,
+        path: String::new(),
+        text: true,
+    })
 }
 
 struct Typed {
@@ -50,7 +58,11 @@ struct Typed {
 
 impl Misfit {
     fn new(kind: MisfitKind) -> Self {
-        Self { path: String::new(), kind, placed: false }
+        Self {
+            path: String::new(),
+            kind,
+            placed: false,
+        }
     }
 
     fn at(mut self, path: &str) -> Self {
@@ -84,7 +96,10 @@ impl Error for Misfit {
     }
 
     fn invalid_type(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::new(MisfitKind::Wrong(format!("must be {}", plain(&expected.to_string()))))
+        Self::new(MisfitKind::Wrong(format!(
+            "must be {}",
+            plain(&expected.to_string())
+        )))
     }
 
     fn invalid_value(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
@@ -98,19 +113,31 @@ impl Error for Misfit {
     }
 
     fn invalid_length(_: usize, expected: &dyn Expected) -> Self {
-        Self::new(MisfitKind::Wrong(format!("must be {}", plain(&expected.to_string()))))
+        Self::new(MisfitKind::Wrong(format!(
+            "must be {}",
+            plain(&expected.to_string())
+        )))
     }
 
     fn unknown_variant(_: &str, expected: &'static [&'static str]) -> Self {
-        Self::new(MisfitKind::Wrong(format!("must be one of {}", expected.join(", "))))
+        Self::new(MisfitKind::Wrong(format!(
+            "must be one of {}",
+            expected.join(", ")
+        )))
     }
 
     fn unknown_field(field: &str, _: &'static [&'static str]) -> Self {
-        Self { path: field.to_owned(), ..Self::new(MisfitKind::Unknown) }
+        Self {
+            path: field.to_owned(),
+            ..Self::new(MisfitKind::Unknown)
+        }
     }
 
     fn missing_field(field: &'static str) -> Self {
-        Self { path: field.to_owned(), ..Self::new(MisfitKind::Missing) }
+        Self {
+            path: field.to_owned(),
+            ..Self::new(MisfitKind::Missing)
+        }
     }
 
     fn duplicate_field(_: &'static str) -> Self {
@@ -128,14 +155,20 @@ fn plain(expected: &str) -> &str {
         "a sequence" => "an array",
         "a map" => "an object",
         other if other.starts_with("struct ") => "an object",
-        other if other.starts_with("enum ") || other.starts_with("variant ") => "one of the known names",
+        other if other.starts_with("enum ") || other.starts_with("variant ") => {
+            "one of the known names"
+        }
         other if other.starts_with("tuple ") => "an array",
         other => other,
     }
 }
 
 fn join(path: &str, field: &str) -> String {
-    if path.is_empty() { field.to_owned() } else { format!("{path}.{field}") }
+    if path.is_empty() {
+        field.to_owned()
+    } else {
+        format!("{path}.{field}")
+    }
 }
 
 impl Typed {
@@ -164,7 +197,9 @@ fn parse_number(text: &str) -> Option<Value> {
         return None;
     }
     let unsigned = text.parse::<u64>().map(Value::from);
-    unsigned.or_else(|_| text.parse::<i64>().map(Value::from)).ok()
+    unsigned
+        .or_else(|_| text.parse::<i64>().map(Value::from))
+        .ok()
 }
 
 fn whole(number: &serde_json::Number) -> Option<Value> {
@@ -172,7 +207,10 @@ fn whole(number: &serde_json::Number) -> Option<Value> {
         return None;
     }
     let float = number.as_f64()?;
-    #[allow(clippy::cast_possible_truncation, reason = "checked to be whole and exact")]
+    #[allow(
+        clippy::cast_possible_truncation,
+        reason = "checked to be whole and exact"
+    )]
     (float.fract() == 0.0 && float.abs() <= EXACT_FLOAT_MAX).then(|| Value::from(float as i64))
 }
 
@@ -190,9 +228,11 @@ impl<'de> Deserializer<'de> for Typed {
                 (_, Some(value)) => visitor.visit_i64(value),
                 _ => visitor.visit_f64(number.as_f64().unwrap_or(f64::NAN)),
             },
-            Value::Array(items) => {
-                visitor.visit_seq(Items { items: items.into_iter().enumerate(), path: &path, text })
-            }
+            Value::Array(items) => visitor.visit_seq(Items {
+                items: items.into_iter().enumerate(),
+                path: &path,
+                text,
+            }),
             Value::Object(fields) => visitor.visit_map(Fields {
                 fields: fields.into_iter(),
                 next: None,
@@ -219,7 +259,9 @@ impl<'de> Deserializer<'de> for Typed {
         visitor: V,
     ) -> Result<V::Value, Misfit> {
         let path = self.path.clone();
-        visitor.visit_newtype_struct(self).map_err(|misfit| misfit.at(&path))
+        visitor
+            .visit_newtype_struct(self)
+            .map_err(|misfit| misfit.at(&path))
     }
 
     fn deserialize_bool<V: Visitor<'de>>(mut self, visitor: V) -> Result<V::Value, Misfit> {
@@ -256,8 +298,15 @@ impl<'de> Deserializer<'de> for Typed {
             }
             _ => return Err(self.misfit("one of the known names")),
         };
-        let access = Variant { variant, value, path: &path, text };
-        visitor.visit_enum(access).map_err(|misfit| misfit.at(&path))
+        let access = Variant {
+            variant,
+            value,
+            path: &path,
+            text,
+        };
+        visitor
+            .visit_enum(access)
+            .map_err(|misfit| misfit.at(&path))
     }
 
     fn deserialize_struct<V: Visitor<'de>>(
@@ -332,10 +381,16 @@ impl<'de> SeqAccess<'de> for Items<'_> {
         &mut self,
         seed: T,
     ) -> Result<Option<T::Value>, Misfit> {
-        let Some((nth, value)) = self.items.next() else { return Ok(None) };
+        let Some((nth, value)) = self.items.next() else {
+            return Ok(None);
+        };
         let path = format!("{}[{nth}]", self.path);
         // What a value finds wrong with itself (`try_from`) does not know where it stands.
-        let element = seed.deserialize(Typed { value, path: path.clone(), text: self.text });
+        let element = seed.deserialize(Typed {
+            value,
+            path: path.clone(),
+            text: self.text,
+        });
         element.map(Some).map_err(|misfit| misfit.at(&path))
     }
 
@@ -354,8 +409,13 @@ struct Fields<'p> {
 impl<'de> MapAccess<'de> for Fields<'_> {
     type Error = Misfit;
 
-    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, Misfit> {
-        let Some((name, value)) = self.fields.next() else { return Ok(None) };
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, Misfit> {
+        let Some((name, value)) = self.fields.next() else {
+            return Ok(None);
+        };
         let key: StringDeserializer<Misfit> = name.clone().into_deserializer();
         self.next = Some((name, value));
         seed.deserialize(key).map(Some)
@@ -364,7 +424,11 @@ impl<'de> MapAccess<'de> for Fields<'_> {
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Misfit> {
         let (name, value) = self.next.take().expect("serde asks for a key first");
         let path = join(self.path, &name);
-        let field = seed.deserialize(Typed { value, path: path.clone(), text: self.text });
+        let field = seed.deserialize(Typed {
+            value,
+            path: path.clone(),
+            text: self.text,
+        });
         field.map_err(|misfit| misfit.at(&path))
     }
 }
@@ -382,7 +446,9 @@ impl<'de> EnumAccess<'de> for Variant<'_> {
 
     fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), Misfit> {
         let name: StringDeserializer<Misfit> = self.variant.clone().into_deserializer();
-        let value = seed.deserialize(name).map_err(|misfit| misfit.at(self.path))?;
+        let value = seed
+            .deserialize(name)
+            .map_err(|misfit| misfit.at(self.path))?;
         Ok((value, self))
     }
 }
@@ -390,7 +456,11 @@ impl<'de> EnumAccess<'de> for Variant<'_> {
 impl Variant<'_> {
     fn content(self) -> Typed {
         let path = join(self.path, &self.variant);
-        Typed { value: self.value.unwrap_or(Value::Null), path, text: self.text }
+        Typed {
+            value: self.value.unwrap_or(Value::Null),
+            path,
+            text: self.text,
+        }
     }
 }
 
@@ -462,7 +532,11 @@ mod tests {
         type Error = &'static str;
 
         fn try_from(text: String) -> Result<Self, &'static str> {
-            if text.is_empty() { Err("must not be empty") } else { Ok(Self(text)) }
+            if text.is_empty() {
+                Err("must not be empty")
+            } else {
+                Ok(Self(text))
+            }
         }
     }
 
@@ -475,10 +549,16 @@ mod tests {
             #[allow(dead_code)]
             gift: Option<Sku>,
         }
-        let cases = [(json!({"skus": ["a", ""]}), "skus[1]"), (json!({"skus": [], "gift": ""}), "gift")];
+        let cases = [
+            (json!({"skus": ["a", ""]}), "skus[1]"),
+            (json!({"skus": [], "gift": ""}), "gift"),
+        ];
         for (value, path) in cases {
             let misfit = from_json::<Basket>(value).unwrap_err();
-            assert_eq!((misfit.path.as_str(), misfit.to_string().as_str()), (path, "must not be empty"));
+            assert_eq!(
+                (misfit.path.as_str(), misfit.to_string().as_str()),
+                (path, "must not be empty")
+            );
         }
     }
 
@@ -488,9 +568,17 @@ mod tests {
         let cases = [
             (json!([]), "", "must be an object"),
             (json!(7), "", "must be an object"),
-            (json!({"items": [item], "kind": "plain", "extra": 1}), "extra", "is not known"),
+            (
+                json!({"items": [item], "kind": "plain", "extra": 1}),
+                "extra",
+                "is not known",
+            ),
             (json!({"items": [item]}), "kind", "is required"),
-            (json!({"items": [{"sku": "a"}], "kind": "plain"}), "items[0].quantity", "is required"),
+            (
+                json!({"items": [{"sku": "a"}], "kind": "plain"}),
+                "items[0].quantity",
+                "is required",
+            ),
             (
                 json!({"items": [item, {"sku": 1, "quantity": 1}], "kind": "plain"}),
                 "items[1].sku",
@@ -511,12 +599,28 @@ mod tests {
                 "items[0].price",
                 "is not known",
             ),
-            (json!({"items": [], "kind": "odd"}), "kind", "must be one of plain, gift"),
-            (json!({"items": [], "kind": {"gift": {}}}), "kind.gift.to", "is required"),
-            (json!({"items": {}, "kind": "plain"}), "items", "must be an array"),
+            (
+                json!({"items": [], "kind": "odd"}),
+                "kind",
+                "must be one of plain, gift",
+            ),
+            (
+                json!({"items": [], "kind": {"gift": {}}}),
+                "kind.gift.to",
+                "is required",
+            ),
+            (
+                json!({"items": {}, "kind": "plain"}),
+                "items",
+                "must be an array",
+            ),
         ];
         for (value, path, reason) in cases {
-            assert_eq!(misfit(value.clone()), (path.into(), reason.into()), "{value}");
+            assert_eq!(
+                misfit(value.clone()),
+                (path.into(), reason.into()),
+                "{value}"
+            );
         }
     }
 
@@ -542,6 +646,9 @@ mod tests {
         assert_eq!((wanted.count, wanted.flag, wanted.id), (-3, true, id));
         assert_eq!((wanted.names, wanted.absent), (vec!["a".to_owned()], None));
         let misfit = from_text::<Wanted>(json!({"count": "3x"})).unwrap_err();
-        assert_eq!((misfit.path.as_str(), misfit.to_string().as_str()), ("count", "must be an integer"));
+        assert_eq!(
+            (misfit.path.as_str(), misfit.to_string().as_str()),
+            ("count", "must be an integer")
+        );
     }
 }

@@ -16,7 +16,9 @@ use super::{Addresses, Running, Stopped};
 use crate::context::Lent;
 use crate::metrics::ServerMetrics;
 use crate::net::{ConnectionLimits, Listener, Moments};
-use crate::service::{Health, Module, Mounts, Network, Role, ServerSettings, State, Worker, docs_router};
+use crate::service::{
+    Health, Module, Mounts, Network, Role, ServerSettings, State, Worker, docs_router,
+};
 use crate::stack::{self, InFlight, Stack};
 use crate::{Service, admin};
 
@@ -67,7 +69,11 @@ impl Service {
         let on_started = self.on_started.take();
         let assembled = self.assemble()?;
         let serves = self.role != Role::Worker;
-        let public = if serves { Some(bind(self.settings.listen).await?) } else { None };
+        let public = if serves {
+            Some(bind(self.settings.listen).await?)
+        } else {
+            None
+        };
         let admin = match &self.admin {
             Some(admin) => Some(bind(admin.listen).await?),
             None => None,
@@ -98,7 +104,10 @@ impl Service {
         let mut modules = std::mem::take(&mut self.modules);
         let signer = self.make_signer().map_err(StartError::Settings)?;
         let mounts = Mounts::of(self, &mut modules);
-        let checks = modules.iter().flat_map(|module| module.checks.clone()).collect();
+        let checks = modules
+            .iter()
+            .flat_map(|module| module.checks.clone())
+            .collect();
         let health = Health::new(checks, self.settings.check_timeout);
         let waits = CancellationToken::new();
         let stack = Stack {
@@ -117,7 +126,14 @@ impl Service {
             .merge(docs_router(&mounts.document))
             .fallback_service(mounts.router);
         let router = stack::around(router, &stack, &self.settings);
-        Ok(Assembled { router, health, stack, waits, modules, routes: mounts.listed })
+        Ok(Assembled {
+            router,
+            health,
+            stack,
+            waits,
+            modules,
+            routes: mounts.listed,
+        })
     }
 
     fn launch(
@@ -127,7 +143,14 @@ impl Service {
         admin: Option<TcpListener>,
         addresses: Addresses,
     ) -> Running {
-        let Assembled { router, health, stack, waits, mut modules, routes } = assembled;
+        let Assembled {
+            router,
+            health,
+            stack,
+            waits,
+            mut modules,
+            routes,
+        } = assembled;
         let admin = admin.zip(self.admin.as_ref()).map(|(socket, settings)| {
             let app = admin::router(settings, &self.metrics, &health, &modules, routes);
             self.open_admin(socket, app, &stack)
@@ -135,11 +158,19 @@ impl Service {
         let moments = Moments::default();
         let connections = TaskTracker::new();
         let accepting = public.map(|socket| {
-            let listener = self.listener(socket, router, moments.clone(), connections.clone(), &stack);
+            let listener =
+                self.listener(socket, router, moments.clone(), connections.clone(), &stack);
             task::spawn("accept", listener.run())
         });
-        let workers = Workers::start(if self.role == Role::Api { Vec::new() } else { workers(&mut modules) });
-        let mut closers: Vec<_> = modules.into_iter().flat_map(|module| module.closers).collect();
+        let workers = Workers::start(if self.role == Role::Api {
+            Vec::new()
+        } else {
+            workers(&mut modules)
+        });
+        let mut closers: Vec<_> = modules
+            .into_iter()
+            .flat_map(|module| module.closers)
+            .collect();
         closers.extend(self.closers);
         health.enter(State::Ready);
         let stopping = Stopping {
@@ -157,7 +188,11 @@ impl Service {
         };
         let stop = CancellationToken::new();
         let supervision = task::spawn("supervise", supervise(stopping, stop.clone()));
-        Running { addresses, stop, supervision: Some(supervision) }
+        Running {
+            addresses,
+            stop,
+            supervision: Some(supervision),
+        }
     }
 
     fn listener(
@@ -190,7 +225,10 @@ impl Service {
             per_address_max: ADMIN_CONNECTIONS_MAX,
             ..self.listener(socket, app, moments.clone(), TaskTracker::new(), stack)
         };
-        AdminPort { moments, accepting: task::spawn("accept-admin", listener.run()) }
+        AdminPort {
+            moments,
+            accepting: task::spawn("accept-admin", listener.run()),
+        }
     }
 }
 
@@ -212,7 +250,10 @@ fn workers(modules: &mut [Module]) -> Vec<(&'static str, Worker)> {
     let mut workers = Vec::new();
     for module in modules {
         if let Some(inbox) = module.inbox.clone() {
-            workers.push((module.name, Worker::new("prune-inbox", |stop| prune(inbox, stop))));
+            workers.push((
+                module.name,
+                Worker::new("prune-inbox", |stop| prune(inbox, stop)),
+            ));
         }
         workers.extend(module.workers.drain(..).map(|worker| (module.name, worker)));
     }
@@ -241,7 +282,9 @@ async fn prune(inbox: Arc<dyn stanchion_messaging::Inbox>, stop: CancellationTok
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address).await.map_err(|error| StartError::Listen { address, error })
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| StartError::Listen { address, error })
 }
 
 fn limits(settings: &ServerSettings) -> ConnectionLimits {
@@ -253,11 +296,19 @@ fn limits(settings: &ServerSettings) -> ConnectionLimits {
 }
 
 fn trusted(settings: &ServerSettings) -> Vec<Network> {
-    settings.trusted_proxies.iter().filter_map(|text| Network::parse(text)).collect()
+    settings
+        .trusted_proxies
+        .iter()
+        .filter_map(|text| Network::parse(text))
+        .collect()
 }
 
 fn stop_times(settings: &ServerSettings) -> StopTimes {
-    let usual = if std::io::stdout().is_terminal() { Duration::ZERO } else { LAME_DUCK };
+    let usual = if std::io::stdout().is_terminal() {
+        Duration::ZERO
+    } else {
+        LAME_DUCK
+    };
     StopTimes {
         lame_duck: settings.lame_duck.unwrap_or(usual),
         idle_grace: settings.idle_grace,

@@ -65,13 +65,17 @@ impl Stopping {
         if let Some(accepting) = self.accepting {
             let _ = accepting.await;
         }
-        tracing::info!(connections = self.connections.len(), "accepting nothing any more, draining");
+        tracing::info!(
+            connections = self.connections.len(),
+            "accepting nothing any more, draining"
+        );
         // 4. A request may be on its way on a connection that looks idle: wait for it, then close those.
         self.connections.close();
         let _ = timeout(self.times.idle_grace, self.connections.wait()).await;
         self.moments.idle.cancel();
         // 5. What was begun is finished, or named and cut.
-        let drained = (Instant::now() + self.times.drain).min(end - AFTER_DRAIN.min(self.times.whole / 2));
+        let drained =
+            (Instant::now() + self.times.drain).min(end - AFTER_DRAIN.min(self.times.whole / 2));
         let stuck = match timeout_at(drained, self.connections.wait()).await {
             Ok(()) => Vec::new(),
             Err(_) => cut(&self.in_flight, &self.moments, &self.metrics),
@@ -84,7 +88,11 @@ impl Stopping {
             admin.close().await;
         }
         tracing::info!(took = ?began.elapsed(), cut = stuck.len(), "stopped");
-        if stuck.is_empty() { Stopped::Clean } else { Stopped::Cut(stuck) }
+        if stuck.is_empty() {
+            Stopped::Clean
+        } else {
+            Stopped::Cut(stuck)
+        }
     }
 }
 
@@ -108,12 +116,15 @@ fn cut(in_flight: &InFlight, moments: &Moments, metrics: &ServerMetrics) -> Vec<
             age: context.started.elapsed(),
         })
         .collect();
-    stuck.sort_by(|one, other| other.age.cmp(&one.age));
+    stuck.sort_by_key(|stuck| std::cmp::Reverse(stuck.age));
     for request in &stuck {
         metrics.cut();
         tracing::error!(
-            method = request.method, endpoint = request.endpoint, request_id = request.request_id,
-            age_ms = request.age.as_millis() as u64, "request cut off by the stop"
+            method = request.method,
+            endpoint = request.endpoint,
+            request_id = request.request_id,
+            age_ms = request.age.as_millis() as u64,
+            "request cut off by the stop"
         );
     }
     moments.cut.cancel();

@@ -68,7 +68,9 @@ impl Termination for Stopped {
     fn report(self) -> ExitCode {
         match &self {
             // For whoever has no log: the last word is on the terminal as well.
-            Self::Failed(reason) | Self::Usage(reason) if !reason.is_empty() => eprintln!("{reason}"),
+            Self::Failed(reason) | Self::Usage(reason) if !reason.is_empty() => {
+                eprintln!("{reason}")
+            }
             Self::Failed(_) | Self::Usage(_) | Self::Clean | Self::Cut(_) => {}
         }
         ExitCode::from(self.code())
@@ -77,7 +79,16 @@ impl Termination for Stopped {
 
 impl fmt::Display for Stuck {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { method, endpoint, request_id, age } = self;
-        write!(f, "{method} {endpoint} ({request_id}, for {:.1} s)", age.as_secs_f64())
+        let Self {
+            method,
+            endpoint,
+            request_id,
+            age,
+        } = self;
+        write!(
+            f,
+            "{method} {endpoint} ({request_id}, for {:.1} s)",
+            age.as_secs_f64()
+        )
     }
 }

@@ -49,10 +49,19 @@ impl Workers {
                         }
                     }
                 });
-                RunningWorker { module, name, stop_within: worker.stop_within, task }
+                RunningWorker {
+                    module,
+                    name,
+                    stop_within: worker.stop_within,
+                    task,
+                }
             })
             .collect();
-        Self { stop, running, failed }
+        Self {
+            stop,
+            running,
+            failed,
+        }
     }
 
     /// Waits until one fails.
@@ -75,7 +84,11 @@ impl RunningWorker {
     async fn stopped(mut self, end: Instant) {
         let bound = (Instant::now() + self.stop_within).min(end);
         if timeout_at(bound, &mut self.task).await.is_err() {
-            tracing::warn!(module = self.module, worker = self.name, "a worker did not stop in time and is aborted");
+            tracing::warn!(
+                module = self.module,
+                worker = self.name,
+                "a worker did not stop in time and is aborted"
+            );
             self.task.abort();
         }
     }

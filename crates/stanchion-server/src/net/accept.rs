@@ -9,9 +9,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
+use super::Moments;
 use super::addresses::Addresses;
 use super::connection::{ConnectionLimits, serve};
-use super::Moments;
 use crate::metrics::ServerMetrics;
 use crate::service::Network;
 
@@ -72,16 +72,35 @@ impl Listener {
         self.socket.accept().await
     }
 
-    fn take(&self, stream: TcpStream, peer: SocketAddr, slots: &Arc<Semaphore>, addresses: &Addresses) {
+    fn take(
+        &self,
+        stream: TcpStream,
+        peer: SocketAddr,
+        slots: &Arc<Semaphore>,
+        addresses: &Addresses,
+    ) {
         let Ok(slot) = slots.clone().try_acquire_owned() else {
             return self.metrics.connection_refused("total");
         };
-        let is_proxy = self.trusted.iter().any(|network| network.contains(peer.ip()));
-        let max = if is_proxy { usize::MAX } else { self.per_address_max };
+        let is_proxy = self
+            .trusted
+            .iter()
+            .any(|network| network.contains(peer.ip()));
+        let max = if is_proxy {
+            usize::MAX
+        } else {
+            self.per_address_max
+        };
         let Some(counted) = addresses.enter(peer.ip(), max) else {
             return self.metrics.connection_refused("address");
         };
-        let served = serve(stream, peer, self.app.clone(), self.limits, self.moments.clone());
+        let served = serve(
+            stream,
+            peer,
+            self.app.clone(),
+            self.limits,
+            self.moments.clone(),
+        );
         let open = self.metrics.connection();
         let done = self.connections.token();
         stanchion_runtime::task::spawn("connection", async move {
@@ -95,6 +114,8 @@ impl Listener {
 fn is_of_one_connection(error: &io::Error) -> bool {
     matches!(
         error.kind(),
-        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::ConnectionRefused
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
     )
 }

@@ -56,7 +56,9 @@ impl Activity {
 
     /// Whether a head has been on its way for longer than this.
     pub(crate) fn is_stalled(&self, head_max: Duration) -> bool {
-        self.head_since.lock().is_some_and(|since| since.elapsed() >= head_max)
+        self.head_since
+            .lock()
+            .is_some_and(|since| since.elapsed() >= head_max)
     }
 
     fn decide(&self, bytes: &[u8]) {

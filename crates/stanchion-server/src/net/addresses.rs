@@ -24,7 +24,10 @@ impl Addresses {
             return None;
         }
         *count += 1;
-        Some(Counted { addresses: self.clone(), address })
+        Some(Counted {
+            addresses: self.clone(),
+            address,
+        })
     }
 }
 

@@ -128,10 +128,14 @@ async fn answer(
     let mut request = request.map(Body::new);
     request.extensions_mut().insert(Peer(peer));
     // For somebody's own router, which may ask axum for it.
-    request.extensions_mut().insert(axum::extract::ConnectInfo(peer));
+    request
+        .extensions_mut()
+        .insert(axum::extract::ConnectInfo(peer));
     let mut response = app.oneshot(request).await?;
     if persistent && telling.is_cancelled() {
-        response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        response
+            .headers_mut()
+            .insert(CONNECTION, HeaderValue::from_static("close"));
     }
     Ok(response)
 }

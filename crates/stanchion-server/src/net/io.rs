@@ -20,11 +20,20 @@ pub(crate) struct WatchedIo {
 
 impl WatchedIo {
     pub(crate) fn new(stream: TcpStream, activity: Arc<Activity>, write_timeout: Duration) -> Self {
-        Self { stream, activity, write_timeout, blocked: None }
+        Self {
+            stream,
+            activity,
+            write_timeout,
+            blocked: None,
+        }
     }
 
     /// A write that cannot go on starts the clock, one that does stops it.
-    fn timed<T>(&mut self, written: Poll<io::Result<T>>, context: &mut Context<'_>) -> Poll<io::Result<T>> {
+    fn timed<T>(
+        &mut self,
+        written: Poll<io::Result<T>>,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<T>> {
         if written.is_ready() {
             self.blocked = None;
             return written;
@@ -32,7 +41,10 @@ impl WatchedIo {
         let timeout = self.write_timeout;
         let blocked = self.blocked.get_or_insert_with(|| Box::pin(sleep(timeout)));
         ready!(blocked.as_mut().poll(context));
-        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client takes nothing of the answer")))
+        Poll::Ready(Err(io::Error::new(
+            io::ErrorKind::TimedOut,
+            "the client takes nothing of the answer",
+        )))
     }
 }
 
@@ -53,7 +65,11 @@ impl AsyncRead for WatchedIo {
 }
 
 impl AsyncWrite for WatchedIo {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.timed(written, context)
     }

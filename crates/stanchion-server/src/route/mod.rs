@@ -87,12 +87,21 @@ impl<S: Clone + Send + Sync + 'static> Routes<S> {
             path: route.path,
             operation: route.operation.with_state(state.clone()),
         };
-        Routes { listed: self.listed.into_iter().map(bind).collect() }
+        Routes {
+            listed: self.listed.into_iter().map(bind).collect(),
+        }
     }
 
     fn on(mut self, method: Method, path: &str, operation: Operation<S>) -> Self {
-        assert!(path.starts_with('/'), "a route's path begins with a slash: `{path}`");
-        self.listed.push(Route { method, path: path.to_owned(), operation });
+        assert!(
+            path.starts_with('/'),
+            "a route's path begins with a slash: `{path}`"
+        );
+        self.listed.push(Route {
+            method,
+            path: path.to_owned(),
+            operation,
+        });
         self
     }
 }
@@ -105,7 +114,10 @@ impl<S: Clone + Send + Sync + 'static> Default for Routes<S> {
 
 impl<S> std::fmt::Debug for Routes<S> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let lines = self.listed.iter().map(|route| format!("{} {}", route.method, route.path));
+        let lines = self
+            .listed
+            .iter()
+            .map(|route| format!("{} {}", route.method, route.path));
         f.debug_list().entries(lines).finish()
     }
 }

@@ -157,6 +157,9 @@ fn function_name<H>() -> String {
     let path = std::any::type_name::<H>();
     let path = path.split('<').next().unwrap_or(path);
     let name = path.rsplit("::").next().unwrap_or(path);
-    assert!(!name.starts_with('{'), "a handler is an async fn with a name, not a closure: {path}");
+    assert!(
+        !name.starts_with('{'),
+        "a handler is an async fn with a name, not a closure: {path}"
+    );
     name.to_owned()
 }

@@ -44,11 +44,14 @@ pub(crate) async fn serve(mounted: Arc<Mounted>, request: Request) -> Response {
     let _ = context.module.set(mounted.module.clone());
     // The deadline comes first: everything below, reading the body included, is bounded by it.
     let deadline = match requested_timeout(request.headers()) {
-        Ok(requested) => Instant::now() + requested.map_or(mounted.deadline, |time| time.min(mounted.deadline)),
+        Ok(requested) => {
+            Instant::now() + requested.map_or(mounted.deadline, |time| time.min(mounted.deadline))
+        }
         Err(problem) => return problem.into_response(),
     };
     let _ = context.deadline.set(deadline);
-    let outcome = match tokio::time::timeout_at(deadline, mounted.outcome(request, &context)).await {
+    let outcome = match tokio::time::timeout_at(deadline, mounted.outcome(request, &context)).await
+    {
         Ok(outcome) => outcome,
         Err(_) => Outcome::Problem(codes::DEADLINE_EXCEEDED.problem()),
     };
@@ -68,7 +71,9 @@ impl Mounted {
         if let Some(encoding) = request.headers().get(header::CONTENT_ENCODING)
             && encoding != "identity"
         {
-            return Outcome::rejected(codes::UNSUPPORTED_MEDIA_TYPE.with("content_encodings", ["gzip"]));
+            return Outcome::rejected(
+                codes::UNSUPPORTED_MEDIA_TYPE.with("content_encodings", ["gzip"]),
+            );
         }
         // Authentication and access, before a stranger can make us work.
         if let Err(problem) = self.authenticate(request.headers(), context).await {
@@ -106,9 +111,21 @@ impl Mounted {
     }
 
     fn acceptable(&self, context: &Context) -> Result<(), Problem> {
-        let fits = if self.events { context.accept.events } else { context.accept.json };
-        let form = if self.events { "text/event-stream" } else { "application/json" };
-        if fits { Ok(()) } else { Err(codes::NOT_ACCEPTABLE.with("content_types", [form])) }
+        let fits = if self.events {
+            context.accept.events
+        } else {
+            context.accept.json
+        };
+        let form = if self.events {
+            "text/event-stream"
+        } else {
+            "application/json"
+        };
+        if fits {
+            Ok(())
+        } else {
+            Err(codes::NOT_ACCEPTABLE.with("content_types", [form]))
+        }
     }
 
     /// Serves a request that carries an idempotency key, at most once.
@@ -162,7 +179,13 @@ impl Mounted {
     }
 
     fn success(&self, success: Success, context: &Arc<Context>) -> Response {
-        let Success { stored, mut meta, consistency, headers, replayed } = success;
+        let Success {
+            stored,
+            mut meta,
+            consistency,
+            headers,
+            replayed,
+        } = success;
         let status = StatusCode::from_u16(stored.status).unwrap_or(StatusCode::OK);
         if let Some((log, position)) = consistency {
             let token = consistency_stamp(&context.lent.signer, self.module.name, log, position);
@@ -194,7 +217,9 @@ impl Mounted {
         if let Some(preference) = context.preference.get() {
             add(HeaderName::from_static("preference-applied"), preference);
         }
-        response.headers_mut().extend(headers.into_iter().map(|(name, value)| (Some(name), value)));
+        response
+            .headers_mut()
+            .extend(headers.into_iter().map(|(name, value)| (Some(name), value)));
         response
     }
 
@@ -210,8 +235,15 @@ impl Mounted {
     fn add_cache_control(&self, response: &mut Response) {
         let public = self.operation.access == Access::Public && response.status().is_success();
         let has_etag = response.headers().contains_key(header::ETAG);
-        let rule = if public && has_etag { "no-cache" } else { "no-store" };
-        response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static(rule));
+        let rule = if public && has_etag {
+            "no-cache"
+        } else {
+            "no-store"
+        };
+        response
+            .headers_mut()
+            .entry(header::CACHE_CONTROL)
+            .or_insert(HeaderValue::from_static(rule));
     }
 
     /// The document must not lie: what an operation answers and does not declare is a defect.
@@ -226,20 +258,32 @@ impl Mounted {
             _ => return,
         };
         tracing::error!(
-            endpoint = &*self.endpoint, undeclared,
+            endpoint = &*self.endpoint,
+            undeclared,
             "an operation answered what it does not declare: add it with .status() or .errors()"
         );
-        debug_assert!(false, "{} answered {undeclared}, which it does not declare", self.operation.name);
+        debug_assert!(
+            false,
+            "{} answered {undeclared}, which it does not declare",
+            self.operation.name
+        );
     }
 }
 
 fn declared_length(headers: &HeaderMap) -> Option<u64> {
-    headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+    headers
+        .get(header::CONTENT_LENGTH)?
+        .to_str()
+        .ok()?
+        .parse()
+        .ok()
 }
 
 fn is_known(context: &Context, etag: &str) -> bool {
     context.if_none_match.as_deref().is_some_and(|tags| {
-        tags.split(',').map(str::trim).any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
+        tags.split(',')
+            .map(str::trim)
+            .any(|tag| tag == "*" || tag.trim_start_matches("W/") == etag)
     })
 }
 

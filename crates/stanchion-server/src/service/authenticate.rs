@@ -35,7 +35,9 @@ pub enum AuthenticateError {
 impl Authenticate for AccessTokens {
     async fn authenticate(&self, token: &str) -> Result<Principal, AuthenticateError> {
         let claims = self.verify(token, stanchion_runtime::clock::now());
-        claims.map(|claims| claims.into_principal()).map_err(|_| AuthenticateError::Invalid)
+        claims
+            .map(|claims| claims.into_principal())
+            .map_err(|_| AuthenticateError::Invalid)
     }
 }
 
@@ -45,11 +47,22 @@ pub(crate) struct Authenticator(pub(crate) Option<Arc<dyn Authenticate>>);
 
 impl Authenticator {
     /// The caller; `None` if no token was sent, 401 if a wrong one was.
-    pub(crate) async fn principal(&self, headers: &HeaderMap) -> Result<Option<Principal>, Problem> {
+    pub(crate) async fn principal(
+        &self,
+        headers: &HeaderMap,
+    ) -> Result<Option<Principal>, Problem> {
         let mut values = headers.get_all(AUTHORIZATION).iter();
-        let Some(value) = values.next() else { return Ok(None) };
-        let token = value.to_str().ok().and_then(bearer).filter(|_| values.next().is_none());
-        let (Some(token), Some(tokens)) = (token, &self.0) else { return Err(invalid()) };
+        let Some(value) = values.next() else {
+            return Ok(None);
+        };
+        let token = value
+            .to_str()
+            .ok()
+            .and_then(bearer)
+            .filter(|_| values.next().is_none());
+        let (Some(token), Some(tokens)) = (token, &self.0) else {
+            return Err(invalid());
+        };
         match tokens.authenticate(token).await {
             Ok(principal) => Ok(Some(principal)),
             Err(AuthenticateError::Invalid) => Err(invalid()),
@@ -60,11 +73,14 @@ impl Authenticator {
 
 fn bearer(value: &str) -> Option<&str> {
     let (scheme, token) = value.split_once(' ')?;
-    let fits = scheme.eq_ignore_ascii_case("bearer") && (1..=TOKEN_BYTES_MAX).contains(&token.len());
+    let fits =
+        scheme.eq_ignore_ascii_case("bearer") && (1..=TOKEN_BYTES_MAX).contains(&token.len());
     fits.then_some(token)
 }
 
 fn invalid() -> Problem {
     let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
-    crate::codes::UNAUTHENTICATED.problem().header(WWW_AUTHENTICATE, challenge)
+    crate::codes::UNAUTHENTICATED
+        .problem()
+        .header(WWW_AUTHENTICATE, challenge)
 }

@@ -22,18 +22,26 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
 pub(crate) fn router(document: &Value) -> Router {
     let document: Arc<[u8]> = serde_json::to_vec(document).unwrap_or_default().into();
     // Without this, Swagger UI asks a validator on the internet about our document.
-    let config = Config::from("/openapi.json").validator_url("none").try_it_out_enabled(true);
+    let config = Config::from("/openapi.json")
+        .validator_url("none")
+        .try_it_out_enabled(true);
     let config = Arc::new(config);
     let page = config.clone();
     Router::new()
         .route("/openapi.json", get(async move || json(&document)))
         .route("/docs", get(async move || file("index.html", page)))
-        .route("/docs/{*file}", get(async move |Path(name): Path<String>| file(&name, config)))
+        .route(
+            "/docs/{*file}",
+            get(async move |Path(name): Path<String>| file(&name, config)),
+        )
 }
 
 fn json(document: &Arc<[u8]>) -> Response {
     let mut headers = HeaderMap::new();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     (headers, axum::body::Body::from(document.to_vec())).into_response()
 }
@@ -54,7 +62,10 @@ fn file(name: &str, config: Arc<Config<'static>>) -> Response {
     if let Ok(content_type) = HeaderValue::from_str(&file.content_type) {
         headers.insert(header::CONTENT_TYPE, content_type);
     }
-    headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    headers.insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(POLICY),
+    );
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     (headers, bytes).into_response()
 }

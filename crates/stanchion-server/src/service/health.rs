@@ -48,7 +48,12 @@ struct Checked {
 impl Health {
     pub(crate) fn new(checks: Vec<Check>, timeout: Duration) -> Self {
         let state = AtomicU8::new(State::Starting as u8);
-        Self(Arc::new(Inner { state, checks, timeout, last: Mutex::new(None) }))
+        Self(Arc::new(Inner {
+            state,
+            checks,
+            timeout,
+            last: Mutex::new(None),
+        }))
     }
 
     pub(crate) fn enter(&self, state: State) {
@@ -59,7 +64,10 @@ impl Health {
     pub(crate) fn router(&self) -> Router {
         let health = self.clone();
         Router::new()
-            .route("/health", get(async || plain(StatusCode::OK, &json!({"status": "healthy"}))))
+            .route(
+                "/health",
+                get(async || plain(StatusCode::OK, &json!({"status": "healthy"}))),
+            )
             .route("/ready", get(async move || health.ready().await))
     }
 
@@ -74,7 +82,9 @@ impl Health {
     async fn ready(&self) -> Response {
         let checked = self.checked().await;
         let is_out = |required: bool| {
-            checked.iter().any(|checked| checked.check.required == required && checked.result.is_err())
+            checked
+                .iter()
+                .any(|checked| checked.check.required == required && checked.result.is_err())
         };
         let (status, word) = match self.state() {
             State::Starting => (StatusCode::SERVICE_UNAVAILABLE, "starting"),
@@ -106,7 +116,11 @@ impl Health {
             Ok(result) => result,
             Err(_) => Err(format!("no answer within {timeout:?}")),
         };
-        Checked { check: check.clone(), result, latency: started.elapsed() }
+        Checked {
+            check: check.clone(),
+            result,
+            latency: started.elapsed(),
+        }
     }
 }
 
@@ -118,10 +132,18 @@ fn shown(checked: &[Checked]) -> Map<String, Value> {
     }
     let mut shown = Map::new();
     for (name, all) in by_name {
-        let latency = all.iter().map(|checked| checked.latency).max().unwrap_or_default();
+        let latency = all
+            .iter()
+            .map(|checked| checked.latency)
+            .max()
+            .unwrap_or_default();
         let failed = all.iter().find_map(|checked| {
             let reason = checked.result.as_ref().err()?;
-            let of = if all.len() > 1 { format!("{}: ", checked.check.module) } else { String::new() };
+            let of = if all.len() > 1 {
+                format!("{}: ", checked.check.module)
+            } else {
+                String::new()
+            };
             Some(format!("unhealthy: {of}{reason}"))
         });
         let entry = match failed {
@@ -135,6 +157,8 @@ fn shown(checked: &[Checked]) -> Map<String, Value> {
 
 fn plain(status: StatusCode, body: &Value) -> Response {
     let mut response = (status, axum::Json(body)).into_response();
-    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }

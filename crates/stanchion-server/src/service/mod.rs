@@ -8,8 +8,8 @@ mod mount;
 mod settings;
 
 pub(crate) use authenticate::Authenticator;
-pub(crate) use docs::router as docs_router;
 pub use authenticate::{Authenticate, AuthenticateError};
+pub(crate) use docs::router as docs_router;
 pub(crate) use health::{Health, State};
 pub use module::Module;
 pub(crate) use module::{Check, Closer, Worker};
@@ -150,7 +150,10 @@ impl Service {
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        self.closers.push(Closer { name, close: Box::new(move || Box::pin(close())) });
+        self.closers.push(Closer {
+            name,
+            close: Box::new(move || Box::pin(close())),
+        });
         self
     }
 
@@ -171,12 +174,16 @@ impl Service {
         };
         let secret = self.settings.secret.as_ref();
         let secret = secret.map_or_else(made, |secret| SecretString::from(secret.expose_secret()));
-        Signer::new(&secret).map(Arc::new).map_err(|error| error.to_string())
+        Signer::new(&secret)
+            .map(Arc::new)
+            .map_err(|error| error.to_string())
     }
 }
 
 impl fmt::Debug for Service {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Service").field("modules", &self.modules).finish_non_exhaustive()
+        f.debug_struct("Service")
+            .field("modules", &self.modules)
+            .finish_non_exhaustive()
     }
 }

@@ -70,7 +70,11 @@ impl Worker {
         F: FnOnce(CancellationToken) -> Fut + Send + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        Self { name, stop_within: WORKER_STOP, run: Box::new(move |stop| Box::pin(run(stop))) }
+        Self {
+            name,
+            stop_within: WORKER_STOP,
+            run: Box::new(move |stop| Box::pin(run(stop))),
+        }
     }
 }
 
@@ -137,12 +141,20 @@ impl Module {
 
     /// A worker with another time to stop in.
     #[must_use]
-    pub fn worker_stopping_within<F, Fut>(mut self, stop_within: Duration, name: &'static str, run: F) -> Self
+    pub fn worker_stopping_within<F, Fut>(
+        mut self,
+        stop_within: Duration,
+        name: &'static str,
+        run: F,
+    ) -> Self
     where
         F: FnOnce(CancellationToken) -> Fut + Send + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        self.workers.push(Worker { stop_within, ..Worker::new(name, run) });
+        self.workers.push(Worker {
+            stop_within,
+            ..Worker::new(name, run)
+        });
         self
     }
 
@@ -173,7 +185,10 @@ impl Module {
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        self.closers.push(Closer { name, close: Box::new(move || Box::pin(close())) });
+        self.closers.push(Closer {
+            name,
+            close: Box::new(move || Box::pin(close())),
+        });
         self
     }
 
@@ -204,13 +219,20 @@ impl Module {
         Fut: Future<Output = Result<(), String>> + Send + 'static,
     {
         let ask: Ask = Arc::new(move || Box::pin(check()));
-        self.checks.push(Check { module: self.name, name, required, ask });
+        self.checks.push(Check {
+            module: self.name,
+            name,
+            required,
+            ask,
+        });
         self
     }
 }
 
 impl fmt::Debug for Module {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Module").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Module")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }

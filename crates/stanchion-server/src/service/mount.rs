@@ -109,7 +109,9 @@ impl Mounting<'_> {
     }
 
     fn route(&mut self, route: Route<()>, path: String, module: &Arc<ModuleParts>) {
-        let Route { method, operation, .. } = route;
+        let Route {
+            method, operation, ..
+        } = route;
         let rule = operation.idempotency_rule(&method, module.inbox.is_some());
         assert!(
             rule != crate::IdempotencyRule::Required || module.inbox.is_some(),
@@ -119,14 +121,21 @@ impl Mounting<'_> {
         let mut description = Description::new(&path);
         (operation.describe)(&mut description);
         idempotency::describe(rule, &mut description);
-        for code in operation.codes.iter().copied().chain(usual_codes(operation.access)) {
+        for code in operation
+            .codes
+            .iter()
+            .copied()
+            .chain(usual_codes(operation.access))
+        {
             description.code(code);
         }
         let statuses = statuses(&operation, &description.reply);
         let mounted = Mounted {
             module: module.clone(),
             endpoint: path.as_str().into(),
-            deadline: operation.deadline.unwrap_or(self.service.settings.request_timeout),
+            deadline: operation
+                .deadline
+                .unwrap_or(self.service.settings.request_timeout),
             body_bytes_max: operation
                 .body_bytes_max
                 .unwrap_or(self.service.settings.body_bytes_max.as_usize()),
@@ -162,10 +171,19 @@ impl Mounting<'_> {
     ) {
         let operation = &mounted.operation;
         let id = format!("{}_{}", mounted.module.name, operation.name);
-        assert!(self.ids.insert(id.clone()), "two operations are called {id}: name one with .id(…)");
+        assert!(
+            self.ids.insert(id.clone()),
+            "two operations are called {id}: name one with .id(…)"
+        );
         for name in description.path_parameters() {
-            let described = description.parameters.iter().any(|known| known["name"] == *name);
-            assert!(described, "{method} {path}: no argument takes {{{name}}}; add a PathId or Path");
+            let described = description
+                .parameters
+                .iter()
+                .any(|known| known["name"] == *name);
+            assert!(
+                described,
+                "{method} {path}: no argument takes {{{name}}}; add a PathId or Path"
+            );
         }
         self.schemas.merge(description.schemas);
         self.documented.push(Documented {
@@ -185,7 +203,8 @@ impl Mounting<'_> {
     }
 
     fn add(&mut self, method: &Method, path: String, mounted: Mounted) {
-        let filter = MethodFilter::try_from(method.clone()).expect("routes take the usual methods only");
+        let filter =
+            MethodFilter::try_from(method.clone()).expect("routes take the usual methods only");
         let mounted = Arc::new(mounted);
         let handler = move |request: Request| serve(mounted.clone(), request);
         let router = self.by_path.remove(&path).unwrap_or_default();
@@ -199,16 +218,28 @@ impl Mounting<'_> {
             self.schemas.clashes
         );
         let service = self.service;
-        let document = document(&service.title, &service.version, &self.documented, self.schemas);
-        let router = self.by_path.into_iter().fold(Router::new(), |router, (path, methods)| {
-            router.route(&path, methods)
-        });
+        let document = document(
+            &service.title,
+            &service.version,
+            &self.documented,
+            self.schemas,
+        );
+        let router = self
+            .by_path
+            .into_iter()
+            .fold(Router::new(), |router, (path, methods)| {
+                router.route(&path, methods)
+            });
         let router = router.method_not_allowed_fallback(method_not_allowed);
         let router = match self.foreign {
             Some(foreign) => router.fallback_service(bounded(foreign, service)),
             None => router.fallback(not_found),
         };
-        Mounts { router, document, listed: self.listed }
+        Mounts {
+            router,
+            document,
+            listed: self.listed,
+        }
     }
 }
 
@@ -245,7 +276,9 @@ fn recording(router: Router) -> Router {
 fn bounded(router: Router, service: &Service) -> Router {
     let timeout = service.settings.request_timeout;
     router
-        .layer(DefaultBodyLimit::max(service.settings.body_bytes_max.as_usize()))
+        .layer(DefaultBodyLimit::max(
+            service.settings.body_bytes_max.as_usize(),
+        ))
         .layer(from_fn_with_state(timeout, within))
 }
 

@@ -95,10 +95,14 @@ pub(crate) struct Network {
 
 impl Network {
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        let (address, bits) = text.split_once('/').map_or((text, None), |(a, bits)| (a, Some(bits)));
+        let (address, bits) = text
+            .split_once('/')
+            .map_or((text, None), |(a, bits)| (a, Some(bits)));
         let address: IpAddr = address.parse().ok()?;
         let width = if address.is_ipv4() { 32 } else { 128 };
-        let bits = bits.map_or(Some(width), |bits| bits.parse().ok().filter(|bits| *bits <= width))?;
+        let bits = bits.map_or(Some(width), |bits| {
+            bits.parse().ok().filter(|bits| *bits <= width)
+        })?;
         Some(Self { address, bits })
     }
 
@@ -106,12 +110,16 @@ impl Network {
         match (self.address, other.to_canonical()) {
             (IpAddr::V4(own), IpAddr::V4(other)) => {
                 let shift = 32 - self.bits;
-                let high = |address: std::net::Ipv4Addr| u32::from(address).checked_shr(shift).unwrap_or(0);
+                let high = |address: std::net::Ipv4Addr| {
+                    u32::from(address).checked_shr(shift).unwrap_or(0)
+                };
                 high(own) == high(other)
             }
             (IpAddr::V6(own), IpAddr::V6(other)) => {
                 let shift = 128 - self.bits;
-                let high = |address: std::net::Ipv6Addr| u128::from(address).checked_shr(shift).unwrap_or(0);
+                let high = |address: std::net::Ipv6Addr| {
+                    u128::from(address).checked_shr(shift).unwrap_or(0)
+                };
                 high(own) == high(other)
             }
             _ => false,
@@ -120,8 +128,16 @@ impl Network {
 }
 
 fn check_server(server: &ServerSettings, checks: &mut Checks<'_>) {
-    if server.trusted_proxies.iter().any(|text| Network::parse(text).is_none()) {
-        checks.refuse("trusted_proxies", "not an address or network", "write 10.0.0.7 or 10.0.0.0/8");
+    if server
+        .trusted_proxies
+        .iter()
+        .any(|text| Network::parse(text).is_none())
+    {
+        checks.refuse(
+            "trusted_proxies",
+            "not an address or network",
+            "write 10.0.0.7 or 10.0.0.0/8",
+        );
     }
     if server.connections_per_address_max > server.connections_max {
         checks.refuse(
@@ -134,7 +150,11 @@ fn check_server(server: &ServerSettings, checks: &mut Checks<'_>) {
 
 fn check_admin(admin: &AdminSettings, checks: &mut Checks<'_>) {
     if !admin.listen.ip().is_loopback() && admin.token.is_none() {
-        checks.refuse("listen", "reachable from other machines without a token", "set `token`, or listen on 127.0.0.1");
+        checks.refuse(
+            "listen",
+            "reachable from other machines without a token",
+            "set `token`, or listen on 127.0.0.1",
+        );
     }
 }
 
@@ -154,7 +174,9 @@ mod tests {
             ("fd00::/8", "10.0.0.1", false),
         ];
         for (network, address, expected) in cases {
-            let contains = Network::parse(network).unwrap().contains(address.parse().unwrap());
+            let contains = Network::parse(network)
+                .unwrap()
+                .contains(address.parse().unwrap());
             assert_eq!(contains, expected, "{network} {address}");
         }
         assert!(Network::parse("10.0.0.0/33").is_none() && Network::parse("here").is_none());

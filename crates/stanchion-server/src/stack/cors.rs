@@ -25,8 +25,14 @@ const HEADERS: [&str; 10] = [
 ];
 
 /// What they let a client read.
-const EXPOSED: [&str; 6] =
-    ["etag", "location", "x-request-id", "retry-after", "idempotent-replayed", "preference-applied"];
+const EXPOSED: [&str; 6] = [
+    "etag",
+    "location",
+    "x-request-id",
+    "retry-after",
+    "idempotent-replayed",
+    "preference-applied",
+];
 
 /// The layer for these settings; none keeps browsers of other origins out.
 pub(crate) fn layer(settings: &CorsSettings) -> Option<CorsLayer> {
@@ -36,12 +42,23 @@ pub(crate) fn layer(settings: &CorsSettings) -> Option<CorsLayer> {
     let origins = if settings.origins.iter().any(|origin| origin == "*") {
         AllowOrigin::any()
     } else {
-        AllowOrigin::list(settings.origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()))
+        AllowOrigin::list(
+            settings
+                .origins
+                .iter()
+                .filter_map(|origin| HeaderValue::from_str(origin).ok()),
+        )
     };
     let methods = given_or(&settings.methods, &METHODS);
     let headers = given_or(&settings.headers, &HEADERS);
-    let methods: Vec<Method> = methods.iter().filter_map(|name| name.parse().ok()).collect();
-    let headers: Vec<HeaderName> = headers.iter().filter_map(|name| name.parse().ok()).collect();
+    let methods: Vec<Method> = methods
+        .iter()
+        .filter_map(|name| name.parse().ok())
+        .collect();
+    let headers: Vec<HeaderName> = headers
+        .iter()
+        .filter_map(|name| name.parse().ok())
+        .collect();
     Some(
         CorsLayer::new()
             .allow_origin(origins)
@@ -53,5 +70,9 @@ pub(crate) fn layer(settings: &CorsSettings) -> Option<CorsLayer> {
 }
 
 fn given_or(given: &[String], usual: &[&str]) -> Vec<String> {
-    if given.is_empty() { usual.iter().map(|name| (*name).to_owned()).collect() } else { given.to_vec() }
+    if given.is_empty() {
+        usual.iter().map(|name| (*name).to_owned()).collect()
+    } else {
+        given.to_vec()
+    }
 }

@@ -54,7 +54,11 @@ impl InFlight {
     fn enter(&self, context: Arc<Context>, counting: Counting) -> Entered {
         let number = self.0.next.fetch_add(1, Ordering::Relaxed);
         self.0.requests.lock().insert(number, context);
-        Entered { table: self.clone(), number, _counting: counting }
+        Entered {
+            table: self.clone(),
+            number,
+            _counting: counting,
+        }
     }
 }
 
@@ -65,17 +69,37 @@ impl Drop for Entered {
 }
 
 /// Gives the request its id, trace and context.
-pub(crate) async fn identify(State(stack): State<Stack>, mut request: Request, next: Next) -> Response {
+pub(crate) async fn identify(
+    State(stack): State<Stack>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let id = request_id(request.headers());
-    let context = Arc::new(Context::new(id, &request, stack.lent.clone(), remote(&request, &stack.trusted)));
-    let entered = stack.in_flight.enter(context.clone(), stack.metrics.request());
+    let context = Arc::new(Context::new(
+        id,
+        &request,
+        stack.lent.clone(),
+        remote(&request, &stack.trusted),
+    ));
+    let entered = stack
+        .in_flight
+        .enter(context.clone(), stack.metrics.request());
     let span = span(&request, &context);
     request.extensions_mut().insert(context.clone());
-    let mut response = context.clone().scope(next.run(request)).instrument(span).await;
+    let mut response = context
+        .clone()
+        .scope(next.run(request))
+        .instrument(span)
+        .await;
     if let Ok(value) = HeaderValue::from_str(&context.request_id) {
         response.headers_mut().insert(REQUEST_ID, value);
     }
-    response.map(|body| Body::new(Tracked { body, _entered: entered }))
+    response.map(|body| {
+        Body::new(Tracked {
+            body,
+            _entered: entered,
+        })
+    })
 }
 
 fn span(request: &Request, context: &Context) -> tracing::Span {
@@ -108,8 +132,15 @@ fn request_id(headers: &HeaderMap) -> String {
 fn remote(request: &Request, trusted: &[Network]) -> Option<IpAddr> {
     let mut address = request.extensions().get::<Peer>()?.0.ip();
     let is_trusted = |address| trusted.iter().any(|network| network.contains(address));
-    let values = request.headers().get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
-    let hops: Vec<_> = values.flat_map(|value| value.split(',')).map(str::trim).collect();
+    let values = request
+        .headers()
+        .get_all("x-forwarded-for")
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    let hops: Vec<_> = values
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .collect();
     for hop in hops.iter().rev().take(HOPS_MAX) {
         if !is_trusted(address) {
             break;
@@ -152,7 +183,12 @@ mod tests {
 
     #[test]
     fn a_request_id_is_taken_over_only_if_it_is_harmless() {
-        for (given, taken) in [("a-1._B", true), ("", false), ("a b", false), ("a\"b", false)] {
+        for (given, taken) in [
+            ("a-1._B", true),
+            ("", false),
+            ("a b", false),
+            ("a\"b", false),
+        ] {
             let mut headers = HeaderMap::new();
             headers.insert(REQUEST_ID, given.parse().unwrap());
             assert_eq!(request_id(&headers) == given, taken, "{given:?}");
@@ -175,8 +211,14 @@ mod tests {
         for (peer, forwarded, expected) in cases {
             let mut request = Request::new(Body::empty());
             request.extensions_mut().insert(Peer(peer.parse().unwrap()));
-            request.headers_mut().insert("x-forwarded-for", forwarded.parse().unwrap());
-            assert_eq!(remote(&request, &trusted), Some(expected.parse().unwrap()), "{forwarded}");
+            request
+                .headers_mut()
+                .insert("x-forwarded-for", forwarded.parse().unwrap());
+            assert_eq!(
+                remote(&request, &trusted),
+                Some(expected.parse().unwrap()),
+                "{forwarded}"
+            );
         }
     }
 }

@@ -13,12 +13,20 @@ const HEADER_BYTES_MAX: usize = 64 * 1024;
 
 /// Refuses a head that is larger than we take; hyper's own bounds stand behind these.
 pub(crate) async fn check(request: Request, next: Next) -> Response {
-    let target = request.uri().path_and_query().map_or(0, |target| target.as_str().len());
+    let target = request
+        .uri()
+        .path_and_query()
+        .map_or(0, |target| target.as_str().len());
     if target > URI_BYTES_MAX {
-        return codes::URI_TOO_LONG.with("bytes_max", URI_BYTES_MAX).into_response();
+        return codes::URI_TOO_LONG
+            .with("bytes_max", URI_BYTES_MAX)
+            .into_response();
     }
     let headers = request.headers();
-    let bytes: usize = headers.iter().map(|(name, value)| name.as_str().len() + value.len() + 4).sum();
+    let bytes: usize = headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + 4)
+        .sum();
     if headers.len() > HEADERS_MAX || bytes > HEADER_BYTES_MAX {
         return codes::HEADERS_TOO_LARGE.problem().into_response();
     }

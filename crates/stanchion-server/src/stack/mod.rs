@@ -41,7 +41,11 @@ pub(crate) fn around(router: Router, stack: &Stack, settings: &ServerSettings) -
     let router = router
         // Bodies arrive decompressed, so that every limit below counts what they really are. Other
         // encodings than gzip go through: described routes refuse them, somebody's own may know them.
-        .layer(RequestDecompressionLayer::new().gzip(true).pass_through_unaccepted(true))
+        .layer(
+            RequestDecompressionLayer::new()
+                .gzip(true)
+                .pass_through_unaccepted(true),
+        )
         // Shed before a body is read: refusing must be cheaper than serving.
         .layer(from_fn_with_state(stack.clone(), admission::admit))
         // A path or a head that is too large is refused in our own words.

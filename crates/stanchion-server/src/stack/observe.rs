@@ -17,7 +17,13 @@ pub(crate) async fn observe(State(stack): State<Stack>, request: Request, next: 
     let method = request.method().clone();
     let path: String = request.uri().path().chars().take(PATH_CHARS_MAX).collect();
     let context = request.extensions().get::<Arc<Context>>().cloned();
-    let mut watch = Watch { stack, method, path, context, answered: false };
+    let mut watch = Watch {
+        stack,
+        method,
+        path,
+        context,
+        answered: false,
+    };
     let response = next.run(request).await;
     watch.finish(response.status().as_u16());
     response
@@ -41,11 +47,15 @@ impl Watch {
         let Some(context) = &self.context else { return };
         let elapsed = context.started.elapsed().as_secs_f64();
         let endpoint = context.endpoint();
-        self.stack.metrics.answered(&self.method, endpoint, status, elapsed);
+        self.stack
+            .metrics
+            .answered(&self.method, endpoint, status, elapsed);
         let span = Span::current();
         span.record("http.route", endpoint);
         span.record("http.response.status_code", status);
-        let principal = context.principal().map(|principal| principal.subject.to_string());
+        let principal = context
+            .principal()
+            .map(|principal| principal.subject.to_string());
         tracing::info!(
             request_id = %context.request_id,
             trace_id = trace::trace_id(),

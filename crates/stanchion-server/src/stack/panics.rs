@@ -16,7 +16,8 @@ pub(crate) async fn guard(State(stack): State<Stack>, request: Request, next: Ne
         Ok(response) => response,
         Err(payload) => {
             stack.metrics.panicked();
-            Problem::internal(format!("a handler panicked: {}", panic_text(&*payload))).into_response()
+            Problem::internal(format!("a handler panicked: {}", panic_text(&*payload)))
+                .into_response()
         }
     }
 }

@@ -3,7 +3,8 @@ use std::sync::Arc;
 
 use stanchion_eventsourcing::MemoryLog;
 use stanchion_messaging::{
-    ConsumerStore, LogId, MemoryConsumerStore, Message, Metadata, Origin, Parked, ParkedState, Position,
+    ConsumerStore, LogId, MemoryConsumerStore, Message, Metadata, Origin, Parked, ParkedState,
+    Position,
 };
 use stanchion_server::{AdminSettings, Module, Running};
 use uuid::Uuid;
@@ -18,7 +19,10 @@ fn letter(id: u128) -> Parked {
         contract: "orders.order_placed.v1".into(),
         key: "k".into(),
         payload: serde_json::json!({}),
-        origin: Origin { log: LogId(Uuid::nil()), position: Position(1) },
+        origin: Origin {
+            log: LogId(Uuid::nil()),
+            position: Position(1),
+        },
         metadata: Metadata::new(None),
         at: now,
     };
@@ -37,8 +41,13 @@ async fn start() -> (Running, SocketAddr, Arc<MemoryConsumerStore>) {
     let store = Arc::new(MemoryConsumerStore::default());
     store.park(&letter(1)).await.unwrap();
     store.park(&letter(2)).await.unwrap();
-    let module = Module::new("inventory").log(Arc::new(MemoryLog::new())).consumers(store.clone());
-    let admin = AdminSettings { listen: "127.0.0.1:0".parse().unwrap(), ..AdminSettings::default() };
+    let module = Module::new("inventory")
+        .log(Arc::new(MemoryLog::new()))
+        .consumers(store.clone());
+    let admin = AdminSettings {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        ..AdminSettings::default()
+    };
     let running = service().mount(module).admin(admin).start().await.unwrap();
     let address = running.addresses().admin.unwrap();
     (running, address, store)
@@ -46,7 +55,11 @@ async fn start() -> (Running, SocketAddr, Arc<MemoryConsumerStore>) {
 
 async fn ask(address: SocketAddr, line: &str) -> (String, String) {
     let mut connection = Line::open(address).await;
-    connection.say(&format!("{line} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n")).await;
+    connection
+        .say(&format!(
+            "{line} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n"
+        ))
+        .await;
     connection.answer().await.unwrap()
 }
 
@@ -57,15 +70,34 @@ async fn the_operator_sees_metrics_logs_and_routes() {
     public.get("/seen").await;
     public.answer().await.unwrap();
     let (_, metrics) = ask(address, "GET /metrics").await;
-    assert!(metrics.contains("http_requests_total{method=\"GET\",endpoint=\"/api/v1/seen\",status=\"200\"} 1"), "{metrics}");
-    assert!(metrics.contains("stanchion_server_connections"), "{metrics}");
+    assert!(
+        metrics.contains(
+            "http_requests_total{method=\"GET\",endpoint=\"/api/v1/seen\",status=\"200\"} 1"
+        ),
+        "{metrics}"
+    );
+    assert!(
+        metrics.contains("stanchion_server_connections"),
+        "{metrics}"
+    );
     let (_, logs) = ask(address, "GET /logs").await;
-    assert!(logs.contains("\"module\":\"inventory\"") && logs.contains("\"head\":0"), "{logs}");
+    assert!(
+        logs.contains("\"module\":\"inventory\"") && logs.contains("\"head\":0"),
+        "{logs}"
+    );
     let (_, routes) = ask(address, "GET /routes").await;
-    assert!(routes.contains("thing:write") && routes.contains("/api/v1/things/{id}"), "{routes}");
+    assert!(
+        routes.contains("thing:write") && routes.contains("/api/v1/things/{id}"),
+        "{routes}"
+    );
     let mut public = Line::open(running.addresses().public.unwrap()).await;
-    public.say("GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
-    assert!(public.answer().await.unwrap().0.starts_with("http/1.1 404"), "never on the public port");
+    public
+        .say("GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n")
+        .await;
+    assert!(
+        public.answer().await.unwrap().0.starts_with("http/1.1 404"),
+        "never on the public port"
+    );
 }
 
 #[tokio::test]
@@ -73,10 +105,30 @@ async fn dead_letters_are_listed_redriven_and_discarded() {
     let (_running, address, _) = start().await;
     let (_, listed) = ask(address, "GET /dead-letters?module=inventory&state=dead").await;
     assert_eq!(listed.matches("no stock").count(), 2, "{listed}");
-    let path = |id: u128, action: &str| format!("POST /dead-letters/inventory/reserve/{}/{action}", Uuid::from_u128(id));
-    assert!(ask(address, &path(1, "redrive")).await.0.starts_with("http/1.1 204"));
-    assert!(ask(address, &path(2, "discard")).await.0.starts_with("http/1.1 204"));
-    assert!(ask(address, &path(2, "discard")).await.0.starts_with("http/1.1 404"));
+    let path = |id: u128, action: &str| {
+        format!(
+            "POST /dead-letters/inventory/reserve/{}/{action}",
+            Uuid::from_u128(id)
+        )
+    };
+    assert!(
+        ask(address, &path(1, "redrive"))
+            .await
+            .0
+            .starts_with("http/1.1 204")
+    );
+    assert!(
+        ask(address, &path(2, "discard"))
+            .await
+            .0
+            .starts_with("http/1.1 204")
+    );
+    assert!(
+        ask(address, &path(2, "discard"))
+            .await
+            .0
+            .starts_with("http/1.1 404")
+    );
     let (_, listed) = ask(address, "GET /dead-letters?state=dead").await;
     assert_eq!(listed.matches("no stock").count(), 0, "{listed}");
 }
@@ -85,7 +137,8 @@ async fn dead_letters_are_listed_redriven_and_discarded() {
 async fn another_site_s_page_cannot_act() {
     let (_running, address, _) = start().await;
     let mut line = Line::open(address).await;
-    line.say("GET /metrics HTTP/1.1\r\nhost: evil.example\r\n\r\n").await;
+    line.say("GET /metrics HTTP/1.1\r\nhost: evil.example\r\n\r\n")
+        .await;
     assert!(line.answer().await.unwrap().0.starts_with("http/1.1 421"));
     let settings = settings();
     assert!(settings.listen.ip().is_loopback());

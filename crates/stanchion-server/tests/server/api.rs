@@ -23,12 +23,21 @@ impl Api {
 
     pub async fn send(&self, line: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Got {
         let (method, path) = line.split_once(' ').unwrap();
-        let path = if path.starts_with("//") { path[1..].to_owned() } else { format!("/api/v1{path}") };
+        let path = if path.starts_with("//") {
+            path[1..].to_owned()
+        } else {
+            format!("/api/v1{path}")
+        };
         let mut request = Request::builder().method(method).uri(path);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let response = self.0.clone().oneshot(request.body(body.into()).unwrap()).await.unwrap();
+        let response = self
+            .0
+            .clone()
+            .oneshot(request.body(body.into()).unwrap())
+            .await
+            .unwrap();
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.unwrap().to_bytes();
         Got {
@@ -44,7 +53,10 @@ impl Api {
 
     /// As the writer, in JSON.
     pub async fn write(&self, line: &str, headers: &[(&str, &str)], body: impl Into<Body>) -> Got {
-        let mut all = vec![("authorization", "Bearer writer"), ("content-type", "application/json")];
+        let mut all = vec![
+            ("authorization", "Bearer writer"),
+            ("content-type", "application/json"),
+        ];
         all.retain(|(name, _)| !headers.iter().any(|(given, _)| given == name));
         all.extend_from_slice(headers);
         self.send(line, &all, body).await
@@ -57,7 +69,10 @@ impl Got {
     }
 
     pub fn code(&self) -> String {
-        self.json()["error"]["code"].as_str().unwrap_or_default().to_owned()
+        self.json()["error"]["code"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
     }
 
     pub fn details(&self) -> Value {
@@ -65,6 +80,8 @@ impl Got {
     }
 
     pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
     }
 }

@@ -13,7 +13,12 @@ async fn the_document_describes_every_route() {
     assert_eq!(document["openapi"], "3.1.0");
     let mut lines: Vec<String> = Vec::new();
     for (path, item) in document["paths"].as_object().unwrap() {
-        lines.extend(item.as_object().unwrap().keys().map(|method| format!("{method} {path}")));
+        lines.extend(
+            item.as_object()
+                .unwrap()
+                .keys()
+                .map(|method| format!("{method} {path}")),
+        );
     }
     lines.sort();
     let expected = [
@@ -39,16 +44,39 @@ async fn an_operation_is_described_by_its_types() {
     assert_eq!(operation["security"][0]["bearer"][0], "thing:write");
     let body = &operation["requestBody"]["content"]["application/json"]["schema"]["$ref"];
     assert_eq!(body, "#/components/schemas/NewThing");
-    assert_eq!(document["components"]["schemas"]["NewThing"]["additionalProperties"], false);
-    assert_eq!(document["components"]["schemas"]["Tag"]["additionalProperties"], false);
-    assert!(document["components"]["schemas"]["Thing"].get("additionalProperties").is_none());
+    assert_eq!(
+        document["components"]["schemas"]["NewThing"]["additionalProperties"],
+        false
+    );
+    assert_eq!(
+        document["components"]["schemas"]["Tag"]["additionalProperties"],
+        false
+    );
+    assert!(
+        document["components"]["schemas"]["Thing"]
+            .get("additionalProperties")
+            .is_none()
+    );
     let responses = operation["responses"].as_object().unwrap();
     let statuses: Vec<_> = responses.keys().map(String::as_str).collect();
-    assert_eq!(statuses, ["201", "400", "401", "403", "406", "409", "413", "415", "422", "500", "503", "504"]);
-    let conflicts = responses["409"]["content"]["application/json"]["examples"].as_object().unwrap();
-    assert_eq!(conflicts.keys().collect::<Vec<_>>(), ["NAME_TAKEN", "REQUEST_IN_PROGRESS"]);
+    assert_eq!(
+        statuses,
+        [
+            "201", "400", "401", "403", "406", "409", "413", "415", "422", "500", "503", "504"
+        ]
+    );
+    let conflicts = responses["409"]["content"]["application/json"]["examples"]
+        .as_object()
+        .unwrap();
+    assert_eq!(
+        conflicts.keys().collect::<Vec<_>>(),
+        ["NAME_TAKEN", "REQUEST_IN_PROGRESS"]
+    );
     let parameters = operation["parameters"].as_array().unwrap();
-    let names: Vec<_> = parameters.iter().map(|parameter| parameter["name"].as_str().unwrap()).collect();
+    let names: Vec<_> = parameters
+        .iter()
+        .map(|parameter| parameter["name"].as_str().unwrap())
+        .collect();
     assert_eq!(names, ["Idempotency-Key", "X-Request-Timeout"]);
 }
 
@@ -76,16 +104,31 @@ async fn the_page_loads_nothing_from_elsewhere() {
     let api = Api::new();
     let page = api.get("//docs").await;
     assert_eq!(page.status, 200);
-    assert!(page.header("content-security-policy").contains("script-src 'self'"));
-    assert!(!page.text.contains("http://") && !page.text.contains("https://"), "{}", page.text);
+    assert!(
+        page.header("content-security-policy")
+            .contains("script-src 'self'")
+    );
+    assert!(
+        !page.text.contains("http://") && !page.text.contains("https://"),
+        "{}",
+        page.text
+    );
     let mut files = 0;
-    for part in page.text.split(['"', '\'']).filter(|part| part.starts_with("/docs/")) {
+    for part in page
+        .text
+        .split(['"', '\''])
+        .filter(|part| part.starts_with("/docs/"))
+    {
         assert_eq!(api.get(&format!("/{part}")).await.status, 200, "{part}");
         files += 1;
     }
     assert!(files >= 4, "{}", page.text);
     let start = api.get("//docs/swagger-initializer.js").await;
-    assert!(start.text.contains("/openapi.json") && start.text.contains("\"validatorUrl\": \"none\""), "{}", start.text);
+    assert!(
+        start.text.contains("/openapi.json") && start.text.contains("\"validatorUrl\": \"none\""),
+        "{}",
+        start.text
+    );
 }
 
 async fn nothing(_: Anyone) -> Answer {
@@ -96,14 +139,20 @@ async fn nothing(_: Anyone) -> Answer {
 #[should_panic(expected = "no argument takes {id}")]
 fn a_path_parameter_that_nobody_takes_is_refused_at_start() {
     let routes = Routes::new().get("/a/{id}", op("A", nothing));
-    let _ = Service::new(ServerSettings::default()).mount(Module::new("m").routes(routes)).into_router();
+    let _ = Service::new(ServerSettings::default())
+        .mount(Module::new("m").routes(routes))
+        .into_router();
 }
 
 #[test]
 #[should_panic(expected = "GET /api/v1/a is routed twice")]
 fn a_route_that_is_there_twice_is_refused_at_start() {
-    let routes = Routes::new().get("/a", op("A", nothing)).get("/a", op("B", nothing));
-    let _ = Service::new(ServerSettings::default()).mount(Module::new("m").routes(routes)).into_router();
+    let routes = Routes::new()
+        .get("/a", op("A", nothing))
+        .get("/a", op("B", nothing));
+    let _ = Service::new(ServerSettings::default())
+        .mount(Module::new("m").routes(routes))
+        .into_router();
 }
 
 #[test]

@@ -3,7 +3,8 @@ use super::api::{Api, Got};
 const GOOD: &str = r#"{"name": "good", "count": 2}"#;
 
 async fn post(api: &Api, key: &str, body: &str) -> Got {
-    api.write("POST /things", &[("idempotency-key", key)], body.to_owned()).await
+    api.write("POST /things", &[("idempotency-key", key)], body.to_owned())
+        .await
 }
 
 #[tokio::test]
@@ -13,11 +14,27 @@ async fn the_same_request_gets_the_same_answer_once() {
     let again = post(&api, "k1", GOOD).await;
     assert_eq!((first.status, again.status), (201, 201));
     assert_eq!(first.json()["data"], again.json()["data"]);
-    assert_eq!((first.header("idempotent-replayed"), again.header("idempotent-replayed")), ("", "true"));
-    assert_eq!((again.header("location"), again.header("etag")), ("/api/v1/things/1", "\"3\""));
-    assert_ne!(first.json()["meta"]["request_id"], again.json()["meta"]["request_id"]);
+    assert_eq!(
+        (
+            first.header("idempotent-replayed"),
+            again.header("idempotent-replayed")
+        ),
+        ("", "true")
+    );
+    assert_eq!(
+        (again.header("location"), again.header("etag")),
+        ("/api/v1/things/1", "\"3\"")
+    );
+    assert_ne!(
+        first.json()["meta"]["request_id"],
+        again.json()["meta"]["request_id"]
+    );
     let other = post(&api, "k2", GOOD).await;
-    assert_eq!(other.json()["data"]["count"], 2, "another key is another request");
+    assert_eq!(
+        other.json()["data"]["count"],
+        2,
+        "another key is another request"
+    );
 }
 
 #[tokio::test]
@@ -25,7 +42,10 @@ async fn another_body_under_the_key_is_refused() {
     let api = Api::new();
     post(&api, "k", GOOD).await;
     let got = post(&api, "k", r#"{"name": "good", "count": 3}"#).await;
-    assert_eq!((got.status, got.code().as_str()), (422, "IDEMPOTENCY_KEY_REUSED"));
+    assert_eq!(
+        (got.status, got.code().as_str()),
+        (422, "IDEMPOTENCY_KEY_REUSED")
+    );
 }
 
 #[tokio::test]
@@ -38,8 +58,14 @@ async fn a_key_that_is_running_is_a_conflict() {
     };
     let (first, second) = tokio::join!(post(&api, "k", slow), second);
     assert_eq!((first.status, second.status), (201, 409));
-    assert_eq!((second.code().as_str(), second.header("retry-after")), ("REQUEST_IN_PROGRESS", "1"));
-    assert_eq!(post(&api, "k", slow).await.header("idempotent-replayed"), "true");
+    assert_eq!(
+        (second.code().as_str(), second.header("retry-after")),
+        ("REQUEST_IN_PROGRESS", "1")
+    );
+    assert_eq!(
+        post(&api, "k", slow).await.header("idempotent-replayed"),
+        "true"
+    );
 }
 
 #[tokio::test]
@@ -48,7 +74,14 @@ async fn refusals_of_the_domain_are_kept_and_accidents_are_not() {
     let taken = r#"{"name": "taken", "count": 1}"#;
     assert_eq!(post(&api, "t", taken).await.status, 409);
     let again = post(&api, "t", taken).await;
-    assert_eq!((again.status, again.code().as_str(), again.header("idempotent-replayed")), (409, "NAME_TAKEN", "true"));
+    assert_eq!(
+        (
+            again.status,
+            again.code().as_str(),
+            again.header("idempotent-replayed")
+        ),
+        (409, "NAME_TAKEN", "true")
+    );
     assert_eq!(again.details()["name"], "taken");
     for (key, body, status) in [
         ("b", r#"{"name": "broken", "count": 1}"#, 500),
@@ -58,9 +91,17 @@ async fn refusals_of_the_domain_are_kept_and_accidents_are_not() {
     ] {
         for _ in 0..2 {
             let got = post(&api, key, body).await;
-            assert_eq!((got.status, got.header("idempotent-replayed")), (status, ""), "{body}");
+            assert_eq!(
+                (got.status, got.header("idempotent-replayed")),
+                (status, ""),
+                "{body}"
+            );
         }
-        assert_eq!(post(&api, key, GOOD).await.status, 201, "the key is free again after {body}");
+        assert_eq!(
+            post(&api, key, GOOD).await.status,
+            201,
+            "the key is free again after {body}"
+        );
     }
 }
 
@@ -70,7 +111,8 @@ async fn a_request_that_was_cut_off_gives_its_claim_back() {
     let slow = r#"{"name": "slow", "count": 1}"#;
     let headers = [("idempotency-key", "k"), ("x-request-timeout", "50ms")];
     assert_eq!(api.write("POST /things", &headers, slow).await.status, 504);
-    let abandoned = tokio::time::timeout(std::time::Duration::from_millis(50), post(&api, "l", slow)).await;
+    let abandoned =
+        tokio::time::timeout(std::time::Duration::from_millis(50), post(&api, "l", slow)).await;
     assert!(abandoned.is_err());
     tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     assert_eq!(post(&api, "k", slow).await.status, 201);
@@ -81,14 +123,37 @@ async fn a_request_that_was_cut_off_gives_its_claim_back() {
 async fn a_key_is_required_where_money_moves_and_ignored_for_reads() {
     let api = Api::new();
     let got = api.write("POST /payments", &[], "").await;
-    assert_eq!((got.status, got.code().as_str()), (400, "IDEMPOTENCY_KEY_REQUIRED"));
+    assert_eq!(
+        (got.status, got.code().as_str()),
+        (400, "IDEMPOTENCY_KEY_REQUIRED")
+    );
     let long = "k".repeat(256);
-    let got = api.write("POST /payments", &[("idempotency-key", &long)], "").await;
-    assert_eq!((got.status, got.code().as_str()), (400, "INVALID_PARAMETER"));
+    let got = api
+        .write("POST /payments", &[("idempotency-key", &long)], "")
+        .await;
+    assert_eq!(
+        (got.status, got.code().as_str()),
+        (400, "INVALID_PARAMETER")
+    );
     let key = [("idempotency-key", "p")];
-    assert_eq!(api.write("POST /payments", &key, "").await.json()["data"], 1);
-    assert_eq!(api.write("POST /payments", &key, "").await.json()["data"], 1);
+    assert_eq!(
+        api.write("POST /payments", &key, "").await.json()["data"],
+        1
+    );
+    assert_eq!(
+        api.write("POST /payments", &key, "").await.json()["data"],
+        1
+    );
     let other = [("idempotency-key", "p"), ("authorization", "Bearer reader")];
-    assert_eq!(api.write("POST /payments", &other, "").await.json()["data"], 2, "keys belong to callers");
-    assert_eq!(api.send("GET /seen", &key, axum::body::Body::empty()).await.status, 200);
+    assert_eq!(
+        api.write("POST /payments", &other, "").await.json()["data"],
+        2,
+        "keys belong to callers"
+    );
+    assert_eq!(
+        api.send("GET /seen", &key, axum::body::Body::empty())
+            .await
+            .status,
+        200
+    );
 }

@@ -3,12 +3,15 @@
 
 mod admin;
 mod api;
+mod cli;
 mod document;
 mod errors;
+mod foreign;
 mod health;
 mod idempotency;
 mod input;
 mod listing;
 mod shop;
+mod signals;
 mod sockets;
 mod stop;

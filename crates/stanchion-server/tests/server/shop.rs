@@ -82,7 +82,11 @@ pub struct Things {
 }
 
 fn thing(name: &str) -> Thing {
-    Thing { id: Uuid::from_u128(1), name: name.into(), count: 1 }
+    Thing {
+        id: Uuid::from_u128(1),
+        name: name.into(),
+        count: 1,
+    }
 }
 
 /// Makes a thing; the name tells how it ends.
@@ -101,7 +105,14 @@ pub async fn make_thing(
         "panics" => panic!("canary-secret panic"),
         _ => {}
     }
-    let answer = Answer::created("/things/1", Thing { count: i64::from(made), ..thing(&new.name) }).etag(VERSION);
+    let answer = Answer::created(
+        "/things/1",
+        Thing {
+            count: i64::from(made),
+            ..thing(&new.name)
+        },
+    )
+    .etag(VERSION);
     let _committed_with_the_effect_in_a_real_store = idempotency.is_keyed();
     Ok(answer.consistency(LOG, Position(i64::from(made))))
 }
@@ -111,7 +122,10 @@ pub async fn pay(_: Caller, State(things): State<Things>) -> Answer<u32> {
     Answer::ok(things.made.fetch_add(1, Ordering::Relaxed) + 1)
 }
 
-pub async fn get_thing(_: Anyone, PathId(ThingId(id)): PathId<ThingId>) -> Result<Answer<Thing>, Problem> {
+pub async fn get_thing(
+    _: Anyone,
+    PathId(ThingId(id)): PathId<ThingId>,
+) -> Result<Answer<Thing>, Problem> {
     if id != Uuid::from_u128(1) {
         return Err(THING_NOT_FOUND.with("thing_id", id));
     }
@@ -125,18 +139,38 @@ pub async fn patch_thing(
     patch: MergePatch<NewThing>,
 ) -> Result<Answer<NewThing>, Problem> {
     if_match.check(VERSION)?;
-    let now = NewThing { name: "one".into(), count: 1, note: Some("old".into()), ..NewThing::default() };
+    let now = NewThing {
+        name: "one".into(),
+        count: 1,
+        note: Some("old".into()),
+        ..NewThing::default()
+    };
     Ok(Answer::ok(patch.apply(&now)?).etag(VERSION + 1))
 }
 
-pub async fn delete_thing(_: Authorized<ChangeThings>, _: PathId<ThingId>, if_match: IfMatch) -> Result<Answer, Problem> {
+pub async fn delete_thing(
+    _: Authorized<ChangeThings>,
+    _: PathId<ThingId>,
+    if_match: IfMatch,
+) -> Result<Answer, Problem> {
     if_match.check(VERSION)?;
     Ok(Answer::no_content())
 }
 
-pub async fn list_things(_: Anyone, token: ConsistencyToken, listing: Listing<ThingFilters>) -> Result<Listed<String>, Problem> {
-    let total: i64 = 45;
-    let after = listing.after::<i64>()?.map_or(listing.offset(), |key| key + 1);
+pub async fn list_things(
+    _: Anyone,
+    token: ConsistencyToken,
+    listing: Listing<ThingFilters>,
+) -> Result<Listed<String>, Problem> {
+    let total: i64 = if listing.filters.many == Some(false) {
+        1
+    } else {
+        45
+    };
+    let _a_store_would_look_for = &listing.filters.name;
+    let after = listing
+        .after::<i64>()?
+        .map_or(listing.offset(), |key| key + 1);
     if let Some(position) = token.position(LOG) {
         return Ok(Listed::whole(vec![format!("waited for {position}")]));
     }
@@ -151,7 +185,9 @@ pub struct Seen {
 }
 
 pub async fn see(caller: Optional, Query(seen): Query<Seen>) -> Answer<String> {
-    let who = caller.0.map_or("nobody".into(), |principal| principal.subject.to_string());
+    let who = caller
+        .0
+        .map_or("nobody".into(), |principal| principal.subject.to_string());
     Answer::ok(format!("{who} {:?}", seen.depth))
 }
 
@@ -168,21 +204,48 @@ pub async fn sleep(_: Anyone, PathId(millis): PathId<u64>) -> Answer<String> {
 }
 
 pub async fn watch(_: Anyone) -> Events<Thing> {
-    let first = Event { id: "1".into(), kind: "made".into(), data: thing("one") };
-    Events::new(futures_util::StreamExt::chain(stream::iter([first]), stream::pending()))
+    let first = Event {
+        id: "1".into(),
+        kind: "made".into(),
+        data: thing("one"),
+    };
+    Events::new(futures_util::StreamExt::chain(
+        stream::iter([first]),
+        stream::pending(),
+    ))
 }
 
 pub fn routes(things: Things) -> Routes {
     Routes::new()
-        .post("/things", op("Make a thing", make_thing).status(201).errors(&[NAME_TAKEN]))
+        .post(
+            "/things",
+            op("Make a thing", make_thing)
+                .status(201)
+                .errors(&[NAME_TAKEN]),
+        )
         .get("/things", op("List things", list_things))
-        .get("/things/{id}", op("Get a thing", get_thing).errors(&[THING_NOT_FOUND]))
+        .get(
+            "/things/{id}",
+            op("Get a thing", get_thing).errors(&[THING_NOT_FOUND]),
+        )
         .patch("/things/{id}", op("Change a thing", patch_thing))
         .delete("/things/{id}", op("Delete a thing", delete_thing))
-        .post("/payments", op("Pay", pay).idempotency(IdempotencyRule::Required))
+        .post(
+            "/payments",
+            op("Pay", pay).idempotency(IdempotencyRule::Required),
+        )
         .get("/seen", op("See", see))
-        .post("/waits", op("Wait", wait).status(200).status(202).deadline(Duration::from_secs(35)))
-        .get("/sleeps/{millis}", op("Sleep", sleep).deadline(Duration::from_secs(600)))
+        .post(
+            "/waits",
+            op("Wait", wait)
+                .status(200)
+                .status(202)
+                .deadline(Duration::from_secs(35)),
+        )
+        .get(
+            "/sleeps/{millis}",
+            op("Sleep", sleep).deadline(Duration::from_secs(600)),
+        )
         .get("/watch", op("Watch", watch))
         .with_state(things)
 }
@@ -199,12 +262,18 @@ impl Authenticate for Tokens {
             _ => return Err(AuthenticateError::Invalid),
         };
         let permissions = Permissions::parse(scope).unwrap();
-        Ok(Principal::user(Uuid::from_u128(user), Uuid::from_u128(9), permissions))
+        Ok(Principal::user(
+            Uuid::from_u128(user),
+            Uuid::from_u128(9),
+            permissions,
+        ))
     }
 }
 
 pub fn module(things: Things) -> Module {
-    Module::new("things").routes(routes(things)).inbox(Arc::new(MemoryInbox::default()))
+    Module::new("things")
+        .routes(routes(things))
+        .inbox(Arc::new(MemoryInbox::default()))
 }
 
 pub fn settings() -> ServerSettings {

@@ -29,7 +29,10 @@ impl Line {
     }
 
     pub async fn get(&mut self, path: &str) {
-        self.say(&format!("GET /api/v1{path} HTTP/1.1\r\nhost: localhost\r\n\r\n")).await;
+        self.say(&format!(
+            "GET /api/v1{path} HTTP/1.1\r\nhost: localhost\r\n\r\n"
+        ))
+        .await;
     }
 
     /// Head and body of the next answer; `None` when the connection ends instead.
@@ -39,7 +42,9 @@ impl Line {
             bytes.push(self.0.read_u8().await.ok()?);
         }
         let head = String::from_utf8(bytes).unwrap().to_lowercase();
-        let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
+        let length = head
+            .lines()
+            .find_map(|line| line.strip_prefix("content-length: "));
         let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
         self.0.read_exact(&mut body).await.ok()?;
         Some((head, String::from_utf8(body).unwrap()))
@@ -49,34 +54,48 @@ impl Line {
     pub async fn ended(&mut self) -> Duration {
         let began = Instant::now();
         let mut rest = Vec::new();
-        let _ = timeout(Duration::from_secs(10), self.0.read_to_end(&mut rest)).await.expect("it ends");
+        let _ = timeout(Duration::from_secs(10), self.0.read_to_end(&mut rest))
+            .await
+            .expect("it ends");
         began.elapsed()
     }
 }
 
 #[tokio::test]
 async fn a_head_that_does_not_arrive_ends_the_connection() {
-    let quick = ServerSettings { header_timeout: Duration::from_millis(300), ..settings() };
+    let quick = ServerSettings {
+        header_timeout: Duration::from_millis(300),
+        ..settings()
+    };
     let (_running, address) = start(quick).await;
     for beginning in ["", "G", "PRI * HT", "GET / HTTP/1.1\r\nhost: loc"] {
         let mut line = Line::open(address).await;
         line.say(beginning).await;
         let waited = line.ended().await;
-        assert!((250..2_000).contains(&waited.as_millis()), "{beginning:?}: {waited:?}");
+        assert!(
+            (250..2_000).contains(&waited.as_millis()),
+            "{beginning:?}: {waited:?}"
+        );
     }
     let mut idle = Line::open(address).await;
     idle.get("/seen").await;
     assert!(idle.answer().await.is_some());
     tokio::time::sleep(Duration::from_millis(900)).await;
     idle.get("/seen").await;
-    assert!(idle.answer().await.is_some(), "an idle connection is no half-sent head");
+    assert!(
+        idle.answer().await.is_some(),
+        "an idle connection is no half-sent head"
+    );
     idle.say("GET /api").await;
     idle.ended().await;
 }
 
 #[tokio::test]
 async fn one_address_cannot_take_every_connection() {
-    let bounded = ServerSettings { connections_per_address_max: 2, ..settings() };
+    let bounded = ServerSettings {
+        connections_per_address_max: 2,
+        ..settings()
+    };
     let (_running, address) = start(bounded).await;
     let (mut one, mut two) = (Line::open(address).await, Line::open(address).await);
     for line in [&mut one, &mut two] {
@@ -94,14 +113,23 @@ async fn one_address_cannot_take_every_connection() {
 
 #[tokio::test]
 async fn beyond_the_total_a_connection_waits_for_room() {
-    let bounded = ServerSettings { connections_max: 1, connections_per_address_max: 1, ..settings() };
+    let bounded = ServerSettings {
+        connections_max: 1,
+        connections_per_address_max: 1,
+        ..settings()
+    };
     let (_running, address) = start(bounded).await;
     let mut one = Line::open(address).await;
     one.get("/seen").await;
     assert!(one.answer().await.is_some());
     let mut two = Line::open(address).await;
     two.get("/seen").await;
-    assert!(timeout(Duration::from_millis(200), two.answer()).await.is_err(), "it waits");
+    assert!(
+        timeout(Duration::from_millis(200), two.answer())
+            .await
+            .is_err(),
+        "it waits"
+    );
     drop(one);
     assert!(two.answer().await.is_some());
 }
@@ -138,7 +166,10 @@ async fn a_body_that_stalls_ends_at_the_deadline() {
     )
     .await;
     let (head, body) = line.answer().await.unwrap();
-    assert!(head.starts_with("http/1.1 504") && body.contains("DEADLINE_EXCEEDED"), "{head}{body}");
+    assert!(
+        head.starts_with("http/1.1 504") && body.contains("DEADLINE_EXCEEDED"),
+        "{head}{body}"
+    );
 }
 
 #[tokio::test]
@@ -146,9 +177,15 @@ async fn headers_beyond_every_bound_are_431() {
     let (_running, address) = start(settings()).await;
     let mut line = Line::open(address).await;
     let big = "z".repeat(300_000);
-    let _ = line.0.write_all(format!("GET /api/v1/seen HTTP/1.1\r\nhost: a\r\nx: {big}\r\n\r\n").as_bytes()).await;
+    let _ = line
+        .0
+        .write_all(format!("GET /api/v1/seen HTTP/1.1\r\nhost: a\r\nx: {big}\r\n\r\n").as_bytes())
+        .await;
     let mut rest = Vec::new();
     let _ = timeout(Duration::from_secs(2), line.0.read_to_end(&mut rest)).await;
     let text = String::from_utf8_lossy(&rest);
-    assert!(text.is_empty() || text.starts_with("HTTP/1.1 431"), "{text}");
+    assert!(
+        text.is_empty() || text.starts_with("HTTP/1.1 431"),
+        "{text}"
+    );
 }

@@ -1,0 +1,99 @@
+use std::ffi::OsString;
+use std::sync::{Arc, Mutex};
+
+use stanchion_server::{Migration, Options, Purpose, Role, Service, ServiceCli, Stopped};
+
+use super::shop::service;
+
+type Seen = Arc<Mutex<Vec<String>>>;
+
+/// Runs the command line; what the application's functions were told, and the exit code.
+async fn cli(line: &str) -> (Vec<String>, u8) {
+    let seen = Seen::default();
+    let (built, configured, migrated, own) =
+        (seen.clone(), seen.clone(), seen.clone(), seen.clone());
+    let build = async move |options: Options| -> Result<Service, Stopped> {
+        built
+            .lock()
+            .unwrap()
+            .push(format!("build {:?} {:?}", options.purpose, options.modules));
+        match options.purpose {
+            Purpose::Run => Err(Stopped::Failed("the store is out".into())),
+            Purpose::Operate => Ok(service()),
+        }
+    };
+    let stopped = ServiceCli::new("shop", "1.0.0", build)
+        .modules(&["orders", "payments"])
+        .config(move |_, default| {
+            configured.lock().unwrap().push(format!("config {default}"));
+            Ok(String::new())
+        })
+        .migrate(async move |_, migration: Migration| {
+            migrated
+                .lock()
+                .unwrap()
+                .push(format!("migrate {migration:?}"));
+            Ok("up to date".into())
+        })
+        .command(
+            clap::Command::new("sandbox"),
+            async move |options: Options, _| {
+                own.lock().unwrap().push(format!(
+                    "sandbox {:?} {} {:?}",
+                    options.config, options.demo, options.role
+                ));
+                Ok(())
+            },
+        )
+        .main_with(
+            std::iter::once("shop")
+                .chain(line.split_whitespace())
+                .map(OsString::from),
+        )
+        .await;
+    let seen = seen.lock().unwrap().clone();
+    (seen, stopped.code())
+}
+
+#[tokio::test]
+async fn every_command_line_does_what_it_says() {
+    let cases: [(&str, &[&str], u8); 16] = [
+        ("", &["build Run []"], 1),
+        (
+            "--modules orders,payments",
+            &["build Run [\"orders\", \"payments\"]"],
+            1,
+        ),
+        ("--modules nonsense", &[], 2),
+        ("--role nobody", &[], 2),
+        ("nonsense", &[], 2),
+        ("--help", &[], 0),
+        ("--version", &[], 0),
+        ("routes", &["build Operate []"], 0),
+        ("log status", &["build Operate []"], 0),
+        ("log show things", &["build Operate []"], 2),
+        ("dead-letters list", &["build Operate []"], 0),
+        (
+            "dead-letters show 00000000-0000-0000-0000-000000000001",
+            &["build Operate []"],
+            1,
+        ),
+        ("redrive", &["build Operate []"], 0),
+        ("config --default", &["config true"], 0),
+        ("migrate --down 2", &["migrate Down(2)"], 0),
+        (
+            "sandbox --config a.toml --no-demo --role worker",
+            &["sandbox Some(\"a.toml\") false Worker"],
+            0,
+        ),
+    ];
+    for (line, expected, code) in cases {
+        let (seen, exit) = cli(line).await;
+        assert_eq!(
+            (seen.iter().map(String::as_str).collect::<Vec<_>>(), exit),
+            (expected.to_vec(), code),
+            "{line}"
+        );
+    }
+    assert_eq!(Role::default(), Role::All);
+}

@@ -1,0 +1,80 @@
+//! Somebody's own axum router, mounted as it is.
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use stanchion_server::{Module, ServerSettings, Service};
+
+use super::api::Api;
+use super::shop::{Things, module, settings};
+
+fn application() -> Router {
+    Router::new()
+        .route(
+            "/hello/{name}",
+            get(async |axum::extract::Path(name): axum::extract::Path<String>| name),
+        )
+        .route(
+            "/teapot",
+            get(async || (StatusCode::IM_A_TEAPOT, "my own words")),
+        )
+        .route("/slow", get(async || std::future::pending::<()>().await))
+        .route(
+            "/panics",
+            get(async || -> &'static str { panic!("canary-secret") }),
+        )
+        .route("/echo", post(async |body: String| body))
+}
+
+fn api(application: Router) -> Api {
+    let quick = ServerSettings {
+        request_timeout: std::time::Duration::from_millis(200),
+        ..settings()
+    };
+    let service = Service::new(quick).mount(module(Things::default()));
+    Api(service
+        .mount(Module::new("own").http_router(application))
+        .into_router()
+        .unwrap())
+}
+
+#[tokio::test]
+async fn its_answers_are_its_own() {
+    let api = api(application());
+    let got = api.get("//hello/you").await;
+    assert_eq!((got.status, got.text.as_str()), (200, "you"));
+    assert!(!got.header("x-request-id").is_empty());
+    let got = api.get("//teapot").await;
+    assert_eq!((got.status, got.text.as_str()), (418, "my own words"));
+    assert_eq!(
+        api.get("/seen").await.status,
+        200,
+        "beside described routes"
+    );
+}
+
+#[tokio::test]
+async fn it_gets_what_it_did_not_have() {
+    let api = api(application());
+    assert_eq!(api.get("//slow").await.code(), "DEADLINE_EXCEEDED");
+    let got = api.get("//panics").await;
+    assert_eq!((got.status, got.code().as_str()), (500, "INTERNAL"));
+    assert!(!got.text.contains("canary-secret"));
+    assert_eq!(api.get("//nothing").await.code(), "ROUTE_NOT_FOUND");
+    assert_eq!(
+        api.send("DELETE //teapot", &[], Body::empty()).await.code(),
+        "METHOD_NOT_ALLOWED"
+    );
+    let large = api
+        .send("POST //echo", &[], "x".repeat(2 * 1024 * 1024))
+        .await;
+    assert_eq!(large.status, 413);
+}
+
+#[tokio::test]
+async fn its_own_fallback_stays() {
+    let own = application().fallback(async || (StatusCode::NOT_FOUND, "nothing of mine"));
+    let got = api(own).get("//nothing").await;
+    assert_eq!((got.status, got.text.as_str()), (404, "nothing of mine"));
+}

@@ -11,4 +11,4 @@ mod domain;
 mod module;
 
 pub use adapters::gateway::InvalidGatewayUrl;
-pub use module::{Dependencies, module, relay};
+pub use module::{Dependencies, migrations, module, relay};

@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use stanchion::eventsourcing::{EventLog, Relay, Repository, Timers};
 use stanchion::messaging::{Consumer, ConsumerStore, Inbox, Subscriber};
 use stanchion::server::Module;
-use stanchion::sql::{Db, Projector};
+use stanchion::sql::{Db, Migrations, Projector};
 use stanchion::telemetry::Metrics;
 
 use crate::adapters::announce::announce;
@@ -89,6 +89,24 @@ pub fn module(dependencies: Dependencies) -> Result<Module, InvalidGatewayUrl> {
 /// them back to it.
 pub fn relay(log: Arc<dyn EventLog>) -> Relay {
     Relay::new("payments", log, announce)
+}
+
+/// The tables of payments.
+#[must_use]
+pub fn migrations() -> Migrations {
+    Migrations::new("payments")
+        .with(
+            1,
+            "payments",
+            include_str!("../migrations/0001_payments.up.sql"),
+            include_str!("../migrations/0001_payments.down.sql"),
+        )
+        .with(
+            2,
+            "ledger_entries",
+            include_str!("../migrations/0002_ledger_entries.up.sql"),
+            include_str!("../migrations/0002_ledger_entries.down.sql"),
+        )
 }
 
 /// Asks again for the refunds of cancellations that failed.

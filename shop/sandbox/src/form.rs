@@ -48,7 +48,12 @@ impl Form {
 
     pub(crate) fn metadata(&mut self) -> Result<Metadata, GatewayError> {
         let is_metadata = |name: &String| name.starts_with("metadata[") && name.ends_with(']');
-        let names: Vec<String> = self.0.keys().filter(|name| is_metadata(name)).cloned().collect();
+        let names: Vec<String> = self
+            .0
+            .keys()
+            .filter(|name| is_metadata(name))
+            .cloned()
+            .collect();
         if names.len() > METADATA_MAX {
             return Err(GatewayError::invalid("Too many metadata keys.").param("metadata"));
         }
@@ -91,6 +96,9 @@ mod tests {
     #[test]
     fn an_amount_is_a_whole_number() {
         let mut form = Form::parse(b"amount=1.5").unwrap();
-        assert_eq!(form.amount("amount").map_err(|error| error.status), Err(400));
+        assert_eq!(
+            form.amount("amount").map_err(|error| error.status),
+            Err(400)
+        );
     }
 }

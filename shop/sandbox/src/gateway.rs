@@ -63,7 +63,9 @@ impl Gateway {
             return self.perform(call, body, None).await;
         };
         if key.is_empty() || key.len() > KEY_CHARS_MAX {
-            return Err(GatewayError::invalid("Idempotency keys have 1 to 255 characters."));
+            return Err(GatewayError::invalid(
+                "Idempotency keys have 1 to 255 characters.",
+            ));
         }
         let _turn = InFlight::enter(&self.in_flight, key)?;
         let fingerprint = fingerprint(path, body);

@@ -46,7 +46,9 @@ pub(crate) fn router(wire: Wire) -> Router {
 
 async fn authenticate(State(wire): State<Wire>, request: Request, next: Next) -> Response {
     let given = request.headers().get(header::AUTHORIZATION);
-    let given = given.and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let given = given
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let given = given.strip_prefix("Bearer ").unwrap_or_default();
     let expected = wire.key.expose_secret();
     if stanchion::auth::secret::equal(given.as_bytes(), expected.as_bytes()) {

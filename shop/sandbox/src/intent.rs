@@ -50,7 +50,11 @@ impl Intent {
         let amount = form.amount("amount")?;
         let amount = amount.ok_or_else(|| GatewayError::missing("amount"))?;
         if !(1..=AMOUNT_MAX).contains(&amount) {
-            let code = if amount < 1 { "parameter_invalid_integer" } else { "amount_too_large" };
+            let code = if amount < 1 {
+                "parameter_invalid_integer"
+            } else {
+                "amount_too_large"
+            };
             let error = GatewayError::invalid(format!("Amount must be from 1 to {AMOUNT_MAX}."));
             return Err(error.code(code).param("amount"));
         }
@@ -62,7 +66,9 @@ impl Intent {
             return Err(error.param("confirm"));
         }
         form.optional("payment_method_types[]");
-        let capture_method = form.optional("capture_method").unwrap_or("automatic".into());
+        let capture_method = form
+            .optional("capture_method")
+            .unwrap_or("automatic".into());
         if !["manual", "automatic"].contains(&capture_method.as_str()) {
             let error = GatewayError::invalid("capture_method is manual or automatic.");
             return Err(error.param("capture_method"));
@@ -183,9 +189,8 @@ impl Intent {
         }
         let status = json!(self.status);
         let status = status.as_str().unwrap_or_default();
-        let message = format!(
-            "This PaymentIntent could not be {done} because it has a status of {status}."
-        );
+        let message =
+            format!("This PaymentIntent could not be {done} because it has a status of {status}.");
         Err(GatewayError::invalid(message)
             .code("payment_intent_unexpected_state")
             .with("payment_intent", self.view()))

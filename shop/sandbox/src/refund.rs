@@ -51,7 +51,8 @@ impl Refund {
             return Err(error.code("charge_already_refunded"));
         }
         if !(1..=left).contains(&amount) {
-            let message = format!("Refund amount ({amount}) is not from 1 to what is unrefunded ({left}).");
+            let message =
+                format!("Refund amount ({amount}) is not from 1 to what is unrefunded ({left}).");
             return Err(GatewayError::invalid(message).param("amount"));
         }
         let status = match behaviour(&intent.payment_method) {

@@ -8,13 +8,13 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::Settings;
 use crate::cut::{CuttableListener, Scissors};
 use crate::gateway::Gateway;
 use crate::http::{Wire, router};
 use crate::knobs::{Chances, Knobs};
 use crate::store::Store;
 use crate::webhook::Courier;
-use crate::Settings;
 
 /// How long calls under way may take at a stop.
 const STOP_WITHIN: Duration = Duration::from_secs(5);
@@ -72,7 +72,9 @@ impl Sandbox {
             return Err(StartError::Knobs(problem));
         }
         let cannot_listen = |error| StartError::Listen(settings.listen, error);
-        let listener = TcpListener::bind(settings.listen).await.map_err(cannot_listen)?;
+        let listener = TcpListener::bind(settings.listen)
+            .await
+            .map_err(cannot_listen)?;
         let address = listener.local_addr().map_err(cannot_listen)?;
         let store = Store::open(&settings).await?;
         let key = store.secret("key", settings.key.as_ref(), "sk_test_");

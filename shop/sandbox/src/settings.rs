@@ -1,7 +1,7 @@
 use std::net::SocketAddr;
 
-use stanchion::sql::DatabaseUrl;
 use secrecy::SecretString;
+use stanchion::sql::DatabaseUrl;
 
 use crate::Knobs;
 

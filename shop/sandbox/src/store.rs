@@ -128,7 +128,10 @@ impl Store {
                 values ($1, $2, $3, $4, $5)";
             let body = answer.body.to_string();
             let status = i64::from(answer.status);
-            tx.queue(insert, params![answer.key, answer.fingerprint, status, body, now]);
+            tx.queue(
+                insert,
+                params![answer.key, answer.fingerprint, status, body, now],
+            );
         }
         tx.commit().await
     }

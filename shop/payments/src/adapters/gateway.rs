@@ -19,8 +19,8 @@ use crate::application::ports::{
 };
 use answer::{Intent, Refund};
 use call::{Answered, Call, Calls};
-pub use settings::InvalidGatewayUrl;
 pub(crate) use settings::GatewaySettings;
+pub use settings::InvalidGatewayUrl;
 pub(crate) use signature::{Signature, WebhookSecret};
 pub(crate) use webhook::told;
 
@@ -138,7 +138,9 @@ impl Gateway for StripeGateway {
     async fn look_up(&self, intent: &str) -> Result<IntentAnswer, GatewayError> {
         let intent = self.intent(intent).await?;
         if intent.is_unsettled() {
-            return Err(GatewayError::Unknown("the intent is being processed".into()));
+            return Err(GatewayError::Unknown(
+                "the intent is being processed".into(),
+            ));
         }
         intent.answer()
     }
@@ -154,7 +156,9 @@ fn safe_id(id: &str) -> Result<&str, GatewayError> {
     if !id.is_empty() && id.len() <= 255 && id.bytes().all(is_plain) {
         return Ok(id);
     }
-    Err(GatewayError::Unusable("it gave out an id that is none".into()))
+    Err(GatewayError::Unusable(
+        "it gave out an id that is none".into(),
+    ))
 }
 
 impl Call {

@@ -15,9 +15,7 @@ use super::gateway_requests::{
     GatewayAuthorizationRequested, GatewayCaptureRequested, GatewayRefundRequested,
     GatewayVoidRequested,
 };
-use super::ports::{
-    Authorization, Gateway, GatewayError, GiveBack, IntentAnswer, RefundAnswer,
-};
+use super::ports::{Authorization, Gateway, GatewayError, GiveBack, IntentAnswer, RefundAnswer};
 use crate::domain::payment::{Action, Payment, PaymentRefusal};
 
 /// The caller of the gateway.
@@ -49,7 +47,8 @@ impl CallGateway {
         };
         let answer = self.gateway.authorize(received.id, &wanted).await;
         let answer = answer.map_err(|error| later(&error))?;
-        self.record(request.payment_id, answer.into(), &received).await
+        self.record(request.payment_id, answer.into(), &received)
+            .await
     }
 
     /// Takes, after asking whether an earlier attempt did.
@@ -74,7 +73,8 @@ impl CallGateway {
             }
             known => known,
         };
-        self.record(request.payment_id, answer.into(), &received).await
+        self.record(request.payment_id, answer.into(), &received)
+            .await
     }
 
     /// Frees what is reserved; if it was captured before, that is recorded and given back.
@@ -89,7 +89,8 @@ impl CallGateway {
         }
         let answer = self.gateway.void(received.id, &request.intent).await;
         let answer = answer.map_err(|error| later(&error))?;
-        self.record(request.payment_id, answer.into(), &received).await
+        self.record(request.payment_id, answer.into(), &received)
+            .await
     }
 
     /// Gives back.

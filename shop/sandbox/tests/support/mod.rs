@@ -15,82 +15,103 @@ use serde_json::Value;
 use shop_sandbox::{Running, Sandbox, Settings};
 use stanchion::sql::DatabaseUrl;
 
-pub struct Gateway {
-    pub running: Running,
-    pub client: reqwest::Client,
+pub(crate) struct Gateway {
+    pub(crate) running: Running,
+    pub(crate) client: reqwest::Client,
 }
 
 #[derive(Debug, Clone)]
-pub struct Answer {
-    pub status: u16,
-    pub body: Value,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) body: Value,
 }
 
 impl Answer {
-    pub fn id(&self) -> String {
-        self.body["id"].as_str().unwrap_or_else(|| panic!("no id: {self:?}")).to_owned()
+    pub(crate) fn id(&self) -> String {
+        self.body["id"]
+            .as_str()
+            .unwrap_or_else(|| panic!("no id: {self:?}"))
+            .to_owned()
     }
 
-    pub fn code(&self) -> String {
-        self.body["error"]["code"].as_str().unwrap_or_default().to_owned()
+    pub(crate) fn code(&self) -> String {
+        self.body["error"]["code"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
     }
 }
 
 impl Gateway {
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::start_with(Settings::default()).await
     }
 
-    pub async fn start_with(settings: Settings) -> Self {
+    pub(crate) async fn start_with(settings: Settings) -> Self {
         let running = Sandbox::start(settings).await.unwrap();
-        Self { running, client: reqwest::Client::new() }
+        Self {
+            running,
+            client: reqwest::Client::new(),
+        }
     }
 
-    pub fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         &self.running.url
     }
 
-    pub async fn get(&self, path: &str) -> Answer {
-        answer(self.request(self.client.get(format!("{}{path}", self.url())))).await.unwrap()
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        answer(self.request(self.client.get(format!("{}{path}", self.url()))))
+            .await
+            .unwrap()
     }
 
-    pub async fn post(&self, path: &str, form: &[(&str, &str)]) -> Answer {
+    pub(crate) async fn post(&self, path: &str, form: &[(&str, &str)]) -> Answer {
         self.post_with(&fresh_key(), path, form).await
     }
 
-    pub async fn post_with(&self, key: &str, path: &str, form: &[(&str, &str)]) -> Answer {
+    pub(crate) async fn post_with(&self, key: &str, path: &str, form: &[(&str, &str)]) -> Answer {
         self.try_post(key, path, form).await.unwrap()
     }
 
-    pub async fn try_post(
+    pub(crate) async fn try_post(
         &self,
         key: &str,
         path: &str,
         form: &[(&str, &str)],
     ) -> reqwest::Result<Answer> {
         let request = self.client.post(format!("{}{path}", self.url()));
-        answer(self.request(request).header("Idempotency-Key", key).form(form)).await
+        answer(
+            self.request(request)
+                .header("Idempotency-Key", key)
+                .form(form),
+        )
+        .await
     }
 
-    pub async fn post_json(&self, path: &str, body: &Value) -> Answer {
+    pub(crate) async fn post_json(&self, path: &str, body: &Value) -> Answer {
         let request = self.client.post(format!("{}{path}", self.url()));
         answer(self.request(request).json(body)).await.unwrap()
     }
 
     /// The id of an intent that was captured.
-    pub async fn captured(&self, method: &'static str) -> String {
+    pub(crate) async fn captured(&self, method: &'static str) -> String {
         let id = self.post("/v1/payment_intents", &create(method)).await.id();
-        let captured = self.post(&format!("/v1/payment_intents/{id}/capture"), &[]).await;
+        let captured = self
+            .post(&format!("/v1/payment_intents/{id}/capture"), &[])
+            .await;
         assert_eq!(captured.status, 200);
         id
     }
 
     /// A receiver that gets this sandbox's webhooks from now on.
-    pub async fn hook(&self) -> Arc<Hook> {
+    pub(crate) async fn hook(&self) -> Arc<Hook> {
         let hook = Arc::new(Hook::default());
-        let app = axum::Router::new().route("/hook", post(receive)).with_state(hook.clone());
+        let app = axum::Router::new()
+            .route("/hook", post(receive))
+            .with_state(hook.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-        self.running.deliver_to(format!("http://{}/hook", listener.local_addr().unwrap()));
+        self.running
+            .deliver_to(format!("http://{}/hook", listener.local_addr().unwrap()));
         stanchion::runtime::task::spawn("hook", async move {
             axum::serve(listener, app).await.unwrap();
         });
@@ -103,24 +124,24 @@ impl Gateway {
 }
 
 #[derive(Default)]
-pub struct Hook {
+pub(crate) struct Hook {
     events: Mutex<Vec<Received>>,
     failing: AtomicUsize,
 }
 
 #[derive(Debug, Clone)]
-pub struct Received {
-    pub signature: String,
-    pub raw: String,
-    pub body: Value,
+pub(crate) struct Received {
+    pub(crate) signature: String,
+    pub(crate) raw: String,
+    pub(crate) body: Value,
 }
 
 impl Hook {
-    pub fn events(&self) -> Vec<Received> {
+    pub(crate) fn events(&self) -> Vec<Received> {
         self.events.lock().clone()
     }
 
-    pub fn fail_next(&self, count: usize) {
+    pub(crate) fn fail_next(&self, count: usize) {
         self.failing.store(count, Ordering::Relaxed);
     }
 }
@@ -128,17 +149,23 @@ impl Hook {
 async fn receive(State(hook): State<Arc<Hook>>, headers: HeaderMap, raw: String) -> StatusCode {
     let fails = hook
         .failing
-        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+            left.checked_sub(1)
+        });
     if fails.is_ok() {
         return StatusCode::SERVICE_UNAVAILABLE;
     }
     let signature = headers["stripe-signature"].to_str().unwrap().to_owned();
     let body = serde_json::from_str(&raw).unwrap();
-    hook.events.lock().push(Received { signature, raw, body });
+    hook.events.lock().push(Received {
+        signature,
+        raw,
+        body,
+    });
     StatusCode::OK
 }
 
-pub fn create(method: &'static str) -> Vec<(&'static str, &'static str)> {
+pub(crate) fn create(method: &'static str) -> Vec<(&'static str, &'static str)> {
     vec![
         ("amount", "1250"),
         ("currency", "EUR"),
@@ -149,15 +176,18 @@ pub fn create(method: &'static str) -> Vec<(&'static str, &'static str)> {
     ]
 }
 
-pub fn fresh_key() -> String {
+pub(crate) fn fresh_key() -> String {
     stanchion::runtime::id::new_v7().to_string()
 }
 
-pub fn settings_in(folder: &Path) -> Settings {
-    Settings { database: Some(DatabaseUrl::sqlite(folder)), ..Settings::default() }
+pub(crate) fn settings_in(folder: &Path) -> Settings {
+    Settings {
+        database: Some(DatabaseUrl::sqlite(folder)),
+        ..Settings::default()
+    }
 }
 
-pub async fn eventually(what: &str, check: impl AsyncFn() -> bool) {
+pub(crate) async fn eventually(what: &str, check: impl AsyncFn() -> bool) {
     for _ in 0..200 {
         if check().await {
             return;

@@ -17,7 +17,9 @@ pub enum InvalidGatewayUrl {
     #[error("the gateway URL must be https; http is for loopback addresses only")]
     NotEncrypted,
     /// It carries a user, a query or a fragment.
-    #[error("the gateway URL is scheme, host, port and path alone; the key is a setting of its own")]
+    #[error(
+        "the gateway URL is scheme, host, port and path alone; the key is a setting of its own"
+    )]
     NotPlain,
 }
 
@@ -58,21 +60,42 @@ mod tests {
 
     #[test]
     fn http_is_for_loopback_only() {
-        for url in ["https://api.example.com", "http://127.0.0.1:9", "http://[::1]:9", "http://localhost"] {
+        for url in [
+            "https://api.example.com",
+            "http://127.0.0.1:9",
+            "http://[::1]:9",
+            "http://localhost",
+        ] {
             assert!(settings(url).is_ok(), "{url}");
         }
-        for url in ["http://api.example.com", "http://10.0.0.1", "http://127.0.0.1.example.com"] {
-            assert_eq!(settings(url).err(), Some(InvalidGatewayUrl::NotEncrypted), "{url}");
+        for url in [
+            "http://api.example.com",
+            "http://10.0.0.1",
+            "http://127.0.0.1.example.com",
+        ] {
+            assert_eq!(
+                settings(url).err(),
+                Some(InvalidGatewayUrl::NotEncrypted),
+                "{url}"
+            );
         }
     }
 
     #[test]
     fn a_url_is_only_a_place() {
         for url in ["https://user:pass@example.com", "https://example.com?key=1"] {
-            assert_eq!(settings(url).err(), Some(InvalidGatewayUrl::NotPlain), "{url}");
+            assert_eq!(
+                settings(url).err(),
+                Some(InvalidGatewayUrl::NotPlain),
+                "{url}"
+            );
         }
         for url in ["sandbox:", "ftp://example.com", "nonsense"] {
-            assert_eq!(settings(url).err(), Some(InvalidGatewayUrl::Malformed), "{url}");
+            assert_eq!(
+                settings(url).err(),
+                Some(InvalidGatewayUrl::Malformed),
+                "{url}"
+            );
         }
     }
 

@@ -122,7 +122,15 @@ mod tests {
 
     #[test]
     fn headers_that_are_none_are_refused() {
-        for header in ["", "t=1", "v1=00", "t=x,v1=00", "t=1,v1=0", "t=1,v1=zz", "nonsense"] {
+        for header in [
+            "",
+            "t=1",
+            "v1=00",
+            "t=x,v1=00",
+            "t=1,v1=0",
+            "t=1,v1=zz",
+            "nonsense",
+        ] {
             assert_eq!(Signature::parse(header), None, "{header}");
         }
     }

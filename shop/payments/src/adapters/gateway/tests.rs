@@ -34,7 +34,10 @@ impl Line {
 
     async fn captured(&self, method: &str) -> String {
         let intent = self.authorized(method).await;
-        let answer = self.gateway.capture(id::new_v7(), &intent, euros(1_250)).await;
+        let answer = self
+            .gateway
+            .capture(id::new_v7(), &intent, euros(1_250))
+            .await;
         assert_eq!(answer, Ok(captured(&intent)));
         intent
     }
@@ -80,9 +83,15 @@ async fn money_is_reserved_taken_and_given_back() {
     let line = Line::open().await;
     let intent = line.captured("pm_card_visa").await;
     assert_eq!(line.gateway.look_up(&intent).await, Ok(captured(&intent)));
-    let part = line.gateway.refund(id::new_v7(), &give_back(&intent, 250)).await;
+    let part = line
+        .gateway
+        .refund(id::new_v7(), &give_back(&intent, 250))
+        .await;
     assert_eq!(part, Ok(RefundAnswer::Succeeded));
-    let too_much = line.gateway.refund(id::new_v7(), &give_back(&intent, 1_001)).await;
+    let too_much = line
+        .gateway
+        .refund(id::new_v7(), &give_back(&intent, 1_001))
+        .await;
     assert!(matches!(too_much, Ok(RefundAnswer::Failed { .. })));
 }
 
@@ -94,7 +103,10 @@ async fn what_is_reserved_is_freed() {
         let voided = line.gateway.void(id::new_v7(), &intent).await;
         assert_eq!(voided, Ok(IntentAnswer::Voided));
     }
-    let late = line.gateway.capture(id::new_v7(), &intent, euros(1_250)).await;
+    let late = line
+        .gateway
+        .capture(id::new_v7(), &intent, euros(1_250))
+        .await;
     assert_eq!(late, Ok(IntentAnswer::Voided));
 }
 
@@ -124,7 +136,10 @@ async fn declines_are_definite_and_carry_their_code() {
 async fn a_failed_capture_is_no_decline() {
     let line = Line::open().await;
     let intent = line.authorized("pm_card_captureDeclined").await;
-    let answer = line.gateway.capture(id::new_v7(), &intent, euros(1_250)).await;
+    let answer = line
+        .gateway
+        .capture(id::new_v7(), &intent, euros(1_250))
+        .await;
     let code = "card_declined".to_owned();
     assert_eq!(answer, Ok(IntentAnswer::CaptureFailed { code }));
     assert_eq!(
@@ -137,7 +152,10 @@ async fn a_failed_capture_is_no_decline() {
 async fn a_lost_answer_is_unknown_and_the_same_key_finds_it() {
     let line = Line::open().await;
     let (key, wanted) = (id::new_v7(), wanted("pm_card_visa"));
-    line.knobs(Knobs { lose_answer_rate: 1.0, ..Knobs::default() });
+    line.knobs(Knobs {
+        lose_answer_rate: 1.0,
+        ..Knobs::default()
+    });
     assert!(is_unknown(&line.gateway.authorize(key, &wanted).await));
 
     line.knobs(Knobs::default());
@@ -149,8 +167,14 @@ async fn a_lost_answer_is_unknown_and_the_same_key_finds_it() {
 async fn a_lost_capture_took_the_money_and_can_be_looked_up() {
     let line = Line::open().await;
     let intent = line.authorized("pm_card_visa").await;
-    line.knobs(Knobs { lose_answer_rate: 1.0, ..Knobs::default() });
-    let answer = line.gateway.capture(id::new_v7(), &intent, euros(1_250)).await;
+    line.knobs(Knobs {
+        lose_answer_rate: 1.0,
+        ..Knobs::default()
+    });
+    let answer = line
+        .gateway
+        .capture(id::new_v7(), &intent, euros(1_250))
+        .await;
     assert!(is_unknown(&answer));
 
     line.knobs(Knobs::default());
@@ -162,7 +186,10 @@ async fn a_lost_refund_is_not_made_twice() {
     let line = Line::open().await;
     let intent = line.captured("pm_card_visa").await;
     let (key, wanted) = (id::new_v7(), give_back(&intent, 1_250));
-    line.knobs(Knobs { lose_answer_rate: 1.0, ..Knobs::default() });
+    line.knobs(Knobs {
+        lose_answer_rate: 1.0,
+        ..Knobs::default()
+    });
     assert!(is_unknown(&line.gateway.refund(key, &wanted).await));
 
     line.knobs(Knobs::default());
@@ -174,7 +201,10 @@ async fn a_lost_refund_is_not_made_twice() {
 async fn refunds_may_be_pending_or_fail() {
     let line = Line::open().await;
     let intent = line.captured("pm_card_refundFail").await;
-    let failed = line.gateway.refund(id::new_v7(), &give_back(&intent, 1)).await;
+    let failed = line
+        .gateway
+        .refund(id::new_v7(), &give_back(&intent, 1))
+        .await;
     assert!(matches!(failed, Ok(RefundAnswer::Failed { .. })));
 
     let intent = line.captured("pm_card_pendingRefund").await;
@@ -193,14 +223,22 @@ async fn refunds_may_be_pending_or_fail() {
 #[tokio::test]
 async fn a_broken_gateway_leaves_everything_unknown() {
     let line = Line::open().await;
-    line.knobs(Knobs { error_rate: 1.0, ..Knobs::default() });
-    let answer = line.gateway.authorize(id::new_v7(), &wanted("pm_card_visa")).await;
+    line.knobs(Knobs {
+        error_rate: 1.0,
+        ..Knobs::default()
+    });
+    let answer = line
+        .gateway
+        .authorize(id::new_v7(), &wanted("pm_card_visa"))
+        .await;
     assert!(is_unknown(&answer));
 
     let key = line.sandbox.key.clone();
     let url = line.sandbox.url.clone();
     line.sandbox.stop().await;
-    let answer = gateway(&url, &key).authorize(id::new_v7(), &wanted("pm_card_visa")).await;
+    let answer = gateway(&url, &key)
+        .authorize(id::new_v7(), &wanted("pm_card_visa"))
+        .await;
     assert!(is_unknown(&answer));
 }
 

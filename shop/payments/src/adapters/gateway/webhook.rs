@@ -116,28 +116,50 @@ mod tests {
     #[test]
     fn the_state_counts_and_not_the_events_name() {
         let cases = [
-            (intent("requires_capture", None), Action::RecordAuthorized { intent: "pi_1".into() }),
-            (intent("succeeded", None), Action::RecordCaptured { intent: "pi_1".into() }),
+            (
+                intent("requires_capture", None),
+                Action::RecordAuthorized {
+                    intent: "pi_1".into(),
+                },
+            ),
+            (
+                intent("succeeded", None),
+                Action::RecordCaptured {
+                    intent: "pi_1".into(),
+                },
+            ),
             (intent("canceled", None), Action::RecordVoided),
             (
                 intent("requires_payment_method", Some("expired_card")),
-                Action::RecordDeclined { code: "expired_card".into() },
+                Action::RecordDeclined {
+                    code: "expired_card".into(),
+                },
             ),
             (
                 intent("requires_capture", Some("card_declined")),
-                Action::RecordCaptureFailed { code: "card_declined".into() },
+                Action::RecordCaptureFailed {
+                    code: "card_declined".into(),
+                },
             ),
         ];
         for (told, expected) in cases {
-            assert_eq!(told.into_iter().map(|told| told.action).collect::<Vec<_>>(), [expected]);
+            assert_eq!(
+                told.into_iter().map(|told| told.action).collect::<Vec<_>>(),
+                [expected]
+            );
         }
     }
 
     #[test]
     fn what_is_unknown_or_not_ours_tells_nothing() {
         assert!(intent("processing", None).is_empty());
-        for body in ["", "[]", "{}", r#"{"type":"customer.created","data":{"object":{}}}"#,
-            r#"{"type":"payment_intent.succeeded","data":{"object":{"id":"pi_9","status":"succeeded"}}}"#] {
+        for body in [
+            "",
+            "[]",
+            "{}",
+            r#"{"type":"customer.created","data":{"object":{}}}"#,
+            r#"{"type":"payment_intent.succeeded","data":{"object":{"id":"pi_9","status":"succeeded"}}}"#,
+        ] {
             assert!(told(body.as_bytes()).is_empty(), "{body}");
         }
     }

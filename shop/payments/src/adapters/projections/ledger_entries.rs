@@ -23,7 +23,10 @@ impl Projection<Tx> for LedgerEntries {
     async fn apply(&self, tx: &mut Tx, recorded: &Recorded) -> Result<(), ProjectionError> {
         let event = recorded.decode::<PaymentEvent>()?;
         let payment_id = payment_id(recorded)?;
-        let entries = event.entries().into_iter().flat_map(|entries| entries.iter());
+        let entries = event
+            .entries()
+            .into_iter()
+            .flat_map(|entries| entries.iter());
         for (line, entry) in (0i64..).zip(entries) {
             tx.queue(
                 "insert into ledger_entries (position, line, event_id, payment_id, account, \

@@ -75,7 +75,11 @@ impl Gateway {
     fn call(&mut self, request: &PaymentEvent, accept: bool) -> Option<Action> {
         match request {
             PaymentEvent::Requested { .. } => {
-                let fresh = if accept { Intent::Authorized } else { Intent::Declined };
+                let fresh = if accept {
+                    Intent::Authorized
+                } else {
+                    Intent::Declined
+                };
                 self.intent.get_or_insert(fresh);
                 self.state()
             }

@@ -382,7 +382,10 @@ fn refunds_are_refused_when_there_is_nothing_to_give_back() {
     given::<Payment>([])
         .when(ask(refund(9), 1))
         .then_refused(PaymentRefusal::Unknown);
-    let events = [refund_requested(refund(8), 1_000), refunded(refund(8), 1_000)];
+    let events = [
+        refund_requested(refund(8), 1_000),
+        refunded(refund(8), 1_000),
+    ];
     let past = [requested(), authorized(), capture_requested(), captured()];
     given::<Payment>(past.into_iter().chain(events))
         .when(ask(refund(9), None))

@@ -58,10 +58,7 @@ impl PaymentList {
     }
 }
 
-fn wanted(
-    listing: &Listing<PaymentFilters>,
-    customer: Option<UserId>,
-) -> Result<List, Problem> {
+fn wanted(listing: &Listing<PaymentFilters>, customer: Option<UserId>) -> Result<List, Problem> {
     let column = match listing.sort {
         "amount" => "amount",
         "updated_at" => "updated_at",

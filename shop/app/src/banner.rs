@@ -18,7 +18,8 @@ pub(crate) struct Banner {
 
 impl Banner {
     pub(crate) fn text(&self, addresses: &Addresses) -> String {
-        let url = format!("http://{}", addresses.public);
+        let public = addresses.public.map_or_else(|| "-".into(), |public| public.to_string());
+        let url = format!("http://{public}");
         let mut text = String::new();
         let mut line = |name: &str, value: &str| {
             // Writing to a string does not fail.

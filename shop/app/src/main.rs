@@ -1,1 +1,67 @@
-fn main() {}
+//! The shop: identity, inventory, orders and payments in one process.
+
+mod banner;
+mod catalog;
+mod demo;
+mod platform;
+mod schema;
+mod secrets;
+mod settings;
+mod store;
+
+use stanchion::config::{Loaded, Loader, default_file};
+use stanchion::server::{Options, Purpose, Role, Service, ServiceCli, Stopped};
+use stanchion::telemetry;
+
+use crate::settings::ShopSettings;
+
+#[tokio::main]
+async fn main() -> Stopped {
+    ServiceCli::new("shop", env!("CARGO_PKG_VERSION"), build)
+        .modules(&platform::MODULES)
+        .config(configuration)
+        .migrate(schema::migrate)
+        .command(platform::sandbox_command(), platform::run_sandbox)
+        .main()
+        .await
+}
+
+async fn build(options: Options) -> Result<Service, Stopped> {
+    let settings = load(&options)?.value;
+    if options.purpose == Purpose::Run {
+        refuse_a_split(&options)?;
+    }
+    let telemetry = telemetry::init(&settings.telemetry, "shop");
+    let telemetry = telemetry.map_err(|error| Stopped::Usage(error.to_string()))?;
+    let built = platform::build(settings, options, telemetry).await;
+    built.map_err(|error| Stopped::Failed(format!("{error:#}")))
+}
+
+fn configuration(options: Options, default: bool) -> Result<String, Stopped> {
+    if default {
+        return Ok(default_file::<ShopSettings>());
+    }
+    Ok(load(&options)?.effective())
+}
+
+pub(crate) fn load(options: &Options) -> Result<Loaded<ShopSettings>, Stopped> {
+    let loader = Loader::new("SHOP").process_environment();
+    let loader = match &options.config {
+        Some(path) => loader.file(path),
+        None => loader.file_if_present("shop.toml"),
+    };
+    Ok(loader.load::<ShopSettings>()?)
+}
+
+/// The in-process broker reaches nobody outside: a part of the shop alone would wait for ever.
+fn refuse_a_split(options: &Options) -> Result<(), Stopped> {
+    let whole = platform::MODULES.iter().all(|module| options.wants(module));
+    if whole && options.role == Role::All {
+        return Ok(());
+    }
+    Err(Stopped::Usage(
+        "--modules and --role split the shop over processes, but broker.url = \"memory:\" carries \
+         messages within one process only; leave both away, or configure a broker"
+            .into(),
+    ))
+}

@@ -40,6 +40,29 @@ impl Store {
         migrate(&db, migrations, mode)
             .await
             .with_context(|| format!("the schema of {module} is not this binary's"))?;
+        Self::on(db).await
+    }
+
+    /// The store as it is, for an operator's look beside the process that has it open; an empty one
+    /// when there is none yet.
+    pub(crate) async fn look(
+        module: &str,
+        migrations: &[Migrations],
+        shared: &DatabaseSection,
+        own: &ModuleDatabase,
+    ) -> anyhow::Result<Self> {
+        let url = url_of(module, shared, own)?;
+        match Db::open_read_only(&url, module, &DatabaseSettings::default()).await {
+            Ok(db) => Self::on(db).await,
+            Err(_) => {
+                let empty = Db::memory(module)?;
+                migrate(&empty, migrations, Mode::Auto).await?;
+                Self::on(empty).await
+            }
+        }
+    }
+
+    async fn on(db: Db) -> anyhow::Result<Self> {
         let log = SqlLog::open(db.clone()).await?;
         Ok(Self {
             inbox: Arc::new(SqlInbox::new(db.clone())),
@@ -56,12 +79,20 @@ pub(crate) async fn open_database(
     shared: &DatabaseSection,
     own: &ModuleDatabase,
 ) -> anyhow::Result<Db> {
-    let url = own.url.as_deref().unwrap_or(&shared.url);
-    let url: DatabaseUrl = url.parse().with_context(|| format!("the store of {module}"))?;
+    let url = url_of(module, shared, own)?;
     let settings = DatabaseSettings {
         statement_timeout: shared.statement_timeout,
         connections_max: shared.connections_max,
         ..DatabaseSettings::default()
     };
     Db::open(&url, module, &settings).await.with_context(|| format!("the store of {module}"))
+}
+
+fn url_of(
+    module: &str,
+    shared: &DatabaseSection,
+    own: &ModuleDatabase,
+) -> anyhow::Result<DatabaseUrl> {
+    let url = own.url.as_deref().unwrap_or(&shared.url);
+    url.parse().with_context(|| format!("the store of {module}"))
 }

@@ -10,7 +10,7 @@ use stanchion::auth::{Principal, permissions};
 use stanchion::eventsourcing::{Executed, Metadata, Version};
 use stanchion::server::{
     Answer, Anyone, Authorized, Body, Code, ConsistencyToken, Filters, Idempotency, IfMatch,
-    Listed, Listing, MergePatch, PathId, Problem, Routes, Validate, Violations, codes, op,
+    Listed, Listing, MergePatch, PathId, Problem, Routes, Validate, Violations, op,
 };
 use utoipa::ToSchema;
 

@@ -16,8 +16,8 @@ use crate::LogFormat;
 /// The longest value of a field, in bytes; the rest is cut.
 const VALUE_MAX: usize = 8 * 1024;
 
-/// Fields of spans that tell the exporter something and a reader of logs nothing.
-const HIDDEN: &str = "otel.";
+/// Fields of spans that tell the exporter something and a reader of logs nothing new.
+const HIDDEN: [&str; 2] = ["otel.", "http."];
 
 /// Where lines go.
 pub(crate) type Sink = std::sync::Arc<dyn Fn(&str) + Send + Sync>;
@@ -80,20 +80,22 @@ where
     }
 }
 
+/// The order is for people who read lines as they come: when, how bad, what, then the fields.
 fn json(level: &Level, target: &str, mut fields: Map<String, Value>) -> String {
     let message = fields.remove("message").unwrap_or_default();
-    let mut line = Map::new();
     let now = stanchion_runtime::clock::now();
-    line.insert("timestamp".into(), format!("{now:.6}").into());
-    line.insert("level".into(), level.as_str().into());
-    line.insert("target".into(), target.into());
-    line.insert("message".into(), message);
-    for (name, value) in fields {
-        line.entry(name).or_insert(value);
+    let level = level.as_str();
+    let mut line = format!(r#"{{"timestamp":"{now:.6}","level":"{level}","message":{message}"#);
+    let head = ["timestamp", "level", "target"];
+    for (name, value) in fields
+        .iter()
+        .filter(|(name, _)| !head.contains(&name.as_str()))
+    {
+        // Writing to a string does not fail.
+        let _ = write!(line, ",{}:{value}", Value::from(name.as_str()));
     }
-    let mut text = Value::Object(line).to_string();
-    text.push('\n');
-    text
+    let _ = writeln!(line, r#","target":"{target}"}}"#);
+    line
 }
 
 fn pretty(level: &Level, target: &str, mut fields: Map<String, Value>) -> String {
@@ -132,7 +134,7 @@ struct Fields(Map<String, Value>);
 impl Fields {
     fn put(&mut self, field: &Field, value: impl Into<Value>) {
         let name = field.name();
-        if !name.starts_with(HIDDEN) {
+        if !HIDDEN.iter().any(|prefix| name.starts_with(prefix)) {
             self.0.insert(name.to_owned(), value.into());
         }
     }

@@ -103,9 +103,9 @@ impl Inventory {
                     answered.map(drop).map_err(|error| error.to_string())
                 }
             })
-            .worker("inventory/products", |stop| projector.run(stop))
-            .worker("inventory/reservations", |stop| process.run(stop))
-            .worker("inventory/stockkeeper", |stop| stockkeeper.run(stop))
+            .worker("products", |stop| projector.run(stop))
+            .worker("reservations", |stop| process.run(stop))
+            .worker("stockkeeper", |stop| stockkeeper.run(stop))
     }
 
     fn stockkeeper(&self, reservations: Arc<Repository<Reservation>>) -> Consumer {

@@ -1,5 +1,6 @@
 //! What a developer runs, in one place: `cargo xtask COMMAND`, a file a command.
 
+mod chaos;
 mod check;
 mod coverage;
 mod fuzz_api;
@@ -17,6 +18,8 @@ use clap::Parser;
 enum Command {
     /// Format, lints, docs, licences, unused dependencies, SBOM, direction, links: everything that needs no test run.
     Check(check::Options),
+    /// The real shop under real load, hurt on purpose, and judged by a separate program.
+    Chaos(chaos::Options),
     /// Every test on real throwaway servers, the doc examples and the example programs; one closing summary.
     Test(test::Options),
     /// Line coverage of each library and shop crate.
@@ -28,6 +31,7 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Command::parse() {
         Command::Check(options) => check::run(&options),
+        Command::Chaos(options) => chaos::run(&options),
         Command::Test(options) => test::run(&options),
         Command::Coverage(options) => coverage::run(&options),
         Command::FuzzApi(options) => fuzz_api::run(&options),

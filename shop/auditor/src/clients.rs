@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use crate::findings::{Findings, Rule};
 use crate::orders::Orders;
+use crate::stock::Stock;
 
 /// The clients' ledger.
 #[derive(Debug, Default)]
@@ -22,6 +23,9 @@ pub(crate) struct Clients {
     told: BTreeMap<String, BTreeSet<String>>,
     /// Orders whose cancellation was acknowledged.
     pub(crate) cancelled: BTreeSet<String>,
+    /// SKU to what was delivered, as acknowledged; each delivery once.
+    delivered: BTreeMap<String, i64>,
+    deliveries: BTreeSet<String>,
     /// Lines read.
     pub(crate) lines: usize,
 }
@@ -42,7 +46,13 @@ impl Clients {
         Ok(clients)
     }
 
-    pub(crate) fn judge(&self, orders: &Orders, findings: &mut Findings) {
+    pub(crate) fn judge(&self, orders: &Orders, stock: &Stock, findings: &mut Findings) {
+        for (sku, delivered) in &self.delivered {
+            let booked = stock.by_sku.get(sku).map_or(0, |product| product.adjusted);
+            findings.require(booked == *delivered, Rule::StockNotConserved, || {
+                format!("{delivered} of {sku} were delivered, {booked} are booked")
+            });
+        }
         let mut keys: BTreeMap<&str, &str> = BTreeMap::new();
         for (key, ids) in &self.answered {
             findings.require(ids.len() == 1, Rule::OrderDoubled, || {
@@ -115,6 +125,10 @@ impl Clients {
             }
             "seen" => self.status(text("order"), text("status")),
             "cancelled" => drop(self.cancelled.insert(text("order"))),
+            "delivered" if self.deliveries.insert(text("key")) => {
+                let quantity = note["quantity"].as_i64().unwrap_or_default();
+                *self.delivered.entry(text("sku")).or_default() += quantity;
+            }
             _ => {}
         }
     }

@@ -61,7 +61,7 @@ pub async fn audit(url: &DatabaseUrl, ledger: Option<&Path>) -> anyhow::Result<A
     gateway::judge(&books.intents, &money, &mut findings);
     projections::judge(&books, &orders, &stock, &money, &mut findings);
     if let Some(clients) = &clients {
-        clients.judge(&orders, &mut findings);
+        clients.judge(&orders, &stock, &mut findings);
     }
     let complaints = findings.complaints();
     let sheet = sheet::render(

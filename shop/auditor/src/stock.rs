@@ -20,6 +20,8 @@ pub(crate) struct Stock {
 pub(crate) struct Product {
     /// What came in, less what was taken out by hand.
     pub(crate) delivered: i64,
+    /// Of that, what was delivered or taken out after the product was made.
+    pub(crate) adjusted: i64,
     pub(crate) available: i64,
     /// Order to quantity.
     held: BTreeMap<String, i64>,
@@ -162,6 +164,7 @@ impl Product {
                 let delta = number("/delta")?;
                 self.available += delta;
                 self.delivered += delta;
+                self.adjusted += delta;
             }
             _ => return self.move_stock(event, number("/quantity")?),
         }

@@ -1,0 +1,64 @@
+//! The three programs: the shop, its customers, and the judge.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Result, ensure};
+use stanchion_testing::process::{Launch, free_port};
+
+use crate::{shell, workspace};
+
+const ADMIN_PASSWORD: &str = "killed and started again";
+
+/// Their binaries.
+pub(super) struct Programs {
+    folder: PathBuf,
+}
+
+impl Programs {
+    /// Builds them.
+    pub(super) fn build(release: bool) -> Result<Self> {
+        let mut arguments = vec!["build", "-p", "shop", "-p", "shop-load", "-p", "shop-auditor"];
+        if release {
+            arguments.push("--release");
+        }
+        let built = shell::aloud(&mut workspace::cargo(&arguments))?;
+        ensure!(built, "the shop, its load or its auditor does not compile");
+        let folder = workspace::metadata()?.target_directory;
+        let profile = if release { "release" } else { "debug" };
+        Ok(Self { folder: folder.join(profile).into() })
+    }
+
+    /// The shop on `folder`, with its URL.
+    pub(super) fn shop(&self, folder: &Path) -> Result<(Launch, String)> {
+        let (public, admin) = (free_port()?, free_port()?);
+        let url = format!("http://127.0.0.1:{public}");
+        let launch = Launch::new(self.folder.join("shop"))
+            .folder(folder)
+            .env("SHOP__SERVER__LISTEN", format!("127.0.0.1:{public}"))
+            .env("SHOP__ADMIN__LISTEN", format!("127.0.0.1:{admin}"))
+            .env("SHOP__IDENTITY__ADMIN_PASSWORD", ADMIN_PASSWORD)
+            .env("SHOP__TELEMETRY__FORMAT", "json")
+            .ready_when(format!("{url}/ready"));
+        Ok((launch, url))
+    }
+
+    /// Customers who order at `url` until they are told to leave.
+    pub(super) fn load(&self, url: &str, ledger: &Path, customers: u32, seed: u64) -> Launch {
+        Launch::new(self.folder.join("shop-load"))
+            .env("SHOP__IDENTITY__ADMIN_PASSWORD", ADMIN_PASSWORD)
+            .arg(format!("--url={url}"))
+            .arg(format!("--ledger={}", ledger.display()))
+            .arg(format!("--customers={customers}"))
+            .arg(format!("--seed={seed}"))
+    }
+
+    /// Prints the balance sheet; false if something does not add up.
+    pub(super) fn audit(&self, data: &Path, ledger: &Path) -> Result<bool> {
+        let mut auditor = Command::new(self.folder.join("shop-auditor"));
+        auditor.arg(format!("sqlite://{}", data.display())).arg("--ledger").arg(ledger);
+        shell::aloud(&mut auditor)
+    }
+}

@@ -33,7 +33,7 @@ impl Banner {
         line("storage", &format!("{}    gateway {}    environment {}", self.storage, self.gateway, self.environment));
         if let Some(password) = &self.made_password {
             let shown = password.expose_secret();
-            line("admin user", &format!("admin    password {shown}    (shown once: keep it)"));
+            line("user", &format!("admin    password {shown}    (shown once: keep it)"));
         }
         format!("\nshop is ready\n\n{text}\n{}", self.first_call(&url))
     }

@@ -76,6 +76,10 @@ pub(crate) struct Place {
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", content = "data", rename_all = "snake_case")]
+#[allow(
+    clippy::enum_variant_names,
+    reason = "a variant's name is the event's type in the log"
+)]
 pub(crate) enum OrderEvent {
     OrderPlaced {
         order_id: OrderId,

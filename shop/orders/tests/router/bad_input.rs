@@ -248,3 +248,14 @@ async fn nobody_gets_in_without_a_token() {
         assert_ne!(refused.header("www-authenticate"), "");
     }
 }
+
+#[tokio::test]
+async fn a_service_that_acts_for_nobody_has_no_orders() {
+    let (shop, service) = (Shop::open().await, Who::service());
+    let placing = shop.post(&service, "/orders").fresh_key();
+    let placing = placing.json(&order(&[("BEANS", 1)])).await;
+    let listing = shop.get(&service, "/orders").send().await;
+    for refused in [placing, listing] {
+        assert_eq!((refused.status, refused.code()), (403, "FORBIDDEN"));
+    }
+}

@@ -9,7 +9,7 @@ use shop_kernel::{OrderId, Sku, UserId};
 use stanchion::eventsourcing::{Executed, Version};
 use stanchion::server::{
     Answer, Body, Caller, ConsistencyToken, Filters, Idempotency, IdempotencyRule, Listed, Listing,
-    Operation, Prefer, Problem, Routes, Validate, Violations, op,
+    Operation, Prefer, Problem, Routes, Validate, Violations, codes, op,
 };
 use utoipa::ToSchema;
 
@@ -26,13 +26,13 @@ const PAYMENT_METHOD_MAX: usize = 100;
 const PLACE_DEADLINE: Duration = Duration::from_secs(35);
 
 pub(super) fn routes() -> Routes<OrderRoutes> {
+    let place = op("Place an order", place_own_order);
+    let list = op("List orders", list_orders)
+        .about("The caller's orders, or everybody's with `order:read`.");
+    // A service that acts for nobody has no orders of its own.
     Routes::new()
-        .post("/orders", placing(op("Place an order", place_own_order)))
-        .get(
-            "/orders",
-            op("List orders", list_orders)
-                .about("The caller's orders, or everybody's with `order:read`."),
-        )
+        .post("/orders", placing(place).errors(&[codes::FORBIDDEN]))
+        .get("/orders", list.errors(&[codes::FORBIDDEN]))
 }
 
 /// What is true of every operation that places an order.

@@ -14,8 +14,6 @@ pub(super) const ORDER_NOT_CANCELLABLE: Code = Code::conflict(
     "ORDER_NOT_CANCELLABLE",
     "The order was rejected: there is nothing left to cancel.",
 );
-pub(super) const ORDER_ALREADY_PLACED: Code =
-    Code::conflict("ORDER_ALREADY_PLACED", "The order is placed already.");
 
 pub(super) fn not_found(order_id: OrderId) -> Problem {
     ORDER_NOT_FOUND.with("order_id", order_id)
@@ -41,7 +39,8 @@ impl From<PlaceError> for Problem {
 impl From<OrderRefusal> for Problem {
     fn from(refusal: OrderRefusal) -> Self {
         match refusal {
-            OrderRefusal::AlreadyPlaced => ORDER_ALREADY_PLACED.problem(),
+            // Ids are made for each placing.
+            OrderRefusal::AlreadyPlaced => Self::internal(refusal),
             OrderRefusal::NotFound => ORDER_NOT_FOUND.problem(),
             OrderRefusal::NotCancellable => ORDER_NOT_CANCELLABLE.problem(),
             OrderRefusal::ItemCount => Self::invalid_field("items", &refusal.to_string()),

@@ -1,1 +1,14 @@
 //! Users, sessions, tokens and roles; state-stored.
+//!
+//! Users are rows behind a repository, changed in a unit of work that also records, in identity's log,
+//! what happened without personal data. [`Identity`] is made once by the app, which calls
+//! [`Identity::bootstrap`] before it serves, mounts [`module()`] and lets the server authenticate
+//! with [`Identity::authenticator`].
+
+mod adapters;
+mod application;
+mod domain;
+mod module;
+
+pub use application::{Bootstrapped, Identity, StartError};
+pub use module::{Dependencies, migrations, module};

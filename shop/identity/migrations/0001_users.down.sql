@@ -1,0 +1,2 @@
+drop table turn;
+drop table users;

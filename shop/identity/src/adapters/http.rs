@@ -1,0 +1,29 @@
+//! REST, a file a resource.
+
+mod auth;
+mod jwks;
+mod metadata;
+mod problem;
+mod sessions;
+mod standing;
+mod tokens;
+mod users;
+mod views;
+
+use std::sync::Arc;
+
+use stanchion::server::Routes;
+
+pub(crate) use jwks::router as well_known;
+pub(crate) use tokens::SessionTokens;
+
+use crate::application::Identity;
+
+/// All operations below the base path.
+pub(crate) fn routes(identity: Arc<Identity>) -> Routes {
+    users::routes()
+        .and(standing::routes())
+        .and(auth::routes())
+        .and(sessions::routes())
+        .with_state(identity)
+}

@@ -1,0 +1,201 @@
+//! `/auth/login`, `/auth/refresh`, `/auth/logout`, `/auth/password`.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use http::HeaderMap;
+use http::header::USER_AGENT;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use stanchion::eventsourcing::Metadata;
+use stanchion::server::{
+    Answer, Anyone, Body, Caller, Code, IdempotencyRule, Operation, Problem, RequestContext,
+    Routes, ToSchema, Validate, Violations, codes, op,
+};
+
+use super::metadata::{caused_by, session_of, stamped, user_of};
+use super::problem::USER_NOT_FOUND;
+use super::views::{TokensView, noted};
+use crate::application::ports::Which;
+use crate::application::{Identity, Login};
+use crate::domain::{Client, password};
+
+/// No password, token or form of ours is longer.
+const BODY_BYTES_MAX: usize = 16 * 1024;
+
+pub(super) fn routes() -> Routes<Arc<Identity>> {
+    Routes::new()
+        .post(
+            "/auth/login",
+            op("Log in", login)
+                .about("The answer to unknown, suspended and deleted users and to wrong passwords is one and the same 401.")
+                .errors(&[codes::UNAUTHENTICATED, codes::OVERLOADED])
+                .settled(),
+        )
+        .post(
+            "/auth/refresh",
+            op("Exchange a refresh token", refresh)
+                .about("Good for one use. A second use of the same token, even at the same time, ends its session.")
+                .errors(&[codes::UNAUTHENTICATED])
+                .settled(),
+        )
+        .post(
+            "/auth/logout",
+            op("Log out", logout)
+                .about("Ends the session of the access token, or with `all` every session of the user.")
+                .errors(&[codes::FORBIDDEN])
+                .settled(),
+        )
+        .post(
+            "/auth/password",
+            op("Change the password", change_password)
+                .about("Every other session of the user ends.")
+                .errors(&PASSWORD_ERRORS)
+                .settled(),
+        )
+}
+
+const PASSWORD_ERRORS: [Code; 3] = [USER_NOT_FOUND, codes::FORBIDDEN, codes::OVERLOADED];
+
+/// What every operation here has in common.
+trait Settled {
+    fn settled(self) -> Self;
+}
+
+impl Settled for Operation<Arc<Identity>> {
+    fn settled(self) -> Self {
+        self.idempotency(IdempotencyRule::Ignored)
+            .body_bytes_max(BODY_BYTES_MAX)
+    }
+}
+
+/// Who wants in.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct LoginBody {
+    /// An e-mail address or a username.
+    #[schema(min_length = 1, max_length = 255, example = "ada@example.com")]
+    login: String,
+    #[schema(value_type = String, format = Password, max_length = 256)]
+    password: SecretString,
+}
+
+/// A refresh token to be exchanged.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct RefreshBody {
+    #[schema(value_type = String, example = "rt_9Jb1…")]
+    refresh_token: SecretString,
+}
+
+/// How far to log out.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct LogoutBody {
+    /// Every session of the user instead of this one.
+    #[serde(default)]
+    all: bool,
+}
+
+/// A password in place of another.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct PasswordBody {
+    #[schema(value_type = String, format = Password, max_length = 256)]
+    current_password: SecretString,
+    #[schema(value_type = String, format = Password, min_length = 8, max_length = 256)]
+    new_password: SecretString,
+}
+
+impl Validate for LoginBody {
+    fn validate(&self, violations: &mut Violations) {
+        violations.length("login", &self.login, 1, 255);
+    }
+}
+
+impl Validate for RefreshBody {
+    fn validate(&self, _: &mut Violations) {}
+}
+
+impl Validate for LogoutBody {
+    fn validate(&self, _: &mut Violations) {}
+}
+
+impl Validate for PasswordBody {
+    fn validate(&self, violations: &mut Violations) {
+        noted(
+            violations,
+            "new_password",
+            password::check(&self.new_password),
+        );
+    }
+}
+
+async fn login(
+    _: Anyone,
+    State(identity): State<Arc<Identity>>,
+    context: RequestContext,
+    headers: HeaderMap,
+    Body(body): Body<LoginBody>,
+) -> Result<Answer<TokensView>, Problem> {
+    let login = Login {
+        login: body.login,
+        password: body.password,
+        client: client(&headers, &context),
+    };
+    let written = identity.log_in(login, &Metadata::new(None)).await?;
+    let position = written.position;
+    let answer = Answer::ok(TokensView::from(written.value));
+    Ok(match position {
+        Some(position) => answer.consistency(identity.log, position),
+        None => answer,
+    })
+}
+
+async fn refresh(
+    _: Anyone,
+    State(identity): State<Arc<Identity>>,
+    Body(body): Body<RefreshBody>,
+) -> Result<Answer<TokensView>, Problem> {
+    let token = body.refresh_token.expose_secret();
+    let tokens = identity.refresh(token, &Metadata::new(None)).await?;
+    Ok(Answer::ok(TokensView::from(tokens)))
+}
+
+async fn logout(
+    caller: Caller,
+    State(identity): State<Arc<Identity>>,
+    body: Option<Body<LogoutBody>>,
+) -> Result<Answer, Problem> {
+    let Body(body) = body.unwrap_or(Body(LogoutBody::default()));
+    let (user, session) = (user_of(&caller)?, session_of(&caller)?);
+    let which = if body.all {
+        Which::All
+    } else {
+        Which::One(session)
+    };
+    identity.log_out(user, which, &caused_by(&caller)).await?;
+    Ok(Answer::no_content())
+}
+
+async fn change_password(
+    caller: Caller,
+    State(identity): State<Arc<Identity>>,
+    Body(body): Body<PasswordBody>,
+) -> Result<Answer, Problem> {
+    let (user, session) = (user_of(&caller)?, session_of(&caller)?);
+    let metadata = caused_by(&caller);
+    let (current, new) = (&body.current_password, &body.new_password);
+    let written = identity
+        .change_password(user, session, current, new, &metadata)
+        .await?;
+    Ok(stamped(Answer::no_content(), &identity, &written))
+}
+
+fn client(headers: &HeaderMap, context: &RequestContext) -> Client {
+    let agent = headers
+        .get(USER_AGENT)
+        .and_then(|value| value.to_str().ok());
+    let address = context.remote().map(|address| address.to_string());
+    Client::new(agent, address.as_deref())
+}

@@ -1,0 +1,22 @@
+//! Users, sessions and keys as rows; the same SQL on SQLite and PostgreSQL.
+
+mod keys;
+mod sessions;
+mod user_list;
+mod users;
+
+pub(crate) use keys::KeyRows;
+pub(crate) use sessions::SessionRows;
+pub(crate) use users::UserRows;
+
+use std::fmt;
+
+use stanchion::sql::SqlError;
+
+/// A stored value that the domain does not know any more.
+fn unreadable(error: impl fmt::Display) -> SqlError {
+    SqlError::Decode(error.to_string())
+}
+
+#[cfg(test)]
+mod tests;

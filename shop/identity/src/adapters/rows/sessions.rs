@@ -1,0 +1,220 @@
+use async_trait::async_trait;
+use jiff::Timestamp;
+use shop_kernel::UserId;
+use stanchion::auth::refresh::{Family, RefreshHash, RefreshRow, RefreshState};
+use stanchion::sql::{Query, Row, SqlError, Value, params};
+
+use super::unreadable;
+use crate::application::ports::{Standing, Which};
+use crate::application::{Failure, SessionRepository};
+use crate::domain::{Client, Session, SessionEnd, SessionId};
+
+/// Sessions and refresh tokens as rows of `sessions` and `refresh_tokens`.
+pub(crate) struct SessionRows;
+
+#[async_trait]
+impl SessionRepository for SessionRows {
+    async fn start(
+        &self,
+        on: &dyn Query,
+        session: &Session,
+        first: &RefreshRow,
+    ) -> Result<(), Failure> {
+        on.exec(
+            "insert into sessions (id, user_id, device, address, created_at, last_used_at, expires_at) \
+             values ($1, $2, $3, $4, $5, $6, $7)",
+            params![
+                session.id.0,
+                session.user.0,
+                session.client.device(),
+                session.client.address(),
+                session.created_at,
+                session.last_used_at,
+                session.expires_at,
+            ],
+        )
+        .await?;
+        insert_token(on, first).await
+    }
+
+    async fn list(
+        &self,
+        on: &dyn Query,
+        user: UserId,
+        now: Timestamp,
+    ) -> Result<Vec<Session>, Failure> {
+        let rows = on
+            .query(
+                "select id, user_id, device, address, created_at, last_used_at, expires_at \
+                 from sessions where user_id = $1 and ended_at is null and expires_at > $2 \
+                 order by last_used_at desc, id desc",
+                params![user.0, now],
+            )
+            .await?;
+        Ok(rows.iter().map(session).collect::<Result<_, _>>()?)
+    }
+
+    async fn end(
+        &self,
+        on: &dyn Query,
+        user: UserId,
+        which: Which,
+        reason: SessionEnd,
+        now: Timestamp,
+    ) -> Result<Vec<SessionId>, Failure> {
+        let (condition, value): (_, Option<Value>) = match which {
+            Which::All => ("", None),
+            Which::One(id) => ("and id = $4", Some(id.0.into())),
+            Which::AllBut(id) => ("and id <> $4", Some(id.0.into())),
+            Which::Beyond(kept) => (
+                "and id not in (select id from sessions where user_id = $1 and ended_at is null \
+                 order by last_used_at desc, id desc limit $4)",
+                Some(kept.into()),
+            ),
+        };
+        let sql = format!(
+            "update sessions set ended_at = $2, end_reason = $3 \
+             where user_id = $1 and ended_at is null {condition} returning id"
+        );
+        let mut params = params![user.0, now, reason.name()];
+        params.extend(value);
+        let rows = on.query(&sql, params).await?;
+        let ids = rows.iter().map(|row| row.get(0).map(SessionId));
+        Ok(ids.collect::<Result<_, _>>()?)
+    }
+
+    async fn find_token(
+        &self,
+        on: &dyn Query,
+        hash: &RefreshHash,
+    ) -> Result<Option<(RefreshRow, Family)>, Failure> {
+        let row = on
+            .opt(
+                "select t.session_id, t.generation, t.parent, t.state, t.expires_at, \
+                        s.user_id, s.expires_at, s.ended_at \
+                 from refresh_tokens t join sessions s on s.id = t.session_id \
+                 where t.hash = $1 for update",
+                params![hash.as_bytes().as_slice()],
+            )
+            .await?;
+        Ok(row.map(|row| token(*hash, &row)).transpose()?)
+    }
+
+    async fn use_token(
+        &self,
+        on: &dyn Query,
+        hash: &RefreshHash,
+        now: Timestamp,
+    ) -> Result<bool, Failure> {
+        let changed = on
+            .exec(
+                "update refresh_tokens set state = 'used', used_at = $2 \
+                 where hash = $1 and state = 'live' and expires_at > $2 \
+                   and exists (select 1 from sessions s where s.id = refresh_tokens.session_id \
+                               and s.ended_at is null and s.expires_at > $2)",
+                params![hash.as_bytes().as_slice(), now],
+            )
+            .await?;
+        Ok(changed == 1)
+    }
+
+    async fn add_token(
+        &self,
+        on: &dyn Query,
+        child: &RefreshRow,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        on.exec(
+            "update sessions set last_used_at = $2 where id = $1",
+            params![child.family, now],
+        )
+        .await?;
+        insert_token(on, child).await
+    }
+
+    async fn standing(
+        &self,
+        on: &dyn Query,
+        session: SessionId,
+        now: Timestamp,
+    ) -> Result<Option<Standing>, Failure> {
+        let row = on
+            .opt(
+                "select u.id, u.roles from sessions s join users u on u.id = s.user_id \
+                 where s.id = $1 and s.ended_at is null and s.expires_at > $2 \
+                   and u.status = 'active' and u.deleted_at is null",
+                params![session.0, now],
+            )
+            .await?;
+        let read = |row: Row| {
+            Ok::<_, SqlError>(Standing {
+                user: UserId(row.get(0)?),
+                roles: row.get::<&str>(1)?.parse().map_err(unreadable)?,
+            })
+        };
+        Ok(row.map(read).transpose()?)
+    }
+
+    async fn prune(&self, on: &dyn Query, before: Timestamp, limit: u64) -> Result<u64, Failure> {
+        let ended = "select id from sessions where expires_at < $1 or ended_at < $1 \
+            order by id limit $2";
+        let params = params![before, i64::try_from(limit).unwrap_or(i64::MAX)];
+        let sql = format!("delete from refresh_tokens where session_id in ({ended})");
+        on.exec(&sql, params.clone()).await?;
+        let sql = format!("delete from sessions where id in ({ended})");
+        Ok(on.exec(&sql, params).await?)
+    }
+}
+
+async fn insert_token(on: &dyn Query, token: &RefreshRow) -> Result<(), Failure> {
+    on.exec(
+        "insert into refresh_tokens (hash, session_id, generation, parent, state, expires_at) \
+         values ($1, $2, $3, $4, $5, $6)",
+        params![
+            token.hash.as_bytes().as_slice(),
+            token.family,
+            token.generation,
+            token.parent.map(|parent| parent.as_bytes().to_vec()),
+            token.state.name(),
+            token.expires_at,
+        ],
+    )
+    .await?;
+    Ok(())
+}
+
+fn session(row: &Row) -> Result<Session, SqlError> {
+    Ok(Session {
+        id: SessionId(row.get(0)?),
+        user: UserId(row.get(1)?),
+        client: Client::new(row.get(2)?, row.get(3)?),
+        created_at: row.get(4)?,
+        last_used_at: row.get(5)?,
+        expires_at: row.get(6)?,
+    })
+}
+
+fn token(hash: RefreshHash, row: &Row) -> Result<(RefreshRow, Family), SqlError> {
+    let family = Family {
+        id: row.get(0)?,
+        user: row.get(5)?,
+        expires_at: row.get(6)?,
+        revoked_at: row.get(7)?,
+    };
+    let parent: Option<&[u8]> = row.get(2)?;
+    let state: &str = row.get(3)?;
+    let token = RefreshRow {
+        hash,
+        family: family.id,
+        generation: row.get(1)?,
+        parent: parent.map(parent_hash).transpose()?,
+        state: RefreshState::from_name(state).ok_or_else(|| unreadable(state))?,
+        expires_at: row.get(4)?,
+    };
+    Ok((token, family))
+}
+
+fn parent_hash(bytes: &[u8]) -> Result<RefreshHash, SqlError> {
+    let bytes: [u8; 32] = bytes.try_into().map_err(unreadable)?;
+    Ok(bytes.into())
+}

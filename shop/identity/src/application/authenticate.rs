@@ -1,0 +1,48 @@
+use stanchion::auth::token::Claims;
+use stanchion::auth::{Permissions, Principal, Subject};
+use stanchion::runtime::clock;
+
+use super::ports::Standing;
+use super::{Failure, Identity};
+use crate::domain::{Role, SessionId};
+
+impl Identity {
+    /// Who bears this access token; `None` for one that lets nobody in.
+    ///
+    /// Signature and claims first, then the store: the session must be live and its user active.
+    pub(crate) async fn bearer(&self, token: &str) -> Result<Option<Principal>, Failure> {
+        let Ok(claims) = self.tokens.verify(token, clock::now()) else {
+            return Ok(None);
+        };
+        let (Subject::User(user), Some(session)) = (&claims.subject, claims.session) else {
+            return Ok(Some(claims.into_principal()));
+        };
+        let standing = self.standing(SessionId(session)).await?;
+        let standing = standing.filter(|standing| standing.user.0 == *user);
+        Ok(standing.map(|standing| narrowed(claims, &standing)))
+    }
+
+    async fn standing(&self, session: SessionId) -> Result<Option<Standing>, Failure> {
+        if let Some(known) = self.live.get(session) {
+            return Ok(known);
+        }
+        let question = self.live.ask();
+        let now = clock::now();
+        let standing = self.sessions.standing(&self.db, session, now).await?;
+        self.live.remember(question, session, standing.clone());
+        Ok(standing)
+    }
+}
+
+/// What the token allows and its user may still do: a role that is taken away ends with no token.
+fn narrowed(claims: Claims, standing: &Standing) -> Principal {
+    let held = standing.roles.permissions();
+    let both = claims.permissions.iter().filter(|name| held.allows(name));
+    let permissions = Permissions::new(both).unwrap_or_default();
+    let roles = standing.roles.iter().map(Role::name);
+    Principal {
+        roles: roles.map(str::to_owned).collect(),
+        permissions,
+        ..claims.into_principal()
+    }
+}

@@ -1,0 +1,64 @@
+use secrecy::SecretString;
+use shop_kernel::UserId;
+use stanchion::eventsourcing::Metadata;
+
+use super::ports::{Credentials, Which, Who};
+use super::{Failure, Identity, Refusal, Work, Written, retried};
+use crate::domain::{Event, PasswordHash, SessionEnd, SessionId};
+
+impl Identity {
+    /// Replaces the caller's password and ends its other sessions.
+    pub(crate) async fn change_password(
+        &self,
+        user: UserId,
+        session: SessionId,
+        current: &SecretString,
+        new: &SecretString,
+        metadata: &Metadata,
+    ) -> Result<Written<()>, Failure> {
+        let found = self.users.credentials(&self.db, Who::Id(user)).await?;
+        let checked = found.ok_or(Refusal::UserNotFound)?;
+        let stored = Some(checked.password.expose());
+        if !self.passwords.verify(stored, current).await? {
+            return Err(Refusal::WrongPassword.into());
+        }
+        let password = PasswordHash::new(self.passwords.hash(new).await?);
+        let replace = || self.replace_password(&checked, &password, session, metadata);
+        let written = retried(replace).await?;
+        self.live.forget(&written.value);
+        Ok(Written {
+            value: (),
+            position: written.position,
+        })
+    }
+
+    async fn replace_password(
+        &self,
+        checked: &Credentials,
+        password: &PasswordHash,
+        session: SessionId,
+        metadata: &Metadata,
+    ) -> Result<Written<Vec<SessionId>>, Failure> {
+        let mut work = Work::begin(&self.db, metadata);
+        let replaced = self
+            .users
+            .set_password(work.rows(), checked, password)
+            .await?;
+        if !replaced {
+            // Another request changed it since it was checked: what was given is not the current one.
+            return Err(Refusal::WrongPassword.into());
+        }
+        work.record(&Event::PasswordChanged {
+            user_id: checked.user,
+        })?;
+        let others = Which::AllBut(session);
+        let ended = self
+            .end(&mut work, checked.user, others, SessionEnd::PasswordChanged)
+            .await?;
+        let position = work.commit().await?;
+        Ok(Written {
+            value: ended,
+            position,
+        })
+    }
+}

@@ -1,0 +1,129 @@
+use secrecy::SecretString;
+use shop_kernel::UserId;
+use stanchion::auth::refresh::{Family, RefreshRow};
+use stanchion::auth::token::Grant;
+use stanchion::eventsourcing::Metadata;
+use stanchion::runtime::clock;
+
+use super::ports::{Credentials, Which, Who};
+use super::{Failure, Identity, Refusal, Tokens, Work, Written, retried};
+use crate::domain::session::LIVE_MAX;
+use crate::domain::{
+    Client, Event, PasswordHash, Role, RoleSet, Session, SessionEnd, SessionId, folded,
+};
+
+/// What somebody gives to log in.
+pub(crate) struct Login {
+    /// An e-mail address or a username.
+    pub(crate) login: String,
+    pub(crate) password: SecretString,
+    pub(crate) client: Client,
+}
+
+impl Identity {
+    /// Starts a session. Whatever is wrong, the refusal is the same, and so is the work done for it.
+    pub(crate) async fn log_in(
+        &self,
+        login: Login,
+        metadata: &Metadata,
+    ) -> Result<Written<Tokens>, Failure> {
+        let found = self.find_credentials(&login.login).await?;
+        let stored = found.as_ref().map(|found| found.password.expose());
+        let matches = self.passwords.verify(stored, &login.password).await?;
+        let checked = found.filter(|_| matches).ok_or(Refusal::BadCredentials)?;
+        let rehashed = self.rehash(&checked, &login.password).await;
+        let start = || self.start_session(&checked, rehashed.as_ref(), &login.client, metadata);
+        let (written, ended) = retried(start).await?;
+        self.live.forget(&ended);
+        Ok(written)
+    }
+
+    pub(super) fn access_token(
+        &self,
+        user: UserId,
+        session: SessionId,
+        roles: &RoleSet,
+    ) -> Result<SecretString, Failure> {
+        let names = roles.iter().map(Role::name);
+        let grant = Grant::to_user(user.0, session.0, names, roles.permissions());
+        Ok(self.tokens.issue(&grant, clock::now())?)
+    }
+
+    /// A username has no `@`, an address always has one.
+    async fn find_credentials(&self, login: &str) -> Result<Option<Credentials>, Failure> {
+        let username = login.trim().to_ascii_lowercase();
+        let email_key = folded(login);
+        let who = match login.contains('@') {
+            true => Who::EmailKey(&email_key),
+            false => Who::Username(&username),
+        };
+        self.users.credentials(&self.db, who).await
+    }
+
+    /// A hash at today's cost if the stored one has another; a busy pool leaves it for the next login.
+    async fn rehash(&self, checked: &Credentials, password: &SecretString) -> Option<PasswordHash> {
+        if !self.passwords.needs_rehash(checked.password.expose()) {
+            return None;
+        }
+        let hash = self.passwords.hash(password).await.ok()?;
+        Some(PasswordHash::new(hash))
+    }
+
+    /// Locks the user's row first: a suspension, deletion or new password comes wholly before or after.
+    async fn start_session(
+        &self,
+        checked: &Credentials,
+        rehashed: Option<&PasswordHash>,
+        client: &Client,
+        metadata: &Metadata,
+    ) -> Result<(Written<Tokens>, Vec<SessionId>), Failure> {
+        let now = clock::now();
+        let mut work = Work::begin(&self.db, metadata);
+        let roles = self
+            .users
+            .note_login(work.rows(), checked, rehashed, now)
+            .await?
+            .ok_or(Refusal::BadCredentials)?;
+        let (family, refresh, row) = Family::begin(checked.user.0, now, &self.lifetimes);
+        let ended = self
+            .insert_session(&mut work, &family, &row, client)
+            .await?;
+        let access = self.access_token(checked.user, SessionId(family.id), &roles)?;
+        let position = work.commit().await?;
+        let value = Tokens {
+            access,
+            refresh,
+            expires_in: self.tokens.ttl(),
+        };
+        Ok((Written { value, position }, ended))
+    }
+
+    /// Inserts the session, and ends those that are too many by it.
+    async fn insert_session(
+        &self,
+        work: &mut Work<'_>,
+        family: &Family,
+        first: &RefreshRow,
+        client: &Client,
+    ) -> Result<Vec<SessionId>, Failure> {
+        let now = clock::now();
+        let session = Session {
+            id: SessionId(family.id),
+            user: UserId(family.user),
+            client: client.clone(),
+            created_at: now,
+            last_used_at: now,
+            expires_at: family.expires_at,
+        };
+        let beyond = Which::Beyond(LIVE_MAX - 1);
+        let ended = self
+            .end(work, session.user, beyond, SessionEnd::TooMany)
+            .await?;
+        self.sessions.start(work.rows(), &session, first).await?;
+        work.record(&Event::SessionStarted {
+            session_id: session.id,
+            user_id: session.user,
+        })?;
+        Ok(ended)
+    }
+}

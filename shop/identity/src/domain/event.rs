@@ -1,0 +1,120 @@
+use serde::{Deserialize, Serialize};
+use shop_kernel::UserId;
+use stanchion::eventsourcing::StreamId;
+
+use super::user::Field;
+use super::{RoleSet, SessionId, Status};
+
+/// What happened to users and sessions, without personal data: ids, field names, roles, states.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", content = "data", rename_all = "snake_case")]
+pub(crate) enum Event {
+    UserRegistered {
+        user_id: UserId,
+        roles: RoleSet,
+    },
+    UserUpdated {
+        user_id: UserId,
+        fields: Vec<Field>,
+    },
+    UserDeleted {
+        user_id: UserId,
+    },
+    RolesChanged {
+        user_id: UserId,
+        from: RoleSet,
+        to: RoleSet,
+    },
+    StatusChanged {
+        user_id: UserId,
+        from: Status,
+        to: Status,
+    },
+    PasswordChanged {
+        user_id: UserId,
+    },
+    SessionStarted {
+        session_id: SessionId,
+        user_id: UserId,
+    },
+    SessionEnded {
+        session_id: SessionId,
+        user_id: UserId,
+        reason: SessionEnd,
+    },
+    RefreshReused {
+        session_id: SessionId,
+        user_id: UserId,
+    },
+}
+
+/// Why a session ended before its time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum SessionEnd {
+    /// Its user asked for it.
+    LoggedOut,
+    /// One of its refresh tokens was used twice.
+    RefreshReused,
+    /// The user chose another password.
+    PasswordChanged,
+    UserSuspended,
+    UserDeleted,
+    /// The user has as many sessions as one may have.
+    TooMany,
+}
+
+impl SessionEnd {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::LoggedOut => "logged_out",
+            Self::RefreshReused => "refresh_reused",
+            Self::PasswordChanged => "password_changed",
+            Self::UserSuspended => "user_suspended",
+            Self::UserDeleted => "user_deleted",
+            Self::TooMany => "too_many",
+        }
+    }
+}
+
+impl Event {
+    /// A stream a user and a stream a session, so that logins do not make a user's stream long.
+    pub(crate) fn stream(&self) -> StreamId {
+        match self {
+            Self::UserRegistered { user_id, .. }
+            | Self::UserUpdated { user_id, .. }
+            | Self::UserDeleted { user_id }
+            | Self::RolesChanged { user_id, .. }
+            | Self::StatusChanged { user_id, .. }
+            | Self::PasswordChanged { user_id } => StreamId::new("user", user_id.to_string()),
+            Self::SessionStarted { session_id, .. }
+            | Self::SessionEnded { session_id, .. }
+            | Self::RefreshReused { session_id, .. } => {
+                StreamId::new("session", session_id.to_string())
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use shop_kernel::UserId;
+    use stanchion::eventsourcing::NewEvent;
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::domain::Role;
+
+    #[test]
+    fn an_event_is_a_kind_and_ids() {
+        let user_id = UserId(Uuid::nil());
+        let roles = RoleSet::of(Role::Customer);
+        let event = NewEvent::of(&Event::UserRegistered { user_id, roles }).unwrap();
+        assert_eq!(event.kind, "user_registered");
+        assert_eq!(
+            event.data,
+            json!({"user_id": Uuid::nil(), "roles": ["customer"]})
+        );
+    }
+}

@@ -1,0 +1,183 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use secrecy::SecretString;
+use stanchion::auth::key::{KeyEncryptionKey, KeyRing, rotation};
+use stanchion::auth::refresh::Lifetimes;
+use stanchion::auth::{AccessTokens, Passwords};
+use stanchion::eventsourcing::EventLog;
+use stanchion::messaging::Inbox;
+use stanchion::server::{Authenticate, Module};
+use stanchion::sql::{Db, Migrations, params};
+use tokio_util::sync::CancellationToken;
+
+use crate::adapters::http::{self, SessionTokens};
+use crate::adapters::rows::{KeyRows, SessionRows, UserRows};
+use crate::application::{Bootstrapped, Identity, LiveSessions, StartError, first_start};
+
+/// How often ended sessions are looked for that can be deleted.
+const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
+
+/// What identity is made of.
+#[derive(Clone)]
+pub struct Dependencies {
+    /// Its store, migrated with [`migrations`].
+    pub db: Db,
+    /// The log in the same store.
+    pub log: Arc<dyn EventLog>,
+    /// The inbox in the same store.
+    pub inbox: Arc<dyn Inbox>,
+    /// The pool that hashes passwords.
+    pub passwords: Passwords,
+    /// Seals the signing keys at rest; the same on every replica and at every start.
+    pub sealing: Arc<KeyEncryptionKey>,
+    /// `iss` of access tokens: the public URL.
+    pub issuer: String,
+    /// `aud` of access tokens.
+    pub audience: String,
+    /// How long an access token lives; 15 minutes unless there is a reason.
+    pub access_ttl: SignedDuration,
+    /// How long sessions and refresh tokens live.
+    pub lifetimes: Lifetimes,
+}
+
+/// The tables of identity.
+#[must_use]
+pub fn migrations() -> Migrations {
+    Migrations::new("identity")
+        .with(
+            1,
+            "users",
+            include_str!("../migrations/0001_users.up.sql"),
+            include_str!("../migrations/0001_users.down.sql"),
+        )
+        .with(
+            2,
+            "sessions",
+            include_str!("../migrations/0002_sessions.up.sql"),
+            include_str!("../migrations/0002_sessions.down.sql"),
+        )
+        .with(
+            3,
+            "signing_keys",
+            include_str!("../migrations/0003_signing_keys.up.sql"),
+            include_str!("../migrations/0003_signing_keys.down.sql"),
+        )
+}
+
+/// Routes, the two workers and the readiness of identity.
+#[must_use]
+pub fn module(identity: &Arc<Identity>, dependencies: &Dependencies) -> Module {
+    let db = dependencies.db.clone();
+    Module::new("identity")
+        .routes(http::routes(Arc::clone(identity)))
+        .http_router(http::well_known(Arc::clone(identity)))
+        .log(Arc::clone(&dependencies.log))
+        .inbox(Arc::clone(&dependencies.inbox))
+        .worker("identity-keys", {
+            let identity = Arc::clone(identity);
+            |stop| turn_keys(identity, stop)
+        })
+        .worker("identity-prune", {
+            let identity = Arc::clone(identity);
+            |stop| prune(identity, stop)
+        })
+        .ready_when("database", move || {
+            let db = db.clone();
+            async move {
+                db.query("select 1", params![])
+                    .await
+                    .map(drop)
+                    .map_err(|error| error.to_string())
+            }
+        })
+}
+
+impl Identity {
+    /// Identity on these; it signs nothing before [`bootstrap`](Self::bootstrap).
+    #[must_use]
+    pub fn new(dependencies: &Dependencies) -> Arc<Self> {
+        let Dependencies {
+            db,
+            log,
+            passwords,
+            sealing,
+            issuer,
+            audience,
+            access_ttl,
+            lifetimes,
+            ..
+        } = dependencies.clone();
+        let ring = Arc::new(KeyRing::default());
+        Arc::new(Self {
+            db,
+            log: log.id(),
+            users: Arc::new(UserRows),
+            sessions: Arc::new(SessionRows),
+            keys: Arc::new(KeyRows),
+            passwords,
+            tokens: Arc::new(AccessTokens::new(issuer, audience, ring).with_ttl(access_ttl)),
+            lifetimes,
+            sealing,
+            live: LiveSessions::default(),
+        })
+    }
+
+    /// Puts the signing keys in place and, on an empty store, makes the user `admin`; before every serving.
+    ///
+    /// The administrator gets the configured password, or a generated one that is returned and can never be shown
+    /// again. A password configured later changes nothing. May run in several processes at once.
+    ///
+    /// # Errors
+    /// [`StartError`]: the store is out, the password breaks the rules, or keys are sealed under another key.
+    pub async fn bootstrap(
+        &self,
+        admin_password: Option<&SecretString>,
+    ) -> Result<Bootstrapped, StartError> {
+        first_start(self, admin_password).await
+    }
+
+    /// Access tokens, checked for signature, live session and active user.
+    ///
+    /// What this process revokes is refused at once, what another one revokes within a second.
+    #[must_use]
+    pub fn authenticator(self: &Arc<Self>) -> Arc<dyn Authenticate> {
+        Arc::new(SessionTokens(Arc::clone(self)))
+    }
+
+    /// The access tokens themselves, for signing on behalf of services of this process.
+    #[must_use]
+    pub fn tokens(&self) -> &Arc<AccessTokens> {
+        &self.tokens
+    }
+}
+
+/// Rereads the signing keys now and then, and turns them when they are due.
+async fn turn_keys(identity: Arc<Identity>, stop: CancellationToken) {
+    let every = rotation::RELOAD_EVERY.unsigned_abs();
+    while !stopped_within(every, &stop).await {
+        if let Err(error) = identity.turn_keys().await {
+            tracing::error!(%error, "the signing keys could not be turned; the ones in use stay");
+        }
+    }
+}
+
+async fn prune(identity: Arc<Identity>, stop: CancellationToken) {
+    while !stopped_within(PRUNE_EVERY, &stop).await {
+        loop {
+            match identity.prune_sessions().await {
+                Ok(true) if !stop.is_cancelled() => {}
+                Ok(_) => break,
+                Err(error) => {
+                    tracing::warn!(%error, "ended sessions could not be deleted; tried again later");
+                    break;
+                }
+            }
+        }
+    }
+}
+
+async fn stopped_within(time: Duration, stop: &CancellationToken) -> bool {
+    tokio::time::timeout(time, stop.cancelled()).await.is_ok()
+}

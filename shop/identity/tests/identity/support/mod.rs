@@ -1,0 +1,304 @@
+//! One way to start identity and to call it.
+
+mod http;
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use shop_identity::{Bootstrapped, Dependencies, Identity, StartError, migrations, module};
+use stanchion::auth::Passwords;
+use stanchion::auth::key::KeyEncryptionKey;
+use stanchion::auth::password::{Cost, PasswordSettings};
+use stanchion::auth::refresh::Lifetimes;
+use stanchion::auth::secret::Signer;
+use stanchion::auth::token::ACCESS_TTL;
+use stanchion::eventsourcing::EventLog;
+use stanchion::server::{ServerSettings, Service};
+use stanchion::sql::{DatabaseSettings, DatabaseUrl, Db, Mode, SqlInbox, SqlLog, migrate};
+use tempfile::TempDir;
+
+pub(crate) use http::Reply;
+
+pub(crate) const PASSWORD: &str = "correct horse battery";
+
+const ADMIN_PASSWORD: &str = "the administrator's one";
+
+/// Enough for Argon2 to be Argon2, and little enough for hundreds of logins.
+const CHEAP: PasswordSettings = PasswordSettings {
+    cost: Cost {
+        memory_kib: 64,
+        iterations: 1,
+        lanes: 1,
+    },
+    slots: 4,
+    queue: 1_000,
+};
+
+/// One hash at a time, each long enough for others to come meanwhile.
+const SLOW: PasswordSettings = PasswordSettings {
+    cost: Cost {
+        memory_kib: 32 * 1024,
+        iterations: 4,
+        lanes: 1,
+    },
+    slots: 1,
+    queue: 2,
+};
+
+/// Identity behind its router, on a store of its own. Clones share it.
+#[derive(Clone)]
+pub(crate) struct Shop(Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) router: axum::Router,
+    pub(crate) log: Arc<dyn EventLog>,
+    pub(crate) db: Db,
+    pub(crate) passwords: Passwords,
+    sealing: Arc<KeyEncryptionKey>,
+    place: Arc<Place>,
+}
+
+/// Where the rows are; a folder goes away with its last user.
+pub(crate) struct Place {
+    url: DatabaseUrl,
+    _folder: Option<TempDir>,
+}
+
+/// Somebody with an account, logged in.
+#[derive(Clone)]
+pub(crate) struct User {
+    pub(crate) id: String,
+    pub(crate) access_token: String,
+    pub(crate) refresh_token: String,
+}
+
+impl Deref for Shop {
+    type Target = Inner;
+
+    fn deref(&self) -> &Inner {
+        &self.0
+    }
+}
+
+impl Shop {
+    pub(crate) async fn open() -> Self {
+        Self::with(Place::temporary(), CHEAP).await
+    }
+
+    pub(crate) async fn with_slow_hashing() -> Self {
+        Self::with(Place::temporary(), SLOW).await
+    }
+
+    /// The same store under a new process' identity.
+    pub(crate) async fn restarted(self) -> Self {
+        self.db.close().await;
+        let (sealing, place) = (Arc::clone(&self.sealing), Arc::clone(&self.place));
+        drop(self);
+        let password = SecretString::from("configured since");
+        let started = Self::start(place, sealing, CHEAP, Some(&password)).await;
+        started.unwrap().0
+    }
+
+    /// The same store and key once more, without a configured password.
+    pub(crate) async fn again(&self) -> (Self, Bootstrapped) {
+        let (sealing, place) = (Arc::clone(&self.sealing), Arc::clone(&self.place));
+        Self::start(place, sealing, CHEAP, None).await.unwrap()
+    }
+
+    pub(crate) async fn with_another_sealing_key(&self) -> Result<(), StartError> {
+        let place = Arc::clone(&self.place);
+        let started = Self::start(place, sealing_key(), CHEAP, None).await;
+        started.map(drop)
+    }
+
+    /// The same store as a second replica sees it: nothing but rows in common.
+    pub(crate) async fn replica(&self) -> Self {
+        self.again().await.0
+    }
+
+    pub(crate) async fn start(
+        place: Arc<Place>,
+        sealing: Arc<KeyEncryptionKey>,
+        passwords: PasswordSettings,
+        admin_password: Option<&SecretString>,
+    ) -> Result<(Self, Bootstrapped), StartError> {
+        let dependencies = dependencies(&place.url, Arc::clone(&sealing), &passwords).await;
+        let identity = Identity::new(&dependencies);
+        let bootstrapped = identity.bootstrap(admin_password).await?;
+        let signer = Signer::new(&SecretString::from("0123456789abcdef0123456789abcdef")).unwrap();
+        let router = Service::new(ServerSettings::default())
+            .mount(module(&identity, &dependencies))
+            .tokens(identity.authenticator())
+            .signer(Arc::new(signer))
+            .into_router()
+            .unwrap();
+        let inner = Inner {
+            router,
+            log: dependencies.log,
+            db: dependencies.db,
+            passwords: dependencies.passwords,
+            sealing,
+            place,
+        };
+        Ok((Self(Arc::new(inner)), bootstrapped))
+    }
+
+    /// Registers and logs in; the address is `<username>@example.com`.
+    pub(crate) async fn register(&self, username: &str) -> User {
+        let reply = self
+            .post("/users")
+            .json(registration(username))
+            .send()
+            .await;
+        reply.expect(201);
+        self.login(username).await
+    }
+
+    pub(crate) async fn staff(&self, username: &str, admin: &User) -> User {
+        let user = self.register(username).await;
+        self.give_roles(admin, &user, json!(["staff"]))
+            .await
+            .expect(200);
+        self.login(username).await
+    }
+
+    pub(crate) async fn admin(&self) -> User {
+        self.login_with("admin", ADMIN_PASSWORD).await
+    }
+
+    pub(crate) async fn login(&self, login: &str) -> User {
+        self.login_with(login, PASSWORD).await
+    }
+
+    pub(crate) async fn login_with(&self, login: &str, password: &str) -> User {
+        let body = json!({"login": login, "password": password});
+        let reply = self.post("/auth/login").json(body).send().await;
+        let user = User::unknown().with_tokens(reply.expect(200));
+        let me = self.get("/users/me").by(&user).send().await;
+        let id = me.expect(200)["id"].as_str().unwrap().to_owned();
+        User { id, ..user }
+    }
+
+    pub(crate) async fn try_login(&self, login: &str) -> Reply {
+        let body = json!({"login": login, "password": PASSWORD});
+        self.post("/auth/login").json(body).send().await
+    }
+
+    pub(crate) async fn give_roles(&self, admin: &User, user: &User, roles: Value) -> Reply {
+        let path = format!("{}/roles", user.path());
+        self.put(&path)
+            .by(admin)
+            .json(json!({"roles": roles}))
+            .send()
+            .await
+    }
+
+    pub(crate) async fn set_status(&self, admin: &User, user: &User, status: &str) -> Reply {
+        let path = format!("{}/status", user.path());
+        self.put(&path)
+            .by(admin)
+            .json(json!({"status": status}))
+            .send()
+            .await
+    }
+
+    pub(crate) async fn sessions(&self, user: &User) -> Vec<Value> {
+        let reply = self.get("/auth/sessions").by(user).send().await;
+        reply.expect(200).as_array().unwrap().clone()
+    }
+
+    /// Two replicas that start at the same time on an empty store.
+    pub(crate) async fn pair_at(url: &str) -> (Self, Self) {
+        let url = url.parse().unwrap();
+        let place = Arc::new(Place { url, _folder: None });
+        let (sealing, password) = (sealing_key(), SecretString::from(ADMIN_PASSWORD));
+        let start = || {
+            let (place, sealing) = (Arc::clone(&place), Arc::clone(&sealing));
+            Self::start(place, sealing, CHEAP, Some(&password))
+        };
+        let (one, other) = tokio::join!(start(), start());
+        (one.unwrap().0, other.unwrap().0)
+    }
+
+    async fn with(place: Place, passwords: PasswordSettings) -> Self {
+        let password = SecretString::from(ADMIN_PASSWORD);
+        let started = Self::start(Arc::new(place), sealing_key(), passwords, Some(&password)).await;
+        started.unwrap().0
+    }
+}
+
+impl Place {
+    pub(crate) fn temporary() -> Self {
+        let folder = TempDir::new().unwrap();
+        Self {
+            url: DatabaseUrl::sqlite(folder.path()),
+            _folder: Some(folder),
+        }
+    }
+}
+
+impl User {
+    /// Somebody who was never here.
+    pub(crate) fn unknown() -> Self {
+        Self {
+            id: "01900000-0000-7000-8000-000000000000".into(),
+            access_token: String::new(),
+            refresh_token: String::new(),
+        }
+    }
+
+    pub(crate) fn path(&self) -> String {
+        format!("/users/{}", self.id)
+    }
+
+    pub(crate) fn with_tokens(&self, tokens: &Value) -> Self {
+        let text = |name: &str| tokens[name].as_str().unwrap().to_owned();
+        Self {
+            id: self.id.clone(),
+            access_token: text("access_token"),
+            refresh_token: text("refresh_token"),
+        }
+    }
+}
+
+pub(crate) fn registration(username: &str) -> Value {
+    json!({
+        "email": format!("{username}@example.com"),
+        "username": username,
+        "password": PASSWORD,
+        "first_name": "Testa",
+    })
+}
+
+pub(crate) fn sealing_key() -> Arc<KeyEncryptionKey> {
+    let text = KeyEncryptionKey::generate_text();
+    Arc::new(KeyEncryptionKey::from_text(&text).unwrap())
+}
+
+pub(crate) async fn dependencies(
+    url: &DatabaseUrl,
+    sealing: Arc<KeyEncryptionKey>,
+    passwords: &PasswordSettings,
+) -> Dependencies {
+    let db = Db::open(url, "identity", &DatabaseSettings::default())
+        .await
+        .unwrap();
+    migrate(&db, &[migrations()], Mode::Auto).await.unwrap();
+    Dependencies {
+        log: Arc::new(SqlLog::open(db.clone()).await.unwrap()),
+        inbox: Arc::new(SqlInbox::new(db.clone())),
+        db,
+        passwords: Passwords::new(passwords).unwrap(),
+        sealing,
+        issuer: "https://shop.example".into(),
+        audience: "shop".into(),
+        access_ttl: ACCESS_TTL,
+        lifetimes: Lifetimes {
+            idle: SignedDuration::from_hours(24),
+            family: SignedDuration::from_hours(240),
+        },
+    }
+}

@@ -2,6 +2,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
+use stanchion_messaging::Position;
+use tokio::sync::watch;
 
 use crate::postgres::Postgres;
 use crate::row::Outcome;
@@ -28,6 +30,8 @@ struct Inner {
     backend: Backend,
     statements: Statements,
     counts: Counts,
+    /// The log's last position known here: a hint for whoever follows it.
+    log_head: watch::Sender<Position>,
 }
 
 #[derive(Debug, Clone)]
@@ -241,6 +245,19 @@ impl Db {
         &self.inner.backend
     }
 
+    pub(crate) fn log_head(&self) -> &watch::Sender<Position> {
+        &self.inner.log_head
+    }
+
+    /// Tells local readers that the log grew.
+    pub(crate) fn log_grew_to(&self, position: Position) {
+        self.inner.log_head.send_if_modified(|known| {
+            let grew = *known < position;
+            *known = (*known).max(position);
+            grew
+        });
+    }
+
     pub(crate) fn counts(&self) -> &Counts {
         &self.inner.counts
     }
@@ -271,6 +288,7 @@ impl Db {
                 backend,
                 statements: Statements::default(),
                 counts: Counts::default(),
+                log_head: watch::Sender::new(Position::START),
             }),
         }
     }

@@ -35,6 +35,7 @@ mod statement;
 mod tx;
 mod url;
 mod value;
+mod work;
 
 pub use consumers::SqlConsumerStore;
 pub use db::{Db, DbStatus};
@@ -43,7 +44,8 @@ pub use inbox::SqlInbox;
 pub use list::List;
 pub use log::SqlLog;
 pub use migrate::{
-    MigrateError, MigrateReport, Migration, Migrations, Mode, migrate, migrate_down,
+    Finding, MigrateError, MigrateReport, Migration, Migrations, Mode, assert_down_restores, lint,
+    migrate, migrate_down,
 };
 pub use projector::{Behind, Projector, ProjectorError};
 pub use query::Query;
@@ -52,5 +54,6 @@ pub use settings::DatabaseSettings;
 pub use tx::Tx;
 pub use url::{DatabaseUrl, Engine, InvalidDatabaseUrl};
 pub use value::{FromValue, Params, Value};
+pub use work::{Committed, UnitOfWork, WorkError};
 
 pub use {rusqlite, tokio_postgres};

@@ -15,6 +15,9 @@ use crate::{Db, SqlError, Tx, params};
 const BATCH_MIN: usize = 100;
 const BATCH_MAX: usize = 10_000;
 
+/// Entries in one batch of [`Projector::catch_up`].
+const CATCH_UP: usize = 1_000;
+
 /// How long the log's hints are trusted before it looks by itself.
 const POLL: Duration = Duration::from_millis(250);
 
@@ -139,7 +142,11 @@ impl Projector {
                 }
                 Ok(read) if read == batch => batch = (batch * 4).min(BATCH_MAX),
                 Ok(_) => batch = BATCH_MIN,
-                Err(reason) => self.after(&reason, &stop).await,
+                Err(reason) => {
+                    // A batch that took too long is tried again in smaller steps.
+                    batch = BATCH_MIN;
+                    self.after(&reason, &stop).await;
+                }
             }
         }
         info!(projection = self.name(), at = %self.position(), "projection stopped");
@@ -150,7 +157,7 @@ impl Projector {
     /// # Errors
     /// See [`ProjectorError`].
     pub async fn catch_up(&self) -> Result<Position, ProjectorError> {
-        while self.step(BATCH_MAX).await? > 0 {}
+        while self.step(CATCH_UP).await? > 0 {}
         Ok(self.position())
     }
 
@@ -222,14 +229,8 @@ impl Projector {
             applied.map_err(|error| poison(entry.position, error))?;
         }
         self.move_checkpoint(&tx, from, to).await.map_err(store)?;
-        match tx.commit().await {
-            // A constraint of the rows that fires is the alarm it was made for.
-            Err(SqlError::Constraint(reason)) => Err(ProjectorError::Poison {
-                position: to,
-                reason,
-            }),
-            other => other.map_err(store),
-        }
+        let committed = tx.commit().await.map_err(ProjectionError::from);
+        committed.map_err(|error| poison(to, error))
     }
 
     /// Moves the checkpoint only from where this batch began: two projectors cannot both apply it.
@@ -292,7 +293,15 @@ fn log(error: LogError) -> ProjectorError {
 }
 
 impl From<SqlError> for ProjectionError {
+    /// What trying again may mend is the store's; a statement or a constraint that refuses the entry halts the
+    /// projection: a constraint that fires is the alarm it was made for.
     fn from(error: SqlError) -> Self {
-        Self::Store(error.to_string())
+        match error {
+            SqlError::Unavailable(_)
+            | SqlError::InDoubt(_)
+            | SqlError::Timeout(_)
+            | SqlError::Serialization(_) => Self::Store(error.to_string()),
+            _ => Self::Poison(error.to_string()),
+        }
     }
 }

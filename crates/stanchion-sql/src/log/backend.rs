@@ -1,6 +1,6 @@
 //! Running a planned batch in a transaction: the log's statements come last in it, under its lock.
 
-use stanchion_eventsourcing::{Append, AppendError, Appended, Position};
+use stanchion_eventsourcing::{Append, AppendError, Appended};
 
 use super::plan::{Facts, Plan, Questions};
 use crate::{Db, Engine, SqlError, Tx, params};
@@ -8,40 +8,55 @@ use crate::{Db, Engine, SqlError, Tx, params};
 /// How often a batch that collided with somebody's locks is repeated, with the same event ids.
 const COLLISIONS_MAX: u32 = 5;
 
+pub(super) type Answer = Result<Appended, AppendError>;
+
 /// Runs batches for the committer.
 pub(super) struct Backend {
     pub(super) db: Db,
 }
 
 impl Backend {
-    /// Commits a batch; each append's answer, and the head after it.
-    pub(super) async fn commit(
-        &self,
-        batch: Vec<Append>,
-    ) -> Result<(Vec<Result<Appended, AppendError>>, Position), AppendError> {
-        for _ in 0..COLLISIONS_MAX {
-            match self.attempt(&batch).await {
-                Err(SqlError::Serialization(_)) => {}
-                Err(error) => return Err(append_error(&error)),
-                Ok(done) => return Ok(done),
+    /// Commits a batch; each append's answer.
+    pub(super) async fn commit(&self, batch: Vec<Append>) -> Vec<Answer> {
+        match self.commit_together(&batch).await {
+            Ok(answers) => answers,
+            // One append that the database does not take must not fail its neighbours.
+            Err(error) if is_somebodys(&error) && batch.len() > 1 => {
+                let mut answers = Vec::with_capacity(batch.len());
+                for alone in batch.chunks(1) {
+                    answers.push(self.commit_alone(alone).await);
+                }
+                answers
             }
+            Err(error) => vec![Err(append_error(&error)); batch.len()],
         }
-        Err(AppendError::Unavailable(
-            "the log's lock was taken all the time".into(),
-        ))
     }
 
-    async fn attempt(
-        &self,
-        batch: &[Append],
-    ) -> Result<(Vec<Result<Appended, AppendError>>, Position), SqlError> {
+    async fn commit_alone(&self, alone: &[Append]) -> Answer {
+        let answers = self.commit_together(alone).await;
+        let mut answers = answers.map_err(|error| append_error(&error))?;
+        answers.pop().unwrap_or(Err(AppendError::Unknown))
+    }
+
+    async fn commit_together(&self, batch: &[Append]) -> Result<Vec<Answer>, SqlError> {
+        let mut tried = 1;
+        loop {
+            match self.attempt(batch).await {
+                Err(SqlError::Serialization(_)) if tried < COLLISIONS_MAX => tried += 1,
+                done => return done,
+            }
+        }
+    }
+
+    async fn attempt(&self, batch: &[Append]) -> Result<Vec<Answer>, SqlError> {
         let tx = self.db.begin();
         let plan = plan_in(&tx, batch).await?;
         for (sql, params) in plan.steps {
             tx.queue(&sql, params);
         }
         tx.commit().await?;
-        Ok((plan.answers, plan.head))
+        self.db.log_grew_to(plan.head);
+        Ok(plan.answers)
     }
 }
 
@@ -82,9 +97,20 @@ fn is_postgres(tx: &Tx) -> bool {
     tx.db().engine() == Engine::Postgres
 }
 
-pub(crate) fn append_error(error: &SqlError) -> AppendError {
+/// Whether the error is about what one append says, not about the database.
+fn is_somebodys(error: &SqlError) -> bool {
+    matches!(
+        error,
+        SqlError::Usage(_) | SqlError::Constraint(_) | SqlError::Conflict(_) | SqlError::Decode(_)
+    )
+}
+
+fn append_error(error: &SqlError) -> AppendError {
     match error {
         SqlError::InDoubt(_) => AppendError::Unknown,
+        SqlError::Usage(reason) | SqlError::Constraint(reason) => {
+            AppendError::Invalid(reason.clone())
+        }
         other => AppendError::Unavailable(other.to_string()),
     }
 }

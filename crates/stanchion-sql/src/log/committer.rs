@@ -1,10 +1,9 @@
 //! One task that gathers concurrent appends into one transaction and answers each alone.
 
 use std::collections::{HashSet, VecDeque};
-use std::sync::Arc;
 
-use stanchion_eventsourcing::{Append, AppendError, Appended, Position};
-use tokio::sync::{mpsc, oneshot, watch};
+use stanchion_eventsourcing::{Append, AppendError, Appended};
+use tokio::sync::{mpsc, oneshot};
 
 use super::backend::Backend;
 
@@ -18,11 +17,7 @@ pub(super) struct Job {
 }
 
 /// Runs until every sender is gone and the queue is empty. Never interrupted between commit and answer.
-pub(super) async fn run(
-    backend: Arc<Backend>,
-    mut queue: mpsc::Receiver<Job>,
-    head: watch::Sender<Position>,
-) {
+pub(super) async fn run(backend: Backend, mut queue: mpsc::Receiver<Job>) {
     let mut waiting: VecDeque<Job> = VecDeque::new();
     loop {
         if waiting.is_empty() {
@@ -39,7 +34,7 @@ pub(super) async fn run(
             waiting.push_back(job);
         }
         let batch = next_batch(&mut waiting);
-        commit(&backend, batch, &head).await;
+        commit(&backend, batch).await;
     }
 }
 
@@ -67,28 +62,14 @@ fn next_batch(waiting: &mut VecDeque<Job>) -> Vec<Job> {
     batch
 }
 
-async fn commit(backend: &Backend, batch: Vec<Job>, head: &watch::Sender<Position>) {
+async fn commit(backend: &Backend, batch: Vec<Job>) {
     let (appends, askers): (Vec<Append>, Vec<_>) = batch
         .into_iter()
         .map(|job| (job.append, job.answer))
         .unzip();
-    let committed = backend.commit(appends).await;
-    match committed {
-        Ok((answers, at)) => {
-            head.send_if_modified(|known| {
-                let grew = *known < at;
-                *known = (*known).max(at);
-                grew
-            });
-            for (asker, answer) in askers.into_iter().zip(answers) {
-                // Whoever went away does not want to know; what is recorded stays recorded.
-                let _ = asker.send(answer);
-            }
-        }
-        Err(error) => {
-            for asker in askers {
-                let _ = asker.send(Err(error.clone()));
-            }
-        }
+    let answers = backend.commit(appends).await;
+    for (asker, answer) in askers.into_iter().zip(answers) {
+        // Whoever went away does not want to know; what is recorded stays recorded.
+        let _ = asker.send(answer);
     }
 }

@@ -7,6 +7,7 @@ mod rows;
 pub(crate) mod schema;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -14,17 +15,20 @@ use stanchion_eventsourcing::{
     Append, AppendError, Appended, DueTimer, EventLog, Filter, LogError, LogId, Position, Recorded,
     StreamId, Version,
 };
+use stanchion_runtime::task;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use self::backend::Backend;
 use self::committer::Job;
-use crate::{Db, Query, Row, SqlError, params};
+use crate::{Db, Engine, Row, SqlError, params};
 
-pub(crate) use self::backend::{append_error, plan_in};
-pub(crate) use self::plan::Plan;
+pub(crate) use self::backend::plan_in;
 
 /// Appends that wait for the committer; beyond it they are shed.
 const QUEUE_MAX: usize = 4_096;
+
+/// How late a reader may learn of entries that another process appended.
+const POLL: Duration = Duration::from_millis(250);
 
 /// The most rows one read returns, whatever is asked.
 const READ_MAX: usize = 10_000;
@@ -38,7 +42,8 @@ pub struct SqlLog {
     db: Db,
     id: LogId,
     queue: mpsc::Sender<Job>,
-    head: watch::Sender<Position>,
+    // Ends with the log's last clone.
+    _poll: Option<Arc<Poll>>,
 }
 
 impl SqlLog {
@@ -50,32 +55,47 @@ impl SqlLog {
         let id = identity(&db).await?;
         let head = head_of(&db).await?;
         let (queue, jobs) = mpsc::channel(QUEUE_MAX);
-        let head = watch::Sender::new(head);
-        let backend = Arc::new(Backend { db: db.clone() });
-        stanchion_runtime::task::spawn(
-            "log committer",
-            committer::run(backend, jobs, head.clone()),
-        );
+        db.log_grew_to(head);
+        let backend = Backend { db: db.clone() };
+        stanchion_runtime::task::spawn("log-committer", committer::run(backend, jobs));
+        // SQLite has one process; PostgreSQL's log may grow by another one.
+        let poll = (db.engine() == Engine::Postgres).then(|| Arc::new(Poll::start(db.clone())));
         Ok(Self {
             db,
             id,
             queue,
-            head,
+            _poll: poll,
         })
-    }
-
-    /// Tells local readers that the log grew by somebody's own transaction.
-    pub(crate) fn grew_to(&self, position: Position) {
-        self.head.send_if_modified(|known| {
-            let grew = *known < position;
-            *known = (*known).max(position);
-            grew
-        });
     }
 
     async fn rows(&self, sql: &str, params: crate::Params) -> Result<Vec<Recorded>, LogError> {
         let rows = self.db.query(sql, params).await.map_err(unavailable)?;
         rows.iter().map(rows::recorded).collect()
+    }
+}
+
+/// Looks at the log's head for local readers.
+struct Poll(task::Task<()>);
+
+impl Poll {
+    fn start(db: Db) -> Self {
+        Self(task::spawn("log-poll", async move {
+            loop {
+                tokio::time::sleep(POLL).await;
+                // Nobody to tell, nothing to ask.
+                if db.log_head().receiver_count() > 0
+                    && let Ok(head) = head_of(&db).await
+                {
+                    db.log_grew_to(head);
+                }
+            }
+        }))
+    }
+}
+
+impl Drop for Poll {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
@@ -138,7 +158,7 @@ impl EventLog for SqlLog {
     }
 
     fn changes(&self) -> watch::Receiver<Position> {
-        self.head.subscribe()
+        self.db.log_head().subscribe()
     }
 
     async fn due_timers(

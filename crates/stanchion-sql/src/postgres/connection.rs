@@ -57,15 +57,14 @@ impl Connection {
         }
     }
 
-    /// Runs one statement as its own transaction.
+    /// Runs one statement as its own transaction. A plan that a changed table made stale was refused before it
+    /// did anything, so the statement is prepared anew.
     pub(super) async fn run_alone(&mut self, call: Call) -> Result<Outcome, SqlError> {
         self.state = State::Alone;
-        let prepared = prepare(self.object()?, vec![call]).await;
-        let outcome = match prepared.as_deref() {
-            Ok([only]) => run(self.object()?, only).await,
-            Ok(_) => Ok(Outcome::default()),
-            Err(error) => Err(error.clone()),
-        };
+        let mut outcome = self.run_once(call.clone()).await;
+        if matches!(outcome, Err(SqlError::Serialization(_))) && self.forgot_plans()? {
+            outcome = self.run_once(call).await;
+        }
         self.state = State::Clean;
         outcome
     }
@@ -141,6 +140,19 @@ impl Connection {
     /// The driver's client.
     pub(crate) fn client(&mut self) -> Option<&mut tokio_postgres::Client> {
         self.object.as_mut().map(|object| &mut ***object)
+    }
+
+    async fn run_once(&self, call: Call) -> Result<Outcome, SqlError> {
+        let prepared = prepare(self.object()?, vec![call]).await?;
+        match prepared.as_slice() {
+            [only] => run(self.object()?, only).await,
+            _ => Ok(Outcome::default()),
+        }
+    }
+
+    /// Plans are forgotten when one of them turns out to be stale.
+    fn forgot_plans(&self) -> Result<bool, SqlError> {
+        Ok(self.object()?.statement_cache.size() == 0)
     }
 
     async fn send(&self, begin: bool, prepared: &[Prepared]) -> Result<Outcome, SqlError> {

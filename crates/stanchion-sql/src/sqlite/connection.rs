@@ -91,7 +91,7 @@ pub(super) fn open_reader(path: &Path) -> Result<(Connection, Arc<Watch>), SqlEr
 }
 
 /// Runs one statement to its end.
-pub(super) fn run(conn: &Connection, (statement, params): &Call) -> Result<Outcome, SqlError> {
+pub(crate) fn run(conn: &Connection, (statement, params): &Call) -> Result<Outcome, SqlError> {
     let failed = |error| sql_error(error, &statement.text);
     let mut prepared = conn.prepare_cached(&statement.sqlite).map_err(failed)?;
     run_prepared(conn, &mut prepared, params).map_err(|error| match error {

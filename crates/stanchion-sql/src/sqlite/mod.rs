@@ -9,10 +9,11 @@ mod writer;
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rusqlite::Connection;
 
-pub(crate) use self::connection::script;
+pub(crate) use self::connection::{run, script};
 use self::folder::Folder;
 use self::reader::Readers;
 pub(crate) use self::session::Session;
@@ -99,7 +100,16 @@ impl Sqlite {
         &self,
         work: impl FnOnce(&Connection) -> Result<T, SqlError> + Send + 'static,
     ) -> Result<T, SqlError> {
-        self.writer()?.write(work).await
+        self.writer()?.write(None, work).await
+    }
+
+    /// The same with a bound of its own for each statement.
+    pub(crate) async fn write_within<T: Send + 'static>(
+        &self,
+        longest: Duration,
+        work: impl FnOnce(&Connection) -> Result<T, SqlError> + Send + 'static,
+    ) -> Result<T, SqlError> {
+        self.writer()?.write(Some(longest), work).await
     }
 
     /// Runs `work` on a read-only connection.

@@ -86,10 +86,11 @@ impl Writer {
     /// Runs `work` in one transaction. Until it is queued it can be cancelled, then it runs to its end.
     pub(super) async fn write<T: Send + 'static>(
         &self,
+        longest: Option<Duration>,
         work: impl FnOnce(&Connection) -> Result<T, SqlError> + Send + 'static,
     ) -> Result<T, SqlError> {
         let (reply, answer) = oneshot::channel();
-        self.queue(move |pen| drop(reply.send(pen.transaction(work))))
+        self.queue(move |pen| drop(reply.send(pen.transaction(longest, work))))
             .await?;
         answer.await.map_err(|_| stopped())?
     }
@@ -168,10 +169,11 @@ impl Pen {
 
     fn transaction<T>(
         &mut self,
+        longest: Option<Duration>,
         work: impl FnOnce(&Connection) -> Result<T, SqlError>,
     ) -> Result<T, SqlError> {
         self.begin()?;
-        self.watch.bound(self.statement_timeout);
+        self.watch.bound(longest.unwrap_or(self.statement_timeout));
         match work(&self.conn) {
             Ok(done) => self.commit().map(|()| done),
             Err(error) => {

@@ -17,6 +17,7 @@ use crate::adapters::projections::ledger_entries::LedgerEntries;
 use crate::adapters::projections::payments::{PaymentList, PaymentRows};
 use crate::application::Payments;
 use crate::application::call_gateway::CallGateway;
+use crate::application::ports::Gateway;
 use crate::domain::payment::{Action, Payment};
 
 /// What payments works with.
@@ -57,9 +58,10 @@ pub fn module(dependencies: Dependencies) -> Result<Module, InvalidGatewayUrl> {
         list: Arc::new(PaymentList::new(db.clone(), log.id(), rows.clone())),
         webhook_secret: dependencies.webhook_secret.as_ref().map(WebhookSecret::new),
     };
+    let stripe = Arc::new(StripeGateway::new(&settings, &dependencies.metrics));
     let caller = CallGateway {
         payments: Arc::clone(&payments),
-        gateway: Arc::new(StripeGateway::new(&settings)),
+        gateway: Arc::clone(&stripe) as Arc<dyn Gateway>,
     };
     let commands = consumers::commands(&payments, dependencies.consumer(consumers::COMMANDS));
     let gateway = consumers::gateway(&caller, dependencies.consumer(consumers::GATEWAY));
@@ -74,6 +76,10 @@ pub fn module(dependencies: Dependencies) -> Result<Module, InvalidGatewayUrl> {
         .worker("payments-commands", |stop| commands.run(stop))
         .worker("payments-gateway", |stop| gateway.run(stop))
         .worker("payments-retries", |stop| retries.run(stop))
+        .degraded_unless("gateway", move || {
+            let stripe = Arc::clone(&stripe);
+            async move { stripe.check().await.map_err(|error| error.to_string()) }
+        })
         .ready_when("database", move || {
             let db = db.clone();
             async move {

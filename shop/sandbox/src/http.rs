@@ -10,6 +10,8 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use http::{HeaderMap, Uri, header};
 use secrecy::{ExposeSecret, SecretString};
+use stanchion::telemetry::trace;
+use tracing::{Instrument, info_span};
 
 use crate::cut::Scissors;
 use crate::error::{GatewayError, json_response};
@@ -65,11 +67,15 @@ async fn fate(
     request: Request,
     next: Next,
 ) -> Response {
+    let span = info_span!("sandbox.call", otel.kind = "server", method = %request.method());
+    if let Some(caller) = trace::extract(request.headers()) {
+        trace::continue_from(&span, &caller);
+    }
     let fate = wire.chances.draw();
     let response = if fate.fails {
         GatewayError::api("An error was asked for.").into_response()
     } else {
-        next.run(request).await
+        next.run(request).instrument(span).await
     };
     if !fate.latency.is_zero() {
         tokio::time::sleep(fate.latency).await;

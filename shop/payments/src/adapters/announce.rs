@@ -1,5 +1,8 @@
 //! Which events become which contracts.
 
+#[cfg(test)]
+mod tests;
+
 use shop_contracts::{PaymentAuthorized, PaymentCancelled, PaymentCaptured, PaymentDeclined};
 use shop_kernel::PaymentId;
 use stanchion::eventsourcing::{Announcement, Recorded, UnknownEvent};

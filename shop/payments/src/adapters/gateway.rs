@@ -2,6 +2,7 @@
 
 mod answer;
 mod call;
+mod metrics;
 mod settings;
 mod signature;
 mod webhook;
@@ -12,6 +13,7 @@ mod tests;
 use async_trait::async_trait;
 use reqwest::Method;
 use shop_kernel::Money;
+use stanchion::telemetry::Metrics;
 use uuid::Uuid;
 
 use crate::application::ports::{
@@ -31,14 +33,24 @@ pub(crate) struct StripeGateway {
 
 impl StripeGateway {
     /// A client of the gateway at that URL. Makes no connection yet.
-    pub(crate) fn new(settings: &GatewaySettings) -> Self {
+    pub(crate) fn new(settings: &GatewaySettings, metrics: &Metrics) -> Self {
         Self {
-            calls: Calls::new(settings),
+            calls: Calls::new(settings, metrics),
         }
     }
 
+    /// Whether it answers and takes our key.
+    pub(crate) async fn check(&self) -> Result<(), GatewayError> {
+        let nothing = Call::get("check", "/v1/payment_intents/pi_check".into());
+        self.calls.send(nothing).await.map(drop)
+    }
+
     async fn intent(&self, id: &str) -> Result<Intent, GatewayError> {
-        match self.calls.send(Call::get(intent_path(id)?)).await? {
+        match self
+            .calls
+            .send(Call::get("look_up", intent_path(id)?))
+            .await?
+        {
             Answered::Success(body) => Intent::read(&body),
             Answered::Refused { code, .. } => Err(GatewayError::Unusable(code)),
         }
@@ -64,7 +76,7 @@ impl Gateway for StripeGateway {
         key: Uuid,
         wanted: &Authorization,
     ) -> Result<IntentAnswer, GatewayError> {
-        let call = Call::post("/v1/payment_intents".into(), key)
+        let call = Call::post("authorize", "/v1/payment_intents".into(), key)
             .field("amount", wanted.amount.amount)
             .field("currency", wanted.amount.currency.as_str().to_lowercase())
             .field("payment_method", &wanted.payment_method)
@@ -91,7 +103,7 @@ impl Gateway for StripeGateway {
         intent: &str,
         amount: Money,
     ) -> Result<IntentAnswer, GatewayError> {
-        let call = Call::post(format!("{}/capture", intent_path(intent)?), key)
+        let call = Call::post("capture", format!("{}/capture", intent_path(intent)?), key)
             .field("amount_to_capture", amount.amount);
         match self.calls.send(call).await? {
             Answered::Success(body) => Intent::read(&body)?.answer(),
@@ -104,7 +116,7 @@ impl Gateway for StripeGateway {
     }
 
     async fn void(&self, key: Uuid, intent: &str) -> Result<IntentAnswer, GatewayError> {
-        let call = Call::post(format!("{}/cancel", intent_path(intent)?), key);
+        let call = Call::post("void", format!("{}/cancel", intent_path(intent)?), key);
         match self.calls.send(call).await? {
             Answered::Success(body) => Intent::read(&body)?.answer(),
             Answered::Refused { code, .. } => {
@@ -115,7 +127,7 @@ impl Gateway for StripeGateway {
     }
 
     async fn refund(&self, key: Uuid, wanted: &GiveBack) -> Result<RefundAnswer, GatewayError> {
-        let call = Call::post("/v1/refunds".into(), key)
+        let call = Call::post("refund", "/v1/refunds".into(), key)
             .field("payment_intent", &wanted.intent)
             .field("amount", wanted.amount.amount)
             .field("metadata[payment_id]", wanted.payment_id)
@@ -129,7 +141,7 @@ impl Gateway for StripeGateway {
             return Ok(refund.answer());
         }
         let path = format!("/v1/refunds/{}", safe_id(&refund.id)?);
-        match self.calls.send(Call::get(path)).await? {
+        match self.calls.send(Call::get("look_up_refund", path)).await? {
             Answered::Success(body) => Ok(Refund::read(&body)?.answer()),
             Answered::Refused { code, .. } => Err(GatewayError::Unusable(code)),
         }
@@ -162,11 +174,11 @@ fn safe_id(id: &str) -> Result<&str, GatewayError> {
 }
 
 impl Call {
-    fn get(path: String) -> Self {
-        Self::new(Method::GET, path, None)
+    fn get(name: &'static str, path: String) -> Self {
+        Self::new(name, Method::GET, path, None)
     }
 
-    fn post(path: String, key: Uuid) -> Self {
-        Self::new(Method::POST, path, Some(key))
+    fn post(name: &'static str, path: String, key: Uuid) -> Self {
+        Self::new(name, Method::POST, path, Some(key))
     }
 }

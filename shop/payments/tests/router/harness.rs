@@ -258,7 +258,8 @@ impl Shop {
 
     pub(crate) async fn stop(mut self) {
         self.running.stop();
-        self.running.stopped().await;
+        let stopped = self.running.stopped().await;
+        assert_eq!(stopped.code(), 0);
         self.sandbox.stop().await;
     }
 

@@ -5,9 +5,12 @@ use std::time::Duration;
 use reqwest::{Client, Method, Response, StatusCode, redirect};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use stanchion::telemetry::{Metrics, trace};
+use tracing::{Instrument, info_span};
 use uuid::Uuid;
 
 use super::GatewaySettings;
+use super::metrics::CallMetrics;
 use crate::application::ports::GatewayError;
 
 /// How long connecting may take.
@@ -24,6 +27,7 @@ const CODE_CHARS_MAX: usize = 64;
 
 /// What is to be asked.
 pub(super) struct Call {
+    name: &'static str,
     method: Method,
     path: String,
     key: Option<Uuid>,
@@ -48,6 +52,7 @@ pub(super) struct Calls {
     client: Client,
     base: String,
     key: SecretString,
+    metrics: CallMetrics,
 }
 
 #[derive(Deserialize)]
@@ -63,8 +68,9 @@ struct ErrorFields {
 }
 
 impl Call {
-    pub(super) fn new(method: Method, path: String, key: Option<Uuid>) -> Self {
+    pub(super) fn new(name: &'static str, method: Method, path: String, key: Option<Uuid>) -> Self {
         Self {
+            name,
             method,
             path,
             key,
@@ -80,7 +86,7 @@ impl Call {
 }
 
 impl Calls {
-    pub(super) fn new(settings: &GatewaySettings) -> Self {
+    pub(super) fn new(settings: &GatewaySettings, metrics: &Metrics) -> Self {
         stanchion::telemetry::install_crypto();
         let client = Client::builder()
             .connect_timeout(CONNECT_TIMEOUT)
@@ -92,11 +98,20 @@ impl Calls {
             client,
             base: settings.base.clone(),
             key: settings.key.clone(),
+            metrics: CallMetrics::new(metrics),
         }
     }
 
     /// Sends a call. Whatever leaves its outcome open is [`GatewayError::Unknown`].
     pub(super) async fn send(&self, call: Call) -> Result<Answered, GatewayError> {
+        let span = info_span!("gateway.call", otel.kind = "client", call = call.name);
+        let running = self.metrics.start(call.name);
+        let answer = self.send_within(call).instrument(span).await;
+        running.end(&answer);
+        answer
+    }
+
+    async fn send_within(&self, call: Call) -> Result<Answered, GatewayError> {
         let mut request = self
             .client
             .request(call.method.clone(), format!("{}{}", self.base, call.path))
@@ -104,13 +119,12 @@ impl Calls {
         if let Some(key) = call.key {
             request = request.header("Idempotency-Key", key.to_string());
         }
-        if let Some(trace) = stanchion::telemetry::trace::current() {
-            request = request.header("traceparent", trace.to_string());
-        }
         if call.method == Method::POST {
             request = request.form(&call.fields);
         }
-        let response = request.send().await.map_err(unknown)?;
+        let mut request = request.build().map_err(unknown)?;
+        trace::inject(request.headers_mut());
+        let response = self.client.execute(request).await.map_err(unknown)?;
         let status = response.status();
         let body = read(response).await?;
         understand(status, body)

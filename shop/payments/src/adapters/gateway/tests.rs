@@ -44,7 +44,10 @@ impl Line {
 }
 
 fn gateway(url: &str, key: &SecretString) -> StripeGateway {
-    StripeGateway::new(&GatewaySettings::new(url, key).unwrap())
+    StripeGateway::new(
+        &GatewaySettings::new(url, key).unwrap(),
+        &Metrics::default(),
+    )
 }
 
 fn euros(amount: i64) -> Money {
@@ -251,6 +254,32 @@ async fn a_wrong_key_is_for_the_operator_and_shown_to_nobody() {
         panic!("{answer:?}");
     };
     assert!(!reason.contains("sk_test"), "{reason}");
+}
+
+#[tokio::test]
+async fn the_check_says_whether_it_can_be_used() {
+    let line = Line::open().await;
+    assert_eq!(line.gateway.check().await, Ok(()));
+    let other = gateway(&line.sandbox.url, &"sk_test_wrong".into());
+    assert!(other.check().await.is_err());
+}
+
+#[tokio::test]
+async fn calls_are_counted_by_what_became_of_them() {
+    let line = Line::open().await;
+    let metrics = Metrics::default();
+    let settings = GatewaySettings::new(&line.sandbox.url, &line.sandbox.key).unwrap();
+    let gateway = StripeGateway::new(&settings, &metrics);
+    for method in ["pm_card_visa", "pm_card_chargeDeclined"] {
+        let answer = gateway.authorize(id::new_v7(), &wanted(method)).await;
+        assert!(answer.is_ok());
+    }
+    let text = metrics.encode();
+    for outcome in ["success", "refused"] {
+        let line =
+            format!("shop_gateway_calls_total{{call=\"authorize\",outcome=\"{outcome}\"}} 1");
+        assert!(text.contains(&line), "{text}");
+    }
 }
 
 #[tokio::test]

@@ -18,6 +18,9 @@ const RETRY_FIRST: Duration = Duration::from_secs(60);
 /// The longest such wait. There is no last attempt: the money is the customer's.
 const RETRY_MAX: Duration = Duration::from_secs(3_600);
 
+/// The intent of a payment of nothing: the gateway is not asked for it.
+const NO_INTENT: &str = "none";
+
 /// The code of a capture whose authorization had ended.
 const AUTHORIZATION_ENDED: &str = "authorization_ended";
 
@@ -54,6 +57,10 @@ impl Payment {
             (Stage::CaptureFailed { .. }, _, Some(intent)) if !self.void_asked => {
                 Ok(vec![void(intent, at)])
             }
+            (Stage::Authorized, Some(request), _) if wanted && request.is_free() => {
+                let order_id = request.order_id;
+                Ok(vec![Event::Voided { at }, cancelled(order_id, at)])
+            }
             (Stage::Authorized | Stage::Capturing, _, Some(intent))
                 if wanted && !self.void_asked =>
             {
@@ -78,14 +85,21 @@ impl Payment {
                 amount,
                 payment_method,
             } if self.stage == Stage::Unmade && self.cancel == Cancel::No => {
-                vec![Event::Requested {
+                let at = command.at;
+                let requested = Event::Requested {
                     payment_id: *payment_id,
                     order_id: *order_id,
                     customer_id: *customer_id,
                     amount: *amount,
                     payment_method: payment_method.clone(),
-                    at: command.at,
-                }]
+                    at,
+                };
+                let authorized = (amount.amount == 0).then(|| Event::Authorized {
+                    order_id: *order_id,
+                    intent: NO_INTENT.into(),
+                    at,
+                });
+                std::iter::once(requested).chain(authorized).collect()
             }
             _ => Vec::new(),
         }
@@ -98,11 +112,15 @@ impl Payment {
         let request = self.request.as_ref().ok_or(Refusal::Unknown)?;
         let order_id = request.order_id;
         match (&self.stage, &self.intent) {
-            (Stage::Authorized, Some(intent)) => Ok(vec![Event::CaptureRequested {
-                intent: intent.clone(),
-                amount: request.amount,
-                at,
-            }]),
+            (Stage::Authorized, Some(intent)) => {
+                let requested = Event::CaptureRequested {
+                    intent: intent.clone(),
+                    amount: request.amount,
+                    at,
+                };
+                let taken = request.is_free().then(|| request.taken(at)).transpose()?;
+                Ok(std::iter::once(requested).chain(taken).collect())
+            }
             (Stage::Captured, _) if !self.capture_asked => {
                 Ok(vec![Event::CaptureConfirmed { order_id, at }])
             }
@@ -198,12 +216,7 @@ impl Payment {
             _ => {}
         }
         let mut events = self.authorized(intent, at);
-        events.push(Event::Captured {
-            order_id: request.order_id,
-            amount: request.amount,
-            entries: Entries::sale(request.amount)?,
-            at,
-        });
+        events.push(request.taken(at)?);
         Ok(events)
     }
 
@@ -290,6 +303,22 @@ impl Payment {
     fn own_refund_id(&self, request: &Request) -> RefundId {
         let name = format!("cancel/{}", self.refunds.len());
         RefundId(Uuid::new_v5(&request.payment_id.0, name.as_bytes()))
+    }
+}
+
+impl Request {
+    /// Whether there is nothing to pay.
+    fn is_free(&self) -> bool {
+        self.amount.amount == 0
+    }
+
+    fn taken(&self, at: Timestamp) -> Result<Event, Refusal> {
+        Ok(Event::Captured {
+            order_id: self.order_id,
+            amount: self.amount,
+            entries: Entries::sale(self.amount)?,
+            at,
+        })
     }
 }
 

@@ -1,5 +1,8 @@
 #![allow(clippy::unwrap_used)]
 
+mod cancelling;
+mod refunding;
+
 use shop_kernel::{Currency, Money, OrderId, PaymentId, UserId};
 use stanchion::eventsourcing::testing::{Given, given};
 use uuid::Uuid;
@@ -132,6 +135,10 @@ fn ask(refund_id: RefundId, amount: impl Into<Option<i64>>) -> PaymentCommand {
     Action::RequestRefund { refund_id, amount }.at(at(0))
 }
 
+fn decided(payment: &Payment, action: Action) -> Vec<PaymentEvent> {
+    payment.decide(&action.at(at(0))).unwrap()
+}
+
 #[test]
 fn a_payment_is_requested_once() {
     given::<Payment>([])
@@ -139,6 +146,39 @@ fn a_payment_is_requested_once() {
         .then([requested()])
         .when(authorize().at(at(1)))
         .then_nothing();
+}
+
+#[test]
+fn a_payment_of_nothing_is_made_without_the_gateway() {
+    let asked = match authorize() {
+        Action::Authorize {
+            payment_id,
+            order_id,
+            customer_id,
+            payment_method,
+            ..
+        } => {
+            let amount = euros(0);
+            Action::Authorize {
+                payment_id,
+                order_id,
+                customer_id,
+                amount,
+                payment_method,
+            }
+        }
+        other => other,
+    };
+    let reserved = given::<Payment>(decided(&Payment::default(), asked));
+    assert_eq!(reserved.state().status(), Status::Authorized);
+    let taken = reserved.state().clone();
+    let events = decided(&taken, Action::Capture);
+    assert!(matches!(events[1], PaymentEvent::Captured { .. }));
+    let events = decided(&taken, cancel());
+    assert_eq!(
+        events[1..],
+        [PaymentEvent::Voided { at: at(0) }, cancelled()]
+    );
 }
 
 #[test]
@@ -150,29 +190,6 @@ fn an_authorization_is_recorded_once_however_often_it_is_told() {
         .when(told().at(at(0)))
         .then([authorized()])
         .when(told().at(at(1)))
-        .then_nothing();
-}
-
-#[test]
-fn a_declined_payment_is_over_and_its_cancellation_answered_at_once() {
-    let told = Action::RecordDeclined {
-        code: "card_declined".into(),
-    };
-    given::<Payment>([requested()])
-        .when(told.at(at(0)))
-        .then([declined("card_declined")])
-        .when(cancel().at(at(0)))
-        .then([PaymentEvent::CancelRequested { at: at(0) }, cancelled()])
-        .when(cancel().at(at(1)))
-        .then_nothing();
-}
-
-#[test]
-fn a_payment_that_was_never_made_can_be_cancelled_and_is_then_never_made() {
-    given::<Payment>([])
-        .when(cancel().at(at(0)))
-        .then([cancelled()])
-        .when(authorize().at(at(1)))
         .then_nothing();
 }
 
@@ -243,198 +260,6 @@ fn an_authorization_that_ended_by_itself_declines_the_capture() {
         .then([PaymentEvent::Voided { at: at(0) }])
         .when(Action::Capture.at(at(0)))
         .then([declined("authorization_ended")]);
-}
-
-#[test]
-fn cancelling_what_is_authorized_voids_it() {
-    given::<Payment>([requested(), authorized()])
-        .when(cancel().at(at(0)))
-        .then([
-            PaymentEvent::CancelRequested { at: at(0) },
-            void_requested(),
-        ])
-        .when(Action::RecordVoided.at(at(0)))
-        .then([PaymentEvent::Voided { at: at(0) }, cancelled()])
-        .when(Action::RecordVoided.at(at(0)))
-        .then_nothing();
-}
-
-#[test]
-fn cancelling_before_the_gateway_answered_voids_once_it_has() {
-    let told = Action::RecordAuthorized {
-        intent: INTENT.into(),
-    };
-    given::<Payment>([requested()])
-        .when(cancel().at(at(0)))
-        .then([PaymentEvent::CancelRequested { at: at(0) }])
-        .when(told.at(at(0)))
-        .then([authorized(), void_requested()])
-        .when(Action::RecordVoided.at(at(0)))
-        .then([PaymentEvent::Voided { at: at(0) }, cancelled()]);
-}
-
-#[test]
-fn cancelling_while_a_capture_is_under_way_gives_back_what_was_taken_after_all() {
-    let told = Action::RecordCaptured {
-        intent: INTENT.into(),
-    };
-    given::<Payment>([requested(), authorized(), capture_requested()])
-        .when(cancel().at(at(0)))
-        .then([
-            PaymentEvent::CancelRequested { at: at(0) },
-            void_requested(),
-        ])
-        .when(told.at(at(0)))
-        .then([captured(), refund_requested(own_refund(0), 1_000)])
-        .when(
-            Action::RecordRefunded {
-                refund_id: own_refund(0),
-            }
-            .at(at(0)),
-        )
-        .then([refunded(own_refund(0), 1_000), cancelled()]);
-}
-
-#[test]
-fn cancelling_what_is_partly_refunded_gives_back_the_rest() {
-    a_captured_payment()
-        .when(ask(refund(9), 300))
-        .then([refund_requested(refund(9), 300)])
-        .when(cancel().at(at(0)))
-        .then([
-            PaymentEvent::CancelRequested { at: at(0) },
-            refund_requested(own_refund(1), 700),
-        ])
-        .when(
-            Action::RecordRefunded {
-                refund_id: own_refund(1),
-            }
-            .at(at(0)),
-        )
-        .then([refunded(own_refund(1), 700)])
-        .when(
-            Action::RecordRefunded {
-                refund_id: refund(9),
-            }
-            .at(at(0)),
-        )
-        .then([refunded(refund(9), 300), cancelled()]);
-}
-
-#[test]
-fn a_cancellation_asks_again_when_its_refund_failed() {
-    let told = Action::RecordRefundFailed {
-        refund_id: own_refund(0),
-        code: "lost_or_stolen_card".into(),
-    };
-    let failed = PaymentEvent::RefundFailed {
-        refund_id: own_refund(0),
-        code: "lost_or_stolen_card".into(),
-        retry_at: Some(at(60)),
-        at: at(0),
-    };
-    assert_eq!(
-        Payment::timers(&failed),
-        [TimerChange::Set {
-            name: "retry_cancel".into(),
-            due_at: at(60)
-        }]
-    );
-    let waiting = a_captured_payment()
-        .when(cancel().at(at(0)))
-        .then([
-            PaymentEvent::CancelRequested { at: at(0) },
-            refund_requested(own_refund(0), 1_000),
-        ])
-        .when(told.at(at(0)))
-        .then([failed])
-        .when(Action::RetryCancel.at(at(59)))
-        .then_nothing();
-    let again = PaymentEvent::RefundRequested {
-        refund_id: own_refund(1),
-        intent: INTENT.into(),
-        amount: euros(1_000),
-        at: at(60),
-    };
-    waiting.when(Action::RetryCancel.at(at(60))).then([again]);
-}
-
-#[test]
-fn a_refund_without_an_amount_is_all_that_is_left() {
-    let after = a_captured_payment()
-        .when(ask(refund(9), None))
-        .then([refund_requested(refund(9), 1_000)])
-        .when(
-            Action::RecordRefunded {
-                refund_id: refund(9),
-            }
-            .at(at(0)),
-        )
-        .then([refunded(refund(9), 1_000)]);
-    assert_eq!(after.state().status(), Status::Refunded);
-}
-
-#[test]
-fn refunds_are_refused_when_there_is_nothing_to_give_back() {
-    given::<Payment>([requested(), authorized()])
-        .when(ask(refund(9), 1))
-        .then_refused(PaymentRefusal::NotCaptured);
-    given::<Payment>([])
-        .when(ask(refund(9), 1))
-        .then_refused(PaymentRefusal::Unknown);
-    let events = [
-        refund_requested(refund(8), 1_000),
-        refunded(refund(8), 1_000),
-    ];
-    let past = [requested(), authorized(), capture_requested(), captured()];
-    given::<Payment>(past.into_iter().chain(events))
-        .when(ask(refund(9), None))
-        .then_refused(PaymentRefusal::AlreadyRefunded);
-}
-
-#[test]
-fn refunds_never_exceed_what_was_captured() {
-    let left = euros(1_000);
-    a_captured_payment()
-        .when(ask(refund(9), 1_001))
-        .then_refused(PaymentRefusal::MoreThanLeft { left });
-    a_captured_payment()
-        .when(ask(refund(9), 600))
-        .then([refund_requested(refund(9), 600)])
-        .when(ask(refund(10), 600))
-        .then_refused(PaymentRefusal::RefundInProgress);
-    a_captured_payment()
-        .when(ask(refund(9), 0))
-        .then_refused(PaymentRefusal::NotPositive);
-}
-
-#[test]
-fn a_refund_is_in_the_payments_currency() {
-    let amount = Some(Money::new(1, "USD".parse().unwrap()));
-    let refund_id = refund(9);
-    a_captured_payment()
-        .when(Action::RequestRefund { refund_id, amount }.at(at(0)))
-        .then_refused(PaymentRefusal::OtherCurrency);
-}
-
-#[test]
-fn a_failed_refund_leaves_its_amount_for_another() {
-    let told = Action::RecordRefundFailed {
-        refund_id: refund(9),
-        code: "expired_or_canceled_card".into(),
-    };
-    a_captured_payment()
-        .when(ask(refund(9), None))
-        .then([refund_requested(refund(9), 1_000)])
-        .when(told.at(at(0)))
-        .then([PaymentEvent::RefundFailed {
-            refund_id: refund(9),
-            code: "expired_or_canceled_card".into(),
-            retry_at: None,
-            at: at(0),
-        }])
-        .when(ask(refund(10), None))
-        .then([refund_requested(refund(10), 1_000)]);
 }
 
 #[test]

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Problem;
 use crate::accept::Accept;
+use crate::metrics::{Counting, ServerMetrics};
 
 tokio::task_local! {
     static CURRENT: Arc<Context>;
@@ -52,6 +53,8 @@ pub(crate) struct Lent {
     pub(crate) signer: Arc<Signer>,
     /// Cancelled when a stop begins.
     pub(crate) stopping: CancellationToken,
+    /// Counts those that wait.
+    pub(crate) metrics: ServerMetrics,
     /// One permit for each request that waits for something to happen.
     pub(crate) waiting: Arc<Semaphore>,
 }
@@ -68,6 +71,13 @@ impl std::fmt::Debug for ModuleParts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "ModuleParts({})", self.name)
     }
+}
+
+/// A request's place among those that wait.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    _place: OwnedSemaphorePermit,
+    _counting: Counting,
 }
 
 impl Context {
@@ -156,9 +166,18 @@ impl Context {
         matches!(self.method, Method::GET | Method::HEAD)
     }
 
-    /// Gives the admission permit back: the request waits now, it does not work.
-    pub(crate) fn begin_waiting(&self) {
+    /// Gives the admission permit back: the request waits now, it does not work. `None` when as
+    /// many wait as may.
+    pub(crate) fn begin_waiting(&self) -> Option<Waiting> {
+        let Ok(place) = self.lent.waiting.clone().try_acquire_owned() else {
+            self.lent.metrics.shed("waiting");
+            return None;
+        };
         self.permit.lock().take();
+        Some(Waiting {
+            _place: place,
+            _counting: self.lent.metrics.waiting(),
+        })
     }
 
     pub(crate) fn of(parts: &Parts) -> Result<Arc<Self>, Problem> {

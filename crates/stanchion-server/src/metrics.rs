@@ -43,6 +43,7 @@ pub(crate) struct ServerMetrics {
     connections: Gauge<i64, AtomicI64>,
     refused: Family<Reason, Counter>,
     in_flight: Gauge<i64, AtomicI64>,
+    waiting: Gauge<i64, AtomicI64>,
     shed: Family<Reason, Counter>,
     panics: Counter,
     cut: Counter,
@@ -69,6 +70,10 @@ impl ServerMetrics {
             in_flight: metrics.gauge(
                 "stanchion_server_requests_in_flight",
                 "Requests being worked on.",
+            ),
+            waiting: metrics.gauge(
+                "stanchion_server_requests_waiting",
+                "Requests that wait for something to happen, event streams included.",
             ),
             shed: metrics.counter_family(
                 "stanchion_server_requests_shed_total",
@@ -112,6 +117,10 @@ impl ServerMetrics {
 
     pub(crate) fn request(&self) -> Counting {
         Counting::of(&self.in_flight)
+    }
+
+    pub(crate) fn waiting(&self) -> Counting {
+        Counting::of(&self.waiting)
     }
 
     pub(crate) fn connection_refused(&self, reason: &'static str) {

@@ -63,13 +63,12 @@ impl<T: Serialize + ToSchema + Send + 'static> Reply for Events<T> {
         let Some(context) = Context::current() else {
             return Outcome::Problem(Problem::internal("events outside a request"));
         };
-        let Ok(place) = context.lent.waiting.clone().try_acquire_owned() else {
+        let Some(waiting) = context.begin_waiting() else {
             return Outcome::Problem(codes::OVERLOADED.problem());
         };
-        context.begin_waiting();
         let events = self.events.take_until(ended(&context)).map(move |event| {
             // The place is held as long as the stream is.
-            let _place = &place;
+            let _waiting = &waiting;
             Ok::<_, Infallible>(rendered(&event))
         });
         let keep_alive = KeepAlive::new().interval(HEARTBEAT).text("alive");

@@ -22,7 +22,11 @@ fn text(service: &mut Service) -> String {
     for route in &routes {
         text += &format!(
             "{:6} {:width$}  {:24} {:10} {}\n",
-            route.method.as_str(), route.path, route.access, route.module, route.summary
+            route.method.as_str(),
+            route.path,
+            route.access,
+            route.module,
+            route.summary
         );
     }
     for module in &modules {

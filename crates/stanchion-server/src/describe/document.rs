@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use http::Method;
 use serde_json::{Map, Value, json};
 
+use super::schema::close;
 use super::{ReplyShape, Schemas};
 use crate::extract::{TIMEOUT_HEADER, TIMEOUT_PATTERN};
 use crate::{Access, Code, codes};
@@ -263,22 +264,6 @@ fn close_requests(operations: &[Documented], schemas: &mut Schemas) {
         if closed.insert(name) {
             close(schema);
             references(schema, &mut open);
-        }
-    }
-}
-
-fn close(schema: &mut Value) {
-    let Value::Object(fields) = schema else {
-        return;
-    };
-    if fields.contains_key("properties") && !fields.contains_key("additionalProperties") {
-        fields.insert("additionalProperties".into(), Value::Bool(false));
-    }
-    for field in fields.values_mut() {
-        match field {
-            Value::Array(items) => items.iter_mut().for_each(close),
-            Value::Object(_) => close(field),
-            _ => {}
         }
     }
 }

@@ -93,8 +93,11 @@ impl Description {
         name: &str,
         required: bool,
         about: &str,
-        schema: Value,
+        mut schema: Value,
     ) {
+        if place != "header" {
+            schema::close(&mut schema);
+        }
         let known = |parameter: &Value| parameter["name"] == name && parameter["in"] == place;
         if self.parameters.iter().any(known) {
             return;
@@ -122,6 +125,8 @@ impl Description {
     }
 
     pub(crate) fn request_body(&mut self, required: bool, content_types: &[&str], schema: &Value) {
+        let mut schema = schema.clone();
+        schema::close(&mut schema);
         let content: serde_json::Map<_, _> = content_types
             .iter()
             .map(|content_type| ((*content_type).to_owned(), json!({"schema": schema})))

@@ -1,8 +1,14 @@
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 use utoipa::openapi::{RefOr, Schema};
+
+/// What a text may be: it is trimmed at input and has no control characters.
+const TEXT: &str = r"^[^\u0000-\u001f\u007f-\u009f]*$";
+
+/// A text that is not empty, so it cannot be blank either.
+const FILLED_TEXT: &str = r"^[^\s\u0000-\u001f\u007f-\u009f]([^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f])?$";
 
 /// The named schemas of a document, and names that two different types claim.
 #[derive(Clone, Debug, Default)]
@@ -98,6 +104,40 @@ pub(crate) fn without_null(mut schema: Value) -> Value {
         }
     }
     schema
+}
+
+/// The schema as a request is held to it: nothing unknown, no control characters in texts.
+pub(crate) fn close(schema: &mut Value) {
+    let Value::Object(fields) = schema else {
+        return;
+    };
+    if fields.contains_key("properties") && !fields.contains_key("additionalProperties") {
+        fields.insert("additionalProperties".into(), Value::Bool(false));
+    }
+    if is_text(fields)
+        && !["format", "enum", "pattern"]
+            .iter()
+            .any(|key| fields.contains_key(*key))
+    {
+        let blank_fits = fields.get("minLength").is_none_or(|length| *length == 0);
+        let pattern = if blank_fits { TEXT } else { FILLED_TEXT };
+        fields.insert("pattern".into(), pattern.into());
+    }
+    for field in fields.values_mut() {
+        match field {
+            Value::Array(items) => items.iter_mut().for_each(close),
+            Value::Object(_) => close(field),
+            _ => {}
+        }
+    }
+}
+
+fn is_text(fields: &Map<String, Value>) -> bool {
+    match fields.get("type") {
+        Some(Value::String(name)) => name == "string",
+        Some(Value::Array(names)) => names.iter().any(|name| name == "string"),
+        _ => false,
+    }
 }
 
 fn value(schema: &RefOr<Schema>) -> Value {

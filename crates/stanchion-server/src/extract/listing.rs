@@ -301,7 +301,16 @@ impl<F: Filters> Describe for Listing<F> {
     fn describe(description: &mut Description) {
         let pages = json!({"type": "integer", "minimum": 1, "maximum": DEPTH_MAX, "default": 1});
         let limits = json!({"type": "integer", "minimum": 1, "maximum": LIMIT_MAX, "default": LIMIT_DEFAULT});
-        description.parameters_of::<F>("query");
+        for property in description.schemas.properties::<F>() {
+            let mut schema = property.schema;
+            if schema["type"] == "string"
+                && schema.get("enum").is_none()
+                && schema.get("maxLength").is_none()
+            {
+                schema["maxLength"] = FILTER_CHARS_MAX.into();
+            }
+            description.query(&property.name, property.required, &property.about, schema);
+        }
         description.query(
             "page",
             false,

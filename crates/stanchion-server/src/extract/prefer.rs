@@ -42,11 +42,10 @@ impl Prefer {
             .context
             .preference
             .set(format!("wait={}", wait.as_secs()));
-        let _place = self.context.lent.waiting.clone().try_acquire_owned().ok()?;
+        let _waiting = self.context.begin_waiting()?;
         if let Some(remaining) = self.context.remaining() {
             wait = wait.min(remaining.saturating_sub(MARGIN));
         }
-        self.context.begin_waiting();
         tokio::select! {
             biased;
             result = settled => Some(result),

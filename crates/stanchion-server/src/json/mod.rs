@@ -1,9 +1,12 @@
 //! From bytes to typed values, with an exact answer to everything that can be wrong on the way.
 
+mod misfit;
 mod parse;
+mod parts;
 mod text;
 mod typed;
 
+pub(crate) use misfit::{Misfit, MisfitKind};
 pub(crate) use parse::parse;
 pub(crate) use text::{clean, clean_tree};
-pub(crate) use typed::{Misfit, MisfitKind, from_json, from_text};
+pub(crate) use typed::{from_json, from_text};

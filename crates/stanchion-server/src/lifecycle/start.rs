@@ -110,8 +110,10 @@ impl Service {
             .collect();
         let health = Health::new(checks, self.settings.check_timeout);
         let waits = CancellationToken::new();
+        let metrics = ServerMetrics::new(&self.metrics);
         let stack = Stack {
             lent: Arc::new(Lent {
+                metrics: metrics.clone(),
                 signer,
                 stopping: waits.clone(),
                 waiting: Arc::new(Semaphore::new(self.settings.waiting_max)),
@@ -119,7 +121,7 @@ impl Service {
             in_flight: InFlight::default(),
             admission: Arc::new(Semaphore::new(self.settings.in_flight_max)),
             trusted: Arc::new(trusted(&self.settings)),
-            metrics: ServerMetrics::new(&self.metrics),
+            metrics,
         };
         let router = Router::new()
             .merge(health.router())

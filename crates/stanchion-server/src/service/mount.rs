@@ -118,6 +118,11 @@ impl Mounting<'_> {
             "{method} {path} requires an idempotency key, so module `{}` needs an inbox",
             module.name
         );
+        let known_caller = !matches!(operation.access, Access::Public | Access::Optional);
+        assert!(
+            rule == crate::IdempotencyRule::Ignored || known_caller,
+            "{method} {path}: an idempotency key belongs to a caller, and this operation is public"
+        );
         let mut description = Description::new(&path);
         (operation.describe)(&mut description);
         idempotency::describe(rule, &mut description);

@@ -2,9 +2,10 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use stanchion_server::{Service, Stopped};
+use tokio::time::Instant;
 
 use super::shop::service;
 use super::sockets::Line;

@@ -189,3 +189,27 @@ async fn headers_beyond_every_bound_are_431() {
         "{text}"
     );
 }
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_is_left() {
+    let impatient = ServerSettings {
+        write_timeout: Duration::from_millis(300),
+        ..settings()
+    };
+    let huge = axum::Router::new().route(
+        "/huge",
+        axum::routing::get(async || vec![b'x'; 64 * 1024 * 1024]),
+    );
+    let module = stanchion_server::Module::new("own").http_router(huge);
+    let mut running = service_with(impatient).mount(module).start().await.unwrap();
+    let mut line = Line::open(running.addresses().public.unwrap()).await;
+    line.say("GET /huge HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    tokio::time::sleep(Duration::from_millis(800)).await;
+    running.stop();
+    let began = Instant::now();
+    assert_eq!(running.stopped().await.code(), 0);
+    assert!(
+        began.elapsed() < Duration::from_secs(2),
+        "the connection was gone before the stop"
+    );
+}

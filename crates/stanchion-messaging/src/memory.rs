@@ -142,9 +142,9 @@ impl Inbox for MemoryInbox {
 
     async fn prune(&self, before: Timestamp, limit: usize) -> Result<usize, InboxError> {
         let mut rows = self.rows.lock();
-        let old = rows
-            .iter()
-            .filter(|(key, row)| key.as_str().starts_with("r/") && row.at < before);
+        let old = rows.iter().filter(|(key, row)| {
+            key.as_str().starts_with("r/") && row.claim.is_none() && row.at < before
+        });
         let old: Vec<InboxKey> = old.map(|(key, _)| key.clone()).take(limit).collect();
         for key in &old {
             rows.remove(key);

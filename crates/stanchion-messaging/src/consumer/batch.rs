@@ -4,10 +4,10 @@ use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
 
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
 use stanchion_telemetry::Metrics;
-use stanchion_telemetry::prometheus_client::encoding::EncodeLabelSet;
-use stanchion_telemetry::prometheus_client::metrics::counter::Counter;
-use stanchion_telemetry::prometheus_client::metrics::family::Family;
 use tracing::{Instrument, info_span, warn};
 
 use super::{Consumer, HandlerError};
@@ -49,7 +49,7 @@ impl Consumer {
             if blocked {
                 self.park_behind(message).await?;
             } else if let Err(error) = self.handle(&message).await {
-                self.park_failed(message, 0, &error).await?;
+                self.park_failed(message, None, &error).await?;
                 blocked = true;
             }
         }
@@ -114,18 +114,23 @@ impl Consumer {
     pub(super) async fn park_failed(
         &self,
         message: Message,
-        attempts_before: u32,
+        before: Option<&Parked>,
         error: &HandlerError,
     ) -> Result<(), String> {
+        let attempts_before = before.map_or(0, |parked| parked.attempts);
         let (state, attempts) = self.verdict(attempts_before, error);
         let now = stanchion_runtime::clock::now();
+        let wait = match error {
+            HandlerError::Later(_) => self.patience(before, now),
+            _ => self.backoff(attempts.max(1)),
+        };
         let id = message.id;
         let parked = Parked {
             consumer: self.name.to_owned(),
             message,
             state,
             attempts,
-            due_at: now + self.backoff(attempts.max(1)),
+            due_at: now + wait,
             reason: error.to_string(),
             parked_at: now,
         };

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
+use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 
 use super::Consumer;
@@ -37,19 +38,31 @@ impl Consumer {
                 resolved.map_err(|error| error.to_string())
             }
             Err(error) => {
-                self.park_failed(parked.message, parked.attempts, &error)
-                    .await
+                let message = parked.message.clone();
+                self.park_failed(message, Some(&parked), &error).await
             }
         }
     }
 
-    /// Full jitter over a doubling wait, never under a tenth of it: a retry at once helps nobody.
+    /// As long again as the message has waited, so that an outage is not met by a storm.
+    pub(super) fn patience(&self, before: Option<&Parked>, now: Timestamp) -> Duration {
+        let waited = before.map(|parked| now.duration_since(parked.parked_at));
+        let waited = waited.and_then(|waited| Duration::try_from(waited).ok());
+        let (base, max) = (self.limits.backoff_base, self.limits.backoff_max);
+        spread(waited.unwrap_or_default().clamp(base, max.max(base)))
+    }
+
+    /// Jitter over a doubling wait, never under a tenth of it: a retry at once helps nobody.
     pub(super) fn backoff(&self, attempts: u32) -> Duration {
         let doubled = self
             .limits
             .backoff_base
             .saturating_mul(1 << attempts.min(16).saturating_sub(1));
         let cap = doubled.min(self.limits.backoff_max);
-        cap / 10 + stanchion_runtime::random::jitter(cap - cap / 10)
+        spread(cap)
     }
+}
+
+fn spread(cap: Duration) -> Duration {
+    cap / 10 + stanchion_runtime::random::jitter(cap - cap / 10)
 }

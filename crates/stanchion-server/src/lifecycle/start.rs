@@ -17,7 +17,7 @@ use crate::context::Lent;
 use crate::metrics::ServerMetrics;
 use crate::net::{ConnectionLimits, Listener, Moments};
 use crate::service::{
-    Health, Module, Mounts, Network, Role, ServerSettings, State, Worker, docs_router,
+    Health, Module, Mounts, Network, Role, ServerSettings, State, Worker, docs_router, recording,
 };
 use crate::stack::{self, InFlight, Stack};
 use crate::{Service, admin};
@@ -123,10 +123,8 @@ impl Service {
             trusted: Arc::new(trusted(&self.settings)),
             metrics,
         };
-        let router = Router::new()
-            .merge(health.router())
-            .merge(docs_router(&mounts.document))
-            .fallback_service(mounts.router);
+        let own = health.router().merge(docs_router(&mounts.document));
+        let router = recording(own).fallback_service(mounts.router);
         let router = stack::around(router, &stack, &self.settings);
         Ok(Assembled {
             router,

@@ -13,7 +13,7 @@ pub(crate) use docs::router as docs_router;
 pub(crate) use health::{Health, State};
 pub use module::Module;
 pub(crate) use module::{Check, Closer, Worker};
-pub(crate) use mount::{Listed, Mounts};
+pub(crate) use mount::{Listed, Mounts, recording};
 pub(crate) use settings::Network;
 pub use settings::{AdminSettings, CorsSettings, ServerSettings};
 

@@ -266,8 +266,8 @@ async fn method_not_allowed(request: Request) -> Response {
     codes::METHOD_NOT_ALLOWED.problem().into_response()
 }
 
-/// Somebody's own router tells which of its routes was taken.
-fn recording(router: Router) -> Router {
+/// A router that tells which of its routes was taken.
+pub(crate) fn recording(router: Router) -> Router {
     if !router.has_routes() {
         return router;
     }

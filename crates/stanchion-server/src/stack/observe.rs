@@ -63,7 +63,8 @@ impl Watch {
             path = %self.path,
             endpoint,
             status,
-            duration_ms = elapsed * 1_000.0,
+            // Whole microseconds: a float's tail tells nothing.
+            duration_ms = (elapsed * 1e6).round() / 1e3,
             remote_addr = context.remote.map(|remote| remote.to_string()),
             principal,
             "request completed"

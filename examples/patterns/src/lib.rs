@@ -1,1 +1,0 @@
-//! One small program a pattern.

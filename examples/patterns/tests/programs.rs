@@ -1,0 +1,116 @@
+//! Each program ends well and says what it showed.
+
+use std::process::Command;
+
+#[test]
+fn repository_refuses_a_lost_update() {
+    let said = run(env!("CARGO_BIN_EXE_repository"));
+    assert_says(&said, "moved to Paris, version 1");
+    assert_says(&said, "somebody else changed it meanwhile");
+    assert_says(&said, "the address is taken");
+}
+
+#[test]
+fn unit_of_work_leaves_both_or_neither() {
+    let said = run(env!("CARGO_BIN_EXE_unit_of_work"));
+    assert_says(&said, "before the commit: 1 row, 1 event");
+    assert_says(&said, "wants Ada's number: 1 row, 1 event");
+}
+
+#[test]
+fn use_case_tells_an_outage_from_a_no() {
+    let said = run(env!("CARGO_BIN_EXE_use_case"));
+    assert_says(&said, "Ok(7499) cents");
+    assert_says(&said, "UnknownSku(\"unicorn\")");
+    assert_says(&said, "Unavailable");
+}
+
+#[test]
+fn event_bus_serves_each_subscriber_on_its_own() {
+    let said = run(env!("CARGO_BIN_EXE_event_bus"));
+    assert_says(&said, "mailer: ada\nmailer: bob\npoints: ada\npoints: bob");
+    assert_says(&said, "audit: ada\naudit: bob");
+}
+
+#[test]
+fn event_sourced_aggregate_never_sells_too_much() {
+    let said = run(env!("CARGO_BIN_EXE_event_sourced_aggregate"));
+    assert_says(&said, "two want three each: 1 refused");
+    assert_says(&said, "free now: 2");
+}
+
+#[test]
+fn cqrs_counts_every_event_once() {
+    let said = run(env!("CARGO_BIN_EXE_cqrs"));
+    assert_says(&said, "one more sale: [\"lamp 5\", \"mug 11\"]");
+    assert_says(&said, "made anew: [\"lamp 5\", \"mug 11\"]");
+}
+
+#[test]
+fn outbox_announces_after_a_crash() {
+    let said = run(env!("CARGO_BIN_EXE_outbox"));
+    assert_says(&said, "announced after the crash: orders.order_placed.v1");
+    assert_says(&said, "with the same id: true");
+}
+
+#[test]
+fn saga_compensates_once() {
+    let said = run(env!("CARGO_BIN_EXE_saga"));
+    assert_says(
+        &said,
+        "out of stock: 1 events\nthe same message again: 0 events",
+    );
+    assert_says(&said, "timers that fired too late: 1");
+    assert_says(&said, "what happened: paid, refund_asked");
+}
+
+#[test]
+fn composition_root_hands_each_part_on() {
+    let said = run(env!("CARGO_BIN_EXE_composition_root"));
+    assert_says(&said, "Hello, Ada! Yours, the shop");
+    assert_says(&said, "Hei, Ada! Yours, the shop");
+}
+
+#[test]
+fn factory_makes_no_default_of_a_typing_error() {
+    let said = run(env!("CARGO_BIN_EXE_factory"));
+    assert_says(&said, "memory: the door was opened at position 1");
+    assert_says(&said, "sqlite: the door was opened at position 1");
+    assert_says(&said, "UnknownStorage(\"sqlit\")");
+}
+
+#[test]
+fn strategy_adds_up_to_the_cent() {
+    let said = run(env!("CARGO_BIN_EXE_strategy"));
+    assert_says(&said, "price: 2331, discount: 349, to_pay: 1982");
+    assert_says(&said, "6000 bills add up to the cent");
+}
+
+#[test]
+fn middleware_chain_refuses_before_the_handler() {
+    let said = run(env!("CARGO_BIN_EXE_middleware_chain"));
+    assert_says(&said, "passed > outer > inner handler < inner < outer");
+    assert_says(&said, "GET /slow: 504");
+    assert_says(&said, "2 MiB: 413");
+}
+
+/// What the program printed; it must have ended well.
+#[track_caller]
+fn run(program: &str) -> String {
+    let ended = Command::new(program)
+        .output()
+        .expect("the program is built");
+    let said = String::from_utf8_lossy(&ended.stdout).into_owned();
+    let complaint = String::from_utf8_lossy(&ended.stderr);
+    assert!(
+        ended.status.success(),
+        "{program}: {}\n{said}{complaint}",
+        ended.status
+    );
+    said
+}
+
+#[track_caller]
+fn assert_says(said: &str, part: &str) {
+    assert!(said.contains(part), "`{part}` is not in:\n{said}");
+}

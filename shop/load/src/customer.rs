@@ -109,6 +109,12 @@ impl Customer {
             self.client.ledger.seen(&seen.data);
         }
         self.open.push(order);
+        // Now and then it is an older one, so that there is money to give back.
+        if self.dice.random_bool(0.06) {
+            let older = self.dice.random_range(0..self.open.len());
+            let order = self.open[older].clone();
+            self.cancel(&order).await;
+        }
     }
 
     /// One to three products; now and then with a card that is declined.

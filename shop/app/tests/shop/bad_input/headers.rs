@@ -16,7 +16,6 @@ pub(super) fn rows() -> Vec<Case> {
     for accept in ["image/png", "application/xml", "application/json;q=0"] {
         rows.push(Case::get(accept, "/products").with("accept", accept).is(406, "NOT_ACCEPTABLE"));
     }
-    rows.push(Case::get("a tag that is none", "/products/KETTLE").with("if-none-match", "v7").is(400, "INVALID_PARAMETER"));
     rows.push(Case::get("Last-Event-ID that is none", "/orders/{order}/watch").with("last-event-id", "the last one").is(400, "INVALID_PARAMETER"));
     rows
 }

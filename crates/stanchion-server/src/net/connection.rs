@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::response::Response;
 use http::header::{CONNECTION, HeaderValue};
 use http::{Request, Version};
-use hyper::body::Incoming;
+use hyper::body::{Body as _, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -32,6 +32,8 @@ const HEADERS_HARD_MAX: usize = 256;
 /// How often an HTTP/2 peer is asked whether it is there, and how long it may take to say so.
 const PING_EVERY: Duration = Duration::from_secs(30);
 const PING_WITHIN: Duration = Duration::from_secs(10);
+/// A refused body larger than this is not read to its end: the connection closes, and the answer says so.
+const UNREAD_BYTES_MAX: u64 = 16 * 1024;
 /// How much of an answer is kept for an HTTP/2 stream whose client is slow.
 const SEND_BYTES_MAX: usize = 256 * 1024;
 
@@ -125,6 +127,11 @@ async fn answer(
 ) -> Result<Response, Infallible> {
     let _at_work = activity.request();
     let persistent = request.version() <= Version::HTTP_11;
+    let large = request
+        .body()
+        .size_hint()
+        .upper()
+        .is_none_or(|bytes| bytes > UNREAD_BYTES_MAX);
     let mut request = request.map(Body::new);
     request.extensions_mut().insert(Peer(peer));
     // For somebody's own router, which may ask axum for it.
@@ -132,7 +139,8 @@ async fn answer(
         .extensions_mut()
         .insert(axum::extract::ConnectInfo(peer));
     let mut response = app.oneshot(request).await?;
-    if persistent && telling.is_cancelled() {
+    let leaves_unread = large && response.status().as_u16() >= 400;
+    if persistent && (leaves_unread || telling.is_cancelled()) {
         response
             .headers_mut()
             .insert(CONNECTION, HeaderValue::from_static("close"));

@@ -1,8 +1,11 @@
 use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use http::Version;
+use http::header::HOST;
 
 use crate::codes;
+use crate::net::Peer;
 
 /// The longest path with query, in bytes.
 const URI_BYTES_MAX: usize = 8 * 1024;
@@ -13,6 +16,11 @@ const HEADER_BYTES_MAX: usize = 64 * 1024;
 
 /// Refuses a head that is larger than we take; hyper's own bounds stand behind these.
 pub(crate) async fn check(request: Request, next: Next) -> Response {
+    if !names_its_host(&request) {
+        return codes::BAD_REQUEST
+            .with("reason", "a request of HTTP/1.1 has one Host header")
+            .into_response();
+    }
     let target = request
         .uri()
         .path_and_query()
@@ -31,4 +39,17 @@ pub(crate) async fn check(request: Request, next: Next) -> Response {
         return codes::HEADERS_TOO_LARGE.problem().into_response();
     }
     next.run(request).await
+}
+
+/// RFC 9112, 3.2: none or several are refused, so that nobody in between reads another host than we do.
+/// A call within the process has none.
+fn names_its_host(request: &Request) -> bool {
+    if request.extensions().get::<Peer>().is_none() {
+        return true;
+    }
+    let hosts = request.headers().get_all(HOST).iter().count();
+    match request.version() {
+        Version::HTTP_11 => hosts == 1,
+        _ => hosts <= 1,
+    }
 }

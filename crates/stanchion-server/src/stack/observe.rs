@@ -52,6 +52,9 @@ impl Watch {
             .answered(&self.method, endpoint, status, elapsed);
         let span = Span::current();
         span.record("http.route", endpoint);
+        // The name that tracing backends group by: the template, never the path.
+        let name = endpoint.map(|endpoint| format!("{} {endpoint}", self.method));
+        span.record("otel.name", name.unwrap_or_else(|| self.method.to_string()));
         span.record("http.response.status_code", status);
         let principal = context
             .principal()

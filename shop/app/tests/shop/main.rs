@@ -1,6 +1,7 @@
 //! The `shop` binary as its users meet it: a process on a folder of its own, spoken to over its ports.
 #![allow(clippy::unwrap_used, reason = "a test may die")]
 
+mod audit;
 mod bad_input;
 mod docs_page;
 mod first_run;

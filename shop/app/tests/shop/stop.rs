@@ -70,7 +70,9 @@ async fn a_stopping_shop_says_so_and_still_serves() {
 async fn whoever_waits_is_answered_as_things_stand() {
     let (_gateway, silent) = silent_gateway().await;
     let silent = silent.iter().map(|(name, value)| (*name, value.as_str()));
-    let settings: Vec<_> = SHORT.into_iter().chain(silent).collect();
+    // The readiness check of the gateway takes its whole time.
+    let check = ("SHOP__SERVER__CHECK_TIMEOUT", "200ms");
+    let settings: Vec<_> = SHORT.into_iter().chain(silent).chain([check]).collect();
     let mut shop = Shop::start_with(&settings).await;
     let ada = shop.customer("ada").await;
     let id = ada.place(&item("MUG-BLUE", 1)).await.text_at("/id");

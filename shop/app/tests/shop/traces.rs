@@ -34,7 +34,7 @@ async fn one_trace_leads_from_the_request_through_log_relay_and_consumer_to_the_
     let spans: Vec<_> = all.iter().filter(|span| span["trace"] == TRACE).collect();
     let told = outline(&spans);
     for (what, kind, part) in [
-        ("the request", "server", "/api/v1/orders"),
+        ("the request", "server", "POST /api/v1/orders"),
         ("the decision", "internal", "decide"),
         ("the append", "internal", "append"),
         ("the relay", "producer", "relay"),

@@ -211,7 +211,10 @@ impl ConsumerStore for MemoryConsumerStore {
             .iter()
             .filter(|row| row.consumer == consumer && seen.insert(row.message.key.clone()));
         let due = heads.filter(|row| row.state == ParkedState::Retry && row.due_at <= now);
-        Ok(due.take(limit).cloned().collect())
+        let mut due: Vec<Parked> = due.cloned().collect();
+        due.sort_by_key(|row| row.due_at);
+        due.truncate(limit);
+        Ok(due)
     }
 
     async fn resolve(&self, consumer: &str, message: Uuid) -> Result<(), StoreError> {
@@ -229,7 +232,10 @@ impl ConsumerStore for MemoryConsumerStore {
                 .is_none_or(|name| *name == row.consumer)
                 && filter.state.is_none_or(|state| state == row.state)
         });
-        Ok(wanted.take(filter.limit.min(1_000)).cloned().collect())
+        let mut wanted: Vec<Parked> = wanted.cloned().collect();
+        wanted.sort_by_key(|row| row.parked_at);
+        wanted.truncate(filter.limit.min(1_000));
+        Ok(wanted)
     }
 
     async fn redrive(

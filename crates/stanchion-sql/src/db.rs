@@ -1,5 +1,5 @@
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
 use stanchion_messaging::Position;
@@ -25,7 +25,7 @@ pub struct Db {
 }
 
 #[derive(Debug)]
-struct Inner {
+pub(crate) struct Inner {
     module: String,
     backend: Backend,
     statements: Statements,
@@ -243,6 +243,14 @@ impl Db {
 
     pub(crate) fn backend(&self) -> &Backend {
         &self.inner.backend
+    }
+
+    pub(crate) fn downgrade(&self) -> Weak<Inner> {
+        Arc::downgrade(&self.inner)
+    }
+
+    pub(crate) fn upgrade(inner: &Weak<Inner>) -> Option<Self> {
+        inner.upgrade().map(|inner| Self { inner })
     }
 
     pub(crate) fn log_head(&self) -> &watch::Sender<Position> {

@@ -22,8 +22,10 @@ mod consumers;
 mod db;
 mod error;
 mod inbox;
+mod lease;
 mod list;
 mod log;
+mod metrics;
 mod migrate;
 mod postgres;
 mod projector;
@@ -41,6 +43,7 @@ pub use consumers::SqlConsumerStore;
 pub use db::{Db, DbStatus};
 pub use error::{SqlError, UniqueViolation};
 pub use inbox::SqlInbox;
+pub use lease::{Lease, LeaseError, Leases};
 pub use list::List;
 pub use log::SqlLog;
 pub use migrate::{

@@ -1,9 +1,12 @@
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::gauge::Gauge;
 use stanchion_eventsourcing::{
     EventLog, LogError, Position, Projection, ProjectionError, Recorded,
 };
+use stanchion_telemetry::Metrics;
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -33,12 +36,19 @@ pub struct Projector {
     inner: Arc<Inner>,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Labels {
+    module: String,
+    projection: &'static str,
+}
+
 struct Inner {
     db: Db,
     log: Arc<dyn EventLog>,
     projection: Box<dyn Projection<Tx>>,
     at: watch::Sender<Position>,
     halted: parking_lot::Mutex<Option<String>>,
+    behind: OnceLock<Gauge>,
 }
 
 /// Why a projection did not move on.
@@ -76,10 +86,24 @@ impl Projector {
             projection: Box::new(projection),
             at: watch::Sender::new(Position::START),
             halted: parking_lot::Mutex::new(None),
+            behind: OnceLock::new(),
         };
         Self {
             inner: Arc::new(inner),
         }
+    }
+
+    /// Puts how many entries it is behind into the gauge `stanchion_projection_lag`.
+    #[must_use]
+    pub fn with_metrics(self, metrics: &Metrics) -> Self {
+        let help = "Entries of the log that are not in the rows yet";
+        let gauges = metrics.gauge_family::<Labels>("stanchion_projection_lag", help);
+        let labels = Labels {
+            module: self.inner.db.module().to_owned(),
+            projection: self.name(),
+        };
+        let _ = self.inner.behind.set(gauges.get_or_create(&labels).clone());
+        self
     }
 
     /// The projection's name.
@@ -198,6 +222,9 @@ impl Projector {
         self.publish(from);
         // The head is asked first: entries that do not pass the filter still move the checkpoint.
         let head = self.inner.log.head().await.map_err(log)?;
+        if let Some(behind) = self.inner.behind.get() {
+            behind.set(head.0 - from.0);
+        }
         if head <= from {
             return Ok(0);
         }
@@ -211,10 +238,31 @@ impl Projector {
         let full = entries.len() == limit;
         let last = entries.last().map_or(from, |entry| entry.position);
         let to = if full { last } else { last.max(head) };
-        self.apply(&entries, from, to).await?;
+        match self.apply(&entries, from, to).await {
+            Err(ProjectorError::Poison { .. }) if entries.len() > 1 => {
+                return self.apply_one_by_one(&entries, from).await;
+            }
+            done => done?,
+        }
         debug!(projection = self.name(), entries = entries.len(), at = %to, "applied");
         self.publish(to);
         Ok(if full { limit } else { entries.len().max(1) })
+    }
+
+    /// Comes as far as possible, so that the entry that cannot be applied is named.
+    async fn apply_one_by_one(
+        &self,
+        entries: &[Recorded],
+        from: Position,
+    ) -> Result<usize, ProjectorError> {
+        let mut at = from;
+        for entry in entries {
+            let alone = std::slice::from_ref(entry);
+            self.apply(alone, at, entry.position).await?;
+            at = entry.position;
+            self.publish(at);
+        }
+        Ok(entries.len())
     }
 
     async fn apply(
@@ -228,9 +276,12 @@ impl Projector {
             let applied = self.inner.projection.apply(&mut tx, entry).await;
             applied.map_err(|error| poison(entry.position, error))?;
         }
-        self.move_checkpoint(&tx, from, to).await.map_err(store)?;
-        let committed = tx.commit().await.map_err(ProjectionError::from);
-        committed.map_err(|error| poison(to, error))
+        // What was queued fails with the checkpoint's statement, or with the commit.
+        let committed = match self.move_checkpoint(&tx, from, to).await {
+            Ok(()) => tx.commit().await,
+            Err(error) => Err(error),
+        };
+        committed.map_err(|error| poison(to, error.into()))
     }
 
     /// Moves the checkpoint only from where this batch began: two projectors cannot both apply it.

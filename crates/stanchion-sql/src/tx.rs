@@ -37,7 +37,7 @@ enum State {
     Fresh,
     Sqlite(Session),
     Postgres {
-        connection: postgres::Connection,
+        connection: Box<postgres::Connection>,
         /// Somebody used the driver's client.
         looked_at: bool,
     },
@@ -244,7 +244,7 @@ impl Tx {
             }
             (State::Fresh, Backend::Postgres(server)) => {
                 let mut connection = match server.connection().await {
-                    Ok(connection) => connection,
+                    Ok(connection) => Box::new(connection),
                     Err(error) => return keep(state, State::Fresh, Err(error)),
                 };
                 let outcome = connection.run(calls).await;

@@ -433,7 +433,7 @@ async fn cancelling_anywhere_leaves_no_transaction_behind() {
 }
 
 async fn cancel_many(db: Db, acknowledged: Arc<parking_lot::Mutex<Vec<String>>>) {
-    for round in 0..150_u32 {
+    for round in 0..80_u32 {
         let name = id::new_v7().to_string();
         let work = async {
             let tx = db.begin();
@@ -452,7 +452,7 @@ async fn cancel_many(db: Db, acknowledged: Arc<parking_lot::Mutex<Vec<String>>>)
             tx.queue(sql, all);
             tx.commit().await
         };
-        let pause = stanchion_runtime::random::jitter(Duration::from_micros(3_000));
+        let pause = stanchion_runtime::random::jitter(Duration::from_millis(25));
         if let Ok(done) = tokio::time::timeout(pause, work).await {
             done.unwrap();
             acknowledged.lock().push(name);
@@ -575,6 +575,33 @@ async fn what_was_committed_is_there_after_closing() {
         db.query("select a from t", params![]).await.unwrap().len(),
         1
     );
+}
+
+#[tokio::test]
+async fn a_full_disk_is_an_error_and_no_half_transaction() {
+    let db = sqlite(&DatabaseSettings::default()).await;
+    db.script("create table t (a text)").await.unwrap();
+    let limit = "pragma max_page_count = 20";
+    db.sqlite_write(move |conn| {
+        conn.query_row(limit, [], |_| Ok(()))
+            .map_err(|e| SqlError::Usage(e.to_string()))
+    })
+    .await
+    .unwrap();
+    let tx = db.begin();
+    for _ in 0..50 {
+        tx.queue("insert into t values ($1)", params!["x".repeat(4_000)]);
+    }
+    assert!(matches!(tx.commit().await, Err(SqlError::Unavailable(_))));
+    assert!(
+        db.query("select a from t", params![])
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    db.exec("insert into t values ('small')", params![])
+        .await
+        .unwrap();
 }
 
 #[tokio::test]

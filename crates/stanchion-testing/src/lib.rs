@@ -1,10 +1,13 @@
 //! Conformance suites and throwaway servers from local binaries; a dev-dependency only.
 //!
 //! - [`servers`]: real servers on random ports that vanish with the test process.
+//! - `conformance`: what every adapter of a port must do.
 //! - [`process`]: one service binary as a child: start, wait until ready, signal, read what it printed.
 //!
 //! Suites of the ports need the library crates and stand behind the feature `suites` (on by default): a new suite is
 //! `#[cfg(feature = "suites")] pub mod …`.
 
+#[cfg(feature = "suites")]
+pub mod conformance;
 pub mod process;
 pub mod servers;

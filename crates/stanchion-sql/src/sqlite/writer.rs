@@ -258,3 +258,44 @@ impl Pen {
 fn stopped() -> SqlError {
     SqlError::Unavailable("the database's writer has stopped".into())
 }
+
+#[cfg(test)]
+mod tests {
+    use rusqlite::ffi;
+
+    use super::*;
+
+    #[test]
+    fn after_a_failed_flush_nothing_is_written_any_more() {
+        let folder = Folder::temporary().unwrap();
+        let path = std::env::temp_dir().join(format!("{}.db", stanchion_runtime::id::new_v7()));
+        let (conn, watch) = connection::open_writer(&path, true).unwrap();
+        let mut pen = Pen {
+            conn,
+            watch,
+            statement_timeout: IDLE,
+            refusing: None,
+            dirty: false,
+            jobs: 0,
+            log: path.with_extension("db-wal"),
+            _folder: folder,
+        };
+        let create = |conn: &Connection| {
+            conn.execute_batch("create table if not exists t (a text)")
+                .map_err(|error| sql_error(error, ""))
+        };
+        pen.transaction(None, create).unwrap();
+        let full = rusqlite::Error::SqliteFailure(ffi::Error::new(ffi::SQLITE_FULL), None);
+        pen.judge(full, "commit");
+        pen.transaction(None, create).unwrap();
+        let failed = ffi::Error::new(ffi::SQLITE_IOERR_FSYNC);
+        pen.judge(rusqlite::Error::SqliteFailure(failed, None), "commit");
+        let refused = pen.transaction(None, create);
+        assert!(
+            matches!(refused, Err(SqlError::Unavailable(_))),
+            "{refused:?}"
+        );
+        drop(pen);
+        std::fs::remove_file(path).unwrap();
+    }
+}

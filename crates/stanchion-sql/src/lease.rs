@@ -1,0 +1,213 @@
+use std::future::Future;
+use std::time::Duration;
+
+use stanchion_runtime::{clock, id};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+use uuid::Uuid;
+
+use crate::{Db, Engine, Params, Query, SqlError, params};
+
+/// A lease is renewed, and asked for again, this many times within its time.
+const TRIES_PER_TTL: u32 = 3;
+
+/// What only one process at a time may do, by name; held for a while and renewed.
+///
+/// A pause (a stopped virtual machine, a full disk) may outlast a lease without its holder noticing, so holding
+/// one proves nothing by itself: a write that must not come from a stale holder checks the lease's token in its own
+/// transaction with [`Leases::guard`]. On PostgreSQL times are the server's, so that clocks may differ.
+#[derive(Clone, Debug)]
+pub struct Leases {
+    db: Db,
+    holder: Uuid,
+}
+
+/// A lease that was given; it ends by itself unless renewed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lease {
+    name: String,
+    token: i64,
+}
+
+/// Why a guarded write was refused.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum LeaseError {
+    /// Somebody else may hold it by now; nothing must be written.
+    #[error("the lease `{0}` is lost")]
+    Lost(String),
+    /// The database failed.
+    #[error(transparent)]
+    Sql(#[from] SqlError),
+}
+
+impl Lease {
+    /// What is held.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The fencing token: greater than that of every earlier holder.
+    #[must_use]
+    pub fn token(&self) -> i64 {
+        self.token
+    }
+}
+
+impl Leases {
+    /// The leases of a store whose `stanchion` migrations are applied, for one holder: this process.
+    #[must_use]
+    pub fn new(db: Db) -> Self {
+        let holder = id::new_v7();
+        Self { db, holder }
+    }
+
+    /// Takes the lease if nobody holds it.
+    ///
+    /// # Errors
+    /// See [`SqlError`].
+    pub async fn take(&self, name: &str, ttl: Duration) -> Result<Option<Lease>, SqlError> {
+        let (now, end, times) = self.times(2, ttl);
+        let sql = format!(
+            "insert into lease (name, holder, token, expires_at) values ($1, $2, 1, {end}) \
+             on conflict (name) do update set holder = excluded.holder, token = lease.token + 1, \
+             expires_at = excluded.expires_at where lease.expires_at <= {now} returning token"
+        );
+        let mut params = params![name, self.holder];
+        params.extend(times);
+        let row = self.db.opt(&sql, params).await?;
+        row.map(|row| {
+            let name = name.to_owned();
+            row.get(0).map(|token| Lease { name, token })
+        })
+        .transpose()
+    }
+
+    /// Holds it for another `ttl` from now; false if it is lost.
+    ///
+    /// # Errors
+    /// See [`SqlError`].
+    pub async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<bool, SqlError> {
+        let (now, end, times) = self.times(2, ttl);
+        let sql = format!(
+            "update lease set expires_at = {end} \
+             where name = $1 and token = $2 and expires_at > {now}"
+        );
+        let mut params = params![lease.name.as_str(), lease.token];
+        params.extend(times);
+        Ok(self.db.exec(&sql, params).await? == 1)
+    }
+
+    /// Gives it up; nothing happens if it is lost.
+    ///
+    /// # Errors
+    /// See [`SqlError`].
+    pub async fn release(&self, lease: &Lease) -> Result<(), SqlError> {
+        let (now, end, times) = self.times(2, Duration::ZERO);
+        let sql = format!(
+            "update lease set expires_at = {end} \
+             where name = $1 and token = $2 and expires_at > {now}"
+        );
+        let mut params = params![lease.name.as_str(), lease.token];
+        params.extend(times);
+        self.db.exec(&sql, params).await.map(drop)
+    }
+
+    /// Within a transaction: goes on only while the lease is held, and keeps it from being taken until the commit.
+    ///
+    /// # Errors
+    /// [`LeaseError::Lost`]: roll back.
+    pub async fn guard(&self, tx: &impl Query, lease: &Lease) -> Result<(), LeaseError> {
+        let (now, times) = match self.db.engine() {
+            Engine::Postgres => ("clock_timestamp()", params![]),
+            Engine::Sqlite => ("$3", params![clock::now()]),
+        };
+        let sql = format!(
+            "select 1 from lease where name = $1 and token = $2 and expires_at > {now} for share"
+        );
+        let mut params = params![lease.name.as_str(), lease.token];
+        params.extend(times);
+        match tx.opt(&sql, params).await? {
+            Some(_) => Ok(()),
+            None => Err(LeaseError::Lost(lease.name.clone())),
+        }
+    }
+
+    /// Runs `work` whenever and as long as this process holds the lease, until told to stop.
+    ///
+    /// The token given to `work` is cancelled when the lease is lost or could not be renewed in time, and at the
+    /// stop; `work` must then return soon.
+    pub async fn hold<F, W>(&self, name: &str, ttl: Duration, stop: &CancellationToken, work: F)
+    where
+        F: Fn(Lease, CancellationToken) -> W,
+        W: Future<Output = ()>,
+    {
+        while !stop.is_cancelled() {
+            match self.take(name, ttl).await {
+                Ok(Some(lease)) => self.serve(&lease, ttl, stop, &work).await,
+                Ok(None) => {}
+                Err(error) => warn!(lease = name, %error, "a lease cannot be taken"),
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(ttl / TRIES_PER_TTL) => {}
+            }
+        }
+    }
+
+    async fn serve<F, W>(&self, lease: &Lease, ttl: Duration, stop: &CancellationToken, work: &F)
+    where
+        F: Fn(Lease, CancellationToken) -> W,
+        W: Future<Output = ()>,
+    {
+        info!(lease = lease.name, token = lease.token, "lease taken");
+        let held = stop.child_token();
+        let mut work = std::pin::pin!(work(lease.clone(), held.clone()));
+        tokio::select! {
+            () = &mut work => {}
+            () = self.keep(lease, ttl) => {
+                warn!(lease = lease.name, token = lease.token, "lease lost");
+                held.cancel();
+                work.await;
+            }
+        }
+        if let Err(error) = self.release(lease).await {
+            warn!(lease = lease.name, %error, "a lease could not be given back and will expire");
+        }
+    }
+
+    /// Renews until the lease is lost, or was not renewed for its whole time.
+    async fn keep(&self, lease: &Lease, ttl: Duration) {
+        let mut end = Instant::now() + ttl;
+        while Instant::now() < end {
+            tokio::time::sleep(ttl / TRIES_PER_TTL).await;
+            let asked = Instant::now();
+            match tokio::time::timeout_at(end, self.renew(lease, ttl)).await {
+                Ok(Ok(true)) => end = asked + ttl,
+                Ok(Ok(false)) => return,
+                Ok(Err(error)) => warn!(lease = lease.name, %error, "a lease was not renewed"),
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Expressions for now and for `ttl` later, and the parameters they need after the first `before`.
+    fn times(&self, before: usize, ttl: Duration) -> (String, String, Params) {
+        match self.db.engine() {
+            Engine::Postgres => {
+                let now = "clock_timestamp()".to_owned();
+                let end = format!("{now} + ${} * interval '1 second'", before + 1);
+                (now, end, params![ttl.as_secs_f64()])
+            }
+            Engine::Sqlite => {
+                let now = clock::now();
+                let end = jiff::SignedDuration::try_from(ttl)
+                    .ok()
+                    .and_then(|ttl| now.checked_add(ttl).ok());
+                let (end_at, now_at) = (format!("${}", before + 1), format!("${}", before + 2));
+                (now_at, end_at, params![end.unwrap_or(now), now])
+            }
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! The log, the inbox and the consumers' store pass their ports' suites on both databases and in memory.
+
+mod support;
+
+use std::sync::Arc;
+
+use stanchion_eventsourcing::{EventLog, MemoryLog};
+use stanchion_messaging::{ConsumerStore, Inbox, MemoryConsumerStore, MemoryInbox};
+use stanchion_sql::{
+    DatabaseSettings, DatabaseUrl, Db, Mode, SqlConsumerStore, SqlInbox, SqlLog, migrate,
+};
+use stanchion_testing::conformance::{consumer_store, event_log, inbox};
+use support::{postgres_url, sqlite};
+
+async fn on_sqlite() -> Db {
+    migrated(sqlite(&DatabaseSettings::default()).await).await
+}
+
+/// Another schema of the same database: a server takes long to copy a whole one.
+async fn on_postgres(url: &DatabaseUrl) -> Db {
+    let schema = format!("m{}", stanchion_runtime::id::new_v7().simple());
+    let settings = DatabaseSettings {
+        connections_max: 10,
+        ..DatabaseSettings::default()
+    };
+    migrated(Db::open(url, &schema, &settings).await.unwrap()).await
+}
+
+async fn migrated(db: Db) -> Db {
+    migrate(&db, &[], Mode::Auto).await.unwrap();
+    db
+}
+
+async fn log(db: Db) -> Arc<dyn EventLog> {
+    Arc::new(SqlLog::open(db).await.unwrap())
+}
+
+fn inbox_of(db: Db) -> Arc<dyn Inbox> {
+    Arc::new(SqlInbox::new(db))
+}
+
+fn consumers(db: Db) -> Arc<dyn ConsumerStore> {
+    Arc::new(SqlConsumerStore::new(db))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_in_memory_conforms() {
+    event_log::run(async || Arc::new(MemoryLog::new()) as Arc<dyn EventLog>).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_on_sqlite_conforms() {
+    event_log::run(async || log(on_sqlite().await).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_on_postgres_conforms() {
+    if let Some(url) = postgres_url() {
+        event_log::run(async || log(on_postgres(&url).await).await).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_inbox_in_memory_conforms() {
+    inbox::run(async || Arc::new(MemoryInbox::default()) as Arc<dyn Inbox>).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_inbox_on_sqlite_conforms() {
+    inbox::run(async || inbox_of(on_sqlite().await)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_inbox_on_postgres_conforms() {
+    if let Some(url) = postgres_url() {
+        inbox::run(async || inbox_of(on_postgres(&url).await)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_consumers_in_memory_conform() {
+    consumer_store::run(async || {
+        Arc::new(MemoryConsumerStore::default()) as Arc<dyn ConsumerStore>
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_consumers_on_sqlite_conform() {
+    consumer_store::run(async || consumers(on_sqlite().await)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_consumers_on_postgres_conform() {
+    if let Some(url) = postgres_url() {
+        consumer_store::run(async || consumers(on_postgres(&url).await)).await;
+    }
+}

@@ -1,0 +1,103 @@
+//! Leases: one holder, and a stale one cannot write.
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use stanchion_runtime::task;
+use stanchion_sql::{Db, LeaseError, Leases, Mode, migrate, params};
+use support::databases;
+use tokio_util::sync::CancellationToken;
+
+const LONG: Duration = Duration::from_secs(30);
+const SHORT: Duration = Duration::from_millis(150);
+
+async fn stores() -> Vec<Db> {
+    let all = databases().await;
+    for db in &all {
+        migrate(db, &[], Mode::Auto).await.unwrap();
+    }
+    all
+}
+
+#[tokio::test]
+async fn a_lease_has_one_holder_until_it_is_given_up_or_expires() {
+    for db in stores().await {
+        let (one, two) = (Leases::new(db.clone()), Leases::new(db.clone()));
+        let first = one.take("tidy", LONG).await.unwrap().unwrap();
+        assert!(two.take("tidy", LONG).await.unwrap().is_none());
+        assert!(two.take("other", LONG).await.unwrap().is_some());
+        one.release(&first).await.unwrap();
+        let second = two.take("tidy", SHORT).await.unwrap().unwrap();
+        assert!(second.token() > first.token());
+        assert!(!one.renew(&first, LONG).await.unwrap());
+        assert!(two.renew(&second, SHORT).await.unwrap());
+        tokio::time::sleep(SHORT * 2).await;
+        assert!(
+            !two.renew(&second, SHORT).await.unwrap(),
+            "too late is lost"
+        );
+        assert!(one.take("tidy", LONG).await.unwrap().unwrap().token() > second.token());
+    }
+}
+
+#[tokio::test]
+async fn a_stale_holders_write_is_refused() {
+    for db in stores().await {
+        let (one, two) = (Leases::new(db.clone()), Leases::new(db.clone()));
+        let stale = one.take("tidy", SHORT).await.unwrap().unwrap();
+        let tx = db.begin();
+        one.guard(&tx, &stale).await.unwrap();
+        tx.commit().await.unwrap();
+        tokio::time::sleep(SHORT * 2).await;
+        let current = two.take("tidy", LONG).await.unwrap().unwrap();
+        let tx = db.begin();
+        assert!(matches!(
+            one.guard(&tx, &stale).await,
+            Err(LeaseError::Lost(_))
+        ));
+        drop(tx);
+        let tx = db.begin();
+        two.guard(&tx, &current).await.unwrap();
+        tx.exec("delete from timer", params![]).await.unwrap();
+        tx.commit().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn work_runs_in_one_holder_at_a_time_and_moves_on_when_it_stops() {
+    for db in stores().await {
+        let running = Arc::new(AtomicI64::new(0));
+        let runs = Arc::new(AtomicI64::new(0));
+        let stops: Vec<_> = (0..3).map(|_| CancellationToken::new()).collect();
+        let tasks: Vec<_> = stops
+            .iter()
+            .map(|stop| {
+                let (leases, stop) = (Leases::new(db.clone()), stop.clone());
+                let (running, runs) = (Arc::clone(&running), Arc::clone(&runs));
+                task::spawn("holder", async move {
+                    let work = |_lease, held: CancellationToken| {
+                        let (running, runs) = (Arc::clone(&running), Arc::clone(&runs));
+                        async move {
+                            assert_eq!(running.fetch_add(1, Ordering::SeqCst), 0, "two at once");
+                            runs.fetch_add(1, Ordering::SeqCst);
+                            held.cancelled().await;
+                            running.fetch_sub(1, Ordering::SeqCst);
+                        }
+                    };
+                    leases
+                        .hold("singleton", Duration::from_secs(3), &stop, work)
+                        .await;
+                })
+            })
+            .collect();
+        for (stop, task) in stops.into_iter().zip(tasks) {
+            tokio::time::sleep(Duration::from_millis(1_500)).await;
+            stop.cancel();
+            task.await.unwrap();
+        }
+        assert!(runs.load(Ordering::SeqCst) >= 1);
+    }
+}

@@ -1,0 +1,228 @@
+//! What every consumer's store must do.
+
+use std::sync::Arc;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+use stanchion_messaging::{
+    ConsumerStore, DeadLetterFilter, LogId, Message, Metadata, Origin, Parked, ParkedState,
+    Position,
+};
+use stanchion_runtime::{clock, id};
+use uuid::Uuid;
+
+use super::{Case, cases, run_all};
+
+type Store = Arc<dyn ConsumerStore>;
+
+const CASES: &[Case<Store>] = cases![
+    progress_moves_forward_only_and_a_log_at_a_time,
+    a_parked_message_blocks_its_key_until_it_is_resolved,
+    a_message_comes_back_as_it_went,
+    only_what_is_due_is_due_and_the_earliest_first,
+    only_the_oldest_of_a_key_is_due_and_none_behind_a_dead_one,
+    parking_again_updates_and_keeps_the_place,
+    the_operator_sees_what_was_asked_for_oldest_first,
+    only_dead_letters_are_redriven_or_discarded,
+];
+
+/// Runs every case, each on a fresh and empty store.
+///
+/// # Panics
+/// At the first case that fails.
+pub async fn run(fresh: impl AsyncFn() -> Store) {
+    run_all("consumer store", CASES, fresh).await;
+}
+
+const CONSUMER: &str = "fulfilment";
+
+fn start() -> Timestamp {
+    Timestamp::from_second(1_800_000_000).expect("a second of this century")
+}
+
+fn after(seconds: i64) -> Timestamp {
+    start() + SignedDuration::from_secs(seconds)
+}
+
+fn parked(key: &str, state: ParkedState, due_in: i64) -> Parked {
+    Parked {
+        consumer: CONSUMER.into(),
+        message: Message {
+            id: id::new_v7(),
+            contract: "orders.order_placed.v1".into(),
+            key: key.into(),
+            payload: json!({"order": "ü", "n": [1, null]}),
+            origin: Origin {
+                log: LogId(Uuid::from_u128(9)),
+                position: Position(4),
+            },
+            metadata: Metadata::new(Some("tester".into())),
+            at: clock::now(),
+        },
+        state,
+        attempts: 1,
+        due_at: after(due_in),
+        reason: "refused".into(),
+        parked_at: clock::now(),
+    }
+}
+
+fn retry(key: &str, due_in: i64) -> Parked {
+    parked(key, ParkedState::Retry, due_in)
+}
+
+async fn due(store: &Store, now: i64) -> Vec<Uuid> {
+    let found = store.due(CONSUMER, after(now), 100).await.unwrap();
+    found.iter().map(|one| one.message.id).collect()
+}
+
+async fn progress_moves_forward_only_and_a_log_at_a_time(store: Store) {
+    let (one, two) = (LogId(Uuid::from_u128(1)), LogId(Uuid::from_u128(2)));
+    assert!(store.progress(CONSUMER).await.unwrap().is_empty());
+    for (log, to) in [(one, 5), (two, 2), (one, 3)] {
+        store.advance(CONSUMER, log, Position(to)).await.unwrap();
+    }
+    store.advance("other", one, Position(9)).await.unwrap();
+    let progress = store.progress(CONSUMER).await.unwrap();
+    assert_eq!(progress.len(), 2);
+    assert_eq!((progress[&one], progress[&two]), (Position(5), Position(2)));
+}
+
+async fn a_parked_message_blocks_its_key_until_it_is_resolved(store: Store) {
+    let first = retry("a", 0);
+    store.park(&first).await.unwrap();
+    store
+        .park(&parked("c", ParkedState::Dead, 0))
+        .await
+        .unwrap();
+    let blocked = async |consumer| {
+        let mut keys = store.blocked(consumer, &["a", "b", "c"]).await.unwrap();
+        keys.sort();
+        keys
+    };
+    assert_eq!(blocked(CONSUMER).await, ["a", "c"]);
+    assert!(blocked("other").await.is_empty());
+    store.resolve(CONSUMER, first.message.id).await.unwrap();
+    assert_eq!(blocked(CONSUMER).await, ["c"]);
+}
+
+async fn a_message_comes_back_as_it_went(store: Store) {
+    let one = retry("a", 0);
+    store.park(&one).await.unwrap();
+    assert_eq!(store.due(CONSUMER, after(0), 10).await.unwrap(), [one]);
+}
+
+async fn only_what_is_due_is_due_and_the_earliest_first(store: Store) {
+    let (late, early, future) = (retry("a", 2), retry("b", 1), retry("c", 60));
+    for one in [&late, &early, &future] {
+        store.park(one).await.unwrap();
+    }
+    assert_eq!(due(&store, 2).await, [early.message.id, late.message.id]);
+    assert_eq!(store.due(CONSUMER, after(90), 2).await.unwrap().len(), 2);
+    assert!(store.due("other", after(90), 10).await.unwrap().is_empty());
+}
+
+async fn only_the_oldest_of_a_key_is_due_and_none_behind_a_dead_one(store: Store) {
+    let (first, second) = (retry("a", 5), retry("a", 0));
+    let (dead, behind) = (parked("b", ParkedState::Dead, 0), retry("b", 0));
+    for one in [&first, &second, &dead, &behind] {
+        store.park(one).await.unwrap();
+    }
+    assert!(
+        due(&store, 1).await.is_empty(),
+        "a later message overtook one of its key"
+    );
+    assert_eq!(due(&store, 5).await, [first.message.id]);
+    store.resolve(CONSUMER, first.message.id).await.unwrap();
+    assert_eq!(due(&store, 5).await, [second.message.id]);
+    assert!(store.discard(CONSUMER, dead.message.id).await.unwrap());
+    assert_eq!(due(&store, 5).await.len(), 2);
+}
+
+async fn parking_again_updates_and_keeps_the_place(store: Store) {
+    let (first, second) = (retry("a", 0), retry("a", 0));
+    store.park(&first).await.unwrap();
+    store.park(&second).await.unwrap();
+    let again = Parked {
+        attempts: 2,
+        due_at: after(9),
+        reason: "again".into(),
+        ..first.clone()
+    };
+    store.park(&again).await.unwrap();
+    assert!(due(&store, 8).await.is_empty());
+    let found = store.due(CONSUMER, after(9), 10).await.unwrap();
+    assert_eq!(
+        (found.len(), found[0].attempts, found[0].reason.as_str()),
+        (1, 2, "again")
+    );
+}
+
+async fn the_operator_sees_what_was_asked_for_oldest_first(store: Store) {
+    let oldest = Parked {
+        parked_at: after(-9),
+        ..parked("a", ParkedState::Dead, 0)
+    };
+    let newest = Parked {
+        parked_at: after(-1),
+        ..retry("b", 0)
+    };
+    let foreign = Parked {
+        consumer: "other".into(),
+        parked_at: after(-5),
+        ..retry("c", 0)
+    };
+    for one in [&newest, &foreign, &oldest] {
+        store.park(one).await.unwrap();
+    }
+    let list = async |consumer: Option<&str>, state, limit| -> Vec<Uuid> {
+        let filter = DeadLetterFilter {
+            consumer: consumer.map(str::to_owned),
+            state,
+            limit,
+        };
+        store
+            .list(&filter)
+            .await
+            .unwrap()
+            .iter()
+            .map(|one| one.message.id)
+            .collect()
+    };
+    let ids = [oldest.message.id, foreign.message.id, newest.message.id];
+    assert_eq!(list(None, None, 10).await, ids);
+    assert_eq!(list(None, None, 1).await, ids[..1]);
+    assert_eq!(list(Some(CONSUMER), None, 10).await, [ids[0], ids[2]]);
+    assert_eq!(list(None, Some(ParkedState::Dead), 10).await, ids[..1]);
+}
+
+async fn only_dead_letters_are_redriven_or_discarded(store: Store) {
+    let (dead, alive) = (parked("a", ParkedState::Dead, 0), retry("b", 60));
+    store.park(&dead).await.unwrap();
+    store.park(&alive).await.unwrap();
+    for id in [alive.message.id, Uuid::from_u128(3)] {
+        assert!(!store.redrive(CONSUMER, id, after(0)).await.unwrap());
+        assert!(!store.discard(CONSUMER, id).await.unwrap());
+    }
+    assert!(
+        store
+            .redrive(CONSUMER, dead.message.id, after(1))
+            .await
+            .unwrap()
+    );
+    let found = store.due(CONSUMER, after(1), 10).await.unwrap();
+    assert_eq!(
+        (found.len(), found[0].message.id, found[0].attempts),
+        (1, dead.message.id, 0)
+    );
+    assert!(
+        !store.discard(CONSUMER, dead.message.id).await.unwrap(),
+        "it is alive again"
+    );
+    assert!(
+        !store
+            .redrive("other", dead.message.id, after(1))
+            .await
+            .unwrap()
+    );
+}

@@ -47,9 +47,9 @@ async fn main() -> anyhow::Result<()> {
 
     seen_by_other.city = "Rome".into();
     let refused = customers.update(&db, seen_by_other).await;
-    println!("a write on an old version: {}", reason(&refused));
+    println!("a write on an old version: {refused:?}");
     let twice = customers.create(&db, "ada@example.org", "Oslo").await;
-    println!("the same address again: {}", reason(&twice));
+    println!("the same address again: {twice:?}");
 
     assert!(matches!(refused, Err(SaveError::Stale)));
     assert!(matches!(twice, Err(SaveError::EmailTaken)));
@@ -112,11 +112,4 @@ fn taken(error: SqlError) -> SaveError {
         return SaveError::EmailTaken;
     }
     SaveError::Store(error)
-}
-
-fn reason<T>(outcome: &Result<T, SaveError>) -> String {
-    match outcome {
-        Ok(_) => "saved".into(),
-        Err(error) => error.to_string(),
-    }
 }

@@ -15,9 +15,6 @@ use stanchion::eventsourcing::{
 use stanchion::messaging::{InboxEntry, InboxKey};
 use stanchion::runtime::{clock, id};
 
-/// Nobody answers for longer than this: the purchase is given up.
-const STEP_SECONDS: i64 = 60;
-
 #[derive(Clone, Default)]
 enum Purchase {
     #[default]
@@ -78,20 +75,20 @@ impl Aggregate for Purchase {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     let purchases = Arc::new(Repository::<Purchase>::new(Arc::new(MemoryLog::new())));
-    let until = clock::now() + jiff::SignedDuration::from_secs(STEP_SECONDS);
+    let until = clock::now();
     let who = Metadata::new(None);
     purchases
         .execute("7", &PurchaseCommand::Start { until }, &who)
         .await?;
 
     let message = id::new_v7();
-    println!("out of stock: {} events", hear(&purchases, message).await?);
+    println!("out of stock, events: {}", hear(&purchases, message).await?);
     println!(
-        "the same message again: {} events",
+        "the same message again, events: {}",
         hear(&purchases, message).await?
     );
     println!(
-        "said once more by stock: {} events",
+        "said once more by stock, events: {}",
         hear(&purchases, id::new_v7()).await?
     );
     let timers = Timers::new(Arc::clone(&purchases), |_, _| PurchaseCommand::TimeOut);

@@ -54,19 +54,15 @@ fn main() {
         "too large is said, not wrapped"
     );
 
-    let mut bills = 0;
-    for (customer, unit_price) in customers
-        .into_iter()
-        .flat_map(|c| (0..2_000).map(move |p| (c, p)))
-    {
-        let Some(bill) = bill(&*discount_for(customer), unit_price, 7) else {
-            panic!("a small amount is too large");
-        };
-        assert_eq!(bill.to_pay + bill.discount, bill.price);
-        assert!((0..=bill.price).contains(&bill.to_pay), "{bill:?}");
-        bills += 1;
+    for customer in customers {
+        let discount = discount_for(customer);
+        for unit_price in 0..2_000 {
+            let bill = bill(&*discount, unit_price, 7).expect("small amounts fit");
+            assert_eq!(bill.to_pay + bill.discount, bill.price);
+            assert!((0..=bill.price).contains(&bill.to_pay), "{bill:?}");
+        }
     }
-    println!("{bills} bills add up to the cent");
+    println!("2000 prices add up to the cent for each of them");
 }
 
 /// Chosen in one place; a new kind of customer does not compile until it is here.

@@ -21,8 +21,8 @@ async fn main() -> anyhow::Result<()> {
     let log = SqlLog::open(db.clone()).await?;
 
     let committed = join(&db, 1, "Ada")?.commit().await?;
-    println!("Ada joined; her event is at {:?}", committed.position);
     assert_eq!(committed.position, Some(Position(1)));
+    println!("Ada joined: {}", state(&db, &log).await?);
 
     drop(join(&db, 2, "Bob")?);
     println!(

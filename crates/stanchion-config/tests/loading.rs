@@ -1,4 +1,5 @@
 //! Loading as a service does it: file, environment and secret files together.
+#![allow(clippy::unwrap_used)]
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

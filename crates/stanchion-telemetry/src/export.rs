@@ -62,24 +62,25 @@ fn exporter(endpoint: &str) -> Result<SpanExporter, ExportError> {
     SpanExporter::builder()
         .with_http()
         .with_protocol(Protocol::HttpBinary)
-        .with_endpoint(with_path(endpoint))
+        .with_endpoint(url(endpoint).map_err(failed)?)
         .with_timeout(EXPORT_TIMEOUT)
         .with_http_client(client)
         .build()
         .map_err(|error| failed(error.to_string()))
 }
 
-/// The collector's usual path, when only a host was named.
-fn with_path(endpoint: &str) -> String {
+/// The whole URL: the collector's usual path is added when only a host was named.
+fn url(endpoint: &str) -> Result<String, String> {
     let endpoint = endpoint.trim_end_matches('/');
-    let rest = endpoint
-        .split_once("://")
-        .map_or(endpoint, |(_, rest)| rest);
-    if rest.contains('/') {
-        endpoint.to_owned()
-    } else {
-        format!("{endpoint}/v1/traces")
+    let wrong = || "write a URL such as http://127.0.0.1:4318".to_owned();
+    let uri: http::Uri = endpoint.parse().map_err(|_| wrong())?;
+    if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none_or(str::is_empty) {
+        return Err(wrong());
     }
+    Ok(match uri.path() {
+        "" | "/" => format!("{endpoint}/v1/traces"),
+        _ => endpoint.to_owned(),
+    })
 }
 
 /// The SDK exports from a thread of its own; the request itself runs on our runtime.
@@ -104,5 +105,33 @@ impl HttpClient for Sender {
         });
         let (status, body) = sending.await??;
         Ok(http::Response::builder().status(status).body(body)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_alone_gets_the_usual_path() {
+        assert_eq!(
+            url("http://127.0.0.1:4318").unwrap(),
+            "http://127.0.0.1:4318/v1/traces"
+        );
+        assert_eq!(
+            url("http://127.0.0.1:4318/").unwrap(),
+            "http://127.0.0.1:4318/v1/traces"
+        );
+        assert_eq!(
+            url("https://host/otlp/v1/traces").unwrap(),
+            "https://host/otlp/v1/traces"
+        );
+    }
+
+    #[tokio::test]
+    async fn what_is_no_url_is_refused_at_the_start() {
+        for endpoint in ["127.0.0.1:4318", "what is this", "", "ftp://host"] {
+            assert!(provider(Some(endpoint), "shop").is_err(), "{endpoint:?}");
+        }
     }
 }

@@ -2,7 +2,8 @@ use std::io::IsTerminal;
 use std::time::Duration;
 
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use tracing_subscriber::filter::LevelFilter;
+use tracing::{Level, Subscriber};
+use tracing_subscriber::filter::{FilterExt, LevelFilter, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
@@ -51,24 +52,36 @@ pub fn init(settings: &TelemetrySettings, service: &str) -> Result<Telemetry, Te
     };
     let format = settings.format.unwrap_or(terminal);
     let provider = export::provider(settings.otlp_endpoint.as_deref(), service)?;
-    let spans = tracing_opentelemetry::layer()
-        .with_tracer(export::tracer(&provider))
-        .with_location(false)
-        .with_threads(false)
-        .with_tracked_inactivity(false);
     let lines = Lines {
         format,
         sink: lines::stderr(),
     };
-    Registry::default()
-        .with(spans.with_filter(LevelFilter::INFO))
-        .with(lines.with_filter(filter))
+    subscriber(&provider, lines, filter)
         .try_init()
         .map_err(|_| TelemetryError::Twice)?;
     crate::install_crypto();
     let metrics = Metrics::default();
     crate::panic::install(&metrics);
     Ok(Telemetry { provider, metrics })
+}
+
+/// Spans to the provider, events to lines.
+pub(crate) fn subscriber(
+    provider: &SdkTracerProvider,
+    lines: Lines,
+    filter: EnvFilter,
+) -> impl Subscriber + Send + Sync {
+    let spans = tracing_opentelemetry::layer()
+        .with_tracer(export::tracer(provider))
+        .with_location(false)
+        .with_threads(false)
+        .with_tracked_inactivity(false);
+    // However few events are wanted, each carries the ids of the spans around it.
+    let carrying = filter_fn(|metadata| metadata.is_span() && *metadata.level() <= Level::INFO)
+        .with_max_level_hint(LevelFilter::INFO);
+    Registry::default()
+        .with(spans.with_filter(LevelFilter::INFO))
+        .with(lines.with_filter(filter.or(carrying)))
 }
 
 impl Telemetry {

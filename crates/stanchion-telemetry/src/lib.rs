@@ -5,16 +5,20 @@
 //! OTLP when an endpoint is set, and [`Metrics`] is a registry of its own, not a global.
 //! Libraries log through plain `tracing` and count through a [`Metrics`] they are given.
 //!
-//! [`trace`] takes the W3C trace context over and passes it on, also as text beside an event.
+//! Labels whose values come from outside go through a [`Bounded`] first; [`testing::capture`] shows a test what
+//! was logged. [`trace`] takes the W3C trace context over and passes it on, also as text beside an event.
 
+mod bounded;
 mod export;
 mod init;
 mod lines;
 mod metrics;
 mod panic;
 mod settings;
+pub mod testing;
 pub mod trace;
 
+pub use bounded::Bounded;
 pub use export::ExportError;
 pub use init::{Telemetry, TelemetryError, init, install_crypto};
 pub use metrics::{Buckets, Labels, Metrics};

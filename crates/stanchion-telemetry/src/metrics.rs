@@ -22,7 +22,8 @@ impl<T: EncodeLabelSet + Clone + Hash + Eq + fmt::Debug + Send + Sync + 'static>
 
 /// The metrics of a process, or of a test: its own registry, cheap to clone.
 ///
-/// A name that is registered already gives the metric that has it, so a thing can be made twice.
+/// A name that is registered already gives the metric that has it, so a thing can be made twice. One that
+/// belongs to another type of metric gives a metric that is never shown, and an error in the log.
 #[derive(Clone, Default)]
 pub struct Metrics {
     inner: Arc<Mutex<Inner>>,
@@ -41,27 +42,27 @@ impl Metrics {
 
     /// A counter; its name ends in `_total`.
     pub fn counter(&self, name: &str, help: &str) -> Counter {
-        self.registered(name, help, Counter::default)
+        self.registered(name, total(name), help, Counter::default)
     }
 
     /// A counter with labels.
     pub fn counter_family<L: Labels>(&self, name: &str, help: &str) -> Family<L, Counter> {
-        self.registered(name, help, Family::default)
+        self.registered(name, total(name), help, Family::default)
     }
 
     /// A number that goes up and down.
     pub fn gauge(&self, name: &str, help: &str) -> Gauge {
-        self.registered(name, help, Gauge::default)
+        self.registered(name, name, help, Gauge::default)
     }
 
     /// A number that goes up and down, with labels.
     pub fn gauge_family<L: Labels>(&self, name: &str, help: &str) -> Family<L, Gauge> {
-        self.registered(name, help, Family::default)
+        self.registered(name, name, help, Family::default)
     }
 
     /// How values are distributed over the buckets `buckets` makes.
     pub fn histogram(&self, name: &str, help: &str, buckets: Buckets) -> Histogram {
-        self.registered(name, help, buckets)
+        self.registered(name, name, help, buckets)
     }
 
     /// The same with labels.
@@ -71,7 +72,7 @@ impl Metrics {
         help: &str,
         buckets: Buckets,
     ) -> Family<L, Histogram, Buckets> {
-        self.registered(name, help, || Family::new_with_constructor(buckets))
+        self.registered(name, name, help, || Family::new_with_constructor(buckets))
     }
 
     /// Every metric as OpenMetrics text.
@@ -87,28 +88,31 @@ impl Metrics {
     fn registered<M: Metric + Clone + Send + Sync + 'static>(
         &self,
         name: &str,
+        stem: &str,
         help: &str,
         make: impl FnOnce() -> M,
     ) -> M {
         let mut inner = self.inner.lock();
-        let known = inner
-            .known
-            .get(name)
-            .and_then(|metric| metric.downcast_ref::<M>());
-        if let Some(metric) = known {
-            return metric.clone();
+        if let Some(known) = inner.known.get(name) {
+            let Some(known) = known.downcast_ref::<M>() else {
+                tracing::error!(name, "a metric of this name has another type");
+                return make();
+            };
+            return known.clone();
         }
         let metric = make();
-        // The registry adds `_total` and the full stop by itself.
-        let bare = name.strip_suffix("_total").unwrap_or(name);
-        inner
-            .registry
-            .register(bare, help.trim_end_matches('.'), metric.clone());
-        inner
-            .known
-            .insert(name.to_owned(), Box::new(metric.clone()));
+        // The registry adds the full stop by itself.
+        let help = help.trim_end_matches('.');
+        inner.registry.register(stem, help, metric.clone());
+        let known = Box::new(metric.clone());
+        inner.known.insert(name.to_owned(), known);
         metric
     }
+}
+
+/// The name of a counter without the ending that the registry adds by itself.
+fn total(name: &str) -> &str {
+    name.strip_suffix("_total").unwrap_or(name)
 }
 
 impl fmt::Debug for Metrics {
@@ -121,15 +125,72 @@ impl fmt::Debug for Metrics {
 mod tests {
     use super::*;
 
+    #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
+    struct Route {
+        endpoint: String,
+    }
+
+    fn route(endpoint: &str) -> Route {
+        Route {
+            endpoint: endpoint.to_owned(),
+        }
+    }
+
     #[test]
-    fn a_counter_is_found_under_the_name_it_was_given() {
+    fn every_metric_is_found_under_the_name_it_was_given() {
         let metrics = Metrics::default();
         metrics.counter("orders_total", "Orders.").inc();
-        metrics.counter("orders_total", "Orders.").inc();
+        metrics.gauge("streams_total", "Open streams.").set(3);
+        let seconds = metrics.histogram("seconds", "Time.", || Histogram::new([0.5]));
+        seconds.observe(0.25);
+        let text = metrics.encode();
         assert!(
-            metrics.encode().contains("orders_total 2"),
-            "{}",
-            metrics.encode()
+            text.contains("# HELP orders Orders.\n# TYPE orders counter\norders_total 1\n"),
+            "{text}"
+        );
+        assert!(text.contains("\nstreams_total 3\n"), "{text}");
+        assert!(text.contains("\nseconds_bucket{le=\"0.5\"} 1\n"), "{text}");
+        assert!(text.ends_with("# EOF\n"), "{text}");
+    }
+
+    #[test]
+    fn a_metric_made_twice_is_one() {
+        let metrics = Metrics::default();
+        let made = || metrics.counter_family::<Route>("requests_total", "Requests.");
+        made().get_or_create(&route("/a")).inc();
+        made().get_or_create(&route("/a")).inc();
+        let text = metrics.clone().encode();
+        assert!(
+            text.contains("requests_total{endpoint=\"/a\"} 2\n"),
+            "{text}"
+        );
+        assert_eq!(text.matches("# TYPE").count(), 1);
+    }
+
+    #[test]
+    fn a_name_of_another_type_is_not_shown_twice() {
+        let metrics = Metrics::default();
+        metrics.gauge("orders", "Orders.").set(1);
+        metrics
+            .gauge_family::<Route>("orders", "Orders.")
+            .get_or_create(&route("/"))
+            .set(2);
+        let text = metrics.encode();
+        assert!(
+            text.contains("\norders 1\n") && !text.contains("orders{"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_label_cannot_break_out_of_its_line() {
+        let metrics = Metrics::default();
+        let family = metrics.gauge_family::<Route>("routes", "Routes.");
+        family.get_or_create(&route("\"} 1\nforged 1")).set(1);
+        let text = metrics.encode();
+        assert!(
+            !text.lines().any(|line| line.starts_with("forged")),
+            "{text}"
         );
     }
 }

@@ -21,3 +21,31 @@ pub(crate) fn install(metrics: &Metrics) {
 fn text<'a>(info: &'a PanicHookInfo<'_>) -> &'a str {
     info.payload_as_str().unwrap_or("a value that is no text")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_one_line_and_counted() {
+        let logged = crate::testing::capture();
+        let metrics = Metrics::default();
+        let hook = std::panic::take_hook();
+        install(&metrics);
+        let caught = std::panic::catch_unwind(|| panic!("first\nsecond"));
+        std::panic::set_hook(hook);
+        assert!(caught.is_err());
+        let lines = logged.lines();
+        assert_eq!(lines.len(), 1);
+        assert_eq!(
+            (&lines[0]["message"], &lines[0]["reason"]),
+            (&"panicked".into(), &"first\nsecond".into())
+        );
+        assert!(
+            lines[0]["location"].as_str().unwrap().contains("panic.rs:"),
+            "{}",
+            lines[0]
+        );
+        assert!(metrics.encode().contains("stanchion_panics_total 1\n"));
+    }
+}

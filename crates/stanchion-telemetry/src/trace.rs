@@ -142,6 +142,11 @@ pub fn continue_from(span: &Span, context: &TraceContext) {
     let _ = span.set_parent(parent);
 }
 
+/// Gives a span that has begun another name for tracing backends: what it is about may be known later.
+pub fn rename(span: &Span, name: String) {
+    span.context().span().update_name(name);
+}
+
 /// Adds the current context to the headers of an outgoing request.
 pub fn inject(headers: &mut HeaderMap) {
     let Some(context) = current() else {
@@ -158,14 +163,14 @@ pub fn inject(headers: &mut HeaderMap) {
     }
 }
 
-/// The context that came with a request.
+/// The context that came with a request; two `traceparent` headers are none, several `tracestate` are one.
 #[must_use]
 pub fn extract(headers: &HeaderMap) -> Option<TraceContext> {
-    let parent = headers.get(TRACEPARENT)?.to_str().ok()?;
-    let state = headers
-        .get(TRACESTATE)
-        .and_then(|state| state.to_str().ok());
-    TraceContext::parse(parent, state)
+    let mut parents = headers.get_all(TRACEPARENT).iter();
+    let parent = parents.next().filter(|_| parents.next().is_none())?;
+    let states = headers.get_all(TRACESTATE).iter();
+    let states: Vec<_> = states.filter_map(|state| state.to_str().ok()).collect();
+    TraceContext::parse(parent.to_str().ok()?, Some(&states.join(",")))
 }
 
 /// The trace that the current thread works in, without asking the subscriber: for log lines.
@@ -203,5 +208,55 @@ mod tests {
         ] {
             assert_eq!(text.parse::<TraceContext>(), Err(BadTraceContext), "{text}");
         }
+    }
+    #[test]
+    fn a_trace_goes_on_with_its_sampling_and_state() {
+        let _logged = crate::testing::capture();
+        for flags in ["01", "00"] {
+            let parent = format!("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-{flags}");
+            let mut incoming = HeaderMap::new();
+            incoming.insert(TRACEPARENT, parent.parse().unwrap());
+            incoming.append(TRACESTATE, "a=1".parse().unwrap());
+            incoming.append(TRACESTATE, "b=2".parse().unwrap());
+            let span = tracing::info_span!("request");
+            continue_from(&span, &extract(&incoming).unwrap());
+
+            let mut outgoing = HeaderMap::new();
+            span.in_scope(|| inject(&mut outgoing));
+            let sent = outgoing[TRACEPARENT].to_str().unwrap();
+            assert_eq!((&sent[..36], &sent[52..]), (&parent[..36], &parent[52..]));
+            assert_ne!(sent, parent, "the span of this service comes between");
+            assert_eq!(outgoing[TRACESTATE], "a=1,b=2");
+        }
+    }
+
+    #[test]
+    fn two_parents_are_none() {
+        let mut headers = HeaderMap::new();
+        headers.append(TRACEPARENT, PARENT.parse().unwrap());
+        assert!(extract(&headers).is_some());
+        headers.append(TRACEPARENT, PARENT.parse().unwrap());
+        assert_eq!(extract(&headers), None);
+    }
+
+    #[test]
+    fn without_a_span_or_a_subscriber_there_is_no_trace() {
+        assert_eq!(current(), None);
+        tracing::info_span!("nobody listens").in_scope(|| assert_eq!(trace_id(), None));
+        let _logged = crate::testing::capture();
+        assert_eq!(current(), None);
+        let mut headers = HeaderMap::new();
+        inject(&mut headers);
+        assert!(headers.is_empty());
+    }
+
+    #[test]
+    fn a_span_in_a_span_is_in_its_trace() {
+        let _logged = crate::testing::capture();
+        tracing::info_span!("outer").in_scope(|| {
+            let outer = trace_id();
+            assert_eq!(outer.as_ref().map(String::len), Some(32));
+            tracing::info_span!("inner").in_scope(|| assert_eq!(trace_id(), outer));
+        });
     }
 }

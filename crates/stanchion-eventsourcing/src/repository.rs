@@ -264,7 +264,7 @@ impl<'a, A: Aggregate> Execution<'a, A> {
         let _turn = slot.turn().await.map_err(|Busy| ExecuteError::Overloaded)?;
         for _ in 0..CONFLICTS_MAX {
             match self.attempt(&slot, command).await {
-                Err(Attempt::Conflict) => {}
+                Err(Attempt::Conflict(_)) => {}
                 Err(Attempt::Failed(error)) => return Err(error),
                 Ok(executed) => return Ok(executed),
             }
@@ -311,7 +311,14 @@ impl<'a, A: Aggregate> Execution<'a, A> {
         }
         let append = self.to_append(&loaded, &after, &events)?;
         let span = info_span!("append", events = events.len());
-        let appended = self.send(append).instrument(span).await?;
+        let appended = self.send(append).instrument(span).await;
+        if let Err(Attempt::Conflict(actual)) = &appended
+            && *actual < loaded.version
+        {
+            // The log went back (a failover that lost its tail): what is remembered is no fact.
+            slot.forget();
+        }
+        let appended = appended?;
         slot.remember(&after);
         Ok(Executed {
             state: after.state,
@@ -380,7 +387,8 @@ impl<A: Aggregate> Loaded<A> {
 }
 
 enum Attempt<R: std::error::Error> {
-    Conflict,
+    /// Somebody else was quicker; the stream's last version.
+    Conflict(Option<Version>),
     Failed(ExecuteError<R>),
 }
 
@@ -397,7 +405,7 @@ impl<R: std::error::Error> From<LogError> for Attempt<R> {
 impl<R: std::error::Error> From<AppendError> for Attempt<R> {
     fn from(error: AppendError) -> Self {
         match error {
-            AppendError::Conflict { .. } => Self::Conflict,
+            AppendError::Conflict { actual } => Self::Conflict(actual),
             AppendError::AlreadyHandled { answer, position } => {
                 Self::Failed(ExecuteError::AlreadyHandled { answer, position })
             }

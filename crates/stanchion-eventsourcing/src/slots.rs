@@ -98,6 +98,11 @@ impl<A: Clone> Slot<A> {
         self.last.lock().clone()
     }
 
+    /// Forgets what was remembered; the stream is read from its start.
+    pub(crate) fn forget(&self) {
+        *self.last.lock() = None;
+    }
+
     /// Keeps the newer of what is known and what was seen.
     pub(crate) fn remember(&self, loaded: &Loaded<A>) {
         let mut last = self.last.lock();

@@ -81,11 +81,19 @@ struct MemorySubscription {
 impl MemorySubscription {
     /// Looks at every feed once, starting after the one that was served last, so that none starves.
     async fn poll(&mut self) -> Result<Option<Delivery>, BrokerError> {
+        let mut failed = None;
         for step in 0..self.cursors.len() {
             let index = (self.turn + step) % self.cursors.len();
             let cursor = &mut self.cursors[index];
             cursor.changes.borrow_and_update();
-            let page = cursor.feed.read(cursor.at, PAGE_ENTRIES_MAX).await?;
+            let page = match cursor.feed.read(cursor.at, PAGE_ENTRIES_MAX).await {
+                Ok(page) => page,
+                // The others go on: one feed that cannot be read must not starve them.
+                Err(error) => {
+                    failed.get_or_insert(error);
+                    continue;
+                }
+            };
             if page.through <= cursor.at {
                 continue;
             }
@@ -102,7 +110,7 @@ impl MemorySubscription {
                 through: page.through,
             }));
         }
-        Ok(None)
+        failed.map_or(Ok(None), Err)
     }
 
     async fn wait(&mut self) {

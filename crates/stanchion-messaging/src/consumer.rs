@@ -20,6 +20,9 @@ pub use handler::{HandlerError, Received};
 /// How long a consumer waits after its broker or store failed.
 const RECOVER: Duration = Duration::from_millis(500);
 
+/// How soon after a round of retries the next one begins; deliveries come in between.
+const RETRY_SOON: Duration = Duration::from_millis(5);
+
 /// How often due retries are looked for.
 const RETRY_POLL: Duration = Duration::from_millis(200);
 
@@ -136,9 +139,11 @@ impl Consumer {
         retries.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                biased;
                 () = stop.cancelled() => return Ok(()),
-                _ = retries.tick() => self.retry_due(stop).await?,
+                // After a round with work the next one follows soon: a key's later messages wait for it.
+                _ = retries.tick() => if self.retry_due().await? {
+                    retries.reset_after(RETRY_SOON);
+                },
                 delivery = subscription.next() => {
                     let delivery = delivery.map_err(|error| error.to_string())?;
                     self.handle_delivery(delivery).await?;

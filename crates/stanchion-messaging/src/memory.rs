@@ -182,6 +182,16 @@ impl ConsumerStore for MemoryConsumerStore {
         Ok(blocked.map(|row| row.message.key.clone()).collect())
     }
 
+    async fn wait_behind(&self, parked: &Parked) -> Result<(), StoreError> {
+        let mut rows = self.parked.lock();
+        let same =
+            |row: &Parked| row.consumer == parked.consumer && row.message.id == parked.message.id;
+        if !rows.iter().any(same) {
+            rows.push(parked.clone());
+        }
+        Ok(())
+    }
+
     async fn park(&self, parked: &Parked) -> Result<(), StoreError> {
         let mut rows = self.parked.lock();
         let same = |row: &&mut Parked| {

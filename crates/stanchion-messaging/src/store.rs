@@ -66,6 +66,9 @@ pub trait ConsumerStore: Send + Sync {
     /// The keys that have a parked message, out of `keys`.
     async fn blocked(&self, consumer: &str, keys: &[&str]) -> Result<Vec<String>, StoreError>;
 
+    /// Inserts a message that waits behind an earlier one of its key; one that is parked stays as it is.
+    async fn wait_behind(&self, parked: &Parked) -> Result<(), StoreError>;
+
     /// Inserts a parked message, or updates its state, attempts, due time and reason.
     async fn park(&self, parked: &Parked) -> Result<(), StoreError>;
 

@@ -27,6 +27,30 @@ impl SqlConsumerStore {
         Self { db }
     }
 
+    /// Inserts a parked message; `conflict` says what happens to one that is there.
+    async fn insert(&self, parked: &Parked, conflict: &str) -> Result<(), StoreError> {
+        let sql = format!(
+            "insert into parked (consumer, message_id, key, seq, state, attempts, due_at, \
+             reason, message, parked_at) values ($1, $2, $3, \
+             (select coalesce(max(seq), 0) + 1 from parked where consumer = $1), \
+             $4, $5, $6, $7, $8, $9) on conflict (consumer, message_id) {conflict}"
+        );
+        let message = serde_json::to_value(&parked.message);
+        let message = message.map_err(|error| StoreError(error.to_string()))?;
+        let params = params![
+            parked.consumer.as_str(),
+            parked.message.id,
+            parked.message.key.as_str(),
+            state_name(parked.state),
+            i64::from(parked.attempts),
+            parked.due_at,
+            parked.reason.as_str(),
+            message,
+            parked.parked_at,
+        ];
+        self.db.exec(&sql, params).await.map(drop).map_err(failed)
+    }
+
     async fn parked(&self, sql: &str, params: crate::Params) -> Result<Vec<Parked>, StoreError> {
         let rows = self.db.query(sql, params).await.map_err(failed)?;
         rows.iter()
@@ -66,43 +90,31 @@ impl ConsumerStore for SqlConsumerStore {
     }
 
     async fn blocked(&self, consumer: &str, keys: &[&str]) -> Result<Vec<String>, StoreError> {
-        // Nearly always nothing is parked at all: one look at an empty index answers for all keys.
-        let sql = "select distinct key from parked where consumer = $1";
-        let rows = self
-            .db
-            .query(sql, params![consumer])
-            .await
-            .map_err(failed)?;
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut params = params![consumer];
+        params.extend(keys.iter().map(|key| (*key).into()));
+        let list: Vec<String> = (2..=params.len())
+            .map(|number| format!("${number}"))
+            .collect();
+        let sql = format!(
+            "select distinct key from parked where consumer = $1 and key in ({})",
+            list.join(", ")
+        );
+        let rows = self.db.query(&sql, params).await.map_err(failed)?;
         let read = rows.iter().map(|row| row.get::<String>(0));
-        let blocked = read.collect::<Result<Vec<_>, _>>().map_err(failed)?;
-        Ok(blocked
-            .into_iter()
-            .filter(|key| keys.contains(&key.as_str()))
-            .collect())
+        read.collect::<Result<_, _>>().map_err(failed)
+    }
+
+    async fn wait_behind(&self, parked: &Parked) -> Result<(), StoreError> {
+        self.insert(parked, "do nothing").await
     }
 
     async fn park(&self, parked: &Parked) -> Result<(), StoreError> {
-        let sql = "insert into parked (consumer, message_id, key, seq, state, attempts, due_at, \
-                   reason, message, parked_at) values ($1, $2, $3, \
-                   (select coalesce(max(seq), 0) + 1 from parked where consumer = $1), \
-                   $4, $5, $6, $7, $8, $9) \
-                   on conflict (consumer, message_id) do update set state = excluded.state, \
-                   attempts = excluded.attempts, due_at = excluded.due_at, \
-                   reason = excluded.reason";
-        let message = serde_json::to_value(&parked.message);
-        let message = message.map_err(|error| StoreError(error.to_string()))?;
-        let params = params![
-            parked.consumer.as_str(),
-            parked.message.id,
-            parked.message.key.as_str(),
-            state_name(parked.state),
-            i64::from(parked.attempts),
-            parked.due_at,
-            parked.reason.as_str(),
-            message,
-            parked.parked_at,
-        ];
-        self.db.exec(sql, params).await.map(drop).map_err(failed)
+        let update = "do update set state = excluded.state, attempts = excluded.attempts, \
+                      due_at = excluded.due_at, reason = excluded.reason";
+        self.insert(parked, update).await
     }
 
     async fn due(

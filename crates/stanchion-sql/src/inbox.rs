@@ -93,7 +93,8 @@ impl Inbox for SqlInbox {
 
     async fn prune(&self, before: Timestamp, limit: usize) -> Result<usize, InboxError> {
         let sql = "delete from inbox where key in (select key from inbox \
-                   where at < $1 and owner is null and key like 'r/%' order by at limit $2)";
+                   where at < $1 and owner is null and fingerprint is not null \
+                   order by at limit $2)";
         let limit = limit.min(PRUNE_MAX) as i64;
         let deleted = self
             .db

@@ -272,16 +272,16 @@ impl Projector {
         to: Position,
     ) -> Result<(), ProjectorError> {
         let mut tx = self.inner.db.begin();
+        // First of all, so that a second projector waits here and finds the batch done, instead of
+        // meeting the first one's rows and taking them for poison.
+        let moved = self.move_checkpoint(&tx, from, to).await;
+        moved.map_err(|error| poison(to, error.into()))?;
         for entry in entries {
             let applied = self.inner.projection.apply(&mut tx, entry).await;
             applied.map_err(|error| poison(entry.position, error))?;
         }
-        // What was queued fails with the checkpoint's statement, or with the commit.
-        let committed = match self.move_checkpoint(&tx, from, to).await {
-            Ok(()) => tx.commit().await,
-            Err(error) => Err(error),
-        };
-        committed.map_err(|error| poison(to, error.into()))
+        // What was queued fails with the commit.
+        tx.commit().await.map_err(|error| poison(to, error.into()))
     }
 
     /// Moves the checkpoint only from where this batch began: two projectors cannot both apply it.

@@ -105,7 +105,7 @@ impl Consumer {
             parked_at: now,
         };
         self.store
-            .park(&parked)
+            .wait_behind(&parked)
             .await
             .map_err(|error| error.to_string())
     }

@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
-use tokio_util::sync::CancellationToken;
 
 use super::Consumer;
 use crate::Parked;
@@ -13,22 +12,18 @@ use crate::Parked;
 const DUE_MAX: usize = 64;
 
 impl Consumer {
-    /// Tries what is due until nothing is, or the stop comes.
-    pub(super) async fn retry_due(&self, stop: &CancellationToken) -> Result<(), String> {
-        while !stop.is_cancelled() {
-            let now = stanchion_runtime::clock::now();
-            let due = self.store.due(self.name, now, DUE_MAX).await;
-            let due = due.map_err(|error| error.to_string())?;
-            if due.is_empty() {
-                break;
-            }
-            stream::iter(due)
-                .map(|parked| self.retry(parked))
-                .buffer_unordered(self.limits.keys_max)
-                .try_collect::<()>()
-                .await?;
-        }
-        Ok(())
+    /// Tries what is due, one round: deliveries get their turn after it. Whether there was anything.
+    pub(super) async fn retry_due(&self) -> Result<bool, String> {
+        let now = stanchion_runtime::clock::now();
+        let due = self.store.due(self.name, now, DUE_MAX).await;
+        let due = due.map_err(|error| error.to_string())?;
+        let any = !due.is_empty();
+        stream::iter(due)
+            .map(|parked| self.retry(parked))
+            .buffer_unordered(self.limits.keys_max)
+            .try_collect::<()>()
+            .await?;
+        Ok(any)
     }
 
     async fn retry(&self, parked: Parked) -> Result<(), String> {

@@ -211,9 +211,11 @@ impl Connection {
 }
 
 /// The first error is the transaction's; only a COMMIT that was not answered leaves its outcome open.
-fn judge(mut answers: Vec<Result<Outcome, SqlError>>) -> Result<(), SqlError> {
-    if let Some(Err(SqlError::Unavailable(reason))) = answers.pop_if(|last| last.is_err()) {
-        return Err(SqlError::InDoubt(reason));
+fn judge(answers: Vec<Result<Outcome, SqlError>>) -> Result<(), SqlError> {
+    // The last answer is COMMIT's. Only a broken connection leaves its outcome open; any other error
+    // of its own (a deferred constraint, a serialization failure) is a refusal like a statement's.
+    if let Some(Err(SqlError::Unavailable(reason))) = answers.last() {
+        return Err(SqlError::InDoubt(reason.clone()));
     }
     answers.into_iter().try_for_each(|answer| answer.map(drop))
 }

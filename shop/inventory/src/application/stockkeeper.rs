@@ -5,7 +5,7 @@ use std::sync::Arc;
 use shop_contracts::{RefusalReason, StockItem};
 use shop_kernel::OrderId;
 use stanchion::eventsourcing::{ExecuteError, Repository};
-use stanchion::messaging::{HandlerError, InboxEntry, Received};
+use stanchion::messaging::{HandlerError, InboxEntry, InboxKey, Received};
 
 use crate::domain::product::{Product, ProductCommand, ProductRefusal};
 use crate::domain::reservation::{Reservation, ReservationCommand, Step};
@@ -81,7 +81,7 @@ impl Stockkeeper {
         Ok(ReservationCommand::ReportCommitted)
     }
 
-    /// What is held is let go; what was committed returns, once per product and message.
+    /// What is held is let go; what was committed returns, once per order and product.
     async fn release(
         &self,
         order_id: OrderId,
@@ -92,7 +92,11 @@ impl Stockkeeper {
         for item in items {
             let restock = if committed { item.quantity } else { 0 };
             let command = ProductCommand::Release { order_id, restock };
-            let once = committed.then(|| received.inbox_part(item.sku.as_str()));
+            // By order and product, not by message: whoever comes late finds it returned.
+            let once = committed.then(|| {
+                let sku = Some(item.sku.as_str());
+                InboxEntry::new(InboxKey::message("stock-return", order_id.0, sku))
+            });
             self.ask(item, &command, once, received).await?;
         }
         Ok(ReservationCommand::ReportReleased)

@@ -39,7 +39,8 @@ create table inbox (
     answer bytea,
     at timestamptz not null
 );
-create index inbox_by_age on inbox (at);
+-- Only requests have a fingerprint; they are pruned by age.
+create index inbox_requests_by_age on inbox (at) where fingerprint is not null;
 
 create table timer (
     stream uuid not null,

@@ -6,8 +6,8 @@ use anyhow::Context;
 use stanchion::eventsourcing::EventLog;
 use stanchion::messaging::{ConsumerStore, Inbox};
 use stanchion::sql::{
-    DatabaseSettings, DatabaseUrl, Db, Engine, Migrations, Mode, SqlConsumerStore, SqlInbox, SqlLog,
-    migrate,
+    DatabaseSettings, DatabaseUrl, Db, Engine, Migrations, Mode, SqlConsumerStore, SqlInbox,
+    SqlLog, migrate,
 };
 
 use crate::settings::{DatabaseSection, Migrate, ModuleDatabase};
@@ -40,6 +40,10 @@ impl Store {
         migrate(&db, migrations, mode)
             .await
             .with_context(|| format!("the schema of {module} is not this binary's"))?;
+        if automatic {
+            // An embedded store has one process: who claimed a request before is gone.
+            SqlInbox::new(db.clone()).release_all().await?;
+        }
         Self::on(db).await
     }
 
@@ -85,7 +89,9 @@ pub(crate) async fn open_database(
         connections_max: shared.connections_max,
         ..DatabaseSettings::default()
     };
-    Db::open(&url, module, &settings).await.with_context(|| format!("the store of {module}"))
+    Db::open(&url, module, &settings)
+        .await
+        .with_context(|| format!("the store of {module}"))
 }
 
 fn url_of(
@@ -94,5 +100,6 @@ fn url_of(
     own: &ModuleDatabase,
 ) -> anyhow::Result<DatabaseUrl> {
     let url = own.url.as_deref().unwrap_or(&shared.url);
-    url.parse().with_context(|| format!("the store of {module}"))
+    url.parse()
+        .with_context(|| format!("the store of {module}"))
 }

@@ -43,15 +43,23 @@ const STOPPED_WITHIN: Duration = Duration::from_secs(60);
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     let programs = Programs::build(options.release)?;
-    let seed = options.seed.unwrap_or_else(|| u64::from(std::process::id()));
+    let seed = options
+        .seed
+        .unwrap_or_else(|| u64::from(std::process::id()));
     println!("chaos kill: {} rounds, seed {seed}", options.rounds);
     let folder = fresh_folder()?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     runtime.block_on(hurt(&programs, &folder, options, seed))?;
     let (data, ledger) = (folder.join("data"), folder.join("ledger.jsonl"));
     let adds_up = programs.audit(&data, &ledger)?;
     println!("seed {seed}, stores and ledger in {}", folder.display());
-    ensure!(adds_up, "the books do not add up: --seed {seed} --rounds {}", options.rounds);
+    ensure!(
+        adds_up,
+        "the books do not add up: --seed {seed} --rounds {}",
+        options.rounds
+    );
     Ok(())
 }
 
@@ -60,7 +68,9 @@ async fn hurt(programs: &Programs, folder: &Path, options: &Options, seed: u64) 
     let mut dice = StdRng::seed_from_u64(seed);
     let (shop, url) = programs.shop(folder)?;
     let ledger = folder.join("ledger.jsonl");
-    let mut load = programs.load(&url, &ledger, options.customers, seed).spawn()?;
+    let mut load = programs
+        .load(&url, &ledger, options.customers, seed)
+        .spawn()?;
     let mut starts = Vec::new();
     for round in 1..=options.rounds {
         let mut process = shop.spawn()?;
@@ -68,10 +78,16 @@ async fn hurt(programs: &Programs, folder: &Path, options: &Options, seed: u64) 
             sleep(Duration::from_millis(dice.random_range(0..EARLY_MS_MAX))).await;
         } else {
             starts.push(process.ready(READY_WITHIN).await?);
-            sleep(Duration::from_millis(dice.random_range(0..options.life_ms_max))).await;
+            sleep(Duration::from_millis(
+                dice.random_range(0..options.life_ms_max),
+            ))
+            .await;
         }
         if let Some(status) = process.exited()? {
-            bail!("round {round}: the shop ended by itself: {status}\n{}", process.stderr());
+            bail!(
+                "round {round}: the shop ended by itself: {status}\n{}",
+                process.stderr()
+            );
         }
         process.kill()?;
         complain_of_panics(&process, round)?;
@@ -91,11 +107,19 @@ async fn settle(shop: &Launch, load: &mut ServiceProcess) -> Result<Duration> {
     let left = load.terminate(SETTLED_WITHIN).await;
     let left = left.with_context(|| format!("the customers do not leave\n{}", process.stderr()))?;
     println!("customers: {}", load.stdout().trim());
-    ensure!(left.success(), "the customers left with {left}\n{}", load.stderr());
+    ensure!(
+        left.success(),
+        "the customers left with {left}\n{}",
+        load.stderr()
+    );
     // What was settled for customers may still be under way to lists and to the gateway's books.
     sleep(Duration::from_secs(2)).await;
     let stopped = process.terminate(STOPPED_WITHIN).await?;
-    ensure!(stopped.success(), "the shop stopped with {stopped}\n{}", process.stderr());
+    ensure!(
+        stopped.success(),
+        "the shop stopped with {stopped}\n{}",
+        process.stderr()
+    );
     Ok(ready)
 }
 

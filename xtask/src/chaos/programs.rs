@@ -20,7 +20,15 @@ pub(super) struct Programs {
 impl Programs {
     /// Builds them.
     pub(super) fn build(release: bool) -> Result<Self> {
-        let mut arguments = vec!["build", "-p", "shop", "-p", "shop-load", "-p", "shop-auditor"];
+        let mut arguments = vec![
+            "build",
+            "-p",
+            "shop",
+            "-p",
+            "shop-load",
+            "-p",
+            "shop-auditor",
+        ];
         if release {
             arguments.push("--release");
         }
@@ -28,7 +36,9 @@ impl Programs {
         ensure!(built, "the shop, its load or its auditor does not compile");
         let folder = workspace::metadata()?.target_directory;
         let profile = if release { "release" } else { "debug" };
-        Ok(Self { folder: folder.join(profile).into() })
+        Ok(Self {
+            folder: folder.join(profile).into(),
+        })
     }
 
     /// The shop on `folder`, with its URL.
@@ -58,7 +68,10 @@ impl Programs {
     /// Prints the balance sheet; false if something does not add up.
     pub(super) fn audit(&self, data: &Path, ledger: &Path) -> Result<bool> {
         let mut auditor = Command::new(self.folder.join("shop-auditor"));
-        auditor.arg(format!("sqlite://{}", data.display())).arg("--ledger").arg(ledger);
+        auditor
+            .arg(format!("sqlite://{}", data.display()))
+            .arg("--ledger")
+            .arg(ledger);
         shell::aloud(&mut auditor)
     }
 }

@@ -106,7 +106,6 @@ fn span(request: &Request, context: &Context) -> tracing::Span {
     let span = tracing::info_span!(
         "http.request",
         otel.kind = "server",
-        otel.name = tracing::field::Empty,
         request_id = %context.request_id,
         http.request.method = %request.method(),
         http.route = tracing::field::Empty,

@@ -54,7 +54,7 @@ impl Watch {
         span.record("http.route", endpoint);
         // The name that tracing backends group by: the template, never the path.
         let name = endpoint.map(|endpoint| format!("{} {endpoint}", self.method));
-        span.record("otel.name", name.unwrap_or_else(|| self.method.to_string()));
+        trace::rename(&span, name.unwrap_or_else(|| self.method.to_string()));
         span.record("http.response.status_code", status);
         let principal = context
             .principal()

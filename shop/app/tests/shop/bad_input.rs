@@ -26,8 +26,27 @@ const ANSWERED_WITHIN: Duration = Duration::from_secs(5);
 
 /// Words that only somebody who sees the inside knows.
 const INSIDE: [&str; 22] = [
-    "panicked", ".rs", "src/", "/root", "/home", "/tmp", "sqlite", "rusqlite", "postgres", "select ", "insert ",
-    "constraint", "no such table", "tokio", "hyper", "axum", "serde", "stanchion", "struct ", "i64", "unwrap",
+    "panicked",
+    ".rs",
+    "src/",
+    "/root",
+    "/home",
+    "/tmp",
+    "sqlite",
+    "rusqlite",
+    "postgres",
+    "select ",
+    "insert ",
+    "constraint",
+    "no such table",
+    "tokio",
+    "hyper",
+    "axum",
+    "serde",
+    "stanchion",
+    "struct ",
+    "i64",
+    "unwrap",
     "shop_",
 ];
 
@@ -51,11 +70,22 @@ async fn whatever_is_wrong_gets_its_status_and_code_and_changes_nothing() {
             wrong.push(format!("{}: {why}", case.name));
         }
     }
-    assert!(wrong.is_empty(), "{} rows are wrong:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} rows are wrong:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
     let after = scene.state().await;
     assert_eq!(after, before, "the state is not what it was");
-    let said = format!("{}{}", scene.shop.process.stdout(), scene.shop.process.stderr());
-    let alarm = said.lines().find(|line| line.contains("panicked") || line.contains("\"ERROR\""));
+    let said = format!(
+        "{}{}",
+        scene.shop.process.stdout(),
+        scene.shop.process.stderr()
+    );
+    let alarm = said
+        .lines()
+        .find(|line| line.contains("panicked") || line.contains("\"ERROR\""));
     assert_eq!(alarm, None, "the log is alarmed");
 }
 
@@ -77,11 +107,20 @@ impl Scene {
         let shop = Shop::start().await;
         let (admin, ada) = (shop.admin().await, shop.customer("ada").await);
         let order = ada.order(&item("MUG-BLUE", 1)).await;
-        ada.post("/orders").key("used").json(&item("MUG-BLUE", 1)).wait(20).send().await.expect(200);
+        ada.post("/orders")
+            .key("used")
+            .json(&item("MUG-BLUE", 1))
+            .wait(20)
+            .send()
+            .await
+            .expect(200);
         let products = ada.get("/products?limit=1").send().await.expect(200);
         let cursor = products.meta()["next_cursor"].as_str().unwrap().to_owned();
         let own = ada.get("/orders?limit=1").send().await.expect(200);
-        let own = own.meta()["next_cursor"].as_str().unwrap_or("none").to_owned();
+        let own = own.meta()["next_cursor"]
+            .as_str()
+            .unwrap_or("none")
+            .to_owned();
         let words = vec![
             ("{ada}", ada.id.clone()),
             ("{order}", order.text_at("/id")),
@@ -94,7 +133,13 @@ impl Scene {
             ("{tampered-refresh}", tampered(&ada.refresh)),
             ("{nobody}", stanchion::runtime::id::new_v7().to_string()),
         ];
-        Self { shop, admin, ada, order, words }
+        Self {
+            shop,
+            admin,
+            ada,
+            order,
+            words,
+        }
     }
 
     async fn try_out(&self, case: &Case) -> Result<(), String> {
@@ -147,7 +192,11 @@ impl Scene {
 fn judge(answer: &Answer, status: u16, code: &str) -> Result<(), String> {
     if answer.status != status || (!code.is_empty() && answer.code() != code) {
         let told: String = answer.text.chars().take(300).collect();
-        return Err(format!("{} {}, not {status} {code}: {told}", answer.status, answer.code()));
+        return Err(format!(
+            "{} {}, not {status} {code}: {told}",
+            answer.status,
+            answer.code()
+        ));
     }
     let text = answer.text.to_lowercase();
     match INSIDE.iter().find(|word| text.contains(*word)) {

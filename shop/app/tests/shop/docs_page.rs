@@ -33,7 +33,9 @@ const LOADED: &str = "return performance.getEntriesByType('resource').map(entry 
 
 #[tokio::test]
 async fn the_docs_page_shows_every_route_and_executes_one_with_the_network_cut() {
-    let Some(browser) = Browser::start().await else { return };
+    let Some(browser) = Browser::start().await else {
+        return;
+    };
     let shop = Shop::start().await;
     let document = shop.fetch("/openapi.json").send().await.expect(200).json();
     browser.open(&format!("http://{}/docs", shop.address)).await;
@@ -49,24 +51,39 @@ async fn the_docs_page_shows_every_route_and_executes_one_with_the_network_cut()
 
     let answer = eventually("a route is executed", SHOWN_WITHIN, || async {
         let answer = browser.run(EXECUTE).await;
-        answer.as_str().filter(|text| text.contains("200")).map(str::to_owned)
+        answer
+            .as_str()
+            .filter(|text| text.contains("200"))
+            .map(str::to_owned)
     })
     .await;
     assert!(answer.contains("COFFEE-BEANS-1KG"), "{answer}");
     browser.screenshot(&picture("docs-page-executed.png")).await;
 
     let home = format!("http://{}/", shop.address);
-    let abroad: Vec<_> = texts(&browser.run(LOADED).await).into_iter().filter(|url| !url.starts_with(&home)).collect();
-    assert!(abroad.iter().all(|url| url.starts_with("data:")), "{abroad:?}");
+    let abroad: Vec<_> = texts(&browser.run(LOADED).await)
+        .into_iter()
+        .filter(|url| !url.starts_with(&home))
+        .collect();
+    assert!(
+        abroad.iter().all(|url| url.starts_with("data:")),
+        "{abroad:?}"
+    );
     assert_eq!(browser.complaints().await, Vec::<String>::new());
 }
 
 fn operations(document: &Value) -> BTreeSet<String> {
     let paths = document["paths"].as_object().unwrap().iter();
-    let methods = ["get", "put", "post", "delete", "options", "head", "patch", "trace"];
+    let methods = [
+        "get", "put", "post", "delete", "options", "head", "patch", "trace",
+    ];
     paths
         .flat_map(|(path, item)| {
-            let known = item.as_object().unwrap().keys().filter(move |key| methods.contains(&key.as_str()));
+            let known = item
+                .as_object()
+                .unwrap()
+                .keys()
+                .filter(move |key| methods.contains(&key.as_str()));
             known.map(move |method| format!("{method} {path}"))
         })
         .collect()
@@ -74,12 +91,16 @@ fn operations(document: &Value) -> BTreeSet<String> {
 
 fn texts(list: &Value) -> BTreeSet<String> {
     let items = list.as_array().into_iter().flatten();
-    items.map(|item| item.as_str().unwrap_or_default().to_owned()).collect()
+    items
+        .map(|item| item.as_str().unwrap_or_default().to_owned())
+        .collect()
 }
 
 /// Where a picture of the page is kept for whoever wants to look at it.
 fn picture(name: &str) -> std::path::PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target").join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../target")
+        .join(name)
 }
 
 /// The body of a WebDriver call that runs a script.

@@ -17,20 +17,37 @@ async fn the_first_start_tells_the_way_in_and_its_curl_line_works() {
     let launch = Launch::new(env!("CARGO_BIN_EXE_shop"))
         .folder(folder.path())
         .env("SHOP__SERVER__LISTEN", &address)
-        .env("SHOP__ADMIN__LISTEN", format!("127.0.0.1:{}", free_port().unwrap()))
+        .env(
+            "SHOP__ADMIN__LISTEN",
+            format!("127.0.0.1:{}", free_port().unwrap()),
+        )
         .ready_when(format!("http://{address}/ready"));
     let mut process = launch.start(READY_WITHIN).await.unwrap();
     let banner = format!("{}{}", process.stdout(), process.stderr());
-    for part in [address.as_str(), "admin", "sqlite", "orders", "/docs", "curl "] {
+    for part in [
+        address.as_str(),
+        "admin",
+        "sqlite",
+        "orders",
+        "/docs",
+        "curl ",
+    ] {
         assert!(banner.contains(part), "no {part:?} in\n{banner}");
     }
     let curl = curl_line(&banner);
     let answer = Command::new("sh").args(["-c", &curl]).output().unwrap();
     let text = String::from_utf8_lossy(&answer.stdout);
-    assert!(answer.status.success() && text.contains("\"data\""), "{curl}\n{text}");
+    assert!(
+        answer.status.success() && text.contains("\"data\""),
+        "{curl}\n{text}"
+    );
 
     // The generated password is told once, at the first start, and the second start keeps everything.
-    assert!(process.terminate(STOPPED_WITHIN).await.unwrap().success(), "{}", process.stderr());
+    assert!(
+        process.terminate(STOPPED_WITHIN).await.unwrap().success(),
+        "{}",
+        process.stderr()
+    );
     let again = launch.start(READY_WITHIN).await.unwrap();
     let second = format!("{}{}", again.stdout(), again.stderr());
     assert!(!second.to_lowercase().contains("password:"), "{second}");
@@ -48,10 +65,21 @@ async fn a_ready_shop_says_what_it_checked() {
 #[tokio::test]
 async fn every_answer_has_a_request_id_and_the_usual_armour() {
     let shop = Shop::start().await;
-    let kept = shop.anyone().get("/products").header("x-request-id", "my-id.1").send().await.expect(200);
+    let kept = shop
+        .anyone()
+        .get("/products")
+        .header("x-request-id", "my-id.1")
+        .send()
+        .await
+        .expect(200);
     assert_eq!(kept.header("x-request-id"), Some("my-id.1"));
     assert_eq!(kept.meta()["request_id"], "my-id.1");
-    let made = shop.anyone().get("/products").header("x-request-id", "no good").send().await;
+    let made = shop
+        .anyone()
+        .get("/products")
+        .header("x-request-id", "no good")
+        .send()
+        .await;
     assert_ne!(made.header("x-request-id"), Some("no good"));
     for (name, part) in [
         ("x-content-type-options", "nosniff"),
@@ -62,15 +90,24 @@ async fn every_answer_has_a_request_id_and_the_usual_armour() {
         assert!(value.contains(part), "{name}: {value}");
     }
     let logged = format!("{}{}", shop.process.stdout(), shop.process.stderr());
-    assert!(logged.contains("my-id.1"), "the request id is in the log\n{logged}");
+    assert!(
+        logged.contains("my-id.1"),
+        "the request id is in the log\n{logged}"
+    );
 }
 
 #[tokio::test]
 async fn an_error_comes_as_rfc_9457_to_whoever_asks_for_that() {
     let shop = Shop::start().await;
-    let ask = shop.anyone().get("/products/NOTHING").header("accept", "application/problem+json");
+    let ask = shop
+        .anyone()
+        .get("/products/NOTHING")
+        .header("accept", "application/problem+json");
     let problem = ask.send().await.expect(404);
-    assert_eq!(problem.header("content-type"), Some("application/problem+json"));
+    assert_eq!(
+        problem.header("content-type"),
+        Some("application/problem+json")
+    );
     assert_eq!(problem.json()["code"], "PRODUCT_NOT_FOUND");
     assert_eq!(problem.json()["status"], 404);
 }
@@ -79,25 +116,45 @@ async fn an_error_comes_as_rfc_9457_to_whoever_asks_for_that() {
 async fn large_answers_are_compressed_when_asked() {
     let shop = Shop::start().await;
     for encoding in ["gzip", "br", "zstd"] {
-        let answer = shop.anyone().get("/products").header("accept-encoding", encoding).open().await;
+        let answer = shop
+            .anyone()
+            .get("/products")
+            .header("accept-encoding", encoding)
+            .open()
+            .await;
         assert_eq!(answer.headers()["content-encoding"], encoding);
     }
-    let small = shop.anyone().get("/products/KETTLE").header("accept-encoding", "gzip").open().await;
+    let small = shop
+        .anyone()
+        .get("/products/KETTLE")
+        .header("accept-encoding", "gzip")
+        .open()
+        .await;
     assert!(small.headers().get("content-encoding").is_none());
 }
 
 #[tokio::test]
 async fn the_metrics_count_requests_by_route() {
     let shop = Shop::start().await;
-    shop.anyone().get("/products/KETTLE").send().await.expect(200);
+    shop.anyone()
+        .get("/products/KETTLE")
+        .send()
+        .await
+        .expect(200);
     let metrics = shop.fetch_admin("/metrics").send().await.expect(200).text;
     let line = metrics.lines().find(|line| {
         line.starts_with("http_requests_total{") && line.contains("/api/v1/products/{sku}")
     });
     let line = line.unwrap_or_else(|| panic!("{metrics}"));
-    assert!(line.contains("method=\"GET\"") && line.contains("status=\"200\""), "{line}");
+    assert!(
+        line.contains("method=\"GET\"") && line.contains("status=\"200\""),
+        "{line}"
+    );
     assert!(metrics.contains("http_request_duration_seconds"));
-    assert!(!metrics.contains("products/KETTLE"), "a label must not hold a path");
+    assert!(
+        !metrics.contains("products/KETTLE"),
+        "a label must not hold a path"
+    );
 }
 
 #[tokio::test]
@@ -108,7 +165,10 @@ async fn a_shop_without_demo_products_starts_empty() {
         .folder(folder.path())
         .arg("--no-demo")
         .env("SHOP__SERVER__LISTEN", &address)
-        .env("SHOP__ADMIN__LISTEN", format!("127.0.0.1:{}", free_port().unwrap()))
+        .env(
+            "SHOP__ADMIN__LISTEN",
+            format!("127.0.0.1:{}", free_port().unwrap()),
+        )
         .ready_when(format!("http://{address}/ready"));
     let _process = launch.start(READY_WITHIN).await.unwrap();
     let url = format!("http://{address}/api/v1/products");
@@ -119,14 +179,21 @@ async fn a_shop_without_demo_products_starts_empty() {
 
 #[test]
 fn wrong_settings_stop_the_start_with_all_of_them_named() {
-    let output = shop(&[], &[
-        ("SHOP__SERVER__LISTEN", "nowhere"),
-        ("SHOP__SERVER__LISTNE", "127.0.0.1:1"),
-        ("SHOP__SERVER__DRAIN", "soon"),
-    ]);
+    let output = shop(
+        &[],
+        &[
+            ("SHOP__SERVER__LISTEN", "nowhere"),
+            ("SHOP__SERVER__LISTNE", "127.0.0.1:1"),
+            ("SHOP__SERVER__DRAIN", "soon"),
+        ],
+    );
     let said = said(&output);
     assert_eq!(output.status.code(), Some(2), "{said}");
-    for name in ["SHOP__SERVER__LISTEN", "SHOP__SERVER__LISTNE", "SHOP__SERVER__DRAIN"] {
+    for name in [
+        "SHOP__SERVER__LISTEN",
+        "SHOP__SERVER__LISTNE",
+        "SHOP__SERVER__DRAIN",
+    ] {
         assert!(said.contains(name), "no {name} in\n{said}");
     }
     let unknown = shop(&[], &[("SHOP__BROKER__URL", "pigeon://coop")]);
@@ -153,13 +220,20 @@ fn an_open_admin_port_needs_a_token() {
 
 #[test]
 fn the_command_line_shows_settings_and_routes_without_a_server() {
-    let config = shop(&["config"], &[("SHOP__IDENTITY__ADMIN_PASSWORD", "hunter2hunter2")]);
+    let config = shop(
+        &["config"],
+        &[("SHOP__IDENTITY__ADMIN_PASSWORD", "hunter2hunter2")],
+    );
     assert!(config.status.success(), "{}", said(&config));
     assert!(!said(&config).contains("hunter2") && said(&config).contains("***"));
     let routes = shop(&["routes"], &[]);
     assert!(routes.status.success(), "{}", said(&routes));
     for part in ["/api/v1/orders", "POST", "user:read"] {
-        assert!(said(&routes).contains(part), "no {part} in\n{}", said(&routes));
+        assert!(
+            said(&routes).contains(part),
+            "no {part} in\n{}",
+            said(&routes)
+        );
     }
     assert_eq!(shop(&["no-such-command"], &[]).status.code(), Some(2));
 }
@@ -169,8 +243,14 @@ async fn a_second_process_on_the_same_folder_is_refused() {
     let shop = Shop::start().await;
     let second = Launch::new(env!("CARGO_BIN_EXE_shop"))
         .folder(shop.folder())
-        .env("SHOP__SERVER__LISTEN", format!("127.0.0.1:{}", free_port().unwrap()))
-        .env("SHOP__ADMIN__LISTEN", format!("127.0.0.1:{}", free_port().unwrap()));
+        .env(
+            "SHOP__SERVER__LISTEN",
+            format!("127.0.0.1:{}", free_port().unwrap()),
+        )
+        .env(
+            "SHOP__ADMIN__LISTEN",
+            format!("127.0.0.1:{}", free_port().unwrap()),
+        );
     let mut second = second.spawn().unwrap();
     let end = second.wait(ANSWERS_WITHIN).await.unwrap();
     let said = format!("{}{}", second.stdout(), second.stderr());
@@ -182,12 +262,23 @@ async fn a_second_process_on_the_same_folder_is_refused() {
 fn shop(arguments: &[&str], settings: &[(&str, &str)]) -> Output {
     let folder = tempfile::tempdir().unwrap();
     let mut command = Command::new("timeout");
-    command.arg("20").arg(env!("CARGO_BIN_EXE_shop")).args(arguments).current_dir(folder.path());
-    command.env_remove("SHOP__ENVIRONMENT").envs(settings.iter().copied()).output().unwrap()
+    command
+        .arg("20")
+        .arg(env!("CARGO_BIN_EXE_shop"))
+        .args(arguments)
+        .current_dir(folder.path());
+    command
+        .env_remove("SHOP__ENVIRONMENT")
+        .envs(settings.iter().copied())
+        .output()
+        .unwrap()
 }
 
 fn said(output: &Output) -> String {
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let (out, err) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
     format!("{out}{err}")
 }
 
@@ -196,7 +287,10 @@ fn curl_line(banner: &str) -> String {
     let start = banner.find("curl ").unwrap();
     let mut line = String::new();
     for part in banner[start..].lines() {
-        let (text, goes_on) = part.trim().strip_suffix('\\').map_or((part.trim(), false), |t| (t, true));
+        let (text, goes_on) = part
+            .trim()
+            .strip_suffix('\\')
+            .map_or((part.trim(), false), |t| (t, true));
         line.push_str(text);
         if !goes_on {
             break;

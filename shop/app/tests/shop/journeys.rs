@@ -18,7 +18,10 @@ async fn an_order_is_confirmed_and_stock_and_money_agree_with_it() {
     let order = ada.order(&items(&[("BEANS", 2), ("CUP", 3)], VISA)).await;
 
     assert_eq!(order.text_at("/status"), "confirmed");
-    assert_eq!(order.data()["total"], json!({"amount": 2 * 1250 + 3 * 499, "currency": "EUR"}));
+    assert_eq!(
+        order.data()["total"],
+        json!({"amount": 2 * 1250 + 3 * 499, "currency": "EUR"})
+    );
     assert_eq!(order.text_at("/customer_id"), ada.id);
     assert_eq!(order.data()["items"][0]["unit_price"]["amount"], 1250);
     assert_eq!(order.data()["items"][1]["total"]["amount"], 3 * 499);
@@ -42,7 +45,10 @@ async fn an_order_is_accepted_at_once_and_can_be_read_at_once() {
 
     assert_eq!(placed.text_at("/status"), "pending");
     let id = placed.text_at("/id");
-    assert_eq!(placed.header("location"), Some(format!("/api/v1/orders/{id}").as_str()));
+    assert_eq!(
+        placed.header("location"),
+        Some(format!("/api/v1/orders/{id}").as_str())
+    );
     assert_eq!(ada.see_order(&id).await.text_at("/id"), id);
     settled(&ada, &id).await;
 }
@@ -56,8 +62,18 @@ async fn what_was_created_can_be_read_at_once() {
         admin.stock_product(&sku, 100, n).await;
         assert_eq!(admin.stock(&sku).await, n);
         let user = json!({"email": format!("u{n}@example.com"), "username": format!("user{n}"), "password": "long enough"});
-        let made = shop.anyone().post("/users").json(&user).send().await.expect(201);
-        let path = made.header("location").unwrap().strip_prefix("/api/v1").unwrap();
+        let made = shop
+            .anyone()
+            .post("/users")
+            .json(&user)
+            .send()
+            .await
+            .expect(201);
+        let path = made
+            .header("location")
+            .unwrap()
+            .strip_prefix("/api/v1")
+            .unwrap();
         admin.get(path).send().await.expect(200);
     }
 }
@@ -83,7 +99,9 @@ async fn a_declined_card_leaves_nothing_reserved() {
     let (admin, ada) = (shop.admin().await, shop.customer("ada").await);
     admin.stock_product("BEANS", 1250, 10).await;
 
-    let order = ada.order(&items(&[("BEANS", 4)], "pm_card_chargeDeclined")).await;
+    let order = ada
+        .order(&items(&[("BEANS", 4)], "pm_card_chargeDeclined"))
+        .await;
 
     assert_eq!(order.text_at("/status"), "rejected");
     assert_eq!(order.text_at("/reason"), "PAYMENT_DECLINED");
@@ -103,7 +121,11 @@ async fn an_order_cancelled_before_it_is_settled_is_released_and_voided() {
     for _ in 0..10 {
         let placed = ada.place(&item("BEANS", 7)).await;
         let id = placed.text_at("/id");
-        let cancelled = ada.post(&format!("/orders/{id}/cancel")).send().await.expect(200);
+        let cancelled = ada
+            .post(&format!("/orders/{id}/cancel"))
+            .send()
+            .await
+            .expect(200);
         assert_eq!(cancelled.text_at("/status"), "cancelled");
         assert_eq!(cancelled.text_at("/id"), id);
         eventually("the stock returns", SETTLED_WITHIN, || async {
@@ -124,7 +146,11 @@ async fn an_order_cancelled_after_it_was_confirmed_is_refunded_and_restocked() {
     assert_eq!(ada.stock("BEANS").await, 7);
 
     let id = order.text_at("/id");
-    let cancelled = ada.post(&format!("/orders/{id}/cancel")).send().await.expect(200);
+    let cancelled = ada
+        .post(&format!("/orders/{id}/cancel"))
+        .send()
+        .await
+        .expect(200);
 
     assert_eq!(cancelled.text_at("/status"), "cancelled");
     eventually("money and stock return", SETTLED_WITHIN, || async {
@@ -164,8 +190,16 @@ async fn the_last_piece_is_sold_once_however_many_want_it() {
     });
     let ends = futures_util::future::join_all(orders).await;
 
-    assert_eq!(ends.iter().filter(|end| *end == "confirmed").count(), 5, "{ends:?}");
-    assert_eq!(ends.iter().filter(|end| *end == "rejected").count(), 15, "{ends:?}");
+    assert_eq!(
+        ends.iter().filter(|end| *end == "confirmed").count(),
+        5,
+        "{ends:?}"
+    );
+    assert_eq!(
+        ends.iter().filter(|end| *end == "rejected").count(),
+        15,
+        "{ends:?}"
+    );
     assert_eq!(ada.stock("RARE").await, 0);
 }
 
@@ -175,18 +209,37 @@ async fn the_history_of_an_order_tells_how_it_went() {
     let (admin, ada) = (shop.admin().await, shop.customer("ada").await);
     admin.stock_product("BEANS", 1250, 10).await;
     let id = ada.order(&item("BEANS", 1)).await.text_at("/id");
-    ada.post(&format!("/orders/{id}/cancel")).send().await.expect(200);
+    ada.post(&format!("/orders/{id}/cancel"))
+        .send()
+        .await
+        .expect(200);
 
-    let history = ada.get(&format!("/orders/{id}/history")).send().await.expect(200);
+    let history = ada
+        .get(&format!("/orders/{id}/history"))
+        .send()
+        .await
+        .expect(200);
 
     let entries = history.data();
-    let told: Vec<_> = entries.as_array().unwrap().iter().map(|e| e["type"].as_str().unwrap()).collect();
+    let told: Vec<_> = entries
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|e| e["type"].as_str().unwrap())
+        .collect();
     assert_eq!(told, ["order_placed", "order_confirmed", "order_cancelled"]);
     for (version, entry) in entries.as_array().unwrap().iter().enumerate() {
         assert_eq!(entry["version"].as_u64(), Some(version as u64), "{entry}");
-        assert!(entry["at"].is_string() && entry["data"].is_object(), "{entry}");
+        assert!(
+            entry["at"].is_string() && entry["data"].is_object(),
+            "{entry}"
+        );
     }
-    assert!(!history.text.contains("pm_card"), "the payment method is nobody's business\n{}", history.text);
+    assert!(
+        !history.text.contains("pm_card"),
+        "the payment method is nobody's business\n{}",
+        history.text
+    );
 }
 
 #[tokio::test]
@@ -196,13 +249,23 @@ async fn prices_are_the_servers_and_are_those_of_the_moment() {
     admin.stock_product("BEANS", 1250, 10).await;
     let before = ada.order(&item("BEANS", 1)).await;
     let dearer = json!({"price": {"amount": 1500, "currency": "EUR"}});
-    admin.patch("/products/BEANS").json(&dearer).send().await.expect(200);
+    admin
+        .patch("/products/BEANS")
+        .json(&dearer)
+        .send()
+        .await
+        .expect(200);
 
     let after = ada.order(&item("BEANS", 1)).await;
 
     assert_eq!(before.number_at("/total/amount"), 1250);
     assert_eq!(after.number_at("/total/amount"), 1500);
-    assert_eq!(ada.see_order(&before.text_at("/id")).await.number_at("/total/amount"), 1250);
+    assert_eq!(
+        ada.see_order(&before.text_at("/id"))
+            .await
+            .number_at("/total/amount"),
+        1250
+    );
 }
 
 #[tokio::test]
@@ -235,7 +298,10 @@ async fn settled(caller: &Caller, id: &str) -> Answer {
 
 /// No payment, or one that neither holds nor took money.
 async fn assert_nothing_is_kept(caller: &Caller, order: &Answer) {
-    let path = format!("/payments/{}", order.data()["payment_id"].as_str().unwrap_or("none"));
+    let path = format!(
+        "/payments/{}",
+        order.data()["payment_id"].as_str().unwrap_or("none")
+    );
     eventually("no money is kept", SETTLED_WITHIN, || async {
         let payment = caller.get(&path).send().await;
         let ended = ["declined", "voided", "refunded"];

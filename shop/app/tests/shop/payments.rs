@@ -27,7 +27,12 @@ async fn a_payment_is_refunded_in_parts_and_never_more_than_was_taken() {
     refund(&staff, &payment, None).await;
     let whole = becomes(&ada, &payment, "refunded").await;
     assert_eq!(whole.data()["refunded"], whole.data()["amount"]);
-    let more = staff.post(&path).key("more").json(&json!({"amount": 1})).send().await;
+    let more = staff
+        .post(&path)
+        .key("more")
+        .json(&json!({"amount": 1}))
+        .send()
+        .await;
     assert!(matches!(more.status, 409 | 422), "{}", more.text);
 }
 
@@ -40,7 +45,11 @@ async fn many_refunds_at_once_give_back_what_was_taken_and_no_cent_more() {
     let path = format!("/payments/{payment}/refunds");
 
     let refunds = (0..10).map(|n| {
-        staff.post(&path).key(&format!("r-{n}")).json(&json!({"amount": 300})).send()
+        staff
+            .post(&path)
+            .key(&format!("r-{n}"))
+            .json(&json!({"amount": 300}))
+            .send()
     });
     let answers = futures_util::future::join_all(refunds).await;
 
@@ -62,7 +71,12 @@ async fn the_same_refund_asked_twice_is_one() {
     let payment = order.text_at("/payment_id");
     let path = format!("/payments/{payment}/refunds");
     for _ in 0..3 {
-        let answer = staff.post(&path).key("once").json(&json!({"amount": 500})).send().await;
+        let answer = staff
+            .post(&path)
+            .key("once")
+            .json(&json!({"amount": 500}))
+            .send()
+            .await;
         assert!((200..300).contains(&answer.status), "{}", answer.text);
     }
     let partly = becomes(&ada, &payment, "partially_refunded").await;
@@ -87,7 +101,10 @@ async fn an_order_refunded_in_part_and_then_cancelled_gives_back_the_rest_once()
     let payment = order.text_at("/payment_id");
     refund(&staff, &payment, Some(700)).await;
     becomes(&ada, &payment, "partially_refunded").await;
-    ada.post(&format!("/orders/{}/cancel", order.text_at("/id"))).send().await.expect(200);
+    ada.post(&format!("/orders/{}/cancel", order.text_at("/id")))
+        .send()
+        .await
+        .expect(200);
     let whole = becomes(&ada, &payment, "refunded").await;
     assert_eq!(whole.data()["refunded"], order.data()["total"]);
 }
@@ -98,7 +115,10 @@ async fn payments_are_listed_by_order_and_status() {
     let ada = shop.customer("ada").await;
     let order = ada.order(&item("MUG-BLUE", 2)).await;
     ada.order(&item("MUG-BLUE", 1)).await;
-    let path = format!("/payments?order_id={}&status=captured", order.text_at("/id"));
+    let path = format!(
+        "/payments?order_id={}&status=captured",
+        order.text_at("/id")
+    );
     eventually("the list catches up", REFUNDED_WITHIN, || async {
         let list = ada.get(&path).send().await.expect(200);
         let rows = list.data().as_array().unwrap().clone();
@@ -111,13 +131,23 @@ async fn payments_are_listed_by_order_and_status() {
 async fn a_webhook_that_the_gateway_did_not_sign_is_refused() {
     let shop = Shop::start().await;
     let event = json!({"id": "evt_1", "type": "payment_intent.succeeded", "data": {"object": {}}});
-    for signature in [None, Some("t=1,v1=00"), Some("nonsense"), Some("t=99999999999,v1=")] {
+    for signature in [
+        None,
+        Some("t=1,v1=00"),
+        Some("nonsense"),
+        Some("t=99999999999,v1="),
+    ] {
         let mut ask = shop.anyone().post("/payments/webhook").json(&event);
         if let Some(signature) = signature {
             ask = ask.header("stripe-signature", signature);
         }
         let answer = ask.send().await;
-        assert!(matches!(answer.status, 400 | 401), "{signature:?}: {} {}", answer.status, answer.text);
+        assert!(
+            matches!(answer.status, 400 | 401),
+            "{signature:?}: {} {}",
+            answer.status,
+            answer.text
+        );
     }
 }
 

@@ -25,9 +25,16 @@ async fn a_customer_registers_and_logs_in_by_name_or_address() {
 async fn a_wrong_password_and_an_unknown_user_look_alike() {
     let shop = Shop::start().await;
     shop.customer("ada").await;
-    let wrong = log_in(&shop.anyone(), "ada", "not her password").await.expect(401);
-    let unknown = log_in(&shop.anyone(), "nobody", "not her password").await.expect(401);
-    assert_eq!((wrong.code(), wrong.details()), (unknown.code(), unknown.details()));
+    let wrong = log_in(&shop.anyone(), "ada", "not her password")
+        .await
+        .expect(401);
+    let unknown = log_in(&shop.anyone(), "nobody", "not her password")
+        .await
+        .expect(401);
+    assert_eq!(
+        (wrong.code(), wrong.details()),
+        (unknown.code(), unknown.details())
+    );
     assert!(wrong.header("www-authenticate").is_some());
 }
 
@@ -39,8 +46,12 @@ async fn a_taken_name_or_address_is_a_conflict() {
         let body = json!({"email": email, "username": username, "password": PASSWORD});
         shop.anyone().post("/users").json(&body).send()
     };
-    register("ADA@example.com", "other").await.expect_error(409, "EMAIL_TAKEN");
-    register("other@example.com", "ADA").await.expect_error(409, "USERNAME_TAKEN");
+    register("ADA@example.com", "other")
+        .await
+        .expect_error(409, "EMAIL_TAKEN");
+    register("other@example.com", "ADA")
+        .await
+        .expect_error(409, "USERNAME_TAKEN");
     register("other@example.com", "other").await.expect(201);
 }
 
@@ -68,7 +79,9 @@ async fn reuse_of_a_refresh_token_ends_its_whole_family_and_no_other() {
 
     refresh(&ada, &stolen).await.expect(401);
 
-    refresh(&ada, &pair.text_at("/refresh_token")).await.expect(401);
+    refresh(&ada, &pair.text_at("/refresh_token"))
+        .await
+        .expect(401);
     refresh(&phone, &phone.refresh).await.expect(200);
 }
 
@@ -76,12 +89,23 @@ async fn reuse_of_a_refresh_token_ends_its_whole_family_and_no_other() {
 async fn of_many_who_refresh_at_once_at_most_one_gets_a_pair() {
     let shop = Shop::start().await;
     let ada = shop.customer("ada").await;
-    let answers = futures_util::future::join_all((0..12).map(|_| refresh(&ada, &ada.refresh))).await;
+    let answers =
+        futures_util::future::join_all((0..12).map(|_| refresh(&ada, &ada.refresh))).await;
     let given = answers.iter().filter(|answer| answer.status == 200).count();
-    assert_eq!(given, 1, "{:?}", answers.iter().map(|answer| answer.status).collect::<Vec<_>>());
+    assert_eq!(
+        given,
+        1,
+        "{:?}",
+        answers
+            .iter()
+            .map(|answer| answer.status)
+            .collect::<Vec<_>>()
+    );
     // The losers looked like a thief, so the winner's token is dead as well.
     let winner = answers.iter().find(|answer| answer.status == 200).unwrap();
-    refresh(&ada, &winner.text_at("/refresh_token")).await.expect(401);
+    refresh(&ada, &winner.text_at("/refresh_token"))
+        .await
+        .expect(401);
 }
 
 #[tokio::test]
@@ -110,7 +134,11 @@ async fn logging_out_ends_this_session_or_all() {
 
     ada.log_in("ada", PASSWORD).await;
     phone.log_in("ada", PASSWORD).await;
-    let answer = ada.post("/auth/logout").json(&json!({"all": true})).send().await;
+    let answer = ada
+        .post("/auth/logout")
+        .json(&json!({"all": true}))
+        .send()
+        .await;
     assert!(matches!(answer.status, 200 | 204), "{}", answer.text);
     refresh(&phone, &phone.refresh).await.expect(401);
 }
@@ -128,7 +156,10 @@ async fn a_session_can_be_ended_from_another_one() {
         assert_eq!(answer.status, 404, "{}", answer.text);
     }
     for id in &before {
-        ada.delete(&format!("/auth/sessions/{id}")).send().await.expect(204);
+        ada.delete(&format!("/auth/sessions/{id}"))
+            .send()
+            .await
+            .expect(204);
     }
     refresh(&ada, &ada.refresh).await.expect(401);
 }
@@ -157,7 +188,10 @@ async fn a_new_password_ends_the_other_sessions() {
 async fn a_deleted_user_is_gone_and_leaves_name_and_address_free() {
     let shop = Shop::start().await;
     let ada = shop.customer("ada").await;
-    ada.delete(&format!("/users/{}", ada.id)).send().await.expect(204);
+    ada.delete(&format!("/users/{}", ada.id))
+        .send()
+        .await
+        .expect(204);
     refresh(&ada, &ada.refresh).await.expect(401);
     log_in(&ada, "ada", PASSWORD).await.expect(401);
     let reborn = shop.customer("ada").await;
@@ -182,11 +216,19 @@ async fn a_suspended_user_cannot_log_in() {
 #[tokio::test]
 async fn the_public_keys_are_published() {
     let shop = Shop::start().await;
-    let keys: Value = shop.fetch("/.well-known/jwks.json").send().await.expect(200).json();
+    let keys: Value = shop
+        .fetch("/.well-known/jwks.json")
+        .send()
+        .await
+        .expect(200)
+        .json();
     let keys = keys["keys"].as_array().unwrap();
     assert!(!keys.is_empty());
     for key in keys {
-        assert!(key["kid"].is_string() && key.get("d").is_none() && key.get("k").is_none(), "{key}");
+        assert!(
+            key["kid"].is_string() && key.get("d").is_none() && key.get("k").is_none(),
+            "{key}"
+        );
     }
 }
 
@@ -198,11 +240,16 @@ async fn log_in(caller: &Caller, login: &str, password: &str) -> Answer {
 async fn refresh(caller: &Caller, token: &str) -> Answer {
     let mut anonymous = caller.clone();
     anonymous.token.clear();
-    anonymous.post("/auth/refresh").json(&json!({"refresh_token": token})).send().await
+    anonymous
+        .post("/auth/refresh")
+        .json(&json!({"refresh_token": token}))
+        .send()
+        .await
 }
 
 async fn session_ids(caller: &Caller) -> Vec<String> {
     let sessions = caller.get("/auth/sessions").send().await.expect(200).data();
     let ids = sessions.as_array().unwrap().iter();
-    ids.map(|session| session["id"].as_str().unwrap().to_owned()).collect()
+    ids.map(|session| session["id"].as_str().unwrap().to_owned())
+        .collect()
 }

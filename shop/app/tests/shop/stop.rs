@@ -47,8 +47,17 @@ async fn stops_under(protocol: Protocol) {
     let outcome = load.end().await;
     assert_eq!(status.code(), Some(0), "{}", shop.process.stdout());
     assert!(took < Duration::from_secs(10), "{took:?}");
-    assert_eq!(outcome.failures, Vec::<String>::new(), "{} were answered", outcome.answered);
-    assert!(outcome.answered > 100, "only {} were answered", outcome.answered);
+    assert_eq!(
+        outcome.failures,
+        Vec::<String>::new(),
+        "{} were answered",
+        outcome.answered
+    );
+    assert!(
+        outcome.answered > 100,
+        "only {} were answered",
+        outcome.answered
+    );
     assert!(outcome.told_to_go > 0, "nobody was told to go");
 }
 
@@ -79,7 +88,14 @@ async fn whoever_waits_is_answered_as_things_stand() {
     let watch = ada.get(&format!("/orders/{id}/watch")).open().await;
     let waiting = {
         let ada = ada.clone();
-        async move { ada.post("/orders").key("k").wait(30).json(&item("MUG-BLUE", 1)).send().await }
+        async move {
+            ada.post("/orders")
+                .key("k")
+                .wait(30)
+                .json(&item("MUG-BLUE", 1))
+                .send()
+                .await
+        }
     };
     let stop = async {
         sleep(Duration::from_millis(500)).await;
@@ -98,26 +114,47 @@ async fn a_stuck_request_is_cut_at_the_deadline_named_in_the_log_and_told_by_the
     let _stuck = half_a_request(&shop).await;
     let begun = Instant::now();
     let status = shop.process.terminate(STOPPED_WITHIN).await.unwrap();
-    let (took, said) = (begun.elapsed(), shop.process.stdout() + &shop.process.stderr());
+    let (took, said) = (
+        begun.elapsed(),
+        shop.process.stdout() + &shop.process.stderr(),
+    );
     assert_eq!(status.code(), Some(1), "{said}");
-    assert!(took >= Duration::from_secs(2), "it had 1 s of lame duck and 1 s to drain: {took:?}");
+    assert!(
+        took >= Duration::from_secs(2),
+        "it had 1 s of lame duck and 1 s to drain: {took:?}"
+    );
     assert!(took < Duration::from_secs(8), "{took:?}");
-    let named = said.lines().any(|line| line.contains("/api/v1/users") && line.contains("stuck-1"));
+    let named = said
+        .lines()
+        .any(|line| line.contains("/api/v1/users") && line.contains("stuck-1"));
     assert!(named, "{said}");
 }
 
 #[tokio::test]
 async fn a_second_signal_ends_at_once() {
-    let settings = [SHORT[0], SHORT[1], ("SHOP__SERVER__DRAIN", "25s"), ("SHOP__SERVER__STOP", "30s")];
+    let settings = [
+        SHORT[0],
+        SHORT[1],
+        ("SHOP__SERVER__DRAIN", "25s"),
+        ("SHOP__SERVER__STOP", "30s"),
+    ];
     let mut shop = Shop::start_with(&settings).await;
     let _stuck = half_a_request(&shop).await;
     shop.process.signal(Signal::Terminate).unwrap();
     sleep(Duration::from_millis(300)).await;
-    assert!(shop.process.exited().unwrap().is_none(), "{}", shop.process.stdout());
+    assert!(
+        shop.process.exited().unwrap().is_none(),
+        "{}",
+        shop.process.stdout()
+    );
     let begun = Instant::now();
     shop.process.signal(Signal::Terminate).unwrap();
     let status = shop.process.wait(STOPPED_WITHIN).await.unwrap();
-    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < Duration::from_secs(1),
+        "{:?}",
+        begun.elapsed()
+    );
     assert_eq!(status.code(), Some(1));
     shop.restart().await;
     shop.customer("ada").await.order(&item("MUG-BLUE", 1)).await;
@@ -133,7 +170,10 @@ async fn a_signal_during_the_start_is_clean_whenever_it_comes() {
         // Before the first line of main nobody listens to signals yet: ended by the signal, with nothing begun.
         let clean = status.code() == Some(0) || after == 0;
         let said = shop.process.stdout() + &shop.process.stderr();
-        assert!(clean && !said.contains("panicked"), "after {after} ms: {status}\n{said}");
+        assert!(
+            clean && !said.contains("panicked"),
+            "after {after} ms: {status}\n{said}"
+        );
         shop.restart().await;
         shop.customer("ada").await.order(&item("MUG-BLUE", 1)).await;
     }
@@ -143,7 +183,10 @@ async fn a_signal_during_the_start_is_clean_whenever_it_comes() {
 async fn ctrl_c_stops_like_a_termination() {
     let mut shop = Shop::start_with(&SHORT).await;
     shop.process.signal(Signal::Interrupt).unwrap();
-    assert_eq!(shop.process.wait(STOPPED_WITHIN).await.unwrap().code(), Some(0));
+    assert_eq!(
+        shop.process.wait(STOPPED_WITHIN).await.unwrap().code(),
+        Some(0)
+    );
 }
 
 /// A request whose second half never comes.
@@ -162,7 +205,9 @@ async fn half_a_request(shop: &Shop) -> TcpStream {
 async fn silent_gateway() -> (TcpListener, [(&'static str, String); 2]) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let settings =
-        [("SHOP__PAYMENTS__GATEWAY_URL", url), ("SHOP__PAYMENTS__GATEWAY_KEY", "sk_test_silence".to_owned())];
+    let settings = [
+        ("SHOP__PAYMENTS__GATEWAY_URL", url),
+        ("SHOP__PAYMENTS__GATEWAY_KEY", "sk_test_silence".to_owned()),
+    ];
     (listener, settings)
 }

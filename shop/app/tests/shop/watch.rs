@@ -46,7 +46,10 @@ async fn a_watcher_who_comes_back_misses_nothing_and_hears_nothing_twice() {
 
     let later = tokio::join!(watch(&ada, &id, Some("1"), 1), async {
         tokio::time::sleep(Duration::from_millis(100)).await;
-        ada.post(&format!("/orders/{id}/cancel")).send().await.expect(200)
+        ada.post(&format!("/orders/{id}/cancel"))
+            .send()
+            .await
+            .expect(200)
     });
     assert_eq!(versions(&later.0), ["2"]);
     assert_eq!(later.0[0].kind, "order_cancelled");
@@ -60,7 +63,10 @@ async fn a_watch_goes_on_after_the_server_was_killed() {
     let seen = watch(&ada, &id, None, 2).await;
     shop.process.kill().unwrap();
     shop.restart().await;
-    ada.post(&format!("/orders/{id}/cancel")).send().await.expect(200);
+    ada.post(&format!("/orders/{id}/cancel"))
+        .send()
+        .await
+        .expect(200);
     let last = seen.last().unwrap().id.clone();
     assert_eq!(versions(&watch(&ada, &id, Some(&last), 1).await), ["2"]);
 }
@@ -71,12 +77,18 @@ async fn a_watcher_who_accepts_no_events_is_told_so() {
     let ada = shop.customer("ada").await;
     let id = ada.order(&item("MUG-BLUE", 1)).await.text_at("/id");
     let path = format!("/orders/{id}/watch");
-    ada.get(&path).header("accept", "image/png").send().await.expect_error(406, "NOT_ACCEPTABLE");
+    ada.get(&path)
+        .header("accept", "image/png")
+        .send()
+        .await
+        .expect_error(406, "NOT_ACCEPTABLE");
 }
 
 /// The next `count` events.
 async fn watch(caller: &Caller, order: &str, after: Option<&str>, count: usize) -> Vec<Event> {
-    let mut ask = caller.get(&format!("/orders/{order}/watch")).header("accept", "text/event-stream");
+    let mut ask = caller
+        .get(&format!("/orders/{order}/watch"))
+        .header("accept", "text/event-stream");
     if let Some(after) = after {
         ask = ask.header("last-event-id", after);
     }

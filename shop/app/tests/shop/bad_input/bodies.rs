@@ -9,9 +9,17 @@ const TOO_LARGE: usize = (1 << 20) + 1;
 
 pub(super) fn rows() -> Vec<Case> {
     let mut rows = Vec::new();
-    for (route, who) in [("/orders", Who::Customer), ("/users", Who::Anyone), ("/products", Who::Admin)] {
-        let malformed = malformed().into_iter().map(|(name, body)| (name, body, 400, "MALFORMED_JSON"));
-        let wrong = wrong().into_iter().map(|(name, body)| (name, body, 422, "VALIDATION_FAILED"));
+    for (route, who) in [
+        ("/orders", Who::Customer),
+        ("/users", Who::Anyone),
+        ("/products", Who::Admin),
+    ] {
+        let malformed = malformed()
+            .into_iter()
+            .map(|(name, body)| (name, body, 400, "MALFORMED_JSON"));
+        let wrong = wrong()
+            .into_iter()
+            .map(|(name, body)| (name, body, 422, "VALIDATION_FAILED"));
         for (name, body, status, code) in malformed.chain(wrong) {
             let name = format!("{name} to {route}");
             rows.push(Case::post(&name, route, body).by(who).is(status, code));
@@ -35,14 +43,29 @@ fn malformed() -> Vec<(&'static str, Vec<u8>)> {
         ("half a surrogate pair", b"{\"username\": \"\\ud800\"}"),
         ("bytes that are no UTF-8", b"{\"username\": \"\xff\xfe\"}"),
         ("a byte order mark", b"\xef\xbb\xbf{}"),
-        ("a key twice", b"{\"email\": \"a@b.c\", \"email\": \"d@e.f\"}"),
-        ("a key twice further in", b"{\"items\": [{\"sku\": \"A\", \"sku\": \"B\"}]}"),
+        (
+            "a key twice",
+            b"{\"email\": \"a@b.c\", \"email\": \"d@e.f\"}",
+        ),
+        (
+            "a key twice further in",
+            b"{\"items\": [{\"sku\": \"A\", \"sku\": \"B\"}]}",
+        ),
         ("a form", b"email=a%40b.c&username=ada"),
     ];
-    let mut bodies: Vec<_> = plain.into_iter().map(|(name, body)| (name, body.to_vec())).collect();
+    let mut bodies: Vec<_> = plain
+        .into_iter()
+        .map(|(name, body)| (name, body.to_vec()))
+        .collect();
     bodies.push(("100,000 open brackets", "[".repeat(100_000).into_bytes()));
-    bodies.push(("100,000 open objects", "{\"a\":".repeat(100_000).into_bytes()));
-    bodies.push(("200 levels, all closed", format!("{}{}", "[".repeat(200), "]".repeat(200)).into_bytes()));
+    bodies.push((
+        "100,000 open objects",
+        "{\"a\":".repeat(100_000).into_bytes(),
+    ));
+    bodies.push((
+        "200 levels, all closed",
+        format!("{}{}", "[".repeat(200), "]".repeat(200)).into_bytes(),
+    ));
     bodies
 }
 
@@ -54,7 +77,10 @@ fn wrong() -> Vec<(&'static str, Vec<u8>)> {
         ("a number", "7"),
         ("an empty object", "{}"),
     ];
-    bodies.into_iter().map(|(name, body)| (name, body.into())).collect()
+    bodies
+        .into_iter()
+        .map(|(name, body)| (name, body.into()))
+        .collect()
 }
 
 fn others(route: &'static str, who: Who) -> Vec<Case> {
@@ -63,17 +89,61 @@ fn others(route: &'static str, who: Who) -> Vec<Case> {
     let large = json!({"username": "a".repeat(TOO_LARGE)}).to_string();
     let named = |name: &str| format!("{name} to {route}");
     let empty = || Case::post("", route, "{}").by(who);
-    let case = |name: &str, case: Case| Case { name: named(name), ..case };
+    let case = |name: &str, case: Case| Case {
+        name: named(name),
+        ..case
+    };
     vec![
-        Case::post(&named("50,000 unknown fields"), route, many_keys).by(who).is(400, "UNKNOWN_FIELD"),
-        Case::post(&named("an unknown field"), route, "{\"no_such_field\": 1}").by(who).is(400, "UNKNOWN_FIELD"),
-        Case::post(&named("more than 1 MiB"), route, large).by(who).is(413, "PAYLOAD_TOO_LARGE"),
-        case("no content type", empty().without("content-type").is(415, "UNSUPPORTED_MEDIA_TYPE")),
-        case("plain text", empty().with("content-type", "text/plain").is(415, "UNSUPPORTED_MEDIA_TYPE")),
-        case("XML", empty().with("content-type", "application/xml").is(415, "UNSUPPORTED_MEDIA_TYPE")),
-        case("a form's type", empty().with("content-type", "application/x-www-form-urlencoded").is(415, "UNSUPPORTED_MEDIA_TYPE")),
-        case("a nonsense type", empty().with("content-type", ";;;").is(415, "UNSUPPORTED_MEDIA_TYPE")),
-        case("an unknown encoding", empty().with("content-encoding", "lzma").is(415, "UNSUPPORTED_MEDIA_TYPE")),
-        case("only pictures accepted", empty().with("accept", "image/png").is(406, "NOT_ACCEPTABLE")),
+        Case::post(&named("50,000 unknown fields"), route, many_keys)
+            .by(who)
+            .is(400, "UNKNOWN_FIELD"),
+        Case::post(&named("an unknown field"), route, "{\"no_such_field\": 1}")
+            .by(who)
+            .is(400, "UNKNOWN_FIELD"),
+        Case::post(&named("more than 1 MiB"), route, large)
+            .by(who)
+            .is(413, "PAYLOAD_TOO_LARGE"),
+        case(
+            "no content type",
+            empty()
+                .without("content-type")
+                .is(415, "UNSUPPORTED_MEDIA_TYPE"),
+        ),
+        case(
+            "plain text",
+            empty()
+                .with("content-type", "text/plain")
+                .is(415, "UNSUPPORTED_MEDIA_TYPE"),
+        ),
+        case(
+            "XML",
+            empty()
+                .with("content-type", "application/xml")
+                .is(415, "UNSUPPORTED_MEDIA_TYPE"),
+        ),
+        case(
+            "a form's type",
+            empty()
+                .with("content-type", "application/x-www-form-urlencoded")
+                .is(415, "UNSUPPORTED_MEDIA_TYPE"),
+        ),
+        case(
+            "a nonsense type",
+            empty()
+                .with("content-type", ";;;")
+                .is(415, "UNSUPPORTED_MEDIA_TYPE"),
+        ),
+        case(
+            "an unknown encoding",
+            empty()
+                .with("content-encoding", "lzma")
+                .is(415, "UNSUPPORTED_MEDIA_TYPE"),
+        ),
+        case(
+            "only pictures accepted",
+            empty()
+                .with("accept", "image/png")
+                .is(406, "NOT_ACCEPTABLE"),
+        ),
     ]
 }

@@ -42,7 +42,9 @@ impl Case {
     /// A `POST` with a JSON body and a fresh idempotency key.
     pub(super) fn post(name: &str, path: &str, body: impl Into<Vec<u8>>) -> Self {
         let key = stanchion::runtime::id::new_v7().to_string();
-        Self::new(name, Method::POST, path).with("idempotency-key", &key).json(body)
+        Self::new(name, Method::POST, path)
+            .with("idempotency-key", &key)
+            .json(body)
     }
 
     pub(super) fn put(name: &str, path: &str, body: &Value) -> Self {
@@ -51,8 +53,11 @@ impl Case {
 
     pub(super) fn patch(name: &str, path: &str, body: &Value) -> Self {
         let body = body.to_string().into_bytes();
-        Self { body: Some(body), ..Self::new(name, Method::PATCH, path) }
-            .with("content-type", "application/merge-patch+json")
+        Self {
+            body: Some(body),
+            ..Self::new(name, Method::PATCH, path)
+        }
+        .with("content-type", "application/merge-patch+json")
     }
 
     pub(super) fn by(self, who: Who) -> Self {
@@ -76,10 +81,18 @@ impl Case {
     }
 
     pub(super) fn is(self, status: u16, code: &'static str) -> Self {
-        Self { status, code, ..self }
+        Self {
+            status,
+            code,
+            ..self
+        }
     }
 
     fn json(self, body: impl Into<Vec<u8>>) -> Self {
-        Self { body: Some(body.into()), ..self }.with("content-type", "application/json")
+        Self {
+            body: Some(body.into()),
+            ..self
+        }
+        .with("content-type", "application/json")
     }
 }

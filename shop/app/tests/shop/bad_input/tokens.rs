@@ -25,7 +25,11 @@ pub(super) fn rows() -> Vec<Case> {
         for path in ["/users/me", "/orders"] {
             let mut case = Case::get(&format!("{name} for {path}"), path).by(Who::Anyone);
             if let Some(value) = value {
-                let value = if value == UNSIGNED { format!("Bearer {value}") } else { value.to_owned() };
+                let value = if value == UNSIGNED {
+                    format!("Bearer {value}")
+                } else {
+                    value.to_owned()
+                };
                 case = case.with("authorization", &value);
             }
             rows.push(case.is(401, "UNAUTHENTICATED"));

@@ -52,7 +52,10 @@ impl Browser {
             .await
             .unwrap();
         let http = http_client(Client::builder());
-        let folder = format!("--user-data-dir={}", profile.path().join("profile").display());
+        let folder = format!(
+            "--user-data-dir={}",
+            profile.path().join("profile").display()
+        );
         let arguments: Vec<_> = ARGUMENTS.into_iter().chain([folder.as_str()]).collect();
         let wanted = json!({"capabilities": {"alwaysMatch": {
             "browserName": "chrome",
@@ -61,33 +64,57 @@ impl Browser {
         }}});
         let made = call(&http, Method::POST, &format!("{url}/session"), Some(wanted)).await;
         let session = format!("{url}/session/{}", made["sessionId"].as_str().unwrap());
-        Some(Self { http, session, _driver: driver, _profile: profile })
+        Some(Self {
+            http,
+            session,
+            _driver: driver,
+            _profile: profile,
+        })
     }
 
     pub(super) async fn open(&self, url: &str) {
-        self.call(Method::POST, "url", Some(json!({"url": url}))).await;
+        self.call(Method::POST, "url", Some(json!({"url": url})))
+            .await;
     }
 
     /// What a script returns.
     pub(super) async fn run(&self, text: &str) -> Value {
-        self.call(Method::POST, "execute/sync", Some(script(text))).await
+        self.call(Method::POST, "execute/sync", Some(script(text)))
+            .await
     }
 
     pub(super) async fn screenshot(&self, path: &Path) {
         let picture = self.call(Method::GET, "screenshot", None).await;
-        let bytes = base64::engine::general_purpose::STANDARD.decode(picture.as_str().unwrap()).unwrap();
+        let bytes = base64::engine::general_purpose::STANDARD
+            .decode(picture.as_str().unwrap())
+            .unwrap();
         std::fs::write(path, bytes).unwrap();
     }
 
     /// What the page's console says that is an error: a broken script, a refused resource.
     pub(super) async fn complaints(&self) -> Vec<String> {
-        let log = self.call(Method::POST, "se/log", Some(json!({"type": "browser"}))).await;
-        let lines = log.as_array().unwrap().iter().filter(|line| line["level"] == "SEVERE");
-        lines.map(|line| line["message"].to_string()).filter(|text| !text.contains("favicon.ico")).collect()
+        let log = self
+            .call(Method::POST, "se/log", Some(json!({"type": "browser"})))
+            .await;
+        let lines = log
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|line| line["level"] == "SEVERE");
+        lines
+            .map(|line| line["message"].to_string())
+            .filter(|text| !text.contains("favicon.ico"))
+            .collect()
     }
 
     async fn call(&self, method: Method, path: &str, body: Option<Value>) -> Value {
-        call(&self.http, method, &format!("{}/{path}", self.session), body).await
+        call(
+            &self.http,
+            method,
+            &format!("{}/{path}", self.session),
+            body,
+        )
+        .await
     }
 }
 
@@ -97,6 +124,10 @@ async fn call(http: &Client, method: Method, url: &str, body: Option<Value>) -> 
         request = request.json(&body);
     }
     let mut answer: Value = request.send().await.unwrap().json().await.unwrap();
-    assert!(answer["value"]["error"].is_null(), "{url}: {}", answer["value"]);
+    assert!(
+        answer["value"]["error"].is_null(),
+        "{url}: {}",
+        answer["value"]
+    );
     answer["value"].take()
 }

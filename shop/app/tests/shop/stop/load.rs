@@ -62,7 +62,9 @@ impl Load {
             let shared = Arc::clone(&shared);
             clients.spawn(async move {
                 while !shared.ending.load(Ordering::Relaxed) {
-                    let Ok(stream) = TcpStream::connect(&shared.address).await else { return };
+                    let Ok(stream) = TcpStream::connect(&shared.address).await else {
+                        return;
+                    };
                     match protocol {
                         Protocol::Http1 => shared.http1(stream).await,
                         Protocol::Http2 => shared.http2(stream).await,
@@ -87,13 +89,20 @@ impl Load {
 impl Shared {
     /// One request after the other, until the server says that this was the last.
     async fn http1(&self, stream: TcpStream) {
-        let Ok((mut sender, connection)) = http1::handshake(TokioIo::new(stream)).await else { return };
+        let Ok((mut sender, connection)) = http1::handshake(TokioIo::new(stream)).await else {
+            return;
+        };
         let talk = async move {
             let mut answers = 0_u32;
             loop {
                 let close = match sender.send_request(self.request("http1")).await {
-                    Ok(response) => response.headers().get("connection").is_some_and(|value| value == "close")
-                        | !self.judge(response).await,
+                    Ok(response) => {
+                        response
+                            .headers()
+                            .get("connection")
+                            .is_some_and(|value| value == "close")
+                            | !self.judge(response).await
+                    }
                     Err(error) => return self.broken(answers, &error),
                 };
                 answers += 1;
@@ -109,7 +118,9 @@ impl Shared {
     /// Several at once, until the server says that it takes no more.
     async fn http2(self: &Arc<Self>, stream: TcpStream) {
         let handshake = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await;
-        let Ok((sender, connection)) = handshake else { return };
+        let Ok((sender, connection)) = handshake else {
+            return;
+        };
         let mut streams = JoinSet::new();
         for _ in 0..STREAMS {
             let (shared, mut sender) = (Arc::clone(self), sender.clone());
@@ -128,23 +139,36 @@ impl Shared {
             });
         }
         drop(sender);
-        tokio::join!(async { drop(connection.await) }, async { drop(streams.join_all().await) });
+        tokio::join!(async { drop(connection.await) }, async {
+            drop(streams.join_all().await)
+        });
     }
 
     /// Nine reads and an order.
     fn request(&self, protocol: &str) -> Request<Full<Bytes>> {
         let number = self.number.fetch_add(1, Ordering::Relaxed);
-        let base = if protocol == "http2" { format!("http://{}", self.address) } else { String::new() };
+        let base = if protocol == "http2" {
+            format!("http://{}", self.address)
+        } else {
+            String::new()
+        };
         let request = Request::builder()
             .header("host", &self.address)
             .header("authorization", format!("Bearer {}", self.token));
         if !number.is_multiple_of(10) {
-            return request.uri(format!("{base}/api/v1/products/KETTLE")).body(Full::default()).unwrap();
+            return request
+                .uri(format!("{base}/api/v1/products/KETTLE"))
+                .body(Full::default())
+                .unwrap();
         }
-        let order = r#"{"items": [{"sku": "MUG-BLUE", "quantity": 1}], "payment_method": "pm_card_visa"}"#;
+        let order =
+            r#"{"items": [{"sku": "MUG-BLUE", "quantity": 1}], "payment_method": "pm_card_visa"}"#;
         let request = request.method("POST").uri(format!("{base}/api/v1/orders"));
         let request = request.header("idempotency-key", format!("k-{number}"));
-        request.header("content-type", "application/json").body(Full::from(order)).unwrap()
+        request
+            .header("content-type", "application/json")
+            .body(Full::from(order))
+            .unwrap()
     }
 
     /// Reads the whole answer; false if it was no good one.
@@ -161,7 +185,9 @@ impl Shared {
                 false
             }
             Err(error) => {
-                self.failures.lock().push(format!("{status}, and half a body: {error}"));
+                self.failures
+                    .lock()
+                    .push(format!("{status}, and half a body: {error}"));
                 false
             }
         }
@@ -170,7 +196,9 @@ impl Shared {
     /// A connection that never answered may have waited in the backlog: it was not accepted.
     fn broken(&self, answers: u32, error: &hyper::Error) {
         if answers > 0 {
-            self.failures.lock().push(format!("after {answers} answers: {error:?}"));
+            self.failures
+                .lock()
+                .push(format!("after {answers} answers: {error:?}"));
         }
     }
 }

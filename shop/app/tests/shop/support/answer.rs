@@ -43,7 +43,10 @@ impl Answer {
 
     /// The error's code; empty without one.
     pub(crate) fn code(&self) -> String {
-        self.json()["error"]["code"].as_str().unwrap_or_default().to_owned()
+        self.json()["error"]["code"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned()
     }
 
     /// The error's details.
@@ -60,7 +63,8 @@ impl Answer {
     pub(crate) fn text_at(&self, pointer: &str) -> String {
         let data = self.data();
         let text = data.pointer(pointer).and_then(Value::as_str);
-        text.unwrap_or_else(|| panic!("no text at data{pointer}: {}", self.text)).to_owned()
+        text.unwrap_or_else(|| panic!("no text at data{pointer}: {}", self.text))
+            .to_owned()
     }
 
     /// The number at a JSON pointer below `data`.
@@ -74,6 +78,8 @@ impl Answer {
     /// The `ETag`.
     #[track_caller]
     pub(crate) fn etag(&self) -> String {
-        self.header("etag").unwrap_or_else(|| panic!("no ETag: {}", self.asked)).to_owned()
+        self.header("etag")
+            .unwrap_or_else(|| panic!("no ETag: {}", self.asked))
+            .to_owned()
     }
 }

@@ -33,14 +33,22 @@ pub(crate) fn item(sku: &str, quantity: i64) -> Value {
 
 /// An order of several products with a payment method.
 pub(crate) fn items(items: &[(&str, i64)], method: &str) -> Value {
-    let items = items.iter().map(|(sku, quantity)| json!({"sku": sku, "quantity": quantity}));
+    let items = items
+        .iter()
+        .map(|(sku, quantity)| json!({"sku": sku, "quantity": quantity}));
     json!({"items": items.collect::<Vec<_>>(), "payment_method": method})
 }
 
 impl Caller {
     pub(crate) fn anonymous(http: Client, base: String) -> Self {
         let empty = String::new;
-        Self { http, base, id: empty(), token: empty(), refresh: empty() }
+        Self {
+            http,
+            base,
+            id: empty(),
+            token: empty(),
+            refresh: empty(),
+        }
     }
 
     pub(crate) fn get(&self, path: &str) -> Ask {
@@ -56,7 +64,8 @@ impl Caller {
     }
 
     pub(crate) fn patch(&self, path: &str) -> Ask {
-        self.ask(Method::PATCH, path).header("content-type", "application/merge-patch+json")
+        self.ask(Method::PATCH, path)
+            .header("content-type", "application/merge-patch+json")
     }
 
     pub(crate) fn delete(&self, path: &str) -> Ask {
@@ -86,22 +95,43 @@ impl Caller {
     pub(crate) async fn log_in(&mut self, login: &str, password: &str) {
         self.token.clear();
         let body = json!({"login": login, "password": password});
-        let tokens = self.post("/auth/login").json(&body).send().await.expect(200);
+        let tokens = self
+            .post("/auth/login")
+            .json(&body)
+            .send()
+            .await
+            .expect(200);
         self.token = tokens.text_at("/access_token");
         self.refresh = tokens.text_at("/refresh_token");
-        self.id = self.get("/users/me").send().await.expect(200).text_at("/id");
+        self.id = self
+            .get("/users/me")
+            .send()
+            .await
+            .expect(200)
+            .text_at("/id");
     }
 
     /// Places an order and waits for its end.
     pub(crate) async fn order(&self, order: &Value) -> Answer {
         let key = stanchion::runtime::id::new_v7().to_string();
-        self.post("/orders").key(&key).wait(20).json(order).send().await.expect(200)
+        self.post("/orders")
+            .key(&key)
+            .wait(20)
+            .json(order)
+            .send()
+            .await
+            .expect(200)
     }
 
     /// Places an order and does not wait.
     pub(crate) async fn place(&self, order: &Value) -> Answer {
         let key = stanchion::runtime::id::new_v7().to_string();
-        self.post("/orders").key(&key).json(order).send().await.expect(202)
+        self.post("/orders")
+            .key(&key)
+            .json(order)
+            .send()
+            .await
+            .expect(202)
     }
 
     /// An order of the caller's, as it is now.
@@ -111,13 +141,20 @@ impl Caller {
 
     /// How many of a product are free.
     pub(crate) async fn stock(&self, sku: &str) -> i64 {
-        self.get(&format!("/products/{sku}")).send().await.expect(200).number_at("/available")
+        self.get(&format!("/products/{sku}"))
+            .send()
+            .await
+            .expect(200)
+            .number_at("/available")
     }
 
     /// The payment of an order, as its own stream says it is.
     pub(crate) async fn payment_of(&self, order: &Answer) -> Answer {
         let id = order.text_at("/payment_id");
-        self.get(&format!("/payments/{id}")).send().await.expect(200)
+        self.get(&format!("/payments/{id}"))
+            .send()
+            .await
+            .expect(200)
     }
 
     /// Creates a product with some stock; needs `inventory:write`.
@@ -129,7 +166,11 @@ impl Caller {
         self.post("/products").json(&body).send().await.expect(201);
         if pieces > 0 {
             let delivery = json!({"delta": pieces, "reason": "delivery"});
-            self.post(&format!("/products/{sku}/stock")).json(&delivery).send().await.expect(200);
+            self.post(&format!("/products/{sku}/stock"))
+                .json(&delivery)
+                .send()
+                .await
+                .expect(200);
         }
     }
 }
@@ -137,7 +178,10 @@ impl Caller {
 impl Ask {
     pub(crate) fn new(http: &Client, method: Method, url: String) -> Self {
         let what = format!("{method} {url}");
-        Self { request: http.request(method, url), what }
+        Self {
+            request: http.request(method, url),
+            what,
+        }
     }
 
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
@@ -182,7 +226,12 @@ impl Ask {
         let asked = self.what;
         let response = self.request.send().await?;
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Ok(Answer { asked, status, headers, text: response.text().await? })
+        Ok(Answer {
+            asked,
+            status,
+            headers,
+            text: response.text().await?,
+        })
     }
 
     /// Sends it and leaves the body to the caller: a stream.

@@ -9,6 +9,7 @@ use stanchion_testing::process::{Launch, ServiceProcess, free_port};
 use tempfile::TempDir;
 
 use super::caller::{Ask, Caller};
+use super::eventually;
 
 /// Enough for a debug build on a busy machine.
 pub(crate) const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -17,6 +18,8 @@ pub(crate) const READY_WITHIN: Duration = Duration::from_secs(30);
 pub(crate) const STOPPED_WITHIN: Duration = Duration::from_secs(40);
 
 pub(crate) const ADMIN_PASSWORD: &str = "correct horse battery staple";
+
+const DEMO_PRODUCTS: u32 = 12;
 
 /// Another process may take a free port before the shop does.
 const STARTS_MAX: usize = 3;
@@ -51,15 +54,27 @@ impl Shop {
     async fn begin(settings: &[(&str, &str)]) -> anyhow::Result<Self> {
         let (mut shop, _) = Self::spawn_with(settings)?;
         shop.process.ready(READY_WITHIN).await?;
+        shop.stocked().await;
         Ok(shop)
+    }
+
+    /// The list follows the log: after the first start it fills while one looks.
+    async fn stocked(&self) {
+        eventually("the demo products are listed", READY_WITHIN, || async {
+            let list = self.anyone().get("/products").send().await.expect(200);
+            (list.meta()["total"] == DEMO_PRODUCTS).then_some(())
+        })
+        .await;
     }
 
     /// Starts the process and waits for nothing; also says where it keeps its data.
     pub(crate) fn spawn_with(settings: &[(&str, &str)]) -> anyhow::Result<(Self, PathBuf)> {
         let folder = tempfile::Builder::new().prefix("shop-").tempdir()?;
         let (port, admin_port) = (free_port()?, free_port()?);
-        let (address, admin_address) =
-            (format!("127.0.0.1:{port}"), format!("127.0.0.1:{admin_port}"));
+        let (address, admin_address) = (
+            format!("127.0.0.1:{port}"),
+            format!("127.0.0.1:{admin_port}"),
+        );
         let mut launch = Launch::new(env!("CARGO_BIN_EXE_shop"))
             .folder(folder.path())
             .env("SHOP__SERVER__LISTEN", &address)
@@ -73,7 +88,17 @@ impl Shop {
         let process = launch.spawn()?;
         let data = folder.path().join("data");
         let http = http_client(Client::builder());
-        Ok((Self { process, address, admin_address, launch, folder, http }, data))
+        Ok((
+            Self {
+                process,
+                address,
+                admin_address,
+                launch,
+                folder,
+                http,
+            },
+            data,
+        ))
     }
 
     /// The process again on the same folder and ports, after it has ended.
@@ -98,12 +123,20 @@ impl Shop {
 
     /// `GET` of a path outside `/api/v1`.
     pub(crate) fn fetch(&self, path: &str) -> Ask {
-        Ask::new(&self.http, Method::GET, format!("http://{}{path}", self.address))
+        Ask::new(
+            &self.http,
+            Method::GET,
+            format!("http://{}{path}", self.address),
+        )
     }
 
     /// `GET` on the admin port.
     pub(crate) fn fetch_admin(&self, path: &str) -> Ask {
-        Ask::new(&self.http, Method::GET, format!("http://{}{path}", self.admin_address))
+        Ask::new(
+            &self.http,
+            Method::GET,
+            format!("http://{}{path}", self.admin_address),
+        )
     }
 
     /// A new customer, logged in.
@@ -125,7 +158,12 @@ impl Shop {
         let mut staff = self.customer(name).await;
         let roles = serde_json::json!({"roles": ["staff"]});
         let admin = self.admin().await;
-        admin.put(&format!("/users/{}/roles", staff.id)).json(&roles).send().await.expect(200);
+        admin
+            .put(&format!("/users/{}/roles", staff.id))
+            .json(&roles)
+            .send()
+            .await
+            .expect(200);
         staff.log_in(name, super::PASSWORD).await;
         staff
     }
@@ -138,5 +176,9 @@ pub(crate) fn http_client(builder: reqwest::ClientBuilder) -> Client {
         // Fails only where one is installed already, which is as good.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     });
-    builder.no_proxy().timeout(Duration::from_secs(60)).build().unwrap()
+    builder
+        .no_proxy()
+        .timeout(Duration::from_secs(60))
+        .build()
+        .unwrap()
 }

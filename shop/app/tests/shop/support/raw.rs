@@ -30,7 +30,11 @@ pub(crate) async fn read_all(stream: &mut TcpStream, within: Duration) -> String
 /// An HTTP/1.1 answer with a plain body, taken apart; status 0 when nothing came.
 pub(crate) fn parse(asked: &str, text: &str) -> Answer {
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or((text, ""));
-    let status = head.split_whitespace().nth(1).and_then(|code| code.parse().ok()).unwrap_or(0);
+    let status = head
+        .split_whitespace()
+        .nth(1)
+        .and_then(|code| code.parse().ok())
+        .unwrap_or(0);
     Answer {
         asked: asked.to_owned(),
         status,

@@ -1,4 +1,5 @@
 //! The log, the inbox and the consumers' store pass their ports' suites on both databases and in memory.
+#![allow(clippy::unwrap_used)]
 
 mod support;
 

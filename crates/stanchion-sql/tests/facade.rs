@@ -1,4 +1,5 @@
 //! The facade says the same on both databases.
+#![allow(clippy::unwrap_used)]
 
 mod support;
 
@@ -428,7 +429,8 @@ async fn cancelling_anywhere_leaves_no_transaction_behind() {
         for task in tasks {
             task.await.unwrap();
         }
-        check_after_cancelling(&db, &acknowledged.lock().clone()).await;
+        let acknowledged = acknowledged.lock().clone();
+        check_after_cancelling(&db, &acknowledged).await;
     }
 }
 

@@ -1,4 +1,5 @@
 //! Leases: one holder, and a stale one cannot write.
+#![allow(clippy::unwrap_used)]
 
 mod support;
 

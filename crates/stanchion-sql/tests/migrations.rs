@@ -1,4 +1,5 @@
 //! Migrations on both databases.
+#![allow(clippy::unwrap_used)]
 
 mod support;
 

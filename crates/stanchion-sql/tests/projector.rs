@@ -1,4 +1,5 @@
 //! A projection's rows and its checkpoint move together.
+#![allow(clippy::unwrap_used)]
 
 mod support;
 

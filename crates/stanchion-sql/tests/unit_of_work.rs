@@ -1,4 +1,5 @@
 //! Rows, log entries and inbox keys commit together.
+#![allow(clippy::unwrap_used)]
 
 mod support;
 

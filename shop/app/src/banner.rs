@@ -18,22 +18,39 @@ pub(crate) struct Banner {
 
 impl Banner {
     pub(crate) fn text(&self, addresses: &Addresses) -> String {
-        let public = addresses.public.map_or_else(|| "-".into(), |public| public.to_string());
+        let public = addresses
+            .public
+            .map_or_else(|| "-".into(), |public| public.to_string());
         let url = format!("http://{public}");
         let mut text = String::new();
         let mut line = |name: &str, value: &str| {
             // Writing to a string does not fail.
             let _ = writeln!(text, "  {name:<10}{value}");
         };
-        line("api", &format!("{url}/api/v1    docs {url}/docs    ready {url}/ready"));
+        line(
+            "api",
+            &format!("{url}/api/v1    docs {url}/docs    ready {url}/ready"),
+        );
         if let Some(admin) = addresses.admin {
-            line("admin", &format!("http://{admin}    metrics http://{admin}/metrics"));
+            line(
+                "admin",
+                &format!("http://{admin}    metrics http://{admin}/metrics"),
+            );
         }
         line("modules", &self.modules.join(", "));
-        line("storage", &format!("{}    gateway {}    environment {}", self.storage, self.gateway, self.environment));
+        line(
+            "storage",
+            &format!(
+                "{}    gateway {}    environment {}",
+                self.storage, self.gateway, self.environment
+            ),
+        );
         if let Some(password) = &self.made_password {
             let shown = password.expose_secret();
-            line("user", &format!("admin    password {shown}    (shown once: keep it)"));
+            line(
+                "user",
+                &format!("admin    password {shown}    (shown once: keep it)"),
+            );
         }
         format!("\nshop is ready\n\n{text}\n{}", self.first_call(&url))
     }

@@ -5,18 +5,72 @@ use shop_kernel::{Currency, Money, Sku};
 
 /// SKU, name, description, price in euro cents, pieces in stock.
 const PRODUCTS: [(&str, &str, &str, i64, i64); 12] = [
-    ("COFFEE-BEANS-1KG", "Coffee beans, 1 kg", "Dark roast from Ethiopia.", 1890, 10_000),
-    ("COFFEE-GRINDER", "Coffee grinder", "Conical burrs, forty steps.", 12900, 400),
-    ("ESPRESSO-CUP", "Espresso cup", "Thick porcelain, 90 ml.", 950, 5_000),
-    ("FRENCH-PRESS", "French press", "Steel and glass, one litre.", 3490, 1_200),
-    ("GREEN-TEA-100G", "Green tea, 100 g", "Sencha, first flush.", 1450, 3_000),
-    ("KETTLE", "Kettle", "Gooseneck, with a thermometer.", 5900, 800),
+    (
+        "COFFEE-BEANS-1KG",
+        "Coffee beans, 1 kg",
+        "Dark roast from Ethiopia.",
+        1890,
+        10_000,
+    ),
+    (
+        "COFFEE-GRINDER",
+        "Coffee grinder",
+        "Conical burrs, forty steps.",
+        12900,
+        400,
+    ),
+    (
+        "ESPRESSO-CUP",
+        "Espresso cup",
+        "Thick porcelain, 90 ml.",
+        950,
+        5_000,
+    ),
+    (
+        "FRENCH-PRESS",
+        "French press",
+        "Steel and glass, one litre.",
+        3490,
+        1_200,
+    ),
+    (
+        "GREEN-TEA-100G",
+        "Green tea, 100 g",
+        "Sencha, first flush.",
+        1450,
+        3_000,
+    ),
+    (
+        "KETTLE",
+        "Kettle",
+        "Gooseneck, with a thermometer.",
+        5900,
+        800,
+    ),
     ("MILK-JUG", "Milk jug", "Steel, 350 ml.", 1690, 2_000),
     ("MUG-BLUE", "Mug, blue", "Stoneware, 300 ml.", 1250, 4_000),
-    ("PAPER-FILTER-100", "Paper filters, 100", "Unbleached, size 4.", 390, 20_000),
-    ("SCALE", "Scale", "A tenth of a gram, with a timer.", 4200, 600),
+    (
+        "PAPER-FILTER-100",
+        "Paper filters, 100",
+        "Unbleached, size 4.",
+        390,
+        20_000,
+    ),
+    (
+        "SCALE",
+        "Scale",
+        "A tenth of a gram, with a timer.",
+        4200,
+        600,
+    ),
     ("TEAPOT", "Teapot", "Cast iron, 800 ml.", 6400, 300),
-    ("WOODEN-SPOON", "Wooden spoon", "The last one of its kind.", 790, 1),
+    (
+        "WOODEN-SPOON",
+        "Wooden spoon",
+        "The last one of its kind.",
+        790,
+        1,
+    ),
 ];
 
 /// Creates what is missing; a product that is there already stays as it is.

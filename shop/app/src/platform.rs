@@ -49,9 +49,17 @@ pub(crate) async fn build(
         secret::generate,
     )?;
     let broker = Arc::new(MemoryBroker::new());
-    let sandbox =
-        if running { start_sandbox(&settings, folder.as_deref()).await? } else { None };
-    let parts = Parts { settings: &settings, broker: &broker, metrics: &metrics, running };
+    let sandbox = if running {
+        start_sandbox(&settings, folder.as_deref()).await?
+    } else {
+        None
+    };
+    let parts = Parts {
+        settings: &settings,
+        broker: &broker,
+        metrics: &metrics,
+        running,
+    };
 
     let identity = parts.identity(folder.as_deref()).await?;
     let inventory = parts.inventory().await?;
@@ -154,8 +162,14 @@ impl Parts<'_> {
             "SHOP__IDENTITY__KEY_ENCRYPTION_KEY",
             KeyEncryptionKey::generate_text,
         )?;
-        let cost = Cost { memory_kib: settings.hash_memory_kib, ..Cost::default() };
-        let passwords = Passwords::new(&PasswordSettings { cost, ..PasswordSettings::default() })?;
+        let cost = Cost {
+            memory_kib: settings.hash_memory_kib,
+            ..Cost::default()
+        };
+        let passwords = Passwords::new(&PasswordSettings {
+            cost,
+            ..PasswordSettings::default()
+        })?;
         let store = self.store("identity").await?;
         let dependencies = shop_identity::Dependencies {
             db: store.db,
@@ -215,9 +229,11 @@ impl Parts<'_> {
         let settings = &self.settings.payments;
         self.announce(shop_payments::relay(Arc::clone(&store.log)));
         let (url, key, webhook_secret) = match sandbox {
-            Some(sandbox) => {
-                (sandbox.url.clone(), sandbox.key.clone(), Some(sandbox.webhook_secret.clone()))
-            }
+            Some(sandbox) => (
+                sandbox.url.clone(),
+                sandbox.key.clone(),
+                Some(sandbox.webhook_secret.clone()),
+            ),
             // An operator's look: nobody is called.
             None if settings.gateway_url == "sandbox:" => {
                 ("http://127.0.0.1:9".into(), SecretString::default(), None)
@@ -254,7 +270,8 @@ async fn start_sandbox(
     let database = folder.map(|folder| format!("sqlite://{}", folder.display()).parse());
     let listen = settings.server.listen;
     // On a port that is only known later there are no webhooks; answers to calls suffice.
-    let webhook_url = (listen.port() != 0).then(|| format!("http://{listen}/api/v1/payments/webhook"));
+    let webhook_url =
+        (listen.port() != 0).then(|| format!("http://{listen}/api/v1/payments/webhook"));
     let sandbox = Gateway::start(shop_sandbox::Settings {
         database: database.transpose()?,
         webhook_url,
@@ -267,7 +284,12 @@ async fn start_sandbox(
 pub(crate) fn sandbox_command() -> Command {
     Command::new("sandbox")
         .about("Runs the payment gateway alone")
-        .arg(Arg::new("listen").long("listen").value_name("ADDRESS").default_value("127.0.0.1:9300"))
+        .arg(
+            Arg::new("listen")
+                .long("listen")
+                .value_name("ADDRESS")
+                .default_value("127.0.0.1:9300"),
+        )
 }
 
 /// Runs the payment gateway alone, until a signal.
@@ -276,7 +298,9 @@ pub(crate) async fn run_sandbox(options: Options, given: ArgMatches) -> Result<(
     let usage = |error: &dyn std::fmt::Display| Stopped::Usage(error.to_string());
     let listen = given.get_one::<String>("listen").map(|text| text.parse());
     let listen = listen.transpose().map_err(|error| usage(&error))?;
-    let folder = settings.folder().map(|folder| format!("sqlite://{}", folder.display()).parse());
+    let folder = settings
+        .folder()
+        .map(|folder| format!("sqlite://{}", folder.display()).parse());
     let defaults = shop_sandbox::Settings::default();
     let sandbox = Gateway::start(shop_sandbox::Settings {
         listen: listen.unwrap_or(defaults.listen),
@@ -284,7 +308,11 @@ pub(crate) async fn run_sandbox(options: Options, given: ArgMatches) -> Result<(
         ..defaults
     });
     let sandbox = sandbox.await.map_err(Stopped::failed)?;
-    println!("sandbox gateway at {}    key {}", sandbox.url, sandbox.key.expose_secret());
+    println!(
+        "sandbox gateway at {}    key {}",
+        sandbox.url,
+        sandbox.key.expose_secret()
+    );
     tokio::signal::ctrl_c().await.map_err(Stopped::failed)?;
     sandbox.stop().await;
     Ok(())

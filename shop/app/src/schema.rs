@@ -25,7 +25,9 @@ async fn migrate_one(
     wish: Migration,
 ) -> anyhow::Result<String> {
     let db = open_database(module, &settings.database, own_database(settings, module)).await?;
-    let done = act(&db, module, wish).await.with_context(|| format!("the schema of {module}"));
+    let done = act(&db, module, wish)
+        .await
+        .with_context(|| format!("the schema of {module}"));
     db.close().await;
     Ok(format!("{module}: {}", done?))
 }
@@ -41,7 +43,11 @@ async fn act(db: &Db, module: &str, wish: Migration) -> anyhow::Result<String> {
                 let left = count as usize - undone.len();
                 undone.extend(sql::migrate_down(db, scope, left).await?);
             }
-            Ok(if undone.is_empty() { "nothing to take back".into() } else { undone.join(", ") })
+            Ok(if undone.is_empty() {
+                "nothing to take back".into()
+            } else {
+                undone.join(", ")
+            })
         }
     }
 }

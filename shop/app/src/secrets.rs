@@ -38,7 +38,12 @@ pub(crate) fn configured_or_kept(
 fn keep(path: &Path, secret: SecretString) -> anyhow::Result<SecretString> {
     let unfinished = path.with_extension("new");
     let mut options = OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&unfinished)?;
+    let mut file = options
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .mode(0o600)
+        .open(&unfinished)?;
     file.write_all(secret.expose_secret().as_bytes())?;
     file.sync_all()?;
     fs::rename(&unfinished, path)

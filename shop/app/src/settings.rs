@@ -162,7 +162,10 @@ settings! {
 impl ShopSettings {
     /// The folder of an embedded store, where secrets and the sandbox's state are kept too.
     pub(crate) fn folder(&self) -> Option<PathBuf> {
-        self.database.url.strip_prefix("sqlite://").map(PathBuf::from)
+        self.database
+            .url
+            .strip_prefix("sqlite://")
+            .map(PathBuf::from)
     }
 
     /// Whether it was configured to begin with products for a first look, unless told otherwise.
@@ -173,7 +176,10 @@ impl ShopSettings {
     /// Who issues tokens.
     pub(crate) fn issuer(&self) -> String {
         let listen = self.server.listen;
-        self.auth.issuer.clone().unwrap_or_else(|| format!("http://{listen}"))
+        self.auth
+            .issuer
+            .clone()
+            .unwrap_or_else(|| format!("http://{listen}"))
     }
 }
 
@@ -184,22 +190,38 @@ fn check_environment(settings: &ShopSettings, checks: &mut Checks<'_>) {
         checks.refuse("broker.url", "this binary has no adapter for it", mend);
     }
     if settings.cache.url != "memory:" {
-        checks.refuse("cache.url", "this binary has no adapter for it", "leave it at memory:");
+        checks.refuse(
+            "cache.url",
+            "this binary has no adapter for it",
+            "leave it at memory:",
+        );
     }
     let gateway = &settings.payments.gateway_url;
     if gateway != "sandbox:" && settings.payments.gateway_key.is_none() {
-        checks.refuse("payments.gateway_key", "a gateway wants a key", "set it, or its _FILE");
+        checks.refuse(
+            "payments.gateway_key",
+            "a gateway wants a key",
+            "set it, or its _FILE",
+        );
     }
     if settings.environment != Environment::Prod {
         return;
     }
     if gateway == "sandbox:" {
         let mend = "set the URL of the real one";
-        checks.refuse("payments.gateway_url", "prod does not take money from a sandbox", mend);
+        checks.refuse(
+            "payments.gateway_url",
+            "prod does not take money from a sandbox",
+            mend,
+        );
     }
     if settings.identity.admin_password.is_none() {
         let mend = "set it, or better its _FILE";
-        checks.refuse("identity.admin_password", "prod wants the first password to be chosen", mend);
+        checks.refuse(
+            "identity.admin_password",
+            "prod wants the first password to be chosen",
+            mend,
+        );
     }
     let public = !settings.server.listen.ip().is_loopback();
     if public && !settings.server.behind_proxy {

@@ -73,12 +73,19 @@ const PRODUCTS: [(&str, &str, &str, i64, i64); 12] = [
     ),
 ];
 
-/// Creates what is missing; a product that is there already stays as it is.
+/// Creates them in an empty store, and goes on where a start was interrupted; a store that anybody
+/// else has written to stays as it is.
 pub(crate) async fn stock_up(products: &Products) -> anyhow::Result<()> {
-    if !products.is_empty().await? {
+    let created = products.created_first(PRODUCTS.len()).await?;
+    let ours = PRODUCTS.iter().map(|product| product.0);
+    let interrupted = created
+        .iter()
+        .map(String::as_str)
+        .eq(ours.take(created.len()));
+    if !interrupted {
         return Ok(());
     }
-    for (sku, name, about, cents, available) in PRODUCTS {
+    for (sku, name, about, cents, available) in PRODUCTS.into_iter().skip(created.len()) {
         let priced = Priced {
             sku: sku.parse::<Sku>()?,
             name: name.to_owned(),

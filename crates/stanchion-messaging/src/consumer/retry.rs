@@ -39,12 +39,13 @@ impl Consumer {
         }
     }
 
-    /// As long again as the message has waited, so that an outage is not met by a storm.
+    /// A quarter of the time it has waited already, so that a long outage is not met by a storm and
+    /// the end of a short one not missed for long.
     pub(super) fn patience(&self, before: Option<&Parked>, now: Timestamp) -> Duration {
         let waited = before.map(|parked| now.duration_since(parked.parked_at));
         let waited = waited.and_then(|waited| Duration::try_from(waited).ok());
         let (base, max) = (self.limits.backoff_base, self.limits.backoff_max);
-        spread(waited.unwrap_or_default().clamp(base, max.max(base)))
+        spread((waited.unwrap_or_default() / 4).clamp(base, max.max(base)))
     }
 
     /// Jitter over a doubling wait, never under a tenth of it: a retry at once helps nobody.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use shop_kernel::{Money, Sku};
 use stanchion::eventsourcing::{
-    ExecuteError, Executed, Execution, Loaded, LogError, Metadata, Repository, Version,
+    ExecuteError, Executed, Execution, Filter, Loaded, LogError, Metadata, Position, Repository,
+    Version,
 };
 
 use crate::domain::product::{Description, Product, ProductCommand, ProductRefusal};
@@ -54,13 +55,17 @@ impl Products {
         Ok(all)
     }
 
-    /// Whether no product was ever created.
+    /// The SKUs of all products, in the order of their creation, if creating at most `limit` of them
+    /// is all that ever happened here.
     ///
     /// # Errors
     /// The log cannot be read.
-    pub async fn is_empty(&self) -> Result<bool, LogError> {
-        let head = self.repository.log().head().await?;
-        Ok(head == stanchion::eventsourcing::Position::START)
+    pub async fn only_created(&self, limit: usize) -> Result<Option<Vec<String>>, LogError> {
+        let log = self.repository.log();
+        let entries = log.read(Position::START, &Filter::all(), limit + 1).await?;
+        let only = entries.len() <= limit && entries.iter().all(|e| e.kind == "product_created");
+        let skus = entries.iter().map(|entry| entry.stream.id().to_owned());
+        Ok(only.then(|| skus.collect()))
     }
 
     /// Creates a product with some in stock, at a first start.

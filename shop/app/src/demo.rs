@@ -76,13 +76,15 @@ const PRODUCTS: [(&str, &str, &str, i64, i64); 12] = [
 /// Creates them in an empty store, and goes on where a start was interrupted; a store that anybody
 /// else has written to stays as it is.
 pub(crate) async fn stock_up(products: &Products) -> anyhow::Result<()> {
-    let created = products.created_first(PRODUCTS.len()).await?;
+    let Some(created) = products.only_created(PRODUCTS.len()).await? else {
+        return Ok(());
+    };
     let ours = PRODUCTS.iter().map(|product| product.0);
-    let interrupted = created
+    let created_ours = created
         .iter()
         .map(String::as_str)
         .eq(ours.take(created.len()));
-    if !interrupted {
+    if !created_ours {
         return Ok(());
     }
     for (sku, name, about, cents, available) in PRODUCTS.into_iter().skip(created.len()) {

@@ -4,7 +4,11 @@ mod examples;
 mod packages;
 mod tally;
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Result, bail};
 use stanchion_testing::servers::Postgres;
@@ -85,7 +89,20 @@ impl Servers {
     /// Installs what is missing, and starts one server of each kind for the whole run.
     pub(crate) fn start() -> Result<Self> {
         if !Postgres::available() {
-            packages::install("postgresql", "PostgreSQL")?;
+            packages::install(&["postgresql"], "PostgreSQL")?;
+        }
+        if !Path::new("/usr/bin/chromium").exists() || !Path::new("/usr/bin/chromedriver").exists()
+        {
+            packages::install(
+                &["chromium", "chromium-driver"],
+                "Chromium, which reads /docs,",
+            )?;
+        }
+        if !has_python_venv()? {
+            packages::install(
+                &["python3", "python3-venv"],
+                "Python, which receives traces,",
+            )?;
         }
         eprintln!("starting a throwaway PostgreSQL");
         Ok(Self {
@@ -167,6 +184,14 @@ fn examples(options: &Options, servers: &Servers, tally: &mut Tally) -> Result<b
         return Ok(true);
     }
     examples::run(servers, tally)
+}
+
+/// Whether Python can make an environment of its own for the receiver of traces.
+fn has_python_venv() -> Result<bool> {
+    let folder = tempfile::tempdir()?;
+    let mut make = Command::new("python3");
+    make.args(["-m", "venv"]).arg(folder.path().join("venv"));
+    Ok(make.output().is_ok_and(|made| made.status.success()))
 }
 
 /// Arguments that choose these packages, or the whole workspace when none is named.

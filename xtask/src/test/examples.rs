@@ -4,7 +4,7 @@ use std::{path::PathBuf, process::Command, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use cargo_metadata::{MetadataCommand, Package, Target};
-use stanchion_testing::process::{Launch, free_port};
+use stanchion_testing::process::Launch;
 
 use super::{Servers, tally::Tally};
 use crate::{shell, workspace};
@@ -71,11 +71,8 @@ fn hello(tally: &mut Tally) -> Result<bool> {
 
 fn serve_once(manifest: &PathBuf) -> Result<()> {
     let binary = build_alone(manifest)?;
-    let (public, admin) = (free_port()?, free_port()?);
-    let launch = Launch::new(binary)
-        .env("HELLO__SERVER__LISTEN", format!("127.0.0.1:{public}"))
-        .env("HELLO__ADMIN__LISTEN", format!("127.0.0.1:{admin}"))
-        .ready_when(format!("http://127.0.0.1:{public}/ready"));
+    // Forty lines have no room for settings: it listens where every service does unless told otherwise.
+    let launch = Launch::new(binary).ready_when("http://127.0.0.1:8080/ready");
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

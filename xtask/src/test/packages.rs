@@ -9,29 +9,22 @@ use crate::shell;
 /// Read by Debian's postgresql-common before it would make and start a cluster that nobody asked for.
 const CLUSTER_SETTINGS: &str = "/etc/postgresql-common/createcluster.conf";
 
-/// Installs `package`, or says how to.
-pub(super) fn install(package: &str, server: &str) -> Result<()> {
+/// Installs these packages, or says how to.
+pub(super) fn install(packages: &[&str], server: &str) -> Result<()> {
+    let names = packages.join(" ");
     let apt = Path::new("/usr/bin/apt-get");
     if !apt.exists() || !we_are_root()? {
         bail!(
-            "{server} is not installed: `apt-get install {package}` as root, or run with --without-servers"
+            "{server} is not installed: `apt-get install {names}` as root, or run with --without-servers"
         );
     }
     keep_from_starting()?;
-    eprintln!("installing the Debian package {package}");
-    for arguments in [
-        &["update", "--quiet"][..],
-        &[
-            "install",
-            "--yes",
-            "--quiet",
-            "--no-install-recommends",
-            package,
-        ],
-    ] {
+    eprintln!("installing the Debian packages {names}");
+    let install = ["install", "--yes", "--quiet", "--no-install-recommends"];
+    for arguments in [vec!["update", "--quiet"], [&install[..], packages].concat()] {
         let mut command = Command::new(apt);
         command
-            .args(arguments)
+            .args(&arguments)
             .env("DEBIAN_FRONTEND", "noninteractive");
         ensure!(
             shell::aloud(&mut command)?,

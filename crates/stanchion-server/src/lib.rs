@@ -22,7 +22,7 @@ mod service;
 mod stack;
 
 pub use access::{Access, Anyone, Authorized, Caller, Optional, StatesAccess};
-pub use answer::{Answer, Event, Events, Listed, Reply};
+pub use answer::{Answer, Event, Events, Listed, Plain, Reply};
 pub use cli::{Migration, Options, Purpose, ServiceCli};
 pub use code::{Code, codes};
 pub use context::{Context, RequestContext};

@@ -72,7 +72,7 @@ pub fn module(identity: &Arc<Identity>, dependencies: &Dependencies) -> Module {
     let db = dependencies.db.clone();
     Module::new("identity")
         .routes(http::routes(Arc::clone(identity)))
-        .http_router(http::well_known(Arc::clone(identity)))
+        .root_routes(http::well_known(Arc::clone(identity)))
         .log(Arc::clone(&dependencies.log))
         .inbox(Arc::clone(&dependencies.inbox))
         .worker("identity-keys", {

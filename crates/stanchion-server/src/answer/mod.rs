@@ -1,11 +1,13 @@
 //! What handlers answer.
 
 mod listed;
+mod plain;
 mod reply;
 mod sse;
 mod stored;
 
 pub use listed::Listed;
+pub use plain::Plain;
 pub use reply::Reply;
 pub use sse::{Event, Events};
 

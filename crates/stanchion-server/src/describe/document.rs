@@ -145,6 +145,7 @@ impl Documented {
                 return json!({"description": "Done.", "headers": headers(&["X-Request-Id"])});
             }
             ReplyShape::One(data) => ("application/json", envelope(data, "Meta")),
+            ReplyShape::Plain(data) => ("application/json", data.clone()),
             ReplyShape::Many(item) => {
                 let items = json!({"type": "array", "items": item});
                 ("application/json", envelope(&items, "ListMeta"))

@@ -44,6 +44,7 @@ pub(crate) enum ReplyShape {
     #[default]
     Nothing,
     One(Value),
+    Plain(Value),
     Many(Value),
     Events(Value),
 }

@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use stanchion::server::Routes;
 
-pub(crate) use jwks::router as well_known;
+pub(crate) use jwks::routes as well_known;
 pub(crate) use tokens::SessionTokens;
 
 use crate::application::Identity;

@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::Object;
@@ -6,8 +7,8 @@ use futures_util::future::BoxFuture;
 use stanchion_runtime::task;
 use tracing::debug;
 
+use super::server::Server;
 use super::sql_error;
-use super::tls::Tls;
 use super::work::{Call, Prepared, pipeline, prepare, run};
 use crate::SqlError;
 use crate::row::Outcome;
@@ -15,7 +16,7 @@ use crate::row::Outcome;
 /// The longest time an abandoned connection may take to become clean; then it is closed instead.
 const CLEAN_UP_MAX: Duration = Duration::from_secs(2);
 
-/// A cancel request that comes late stops the next statement instead: the clean-up must survive that.
+/// A cancel request that comes after its statement ended may stop the rollback instead: the clean-up must survive that.
 const ROLLBACKS_MAX: u32 = 3;
 
 /// The most statements sent before their answers are awaited.
@@ -42,16 +43,16 @@ enum State {
 #[derive(Debug)]
 pub(crate) struct Connection {
     object: Option<Object>,
-    tls: Tls,
+    server: Arc<Server>,
     state: State,
     pipelining: bool,
 }
 
 impl Connection {
-    pub(super) fn new(object: Object, tls: Tls, pipelining: bool) -> Self {
+    pub(super) fn new(object: Object, server: Arc<Server>, pipelining: bool) -> Self {
         Self {
             object: Some(object),
-            tls,
+            server,
             state: State::Clean,
             pipelining,
         }
@@ -241,15 +242,15 @@ impl Drop for Connection {
         }
         let _detached = task::spawn(
             "postgres-clean-up",
-            clean_up(object, self.tls.clone(), self.state),
+            clean_up(object, Arc::clone(&self.server), self.state),
         );
     }
 }
 
 /// Gives the connection back once nothing runs on it and no transaction is open; else closes it.
-async fn clean_up(object: Object, tls: Tls, state: State) {
+async fn clean_up(object: Object, server: Arc<Server>, state: State) {
     let cleaned = tokio::time::timeout(CLEAN_UP_MAX, async {
-        if matches!(state, State::Alone | State::Busy) && !tls.cancel(&object).await {
+        if matches!(state, State::Alone | State::Busy) && !server.cancel(&object).await {
             return false;
         }
         for _ in 0..ROLLBACKS_MAX {

@@ -3,6 +3,7 @@
 mod connection;
 mod failure;
 mod pool;
+mod server;
 mod tls;
 mod value;
 mod work;

@@ -8,6 +8,7 @@ use stanchion_runtime::task;
 use tokio_postgres::NoTls;
 
 use super::connection::Connection;
+use super::server::Server;
 use super::tls::Tls;
 use super::{sql_error, work};
 use crate::row::Outcome;
@@ -19,7 +20,7 @@ const TIDY_EVERY: std::time::Duration = std::time::Duration::from_secs(30);
 /// One module's schema, with a pool of its own.
 pub(crate) struct Postgres {
     pool: Pool,
-    tls: Tls,
+    server: Arc<Server>,
     settings: DatabaseSettings,
     tidy: task::Task<()>,
 }
@@ -62,11 +63,12 @@ impl Postgres {
             config.application_name(module);
         }
         let tls = Tls::of(&config, parsed.roots.as_deref())?;
-        let pool = pool(config, &tls, module, settings)?;
+        let server = Arc::new(Server::new(&config, tls));
+        let pool = pool(config, server.tls(), module, settings)?;
         let postgres = Self {
             tidy: task::spawn("postgres-tidy", tidy(pool.clone(), settings.clone())),
             pool,
-            tls,
+            server,
             settings: settings.clone(),
         };
         postgres.create_schema(module).await?;
@@ -77,7 +79,11 @@ impl Postgres {
     pub(crate) async fn connection(&self) -> Result<Connection, SqlError> {
         let object = self.pool.get().await.map_err(pool_error)?;
         let pipelining = self.settings.pipelining;
-        Ok(Connection::new(object, self.tls.clone(), pipelining))
+        Ok(Connection::new(
+            object,
+            Arc::clone(&self.server),
+            pipelining,
+        ))
     }
 
     /// Runs one statement as its own transaction.

@@ -3,7 +3,6 @@ use std::sync::Arc;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
-use tokio_postgres::NoTls;
 use tokio_postgres::config::SslMode;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -35,16 +34,6 @@ impl Tls {
             SslMode::Require => Ok(Self::Rustls(MakeRustlsConnect::new(client(roots)?))),
             _ => Ok(Self::Plain),
         }
-    }
-
-    /// Asks the server to stop what the connection is running.
-    pub(super) async fn cancel(&self, client: &tokio_postgres::Client) -> bool {
-        let token = client.cancel_token();
-        let asked = match self {
-            Self::Plain => token.cancel_query(NoTls).await,
-            Self::Rustls(tls) => token.cancel_query(tls.clone()).await,
-        };
-        asked.is_ok()
     }
 }
 

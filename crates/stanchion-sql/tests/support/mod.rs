@@ -1,7 +1,8 @@
 //! Every test of the facade runs on both databases.
-#![allow(dead_code, unreachable_pub)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
-use stanchion_sql::{DatabaseSettings, DatabaseUrl, Db};
+use stanchion_runtime::id;
+use stanchion_sql::{DatabaseSettings, DatabaseUrl, Db, Query, Value, params};
 use stanchion_testing::servers::Postgres;
 
 /// A fresh SQLite database, and one on the shared PostgreSQL server where there is one.
@@ -18,7 +19,10 @@ pub async fn databases_with(settings: &DatabaseSettings) -> Vec<Db> {
 }
 
 pub async fn sqlite(settings: &DatabaseSettings) -> Db {
-    let folder = tempfile::tempdir().unwrap().keep();
+    // Left in the target folder: the database outlives this function.
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))
+        .unwrap()
+        .keep();
     Db::open(&DatabaseUrl::sqlite(folder), "facade", settings)
         .await
         .unwrap()
@@ -34,4 +38,23 @@ pub fn postgres_url() -> Option<DatabaseUrl> {
     }
     let server = Postgres::shared().unwrap();
     Some(server.fresh_database().unwrap().parse().unwrap())
+}
+
+pub const TABLE: &str = "create table thing (
+    id uuid primary key, name text not null, number bigint, real double precision, flag boolean,
+    doc json, bytes bytea, at timestamptz)";
+
+pub async fn names(db: &impl Query) -> Vec<String> {
+    let rows = db
+        .query("select name from thing order by name", params![])
+        .await
+        .unwrap();
+    rows.iter().map(|row| row.get(0).unwrap()).collect()
+}
+
+pub fn insert(name: &str) -> (&'static str, Vec<Value>) {
+    (
+        "insert into thing (id, name) values ($1, $2)",
+        params![id::new_v7(), name],
+    )
 }

@@ -151,10 +151,15 @@ impl Documented {
                 ("application/json", envelope(&items, "ListMeta"))
             }
             ReplyShape::Events(data) => {
-                let about = "Events, the data of each in this form.";
-                let schema = json!({
+                let about = "Each event; its data is JSON in this form.";
+                let data = json!({
                     "type": "string", "description": about,
                     "contentMediaType": "application/json", "contentSchema": data,
+                });
+                let text = json!({"type": "string"});
+                let schema = json!({
+                    "type": "object",
+                    "properties": {"id": text, "event": text, "data": data},
                 });
                 ("text/event-stream", schema)
             }

@@ -124,11 +124,11 @@ impl<S: Sync> FromRequestParts<S> for IfNoneMatch {
 
 impl Describe for IfMatch {
     fn describe(description: &mut Description) {
-        let schema = json!({"type": "string", "pattern": PATTERN, "examples": ["\"3\""]});
+        let schema = json!({"type": "string", "pattern": PATTERN, "examples": ["*"]});
         description.header(
             "If-Match",
             false,
-            "Change it only if it has this version.",
+            "Change it only if it has this version: an ETag in quotes, or * for any.",
             schema,
         );
         description.code(codes::INVALID_PARAMETER);

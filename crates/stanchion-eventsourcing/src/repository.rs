@@ -149,7 +149,6 @@ impl<A: Aggregate> Repository<A> {
             metadata,
             expected: None,
             inbox: None,
-            answer: None,
             entry: None,
         }
     }
@@ -196,7 +195,6 @@ impl<A: Aggregate> Loaded<A> {
     }
 }
 
-type Answer<'a, A> = Box<dyn Fn(&A, Version) -> Vec<u8> + Send + Sync + 'a>;
 type Entry<'a, A> = Box<dyn Fn(&A, Version) -> Option<InboxEntry> + Send + Sync + 'a>;
 
 /// One execution in preparation; see [`Repository::on`].
@@ -206,7 +204,6 @@ pub struct Execution<'a, A: Aggregate> {
     metadata: &'a Metadata,
     expected: Option<Version>,
     inbox: Option<InboxEntry>,
-    answer: Option<Answer<'a, A>>,
     entry: Option<Entry<'a, A>>,
 }
 
@@ -222,13 +219,6 @@ impl<'a, A: Aggregate> Execution<'a, A> {
     #[must_use]
     pub fn inbox(mut self, entry: Option<InboxEntry>) -> Self {
         self.inbox = entry;
-        self
-    }
-
-    /// The answer stored in the inbox row, made of the state and version after the decision.
-    #[must_use]
-    pub fn answering(mut self, answer: impl Fn(&A, Version) -> Vec<u8> + Send + Sync + 'a) -> Self {
-        self.answer = Some(Box::new(answer));
         self
     }
 
@@ -349,15 +339,8 @@ impl<'a, A: Aggregate> Execution<'a, A> {
     /// The inbox row for the state after the decision.
     fn settled(&self, after: &Loaded<A>) -> Option<InboxEntry> {
         let made = self.entry.as_ref().zip(after.version);
-        if let Some(entry) = made.and_then(|(make, version)| make(&after.state, version)) {
-            return Some(entry);
-        }
-        let answer = self.answer.as_ref().zip(after.version);
-        let answer = answer.map(|(answer, version)| answer(&after.state, version));
-        self.inbox.clone().map(|entry| InboxEntry {
-            answer: answer.or(entry.answer),
-            ..entry
-        })
+        let entry = made.and_then(|(make, version)| make(&after.state, version));
+        entry.or_else(|| self.inbox.clone())
     }
 
     /// Appends; an unknown outcome is asked about with the same ids.

@@ -149,10 +149,12 @@ async fn a_repeated_inbox_key_answers_as_the_first_time() {
     let entry = InboxEntry::new(InboxKey::message("test", Uuid::from_u128(1), None));
     let metadata = metadata();
     let once = || {
-        counters
-            .on("a", &metadata)
-            .inbox(Some(entry.clone()))
-            .answering(|counter: &Counter, _| counter.count.to_string().into_bytes())
+        counters.on("a", &metadata).settling(|counter, _| {
+            Some(InboxEntry {
+                answer: Some(counter.count.to_string().into_bytes()),
+                ..entry.clone()
+            })
+        })
     };
     once().execute(&CounterCommand::Count(5)).await.unwrap();
     let again = once().execute(&CounterCommand::Count(5)).await;

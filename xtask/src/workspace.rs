@@ -56,7 +56,8 @@ fn describes_xtask(name: &OsString) -> bool {
 
 /// Packages outside the workspace, as a user's project would be.
 pub(crate) fn own_manifests() -> Vec<PathBuf> {
-    [root().join("examples/hello/Cargo.toml")]
+    ["hello", "hello-tonic"]
+        .map(|name| root().join("examples").join(name).join("Cargo.toml"))
         .into_iter()
         .filter(|path| path.is_file())
         .collect()

@@ -70,6 +70,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     // Beside them.
     ("patterns", &["stanchion"]),
     ("hello", &["stanchion"]),
+    ("hello-tonic", &["stanchion"]),
     ("xtask", &["stanchion-testing"]),
 ];
 

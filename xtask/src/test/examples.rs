@@ -1,6 +1,6 @@
-//! The example programs: each pattern must end well by itself, `hello` must serve and stop in good order.
+//! The example programs: each pattern must end well by itself, each `hello` must serve and stop in good order.
 
-use std::{path::PathBuf, process::Command, time::Duration};
+use std::{path::Path, process::Command, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use cargo_metadata::{MetadataCommand, Package, Target};
@@ -10,12 +10,12 @@ use super::{Servers, tally::Tally};
 use crate::{shell, workspace};
 
 /// From start to ready, and from SIGTERM to the end, each.
-const HELLO_DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_secs(30);
 
 pub(super) fn run(servers: &Servers, tally: &mut Tally) -> Result<bool> {
     let patterns = patterns(servers, tally)?;
-    let hello = hello(tally)?;
-    Ok(patterns && hello)
+    let own = own(tally)?;
+    Ok(patterns && own)
 }
 
 /// Built with the whole workspace: `-p patterns` alone would choose other features and compile dependencies again.
@@ -59,45 +59,59 @@ fn folder(program: &Target) -> &'static str {
     if program.is_example() { "examples" } else { "" }
 }
 
-/// A package of its own, as a user's would be.
-fn hello(tally: &mut Tally) -> Result<bool> {
+/// Packages of their own, as a user's would be. What has tests says by them how it serves.
+fn own(tally: &mut Tally) -> Result<bool> {
     let mut clean = true;
     for manifest in workspace::own_manifests() {
-        let served = serve_once(&manifest);
-        clean &= report(tally, "hello serves and stops in good order", served);
+        let package = package(&manifest)?;
+        let served = if package.targets.iter().any(Target::is_test) {
+            test(&manifest)
+        } else {
+            serve_once(&manifest, &package)
+        };
+        let name = format!("{} serves and stops in good order", package.name);
+        clean &= report(tally, &name, served);
     }
     Ok(clean)
 }
 
-fn serve_once(manifest: &PathBuf) -> Result<()> {
-    let binary = build_alone(manifest)?;
+fn test(manifest: &Path) -> Result<()> {
+    shell::quiet(&mut alone("test", manifest)?).map(drop)
+}
+
+fn serve_once(manifest: &Path, package: &Package) -> Result<()> {
+    let mut build = alone("build", manifest)?;
+    ensure!(shell::aloud(&mut build)?, "it does not compile");
+    let folder = workspace::metadata()?.target_directory;
+    let binary = folder.join("debug").join(package.name.as_str());
     // Forty lines have no room for settings: it listens where every service does unless told otherwise.
     let launch = Launch::new(binary).ready_when("http://127.0.0.1:8080/ready");
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
     let status = runtime.block_on(async {
-        let mut process = launch.start(HELLO_DEADLINE).await?;
-        process.terminate(HELLO_DEADLINE).await
+        let mut process = launch.start(DEADLINE).await?;
+        process.terminate(DEADLINE).await
     })?;
     ensure!(status.success(), "after SIGTERM: {status}");
     Ok(())
 }
 
-/// Into the workspace's folder, so that what both use is compiled once.
-fn build_alone(manifest: &PathBuf) -> Result<PathBuf> {
+/// A cargo command on a package of its own, into the workspace's folder.
+fn alone(command: &str, manifest: &Path) -> Result<Command> {
     let folder = workspace::metadata()?.target_directory;
-    let mut build = workspace::cargo(&["build", "--quiet", "--manifest-path"]);
-    ensure!(
-        shell::aloud(build.arg(manifest).arg("--target-dir").arg(&folder))?,
-        "it does not compile"
-    );
+    let mut cargo = workspace::cargo(&[command, "--quiet", "--manifest-path"]);
+    cargo.arg(manifest).arg("--target-dir").arg(&folder);
+    Ok(cargo)
+}
+
+fn package(manifest: &Path) -> Result<Package> {
     let own = MetadataCommand::new()
         .manifest_path(manifest)
         .no_deps()
         .exec()?;
-    let package = own.packages.first().context("a manifest names a package")?;
-    Ok(folder.join("debug").join(package.name.as_str()).into())
+    let package = own.packages.into_iter().next();
+    package.context("a manifest names a package")
 }
 
 fn report(tally: &mut Tally, name: &str, outcome: Result<()>) -> bool {

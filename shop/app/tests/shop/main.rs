@@ -8,6 +8,7 @@ mod first_run;
 mod journeys;
 mod lists;
 mod payments;
+mod readme;
 mod repeats;
 mod roles;
 mod sessions;

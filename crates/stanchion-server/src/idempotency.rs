@@ -163,7 +163,7 @@ pub(crate) async fn claim(
     inbox: Arc<dyn Inbox>,
     key: InboxKey,
     fingerprint: [u8; 32],
-    context: &Context,
+    context: Arc<Context>,
 ) -> Claiming {
     let now = stanchion_runtime::clock::now();
     let life = context.remaining().unwrap_or_default() + CLAIM_SPARE;
@@ -193,7 +193,7 @@ pub(crate) async fn claim(
                 .retry_after(Duration::from_secs(1)),
         ),
         Ok(Claimed::Reused) => Outcome::Problem(codes::IDEMPOTENCY_KEY_REUSED.problem()),
-        Ok(Claimed::Answered { answer, position }) => replay(&answer, position, context),
+        Ok(Claimed::Answered { answer, position }) => replay(&answer, position, &context),
         Err(error) => Outcome::Problem(Problem::unavailable(error)),
     };
     Claiming::Settled(settled)

@@ -81,17 +81,18 @@ impl Stopping {
             Err(_) => cut(&self.in_flight, &self.moments, &self.metrics),
         };
         // 6. Workers after requests: what requests have caused can still go out.
-        self.workers.stop(end.max(Instant::now() + AT_LEAST)).await;
+        let workers = self.workers.stop(end.max(Instant::now() + AT_LEAST)).await;
         // 7. Flushes and stores last: everything above may have used them.
         close(self.closers, end.max(Instant::now() + AT_LEAST)).await;
         if let Some(admin) = self.admin {
             admin.close().await;
         }
-        tracing::info!(took = ?began.elapsed(), cut = stuck.len(), "stopped");
-        if stuck.is_empty() {
-            Stopped::Clean
-        } else {
-            Stopped::Cut(stuck)
+        let (requests, workers, failure) = (stuck, workers.aborted, workers.failure);
+        tracing::info!(took = ?began.elapsed(), cut = requests.len(), aborted = workers.len(), "stopped");
+        match failure {
+            Some(reason) => Stopped::Failed(reason),
+            None if requests.is_empty() && workers.is_empty() => Stopped::Clean,
+            None => Stopped::Cut { requests, workers },
         }
     }
 }

@@ -10,8 +10,13 @@ use super::StartError;
 pub enum Stopped {
     /// Everything that was begun was finished.
     Clean,
-    /// The drain's deadline came first; these requests were cut off.
-    Cut(Vec<Stuck>),
+    /// The stop's deadlines came first: what was still at work was cut off.
+    Cut {
+        /// Requests that the drain did not see the end of.
+        requests: Vec<Stuck>,
+        /// Workers that did not stop in time and were aborted, as `module/worker`.
+        workers: Vec<String>,
+    },
     /// It could not start, or a worker of it failed.
     Failed(String),
     /// Bad usage or configuration.
@@ -43,7 +48,7 @@ impl Stopped {
     pub fn code(&self) -> u8 {
         match self {
             Self::Clean => 0,
-            Self::Cut(_) | Self::Failed(_) => 1,
+            Self::Cut { .. } | Self::Failed(_) => 1,
             Self::Usage(_) => 2,
         }
     }
@@ -71,7 +76,15 @@ impl Termination for Stopped {
             Self::Failed(reason) | Self::Usage(reason) if !reason.is_empty() => {
                 eprintln!("{reason}")
             }
-            Self::Failed(_) | Self::Usage(_) | Self::Clean | Self::Cut(_) => {}
+            Self::Cut { requests, workers } => {
+                for request in requests {
+                    eprintln!("cut off by the stop: {request}");
+                }
+                for worker in workers {
+                    eprintln!("cut off by the stop: worker {worker}");
+                }
+            }
+            Self::Failed(_) | Self::Usage(_) | Self::Clean => {}
         }
         ExitCode::from(self.code())
     }

@@ -19,6 +19,14 @@ pub(super) struct Workers {
     failed: mpsc::UnboundedReceiver<String>,
 }
 
+/// How the workers of all modules ended.
+pub(super) struct StoppedWorkers {
+    /// Those that did not stop in time, as `module/worker`.
+    pub(super) aborted: Vec<String>,
+    /// What the first one said that panicked while it stopped.
+    pub(super) failure: Option<String>,
+}
+
 struct RunningWorker {
     module: &'static str,
     name: &'static str,
@@ -74,23 +82,31 @@ impl Workers {
     }
 
     /// Tells all to stop and waits for each within its bound, none beyond `end`.
-    pub(super) async fn stop(self, end: Instant) {
+    pub(super) async fn stop(mut self, end: Instant) -> StoppedWorkers {
         self.stop.cancel();
-        join_all(self.running.into_iter().map(|worker| worker.stopped(end))).await;
+        let stopping = self.running.into_iter().map(|worker| worker.stopped(end));
+        let aborted = join_all(stopping).await;
+        StoppedWorkers {
+            aborted: aborted.into_iter().flatten().collect(),
+            failure: self.failed.try_recv().ok(),
+        }
     }
 }
 
 impl RunningWorker {
-    async fn stopped(mut self, end: Instant) {
+    /// Waits for its end; its name, if it had to be aborted.
+    async fn stopped(mut self, end: Instant) -> Option<String> {
         let bound = (Instant::now() + self.stop_within).min(end);
-        if timeout_at(bound, &mut self.task).await.is_err() {
-            tracing::warn!(
-                module = self.module,
-                worker = self.name,
-                "a worker did not stop in time and is aborted"
-            );
-            self.task.abort();
+        if timeout_at(bound, &mut self.task).await.is_ok() {
+            return None;
         }
+        tracing::error!(
+            module = self.module,
+            worker = self.name,
+            "a worker did not stop in time and is aborted"
+        );
+        self.task.abort();
+        Some(format!("{}/{}", self.module, self.name))
     }
 }
 

@@ -9,6 +9,7 @@ use http::header::{self, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use stanchion_messaging::InboxKey;
+use stanchion_runtime::task;
 use tokio::time::Instant;
 
 use super::Operation;
@@ -144,9 +145,13 @@ impl Mounted {
             None => caller.subject.to_string(),
         };
         let key = InboxKey::request(&caller, &self.route_name(&parts), &key);
-        let guard = match idempotency::claim(inbox, key, fingerprint, context).await {
-            Claiming::Held(guard) => guard,
-            Claiming::Settled(outcome) => return outcome,
+        // Claimed and finished in tasks of their own: a client that goes away meanwhile must not
+        // leave the claim to its expiry. A guard that nobody takes gives its claim back.
+        let claim = idempotency::claim(inbox, key, fingerprint, context.clone());
+        let guard = match task::spawn("claim", claim).await {
+            Ok(Claiming::Held(guard)) => guard,
+            Ok(Claiming::Settled(outcome)) => return outcome,
+            Err(failed) => return Outcome::Problem(Problem::internal(failed)),
         };
         let mut request = Request::from_parts(parts, axum::body::Body::from(bytes.clone()));
         request.extensions_mut().insert(Collected(bytes));
@@ -158,7 +163,10 @@ impl Mounted {
             },
             outcome => outcome,
         };
-        guard.finish(&outcome).await;
+        let finishing = task::spawn("finish-claim", guard.finish(&outcome));
+        if let Err(failed) = finishing.await {
+            tracing::error!(%failed, "a claim stays until it expires");
+        }
         outcome
     }
 

@@ -1,4 +1,15 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use stanchion_messaging::{Claim, Claimed, Inbox, InboxError, InboxKey, MemoryInbox};
+use stanchion_server::{Module, Service};
+use tokio::sync::Semaphore;
+use uuid::Uuid;
+
 use super::api::{Api, Got};
+use super::shop::{Things, Tokens, routes, settings};
 
 const GOOD: &str = r#"{"name": "good", "count": 2}"#;
 
@@ -156,4 +167,130 @@ async fn a_key_is_required_where_money_moves_and_ignored_for_reads() {
             .status,
         200
     );
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_while_its_answer_is_kept_finds_it_kept() {
+    let inbox = Arc::new(SlowInbox::default());
+    let api = inbox.api();
+    inbox.claimed.open();
+    tokio::select! {
+        got = post(&api, "k", GOOD) => panic!("answered before the answer was kept: {got:?}"),
+        () = inbox.completed.reached() => {}
+    }
+    inbox.completed.open();
+    inbox.completed.left().await;
+    let again = post(&api, "k", GOOD).await;
+    assert_eq!(
+        (again.status, again.header("idempotent-replayed")),
+        (201, "true")
+    );
+    assert_eq!(again.json()["data"]["count"], 1, "it was done once");
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_while_it_claims_leaves_no_claim() {
+    let inbox = Arc::new(SlowInbox::default());
+    let api = inbox.api();
+    inbox.completed.open();
+    tokio::select! {
+        got = post(&api, "k", GOOD) => panic!("answered without a claim: {got:?}"),
+        () = inbox.claimed.reached() => {}
+    }
+    inbox.claimed.open();
+    inbox.released.reached().await;
+    let again = post(&api, "k", GOOD).await;
+    assert_eq!(
+        (again.status, again.header("idempotent-replayed")),
+        (201, "")
+    );
+}
+
+/// An inbox whose writes are done, and answered only when the test lets them through.
+#[derive(Default)]
+struct SlowInbox {
+    rows: MemoryInbox,
+    claimed: Gate,
+    completed: Gate,
+    released: Gate,
+}
+
+impl SlowInbox {
+    fn api(self: &Arc<Self>) -> Api {
+        let module = Module::new("things").routes(routes(Things::default()));
+        let service = Service::new(settings())
+            .tokens(Arc::new(Tokens))
+            .mount(module.inbox(self.clone()));
+        Api(service.into_router().unwrap())
+    }
+}
+
+#[async_trait]
+impl Inbox for SlowInbox {
+    async fn claim(&self, claim: &Claim) -> Result<Claimed, InboxError> {
+        let claimed = self.rows.claim(claim).await;
+        self.claimed.pass().await;
+        claimed
+    }
+
+    async fn complete(
+        &self,
+        key: &InboxKey,
+        owner: Uuid,
+        answer: &[u8],
+    ) -> Result<bool, InboxError> {
+        self.completed.pass().await;
+        let completed = self.rows.complete(key, owner, answer).await;
+        self.completed.out.add_permits(1);
+        completed
+    }
+
+    async fn release(&self, key: &InboxKey, owner: Uuid) -> Result<(), InboxError> {
+        let released = self.rows.release(key, owner).await;
+        self.released.arrived.add_permits(1);
+        released
+    }
+
+    async fn prune(&self, before: Timestamp, limit: usize) -> Result<usize, InboxError> {
+        self.rows.prune(before, limit).await
+    }
+}
+
+/// Where a test sees somebody arrive, lets everybody through, and sees them leave.
+struct Gate {
+    arrived: Semaphore,
+    way: Semaphore,
+    out: Semaphore,
+}
+
+impl Default for Gate {
+    fn default() -> Self {
+        let [arrived, way, out] = [0; 3].map(Semaphore::new);
+        Self { arrived, way, out }
+    }
+}
+
+impl Gate {
+    async fn pass(&self) {
+        self.arrived.add_permits(1);
+        let _ = self.way.acquire().await;
+    }
+
+    /// Everybody passes from now on.
+    fn open(&self) {
+        self.way.close();
+    }
+
+    async fn reached(&self) {
+        within(self.arrived.acquire()).await;
+    }
+
+    async fn left(&self) {
+        within(self.out.acquire()).await;
+    }
+}
+
+async fn within<T>(wait: impl Future<Output = T>) {
+    let waited = tokio::time::timeout(Duration::from_secs(5), wait).await;
+    assert!(waited.is_ok(), "nobody came within 5 s");
 }

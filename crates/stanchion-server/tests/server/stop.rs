@@ -180,10 +180,11 @@ async fn a_stuck_request_is_cut_at_the_deadline_and_named() {
         began.elapsed()
     );
     assert_eq!(stopped.code(), 1);
-    let Stopped::Cut(stuck) = stopped else {
+    let Stopped::Cut { requests, workers } = stopped else {
         panic!("{stopped:?}")
     };
-    assert_eq!(stuck.len(), 1);
+    assert_eq!((requests.len(), workers.len()), (1, 0));
+    let stuck = requests;
     assert_eq!(
         (stuck[0].method.as_str(), stuck[0].endpoint.as_str()),
         ("GET", "/api/v1/sleeps/{millis}")
@@ -247,8 +248,35 @@ async fn workers_stop_after_requests_and_stores_close_last() {
         "workers run while requests are served"
     );
     assert!(line.answer().await.is_some());
-    assert!(matches!(running.stopped().await, Stopped::Clean));
+    let stopped = running.stopped().await;
     assert_eq!(*order.lock(), ["worker", "closer"]);
+    assert_eq!(stopped.code(), 1, "what was aborted was cut off");
+    let Stopped::Cut { requests, workers } = stopped else {
+        panic!("{stopped:?}")
+    };
+    assert_eq!(
+        (requests.len(), workers),
+        (0, vec!["background/stubborn".to_owned()])
+    );
+}
+
+#[tokio::test]
+async fn a_worker_that_panics_while_it_stops_is_a_failure() {
+    let module = Module::new("background").worker("fragile", |stop| async move {
+        stop.cancelled().await;
+        panic!("out of luck")
+    });
+    let mut running = service_with(settings())
+        .mount(module)
+        .start()
+        .await
+        .unwrap();
+    running.stop();
+    let stopped = running.stopped().await;
+    let Stopped::Failed(reason) = &stopped else {
+        panic!("{stopped:?}")
+    };
+    assert_eq!(reason, "worker background/fragile panicked: out of luck");
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::describe::{Describe, Description};
-use crate::json::{Misfit, MisfitKind, clean_tree, from_json, parse};
+use crate::json::{Misfit, MisfitKind, clean_body, from_json, parse};
 use crate::{Problem, Validate, Violations, codes};
 
 /// The most bytes of a body unless the operation says otherwise: 1 MiB.
@@ -23,7 +23,8 @@ pub(crate) struct BodyLimit(pub(crate) usize);
 
 /// A JSON body as a `T`: read, cleaned, validated.
 ///
-/// Text is trimmed and in normal form C when it arrives; fields that `T` does not know are refused.
+/// Text is trimmed and in normal form C when it arrives (see [`Validate::UNTRIMMED`] for passwords);
+/// fields that `T` does not know are refused.
 ///
 /// | wrong | answer |
 /// |---|---|
@@ -47,7 +48,7 @@ where
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         require_content_type(request.headers(), &["application/json"])?;
         let bytes = collect(request).await?;
-        typed(tree(&bytes)?).map(Self)
+        typed(tree(&bytes, T::UNTRIMMED)?).map(Self)
     }
 }
 
@@ -65,7 +66,7 @@ where
             return Ok(None);
         }
         content_type?;
-        typed(tree(&bytes)?).map(|value| Some(Self(value)))
+        typed(tree(&bytes, T::UNTRIMMED)?).map(|value| Some(Self(value)))
     }
 }
 
@@ -128,7 +129,7 @@ pub(crate) async fn collect(request: Request) -> Result<Bytes, Problem> {
 pub(crate) struct Collected(pub(crate) Bytes);
 
 /// Bytes as a tree of clean texts; texts that cannot be cleaned are 422.
-pub(crate) fn tree(bytes: &[u8]) -> Result<Value, Problem> {
+pub(crate) fn tree(bytes: &[u8], untrimmed: &[&str]) -> Result<Value, Problem> {
     let mut value = parse(bytes).map_err(|malformed| {
         codes::MALFORMED_JSON
             .with("line", malformed.line)
@@ -136,7 +137,7 @@ pub(crate) fn tree(bytes: &[u8]) -> Result<Value, Problem> {
             .with("reason", malformed.reason)
     })?;
     let mut violations = Violations::default();
-    clean_tree(&mut value, "", &mut violations);
+    clean_body(&mut value, untrimmed, &mut violations);
     violations.into_result()?;
     Ok(value)
 }

@@ -32,18 +32,6 @@ impl IfMatch {
         self.0.is_some()
     }
 
-    /// The one version it names, to be passed on as the expected one.
-    #[must_use]
-    pub fn version(&self) -> Option<i64> {
-        match &self.0 {
-            Some(Tags::Listed(tags)) => match tags.as_slice() {
-                [tag] => tag.parse().ok(),
-                _ => None,
-            },
-            _ => None,
-        }
-    }
-
     /// Whether a thing of that version may be changed.
     ///
     /// # Errors
@@ -55,6 +43,15 @@ impl IfMatch {
         } else {
             Err(Problem::precondition_failed().with("version", version))
         }
+    }
+
+    /// The version that a thing of this version must still have when it is changed; `None` if any will do.
+    ///
+    /// # Errors
+    /// 412 `PRECONDITION_FAILED` if the header names others.
+    pub fn expected(&self, version: i64) -> Result<Option<i64>, Problem> {
+        self.check(version)?;
+        Ok(matches!(self.0, Some(Tags::Listed(_))).then_some(version))
     }
 }
 
@@ -70,7 +67,7 @@ impl Tags {
     fn name(&self, version: i64) -> bool {
         match self {
             Self::Any => true,
-            Self::Listed(tags) => tags.iter().any(|tag| tag.parse() == Ok(version)),
+            Self::Listed(tags) => tags.iter().any(|tag| names(tag, version)),
         }
     }
 
@@ -84,26 +81,40 @@ impl Tags {
             if text == "*" {
                 return Ok(Some(Self::Any));
             }
-            for tag in text.split(',').map(str::trim) {
-                let (strong, is_weak) = tag
-                    .strip_prefix("W/")
-                    .map_or((tag, false), |tag| (tag, true));
-                let opaque = strong
-                    .strip_prefix('"')
-                    .and_then(|tag| tag.strip_suffix('"'));
-                let Some(opaque) = opaque.filter(|opaque| !opaque.contains('"')) else {
-                    return Err(Problem::invalid_parameter(
-                        name.as_str(),
-                        "must be quoted entity tags or *",
-                    ));
-                };
-                if weak || !is_weak {
-                    tags.push(opaque.to_owned());
-                }
-            }
+            let listed = listed(text).ok_or_else(|| {
+                Problem::invalid_parameter(name.as_str(), "must be quoted entity tags or *")
+            })?;
+            let fitting = listed.into_iter().filter(|(_, is_weak)| weak || !is_weak);
+            tags.extend(fitting.map(|(opaque, _)| opaque.to_owned()));
         }
         Ok(given.then_some(Self::Listed(tags)))
     }
+}
+
+/// The tags of a list, each with whether it is weak. A comma within the quotes belongs to its tag.
+fn listed(text: &str) -> Option<Vec<(&str, bool)>> {
+    let mut tags = Vec::new();
+    let mut rest = text;
+    loop {
+        let (strong, is_weak) = rest
+            .strip_prefix("W/")
+            .map_or((rest, false), |strong| (strong, true));
+        let (opaque, after) = strong.strip_prefix('"')?.split_once('"')?;
+        if !opaque.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return None;
+        }
+        tags.push((opaque, is_weak));
+        let after = after.trim_start();
+        if after.is_empty() {
+            return Some(tags);
+        }
+        rest = after.strip_prefix(',')?.trim_start();
+    }
+}
+
+/// Letter by letter, as tags are compared: `"07"` and `"+7"` are not the tag of version 7.
+fn names(tag: &str, version: i64) -> bool {
+    tag == version.to_string()
 }
 
 impl<S: Sync> FromRequestParts<S> for IfMatch {
@@ -146,5 +157,32 @@ impl Describe for IfNoneMatch {
             schema,
         );
         description.code(codes::INVALID_PARAMETER);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_is_quoted_tags_between_commas() {
+        let both = [("3", false), ("a,b", true), ("", false)];
+        assert_eq!(listed(r#""3" ,W/"a,b",  """#).unwrap(), both);
+        for wrong in [
+            "", "3", "\"3", "3\"", "\"3\",", ",\"3\"", "\"3\"\"4\"", "w/\"3\"", "\"a b\"",
+        ] {
+            assert_eq!(listed(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_tag_is_compared_letter_by_letter() {
+        let tags = |tags: &[&str]| IfMatch(Some(Tags::Listed(tags.iter().map(|tag| (*tag).to_owned()).collect())));
+        assert!(tags(&["1", "7"]).check(7).is_ok());
+        assert_eq!(tags(&["1", "7"]).expected(7).unwrap(), Some(7));
+        assert_eq!(IfMatch(Some(Tags::Any)).expected(7).unwrap(), None);
+        for other in ["07", "+7", "8", ""] {
+            assert!(tags(&[other]).check(7).is_err(), "{other}");
+        }
     }
 }

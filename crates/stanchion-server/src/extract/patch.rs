@@ -67,7 +67,7 @@ where
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         require_content_type(request.headers(), &CONTENT_TYPES)?;
         let bytes = collect(request).await?;
-        let patch = tree(&bytes)?;
+        let patch = tree(&bytes, T::UNTRIMMED)?;
         if patch.is_object() {
             Ok(Self::of(patch))
         } else {

@@ -19,6 +19,12 @@ const VIOLATIONS_MAX: usize = 100;
 /// }
 /// ```
 pub trait Validate {
+    /// Fields of a body whose text keeps its blanks: passwords. Every other text is trimmed.
+    ///
+    /// Fields at the top of the body only. Like all text they come in normal form C and without control
+    /// characters, so that the same keys give the same password on every system (RFC 8265, OpaqueString).
+    const UNTRIMMED: &'static [&'static str] = &[];
+
     /// Adds every broken rule.
     fn validate(&self, violations: &mut Violations);
 }

@@ -8,5 +8,5 @@ mod typed;
 
 pub(crate) use misfit::{Misfit, MisfitKind};
 pub(crate) use parse::parse;
-pub(crate) use text::{clean, clean_tree};
+pub(crate) use text::{clean, clean_body};
 pub(crate) use typed::{from_json, from_text};

@@ -1,6 +1,6 @@
 use serde_json::json;
 
-use crate::support::{PASSWORD, Shop};
+use crate::support::{PASSWORD, Shop, registration};
 
 const NEW: &str = "an even better one";
 
@@ -61,6 +61,44 @@ async fn a_new_password_obeys_the_rules() {
     let reply = shop.post("/auth/password").by(&ada).json(body).send().await;
     let error = reply.refused(422, "VALIDATION_FAILED");
     assert!(error["details"]["fields"]["new_password"].is_array());
+}
+
+#[tokio::test]
+async fn blanks_around_a_password_belong_to_it() {
+    let shop = Shop::open().await;
+    let (given, new) = ("  two before, one after ", "\u{2003}another one  ");
+    let mut body = registration("ada");
+    body["password"] = json!(given);
+    shop.post("/users").json(body).send().await.expect(201);
+    let ada = shop.login_with("ada", given).await;
+    refused(&shop, given.trim()).await;
+
+    let body = json!({"current_password": given.trim(), "new_password": new});
+    let reply = shop.post("/auth/password").by(&ada).json(body).send().await;
+    reply.refused(422, "VALIDATION_FAILED");
+    let body = json!({"current_password": given, "new_password": new});
+    let reply = shop.post("/auth/password").by(&ada).json(body).send().await;
+    assert_eq!(reply.status, 204, "{}", reply.body);
+
+    shop.login_with("ada", new).await;
+    for wrong in [given, new.trim(), new.trim_start(), new.trim_end()] {
+        refused(&shop, wrong).await;
+    }
+}
+
+#[tokio::test]
+async fn a_password_is_the_same_however_its_letters_are_composed() {
+    let shop = Shop::open().await;
+    let mut body = registration("ada");
+    body["password"] = json!("caf\u{e9} au lait");
+    shop.post("/users").json(body).send().await.expect(201);
+    shop.login_with("ada", "cafe\u{301} au lait").await;
+}
+
+async fn refused(shop: &Shop, password: &str) {
+    let body = json!({"login": "ada", "password": password});
+    let reply = shop.post("/auth/login").json(body).send().await;
+    reply.refused(401, "UNAUTHENTICATED");
 }
 
 #[tokio::test]

@@ -108,6 +108,8 @@ struct PasswordBody {
 }
 
 impl Validate for LoginBody {
+    const UNTRIMMED: &'static [&'static str] = &["password"];
+
     fn validate(&self, violations: &mut Violations) {
         violations.length("login", &self.login, 1, 255);
     }
@@ -122,6 +124,8 @@ impl Validate for LogoutBody {
 }
 
 impl Validate for PasswordBody {
+    const UNTRIMMED: &'static [&'static str] = &["current_password", "new_password"];
+
     fn validate(&self, violations: &mut Violations) {
         noted(
             violations,

@@ -118,6 +118,8 @@ impl NewUser {
 }
 
 impl Validate for NewUser {
+    const UNTRIMMED: &'static [&'static str] = &["password"];
+
     fn validate(&self, violations: &mut Violations) {
         self.profile().validate(violations);
         noted(violations, "password", password::check(&self.password));

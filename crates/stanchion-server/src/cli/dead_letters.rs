@@ -2,12 +2,13 @@ use std::sync::Arc;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use serde_json::json;
-use stanchion_messaging::{ConsumerStore, DeadLetterFilter, Parked, ParkedState};
+use stanchion_messaging::{ConsumerStore, DeadLetterFilter, Parked, ParkedState, StoreError};
 use uuid::Uuid;
 
-use crate::{Service, Stopped};
+use super::{running, say};
+use crate::{Module, Service, Stopped};
 
-/// Letters looked at in one go.
+/// Letters of one module looked at in one go.
 const LIMIT: usize = 1_000;
 
 pub(super) fn command() -> Command {
@@ -46,110 +47,237 @@ pub(super) fn redrive_command() -> Command {
 
 pub(super) async fn run(service: Service, given: &ArgMatches) -> Result<(), Stopped> {
     match given.subcommand() {
-        Some(("show", given)) => {
-            for (_, letter) in found(&service, given).await? {
-                println!("{:#}", json!(letter));
-            }
-            Ok(())
-        }
-        Some(("redrive", given)) => {
-            for (store, letter) in found(&service, given).await? {
-                redrive_one(&*store, &letter).await?;
-            }
-            Ok(())
-        }
-        Some(("discard", given)) => {
-            for (store, letter) in found(&service, given).await? {
-                store
-                    .discard(&letter.consumer, letter.message.id)
-                    .await
-                    .map_err(Stopped::failed)?;
-                println!("discarded {} of {}", letter.message.id, letter.consumer);
-            }
-            Ok(())
-        }
+        Some(("show", given)) => show(&service, given).await,
+        Some(("redrive", given)) => change_one(&service, given, Change::Redrive).await,
+        Some(("discard", given)) => change_one(&service, given, Change::Discard).await,
         Some((_, given)) => list(&service, given).await,
         None => Ok(()),
     }
 }
 
 pub(super) async fn redrive(service: Service, given: &ArgMatches) -> Result<(), Stopped> {
-    let letters = letters(
-        &service,
-        given.get_one::<String>("consumer").cloned(),
-        Some(ParkedState::Dead),
-    )
-    .await?;
-    for (store, letter) in &letters {
-        redrive_one(&**store, letter).await?;
+    let letters = wanted(&service, given, Some(ParkedState::Dead)).await?;
+    let mut redriven = 0;
+    for letter in &letters.found {
+        if change(&service, letter, Change::Redrive).await? {
+            redriven += 1;
+        }
     }
-    println!("{} made due again", letters.len());
-    Ok(())
+    let rest = if letters.more {
+        "; there are more: run it again"
+    } else {
+        ""
+    };
+    say(format_args!("{redriven} made due again{rest}"))
 }
 
 async fn list(service: &Service, given: &ArgMatches) -> Result<(), Stopped> {
     let state = (!given.get_flag("all")).then_some(ParkedState::Dead);
-    for (_, letter) in letters(service, given.get_one::<String>("consumer").cloned(), state).await?
-    {
-        println!(
+    let letters = wanted(service, given, state).await?;
+    for Letter { parked, .. } in &letters.found {
+        say(format_args!(
             "{} {:20} {:32} attempts {} since {} {}",
-            letter.message.id,
-            letter.consumer,
-            letter.message.contract,
-            letter.attempts,
-            letter.parked_at,
-            letter.reason
-        );
+            parked.message.id,
+            parked.consumer,
+            parked.message.contract,
+            parked.attempts,
+            parked.parked_at,
+            parked.reason
+        ))?;
+    }
+    // Beside the list, which programs may read.
+    match letters.found.len() {
+        0 => eprintln!("no dead letters"),
+        _ if letters.more => eprintln!("there are more: these are the oldest {LIMIT} of a module"),
+        _ => {}
     }
     Ok(())
 }
 
-type Found = (Arc<dyn ConsumerStore>, Parked);
+async fn show(service: &Service, given: &ArgMatches) -> Result<(), Stopped> {
+    for letter in with_id(service, given).await? {
+        say(format_args!("{:#}", json!(letter.parked)))?;
+    }
+    Ok(())
+}
+
+/// Changes the letters with the id that was given: one for each consumer that gave it up.
+async fn change_one(service: &Service, given: &ArgMatches, wish: Change) -> Result<(), Stopped> {
+    let mut changed = false;
+    let letters = with_id(service, given).await?;
+    for letter in &letters {
+        changed |= change(service, letter, wish).await?;
+    }
+    match letters.first() {
+        Some(Letter { parked, .. }) if !changed => Err(Stopped::Failed(format!(
+            "{} of {} is no dead letter now: it is tried again at {}",
+            parked.message.id, parked.consumer, parked.due_at
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// What an operator may do with a dead letter.
+#[derive(Clone, Copy)]
+enum Change {
+    Redrive,
+    Discard,
+}
+
+/// A letter, and whose it is.
+struct Letter<'a> {
+    module: &'a Module,
+    store: &'a Arc<dyn ConsumerStore>,
+    parked: Parked,
+}
+
+/// Letters, and whether there are more of them.
+struct Letters<'a> {
+    found: Vec<Letter<'a>>,
+    more: bool,
+}
+
+impl Change {
+    async fn in_store(self, letter: &Letter<'_>) -> Result<bool, StoreError> {
+        let (consumer, message) = (&letter.parked.consumer, letter.parked.message.id);
+        match self {
+            Self::Redrive => {
+                let now = stanchion_runtime::clock::now();
+                letter.store.redrive(consumer, message, now).await
+            }
+            Self::Discard => letter.store.discard(consumer, message).await,
+        }
+    }
+
+    /// The word of the admin port.
+    fn path(self) -> &'static str {
+        match self {
+            Self::Redrive => "redrive",
+            Self::Discard => "discard",
+        }
+    }
+
+    fn done(self) -> &'static str {
+        match self {
+            Self::Redrive => "due again",
+            Self::Discard => "discarded",
+        }
+    }
+}
+
+/// Does it, and says so; false if it is no dead letter any more.
+///
+/// An embedded store belongs to the process that has it open: that one is asked to do it.
+async fn change(service: &Service, letter: &Letter<'_>, wish: Change) -> Result<bool, Stopped> {
+    let Letter { module, parked, .. } = letter;
+    let message = parked.message.id.to_string();
+    let done = match (wish.in_store(letter).await, &service.admin) {
+        (Ok(done), _) => done,
+        (Err(error), None) => return Err(Stopped::failed(error)),
+        (Err(error), Some(admin)) => {
+            let path = [
+                "dead-letters",
+                module.name,
+                &parked.consumer,
+                &message,
+                wish.path(),
+            ];
+            running::post(admin, &path).await.map_err(|nobody| {
+                Stopped::Failed(format!(
+                    "the letter cannot be changed: {nobody}; and without it: {error}. Start the service, or give its admin.listen and admin.token"
+                ))
+            })?
+        }
+    };
+    if done {
+        say(format_args!(
+            "{}: {message} of {}",
+            wish.done(),
+            parked.consumer
+        ))?;
+    }
+    Ok(done)
+}
+
+/// The letters of the consumer that was given, or all.
+async fn wanted<'a>(
+    service: &'a Service,
+    given: &ArgMatches,
+    state: Option<ParkedState>,
+) -> Result<Letters<'a>, Stopped> {
+    let consumer = given.get_one::<String>("consumer").cloned();
+    let letters = letters(service, consumer.clone(), state).await?;
+    if let Some(consumer) = consumer.filter(|_| letters.found.is_empty()) {
+        require_known(service, &consumer).await?;
+    }
+    Ok(letters)
+}
 
 async fn letters(
     service: &Service,
     consumer: Option<String>,
     state: Option<ParkedState>,
-) -> Result<Vec<Found>, Stopped> {
+) -> Result<Letters<'_>, Stopped> {
     let filter = DeadLetterFilter {
         consumer,
         state,
         limit: LIMIT,
     };
-    let mut letters = Vec::new();
-    for store in service
-        .modules
-        .iter()
-        .filter_map(|module| module.consumers.as_ref())
-    {
+    let mut letters = Letters {
+        found: Vec::new(),
+        more: false,
+    };
+    for (module, store) in stores(service) {
         let parked = store.list(&filter).await.map_err(Stopped::failed)?;
-        letters.extend(parked.into_iter().map(|letter| (store.clone(), letter)));
+        letters.more |= parked.len() == LIMIT;
+        letters
+            .found
+            .extend(parked.into_iter().map(|parked| Letter {
+                module,
+                store,
+                parked,
+            }));
     }
     Ok(letters)
 }
 
 /// The letters with the id that was given: one for each consumer that parked it.
-async fn found(service: &Service, given: &ArgMatches) -> Result<Vec<Found>, Stopped> {
+async fn with_id<'a>(service: &'a Service, given: &ArgMatches) -> Result<Vec<Letter<'a>>, Stopped> {
     let id = given
         .get_one::<Uuid>("message")
         .copied()
         .unwrap_or_default();
-    let mut letters = letters(service, None, None).await?;
-    letters.retain(|(_, letter)| letter.message.id == id);
-    if letters.is_empty() {
-        return Err(Stopped::Failed(format!("there is no dead letter {id}")));
+    let Letters { mut found, more } = letters(service, None, None).await?;
+    found.retain(|letter| letter.parked.message.id == id);
+    if !found.is_empty() {
+        return Ok(found);
     }
-    Ok(letters)
+    let looked = if more {
+        format!(" among the oldest {LIMIT} of each module")
+    } else {
+        String::new()
+    };
+    Err(Stopped::Failed(format!(
+        "there is no dead letter {id}{looked}"
+    )))
 }
 
-async fn redrive_one(store: &dyn ConsumerStore, letter: &Parked) -> Result<(), Stopped> {
-    let now = stanchion_runtime::clock::now();
-    store
-        .redrive(&letter.consumer, letter.message.id, now)
-        .await
-        .map_err(Stopped::failed)?;
-    println!("due again: {} of {}", letter.message.id, letter.consumer);
-    Ok(())
+/// A name that nobody has ever read under is a slip of the pen.
+async fn require_known(service: &Service, consumer: &str) -> Result<(), Stopped> {
+    for (_, store) in stores(service) {
+        let progress = store.progress(consumer).await.map_err(Stopped::failed)?;
+        if !progress.is_empty() {
+            return Ok(());
+        }
+    }
+    Err(Stopped::Usage(format!(
+        "no consumer `{consumer}` has read anything here; leave --consumer away to see everybody's letters"
+    )))
+}
+
+fn stores(service: &Service) -> impl Iterator<Item = (&Module, &Arc<dyn ConsumerStore>)> {
+    let modules = service.modules.iter();
+    modules.filter_map(|module| Some((module, module.consumers.as_ref()?)))
 }
 
 fn consumer() -> Arg {

@@ -4,6 +4,7 @@ use clap::{Arg, ArgMatches, Command, value_parser};
 use serde_json::json;
 use stanchion_eventsourcing::{EventLog, Filter, Position};
 
+use super::say;
 use crate::{Service, Stopped};
 
 /// Entries read at once.
@@ -53,7 +54,11 @@ async fn status(service: &Service) -> Result<(), Stopped> {
     for module in &service.modules {
         if let Some(log) = &module.log {
             let head = log.head().await.map_err(Stopped::failed)?;
-            println!("{:12} log {} head {head}", module.name, log.id());
+            say(format_args!(
+                "{:12} log {} head {head}",
+                module.name,
+                log.id()
+            ))?;
         }
     }
     Ok(())
@@ -84,17 +89,20 @@ async fn show(service: &Service, given: &ArgMatches) -> Result<(), Stopped> {
                 "position": entry.position, "stream": entry.stream.to_string(), "version": entry.version.0,
                 "type": entry.kind, "id": entry.id, "at": entry.at, "data": entry.data, "metadata": entry.metadata,
             });
-            println!("{line}");
+            say(line)?;
         }
     }
     Ok(())
 }
 
 fn log_of(service: &Service, name: &str) -> Result<Arc<dyn EventLog>, Stopped> {
+    let with_log = service.modules.iter().filter(|module| module.log.is_some());
+    let names: Vec<&str> = with_log.map(|module| module.name).collect();
     let found = service.modules.iter().find(|module| module.name == name);
     found.and_then(|module| module.log.clone()).ok_or_else(|| {
         Stopped::Usage(format!(
-            "no module `{name}` with an event log is part of this service"
+            "no module `{name}` with an event log is part of this service; there are: {}",
+            names.join(", ")
         ))
     })
 }

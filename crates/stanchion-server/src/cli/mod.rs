@@ -4,10 +4,13 @@ mod dead_letters;
 mod log;
 mod options;
 mod routes;
+mod running;
 
 pub use options::{Migration, Options, Purpose};
 
 use std::ffi::OsString;
+use std::fmt::Display;
+use std::io::{ErrorKind, Write};
 use std::pin::Pin;
 
 use clap::{ArgMatches, Command};
@@ -158,22 +161,28 @@ impl ServiceCli {
             let service = (self.build)(options);
             return Ok(lifecycle::run(service).await);
         };
-        let operating = Options {
-            purpose: Purpose::Operate,
-            ..options.clone()
-        };
         match (name, self.configure, self.migrate) {
-            ("routes", ..) => routes::print((self.build)(operating).await?),
-            ("log", ..) => log::run((self.build)(operating).await?, given).await?,
-            ("dead-letters", ..) => {
-                dead_letters::run((self.build)(operating).await?, given).await?
+            ("routes", ..) => {
+                let service = operated(self.build, options, Purpose::Describe).await?;
+                say(routes::text(service).trim_end())?;
             }
-            ("redrive", ..) => dead_letters::redrive((self.build)(operating).await?, given).await?,
+            ("log", ..) => {
+                let service = operated(self.build, options, Purpose::Operate).await?;
+                log::run(service, given).await?;
+            }
+            ("dead-letters", ..) => {
+                let service = operated(self.build, options, Purpose::Operate).await?;
+                dead_letters::run(service, given).await?;
+            }
+            ("redrive", ..) => {
+                let service = operated(self.build, options, Purpose::Operate).await?;
+                dead_letters::redrive(service, given).await?;
+            }
             ("config", Some(configure), _) => {
-                print!("{}", configure(options, given.get_flag("default"))?)
+                say(configure(options, given.get_flag("default"))?.trim_end())?;
             }
             ("migrate", _, Some(migrate)) => {
-                println!("{}", migrate(options, Migration::of(given)).await?)
+                say(migrate(options, Migration::of(given)).await?)?;
             }
             _ => {
                 let own = self
@@ -187,6 +196,23 @@ impl ServiceCli {
         }
         Ok(Stopped::Clean)
     }
+}
+
+/// The service put together for an operator, with the modules that were asked for.
+async fn operated(build: Build, options: Options, purpose: Purpose) -> Result<Service, Stopped> {
+    let options = Options { purpose, ..options };
+    let mut service = build(options.clone()).await?;
+    service.modules.retain(|module| options.wants(module.name));
+    Ok(service)
+}
+
+/// Prints a line; a reader that has seen enough (`| head`) is a clean end.
+fn say(line: impl Display) -> Result<(), Stopped> {
+    let printed = writeln!(std::io::stdout().lock(), "{line}");
+    printed.map_err(|error| match error.kind() {
+        ErrorKind::BrokenPipe => Stopped::Clean,
+        _ => Stopped::failed(error),
+    })
 }
 
 impl std::fmt::Debug for ServiceCli {

@@ -26,8 +26,11 @@ pub enum Purpose {
     /// To run.
     #[default]
     Run,
-    /// For an operator's look or action: no first start, no migration, no other process disturbed.
+    /// For an operator's look or action: no first start, no migration, no other process disturbed; a
+    /// store that is not there is a failure.
     Operate,
+    /// To be listed: no store is looked into, an empty one will do.
+    Describe,
 }
 
 /// What `migrate` shall do.

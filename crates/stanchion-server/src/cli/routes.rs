@@ -1,18 +1,10 @@
-use std::io::Write;
-
 use crate::Service;
 use crate::service::Mounts;
 
-/// Prints routes with who may call them, then workers.
-pub(super) fn print(mut service: Service) {
-    let mut out = std::io::stdout().lock();
-    // A reader that has seen enough (`| head`) is no failure.
-    let _ = out.write_all(text(&mut service).as_bytes());
-}
-
-fn text(service: &mut Service) -> String {
+/// Routes with who may call them, then workers, one a line.
+pub(super) fn text(mut service: Service) -> String {
     let mut modules = std::mem::take(&mut service.modules);
-    let routes = Mounts::of(service, &mut modules).listed;
+    let routes = Mounts::of(&service, &mut modules).listed;
     let width = routes
         .iter()
         .map(|route| route.path.len())

@@ -19,7 +19,7 @@ async fn cli(line: &str) -> (Vec<String>, u8) {
             .push(format!("build {:?} {:?}", options.purpose, options.modules));
         match options.purpose {
             Purpose::Run => Err(Stopped::Failed("the store is out".into())),
-            Purpose::Operate => Ok(service()),
+            Purpose::Operate | Purpose::Describe => Ok(service()),
         }
     };
     let stopped = ServiceCli::new("shop", "1.0.0", build)
@@ -57,7 +57,7 @@ async fn cli(line: &str) -> (Vec<String>, u8) {
 
 #[tokio::test]
 async fn every_command_line_does_what_it_says() {
-    let cases: [(&str, &[&str], u8); 16] = [
+    let cases: [(&str, &[&str], u8); 18] = [
         ("", &["build Run []"], 1),
         (
             "--modules orders,payments",
@@ -69,7 +69,7 @@ async fn every_command_line_does_what_it_says() {
         ("nonsense", &[], 2),
         ("--help", &[], 0),
         ("--version", &[], 0),
-        ("routes", &["build Operate []"], 0),
+        ("routes", &["build Describe []"], 0),
         ("log status", &["build Operate []"], 0),
         ("log show things", &["build Operate []"], 2),
         ("dead-letters list", &["build Operate []"], 0),
@@ -79,6 +79,8 @@ async fn every_command_line_does_what_it_says() {
             1,
         ),
         ("redrive", &["build Operate []"], 0),
+        ("redrive --consumer nobody", &["build Operate []"], 2),
+        ("dead-letters show nonsense", &[], 2),
         ("config --default", &["config true"], 0),
         ("migrate --down 2", &["migrate Down(2)"], 0),
         (

@@ -169,7 +169,15 @@ mod tests {
         let both = [("3", false), ("a,b", true), ("", false)];
         assert_eq!(listed(r#""3" ,W/"a,b",  """#).unwrap(), both);
         for wrong in [
-            "", "3", "\"3", "3\"", "\"3\",", ",\"3\"", "\"3\"\"4\"", "w/\"3\"", "\"a b\"",
+            "",
+            "3",
+            "\"3",
+            "3\"",
+            "\"3\",",
+            ",\"3\"",
+            "\"3\"\"4\"",
+            "w/\"3\"",
+            "\"a b\"",
         ] {
             assert_eq!(listed(wrong), None, "{wrong}");
         }
@@ -177,7 +185,11 @@ mod tests {
 
     #[test]
     fn a_tag_is_compared_letter_by_letter() {
-        let tags = |tags: &[&str]| IfMatch(Some(Tags::Listed(tags.iter().map(|tag| (*tag).to_owned()).collect())));
+        let tags = |tags: &[&str]| {
+            IfMatch(Some(Tags::Listed(
+                tags.iter().map(|tag| (*tag).to_owned()).collect(),
+            )))
+        };
         assert!(tags(&["1", "7"]).check(7).is_ok());
         assert_eq!(tags(&["1", "7"]).expected(7).unwrap(), Some(7));
         assert_eq!(IfMatch(Some(Tags::Any)).expected(7).unwrap(), None);

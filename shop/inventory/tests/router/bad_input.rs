@@ -89,3 +89,25 @@ async fn a_list_takes_only_what_it_knows() {
         assert_eq!((answered.status, answered.code()), (400, code), "{path}");
     }
 }
+
+/// What the document leaves out, a client learns by a 422 only.
+#[tokio::test]
+async fn the_document_tells_the_limits() {
+    let shop = Shop::open().await;
+    let document = shop.get("/../../openapi.json").await.body;
+    let schemas = &document["components"]["schemas"];
+    let amount = &schemas["Price"]["properties"]["amount"];
+    assert_eq!(
+        (&amount["minimum"], &amount["maximum"]),
+        (&json!(0), &json!(1_000_000_000_000_i64))
+    );
+    let delta = &schemas["StockChange"]["properties"]["delta"]["oneOf"];
+    assert_eq!(
+        (&delta[0]["minimum"], &delta[1]["maximum"]),
+        (&json!(1), &json!(-1))
+    );
+    assert_eq!(
+        schemas["ProductBody"]["properties"]["price"]["$ref"],
+        "#/components/schemas/Price"
+    );
+}

@@ -60,6 +60,46 @@ async fn a_product_is_described_only_as_the_version_that_was_read() {
 }
 
 #[tokio::test]
+async fn stock_moves_and_a_product_goes_only_as_the_version_that_was_read() {
+    let shop = Shop::open().await;
+    shop.create("BEANS", 5).await;
+    let change = json!({"delta": 1, "reason": "delivery"});
+    let stock = async |tags| {
+        let headers = [STAFF, ("if-match", tags)];
+        let body = Some(change.clone());
+        shop.ask(Method::POST, "/products/BEANS/stock", &headers, body)
+            .await
+    };
+    let delete = async |tags| {
+        let headers = [STAFF, ("if-match", tags)];
+        shop.ask(Method::DELETE, "/products/BEANS", &headers, None)
+            .await
+    };
+    for other in [
+        "\"7\"",
+        "\"7\", \"8\"",
+        "\"00\"",
+        "\"made-up\"",
+        "W/\"0\"",
+        "\"\"",
+    ] {
+        for refused in [stock(other).await, delete(other).await] {
+            assert_eq!(
+                (refused.status, refused.code()),
+                (412, "PRECONDITION_FAILED"),
+                "{other}"
+            );
+        }
+    }
+    assert_eq!(stock("\"7\", \"0\"").await.header("etag"), "\"1\"");
+    assert_eq!(stock("*").await.header("etag"), "\"2\"");
+    assert_eq!(delete("\"2\"").await.status, 204);
+    for gone in [stock("\"3\"").await, delete("*").await] {
+        assert_eq!((gone.status, gone.code()), (404, "PRODUCT_NOT_FOUND"));
+    }
+}
+
+#[tokio::test]
 async fn a_merge_patch_changes_what_it_names() {
     let shop = Shop::open().await;
     shop.create("BEANS", 5).await;

@@ -1,5 +1,7 @@
 //! `/products`.
 
+mod bodies;
+
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -10,21 +12,19 @@ use stanchion::auth::{Principal, permissions};
 use stanchion::eventsourcing::{Executed, Metadata, Version};
 use stanchion::server::{
     Answer, Anyone, Authorized, Body, Code, ConsistencyToken, Filters, Idempotency, IfMatch,
-    Listed, Listing, MergePatch, PathId, Problem, Routes, Validate, Violations, op,
+    Listed, Listing, MergePatch, PathId, Problem, Routes, op,
 };
 use utoipa::ToSchema;
 
 use crate::adapters::projections::products::{ProductList, ProductRow};
 use crate::application::products::{Products, now};
-use crate::domain::product::{AVAILABLE_MAX, Description, Product, ProductCommand, ProductRefusal};
+use crate::domain::product::{Description, Product, ProductCommand, ProductRefusal};
+use bodies::{NewProduct, ProductBody, StockChange};
 
 const PRODUCT_NOT_FOUND: Code = Code::not_found("PRODUCT_NOT_FOUND", "There is no such product.");
 const SKU_TAKEN: Code = Code::conflict("SKU_TAKEN", "There is a product with this SKU.");
 const OUT_OF_STOCK: Code = Code::conflict("OUT_OF_STOCK", "There is not enough in stock.");
 const STOCK_LIMIT: Code = Code::refused("STOCK_LIMIT", "There would be too much in stock.");
-
-/// Far above any price, and low enough that a price times a quantity has an amount.
-const PRICE_MAX: i64 = 1_000_000_000_000;
 
 permissions! {
     /// Create, change and withdraw products, and move their stock.
@@ -89,46 +89,6 @@ pub(crate) struct ProductView {
     updated_at: Timestamp,
 }
 
-/// A product to be created.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct NewProduct {
-    sku: Sku,
-    #[schema(min_length = 1, max_length = 200)]
-    name: String,
-    #[serde(default)]
-    #[schema(max_length = 2000)]
-    description: String,
-    price: Money,
-    /// How many are in stock from the start.
-    #[serde(default)]
-    #[schema(minimum = 0, maximum = 1_000_000_000)]
-    available: i64,
-}
-
-/// How a product is described.
-#[derive(Debug, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct ProductBody {
-    #[schema(min_length = 1, max_length = 200)]
-    name: String,
-    #[serde(default)]
-    #[schema(max_length = 2000)]
-    description: String,
-    price: Money,
-}
-
-/// Stock that comes or goes.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct StockChange {
-    /// How many; below zero takes away.
-    #[schema(minimum = -1_000_000_000, maximum = 1_000_000_000, example = 5)]
-    delta: i64,
-    #[schema(min_length = 1, max_length = 200, example = "delivery")]
-    reason: String,
-}
-
 /// Which products.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -142,33 +102,6 @@ pub(crate) struct ProductFilters {
 
 impl Filters for ProductFilters {
     const SORTS: &'static [&'static str] = &["created_at", "name", "price"];
-}
-
-impl Validate for NewProduct {
-    fn validate(&self, violations: &mut Violations) {
-        described(&self.name, &self.description, self.price, violations);
-        violations.range("available", self.available, 0, AVAILABLE_MAX);
-    }
-}
-
-impl Validate for ProductBody {
-    fn validate(&self, violations: &mut Violations) {
-        described(&self.name, &self.description, self.price, violations);
-    }
-}
-
-impl Validate for StockChange {
-    fn validate(&self, violations: &mut Violations) {
-        violations.range("delta", self.delta, -AVAILABLE_MAX, AVAILABLE_MAX);
-        violations.require(self.delta != 0, "delta", "must not be zero");
-        violations.length("reason", &self.reason, 1, 200);
-    }
-}
-
-fn described(name: &str, description: &str, price: Money, violations: &mut Violations) {
-    violations.length("name", name, 1, 200);
-    violations.length("description", description, 0, 2000);
-    violations.range("price.amount", price.amount, 0, PRICE_MAX);
 }
 
 async fn list_products(
@@ -206,7 +139,7 @@ async fn create_product(
     let about = Description {
         name: new.name,
         description: new.description,
-        price: new.price,
+        price: new.price.into(),
     };
     let command = ProductCommand::Create {
         about,
@@ -257,10 +190,8 @@ async fn delete_product(
     if_match: IfMatch,
 ) -> Result<Answer, Problem> {
     let metadata = caused_by(&caller);
-    let withdrawing = state
-        .products
-        .on(&sku, &metadata)
-        .expecting(if_match.version().map(Version));
+    let expected = expected(&state, &sku, &if_match).await?;
+    let withdrawing = state.products.on(&sku, &metadata).expecting(expected);
     let withdrawn = withdrawing
         .execute(&ProductCommand::Withdraw { at: now() })
         .await;
@@ -277,6 +208,7 @@ async fn adjust_stock(
     Body(change): Body<StockChange>,
 ) -> Result<Answer<ProductView>, Problem> {
     let metadata = caused_by(&caller);
+    let expected = expected(&state, &sku, &if_match).await?;
     let (delta, reason) = (change.delta, change.reason);
     let command = ProductCommand::Adjust {
         delta,
@@ -290,12 +222,27 @@ async fn adjust_stock(
     let executed = state
         .products
         .on(&sku, &metadata)
-        .expecting(if_match.version().map(Version))
+        .expecting(expected)
         .settling(settle(&idempotency, &adjusted))
         .execute(&command)
         .await
         .map_err(|error| refused(error, &sku))?;
     answer(&state, executed, adjusted)
+}
+
+/// The version that the product must still have when it is changed, if the caller named versions.
+async fn expected(
+    state: &ProductRoutes,
+    sku: &Sku,
+    if_match: &IfMatch,
+) -> Result<Option<Version>, Problem> {
+    if !if_match.is_given() {
+        return Ok(None);
+    }
+    let loaded = state.products.find(sku).await?;
+    let version = loaded.version.filter(|_| loaded.state.listed.is_some());
+    let version = version.ok_or_else(|| not_found(sku))?;
+    Ok(if_match.expected(version.0)?.map(Version))
 }
 
 async fn describe(
@@ -420,26 +367,6 @@ impl From<ProductRow> for ProductView {
             version: row.version,
             created_at: row.created_at,
             updated_at: row.updated_at,
-        }
-    }
-}
-
-impl ProductBody {
-    fn about(&self) -> Description {
-        Description {
-            name: self.name.clone(),
-            description: self.description.clone(),
-            price: self.price,
-        }
-    }
-}
-
-impl From<Description> for ProductBody {
-    fn from(about: Description) -> Self {
-        Self {
-            name: about.name,
-            description: about.description,
-            price: about.price,
         }
     }
 }

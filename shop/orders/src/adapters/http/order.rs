@@ -104,8 +104,7 @@ async fn cancel(
     if_match: IfMatch,
 ) -> Result<Answer<OrderView>, Problem> {
     let found = visible::<WriteOrders>(&caller, &state, order_id).await?;
-    if_match.check(found.version.0)?;
-    let expected = if_match.version().map(Version);
+    let expected = if_match.expected(found.version.0)?.map(Version);
     let metadata = caused_by(&caller);
     let settling = |order: &Order, version| {
         let answer = Answer::ok(OrderView::of(order, version)?).etag(version.0);

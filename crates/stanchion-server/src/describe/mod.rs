@@ -78,6 +78,12 @@ impl Description {
         self.parameter("query", name, required, about, schema);
     }
 
+    /// Sets the body it reads by itself, without [`Body`](crate::Body); `schema` is a JSON Schema.
+    pub fn body(&mut self, content_type: &str, schema: &Value) {
+        let content = json!({content_type: {"schema": schema}});
+        self.body = Some(json!({"required": true, "content": content}));
+    }
+
     /// The names of the path's parameters, in their order.
     #[must_use]
     pub fn path_parameters(&self) -> Vec<String> {

@@ -114,13 +114,7 @@ pub(crate) fn close(schema: &mut Value) {
     if fields.contains_key("properties") && !fields.contains_key("additionalProperties") {
         fields.insert("additionalProperties".into(), Value::Bool(false));
     }
-    if is_text(fields)
-        && !["format", "enum", "pattern"]
-            .iter()
-            .any(|key| fields.contains_key(*key))
-    {
-        let blank_fits = fields.get("minLength").is_none_or(|length| *length == 0);
-        let pattern = if blank_fits { TEXT } else { FILLED_TEXT };
+    if let Some(pattern) = text_pattern(fields) {
         fields.insert("pattern".into(), pattern.into());
     }
     for field in fields.values_mut() {
@@ -128,6 +122,23 @@ pub(crate) fn close(schema: &mut Value) {
             Value::Array(items) => items.iter_mut().for_each(close),
             Value::Object(_) => close(field),
             _ => {}
+        }
+    }
+}
+
+/// What a text that says nothing more of its form may look like.
+fn text_pattern(fields: &Map<String, Value>) -> Option<&'static str> {
+    let told = |key: &&str| fields.contains_key(*key);
+    if !is_text(fields) || ["enum", "pattern"].iter().any(told) {
+        return None;
+    }
+    match fields.get("format").and_then(Value::as_str) {
+        // Passwords are not trimmed: blanks count.
+        Some("password") => Some(TEXT),
+        Some(_) => None,
+        None => {
+            let blank_fits = fields.get("minLength").is_none_or(|length| *length == 0);
+            Some(if blank_fits { TEXT } else { FILLED_TEXT })
         }
     }
 }
@@ -165,4 +176,42 @@ fn sanitised(name: &str) -> String {
     name.chars()
         .map(|char| if allowed(char) { char } else { '_' })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn closed(mut schema: Value) -> Value {
+        close(&mut schema);
+        schema
+    }
+
+    #[test]
+    fn a_request_says_that_it_takes_no_control_characters() {
+        let pattern = |schema: Value| closed(schema)["pattern"].clone();
+        assert_eq!(pattern(json!({"type": "string"})), TEXT);
+        assert_eq!(
+            pattern(json!({"type": "string", "minLength": 1})),
+            FILLED_TEXT
+        );
+        let password = json!({"type": "string", "format": "password", "minLength": 8});
+        assert_eq!(pattern(password), TEXT);
+        for told in [
+            json!({"type": "string", "format": "uuid"}),
+            json!({"type": "string", "enum": ["a"]}),
+            json!({"type": "integer"}),
+        ] {
+            assert_eq!(pattern(told), Value::Null);
+        }
+    }
+
+    #[test]
+    fn an_object_takes_nothing_unknown_unless_it_says_so() {
+        let object = json!({"type": "object", "properties": {"a": {"type": "integer"}}});
+        assert_eq!(closed(object.clone())["additionalProperties"], false);
+        let mut open = object;
+        open["additionalProperties"] = true.into();
+        assert_eq!(closed(open)["additionalProperties"], true);
+    }
 }

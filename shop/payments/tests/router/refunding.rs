@@ -43,6 +43,18 @@ async fn an_amount_may_be_minor_units_and_a_body_may_be_missing() {
 }
 
 #[tokio::test]
+async fn a_whole_number_may_be_written_as_a_float_as_json_schema_has_it() {
+    let shop = Shop::open().await;
+    let asked = shop.captured("pm_card_visa").await;
+    for broken in [json!(2.5), json!(1e300), json!(-250.0), json!(0.0)] {
+        let refused = shop.refund(asked, &json!({"amount": broken})).await;
+        assert_eq!((refused.status, refused.code()), (422, "VALIDATION_FAILED"));
+    }
+    let accepted = shop.refund(asked, &json!({"amount": 250.0})).await;
+    assert_eq!(accepted.data()["refunds"][0]["amount"], eur(250));
+}
+
+#[tokio::test]
 async fn the_same_key_refunds_once() {
     let shop = Shop::open().await;
     let asked = shop.captured("pm_card_visa").await;

@@ -160,7 +160,8 @@ impl<S: Sync> FromRequestParts<S> for LastSeen {
 impl Describe for LastSeen {
     fn describe(description: &mut Description) {
         let about = "The id of the last event that was received: goes on after it.";
-        let schema = json!({"type": "integer", "minimum": 0});
+        let schema =
+            json!({"type": "integer", "format": "int64", "minimum": 0, "maximum": i64::MAX});
         description.header("Last-Event-ID", false, about, schema);
         description.code(codes::INVALID_PARAMETER);
     }

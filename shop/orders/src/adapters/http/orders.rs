@@ -56,7 +56,12 @@ pub(super) struct NewOrder {
     #[schema(min_items = 1, max_items = 100)]
     items: Vec<NewItem>,
     /// The payment gateway's name of the payment method.
-    #[schema(min_length = 1, max_length = 100, example = "pm_card_visa")]
+    #[schema(
+        min_length = 1,
+        max_length = 100,
+        pattern = "^[A-Za-z0-9_-]*$",
+        example = "pm_card_visa"
+    )]
     payment_method: String,
 }
 

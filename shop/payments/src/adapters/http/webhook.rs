@@ -74,6 +74,17 @@ impl Describe for SignedEvent {
         let about = "When the event was sent, and its signature: `t=SECONDS,v1=HEX`.";
         let example = json!({"type": "string", "examples": ["t=1800000000,v1=5257a869"]});
         description.header("Stripe-Signature", true, about, example);
+        // Open: what the gateway adds to its events is no mistake of a caller.
+        let event = json!({
+            "type": "object",
+            "description": "An event of the gateway.",
+            "properties": {
+                "id": {"type": "string", "examples": ["evt_1"]},
+                "type": {"type": "string", "examples": ["payment_intent.succeeded"]},
+                "data": {"type": "object"},
+            },
+        });
+        description.body("application/json", &event);
         description.code(INVALID_SIGNATURE);
         description.code(codes::PAYLOAD_TOO_LARGE);
     }

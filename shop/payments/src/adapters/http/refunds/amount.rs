@@ -1,19 +1,33 @@
 use std::fmt;
 
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Error, MapAccess, Visitor};
+use serde::de::{Error, MapAccess, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
-use shop_kernel::Money;
+use shop_kernel::{Currency, Money};
 use utoipa::ToSchema;
 
 use crate::application::request_refund::Amount;
+
+/// Whole floats up to here are integers without loss.
+const EXACT_FLOAT_MAX: f64 = 9_007_199_254_740_992.0;
 
 /// How much: money, or minor units of the payment's currency.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, ToSchema)]
 #[serde(untagged)]
 pub(super) enum RefundAmount {
-    Money(Money),
+    Money(RefundMoney),
     Minor(MinorUnits),
+}
+
+/// Money to be given back: more than none of it.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RefundMoney {
+    /// In minor units: 1250 is twelve euros fifty.
+    #[schema(minimum = 1, example = 500)]
+    amount: i64,
+    /// The payment's.
+    currency: Currency,
 }
 
 /// A whole number of the currency's smallest unit.
@@ -34,7 +48,9 @@ impl RefundAmount {
 impl From<RefundAmount> for Amount {
     fn from(amount: RefundAmount) -> Self {
         match amount {
-            RefundAmount::Money(money) => Self::Money(money),
+            RefundAmount::Money(RefundMoney { amount, currency }) => {
+                Self::Money(Money::new(amount, currency))
+            }
             RefundAmount::Minor(MinorUnits(minor)) => Self::Minor(minor),
         }
     }
@@ -65,7 +81,19 @@ impl<'de> Visitor<'de> for AmountVisitor {
         self.visit_i64(minor)
     }
 
+    /// JSON Schema counts 500.0 among the integers.
+    fn visit_f64<E: Error>(self, minor: f64) -> Result<RefundAmount, E> {
+        if minor.fract() != 0.0 || minor.abs() > EXACT_FLOAT_MAX {
+            return Err(E::invalid_type(Unexpected::Float(minor), &self));
+        }
+        #[allow(
+            clippy::cast_possible_truncation,
+            reason = "checked to be whole and exact"
+        )]
+        self.visit_i64(minor as i64)
+    }
+
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<RefundAmount, A::Error> {
-        Money::deserialize(MapAccessDeserializer::new(map)).map(RefundAmount::Money)
+        RefundMoney::deserialize(MapAccessDeserializer::new(map)).map(RefundAmount::Money)
     }
 }

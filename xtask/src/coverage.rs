@@ -41,7 +41,7 @@ const REPORT: &str = "target/coverage.json";
 pub(crate) fn run(options: &Options) -> Result<()> {
     tool::NEXTEST.ensure()?;
     tool::LLVM_COV.ensure()?;
-    llvm_tools()?;
+    let llvm = LlvmTools::find()?;
     let servers = Servers::start()?;
     let mut tests = workspace::cargo(&[
         "llvm-cov",
@@ -55,26 +55,50 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         .args(["--status-level", "slow", "--final-status-level", "fail"])
         .args(selection(&options.packages));
     ensure!(
-        shell::aloud(servers.announce(&mut tests))?,
+        shell::aloud(llvm.announce(servers.announce(&mut tests)))?,
         "coverage counts only when every test passes"
     );
     let report = std::fs::read_to_string(workspace::root().join(REPORT)).context(REPORT)?;
     judge(&by_crate(&serde_json::from_str(&report)?)?, options.min)
 }
 
-/// rustc's own llvm-profdata and llvm-cov: those of a distribution may not read its format.
-fn llvm_tools() -> Result<()> {
-    let given = env::var_os("LLVM_COV").is_some() && env::var_os("LLVM_PROFDATA").is_some();
-    if given || bundled()? {
-        return Ok(());
+/// The two programs that read what instrumented tests wrote: their version must be that of rustc's LLVM.
+struct LlvmTools(Option<[(&'static str, PathBuf); 2]>);
+
+impl LlvmTools {
+    /// Those named in the environment, else the toolchain's own, else Debian's of the same version.
+    fn find() -> Result<Self> {
+        let given = env::var_os("LLVM_COV").is_some() && env::var_os("LLVM_PROFDATA").is_some();
+        if given || bundled()? {
+            return Ok(Self(None));
+        }
+        let version = llvm_version()?;
+        let debian = ["llvm-cov", "llvm-profdata"]
+            .map(|name| PathBuf::from(format!("/usr/bin/{name}-{version}")));
+        if debian.iter().all(|program| program.is_file()) {
+            let [cov, profdata] = debian;
+            return Ok(Self(Some([("LLVM_COV", cov), ("LLVM_PROFDATA", profdata)])));
+        }
+        bail!(
+            "llvm-tools of this toolchain are missing: `rustup component add llvm-tools`, or on Debian \
+             `apt-get install llvm-{version}`, or name tools of that LLVM version in LLVM_COV and LLVM_PROFDATA"
+        )
     }
-    let added = shell::aloud(Command::new("rustup").args(["component", "add", "llvm-tools"]));
-    ensure!(
-        added.unwrap_or(false) && bundled()?,
-        "llvm-tools of this toolchain are missing: `rustup component add llvm-tools`, or name tools of the LLVM version \
-         that `rustc -vV` prints in LLVM_COV and LLVM_PROFDATA"
-    );
-    Ok(())
+
+    fn announce<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command.envs(self.0.clone().into_iter().flatten())
+    }
+}
+
+fn llvm_version() -> Result<String> {
+    let version = shell::quiet(Command::new("rustc").arg("-vV"))?;
+    let llvm = version
+        .lines()
+        .find_map(|line| line.strip_prefix("LLVM version: "));
+    let major = llvm.and_then(|version| version.split('.').next());
+    major
+        .map(str::to_owned)
+        .context("rustc -vV names its LLVM version")
 }
 
 fn bundled() -> Result<bool> {

@@ -4,6 +4,7 @@ mod banner;
 mod catalog;
 mod demo;
 mod platform;
+mod sandbox;
 mod schema;
 mod secrets;
 mod settings;
@@ -21,15 +22,19 @@ async fn main() -> Stopped {
         .modules(&platform::MODULES)
         .config(configuration)
         .migrate(schema::migrate)
-        .command(platform::sandbox_command(), platform::run_sandbox)
+        .command(sandbox::command(), sandbox::run)
         .main()
         .await
 }
 
 async fn build(options: Options) -> Result<Service, Stopped> {
-    let settings = load(&options)?.value;
+    let mut settings = load(&options)?.value;
     if options.purpose == Purpose::Run {
         refuse_a_split(&options)?;
+    } else {
+        // An operator reads what was asked for; beside it only what is wrong, and nothing is traced.
+        settings.telemetry.log = "warn".into();
+        settings.telemetry.otlp_endpoint = None;
     }
     let telemetry = telemetry::init(&settings.telemetry, "shop");
     let telemetry = telemetry.map_err(|error| Stopped::Usage(error.to_string()))?;

@@ -1,29 +1,28 @@
 //! The composition root: settings in, a service out.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context;
-use clap::{Arg, ArgMatches, Command};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use shop_inventory::Inventory;
-use shop_sandbox::{Running as Sandbox, Sandbox as Gateway};
+use shop_sandbox::Running as Sandbox;
 use stanchion::auth::key::KeyEncryptionKey;
 use stanchion::auth::password::{Cost, PasswordSettings};
 use stanchion::auth::refresh::Lifetimes;
 use stanchion::auth::secret::Signer;
 use stanchion::auth::{Passwords, secret};
 use stanchion::messaging::{Feed, MemoryBroker, Subscriber};
-use stanchion::server::{Module, Options, Purpose, Service, Stopped};
+use stanchion::server::{Module, Options, Purpose, Service};
 use stanchion::sql::Migrations;
 use stanchion::telemetry::{Metrics, Telemetry};
 
 use crate::banner::Banner;
 use crate::catalog::InventoryCatalog;
 use crate::demo;
+use crate::sandbox;
 use crate::secrets::configured_or_kept;
-use crate::settings::{ModuleDatabase, ShopSettings};
-use crate::store::Store;
+use crate::settings::{ModuleDatabase, SANDBOX, ShopSettings};
+use crate::store::{Opening, Store};
 
 /// The modules, in the order they are mounted.
 pub(crate) const MODULES: [&str; 4] = ["identity", "inventory", "orders", "payments"];
@@ -41,16 +40,9 @@ pub(crate) async fn build(
         std::fs::create_dir_all(folder)
             .with_context(|| format!("cannot make the folder {}", folder.display()))?;
     }
-    let server_secret = configured_or_kept(
-        settings.server.secret.as_ref(),
-        folder.as_deref(),
-        "server.secret",
-        "SHOP__SERVER__SECRET",
-        secret::generate,
-    )?;
     let broker = Arc::new(MemoryBroker::new());
     let sandbox = if running {
-        start_sandbox(&settings, folder.as_deref()).await?
+        sandbox::start(&settings).await?.map(Arc::new)
     } else {
         None
     };
@@ -58,10 +50,16 @@ pub(crate) async fn build(
         settings: &settings,
         broker: &broker,
         metrics: &metrics,
-        running,
+        purpose: options.purpose,
     };
+    let server_secret = parts.secret(
+        settings.server.secret.as_ref(),
+        "server.secret",
+        "SHOP__SERVER__SECRET",
+        secret::generate,
+    )?;
 
-    let identity = parts.identity(folder.as_deref()).await?;
+    let identity = parts.identity().await?;
     let inventory = parts.inventory().await?;
     let demo = running && options.demo && settings.wants_demo();
     if demo {
@@ -69,7 +67,7 @@ pub(crate) async fn build(
     }
     let products = inventory.products.clone();
     let orders = parts.orders(InventoryCatalog(products)).await?;
-    let payments = parts.payments(sandbox.as_ref()).await?;
+    let payments = parts.payments(sandbox.as_deref()).await?;
     let modules = [identity.module, inventory.module(), orders, payments];
 
     let banner = Banner {
@@ -80,6 +78,7 @@ pub(crate) async fn build(
         gateway: settings.payments.gateway_url.clone(),
         demo,
     };
+    let webhooks = sandbox::Webhooks::of(&settings, sandbox.clone());
     let mut service = Service::new(settings.server.clone())
         .titled("shop", env!("CARGO_PKG_VERSION"))
         .admin(settings.admin.clone())
@@ -87,12 +86,15 @@ pub(crate) async fn build(
         .signer(Arc::new(Signer::new(&server_secret)?))
         .tokens(identity.tokens)
         .metrics(metrics)
-        .on_started(move |addresses| println!("{}", banner.text(addresses)));
+        .on_started(move |addresses| {
+            webhooks.come_to(addresses);
+            println!("{}", banner.text(addresses));
+        });
     for module in modules {
         service = service.mount(module);
     }
     if let Some(sandbox) = sandbox {
-        service = service.closer("sandbox", || sandbox.stop());
+        service = service.closer("sandbox", || sandbox::stop(sandbox));
     }
     Ok(service.closer("telemetry", move || telemetry.flush()))
 }
@@ -123,8 +125,7 @@ struct Parts<'a> {
     settings: &'a ShopSettings,
     broker: &'a Arc<MemoryBroker>,
     metrics: &'a Metrics,
-    /// Not only for an operator's look.
-    running: bool,
+    purpose: Purpose,
 }
 
 /// Identity, with what the service needs of it.
@@ -138,11 +139,32 @@ impl Parts<'_> {
     async fn store(&self, module: &str) -> anyhow::Result<Store> {
         let own = own_database(self.settings, module);
         let (own_schema, shared) = (migrations(module), &self.settings.database);
-        if self.running {
-            Store::open(module, &own_schema, shared, own).await
-        } else {
-            Store::look(module, &own_schema, shared, own).await
+        let opening = Opening {
+            module,
+            migrations: &own_schema,
+            shared,
+            own,
+        };
+        match self.purpose {
+            Purpose::Run => opening.for_service().await,
+            Purpose::Operate => opening.for_operator().await,
+            Purpose::Describe => opening.empty().await,
         }
+    }
+
+    /// A secret of the running service; an operator's command needs none and gets one of its own.
+    fn secret(
+        &self,
+        configured: Option<&SecretString>,
+        name: &str,
+        setting: &str,
+        make: fn() -> SecretString,
+    ) -> anyhow::Result<SecretString> {
+        if self.purpose != Purpose::Run {
+            return Ok(make());
+        }
+        let folder = self.settings.folder();
+        configured_or_kept(configured, folder.as_deref(), name, setting, make)
     }
 
     fn subscriber(&self) -> Arc<dyn Subscriber> {
@@ -153,11 +175,10 @@ impl Parts<'_> {
         self.broker.register(Arc::new(feed));
     }
 
-    async fn identity(&self, folder: Option<&Path>) -> anyhow::Result<WiredIdentity> {
+    async fn identity(&self) -> anyhow::Result<WiredIdentity> {
         let settings = &self.settings.identity;
-        let key = configured_or_kept(
+        let key = self.secret(
             settings.key_encryption_key.as_ref(),
-            folder,
             "key-encryption.key",
             "SHOP__IDENTITY__KEY_ENCRYPTION_KEY",
             KeyEncryptionKey::generate_text,
@@ -184,7 +205,7 @@ impl Parts<'_> {
         };
         let identity = shop_identity::Identity::new(&dependencies);
         let mut made_password = None;
-        if self.running {
+        if self.purpose == Purpose::Run {
             let made = identity.bootstrap(settings.admin_password.as_ref()).await?;
             made_password = made.admin_password;
         }
@@ -234,8 +255,8 @@ impl Parts<'_> {
                 sandbox.key.clone(),
                 Some(sandbox.webhook_secret.clone()),
             ),
-            // An operator's look: nobody is called.
-            None if settings.gateway_url == "sandbox:" => {
+            // An operator's command: nobody is called.
+            None if settings.gateway_url == SANDBOX => {
                 ("http://127.0.0.1:9".into(), SecretString::default(), None)
             }
             None => (
@@ -257,63 +278,4 @@ impl Parts<'_> {
         })
         .context("the payment gateway")
     }
-}
-
-/// The gateway of our own, when it is wanted.
-async fn start_sandbox(
-    settings: &ShopSettings,
-    folder: Option<&Path>,
-) -> anyhow::Result<Option<Sandbox>> {
-    if settings.payments.gateway_url != "sandbox:" {
-        return Ok(None);
-    }
-    let database = folder.map(|folder| format!("sqlite://{}", folder.display()).parse());
-    let listen = settings.server.listen;
-    // On a port that is only known later there are no webhooks; answers to calls suffice.
-    let webhook_url =
-        (listen.port() != 0).then(|| format!("http://{listen}/api/v1/payments/webhook"));
-    let sandbox = Gateway::start(shop_sandbox::Settings {
-        database: database.transpose()?,
-        webhook_url,
-        ..shop_sandbox::Settings::default()
-    });
-    Ok(Some(sandbox.await.context("the sandbox gateway")?))
-}
-
-/// `shop sandbox`.
-pub(crate) fn sandbox_command() -> Command {
-    Command::new("sandbox")
-        .about("Runs the payment gateway alone")
-        .arg(
-            Arg::new("listen")
-                .long("listen")
-                .value_name("ADDRESS")
-                .default_value("127.0.0.1:9300"),
-        )
-}
-
-/// Runs the payment gateway alone, until a signal.
-pub(crate) async fn run_sandbox(options: Options, given: ArgMatches) -> Result<(), Stopped> {
-    let settings = crate::load(&options)?.value;
-    let usage = |error: &dyn std::fmt::Display| Stopped::Usage(error.to_string());
-    let listen = given.get_one::<String>("listen").map(|text| text.parse());
-    let listen = listen.transpose().map_err(|error| usage(&error))?;
-    let folder = settings
-        .folder()
-        .map(|folder| format!("sqlite://{}", folder.display()).parse());
-    let defaults = shop_sandbox::Settings::default();
-    let sandbox = Gateway::start(shop_sandbox::Settings {
-        listen: listen.unwrap_or(defaults.listen),
-        database: folder.transpose().map_err(|error| usage(&error))?,
-        ..defaults
-    });
-    let sandbox = sandbox.await.map_err(Stopped::failed)?;
-    println!(
-        "sandbox gateway at {}    key {}",
-        sandbox.url,
-        sandbox.key.expose_secret()
-    );
-    tokio::signal::ctrl_c().await.map_err(Stopped::failed)?;
-    sandbox.stop().await;
-    Ok(())
 }

@@ -27,8 +27,6 @@ pub(crate) fn configured_or_kept(
     let path = folder.join(name);
     match fs::read_to_string(&path) {
         Ok(text) => Ok(SecretString::from(text.trim().to_owned())),
-        // An operator's look before the first start leaves nothing behind.
-        Err(error) if error.kind() == ErrorKind::NotFound && !folder.exists() => Ok(make()),
         Err(error) if error.kind() == ErrorKind::NotFound => keep(&path, make()),
         Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
     }

@@ -7,6 +7,9 @@ use stanchion::config::{Checks, SecretString, choice, settings};
 use stanchion::server::{AdminSettings, ServerSettings};
 use stanchion::telemetry::TelemetrySettings;
 
+/// The gateway URL that means: one of our own, started with the shop.
+pub(crate) const SANDBOX: &str = "sandbox:";
+
 choice! {
     /// Where the shop runs.
     pub(crate) enum Environment {
@@ -146,6 +149,8 @@ settings! {
         pub(crate) gateway_key: Option<SecretString> = unset,
         /// What it signs webhooks with.
         pub(crate) webhook_secret: Option<SecretString> = unset,
+        /// Where the sandbox delivers webhooks; to this process, wherever it listens, unless given.
+        pub(crate) webhook_url: Option<String> = unset,
         /// A store of its own.
         pub(crate) database: ModuleDatabase = section,
     }
@@ -197,7 +202,7 @@ fn check_environment(settings: &ShopSettings, checks: &mut Checks<'_>) {
         );
     }
     let gateway = &settings.payments.gateway_url;
-    if gateway != "sandbox:" && settings.payments.gateway_key.is_none() {
+    if gateway != SANDBOX && settings.payments.gateway_key.is_none() {
         checks.refuse(
             "payments.gateway_key",
             "a gateway wants a key",
@@ -207,7 +212,7 @@ fn check_environment(settings: &ShopSettings, checks: &mut Checks<'_>) {
     if settings.environment != Environment::Prod {
         return;
     }
-    if gateway == "sandbox:" {
+    if gateway == SANDBOX {
         let mend = "set the URL of the real one";
         checks.refuse(
             "payments.gateway_url",

@@ -10,7 +10,11 @@ use stanchion::sql::{
     SqlLog, migrate,
 };
 
+use crate::platform::MODULES;
 use crate::settings::{DatabaseSection, Migrate, ModuleDatabase};
+
+/// What a module cannot work with less than: one connection that writes, one that reads meanwhile.
+const CONNECTIONS_MIN: usize = 2;
 
 /// What every module stands on.
 #[derive(Clone)]
@@ -21,51 +25,57 @@ pub(crate) struct Store {
     pub(crate) consumers: Arc<dyn ConsumerStore>,
 }
 
-impl Store {
-    /// Opens a module's store, its schema as new as this binary.
-    pub(crate) async fn open(
-        module: &str,
-        migrations: &[Migrations],
-        shared: &DatabaseSection,
-        own: &ModuleDatabase,
-    ) -> anyhow::Result<Self> {
-        let db = open_database(module, shared, own).await?;
+/// How a module's store is to be opened.
+pub(crate) struct Opening<'a> {
+    pub(crate) module: &'a str,
+    pub(crate) migrations: &'a [Migrations],
+    pub(crate) shared: &'a DatabaseSection,
+    pub(crate) own: &'a ModuleDatabase,
+}
+
+impl Opening<'_> {
+    /// The store of a service, its schema as new as this binary.
+    pub(crate) async fn for_service(&self) -> anyhow::Result<Store> {
+        let db = open_database(self.module, self.shared, self.own).await?;
         let automatic = db.engine() == Engine::Sqlite;
-        let mode = match shared.migrate {
+        let mode = match self.shared.migrate {
             Some(Migrate::Check) => Mode::Check,
             Some(Migrate::Auto) => Mode::Auto,
             None if automatic => Mode::Auto,
             None => Mode::Check,
         };
-        migrate(&db, migrations, mode)
-            .await
-            .with_context(|| format!("the schema of {module} is not this binary's"))?;
+        self.migrated(&db, mode).await?;
         if automatic {
             // An embedded store has one process: who claimed a request before is gone.
             SqlInbox::new(db.clone()).release_all().await?;
         }
-        Self::on(db).await
+        Store::on(db).await
     }
 
-    /// The store as it is, for an operator's look beside the process that has it open; an empty one
-    /// when there is none yet.
-    pub(crate) async fn look(
-        module: &str,
-        migrations: &[Migrations],
-        shared: &DatabaseSection,
-        own: &ModuleDatabase,
-    ) -> anyhow::Result<Self> {
-        let url = url_of(module, shared, own)?;
-        match Db::open_read_only(&url, module, &DatabaseSettings::default()).await {
-            Ok(db) => Self::on(db).await,
-            Err(_) => {
-                let empty = Db::memory(module)?;
-                migrate(&empty, migrations, Mode::Auto).await?;
-                Self::on(empty).await
-            }
-        }
+    /// The store as it is, beside the process that has it open.
+    ///
+    /// An embedded one can only be read: it belongs to that process.
+    pub(crate) async fn for_operator(&self) -> anyhow::Result<Store> {
+        let db = look_into(self.module, self.shared, self.own).await?;
+        self.migrated(&db, Mode::Check).await?;
+        Store::on(db).await
     }
 
+    /// An empty one that goes away with the process.
+    pub(crate) async fn empty(&self) -> anyhow::Result<Store> {
+        let db = Db::memory(self.module)?;
+        self.migrated(&db, Mode::Auto).await?;
+        Store::on(db).await
+    }
+
+    async fn migrated(&self, db: &Db, mode: Mode) -> anyhow::Result<()> {
+        let done = migrate(db, self.migrations, mode).await;
+        done.with_context(|| format!("the schema of {} is not this binary's", self.module))?;
+        Ok(())
+    }
+}
+
+impl Store {
     async fn on(db: Db) -> anyhow::Result<Self> {
         let log = SqlLog::open(db.clone()).await?;
         Ok(Self {
@@ -77,6 +87,27 @@ impl Store {
     }
 }
 
+/// A module's database for reading, beside the process that has it open; nothing is made.
+pub(crate) async fn look_into(
+    module: &str,
+    shared: &DatabaseSection,
+    own: &ModuleDatabase,
+) -> anyhow::Result<Db> {
+    let url = url_of(module, shared, own)?;
+    if let Some(folder) = url.folder() {
+        let there = folder.join(format!("{module}.db")).exists();
+        anyhow::ensure!(
+            there,
+            "there is no store of {module} in {} yet: start the shop there (or `migrate`) first, or \
+             name another place with database.url",
+            folder.display()
+        );
+    }
+    Db::open_read_only(&url, module, &DatabaseSettings::default())
+        .await
+        .with_context(|| format!("the store of {module} at {url}"))
+}
+
 /// A module's database; its own setting wins over the shared one.
 pub(crate) async fn open_database(
     module: &str,
@@ -84,9 +115,11 @@ pub(crate) async fn open_database(
     own: &ModuleDatabase,
 ) -> anyhow::Result<Db> {
     let url = url_of(module, shared, own)?;
+    // The bound is that of all modules together; one with a store of its own has it alone.
+    let sharers = if own.url.is_some() { 1 } else { MODULES.len() };
     let settings = DatabaseSettings {
         statement_timeout: shared.statement_timeout,
-        connections_max: shared.connections_max,
+        connections_max: (shared.connections_max / sharers).max(CONNECTIONS_MIN),
         ..DatabaseSettings::default()
     };
     Db::open(&url, module, &settings)

@@ -66,9 +66,9 @@ pub fn module(dependencies: Dependencies) -> Module {
         .inbox(dependencies.inbox)
         .log(log)
         .consumers(dependencies.consumers)
-        .worker("orders/order_summaries", |stop| projector.run(stop))
-        .worker("orders/fulfilment", |stop| fulfilment.run(stop))
-        .worker("orders/settlement", |stop| settlement.run(stop))
+        .worker("order_summaries", |stop| projector.run(stop))
+        .worker("fulfilment", |stop| fulfilment.run(stop))
+        .worker("settlement", |stop| settlement.run(stop))
         .ready_when("database", move || {
             let db = db.clone();
             async move {

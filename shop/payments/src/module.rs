@@ -71,11 +71,11 @@ pub fn module(dependencies: Dependencies) -> Result<Module, InvalidGatewayUrl> {
         .inbox(dependencies.inbox)
         .log(log)
         .consumers(dependencies.consumers)
-        .worker("payments-rows", |stop| rows.run(stop))
-        .worker("payments-ledger", |stop| ledger.run(stop))
-        .worker("payments-commands", |stop| commands.run(stop))
-        .worker("payments-gateway", |stop| gateway.run(stop))
-        .worker("payments-retries", |stop| retries.run(stop))
+        .worker("rows", |stop| rows.run(stop))
+        .worker("ledger", |stop| ledger.run(stop))
+        .worker("commands", |stop| commands.run(stop))
+        .worker("gateway", |stop| gateway.run(stop))
+        .worker("retries", |stop| retries.run(stop))
         .degraded_unless("gateway", move || {
             let stripe = Arc::clone(&stripe);
             async move { stripe.check().await.map_err(|error| error.to_string()) }

@@ -109,11 +109,21 @@ async fn change_one(service: &Service, given: &ArgMatches, wish: Change) -> Resu
         changed |= change(service, letter, wish).await?;
     }
     match letters.first() {
-        Some(Letter { parked, .. }) if !changed => Err(Stopped::Failed(format!(
-            "{} of {} is no dead letter now: it is tried again at {}",
-            parked.message.id, parked.consumer, parked.due_at
-        ))),
+        Some(Letter { parked, .. }) if !changed => Err(Stopped::Failed(unchanged(parked))),
         _ => Ok(()),
+    }
+}
+
+fn unchanged(parked: &Parked) -> String {
+    let (message, consumer) = (parked.message.id, &parked.consumer);
+    match parked.state {
+        ParkedState::Retry => format!(
+            "{message} of {consumer} is no dead letter now: it is tried again at {}",
+            parked.due_at
+        ),
+        ParkedState::Dead => format!(
+            "{message} of {consumer} is gone meanwhile, or another service answers on the admin port"
+        ),
     }
 }
 

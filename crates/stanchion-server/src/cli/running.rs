@@ -8,13 +8,20 @@ use http::header::{AUTHORIZATION, HOST};
 use http::{Method, Request, StatusCode};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use stanchion_config::ExposeSecret;
 use stanchion_runtime::task;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::service::AdminSettings;
+
+/// Everything that a path segment cannot hold as it is.
+const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'.')
+    .remove(b'_')
+    .remove(b'~');
 
 /// How long an answer may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
@@ -52,7 +59,7 @@ async fn ask(
     let _connection = task::spawn("admin-client", async move { drop(connection.await) });
     let path: String = segments
         .iter()
-        .map(|segment| format!("/{}", utf8_percent_encode(segment, NON_ALPHANUMERIC)))
+        .map(|segment| format!("/{}", utf8_percent_encode(segment, SEGMENT)))
         .collect();
     let mut request = Request::builder()
         .method(Method::POST)

@@ -1,7 +1,6 @@
 //! The gateway's own books, against ours.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use anyhow::Context;
 use serde_json::Value;
@@ -11,7 +10,7 @@ use crate::findings::{Findings, Rule};
 use crate::money::{Money, Payment};
 use crate::store::open;
 
-/// Where the sandbox gateway keeps its state, beside the stores.
+/// Where the sandbox gateway keeps its state.
 const MODULE: &str = "sandbox";
 
 /// A payment intent as the gateway keeps it.
@@ -24,13 +23,17 @@ pub(crate) struct Intent {
 }
 
 /// The intents; `None` if the gateway keeps no books beside the stores.
-pub(crate) async fn read(url: &DatabaseUrl) -> anyhow::Result<Option<Vec<Intent>>> {
-    let Some(folder) = url.folder() else {
-        return Ok(None);
-    };
-    if !Path::new(folder).join(format!("{MODULE}.db")).exists() {
-        return Ok(None);
+pub(crate) async fn read_beside(stores: &DatabaseUrl) -> anyhow::Result<Option<Vec<Intent>>> {
+    match stores.folder() {
+        Some(folder) if folder.join(format!("{MODULE}.db")).exists() => {
+            read(stores).await.map(Some)
+        }
+        _ => Ok(None),
     }
+}
+
+/// The intents.
+pub(crate) async fn read(url: &DatabaseUrl) -> anyhow::Result<Vec<Intent>> {
     let db = open(url, MODULE).await?;
     let rows = db
         .query("select id, body from intents order by id", params![])
@@ -48,7 +51,7 @@ pub(crate) async fn read(url: &DatabaseUrl) -> anyhow::Result<Option<Vec<Intent>
             status,
         })
     });
-    intents.collect::<anyhow::Result<_>>().map(Some)
+    intents.collect()
 }
 
 pub(crate) fn judge(intents: &Option<Vec<Intent>>, money: &Money, findings: &mut Findings) {

@@ -40,12 +40,17 @@ pub struct Audit {
 
 /// Reads the stores at `url` and judges them.
 ///
-/// `ledger` is what clients noted down of the answers they got, a JSON object a line.
+/// `gateway` is where the sandbox gateway keeps its books; unless given they are looked for beside
+/// embedded stores, and not judged if they are not there. `ledger` is what clients noted down of the answers they got, a JSON object a line.
 ///
 /// # Errors
 /// A store cannot be read at all; what can be read but does not add up is a complaint.
-pub async fn audit(url: &DatabaseUrl, ledger: Option<&Path>) -> anyhow::Result<Audit> {
-    let books = Books::read(url).await?;
+pub async fn audit(
+    url: &DatabaseUrl,
+    gateway: Option<&DatabaseUrl>,
+    ledger: Option<&Path>,
+) -> anyhow::Result<Audit> {
+    let books = Books::read(url, gateway).await?;
     let clients = ledger.map(Clients::read).transpose()?;
     let mut findings = Findings::default();
     for store in &books.stores {

@@ -12,6 +12,9 @@ struct Arguments {
     /// Where the stores are: `sqlite://DIR` or `postgres://…`.
     #[arg(default_value = "sqlite://data")]
     database: DatabaseUrl,
+    /// Where the sandbox gateway keeps its books, `sqlite://DIR`; beside embedded stores unless given.
+    #[arg(long)]
+    gateway: Option<DatabaseUrl>,
     /// What clients noted down of the answers they got.
     #[arg(long)]
     ledger: Option<PathBuf>,
@@ -20,7 +23,8 @@ struct Arguments {
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
-    let audit = shop_auditor::audit(&arguments.database, arguments.ledger.as_deref()).await?;
+    let (gateway, ledger) = (arguments.gateway.as_ref(), arguments.ledger.as_deref());
+    let audit = shop_auditor::audit(&arguments.database, gateway, ledger).await?;
     print!("{}", audit.sheet);
     Ok(if audit.complaints.is_empty() {
         ExitCode::SUCCESS

@@ -55,7 +55,10 @@ pub(crate) struct Checkpoint {
 }
 
 impl Books {
-    pub(crate) async fn read(url: &DatabaseUrl) -> anyhow::Result<Self> {
+    pub(crate) async fn read(
+        url: &DatabaseUrl,
+        gateway: Option<&DatabaseUrl>,
+    ) -> anyhow::Result<Self> {
         let mut stores = Vec::new();
         let mut databases = BTreeMap::new();
         for module in MODULES {
@@ -71,7 +74,10 @@ impl Books {
         Ok(Self {
             stores,
             listed,
-            intents: gateway::read(url).await?,
+            intents: match gateway {
+                Some(gateway) => Some(gateway::read(gateway).await?),
+                None => gateway::read_beside(url).await?,
+            },
         })
     }
 

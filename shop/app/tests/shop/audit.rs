@@ -238,7 +238,7 @@ impl Scene {
     }
 
     async fn audit(&self, folder: &Path) -> Audit {
-        shop_auditor::audit(&DatabaseUrl::sqlite(folder), None)
+        shop_auditor::audit(&DatabaseUrl::sqlite(folder), None, None)
             .await
             .unwrap()
     }
@@ -247,9 +247,13 @@ impl Scene {
         let ledger = tempfile::NamedTempFile::new().unwrap();
         let lines: String = notes.iter().map(|note| format!("{note}\n")).collect();
         fs::write(ledger.path(), lines).unwrap();
-        shop_auditor::audit(&DatabaseUrl::sqlite(&self.folder), Some(ledger.path()))
-            .await
-            .unwrap()
+        shop_auditor::audit(
+            &DatabaseUrl::sqlite(&self.folder),
+            None,
+            Some(ledger.path()),
+        )
+        .await
+        .unwrap()
     }
 }
 

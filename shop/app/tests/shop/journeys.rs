@@ -3,14 +3,25 @@
 use std::time::Duration;
 
 use serde_json::json;
+use tokio::time::{Instant, sleep};
 
-use crate::support::{Answer, Caller, Shop, VISA, eventually, item, items};
+use crate::support::{Answer, Caller, Shop, VISA, eventually, item, items, on_both_stores};
 
 const SETTLED_WITHIN: Duration = Duration::from_secs(20);
 
-#[tokio::test]
-async fn an_order_is_confirmed_and_stock_and_money_agree_with_it() {
-    let shop = Shop::start().await;
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
+on_both_stores!(
+    an_order_is_confirmed_and_stock_and_money_agree_with_it,
+    an_order_of_more_than_there_is_ends_rejected_and_holds_nothing,
+    a_declined_card_leaves_nothing_reserved,
+    an_order_cancelled_before_it_is_settled_is_released_and_voided,
+    an_order_cancelled_after_it_was_confirmed_is_refunded_and_restocked,
+    the_last_piece_is_sold_once_however_many_want_it,
+    every_order_survives_a_kill_and_a_restart,
+);
+
+async fn an_order_is_confirmed_and_stock_and_money_agree_with_it(shop: Shop) {
     let (admin, ada) = (shop.admin().await, shop.customer("ada").await);
     admin.stock_product("BEANS", 1250, 10).await;
     admin.stock_product("CUP", 499, 10).await;
@@ -78,9 +89,7 @@ async fn what_was_created_can_be_read_at_once() {
     }
 }
 
-#[tokio::test]
-async fn an_order_of_more_than_there_is_ends_rejected_and_holds_nothing() {
-    let shop = Shop::start().await;
+async fn an_order_of_more_than_there_is_ends_rejected_and_holds_nothing(shop: Shop) {
     let (admin, ada) = (shop.admin().await, shop.customer("ada").await);
     admin.stock_product("BEANS", 1250, 10).await;
     admin.stock_product("RARE", 99, 1).await;
@@ -93,9 +102,7 @@ async fn an_order_of_more_than_there_is_ends_rejected_and_holds_nothing() {
     assert_nothing_is_kept(&ada, &order).await;
 }
 
-#[tokio::test]
-async fn a_declined_card_leaves_nothing_reserved() {
-    let shop = Shop::start().await;
+async fn a_declined_card_leaves_nothing_reserved(shop: Shop) {
     let (admin, ada) = (shop.admin().await, shop.customer("ada").await);
     admin.stock_product("BEANS", 1250, 10).await;
 
@@ -111,9 +118,7 @@ async fn a_declined_card_leaves_nothing_reserved() {
     assert_eq!(all.text_at("/status"), "confirmed");
 }
 
-#[tokio::test]
-async fn an_order_cancelled_before_it_is_settled_is_released_and_voided() {
-    let shop = Shop::start().await;
+async fn an_order_cancelled_before_it_is_settled_is_released_and_voided(shop: Shop) {
     let (admin, ada) = (shop.admin().await, shop.customer("ada").await);
     admin.stock_product("BEANS", 1250, 10).await;
 
@@ -137,9 +142,7 @@ async fn an_order_cancelled_before_it_is_settled_is_released_and_voided() {
     }
 }
 
-#[tokio::test]
-async fn an_order_cancelled_after_it_was_confirmed_is_refunded_and_restocked() {
-    let shop = Shop::start().await;
+async fn an_order_cancelled_after_it_was_confirmed_is_refunded_and_restocked(shop: Shop) {
     let (admin, ada) = (shop.admin().await, shop.customer("ada").await);
     admin.stock_product("BEANS", 1250, 10).await;
     let order = ada.order(&item("BEANS", 3)).await;
@@ -178,9 +181,7 @@ async fn cancelling_twice_is_the_same_as_once_and_a_rejected_order_cannot_be() {
     ada.post(&cancel).send().await.expect(409);
 }
 
-#[tokio::test]
-async fn the_last_piece_is_sold_once_however_many_want_it() {
-    let shop = Shop::start().await;
+async fn the_last_piece_is_sold_once_however_many_want_it(shop: Shop) {
     let (admin, ada) = (shop.admin().await, shop.customer("ada").await);
     admin.stock_product("RARE", 5000, 5).await;
 
@@ -268,9 +269,7 @@ async fn prices_are_the_servers_and_are_those_of_the_moment() {
     );
 }
 
-#[tokio::test]
-async fn every_order_survives_a_kill_and_a_restart() {
-    let mut shop = Shop::start().await;
+async fn every_order_survives_a_kill_and_a_restart(mut shop: Shop) {
     let (admin, ada) = (shop.admin().await, shop.customer("ada").await);
     admin.stock_product("BEANS", 1250, 100).await;
     let mut ids = Vec::new();
@@ -285,6 +284,17 @@ async fn every_order_survives_a_kill_and_a_restart() {
         assert_eq!(settled(&ada, &id).await.text_at("/status"), "confirmed");
     }
     assert_eq!(ada.stock("BEANS").await, 90);
+    let mut sheet = String::new();
+    let end = Instant::now() + SETTLED_WITHIN;
+    while Instant::now() < end {
+        let audit = shop.audit().await;
+        if audit.complaints.is_empty() {
+            return;
+        }
+        sheet = audit.sheet;
+        sleep(LOOK_AGAIN).await;
+    }
+    panic!("the books do not add up:\n{sheet}");
 }
 
 /// The order, once it is not pending any more.

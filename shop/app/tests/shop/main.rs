@@ -7,6 +7,8 @@ mod docs_page;
 mod first_run;
 mod journeys;
 mod lists;
+mod migrations;
+mod operator;
 mod payments;
 mod readme;
 mod repeats;

@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
+use reqwest::{Client, Method};
 use serde_json::json;
+use stanchion_testing::process::free_port;
 
-use crate::support::{Answer, Caller, Shop, eventually, item};
+use crate::support::caller::Ask;
+use crate::support::process::http_client;
+use crate::support::{Answer, Caller, READY_WITHIN, Shop, eventually, item, launch};
 
 const REFUNDED_WITHIN: Duration = Duration::from_secs(20);
 
@@ -149,6 +153,41 @@ async fn a_webhook_that_the_gateway_did_not_sign_is_refused() {
             answer.text
         );
     }
+}
+
+#[tokio::test]
+async fn the_sandbox_s_webhooks_come_to_whatever_port_the_shop_got() {
+    let folder = tempfile::tempdir().unwrap();
+    let admin = format!("127.0.0.1:{}", free_port().unwrap());
+    let settings = [
+        ("SHOP__SERVER__LISTEN", "127.0.0.1:0"),
+        ("SHOP__ADMIN__LISTEN", &admin),
+    ];
+    let launch = launch(&settings)
+        .folder(folder.path())
+        .ready_when(format!("http://{admin}/ready"));
+    let process = launch.start(READY_WITHIN).await.unwrap();
+    let banner = process.stdout();
+    let base = banner
+        .split_whitespace()
+        .find_map(|word| word.strip_suffix("/api/v1"));
+    let mut ada = Caller::anonymous(http_client(Client::builder()), base.unwrap().to_owned());
+    ada.register("ada").await;
+    ada.order(&item("MUG-BLUE", 1)).await;
+
+    let metrics = format!("http://{admin}/metrics");
+    eventually("a webhook is taken", REFUNDED_WITHIN, || async {
+        let metrics = Ask::new(&ada.http, Method::GET, metrics.clone())
+            .send()
+            .await;
+        let taken = metrics.text.lines().any(|line| {
+            line.starts_with("http_requests_total{")
+                && line.contains("/payments/webhook")
+                && line.contains("status=\"2")
+        });
+        taken.then_some(())
+    })
+    .await;
 }
 
 async fn refund(staff: &Caller, payment: &str, amount: Option<i64>) -> Answer {

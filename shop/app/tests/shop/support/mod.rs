@@ -5,9 +5,11 @@ pub(crate) mod caller;
 pub(crate) mod needs;
 pub(crate) mod process;
 pub(crate) mod raw;
+pub(crate) mod stores;
 pub(crate) mod wait;
 
 pub(crate) use answer::Answer;
 pub(crate) use caller::{Caller, PASSWORD, VISA, item, items};
-pub(crate) use process::{READY_WITHIN, STOPPED_WITHIN, Shop};
+pub(crate) use process::{Operated, READY_WITHIN, STOPPED_WITHIN, Shop, launch, operate};
+pub(crate) use stores::on_both_stores;
 pub(crate) use wait::eventually;

@@ -5,7 +5,12 @@ use std::sync::Once;
 use std::time::Duration;
 
 use reqwest::{Client, Method};
+use secrecy::ExposeSecret;
+use shop_auditor::Audit;
+use stanchion::auth::key::KeyEncryptionKey;
+use stanchion::sql::DatabaseUrl;
 use stanchion_testing::process::{Launch, ServiceProcess, free_port};
+use stanchion_testing::servers;
 use tempfile::TempDir;
 
 use super::caller::{Ask, Caller};
@@ -24,6 +29,12 @@ const DEMO_PRODUCTS: u32 = 12;
 /// Another process may take a free port before the shop does.
 const STARTS_MAX: usize = 3;
 
+/// Longer than any command of an operator takes.
+const OPERATED_WITHIN: Duration = Duration::from_secs(30);
+
+/// What replicas share; an embedded shop makes its own.
+const SERVER_SECRET: &str = "a secret that every replica has: 32 bytes and more";
+
 /// A shop that runs; it is killed and its folder deleted when dropped.
 pub(crate) struct Shop {
     pub(crate) process: ServiceProcess,
@@ -31,7 +42,16 @@ pub(crate) struct Shop {
     pub(crate) admin_address: String,
     launch: Launch,
     folder: TempDir,
+    stores: DatabaseUrl,
     http: Client,
+}
+
+/// What a command of an operator came to.
+#[derive(Debug)]
+pub(crate) struct Operated {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Shop {
@@ -49,6 +69,20 @@ impl Shop {
             }
         }
         Self::begin(settings).await.unwrap()
+    }
+
+    /// The same on an empty PostgreSQL database whose schema an operator has made; `None`, said loudly,
+    /// where no server can be had.
+    pub(crate) async fn start_on_postgres() -> Option<Self> {
+        let url = servers::required("postgres")?;
+        let key = KeyEncryptionKey::generate_text();
+        let settings = [
+            ("SHOP__DATABASE__URL", url.as_str()),
+            ("SHOP__SERVER__SECRET", SERVER_SECRET),
+            ("SHOP__IDENTITY__KEY_ENCRYPTION_KEY", key.expose_secret()),
+        ];
+        operate(launch(&settings), &["migrate"]).await.expect(0);
+        Some(Self::start_with(&settings).await)
     }
 
     async fn begin(settings: &[(&str, &str)]) -> anyhow::Result<Self> {
@@ -75,18 +109,24 @@ impl Shop {
             format!("127.0.0.1:{port}"),
             format!("127.0.0.1:{admin_port}"),
         );
-        let mut launch = Launch::new(env!("CARGO_BIN_EXE_shop"))
+        let own = [
+            ("SHOP__SERVER__LISTEN", address.as_str()),
+            ("SHOP__ADMIN__LISTEN", admin_address.as_str()),
+            ("SHOP__IDENTITY__ADMIN_PASSWORD", ADMIN_PASSWORD),
+            ("SHOP__TELEMETRY__FORMAT", "json"),
+        ];
+        let launch = launch(&[&own, settings].concat())
             .folder(folder.path())
-            .env("SHOP__SERVER__LISTEN", &address)
-            .env("SHOP__ADMIN__LISTEN", &admin_address)
-            .env("SHOP__IDENTITY__ADMIN_PASSWORD", ADMIN_PASSWORD)
-            .env("SHOP__TELEMETRY__FORMAT", "json")
             .ready_when(format!("http://{address}/ready"));
-        for (name, value) in settings {
-            launch = launch.env(*name, *value);
-        }
         let process = launch.spawn()?;
         let data = folder.path().join("data");
+        let url = settings
+            .iter()
+            .find(|(name, _)| *name == "SHOP__DATABASE__URL");
+        let stores = match url {
+            Some((_, url)) => url.parse()?,
+            None => DatabaseUrl::sqlite(&data),
+        };
         let http = http_client(Client::builder());
         Ok((
             Self {
@@ -95,6 +135,7 @@ impl Shop {
                 admin_address,
                 launch,
                 folder,
+                stores,
                 http,
             },
             data,
@@ -106,7 +147,25 @@ impl Shop {
         self.process = self.launch.start(READY_WITHIN).await.unwrap();
     }
 
-    /// Where the stores are.
+    /// Runs a command of an operator, with this shop's settings and in its folder.
+    pub(crate) async fn operate(&self, arguments: &[&str]) -> Operated {
+        operate(self.launch.clone(), arguments).await
+    }
+
+    /// What the auditor says of the stores and of the gateway's books as they are now.
+    pub(crate) async fn audit(&self) -> Audit {
+        let gateway = DatabaseUrl::sqlite(self.data());
+        shop_auditor::audit(&self.stores, Some(&gateway), None)
+            .await
+            .unwrap()
+    }
+
+    /// Where the modules keep their state.
+    pub(crate) fn stores(&self) -> &DatabaseUrl {
+        &self.stores
+    }
+
+    /// Where embedded stores, secrets and the gateway's books are.
     pub(crate) fn data(&self) -> PathBuf {
         self.folder.path().join("data")
     }
@@ -167,6 +226,46 @@ impl Shop {
         staff.log_in(name, super::PASSWORD).await;
         staff
     }
+}
+
+impl Operated {
+    /// Dies with everything it said unless it ended with this code.
+    #[track_caller]
+    pub(crate) fn expect(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{}{}", self.out, self.err);
+        self
+    }
+
+    /// Dies unless the operator is told all of these.
+    #[track_caller]
+    pub(crate) fn says(self, words: &[&str]) -> Self {
+        let said = format!("{}{}", self.out, self.err);
+        for word in words {
+            assert!(said.contains(word), "no {word:?} in\n{said}");
+        }
+        self
+    }
+}
+
+/// Runs `shop` with these arguments to its end.
+pub(crate) async fn operate(launch: Launch, arguments: &[&str]) -> Operated {
+    let launch = arguments
+        .iter()
+        .fold(launch, |launch, argument| launch.arg(argument));
+    let mut process = launch.spawn().unwrap();
+    let status = process.wait(OPERATED_WITHIN).await.unwrap();
+    Operated {
+        code: status.code(),
+        out: process.stdout(),
+        err: process.stderr(),
+    }
+}
+
+/// The binary with these settings and no others.
+pub(crate) fn launch(settings: &[(&str, &str)]) -> Launch {
+    let bare = Launch::new(env!("CARGO_BIN_EXE_shop"));
+    let set = |launch: Launch, (name, value): &(&str, &str)| launch.env(*name, *value);
+    settings.iter().fold(bare, set)
 }
 
 /// A client with the only TLS provider, which it wants even for plain text.

@@ -4,7 +4,7 @@ mod document;
 mod schema;
 
 pub(crate) use document::{Documented, document, usual_codes};
-pub(crate) use schema::Schemas;
+pub(crate) use schema::{Property, Schemas, properties_of};
 
 use axum::extract::State;
 use http::{HeaderMap, Method, Uri};

@@ -45,25 +45,14 @@ impl Schemas {
     /// The properties of an object type, without `null` as a value: what is absent is not sent.
     pub(crate) fn properties<T: ToSchema>(&mut self) -> Vec<Property> {
         self.add_nested::<T>();
-        let schema = value(&T::schema());
-        let required = |name: &str| {
-            let names = schema["required"].as_array();
-            names.is_some_and(|names| names.iter().any(|required| required == name))
-        };
-        let properties = schema["properties"].as_object();
-        properties
-            .into_iter()
-            .flatten()
-            .map(|(name, property)| Property {
-                name: name.clone(),
-                required: required(name),
-                about: property["description"]
-                    .as_str()
-                    .unwrap_or_default()
-                    .to_owned(),
-                schema: without_null(property.clone()),
-            })
-            .collect()
+        properties_of(&value(&T::schema()))
+    }
+
+    /// What a reference leads to; anything else as it is.
+    pub(crate) fn resolved<'a>(&'a self, schema: &'a Value) -> &'a Value {
+        let reference = schema.get("$ref").and_then(Value::as_str);
+        let name = reference.and_then(|path| path.strip_prefix("#/components/schemas/"));
+        name.and_then(|name| self.named.get(name)).unwrap_or(schema)
     }
 
     pub(crate) fn merge(&mut self, other: Self) {
@@ -87,6 +76,28 @@ impl Schemas {
             _ => drop(self.named.insert(name, schema)),
         }
     }
+}
+
+/// The properties of an object schema, without `null` as a value; none of any other.
+pub(crate) fn properties_of(schema: &Value) -> Vec<Property> {
+    let required = |name: &str| {
+        let names = schema["required"].as_array();
+        names.is_some_and(|names| names.iter().any(|required| required == name))
+    };
+    let properties = schema["properties"].as_object();
+    properties
+        .into_iter()
+        .flatten()
+        .map(|(name, property)| Property {
+            name: name.clone(),
+            required: required(name),
+            about: property["description"]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned(),
+            schema: without_null(property.clone()),
+        })
+        .collect()
 }
 
 /// The same schema where `null` is not among the values.

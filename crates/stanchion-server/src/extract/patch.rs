@@ -3,11 +3,11 @@ use std::marker::PhantomData;
 use axum::extract::{FromRequest, Request};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
 use super::body::{collect, describe_body_errors, require_content_type, tree, typed};
-use crate::describe::{Describe, Description};
+use crate::describe::{Describe, Description, Property, Schemas, properties_of};
 use crate::{Problem, Validate};
 
 /// A JSON Merge Patch (RFC 7396) of a `T`, where `T` is what a `PUT` of the same resource takes.
@@ -33,6 +33,9 @@ pub struct MergePatch<T> {
     patch: Value,
     of: PhantomData<fn() -> T>,
 }
+
+/// Objects within objects that are told as partial; what is deeper is told as a whole.
+const NESTED_MAX: usize = 8;
 
 const CONTENT_TYPES: [&str; 2] = ["application/merge-patch+json", "application/json"];
 
@@ -78,11 +81,9 @@ where
 
 impl<T: ToSchema> Describe for MergePatch<T> {
     fn describe(description: &mut Description) {
-        let mut properties = Map::new();
-        for property in description.schemas.properties::<T>() {
-            properties.insert(property.name, patchable(property.schema, property.required));
-        }
-        let schema = serde_json::json!({
+        let told = description.schemas.properties::<T>();
+        let properties = patchable(told, &description.schemas, NESTED_MAX);
+        let schema = json!({
             "type": "object", "properties": properties, "additionalProperties": false,
         });
         description.request_body(true, &CONTENT_TYPES, &schema);
@@ -90,12 +91,32 @@ impl<T: ToSchema> Describe for MergePatch<T> {
     }
 }
 
-/// A property that may be left out may also be removed, which is said by null.
-fn patchable(schema: Value, required: bool) -> Value {
-    if required {
+/// All properties may be left out; one that the whole may lack may also be removed, which is said by null.
+fn patchable(
+    properties: Vec<Property>,
+    schemas: &Schemas,
+    nested_max: usize,
+) -> Map<String, Value> {
+    let patchable = |property: Property| {
+        let schema = partial(property.schema, schemas, nested_max);
+        let schema = if property.required {
+            schema
+        } else {
+            json!({"oneOf": [{"type": "null"}, schema]})
+        };
+        (property.name, schema)
+    };
+    properties.into_iter().map(patchable).collect()
+}
+
+/// An object within the object is patched likewise, not replaced.
+fn partial(schema: Value, schemas: &Schemas, nested_max: usize) -> Value {
+    let nested = properties_of(schemas.resolved(&schema));
+    if nested.is_empty() || nested_max == 0 {
         return schema;
     }
-    serde_json::json!({"oneOf": [{"type": "null"}, schema]})
+    let nested = patchable(nested, schemas, nested_max - 1);
+    json!({"type": "object", "properties": nested, "additionalProperties": false})
 }
 
 /// RFC 7396, section 2. Its depth is bounded by the parser's.
@@ -166,5 +187,33 @@ mod tests {
             merge(&mut target, patch);
             assert_eq!(target, expected);
         }
+    }
+
+    #[derive(ToSchema)]
+    #[allow(dead_code, reason = "only its schema is looked at")]
+    struct Thing {
+        name: String,
+        price: Price,
+    }
+
+    #[derive(ToSchema)]
+    #[allow(dead_code, reason = "only its schema is looked at")]
+    struct Price {
+        amount: i64,
+        note: Option<String>,
+    }
+
+    #[test]
+    fn a_patch_may_leave_out_what_stands_within_an_object() {
+        let mut description = Description::new("/things/{id}");
+        MergePatch::<Thing>::describe(&mut description);
+        let body = description.body.unwrap();
+        let schema = &body["content"]["application/json"]["schema"];
+        let price = &schema["properties"]["price"];
+        assert_eq!(price.get("required"), None);
+        assert_eq!(price["additionalProperties"], false);
+        assert_eq!(price["properties"]["amount"]["type"], "integer");
+        assert_eq!(price["properties"]["note"]["oneOf"][0]["type"], "null");
+        assert_eq!(schema["properties"]["name"]["type"], "string");
     }
 }

@@ -100,7 +100,9 @@ async fn an_administrator_gives_and_takes_roles() {
 async fn only_roles_that_exist_can_be_given() {
     let shop = Shop::open().await;
     let (admin, ada) = (shop.admin().await, shop.register("ada").await);
+    let too_many = json!(["customer", "customer", "customer", "customer"]);
     for roles in [
+        too_many,
         json!(["root"]),
         json!([]),
         json!("admin"),

@@ -23,6 +23,9 @@ permissions! {
     pub(super) Administer = "admin:*";
 }
 
+/// As many as there are.
+const ROLES_MAX: usize = 3;
+
 const ERRORS: [Code; 3] = [USER_NOT_FOUND, LAST_ADMIN, codes::VERSION_CONFLICT];
 
 pub(super) fn routes() -> Routes<Arc<Identity>> {
@@ -58,11 +61,14 @@ struct StatusBody {
 
 impl Validate for RolesBody {
     fn validate(&self, violations: &mut Violations) {
-        noted(
-            violations,
+        let fits = self.roles.len() <= ROLES_MAX;
+        violations.require(
+            fits,
             "roles",
-            RoleSet::new(self.roles.iter().copied()),
+            format!("must have at most {ROLES_MAX} roles"),
         );
+        let roles = RoleSet::new(self.roles.iter().copied());
+        noted(violations, "roles", roles);
     }
 }
 

@@ -145,16 +145,18 @@ impl<S: Sync> FromRequestParts<S> for LastSeen {
         let Some(value) = parts.headers.get("last-event-id") else {
             return Ok(Self(None));
         };
-        let version = value
-            .to_str()
-            .ok()
-            .and_then(|text| text.parse::<i64>().ok());
-        let version = version.filter(|version| *version >= 0);
+        let version = value.to_str().ok().and_then(seen);
         let version = version.ok_or_else(|| {
             Problem::invalid_parameter("Last-Event-ID", "must be the id of an event of this stream")
         })?;
         Ok(Self(Some(Version(version))))
     }
+}
+
+/// An id as [`event`] writes it.
+fn seen(text: &str) -> Option<i64> {
+    let version = text.parse::<i64>().ok().filter(|version| *version >= 0)?;
+    (version.to_string() == text).then_some(version)
 }
 
 impl Describe for LastSeen {

@@ -5,6 +5,7 @@ mod direction;
 mod layers;
 mod links;
 mod sbom;
+mod snippets;
 mod source;
 mod unused;
 
@@ -35,7 +36,7 @@ struct Outcome {
 }
 
 /// What fails in seconds comes before what compiles.
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 11] = [
     Step {
         name: "fmt",
         run: fmt,
@@ -51,6 +52,10 @@ const STEPS: [Step; 10] = [
     Step {
         name: "links",
         run: links::check,
+    },
+    Step {
+        name: "snippets",
+        run: snippets::check,
     },
     Step {
         name: "unused",

@@ -69,10 +69,26 @@ async fn grpc_and_readiness_share_a_port_and_a_stop_answers_every_call() -> Resu
     Ok(())
 }
 
+#[tokio::test]
+async fn a_stream_that_never_ends_is_cut_and_named() -> Result<()> {
+    let address = format!("127.0.0.1:{}", free_port()?);
+    let mut hello = start(&address).await?;
+    let channel = Channel::from_shared(format!("http://{address}"))?;
+    let mut health = HealthClient::new(channel.connect().await?);
+    let watch = health.watch(HealthCheckRequest::default()).await?;
+    let ended = hello.terminate(PATIENCE).await?;
+    assert_eq!(ended.code(), Some(1), "{}", hello.stderr());
+    let log = hello.stderr();
+    assert!(log.contains("/grpc.health.v1.Health/"), "{log}");
+    drop(watch);
+    Ok(())
+}
+
 async fn start(address: &str) -> Result<ServiceProcess> {
     let launch = Launch::new(env!("CARGO_BIN_EXE_hello-tonic"))
         .env("HELLO__SERVER__LISTEN", address)
         .env("HELLO__SERVER__LAME_DUCK", "2s")
+        .env("HELLO__SERVER__DRAIN", "1s")
         .env(
             "HELLO__ADMIN__LISTEN",
             format!("127.0.0.1:{}", free_port()?),

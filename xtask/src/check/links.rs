@@ -70,7 +70,7 @@ fn fault(file: &Path, target: &str) -> Result<Option<String>> {
 }
 
 /// Targets of `[text](target)` that are neither URLs nor in code.
-fn targets(markdown: &str) -> Vec<String> {
+pub(super) fn targets(markdown: &str) -> Vec<String> {
     let mut targets = Vec::new();
     for line in prose(markdown) {
         let line = without_code(line);

@@ -175,8 +175,8 @@ fn source(above: &[&str], ending: &str) -> Option<String> {
     let end = above.iter().rposition(|line| !line.is_empty())? + 1;
     let start = above[..end].iter().rposition(|line| line.is_empty());
     let paragraph = above[start.map_or(0, |blank| blank + 1)..end].join("\n");
-    let links = links::targets(&paragraph).into_iter();
-    links.filter(|target| target.ends_with(ending)).next_back()
+    let mut links = links::targets(&paragraph).into_iter();
+    links.rfind(|target| target.ends_with(ending))
 }
 
 fn pages(root: &Path) -> Result<Vec<PathBuf>> {

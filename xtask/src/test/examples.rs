@@ -1,6 +1,11 @@
 //! The example programs: each pattern must end well by itself, each `hello` must serve and stop in good order.
 
-use std::{path::Path, process::Command, time::Duration};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
 use anyhow::{Context, Result, ensure};
 use cargo_metadata::{MetadataCommand, Package, Target};
@@ -97,12 +102,24 @@ fn serve_once(manifest: &Path, package: &Package) -> Result<()> {
     Ok(())
 }
 
-/// A cargo command on a package of its own, into the workspace's folder.
+/// A cargo command on a package of its own, into the workspace's folder and with its profile, so that what
+/// both use is compiled once.
 fn alone(command: &str, manifest: &Path) -> Result<Command> {
     let folder = workspace::metadata()?.target_directory;
     let mut cargo = workspace::cargo(&[command, "--quiet", "--manifest-path"]);
     cargo.arg(manifest).arg("--target-dir").arg(&folder);
+    cargo.arg("--config").arg(workspace_profile()?);
     Ok(cargo)
+}
+
+/// The workspace's development profile as a file of cargo's configuration.
+fn workspace_profile() -> Result<PathBuf> {
+    let manifest = fs::read_to_string(workspace::root().join("Cargo.toml"))?;
+    let mut manifest: toml::Table = manifest.parse()?;
+    manifest.retain(|table, _| table == "profile");
+    let path = workspace::target().join("workspace-profile.toml");
+    fs::write(&path, manifest.to_string())?;
+    Ok(path)
 }
 
 fn package(manifest: &Path) -> Result<Package> {

@@ -16,7 +16,12 @@ const PAGES: [&str; 3] = ["README.md", "ARCHITECTURE.md", "docs/patterns.md"];
 const GUIDE: &str = "docs/guide";
 
 /// What a block says it is, and the ending of the files that such code is taken from.
-const LANGUAGES: [(&str, &str); 3] = [("rust", ".rs"), ("sql", ".sql"), ("toml", ".toml")];
+const LANGUAGES: [(&str, &str); 4] = [
+    ("rust", ".rs"),
+    ("rs", ".rs"),
+    ("sql", ".sql"),
+    ("toml", ".toml"),
+];
 
 /// A line of this alone, bare or as a comment, stands for lines that are left out.
 const LEFT_OUT: &str = "…";

@@ -1,4 +1,7 @@
 //! `cargo xtask fuzz-api`: generated requests against a real shop, judged by its own OpenAPI document.
+//!
+//! All of schemathesis's checks are on. What it cannot know of the shop is told by the files beside this one:
+//! `hooks.py` and what that imports, `schemathesis.toml`; whatever they narrow is said there, with the reason.
 
 mod report;
 
@@ -20,7 +23,7 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 5_000)]
     cases: u64,
     /// Generated requests for one operation, in each phase.
-    #[arg(long, default_value_t = 200)]
+    #[arg(long, default_value_t = 100)]
     per_operation: u32,
     /// Makes a run repeatable.
     #[arg(long, default_value_t = 1)]
@@ -31,8 +34,14 @@ pub(crate) struct Options {
 }
 
 const PACKAGE: &str = "schemathesis>=4,<5";
-/// Logs in, again when a request ended the session, and signs every request.
 const HOOKS: &str = "xtask/src/fuzz_api/hooks.py";
+const CONFIG: &str = "xtask/src/fuzz_api/schemathesis.toml";
+const PHASES: &str = "examples,coverage,fuzzing,stateful";
+/// Longer than the longest answer, which is an order that is waited for.
+const REQUEST_SECONDS_MAX: &str = "40";
+/// What schemathesis says of the run, and what the hooks counted.
+const REPORT: &str = "report.json";
+const COUNTS: &str = "counts.json";
 const ADMIN_PASSWORD: &str = "fuzzing-the-api-on-loopback";
 const READY_WITHIN: Duration = Duration::from_secs(60);
 const STOPPED_WITHIN: Duration = Duration::from_secs(60);
@@ -40,7 +49,12 @@ const STOPPED_WITHIN: Duration = Duration::from_secs(60);
 pub(crate) fn run(options: &Options) -> Result<()> {
     let schemathesis = schemathesis()?;
     let binary = options.binary.clone().map_or_else(build, Ok)?;
+    // It is started in a folder of its own.
+    let binary = binary
+        .canonicalize()
+        .with_context(|| binary.display().to_string())?;
     let folder = tempfile::Builder::new().prefix("shop-fuzz-").tempdir()?;
+    let data = folder.path().join("data");
     let (public, admin) = (free_port()?, free_port()?);
     let url = format!("http://127.0.0.1:{public}");
     let launch = Launch::new(binary)
@@ -49,7 +63,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         .env("SHOP__ADMIN__LISTEN", format!("127.0.0.1:{admin}"))
         .env(
             "SHOP__DATABASE__URL",
-            format!("sqlite://{}", folder.path().join("data").display()),
+            format!("sqlite://{}", data.display()),
         )
         .env("SHOP__IDENTITY__ADMIN_PASSWORD", ADMIN_PASSWORD)
         .env("SHOP__TELEMETRY__FORMAT", "json")
@@ -58,11 +72,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         .enable_all()
         .build()?;
     let mut shop = runtime.block_on(launch.start(READY_WITHIN))?;
-    let clean = fuzz(&schemathesis, &url, options)?;
+    let clean = fuzz(&schemathesis, &url, &data, options)?;
     let alive = shop.exited()?.is_none();
     keep_log(&shop.stdout(), &shop.stderr())?;
     let status = runtime.block_on(shop.terminate(STOPPED_WITHIN))?;
-    let report = report::read(&output().join("report.json"))?;
+    let report = report::read(&output().join(REPORT), &output().join(COUNTS))?;
     println!("\n{report}");
     ensure!(
         alive && status.success(),
@@ -81,35 +95,32 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     Ok(())
 }
 
-fn fuzz(schemathesis: &Path, url: &str, options: &Options) -> Result<bool> {
+fn fuzz(schemathesis: &Path, url: &str, data: &Path, options: &Options) -> Result<bool> {
+    for stale in [REPORT, COUNTS] {
+        // What is not there need not go.
+        let _ = fs::remove_file(output().join(stale));
+    }
+    let per_operation = options.per_operation.to_string();
     let mut fuzz = Command::new(schemathesis);
-    fuzz.args(["run", &format!("{url}/openapi.json"), "--checks", "all"])
-        .args([
-            "--phases",
-            "examples,coverage,fuzzing,stateful",
-            "--mode",
-            "all",
-        ])
-        .args([
-            "--max-examples",
-            &options.per_operation.to_string(),
-            "--seed",
-            &options.seed.to_string(),
-        ])
-        .args([
-            "--continue-on-failure",
-            "--request-timeout",
-            "40",
-            "--generation-database",
-            "none",
-        ])
-        .args(["--suppress-health-check", "all", "--no-color"])
+    fuzz.arg("--config-file")
+        .arg(workspace::root().join(CONFIG))
+        .args(["run", &format!("{url}/openapi.json"), "--checks", "all"])
+        .args(["--phases", PHASES, "--mode", "all"])
+        .args(["--max-examples", &per_operation])
+        .args(["--seed", &options.seed.to_string()])
+        .args(["--continue-on-failure", "--no-color"])
+        .args(["--request-timeout", REQUEST_SECONDS_MAX])
+        .args(["--generation-database", "none"])
+        .args(["--suppress-health-check", "all"])
         .args(["--report", "json", "--report-json-path"])
-        .arg(output().join("report.json"))
+        .arg(output().join(REPORT))
         .current_dir(output())
         .env("SCHEMATHESIS_HOOKS", workspace::root().join(HOOKS))
+        .env("PYTHONDONTWRITEBYTECODE", "1")
         .env("SHOP_URL", url)
-        .env("SHOP_ADMIN_PASSWORD", ADMIN_PASSWORD);
+        .env("SHOP_DATA", data)
+        .env("SHOP_ADMIN_PASSWORD", ADMIN_PASSWORD)
+        .env("SHOP_FUZZ_COUNTS", output().join(COUNTS));
     shell::aloud(&mut fuzz)
 }
 

@@ -163,7 +163,7 @@ impl Describe for LastSeen {
     fn describe(description: &mut Description) {
         let about = "The id of the last event that was received: goes on after it.";
         let schema =
-            json!({"type": "integer", "format": "int64", "minimum": 0, "maximum": i64::MAX});
+            json!({"type": "string", "pattern": "^(0|[1-9][0-9]{0,17})$", "examples": ["0"]});
         description.header("Last-Event-ID", false, about, schema);
         description.code(codes::INVALID_PARAMETER);
     }

@@ -17,6 +17,9 @@ use crate::{ConsumerStore, Contract, Group, Subscriber, Subscription};
 use handler::Handler;
 pub use handler::{HandlerError, Received};
 
+/// How long a stop waits for what is being handled: less than a worker's own bound, so that giving back is a clean end.
+const GIVE_BACK: Duration = Duration::from_secs(3);
+
 /// How long a consumer waits after its broker or store failed.
 const RECOVER: Duration = Duration::from_millis(500);
 
@@ -118,10 +121,26 @@ impl Consumer {
         self.name
     }
 
-    /// Runs until told to stop; what is being handled then is finished first.
+    /// Runs until told to stop. What is being handled then has 3 seconds to end; after that it is given
+    /// back: nothing of it is acknowledged, and it is delivered again.
     pub async fn run(self, stop: CancellationToken) {
+        let given_back = async {
+            stop.cancelled().await;
+            tokio::time::sleep(GIVE_BACK).await;
+        };
+        tokio::select! {
+            biased;
+            () = self.run_to_the_end(&stop) => info!(consumer = self.name, "consumer stopped"),
+            () = given_back => warn!(
+                consumer = self.name,
+                "consumer stopped, and gave back what took too long: it will be delivered again"
+            ),
+        }
+    }
+
+    async fn run_to_the_end(&self, stop: &CancellationToken) {
         while !stop.is_cancelled() {
-            if let Err(reason) = self.follow(&stop).await {
+            if let Err(reason) = self.follow(stop).await {
                 warn!(consumer = self.name, %reason, "consumer waits for its broker or store");
                 tokio::select! {
                     () = stop.cancelled() => {}
@@ -129,7 +148,6 @@ impl Consumer {
                 }
             }
         }
-        info!(consumer = self.name, "consumer stopped");
     }
 
     /// One subscription, from the stored progress until something fails.

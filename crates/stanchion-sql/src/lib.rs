@@ -50,7 +50,7 @@ pub use migrate::{
     Finding, MigrateError, MigrateReport, Migration, Migrations, Mode, assert_down_restores, lint,
     migrate, migrate_down,
 };
-pub use projector::{Behind, Projector, ProjectorError};
+pub use projector::{Behind, Projector, ProjectorError, SqlCheckpoints};
 pub use query::Query;
 pub use row::Row;
 pub use settings::DatabaseSettings;

@@ -108,6 +108,13 @@ impl Pages {
         self.ahead = None;
     }
 
+    /// Goes on from another place, which is verified first.
+    pub fn go_on_from(&mut self, after: Checkpoint) {
+        self.at = after;
+        self.ahead = None;
+        self.verified = None;
+    }
+
     /// Waits until the log seems to have grown, at most `longest`.
     pub async fn wait(&mut self, longest: Duration) {
         match tokio::time::timeout(longest, self.changes.changed()).await {

@@ -14,9 +14,6 @@ const QUEUED_MAX: usize = 100_000;
 /// How many rows one statement of [`Tx::queue_rows`] has.
 const ROWS_PER_STATEMENT: [usize; 4] = [512, 64, 8, 1];
 
-/// How many rows one statement of [`Tx::queue_rows`] has.
-const ROWS_PER_STATEMENT: [usize; 4] = [512, 64, 8, 1];
-
 type Call = postgres::Call;
 
 /// Several statements that happen wholly or not at all. Dropped, it is rolled back.
@@ -111,47 +108,6 @@ impl Tx {
     pub fn queue(&self, sql: &str, params: Params) {
         let call = (self.db.statement(sql), params);
         self.queued.lock().push(call);
-    }
-
-    /// Defers one statement for many rows: `insert` up to its word `values`, the rows' values, and what follows them.
-    ///
-    /// Sent as statements of 512, 64, 8 and 1 rows, so that few texts are prepared.
-    ///
-    /// ```
-    /// # use stanchion_sql::{Db, params};
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), stanchion_sql::SqlError> {
-    /// # let db = Db::memory("bank")?;
-    /// db.script("create table balances (account text primary key, cents bigint not null)").await?;
-    /// let tx = db.begin();
-    /// tx.queue_rows(
-    ///     "insert into balances (account, cents) values",
-    ///     vec![params!["a", 5], params!["b", 7]],
-    ///     "on conflict (account) do update set cents = balances.cents + excluded.cents",
-    /// );
-    /// tx.commit().await?;
-    /// # assert_eq!(db.query("select * from balances", params![]).await?.len(), 2);
-    /// # Ok(()) }
-    /// ```
-    pub fn queue_rows(&self, insert: &str, rows: Vec<Params>, then: &str) {
-        let mut rows = rows.into_iter();
-        for size in ROWS_PER_STATEMENT {
-            while rows.len() >= size {
-                let some: Vec<Params> = rows.by_ref().take(size).collect();
-                let mut number = 0;
-                let mut places = |row: &Params| {
-                    let places: Vec<String> = (0..row.len())
-                        .map(|_| {
-                            number += 1;
-                            format!("${number}")
-                        })
-                        .collect();
-                    format!("({})", places.join(", "))
-                };
-                let values: Vec<String> = some.iter().map(&mut places).collect();
-                let sql = format!("{insert} {} {then}", values.join(", "));
-                self.queue(&sql, some.into_iter().flatten().collect());
-            }
-        }
     }
 
     /// Defers one statement for many rows: `insert` up to its word `values`, the rows' values, and what follows them.

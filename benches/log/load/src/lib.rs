@@ -133,12 +133,7 @@ pub async fn write<W: Writer>(job: &Job, writers: Vec<W>) -> Report {
 }
 
 /// The same for a process that has only some of `all` writers, from number `first` on.
-pub async fn write_part<W: Writer>(
-    job: &Job,
-    writers: Vec<W>,
-    first: usize,
-    all: usize,
-) -> Report {
+pub async fn write_part<W: Writer>(job: &Job, writers: Vec<W>, first: usize, all: usize) -> Report {
     let gate = Arc::new(Barrier::new(writers.len()));
     let mut tasks = JoinSet::new();
     for (number, writer) in writers.into_iter().enumerate() {

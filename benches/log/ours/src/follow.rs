@@ -100,11 +100,13 @@ impl Part {
         let out = child.stdout.take().expect("stdout is a pipe");
         let mut ready = String::new();
         let mut out = BufReader::new(out);
-        out.read_line(&mut ready)
-            .await
-            .expect("a line");
+        out.read_line(&mut ready).await.expect("a line");
         assert_eq!(ready.trim(), "ready", "a part of the case did not start");
-        Self { child, file, _out: out }
+        Self {
+            child,
+            file,
+            _out: out,
+        }
     }
 
     async fn go(&mut self) {

@@ -1,5 +1,6 @@
 //! `cargo xtask chaos`: the real shop and the event log under it, hurt on purpose, and judged by somebody else.
 
+mod full;
 mod kill;
 pub(crate) mod log;
 pub(crate) mod log_programs;
@@ -19,6 +20,8 @@ pub(crate) struct Options {
 enum Fault {
     /// `kill -9` at random moments under a load of orders, a restart after each, and an audit of the stores.
     Kill(kill::Options),
+    /// A disk without room and a disk that fails, under writers, on SQLite and PostgreSQL.
+    Full(full::Options),
     /// The event log alone: writers, followers, server and network are hurt by a schedule, and the books are audited.
     Log(log::Options),
     /// Power cuts under writers, on SQLite and PostgreSQL: an image of the disk as the device has it, and an audit.
@@ -28,6 +31,7 @@ enum Fault {
 pub(crate) fn run(options: &Options) -> Result<()> {
     match &options.fault {
         Fault::Kill(options) => kill::run(options),
+        Fault::Full(options) => full::run(options),
         Fault::Log(options) => log::run(options),
         Fault::Power(options) => power::run(options),
     }

@@ -10,6 +10,7 @@ mod counters;
 mod followers;
 mod hoard;
 mod journal;
+mod reads;
 mod resume;
 mod store;
 mod works;
@@ -85,6 +86,9 @@ struct Run {
     /// Most connections of this process.
     #[arg(long, default_value_t = 8)]
     connections: usize,
+    /// Where a reader notes down what it could read; without it nobody only reads.
+    #[arg(long)]
+    reads: Option<PathBuf>,
     /// Who follow the log.
     #[arg(long, value_delimiter = ',')]
     followers: Vec<Follower>,
@@ -137,6 +141,9 @@ impl Run {
             };
             let following = followers::follow(*follower, store.clone(), how, closing.clone());
             people.spawn_local(following);
+        }
+        if let Some(notes) = &self.reads {
+            people.spawn_local(reads::read(store.clone(), notes.clone(), closing.clone()));
         }
         if let Some(path) = &self.journal {
             let journal = Arc::new(Journal::open(path)?);

@@ -17,8 +17,8 @@ use tokio::time::{Instant, sleep};
 
 use super::log_programs::LogPrograms;
 use crate::workspace;
-use disk::Disk;
-use store::Store;
+pub(super) use disk::{Disk, possible, run as command};
+pub(super) use store::Store;
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -57,7 +57,7 @@ struct Balance {
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
-    if !disk::possible()? {
+    if !possible()? {
         println!("SKIPPED: a power cut needs root, loop devices and mkfs.ext4");
         return Ok(());
     }

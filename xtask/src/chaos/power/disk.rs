@@ -20,13 +20,13 @@ const UNMOUNT_ATTEMPTS: u32 = 100;
 const UNMOUNT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Mounted until dropped.
-pub(super) struct Disk {
+pub(in crate::chaos) struct Disk {
     image: PathBuf,
     place: PathBuf,
 }
 
 /// Whether this machine lets us mount files.
-pub(super) fn possible() -> Result<bool> {
+pub(in crate::chaos) fn possible() -> Result<bool> {
     let root = tempfile::tempfile()?.metadata()?.uid() == 0;
     let loops = Path::new("/dev/loop-control").exists();
     let mkfs = Command::new("mkfs.ext4").arg("-V").output().is_ok();
@@ -35,7 +35,7 @@ pub(super) fn possible() -> Result<bool> {
 
 impl Disk {
     /// An empty one in `folder`, which is emptied first.
-    pub(super) fn fresh(folder: &Path) -> Result<Self> {
+    pub(in crate::chaos) fn fresh(folder: &Path) -> Result<Self> {
         let disk = Self {
             image: folder.join("image"),
             place: folder.join("disk"),
@@ -52,19 +52,27 @@ impl Disk {
         Ok(disk)
     }
 
-    pub(super) fn place(&self) -> &Path {
+    pub(in crate::chaos) fn place(&self) -> &Path {
         &self.place
     }
 
     /// Copies what has reached the device by now, and nothing else.
-    pub(super) fn copy(&self) -> Result<()> {
+    pub(in crate::chaos) fn copy(&self) -> Result<()> {
         run("cp", &["--sparse=always"], &[&self.image, &self.cut()])
     }
 
     /// The copy takes the original's place.
-    pub(super) fn go_on_with_the_copy(&self) -> Result<()> {
+    pub(in crate::chaos) fn go_on_with_the_copy(&self) -> Result<()> {
         self.unmount()?;
         fs::rename(self.cut(), &self.image)?;
+        self.mount()
+    }
+
+    /// As a person does with a file system that gave up.
+    pub(in crate::chaos) fn mount_again(&self) -> Result<()> {
+        self.unmount()?;
+        // 1 says that something was repaired.
+        let _repaired = run("fsck.ext4", &["-p"], &[&self.image]);
         self.mount()
     }
 
@@ -95,7 +103,8 @@ impl Drop for Disk {
     }
 }
 
-fn run(program: &str, options: &[&str], paths: &[&Path]) -> Result<()> {
+/// Runs it to its end; what it said is shown when it fails.
+pub(in crate::chaos) fn run(program: &str, options: &[&str], paths: &[&Path]) -> Result<()> {
     let mut command = Command::new(program);
     shell::quiet(command.args(options).args(paths)).map(drop)
 }

@@ -14,14 +14,14 @@ const SETTINGS: [&str; 3] = [
 
 const DATABASE: &str = "postgres";
 
-pub(super) enum Store {
+pub(in crate::chaos) enum Store {
     /// A folder; whoever writes is its server.
     Sqlite(String),
     Postgres(Box<Cluster>),
 }
 
 impl Store {
-    pub(super) fn create(kind: &str, disk: &Path) -> Result<Self> {
+    pub(in crate::chaos) fn create(kind: &str, disk: &Path) -> Result<Self> {
         if kind == "sqlite" {
             let folder = disk.join("data");
             return Ok(Self::Sqlite(format!("sqlite://{}", folder.display())));
@@ -32,34 +32,46 @@ impl Store {
         Ok(Self::Postgres(Box::new(cluster)))
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(in crate::chaos) fn url(&self) -> String {
         match self {
             Self::Sqlite(url) => url.clone(),
             Self::Postgres(cluster) => cluster.url(DATABASE),
         }
     }
 
-    pub(super) fn start(&mut self) -> Result<()> {
+    pub(in crate::chaos) fn start(&mut self) -> Result<()> {
         match self {
             Self::Sqlite(_) => Ok(()),
             Self::Postgres(cluster) => cluster.start(),
         }
     }
 
+    /// As a supervisor does; whether it had ended.
+    pub(in crate::chaos) fn start_if_ended(&mut self) -> Result<bool> {
+        let Self::Postgres(cluster) = self else {
+            return Ok(false);
+        };
+        if cluster.runs()? {
+            return Ok(false);
+        }
+        cluster.start().map(|()| true)
+    }
+
     /// Nothing is written from here on. The postmaster first: it would start new processes.
-    pub(super) fn freeze(&mut self) -> Result<()> {
+    pub(in crate::chaos) fn freeze(&mut self) -> Result<()> {
         self.all("STOP")
     }
 
-    pub(super) fn kill(&mut self) -> Result<()> {
-        self.all("KILL")?;
+    pub(in crate::chaos) fn kill(&mut self) -> Result<()> {
+        // It may have ended by itself, without room for its log.
+        let _gone = self.all("KILL");
         match self {
             Self::Sqlite(_) => Ok(()),
             Self::Postgres(cluster) => cluster.crash(),
         }
     }
 
-    pub(super) fn stop(&mut self) -> Result<()> {
+    pub(in crate::chaos) fn stop(&mut self) -> Result<()> {
         match self {
             Self::Sqlite(_) => Ok(()),
             Self::Postgres(cluster) => cluster.stop(),

@@ -139,6 +139,28 @@ impl Cluster {
         self.end()
     }
 
+    /// Whether it runs; it may end by itself, for instance without room for its write-ahead log.
+    ///
+    /// # Errors
+    /// When the system cannot say.
+    pub fn runs(&mut self) -> Result<bool> {
+        let Some(watchdog) = &mut self.watchdog else {
+            return Ok(false);
+        };
+        // The watchdog waits for us, not for the server: one that ended is a zombie below it.
+        let children = format!("/proc/{}/task/{0}/children", watchdog.id());
+        let children = fs::read_to_string(children).unwrap_or_default();
+        let alive = children.split_whitespace().any(|child| {
+            let stat = fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+            stat.rsplit_once(") ")
+                .is_some_and(|(_, state)| !state.starts_with('Z'))
+        });
+        if !alive {
+            self.end()?;
+        }
+        Ok(alive)
+    }
+
     /// Stops it in good order: a checkpoint, then the end.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 mod banner;
 mod catalog;
 mod demo;
+mod logs;
 mod platform;
 mod schema;
 mod secrets;
@@ -21,6 +22,7 @@ async fn main() -> Stopped {
         .modules(&platform::MODULES)
         .config(configuration)
         .migrate(schema::migrate)
+        .logs(logs::task)
         .command(platform::sandbox_command(), platform::run_sandbox)
         .main()
         .await

@@ -227,15 +227,19 @@ impl<'a, A: Aggregate> Execution<'a, A> {
     }
 
     /// Appends; an unknown outcome is asked about with the same ids.
+    ///
+    /// After it, only what proves that the first attempt did or did not happen settles it: an
+    /// overloaded or absent log says nothing about that.
     async fn send(&self, append: Append) -> Result<Appended, Attempt<A::Refusal>> {
+        let mut unknown = false;
         for attempt in 0..UNKNOWN_MAX {
             match self.repository.log.append(append.clone()).await {
-                Err(AppendError::Unknown) => {
-                    tokio::time::sleep(Duration::from_millis(50 << attempt)).await;
-                }
-                Err(error) => return Err(error.into()),
                 Ok(appended) => return Ok(appended),
+                Err(AppendError::Unknown) => unknown = true,
+                Err(AppendError::Overloaded | AppendError::Unavailable(_)) if unknown => {}
+                Err(error) => return Err(error.into()),
             }
+            tokio::time::sleep(Duration::from_millis(50 << attempt)).await;
         }
         Err(unavailable("the outcome of the append is unknown".into()))
     }

@@ -18,6 +18,9 @@ use super::place::Place;
 use super::target::Target;
 use crate::{SqlError, Tx};
 
+/// How often an entry alone is tried before it counts as poison.
+const POISON_TRIES: u32 = 2;
+
 /// What a projection is applied with, whatever the rows are.
 pub(super) struct Core {
     pub(super) log: Arc<dyn EventLog>,
@@ -116,6 +119,7 @@ impl Applier {
     async fn apply_page(&self, place: &mut Place, page: &Page) -> Result<(), Failed> {
         let mut rest = page.entries.as_slice();
         let mut size = rest.len();
+        let mut tries = 1;
         while place.at != page.through {
             let (part, later) = rest.split_at(size.min(rest.len()));
             let to = match part.last() {
@@ -124,16 +128,17 @@ impl Applier {
             };
             match self.commit(place, part, &to).await {
                 Ok(()) => {
-                    (rest, size) = (later, size * 2);
-                    continue;
+                    (rest, size, tries) = (later, size * 2, 1);
                 }
                 Err(Failed::Poison(_)) if part.len() > 1 => size = part.len() / 2,
+                // What a restart of the server or a long stop of this process did is not the entry's fault.
+                Err(Failed::Poison(_)) if tries < POISON_TRIES => tries += 1,
                 Err(Failed::Poison(reason)) => {
                     let Some(entry) = part.first() else {
                         return Err(Failed::Poison(reason));
                     };
                     self.put_aside(place, entry, &to, reason).await?;
-                    rest = later;
+                    (rest, tries) = (later, 1);
                 }
                 Err(other) => return Err(other),
             }

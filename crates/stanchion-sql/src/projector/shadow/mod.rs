@@ -50,9 +50,7 @@ impl Shadow {
         let home = match (plan.live.engine(), own) {
             (Engine::Postgres, Some(_)) => Home::Schema(postgres::schema(&plan)),
             (Engine::Postgres, None) => Home::Schema(postgres::create(&plan).await?),
-            (Engine::Sqlite, own) => {
-                Home::File(sqlite::open(&plan, own.and_then(|mark| mark.event)).await?)
-            }
+            (Engine::Sqlite, own) => Home::File(sqlite::open(&plan, own.is_some()).await?),
         };
         Ok(Self { plan, home })
     }

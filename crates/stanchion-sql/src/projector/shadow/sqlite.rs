@@ -1,5 +1,6 @@
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use rusqlite::types::ToSqlOutput;
 use rusqlite::{Connection, OpenFlags};
 use stanchion_eventsourcing::Checkpoint;
@@ -8,7 +9,7 @@ use tracing::warn;
 use uuid::Uuid;
 
 use super::{Plan, SWAP_MAX, move_live};
-use crate::projector::target::{live_name, stored};
+use crate::projector::target::live_name;
 use crate::{DatabaseSettings, DatabaseUrl, Db, Row, SqlError, params};
 
 /// The checkpoint in the file that says which rebuild it belongs to.
@@ -20,20 +21,24 @@ const NAMESPACE: Uuid = Uuid::from_u128(0x3c86_5f0e_76d1_4bd2_9f47_1f8e_0f5a_c3a
 /// What the file needs beside the projection's tables.
 const OURS: [&str; 2] = ["checkpoint", "parked"];
 
-/// The rebuild's file; one that belongs to another rebuild than `marked` is emptied first.
+/// The rebuild's file; one that belongs to another rebuild than the one `marked` is emptied first.
 ///
-/// The mark stands in the live database before the file does: a file without it is what a swap left behind.
-pub(super) async fn open(plan: &Plan, marked: Option<Uuid>) -> Result<Db, SqlError> {
-    let build = match marked {
-        Some(build) => build,
-        None => mark(plan).await?,
-    };
+/// The mark stands in the live database before the file does: a file without it is what a swap left behind. Rebuilds
+/// are told apart by the time of their mark.
+pub(super) async fn open(plan: &Plan, marked: bool) -> Result<Db, SqlError> {
+    if !marked {
+        let sql = "insert into checkpoint (name, log, position, at) values ($1, $2, 0, $3) \
+                   on conflict (name, log) do nothing";
+        let params = params![plan.name(), plan.log, clock::now()];
+        plan.live.exec(sql, params).await?;
+    }
+    let build = time_of(&plan.live, &plan.name()).await?;
     let folder = file_of(&plan.live).await?;
     let folder = folder.parent().map(Path::to_owned).unwrap_or_default();
     let url = DatabaseUrl::sqlite(folder);
     let db = Db::open(&url, &module(plan), &DatabaseSettings::default()).await?;
-    if build_of(&db).await? != Some(build) {
-        fill(plan, &db, build).await?;
+    if build.is_none() || build_of(&db).await? != build {
+        fill(plan, &db, build.unwrap_or_else(clock::now)).await?;
     }
     Ok(db)
 }
@@ -41,30 +46,25 @@ pub(super) async fn open(plan: &Plan, marked: Option<Uuid>) -> Result<Db, SqlErr
 /// A file that goes away with its last user.
 pub(super) async fn temporary(plan: &Plan) -> Result<Db, SqlError> {
     let db = Db::memory(plan.live.module())?;
-    fill(plan, &db, id::new_v7()).await?;
+    fill(plan, &db, clock::now()).await?;
     Ok(db)
 }
 
-/// Says in the live database that a rebuild has begun.
-async fn mark(plan: &Plan) -> Result<Uuid, SqlError> {
-    let build = id::new_v7();
-    let sql = "insert into checkpoint (name, log, position, event_id, at) values ($1, $2, 0, $3, $4) \
-               on conflict (name, log) do update set event_id = excluded.event_id";
-    let params = params![plan.name(), plan.log, build, clock::now()];
-    plan.live.exec(sql, params).await?;
-    Ok(build)
+async fn build_of(db: &Db) -> Result<Option<Timestamp>, SqlError> {
+    let sql = "select 1 from sqlite_master where name = 'checkpoint'";
+    match db.opt(sql, params![]).await? {
+        Some(_) => time_of(db, BUILD).await,
+        None => Ok(None),
+    }
 }
 
-async fn build_of(db: &Db) -> Result<Option<Uuid>, SqlError> {
-    let sql = "select 1 from sqlite_master where name = 'checkpoint'";
-    if db.opt(sql, params![]).await?.is_none() {
-        return Ok(None);
-    }
-    Ok(stored(db, BUILD).await?.first().and_then(|kept| kept.event))
+async fn time_of(db: &Db, name: &str) -> Result<Option<Timestamp>, SqlError> {
+    let sql = "select min(at) from checkpoint where name = $1";
+    db.one(sql, params![name]).await?.get(0)
 }
 
 /// Empties it and makes the tables as they are in the live database, indexes and all.
-async fn fill(plan: &Plan, db: &Db, build: Uuid) -> Result<(), SqlError> {
+async fn fill(plan: &Plan, db: &Db, build: Timestamp) -> Result<(), SqlError> {
     let mut statements = Vec::new();
     for table in plan.tables.iter().chain(&OURS) {
         let sql = "select sql from sqlite_master where tbl_name = $1 and sql is not null \
@@ -83,14 +83,10 @@ async fn fill(plan: &Plan, db: &Db, build: Uuid) -> Result<(), SqlError> {
     script.append(&mut statements);
     db.script(&script.join(";\n")).await?;
     let tx = db.begin();
-    let insert =
-        "insert into checkpoint (name, log, position, event_id, at) values ($1, $2, 0, $3, $4)";
-    tx.queue(
-        insert,
-        params![plan.name(), plan.log, None::<Uuid>, clock::now()],
-    );
+    let insert = "insert into checkpoint (name, log, position, at) values ($1, $2, 0, $3)";
+    tx.queue(insert, params![plan.name(), plan.log, build]);
     // Last: a file without it is emptied again.
-    tx.queue(insert, params![BUILD, plan.log, build, clock::now()]);
+    tx.queue(insert, params![BUILD, plan.log, build]);
     tx.commit().await
 }
 

@@ -278,3 +278,42 @@ async fn a_consumer_goes_on_where_it_stopped() {
     again.until(|seen| seen["north"].len() == 2).await;
     assert_eq!(again.seen.lock()["north"], [1, 2]);
 }
+
+#[tokio::test]
+async fn what_a_stop_finds_stuck_is_given_back_and_delivered_again() {
+    let painter = Painter {
+        walls: Walls::new(),
+        store: Arc::default(),
+        seen: Arc::default(),
+        stop: CancellationToken::new(),
+    };
+    let broker = MemoryBroker::new();
+    broker.register(Arc::clone(&painter.walls) as Arc<dyn Feed>);
+    let begun = CancellationToken::new();
+    let begins = begun.clone();
+    let stuck = Consumer::new("painter", Arc::clone(&painter.store) as _, Arc::new(broker)).on(
+        move |_: Painted, _| {
+            begins.cancel();
+            std::future::pending::<Result<(), HandlerError>>()
+        },
+    );
+    let running = stanchion_runtime::task::spawn("painter", stuck.run(painter.stop.clone()));
+    painter.walls.paint("north", 1);
+    begun.cancelled().await;
+    painter.stop.cancel();
+    // Sooner than the five seconds after which a service aborts its worker.
+    let ended = tokio::time::timeout(Duration::from_secs(4), running).await;
+    assert!(
+        ended.is_ok(),
+        "the stop waits for a handler that never ends"
+    );
+
+    let again = Painter {
+        stop: CancellationToken::new(),
+        ..painter
+    };
+    again.start(|_, _| None);
+    again.until(|seen| seen.contains_key("north")).await;
+    assert_eq!(again.seen.lock()["north"], [1]);
+    assert!(again.parked().await.is_empty());
+}

@@ -1,6 +1,10 @@
-//! `cargo xtask chaos`: the real shop under real load, hurt on purpose, and judged by somebody else.
+//! `cargo xtask chaos`: the real shop and the event log under it, hurt on purpose, and judged by somebody else.
 
+mod full;
 mod kill;
+pub(crate) mod log;
+pub(crate) mod log_programs;
+mod power;
 mod programs;
 
 use anyhow::Result;
@@ -16,10 +20,19 @@ pub(crate) struct Options {
 enum Fault {
     /// `kill -9` at random moments under a load of orders, a restart after each, and an audit of the stores.
     Kill(kill::Options),
+    /// A disk without room and a disk that fails, under writers, on SQLite and PostgreSQL.
+    Full(full::Options),
+    /// The event log alone: writers, followers, server and network are hurt by a schedule, and the books are audited.
+    Log(log::Options),
+    /// Power cuts under writers, on SQLite and PostgreSQL: an image of the disk as the device has it, and an audit.
+    Power(power::Options),
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     match &options.fault {
         Fault::Kill(options) => kill::run(options),
+        Fault::Full(options) => full::run(options),
+        Fault::Log(options) => log::run(options),
+        Fault::Power(options) => power::run(options),
     }
 }

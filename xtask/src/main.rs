@@ -1,5 +1,6 @@
 //! What a developer runs, in one place: `cargo xtask COMMAND`, a file a command.
 
+mod bench;
 mod chaos;
 mod check;
 mod coverage;
@@ -18,6 +19,8 @@ use clap::Parser;
 enum Command {
     /// Format, lints, docs, licences, unused dependencies, SBOM, direction, links: everything that needs no test run.
     Check(check::Options),
+    /// Our event log beside other event stores and the limits of its database, measured in one session.
+    Bench(bench::Options),
     /// The real shop under real load, hurt on purpose, and judged by a separate program.
     Chaos(chaos::Options),
     /// Every test on real throwaway servers, the doc examples and the example programs; one closing summary.
@@ -30,6 +33,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let outcome = match Command::parse() {
+        Command::Bench(options) => bench::run(&options),
         Command::Check(options) => check::run(&options),
         Command::Chaos(options) => chaos::run(&options),
         Command::Test(options) => test::run(&options),

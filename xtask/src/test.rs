@@ -1,7 +1,7 @@
 //! `cargo xtask test`: everything, on real servers, and one closing summary.
 
 mod examples;
-mod packages;
+pub(crate) mod packages;
 mod tally;
 
 use std::{
@@ -13,7 +13,10 @@ use std::{
 use anyhow::{Result, bail};
 use stanchion_testing::servers::Postgres;
 
-use crate::{shell, tool, workspace};
+use crate::{
+    chaos::{log, log_programs::LogPrograms},
+    shell, tool, workspace,
+};
 use tally::Tally;
 
 #[derive(clap::Args)]
@@ -27,7 +30,7 @@ pub(crate) struct Options {
 }
 
 /// The parts of a run, in the order they run.
-const PARTS: [Part; 3] = [
+const PARTS: [Part; 4] = [
     Part {
         name: "tests",
         run: tests,
@@ -39,6 +42,10 @@ const PARTS: [Part; 3] = [
     Part {
         name: "examples",
         run: examples,
+    },
+    Part {
+        name: "the log under faults",
+        run: chaos,
     },
 ];
 
@@ -184,6 +191,19 @@ fn examples(options: &Options, servers: &Servers, tally: &mut Tally) -> Result<b
         return Ok(true);
     }
     examples::run(servers, tally)
+}
+
+/// The short run of `cargo xtask chaos log`, a new seed each time: what it finds is repeated with the seed it prints.
+fn chaos(options: &Options, servers: &Servers, tally: &mut Tally) -> Result<bool> {
+    if !options.packages.is_empty() || servers.postgres.is_none() {
+        eprintln!("skipped: not with --package, not without servers");
+        tally.skipped += 1;
+        return Ok(true);
+    }
+    let programs = LogPrograms::build_with_workspace()?;
+    let outcome = log::play(&log::Options::short(), &programs);
+    tally.count(outcome.is_ok());
+    outcome.map(|()| true)
 }
 
 /// Whether Python can make an environment of its own for the receiver of traces.

@@ -24,7 +24,7 @@ pub struct Append {
     pub events: Vec<NewEvent>,
     /// What this deals with; known already, it drops the append and answers with the first outcome.
     pub inbox: Option<InboxEntry>,
-    /// Timers to set or clear.
+    /// Timers to set or clear; none without an event.
     pub timers: Vec<TimerChange>,
     /// Who and what caused the events.
     pub metadata: Metadata,
@@ -94,6 +94,10 @@ impl Append {
         let wrong = |reason: &str| Err(AppendError::Invalid(reason.to_owned()));
         if self.events.is_empty() && self.inbox.is_none() {
             return wrong("no events and no inbox entry: there is nothing to append");
+        }
+        if self.events.is_empty() && !self.timers.is_empty() {
+            // A stream that has no event has no name by which its timers could be found.
+            return wrong("timers without an event: what sets a timer is an event");
         }
         if self.events.len() > Self::EVENTS_MAX {
             return wrong("more than 1,000 events: split the append");

@@ -4,12 +4,13 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::{Metadata, Position};
 
 /// All stream ids are derived below this namespace; changing it would orphan every stream.
-const STREAM_NAMESPACE: Uuid = Uuid::from_u128(0x7d0c_3a52_9b1e_4f6a_8c55_27e4_f1a0_6b3d);
+const STREAM_NAMESPACE: [u8; 16] = 0x7d0c_3a52_9b1e_4f6a_8c55_27e4_f1a0_6b3d_u128.to_be_bytes();
 
 /// Which stream: a category and an id within it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -39,11 +40,21 @@ impl StreamId {
         &self.id
     }
 
-    /// The 128-bit key it is stored under: a hash of category and id.
+    /// The 128-bit key it is stored under: a UUIDv8, the start of a SHA-256 of category and id, because
+    /// PostgreSQL can compute that too (the function `stanchion_append`).
     #[must_use]
     pub fn key(&self) -> Uuid {
-        let name = format!("{}\u{0}{}", self.category, self.id);
-        stanchion_runtime::id::derived(&STREAM_NAMESPACE, name.as_bytes())
+        let mut hash = Sha256::new();
+        hash.update(STREAM_NAMESPACE);
+        hash.update(&self.category);
+        hash.update([0]);
+        hash.update(&self.id);
+        let hash = hash.finalize();
+        let mut key = [0; 16];
+        key.copy_from_slice(&hash[..16]);
+        key[6] = key[6] & 0x0f | 0x80;
+        key[8] = key[8] & 0x3f | 0x80;
+        Uuid::from_bytes(key)
     }
 }
 
@@ -155,6 +166,8 @@ pub struct UnknownEvent(pub String);
 pub struct Filter {
     /// Only streams of these categories.
     pub categories: Vec<String>,
+    /// Only events of these types. There is no index for them: give the category as well where it is known.
+    pub types: Vec<String>,
 }
 
 impl Filter {
@@ -168,14 +181,32 @@ impl Filter {
     pub fn category(name: impl Into<String>) -> Self {
         Self {
             categories: vec![name.into()],
+            ..Self::default()
         }
     }
 
-    /// Whether an entry of `category` passes.
+    /// Only events of this type as well, or of another one named so before.
+    #[must_use]
+    pub fn event_type(mut self, name: impl Into<String>) -> Self {
+        self.types.push(name.into());
+        self
+    }
+
+    /// Whether entries of `category` can pass.
     #[must_use]
     pub fn takes(&self, category: &str) -> bool {
-        self.categories.is_empty() || self.categories.iter().any(|wanted| wanted == category)
+        holds(&self.categories, category)
     }
+
+    /// Whether this entry passes.
+    #[must_use]
+    pub fn passes(&self, entry: &Recorded) -> bool {
+        holds(&self.categories, entry.stream.category()) && holds(&self.types, &entry.kind)
+    }
+}
+
+fn holds(wanted: &[String], name: &str) -> bool {
+    wanted.is_empty() || wanted.iter().any(|wanted| wanted == name)
 }
 
 fn untagged() -> UnknownEvent {
@@ -183,4 +214,31 @@ fn untagged() -> UnknownEvent {
         "an event enum needs #[serde(tag = \"type\", content = \"data\", rename_all = \"snake_case\")]"
             .into(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_streams_key_never_changes() {
+        // Golden: another value would orphan every stream that is stored.
+        assert_eq!(
+            StreamId::new("order", "1").key().to_string(),
+            "a59d0833-670f-8478-b33a-3aeff3d9508e"
+        );
+        assert_ne!(
+            StreamId::new("a", "bc").key(),
+            StreamId::new("ab", "c").key()
+        );
+    }
+
+    #[test]
+    fn an_empty_part_of_a_filter_takes_all() {
+        let filter = Filter::category("order")
+            .event_type("placed")
+            .event_type("paid");
+        assert!(filter.takes("order") && !filter.takes("payment"));
+        assert!(Filter::all().takes("payment"));
+    }
 }

@@ -1,4 +1,4 @@
-//! Aggregates, the event log's port, repositories, projections, process managers and the relay.
+//! Aggregates, the event log's port, repositories, projections, subscriptions, process managers and the relay.
 //!
 //! An [`Aggregate`] decides, purely. A [`Repository`] loads it from its stream and appends what it
 //! decided to the [`EventLog`], which is the source of truth *and* the outbox: a [`Relay`] makes
@@ -13,23 +13,41 @@ mod append;
 mod event;
 mod log;
 mod memory;
+mod personal;
 mod process;
 mod projection;
 mod relay;
 mod repository;
 mod slots;
+mod snapshot;
+mod subscription;
 pub mod testing;
 mod timers;
+#[doc(hidden)]
+pub mod upcast;
 
 pub use aggregate::Aggregate;
 pub use append::{Append, AppendError, Appended, Expected};
 pub use event::{Decoded, Filter, NewEvent, Recorded, StreamId, UnknownEvent, Version};
 pub use log::{EventLog, LogError};
 pub use memory::MemoryLog;
+pub use personal::{
+    KEY_AGE_MAX, MemoryVault, NotASealingKey, NotOpened, Personal, ReadError, SUBJECT_CATEGORY,
+    SealingKey, SubjectEvent, SubjectKey, Vault, VaultError,
+};
 pub use process::ProcessManager;
-pub use projection::{Projection, ProjectionError};
+pub use projection::{
+    Difference, OperatedProjection, Projection, ProjectionError, ProjectionState, ProjectionStatus,
+    RebuildStatus, Verified,
+};
 pub use relay::{Announcement, Relay};
 pub use repository::{ExecuteError, Executed, Execution, Loaded, Repository};
+pub use snapshot::{KeptState, MemorySnapshots, Snapshot, Snapshots};
+pub use subscription::{
+    Checkpoint, CheckpointError, CheckpointStore, MemoryCheckpoints, Page, Pages, ReplayError,
+    Subscription, SubscriptionState, own_checkpoint, replay, split,
+};
 pub use timers::{DueTimer, TimerChange, Timers};
+pub use upcast::Upcast;
 
 pub use stanchion_messaging::{LogId, Metadata, Position};

@@ -6,6 +6,9 @@ use crate::{
     Append, AppendError, Appended, DueTimer, Filter, LogId, Position, Recorded, StreamId, Version,
 };
 
+/// Events that a log without a better way reads at once while it looks for a stream's end.
+const PAGE: usize = 1_000;
+
 /// The log could not be read, or what was read is not whole.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum LogError {
@@ -44,7 +47,36 @@ pub trait EventLog: Send + Sync {
         limit: usize,
     ) -> Result<Vec<Recorded>, LogError>;
 
-    /// Entries after `after`, in order. Looks at no more than `limit` entries that pass the filter.
+    /// A stream's events from version `from` backwards (`None`: from the last one), newest first, at most `limit`.
+    ///
+    /// A log that does not say how reads the stream forward to its end for it.
+    async fn read_stream_backward(
+        &self,
+        stream: &StreamId,
+        from: Option<Version>,
+        limit: usize,
+    ) -> Result<Vec<Recorded>, LogError> {
+        let mut last = std::collections::VecDeque::new();
+        let mut next = Version(0);
+        loop {
+            let page = self.read_stream(stream, next, PAGE).await?;
+            let full = page.len() == PAGE;
+            let wanted = page
+                .into_iter()
+                .take_while(|event| from.is_none_or(|from| event.version <= from));
+            for event in wanted {
+                next = Version(event.version.0 + 1);
+                last.push_front(event);
+                last.truncate(limit);
+            }
+            if !full || from.is_some_and(|from| next > from) {
+                return Ok(last.into());
+            }
+        }
+    }
+
+    /// Entries after `after`, in order, at most `limit` that pass the filter. A page with fewer of them reaches at
+    /// least as far as every position that [`EventLog::head`] or [`EventLog::changes`] told before.
     async fn read(
         &self,
         after: Position,

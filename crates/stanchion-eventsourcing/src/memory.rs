@@ -201,7 +201,7 @@ impl EventLog for MemoryLog {
             .entries
             .iter()
             .skip(usize::try_from(after.0).unwrap_or(0));
-        let wanted = later.filter(|entry| filter.takes(entry.stream.category()));
+        let wanted = later.filter(|entry| filter.passes(entry));
         Ok(wanted.take(limit).cloned().collect())
     }
 

@@ -1,20 +1,23 @@
+//! Where a context keeps an event-sourced aggregate.
+
+mod execution;
+mod outcome;
+
 use std::sync::Arc;
-use std::time::Duration;
 
-use stanchion_messaging::InboxEntry;
-use tracing::{Instrument, info_span};
+use stanchion_telemetry::Metrics;
+use tracing::debug;
 
-use crate::slots::{Busy, Slot, Slots};
+pub use self::execution::Execution;
+pub use self::outcome::{ExecuteError, Executed, Loaded};
+
+use crate::personal::{self, KEY_AGE_MAX};
+use crate::slots::Slots;
+use crate::snapshot::Keeper;
 use crate::{
-    Aggregate, Append, AppendError, Appended, EventLog, Expected, LogError, Metadata, NewEvent,
-    Position, Recorded, StreamId, UnknownEvent, Version,
+    Aggregate, EventLog, LogError, Metadata, NewEvent, Recorded, Snapshot, Snapshots, StreamId,
+    UnknownEvent, Vault, Version,
 };
-
-/// How often a version conflict with another process is met by deciding anew.
-const CONFLICTS_MAX: u32 = 8;
-
-/// How often an unknown commit outcome is asked about by appending the same ids again.
-const UNKNOWN_MAX: u32 = 5;
 
 /// From this version on, a stream that was only read is remembered as well.
 const LONG: Version = Version(32);
@@ -24,64 +27,14 @@ const PAGE: usize = 1_000;
 
 /// Where a context keeps an event-sourced aggregate.
 ///
-/// Executions on one id run one at a time within a process, so conflicts come only from others; the
-/// last state is remembered as a hint and the stream's tail is read every time.
+/// Executions on one id run one at a time within a process, so conflicts come only from others. The
+/// last state is remembered as a hint: a decision on it counts only if the append proves that the
+/// stream is still there, anything else is decided again on what the stream says now.
 pub struct Repository<A: Aggregate> {
     log: Arc<dyn EventLog>,
     slots: Slots<A>,
-}
-
-/// An aggregate as its stream says it is.
-#[derive(Clone, Debug)]
-pub struct Loaded<A> {
-    /// Its state.
-    pub state: A,
-    /// Its last event's version; `None` when nothing ever happened to it.
-    pub version: Option<Version>,
-}
-
-/// What an execution did.
-#[derive(Clone, Debug)]
-pub struct Executed<A: Aggregate> {
-    /// The state after it.
-    pub state: A,
-    /// The version after it.
-    pub version: Option<Version>,
-    /// What happened; empty when the decision was to do nothing.
-    pub events: Vec<A::Event>,
-    /// Where in the log it is; the head when nothing happened.
-    pub position: Position,
-}
-
-/// Why an execution did not happen.
-#[derive(Debug, thiserror::Error)]
-pub enum ExecuteError<R: std::error::Error> {
-    /// The aggregate refused.
-    #[error(transparent)]
-    Refused(R),
-    /// The stream is not at the version the caller expected (a stale `If-Match`).
-    #[error("the version is not the expected one")]
-    VersionMismatch {
-        /// The stream's last version.
-        actual: Option<Version>,
-    },
-    /// The inbox knew the key: the effect is there already.
-    #[error("already dealt with")]
-    AlreadyHandled {
-        /// The answer given then.
-        answer: Option<Vec<u8>>,
-        /// Where its effect is.
-        position: Option<Position>,
-    },
-    /// The claim on the request was lost; nothing was written.
-    #[error("the claim on this request was lost")]
-    ClaimLost,
-    /// Too many executions wait for this id, or the log is overloaded; nothing was written.
-    #[error("overloaded")]
-    Overloaded,
-    /// The log cannot be reached or read, or other processes were always quicker.
-    #[error("unavailable: {0}")]
-    Unavailable(String),
+    snapshots: Option<Keeper<A>>,
+    vault: Option<Arc<dyn Vault>>,
 }
 
 impl<A: Aggregate> Repository<A> {
@@ -90,7 +43,45 @@ impl<A: Aggregate> Repository<A> {
         Self {
             log,
             slots: Slots::default(),
+            snapshots: None,
+            vault: None,
         }
+    }
+
+    /// Loads long streams from the last state kept in `store`, which is written again every `every` events.
+    ///
+    /// A state is written after the commit and beside the request: it delays and fails nothing. One
+    /// of another [`Snapshot::SCHEMA`], one that does not decode and one ahead of its stream are
+    /// discarded, and the stream is read from its start.
+    #[must_use]
+    pub fn snapshots(mut self, store: Arc<dyn Snapshots>, every: u32) -> Self
+    where
+        A: Snapshot,
+    {
+        self.snapshots = Some(Keeper::new(store, every));
+        self
+    }
+
+    /// Counts what becomes of snapshots in `stanchion_snapshots_total`, by `category` and `outcome`:
+    /// `hit`, `missed`, `discarded`, `written`, `skipped` (too many were being written), `failed`.
+    #[must_use]
+    pub fn with_metrics(mut self, metrics: &Metrics) -> Self {
+        if let Some(keeper) = &mut self.snapshots {
+            keeper.count_in(metrics);
+        }
+        self
+    }
+
+    /// Seals the [`Personal`](crate::Personal) values in events and snapshots with the keys of `vault`, and opens
+    /// them when they are read.
+    ///
+    /// Without a vault such events are refused. A remembered state is then used for at most
+    /// [`KEY_AGE_MAX`]: so long a shredded value may still be seen.
+    #[must_use]
+    pub fn personal(mut self, vault: Arc<dyn Vault>) -> Self {
+        self.slots = Slots::aging(KEY_AGE_MAX);
+        self.vault = Some(vault);
+        self
     }
 
     /// The log under it.
@@ -110,8 +101,7 @@ impl<A: Aggregate> Repository<A> {
     /// The log cannot be read.
     pub async fn load(&self, id: &str) -> Result<Loaded<A>, LogError> {
         let hint = self.slots.hint(id);
-        self.catch_up(id, hint.unwrap_or_else(Loaded::nothing))
-            .await
+        self.catch_up(id, hint).await
     }
 
     /// The events of an id, oldest first, at most `limit` from version `from` on.
@@ -143,258 +133,106 @@ impl<A: Aggregate> Repository<A> {
     /// An execution with more to say: an expected version, an inbox entry, an answer.
     #[must_use]
     pub fn on<'a>(&'a self, id: &'a str, metadata: &'a Metadata) -> Execution<'a, A> {
-        Execution {
-            repository: self,
-            id,
-            metadata,
-            expected: None,
-            inbox: None,
-            entry: None,
-        }
+        Execution::new(self, id, metadata)
     }
 
-    async fn catch_up(&self, id: &str, mut loaded: Loaded<A>) -> Result<Loaded<A>, LogError> {
+    /// What is known, brought up to what the stream says now.
+    async fn catch_up(&self, id: &str, hint: Option<Loaded<A>>) -> Result<Loaded<A>, LogError> {
         let stream = self.stream(id);
-        loop {
-            let from = loaded
-                .version
-                .map_or(Version(0), |version| Version(version.0 + 1));
-            let page = self.log.read_stream(&stream, from, PAGE).await?;
-            let full = page.len() == PAGE;
-            for recorded in page {
-                loaded.take(&recorded)?;
-            }
-            if !full {
-                if loaded.version >= Some(LONG) {
-                    self.slots.slot(id);
-                }
-                self.slots.remember(id, &loaded);
+        if let Some(hint) = hint {
+            if let Some(loaded) = self.read_on(&stream, hint).await? {
                 return Ok(loaded);
             }
+            self.slots.forget(id);
         }
-    }
-}
-
-impl<A: Aggregate> Loaded<A> {
-    fn nothing() -> Self {
-        Self {
-            state: A::default(),
-            version: None,
-        }
-    }
-
-    fn take(&mut self, recorded: &Recorded) -> Result<(), LogError> {
-        let damaged = |error: UnknownEvent| LogError::Damaged {
-            position: recorded.position,
-            reason: error.to_string(),
-        };
-        self.state
-            .evolve(&recorded.decode::<A::Event>().map_err(damaged)?);
-        self.version = Some(recorded.version);
-        Ok(())
-    }
-}
-
-type Entry<'a, A> = Box<dyn Fn(&A, Version) -> Option<InboxEntry> + Send + Sync + 'a>;
-
-/// One execution in preparation; see [`Repository::on`].
-pub struct Execution<'a, A: Aggregate> {
-    repository: &'a Repository<A>,
-    id: &'a str,
-    metadata: &'a Metadata,
-    expected: Option<Version>,
-    inbox: Option<InboxEntry>,
-    entry: Option<Entry<'a, A>>,
-}
-
-impl<'a, A: Aggregate> Execution<'a, A> {
-    /// Only if the stream is at this version.
-    #[must_use]
-    pub fn expecting(mut self, version: Option<Version>) -> Self {
-        self.expected = version;
-        self
-    }
-
-    /// Commits this inbox row with the events; a key that is known already drops them.
-    #[must_use]
-    pub fn inbox(mut self, entry: Option<InboxEntry>) -> Self {
-        self.inbox = entry;
-        self
-    }
-
-    /// Commits the inbox row made of the state and version after the decision.
-    ///
-    /// A request's row holds the whole answer: `|state, version| idempotency.entry(&answer)`.
-    #[must_use]
-    pub fn settling(
-        mut self,
-        entry: impl Fn(&A, Version) -> Option<InboxEntry> + Send + Sync + 'a,
-    ) -> Self {
-        self.entry = Some(Box::new(entry));
-        self
-    }
-
-    /// Executes.
-    ///
-    /// # Errors
-    /// See [`ExecuteError`].
-    pub async fn execute(
-        self,
-        command: &A::Command,
-    ) -> Result<Executed<A>, ExecuteError<A::Refusal>> {
-        let span = info_span!("decide", category = A::CATEGORY, id = self.id);
-        self.execute_alone(command).instrument(span).await
-    }
-
-    async fn execute_alone(
-        self,
-        command: &A::Command,
-    ) -> Result<Executed<A>, ExecuteError<A::Refusal>> {
-        let slot = self.repository.slots.slot(self.id);
-        let _turn = slot.turn().await.map_err(|Busy| ExecuteError::Overloaded)?;
-        for _ in 0..CONFLICTS_MAX {
-            match self.attempt(&slot, command).await {
-                Err(Attempt::Conflict(_)) => {}
-                Err(Attempt::Failed(error)) => return Err(error),
-                Ok(executed) => return Ok(executed),
-            }
-        }
-        Err(ExecuteError::Unavailable(
-            "other writers were always quicker".into(),
-        ))
-    }
-
-    async fn attempt(
-        &self,
-        slot: &Slot<A>,
-        command: &A::Command,
-    ) -> Result<Executed<A>, Attempt<A::Refusal>> {
-        let hint = slot.hint().unwrap_or_else(Loaded::nothing);
-        let loaded = self.repository.catch_up(self.id, hint).await?;
-        if self.expected.is_some() && self.expected != loaded.version {
-            let actual = loaded.version;
-            return Err(Attempt::Failed(ExecuteError::VersionMismatch { actual }));
-        }
-        let events = loaded.state.decide(command);
-        let events = events.map_err(|refusal| Attempt::Failed(ExecuteError::Refused(refusal)))?;
-        if events.is_empty() && self.settled(&loaded).is_none() {
-            let position = self.repository.log.head().await?;
-            return Ok(loaded.unchanged(position));
-        }
-        self.append(slot, loaded, events).await
-    }
-
-    async fn append(
-        &self,
-        slot: &Slot<A>,
-        loaded: Loaded<A>,
-        events: Vec<A::Event>,
-    ) -> Result<Executed<A>, Attempt<A::Refusal>> {
-        let mut after = loaded.clone();
-        for event in &events {
-            after.state.evolve(event);
-            after.version = Some(
-                after
-                    .version
-                    .map_or(Version(0), |version| Version(version.0 + 1)),
-            );
-        }
-        let append = self.to_append(&loaded, &after, &events)?;
-        let span = info_span!("append", events = events.len());
-        let appended = self.send(append).instrument(span).await;
-        if let Err(Attempt::Conflict(actual)) = &appended
-            && *actual < loaded.version
+        if let Some(keeper) = &self.snapshots
+            && let Some(kept) = keeper.load(&stream, self.vault.as_deref()).await
         {
-            // The log went back (a failover that lost its tail): what is remembered is no fact.
-            slot.forget();
+            let version = kept.version;
+            if let Some(loaded) = self.read_on(&stream, kept).await? {
+                keeper.hit();
+                return Ok(loaded);
+            }
+            keeper.discard(&stream, version, "the stream has another event there");
         }
-        let appended = appended?;
-        slot.remember(&after);
-        Ok(Executed {
-            state: after.state,
-            version: after.version,
-            events,
-            position: appended.position,
-        })
+        let loaded = self.read_on(&stream, Loaded::nothing()).await?;
+        // Nothing known cannot be contradicted.
+        Ok(loaded.unwrap_or_else(Loaded::nothing))
     }
 
-    fn to_append(
+    /// Reads on from what is known; `None` if the stream says otherwise, because its log went back.
+    async fn read_on(
         &self,
-        before: &Loaded<A>,
-        after: &Loaded<A>,
-        events: &[A::Event],
-    ) -> Result<Append, Attempt<A::Refusal>> {
-        let inbox = self.settled(after);
-        let new: Result<Vec<NewEvent>, UnknownEvent> = events.iter().map(NewEvent::of).collect();
-        Ok(Append {
-            stream: self.repository.stream(self.id),
-            expected: before.version.map_or(Expected::NoStream, Expected::Exact),
-            events: new.map_err(|error| unavailable(error.to_string()))?,
-            inbox,
-            timers: events.iter().flat_map(A::timers).collect(),
-            metadata: self.metadata.clone(),
-        })
-    }
-
-    /// The inbox row for the state after the decision.
-    fn settled(&self, after: &Loaded<A>) -> Option<InboxEntry> {
-        let made = self.entry.as_ref().zip(after.version);
-        let entry = made.and_then(|(make, version)| make(&after.state, version));
-        entry.or_else(|| self.inbox.clone())
-    }
-
-    /// Appends; an unknown outcome is asked about with the same ids.
-    async fn send(&self, append: Append) -> Result<Appended, Attempt<A::Refusal>> {
-        for attempt in 0..UNKNOWN_MAX {
-            match self.repository.log.append(append.clone()).await {
-                Err(AppendError::Unknown) => {
-                    tokio::time::sleep(Duration::from_millis(50 << attempt)).await;
+        stream: &StreamId,
+        mut loaded: Loaded<A>,
+    ) -> Result<Option<Loaded<A>>, LogError> {
+        let mut proof = loaded.last;
+        let mut read = 0;
+        loop {
+            let from = match (proof, loaded.version) {
+                (Some(_), Some(known)) => known,
+                _ => loaded.next(),
+            };
+            let mut page = self.log.read_stream(stream, from, PAGE).await?;
+            let full = page.len() == PAGE;
+            if let Some(id) = proof.take() {
+                if page.first().map(|first| first.id) != Some(id) {
+                    debug!(%stream, version = %from, "what was remembered is no longer in the log");
+                    return Ok(None);
                 }
-                Err(error) => return Err(error.into()),
-                Ok(appended) => return Ok(appended),
+                page.remove(0);
+            }
+            for (recorded, event) in page.iter().zip(self.decode(&page).await?) {
+                loaded.take(&event, recorded.version, recorded.id);
+            }
+            read += page.len();
+            if !full {
+                self.remember_read(stream, &loaded, read);
+                return Ok(Some(loaded));
             }
         }
-        Err(unavailable("the outcome of the append is unknown".into()))
     }
-}
 
-impl<A: Aggregate> Loaded<A> {
-    fn unchanged(self, position: Position) -> Executed<A> {
-        Executed {
-            state: self.state,
-            version: self.version,
-            events: Vec::new(),
-            position,
+    fn remember_read(&self, stream: &StreamId, loaded: &Loaded<A>, read: usize) {
+        if loaded.version >= Some(LONG) {
+            self.slots.slot(stream.id());
+        }
+        self.slots.remember(stream.id(), loaded);
+        if let Some(keeper) = &self.snapshots
+            && read >= keeper.every()
+        {
+            keeper.write(stream, loaded, self.vault.clone());
         }
     }
-}
 
-enum Attempt<R: std::error::Error> {
-    /// Somebody else was quicker; the stream's last version.
-    Conflict(Option<Version>),
-    Failed(ExecuteError<R>),
-}
-
-fn unavailable<R: std::error::Error>(reason: String) -> Attempt<R> {
-    Attempt::Failed(ExecuteError::Unavailable(reason))
-}
-
-impl<R: std::error::Error> From<LogError> for Attempt<R> {
-    fn from(error: LogError) -> Self {
-        unavailable(error.to_string())
-    }
-}
-
-impl<R: std::error::Error> From<AppendError> for Attempt<R> {
-    fn from(error: AppendError) -> Self {
-        match error {
-            AppendError::Conflict { actual } => Self::Conflict(actual),
-            AppendError::AlreadyHandled { answer, position } => {
-                Self::Failed(ExecuteError::AlreadyHandled { answer, position })
-            }
-            AppendError::ClaimLost => Self::Failed(ExecuteError::ClaimLost),
-            AppendError::Overloaded => Self::Failed(ExecuteError::Overloaded),
-            other => unavailable(other.to_string()),
+    async fn decode(&self, page: &[Recorded]) -> Result<Vec<A::Event>, LogError> {
+        let decode = || -> Result<Vec<A::Event>, LogError> {
+            let events = page.iter().map(|recorded| {
+                let event = recorded.decode::<A::Event>();
+                event.map_err(|error| LogError::Damaged {
+                    position: recorded.position,
+                    reason: error.to_string(),
+                })
+            });
+            events.collect()
+        };
+        match &self.vault {
+            Some(vault) => personal::opening(&**vault, decode)
+                .await
+                .map_err(|error| LogError::Unavailable(error.to_string()))?,
+            None => decode(),
         }
+    }
+
+    async fn to_new(&self, events: &[A::Event]) -> Result<Vec<NewEvent>, String> {
+        let make =
+            || -> Result<Vec<NewEvent>, UnknownEvent> { events.iter().map(NewEvent::of).collect() };
+        let made = match &self.vault {
+            Some(vault) => personal::sealing(&**vault, make)
+                .await
+                .map_err(|error| error.to_string())?,
+            None => make(),
+        };
+        made.map_err(|error| error.to_string())
     }
 }

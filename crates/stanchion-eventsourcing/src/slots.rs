@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::MutexGuard;
+use tokio::time::Instant;
 
 use crate::repository::Loaded;
 
@@ -20,12 +22,25 @@ pub(crate) struct Busy;
 
 pub(crate) struct Slots<A> {
     slots: Mutex<HashMap<String, Arc<Slot<A>>>>,
+    /// How long a remembered state may be used; for ever if `None`.
+    age_max: Option<Duration>,
 }
 
 impl<A> Default for Slots<A> {
     fn default() -> Self {
         Self {
             slots: Mutex::new(HashMap::new()),
+            age_max: None,
+        }
+    }
+}
+
+impl<A> Slots<A> {
+    /// Slots whose states are forgotten when they are that old.
+    pub(crate) fn aging(age_max: Duration) -> Self {
+        Self {
+            age_max: Some(age_max),
+            ..Self::default()
         }
     }
 }
@@ -46,7 +61,23 @@ impl<A: Clone> Slots<A> {
 
     pub(crate) fn hint(&self, id: &str) -> Option<Loaded<A>> {
         let slot = self.slots.lock().get(id).cloned();
-        slot.and_then(|slot| slot.hint())
+        slot.and_then(|slot| slot.hint(self.age_max))
+    }
+
+    /// Forgets what was remembered of an id.
+    pub(crate) fn forget(&self, id: &str) {
+        let slot = self.slots.lock().get(id).cloned();
+        if let Some(slot) = slot {
+            slot.forget();
+        }
+    }
+
+    /// Forgets what was remembered of every id.
+    pub(crate) fn forget_all(&self) {
+        let slots: Vec<_> = self.slots.lock().values().cloned().collect();
+        for slot in slots {
+            slot.forget();
+        }
     }
 
     /// Remembers a state for an id that is in use already; reading alone makes no slot.
@@ -75,7 +106,12 @@ fn drop_unused_half<A>(slots: &mut HashMap<String, Arc<Slot<A>>>) {
 pub(crate) struct Slot<A> {
     turn: tokio::sync::Mutex<()>,
     waiting: AtomicUsize,
-    last: Mutex<Option<Loaded<A>>>,
+    last: Mutex<Option<Remembered<A>>>,
+}
+
+struct Remembered<A> {
+    loaded: Loaded<A>,
+    since: Instant,
 }
 
 impl<A> Default for Slot<A> {
@@ -94,8 +130,15 @@ impl<A: Clone> Slot<A> {
         Ok(self.turn.lock().await)
     }
 
-    pub(crate) fn hint(&self) -> Option<Loaded<A>> {
-        self.last.lock().clone()
+    fn hint(&self, age_max: Option<Duration>) -> Option<Loaded<A>> {
+        let mut last = self.last.lock();
+        if last
+            .as_ref()
+            .is_some_and(|known| age_max.is_some_and(|age_max| known.since.elapsed() > age_max))
+        {
+            *last = None;
+        }
+        last.as_ref().map(|known| known.loaded.clone())
     }
 
     /// Forgets what was remembered; the stream is read from its start.
@@ -108,9 +151,12 @@ impl<A: Clone> Slot<A> {
         let mut last = self.last.lock();
         if last
             .as_ref()
-            .is_none_or(|known| known.version < loaded.version)
+            .is_none_or(|known| known.loaded.version < loaded.version)
         {
-            *last = Some(loaded.clone());
+            *last = Some(Remembered {
+                loaded: loaded.clone(),
+                since: Instant::now(),
+            });
         }
     }
 }

@@ -23,6 +23,11 @@
 //! ```
 
 use std::fmt::Debug;
+use std::path::Path;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::Aggregate;
 
@@ -97,4 +102,44 @@ where
     pub fn then_refused(self, refusal: A::Refusal) {
         assert_eq!(self.outcome, Err(refusal));
     }
+}
+
+/// Proves that events which were stored once are still read: one JSON file each in `folder`.
+///
+/// A file holds what the log holds, `{"type": …, "data": …}`, and beside it under `reads_as` the
+/// event as it is written today. A file without `reads_as` is of today's shape: reading and writing
+/// it changes nothing, so a change of a stored shape fails here before it meets a log. Files are
+/// added and never changed.
+///
+/// # Panics
+/// A file that is read as something else, or not at all; an empty folder.
+#[track_caller]
+pub fn stored_events_are_read<E: Serialize + DeserializeOwned>(folder: impl AsRef<Path>) {
+    let folder = folder.as_ref();
+    let files = std::fs::read_dir(folder).unwrap_or_else(|error| panic!("{folder:?}: {error}"));
+    let paths = files.map(|file| file.expect("a folder can be read").path());
+    let mut paths: Vec<_> = paths
+        .filter(|path| path.extension().is_some_and(|end| end == "json"))
+        .collect();
+    paths.sort();
+    assert!(!paths.is_empty(), "no stored events in {folder:?}");
+    for path in paths {
+        stored_event_is_read::<E>(&path);
+    }
+}
+
+#[track_caller]
+fn stored_event_is_read<E: Serialize + DeserializeOwned>(path: &Path) {
+    let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+    let mut stored: Value =
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{path:?}: {error}"));
+    let reads_as = stored
+        .as_object_mut()
+        .and_then(|fields| fields.remove("reads_as"));
+    let expected = reads_as.unwrap_or_else(|| stored.clone());
+    let event =
+        E::deserialize(stored).unwrap_or_else(|error| panic!("{path:?} is not read: {error}"));
+    let written = serde_json::to_value(&event)
+        .unwrap_or_else(|error| panic!("{path:?} is not written: {error}"));
+    assert_eq!(written, expected, "{path:?} is read as something else");
 }

@@ -58,7 +58,8 @@ impl MemoryInbox {
                 }),
                 Some(wanted),
             ) if *owner == wanted => Ok(()),
-            (Some(row), None) if row.claim.is_none() => Err(Unsettled::Known {
+            // Also to an owner whose claim was taken over meanwhile.
+            (Some(row), _) if row.claim.is_none() => Err(Unsettled::Known {
                 answer: row.answer.clone(),
                 position: row.position,
             }),

@@ -23,7 +23,7 @@ mod stack;
 
 pub use access::{Access, Anyone, Authorized, Caller, Optional, StatesAccess};
 pub use answer::{Answer, Event, Events, Listed, Plain, Reply};
-pub use cli::{Migration, Options, Purpose, ServiceCli};
+pub use cli::{LogTask, Migration, Options, Purpose, ServiceCli};
 pub use code::{Code, codes};
 pub use context::{Context, RequestContext};
 pub use describe::{Describe, Description};

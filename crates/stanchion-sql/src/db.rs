@@ -2,9 +2,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use async_trait::async_trait;
-use stanchion_messaging::Position;
-use tokio::sync::watch;
 
+use crate::log::LogState;
 use crate::postgres::Postgres;
 use crate::row::Outcome;
 use crate::sqlite::Sqlite;
@@ -30,8 +29,8 @@ pub(crate) struct Inner {
     backend: Backend,
     statements: Statements,
     counts: Counts,
-    /// The log's last position known here: a hint for whoever follows it.
-    log_head: watch::Sender<Position>,
+    append_wait: std::time::Duration,
+    log: LogState,
 }
 
 #[derive(Debug, Clone)]
@@ -79,17 +78,15 @@ impl Db {
         check_module(module)?;
         let backend = match url.place() {
             Place::Folder(folder) => {
-                let (folder, settings) = (folder.clone(), settings.clone());
+                let (folder, own) = (folder.clone(), settings.clone());
                 let name = module.to_owned();
-                Backend::Sqlite(
-                    off_the_runtime(move || Sqlite::open(&folder, &name, &settings)).await?,
-                )
+                Backend::Sqlite(off_the_runtime(move || Sqlite::open(&folder, &name, &own)).await?)
             }
             Place::Server(url) => {
                 Backend::Postgres(Arc::new(Postgres::open(url, module, settings).await?))
             }
         };
-        Ok(Self::of(module, backend))
+        Ok(Self::of(module, backend, settings))
     }
 
     /// Opens it for reading only, beside the process that has it open: for operators' tools and checkers.
@@ -105,10 +102,9 @@ impl Db {
         let Place::Folder(folder) = url.place() else {
             return Self::open(url, module, settings).await;
         };
-        let (folder, settings, name) = (folder.clone(), settings.clone(), module.to_owned());
-        let sqlite =
-            off_the_runtime(move || Sqlite::open_read_only(&folder, &name, &settings)).await?;
-        Ok(Self::of(module, Backend::Sqlite(sqlite)))
+        let (folder, own, name) = (folder.clone(), settings.clone(), module.to_owned());
+        let sqlite = off_the_runtime(move || Sqlite::open_read_only(&folder, &name, &own)).await?;
+        Ok(Self::of(module, Backend::Sqlite(sqlite), settings))
     }
 
     /// An empty SQLite database that goes away with its last clone: for tests.
@@ -117,8 +113,9 @@ impl Db {
     /// [`SqlError::Unavailable`]: the folder for temporary files cannot be written.
     pub fn memory(module: &str) -> Result<Self, SqlError> {
         check_module(module)?;
-        let sqlite = Sqlite::temporary(module, &DatabaseSettings::default())?;
-        Ok(Self::of(module, Backend::Sqlite(sqlite)))
+        let settings = DatabaseSettings::default();
+        let sqlite = Sqlite::temporary(module, &settings)?;
+        Ok(Self::of(module, Backend::Sqlite(sqlite), &settings))
     }
 
     /// Begins a transaction; nothing is sent before its first statement.
@@ -245,6 +242,17 @@ impl Db {
         &self.inner.backend
     }
 
+    pub(crate) fn append_wait(&self) -> std::time::Duration {
+        self.inner.append_wait
+    }
+
+    pub(crate) fn postgres(&self) -> Option<&Arc<Postgres>> {
+        match &self.inner.backend {
+            Backend::Postgres(postgres) => Some(postgres),
+            Backend::Sqlite(_) => None,
+        }
+    }
+
     pub(crate) fn downgrade(&self) -> Weak<Inner> {
         Arc::downgrade(&self.inner)
     }
@@ -253,17 +261,9 @@ impl Db {
         inner.upgrade().map(|inner| Self { inner })
     }
 
-    pub(crate) fn log_head(&self) -> &watch::Sender<Position> {
-        &self.inner.log_head
-    }
-
-    /// Tells local readers that the log grew.
-    pub(crate) fn log_grew_to(&self, position: Position) {
-        self.inner.log_head.send_if_modified(|known| {
-            let grew = *known < position;
-            *known = (*known).max(position);
-            grew
-        });
+    /// What this process knows of the module's log.
+    pub(crate) fn log(&self) -> &LogState {
+        &self.inner.log
     }
 
     pub(crate) fn counts(&self) -> &Counts {
@@ -289,14 +289,15 @@ impl Db {
         }
     }
 
-    fn of(module: &str, backend: Backend) -> Self {
+    fn of(module: &str, backend: Backend, settings: &DatabaseSettings) -> Self {
         Self {
             inner: Arc::new(Inner {
                 module: module.to_owned(),
                 backend,
                 statements: Statements::default(),
                 counts: Counts::default(),
-                log_head: watch::Sender::new(Position::START),
+                append_wait: settings.append_wait,
+                log: LogState::default(),
             }),
         }
     }

@@ -32,11 +32,15 @@ mod projector;
 mod query;
 mod row;
 mod settings;
+mod snapshots;
 mod sqlite;
 mod statement;
+mod subjects;
+mod transfer;
 mod tx;
 mod url;
 mod value;
+mod verify;
 mod work;
 
 pub use consumers::SqlConsumerStore;
@@ -50,13 +54,17 @@ pub use migrate::{
     Finding, MigrateError, MigrateReport, Migration, Migrations, Mode, assert_down_restores, lint,
     migrate, migrate_down,
 };
-pub use projector::{Behind, Projector, ProjectorError};
+pub use projector::{Behind, Projector, ProjectorError, SqlCheckpoints};
 pub use query::Query;
 pub use row::Row;
 pub use settings::DatabaseSettings;
+pub use snapshots::SqlSnapshots;
+pub use subjects::{Shredded, SqlVault};
+pub use transfer::{TransferError, Transferred, export, import};
 pub use tx::Tx;
 pub use url::{DatabaseUrl, Engine, InvalidDatabaseUrl};
 pub use value::{FromValue, Params, Value};
+pub use verify::{LogFinding, LogReport, verify_log};
 pub use work::{Committed, UnitOfWork, WorkError};
 
 pub use {rusqlite, tokio_postgres};

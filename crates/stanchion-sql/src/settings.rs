@@ -21,6 +21,15 @@ stanchion_config::settings! {
         pub connection_idle_time: Duration = "30m",
         /// PostgreSQL: several statements in one packet; off for poolers that cannot (Supavisor's transaction mode).
         pub pipelining: bool = true,
+        /// PostgreSQL: one connection a process and database on which logs are told of other processes' appends; off
+        /// behind a pooler in transaction mode, where readers poll instead.
+        pub listen: bool = true,
+        /// PostgreSQL: open a log on a server with `synchronous_commit`, `fsync` or `full_page_writes` off, where a
+        /// crash loses acknowledged events.
+        pub allow_unsafe_durability: bool = false,
+        /// Longest wait of an append in the log's queue, and of one whose commit's outcome is unknown for the answer.
+        #[range("10ms"..="60s")]
+        pub append_wait: Duration = "5s",
         /// Longest wait for a connection, a reader, or a place in SQLite's writer queue.
         #[range("1ms"..="60s")]
         pub acquire_timeout: Duration = "5s",

@@ -11,6 +11,9 @@ use crate::{Db, Params, Query, Row, SqlError, postgres};
 /// The most statements one transaction may queue.
 const QUEUED_MAX: usize = 100_000;
 
+/// How many rows one statement of [`Tx::queue_rows`] has.
+const ROWS_PER_STATEMENT: [usize; 4] = [512, 64, 8, 1];
+
 type Call = postgres::Call;
 
 /// Several statements that happen wholly or not at all. Dropped, it is rolled back.
@@ -30,6 +33,7 @@ pub struct Tx {
     queued: parking_lot::Mutex<Vec<Call>>,
     state: Mutex<State>,
     finished: bool,
+    replay: bool,
 }
 
 #[derive(Debug)]
@@ -51,7 +55,21 @@ impl Tx {
             queued: parking_lot::Mutex::default(),
             state: Mutex::new(State::Fresh),
             finished: false,
+            replay: false,
         }
+    }
+
+    /// Says whether it writes rows of a replay.
+    pub(crate) fn replaying(mut self, replay: bool) -> Self {
+        self.replay = replay;
+        self
+    }
+
+    /// Whether a projection is being rebuilt or verified with it: the rows are not the live ones (yet), and the entries
+    /// were applied before, so nothing that reaches the outside (a mail, a call) may be done.
+    #[must_use]
+    pub fn is_replay(&self) -> bool {
+        self.replay
     }
 
     /// All rows, after everything queued so far.
@@ -92,16 +110,62 @@ impl Tx {
         self.queued.lock().push(call);
     }
 
+    /// Defers one statement for many rows: `insert` up to its word `values`, the rows' values, and what follows them.
+    ///
+    /// Sent as statements of 512, 64, 8 and 1 rows, so that few texts are prepared.
+    ///
+    /// ```
+    /// # use stanchion_sql::{Db, params};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), stanchion_sql::SqlError> {
+    /// # let db = Db::memory("bank")?;
+    /// db.script("create table balances (account text primary key, cents bigint not null)").await?;
+    /// let tx = db.begin();
+    /// tx.queue_rows(
+    ///     "insert into balances (account, cents) values",
+    ///     vec![params!["a", 5], params!["b", 7]],
+    ///     "on conflict (account) do update set cents = balances.cents + excluded.cents",
+    /// );
+    /// tx.commit().await?;
+    /// # assert_eq!(db.query("select * from balances", params![]).await?.len(), 2);
+    /// # Ok(()) }
+    /// ```
+    pub fn queue_rows(&self, insert: &str, rows: Vec<Params>, then: &str) {
+        let mut rows = rows.into_iter();
+        for size in ROWS_PER_STATEMENT {
+            while rows.len() >= size {
+                let some: Vec<Params> = rows.by_ref().take(size).collect();
+                let mut number = 0;
+                let mut places = |row: &Params| {
+                    let places: Vec<String> = (0..row.len())
+                        .map(|_| {
+                            number += 1;
+                            format!("${number}")
+                        })
+                        .collect();
+                    format!("({})", places.join(", "))
+                };
+                let values: Vec<String> = some.iter().map(&mut places).collect();
+                let sql = format!("{insert} {} {then}", values.join(", "));
+                self.queue(&sql, some.into_iter().flatten().collect());
+            }
+        }
+    }
+
     /// Sends what is queued and commits: durable when it returns.
     ///
     /// # Errors
     /// Any earlier or queued statement failed: nothing happened. [`SqlError::InDoubt`]: the outcome is unknown.
-    pub async fn commit(mut self) -> Result<(), SqlError> {
+    pub async fn commit(self) -> Result<(), SqlError> {
+        self.commit_last().await.map(drop)
+    }
+
+    /// Commits; on PostgreSQL with the last queued statement's outcome.
+    pub(crate) async fn commit_last(mut self) -> Result<Outcome, SqlError> {
         let calls = self.take_queued()?;
         let state = std::mem::replace(self.state.get_mut(), cancelled());
         let committed = match (state, self.db.backend()) {
             (State::Failed(error), _) => Err(failed_before(&error)),
-            (State::Sqlite(session), _) => session.commit(calls).await,
+            (State::Sqlite(session), _) => session.commit(calls).await.map(|()| Outcome::default()),
             (
                 State::Postgres {
                     mut connection,
@@ -109,8 +173,10 @@ impl Tx {
                 },
                 _,
             ) => connection.commit(calls, looked_at).await,
-            (State::Fresh, _) if calls.is_empty() => Ok(()),
-            (State::Fresh, Backend::Sqlite(sqlite)) => sqlite.commit(calls).await,
+            (State::Fresh, _) if calls.is_empty() => Ok(Outcome::default()),
+            (State::Fresh, Backend::Sqlite(sqlite)) => {
+                sqlite.commit(calls).await.map(|()| Outcome::default())
+            }
             (State::Fresh, Backend::Postgres(server)) => {
                 server.connection().await?.commit(calls, false).await
             }

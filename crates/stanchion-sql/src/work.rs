@@ -4,7 +4,7 @@ use stanchion_eventsourcing::{
 };
 use stanchion_messaging::InboxEntry;
 
-use crate::log::plan_in;
+use crate::log::unit;
 use crate::{Db, Params, Query, Row, SqlError, Tx};
 
 /// Rows, log entries and an inbox key that commit together; dropped, nothing happened.
@@ -125,25 +125,7 @@ impl UnitOfWork {
             tx.commit().await?;
             return Ok(Committed { position: None });
         }
-        let db = tx.db().clone();
-        let plan = plan_in(&tx, &recorded).await?;
-        let mut position = None;
-        for (answer, append) in plan.answers.into_iter().zip(&recorded) {
-            let appended = answer.map_err(WorkError::Log)?;
-            if !append.events.is_empty() {
-                position = position.max(Some(appended.position));
-            }
-        }
-        if plan.steps.is_empty() {
-            // The first time was committed after all: these rows must not be written again.
-            tx.rollback().await?;
-            return Ok(Committed { position });
-        }
-        for (sql, params) in plan.steps {
-            tx.queue(&sql, params);
-        }
-        tx.commit().await?;
-        db.log_grew_to(plan.head);
+        let position = unit::commit(tx, recorded).await?;
         Ok(Committed { position })
     }
 

@@ -2,6 +2,7 @@
 //!
 //! - [`servers`]: real servers on random ports that vanish with the test process.
 //! - `conformance`: what every adapter of a port must do.
+//! - [`proxy`]: a TCP proxy that cuts, stalls and refuses.
 //! - [`process`]: one service binary as a child: start, wait until ready, signal, read what it printed.
 //!
 //! Suites of the ports need the library crates and stand behind the feature `suites` (on by default): a new suite is
@@ -10,4 +11,5 @@
 #[cfg(feature = "suites")]
 pub mod conformance;
 pub mod process;
+pub mod proxy;
 pub mod servers;

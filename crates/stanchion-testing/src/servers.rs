@@ -14,7 +14,7 @@ pub mod postgres;
 
 use std::{env, io::Write, thread};
 
-pub use postgres::Postgres;
+pub use postgres::{Cluster, Postgres};
 
 /// URL of a server that a test needs, or `None` after saying loudly that the test is skipped.
 ///

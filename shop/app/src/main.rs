@@ -3,6 +3,7 @@
 mod banner;
 mod catalog;
 mod demo;
+mod logs;
 mod platform;
 mod sandbox;
 mod schema;
@@ -22,6 +23,7 @@ async fn main() -> Stopped {
         .modules(&platform::MODULES)
         .config(configuration)
         .migrate(schema::migrate)
+        .logs(logs::task)
         .command(sandbox::command(), sandbox::run)
         .main()
         .await

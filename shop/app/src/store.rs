@@ -1,6 +1,7 @@
 //! A module's store: its database with log, inbox and consumers' rows in it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use stanchion::eventsourcing::EventLog;
@@ -125,6 +126,27 @@ pub(crate) async fn open_database(
     Db::open(&url, module, &settings)
         .await
         .with_context(|| format!("the store of {module}"))
+}
+
+/// A module's database for an operator's work on it: beside the running shop when it is only looked at.
+pub(crate) async fn open_for_operators(
+    module: &str,
+    shared: &DatabaseSection,
+    own: &ModuleDatabase,
+    statement_timeout: Duration,
+    write: bool,
+) -> anyhow::Result<Db> {
+    let url = url_of(module, shared, own)?;
+    let settings = DatabaseSettings {
+        statement_timeout,
+        ..DatabaseSettings::default()
+    };
+    let opened = if write {
+        Db::open(&url, module, &settings).await
+    } else {
+        Db::open_read_only(&url, module, &settings).await
+    };
+    opened.with_context(|| format!("the store of {module}"))
 }
 
 fn url_of(

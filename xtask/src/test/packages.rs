@@ -10,7 +10,7 @@ use crate::shell;
 const CLUSTER_SETTINGS: &str = "/etc/postgresql-common/createcluster.conf";
 
 /// Installs these packages, or says how to.
-pub(super) fn install(packages: &[&str], server: &str) -> Result<()> {
+pub(crate) fn install(packages: &[&str], server: &str) -> Result<()> {
     let names = packages.join(" ");
     let apt = Path::new("/usr/bin/apt-get");
     if !apt.exists() || !we_are_root()? {

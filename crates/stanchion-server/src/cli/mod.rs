@@ -2,10 +2,12 @@
 
 mod dead_letters;
 mod log;
+mod logs;
 mod options;
 mod routes;
 mod running;
 
+pub use logs::LogTask;
 pub use options::{Migration, Options, Purpose};
 
 use std::ffi::OsString;
@@ -21,6 +23,7 @@ type Doing<T> = Pin<Box<dyn Future<Output = Result<T, Stopped>> + Send>>;
 type Build = Box<dyn FnOnce(Options) -> Doing<Service> + Send>;
 type Configure = Box<dyn FnOnce(Options, bool) -> Result<String, Stopped> + Send>;
 type Migrate = Box<dyn FnOnce(Options, Migration) -> Doing<String> + Send>;
+type Logs = Box<dyn FnOnce(Options, LogTask) -> Doing<()> + Send>;
 type Own = Box<dyn FnOnce(Options, ArgMatches) -> Doing<()> + Send>;
 
 /// A service binary's command line: run, and everything an operator does.
@@ -47,6 +50,7 @@ pub struct ServiceCli {
     build: Build,
     configure: Option<Configure>,
     migrate: Option<Migrate>,
+    logs: Option<Logs>,
     own: Vec<(Command, Own)>,
 }
 
@@ -65,6 +69,7 @@ impl ServiceCli {
             build: Box::new(move |options| Box::pin(build(options))),
             configure: None,
             migrate: None,
+            logs: None,
             own: Vec::new(),
         }
     }
@@ -96,6 +101,17 @@ impl ServiceCli {
         self.migrate = Some(Box::new(move |options, migration| {
             Box::pin(migrate(options, migration))
         }));
+        self
+    }
+
+    /// `log verify`, `log export` and `log import`, on the application's stores.
+    #[must_use]
+    pub fn logs<F, Fut>(mut self, run: F) -> Self
+    where
+        F: FnOnce(Options, LogTask) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<(), Stopped>> + Send + 'static,
+    {
+        self.logs = Some(Box::new(move |options, task| Box::pin(run(options, task))));
         self
     }
 
@@ -137,13 +153,17 @@ impl ServiceCli {
     }
 
     fn parser(&self) -> Command {
+        let mut log = log::command();
+        if self.logs.is_some() {
+            log = log.subcommands(logs::commands());
+        }
         let mut parser = Command::new(self.name)
             .version(self.version)
             .args(options::arguments(self.modules))
             .subcommand(
                 Command::new("routes").about("Lists routes, who may call them, and workers"),
             )
-            .subcommand(log::command())
+            .subcommand(log)
             .subcommand(dead_letters::command())
             .subcommand(dead_letters::redrive_command());
         if self.configure.is_some() {
@@ -161,6 +181,17 @@ impl ServiceCli {
             let service = (self.build)(options);
             return Ok(lifecycle::run(service).await);
         };
+        if name == "log"
+            && let (Some(task), Some(run)) = (LogTask::of(given), self.logs)
+        {
+            // Not by way of the service: an import wants stores that nobody has open.
+            let operating = Options {
+                purpose: Purpose::Operate,
+                ..options
+            };
+            run(operating, task).await?;
+            return Ok(Stopped::Clean);
+        }
         match (name, self.configure, self.migrate) {
             ("routes", ..) => {
                 let service = operated(self.build, options, Purpose::Describe).await?;

@@ -1,7 +1,7 @@
 use std::ffi::OsString;
 use std::sync::{Arc, Mutex};
 
-use stanchion_server::{Migration, Options, Purpose, Role, Service, ServiceCli, Stopped};
+use stanchion_server::{LogTask, Migration, Options, Purpose, Role, Service, ServiceCli, Stopped};
 
 use super::shop::service;
 
@@ -12,6 +12,7 @@ async fn cli(line: &str) -> (Vec<String>, u8) {
     let seen = Seen::default();
     let (built, configured, migrated, own) =
         (seen.clone(), seen.clone(), seen.clone(), seen.clone());
+    let tasks = seen.clone();
     let build = async move |options: Options| -> Result<Service, Stopped> {
         built
             .lock()
@@ -35,6 +36,11 @@ async fn cli(line: &str) -> (Vec<String>, u8) {
                 .push(format!("migrate {migration:?}"));
             Ok("up to date".into())
         })
+        .logs(async move |options: Options, task: LogTask| {
+            let said = format!("{task:?} {:?}", options.modules);
+            tasks.lock().unwrap().push(said);
+            Ok(())
+        })
         .command(
             clap::Command::new("sandbox"),
             async move |options: Options, _| {
@@ -57,7 +63,7 @@ async fn cli(line: &str) -> (Vec<String>, u8) {
 
 #[tokio::test]
 async fn every_command_line_does_what_it_says() {
-    let cases: [(&str, &[&str], u8); 18] = [
+    let cases: [(&str, &[&str], u8); 22] = [
         ("", &["build Run []"], 1),
         (
             "--modules orders,payments",
@@ -72,6 +78,18 @@ async fn every_command_line_does_what_it_says() {
         ("routes", &["build Describe []"], 0),
         ("log status", &["build Operate []"], 0),
         ("log show things", &["build Operate []"], 2),
+        ("log verify --modules orders", &["Verify [\"orders\"]"], 0),
+        (
+            "log export orders",
+            &["Export { module: \"orders\", file: None } []"],
+            0,
+        ),
+        (
+            "log import orders a.jsonl",
+            &["Import { module: \"orders\", file: Some(\"a.jsonl\") } []"],
+            0,
+        ),
+        ("log import", &[], 2),
         ("dead-letters list", &["build Operate []"], 0),
         (
             "dead-letters show 00000000-0000-0000-0000-000000000001",

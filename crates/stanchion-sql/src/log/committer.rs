@@ -1,75 +1,280 @@
 //! One task that gathers concurrent appends into one transaction and answers each alone.
 
-use std::collections::{HashSet, VecDeque};
+mod batch;
+mod landing;
 
-use stanchion_eventsourcing::{Append, AppendError, Appended};
-use tokio::sync::{mpsc, oneshot};
+use std::sync::Arc;
+use std::time::Duration;
 
-use super::backend::Backend;
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use stanchion_runtime::random;
+use tokio::time::{Instant, Sleep};
 
-/// The most events in one transaction, unless one append alone has more.
-const BATCH_EVENTS_MAX: usize = 512;
+use self::batch::{Batch, Landed, Way};
+use super::known::Mood;
+use super::packets::Packets;
+use super::plan::Answer;
+use super::queue::{BATCH_EVENTS_MAX, Busy, Job, Queue};
+use super::state::LogCounts;
+use crate::sqlite::Sqlite;
+use crate::{Db, SqlError};
 
-/// One append with whom to tell.
-pub(super) struct Job {
-    pub(super) append: Append,
-    pub(super) answer: oneshot::Sender<Result<Appended, AppendError>>,
+/// How often waiting appends are looked through for those that waited too long.
+const SWEEP_EVERY: Duration = Duration::from_millis(100);
+
+/// The longest pause between two attempts to connect.
+const PAUSE_MAX: Duration = Duration::from_secs(1);
+
+/// Gathers, sends, answers; see [`Committer::run`].
+pub(super) struct Committer {
+    db: Db,
+    queue: Arc<Queue>,
+    line: Line,
+    /// What is under way: batches, at most one attempt to connect, at most one hint.
+    flight: FuturesUnordered<BoxFuture<'static, Landed>>,
+    /// How many of them are batches.
+    batches: usize,
+    /// A batch that must be alone is among them.
+    exclusive: bool,
+    busy: Busy,
+    /// A batch that must be alone and waits for those under way.
+    held: Option<Batch>,
+    mood: Mood,
+    /// The longest time an append waits.
+    longest: Duration,
 }
 
-/// Runs until every sender is gone and the queue is empty. Never interrupted between commit and answer.
-pub(super) async fn run(backend: Backend, mut queue: mpsc::Receiver<Job>) {
-    let mut waiting: VecDeque<Job> = VecDeque::new();
-    loop {
-        if waiting.is_empty() {
-            let Some(job) = queue.recv().await else {
+/// How the database is reached.
+enum Line {
+    Sqlite(Arc<Sqlite>),
+    Up(Arc<Packets>),
+    Down {
+        reason: String,
+        attempts: u32,
+        connecting: bool,
+    },
+}
+
+impl Committer {
+    /// A committer for the store; on PostgreSQL it connects, which must succeed the first time.
+    pub(super) async fn open(
+        db: Db,
+        queue: Arc<Queue>,
+        longest: Duration,
+    ) -> Result<Self, SqlError> {
+        let line = match db.postgres() {
+            Some(postgres) => Line::Up(Arc::new(Packets::open(postgres).await?)),
+            None => Line::Sqlite(Arc::clone(db.sqlite()?)),
+        };
+        Ok(Self {
+            db,
+            queue,
+            line,
+            flight: FuturesUnordered::new(),
+            batches: 0,
+            exclusive: false,
+            busy: Busy::default(),
+            held: None,
+            mood: Mood::default(),
+            longest,
+        })
+    }
+
+    /// Runs until the queue is closed and empty. Never interrupted between commit and answer.
+    pub(super) async fn run(mut self) {
+        let db = self.db.clone();
+        let queue = Arc::clone(&self.queue);
+        let mut sweep = Box::pin(tokio::time::sleep(SWEEP_EVERY));
+        loop {
+            self.start();
+            if self.batches == 0 && self.held.is_none() && queue.is_done() {
                 return;
+            }
+            let wanted = self.wanted();
+            tokio::select! {
+                biased;
+                Some(landed) = self.flight.next(), if !self.flight.is_empty() => self.land(landed),
+                () = queue.wait_for(wanted) => {
+                    if self.flight.is_empty() {
+                        // Whoever is ready to append now gets into the same transaction.
+                        tokio::task::yield_now().await;
+                    }
+                }
+                () = db.log().hint.notified(), if !self.exclusive => self.hint(),
+                () = &mut sweep, if self.is_waited_for() => {
+                    again(sweep.as_mut());
+                    self.shed();
+                }
+            }
+        }
+    }
+
+    /// Starts what can be under way now.
+    fn start(&mut self) {
+        if !self.is_up() {
+            return self.connect();
+        }
+        while !self.exclusive {
+            let batch = match self.held.take() {
+                None if self.has_room() => self.next(),
+                held => held,
             };
-            waiting.push_back(job);
-            // Whoever is ready to append now gets into the same transaction.
-            tokio::task::yield_now().await;
+            let Some(batch) = batch else { return };
+            if batch.way == Way::Checked && self.batches > 0 {
+                self.held = Some(batch);
+                return;
+            }
+            self.launch(batch);
         }
-        while waiting.len() < BATCH_EVENTS_MAX
-            && let Ok(job) = queue.try_recv()
-        {
-            waiting.push_back(job);
+    }
+
+    /// A second batch goes only where a whole one waits: it would split batches otherwise.
+    fn has_room(&self) -> bool {
+        let two = matches!(&self.line, Line::Up(packets) if packets.is_pipelined());
+        self.batches == 0 || (self.batches == 1 && two && self.queue.is_full_batch())
+    }
+
+    /// Whether an append may have to wait for longer than a batch.
+    fn is_waited_for(&self) -> bool {
+        self.batches > 0 || matches!(self.line, Line::Down { .. })
+    }
+
+    /// How many appends have to wait before it is worth to look again.
+    fn wanted(&mut self) -> usize {
+        match (self.is_up(), self.batches) {
+            (true, 0) => 1,
+            (true, 1) if !self.exclusive && !self.queue.is_full_batch() => BATCH_EVENTS_MAX,
+            // What comes now is looked at when the next one lands.
+            _ => usize::MAX,
         }
-        let batch = next_batch(&mut waiting);
-        commit(&backend, batch).await;
+    }
+
+    /// The next batch; what is known to be beaten leaves it and is looked at beside it.
+    fn next(&mut self) -> Option<Batch> {
+        let jobs = self.queue.take(&self.busy);
+        if jobs.is_empty() {
+            return None;
+        }
+        let fast = self.mood.is_fast();
+        let asks_anyway = !matches!(&self.line, Line::Up(packets) if packets.is_pipelined());
+        let known = &mut self.db.log().known.lock();
+        let mut batches = Batch::sort(jobs, known, fast, asks_anyway).into_iter();
+        let first = batches.next();
+        // At most one more, and it only looks: it can go at once.
+        self.held = batches.next();
+        first
+    }
+
+    fn launch(&mut self, batch: Batch) {
+        self.batches += 1;
+        self.exclusive = batch.way == Way::Checked;
+        for job in &batch.jobs {
+            self.busy.streams.insert(job.ready.key);
+            self.busy
+                .keys
+                .extend(job.ready.inbox_key().map(str::to_owned));
+        }
+        let counts = &self.db.log().counts;
+        match batch.way {
+            Way::Fast => LogCounts::add(&counts.fast, 1),
+            Way::Checked => LogCounts::add(&counts.checked, 1),
+            Way::Look => {}
+        }
+        self.flight.push(match &self.line {
+            Line::Sqlite(sqlite) => Box::pin(batch.on_sqlite(Arc::clone(sqlite))),
+            Line::Up(packets) => Box::pin(batch.on_postgres(Arc::clone(packets))),
+            Line::Down { reason, .. } => {
+                let lost = reason.clone();
+                Box::pin(async move { batch.lost(lost) })
+            }
+        });
+    }
+
+    fn is_up(&mut self) -> bool {
+        let closed = match &self.line {
+            Line::Up(packets) => packets.is_closed() || self.is_over(),
+            Line::Down { .. } => return false,
+            Line::Sqlite(_) => return true,
+        };
+        if closed {
+            self.hang_up("the connection was closed".into());
+        }
+        !closed
+    }
+
+    /// Whether the database was closed on this side.
+    fn is_over(&self) -> bool {
+        let postgres = self.db.postgres();
+        postgres.is_some_and(|postgres| postgres.is_closed())
+    }
+
+    /// Nothing that was learned over the lost connection counts any more: the next server may know less.
+    fn hang_up(&mut self, reason: String) {
+        if matches!(self.line, Line::Up(_)) {
+            tracing::warn!(
+                module = self.db.module(),
+                reason,
+                "the log's connection was lost"
+            );
+            self.db.log().known.lock().forget();
+            self.line = Line::Down {
+                reason,
+                attempts: 0,
+                connecting: false,
+            };
+        }
+        if let Some(held) = self.held.take() {
+            self.queue.put_back(held.jobs);
+        }
+    }
+
+    fn connect(&mut self) {
+        let Line::Down {
+            attempts,
+            connecting,
+            ..
+        } = &mut self.line
+        else {
+            return;
+        };
+        // What is under way on the old connection fails first.
+        if *connecting || self.batches > 0 {
+            return;
+        }
+        *connecting = true;
+        let pause = match *attempts {
+            0 => Duration::ZERO,
+            more => (Duration::from_millis(25) * 2u32.pow(more.min(8))).min(PAUSE_MAX),
+        };
+        let db = self.db.clone();
+        self.flight.push(Box::pin(async move {
+            tokio::time::sleep(pause / 2 + random::jitter(pause / 2)).await;
+            let Some(postgres) = db.postgres() else {
+                return Landed::Line(Err(SqlError::usage("not PostgreSQL")));
+            };
+            Landed::Line(Packets::open(postgres).await.map(Arc::new))
+        }));
+    }
+
+    /// Tells other processes what a unit of work of this one committed.
+    fn hint(&mut self) {
+        if let Line::Up(packets) = &self.line {
+            let packets = Arc::clone(packets);
+            self.flight.push(Box::pin(async move {
+                packets.notify().await;
+                Landed::Hint
+            }));
+        }
     }
 }
 
-/// Takes what can share a transaction: a second append to a stream or under an inbox key waits.
-fn next_batch(waiting: &mut VecDeque<Job>) -> Vec<Job> {
-    let mut batch = Vec::new();
-    let mut left = VecDeque::new();
-    let (mut streams, mut keys, mut events) = (HashSet::new(), HashSet::new(), 0);
-    for job in waiting.drain(..) {
-        let count = job.append.events.len();
-        let full = !batch.is_empty() && events + count > BATCH_EVENTS_MAX;
-        let key = job.append.inbox.as_ref().map(|entry| entry.key.clone());
-        let key_taken = key.as_ref().is_some_and(|key| keys.contains(key));
-        // A stream that has to wait keeps its later appends waiting too.
-        let stream_taken = !streams.insert(job.append.stream.key());
-        if full || key_taken || stream_taken {
-            left.push_back(job);
-        } else {
-            keys.extend(key);
-            events += count;
-            batch.push(job);
-        }
-    }
-    *waiting = left;
-    batch
+fn again(sweep: std::pin::Pin<&mut Sleep>) {
+    sweep.reset(Instant::now() + SWEEP_EVERY);
 }
 
-async fn commit(backend: &Backend, batch: Vec<Job>) {
-    let (appends, askers): (Vec<Append>, Vec<_>) = batch
-        .into_iter()
-        .map(|job| (job.append, job.answer))
-        .unzip();
-    let answers = backend.commit(appends).await;
-    for (asker, answer) in askers.into_iter().zip(answers) {
-        // Whoever went away does not want to know; what is recorded stays recorded.
-        let _ = asker.send(answer);
-    }
+/// Tells whoever asked; one who went away does not want to know, and what is recorded stays recorded.
+fn answer(job: Job, answer: Answer) {
+    let _ = job.answer.send(answer);
 }

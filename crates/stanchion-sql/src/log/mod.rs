@@ -1,13 +1,23 @@
 //! The event log on SQLite and PostgreSQL: commit-ordered, gapless, one transaction for many appends.
 
-mod backend;
 mod committer;
+mod durability;
+mod embedded;
+mod known;
+mod news;
+mod packets;
 mod plan;
+mod queue;
+mod read;
+mod ready;
 mod rows;
 pub(crate) mod schema;
+mod state;
+mod tail;
+pub(crate) mod unit;
+mod writes;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -16,86 +26,76 @@ use stanchion_eventsourcing::{
     StreamId, Version,
 };
 use stanchion_runtime::task;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{oneshot, watch};
+use tokio::time::Instant;
 
-use self::backend::Backend;
-use self::committer::Job;
-use crate::{Db, Engine, Row, SqlError, params};
-
-pub(crate) use self::backend::plan_in;
-
-/// Appends that wait for the committer; beyond it they are shed.
-const QUEUE_MAX: usize = 4_096;
-
-/// How late a reader may learn of entries that another process appended.
-const POLL: Duration = Duration::from_millis(250);
-
-/// The most rows one read returns, whatever is asked.
-const READ_MAX: usize = 10_000;
+use self::committer::Committer;
+use self::news::News;
+use self::queue::{How, Job, Queue};
+use self::read::Direction;
+use self::ready::Ready;
+pub(crate) use self::rows::{checksum, sum};
+pub(crate) use self::state::{LogCounts, LogMeters, LogState};
+use crate::{Db, Row, SqlError, params};
 
 /// A module's event log in its store.
 ///
 /// Appends of this process share transactions; readers see positions 1, 2, 3 … without a hole. An
 /// acknowledged append survives a crash; an append whose caller goes away runs to its end.
+///
+/// On PostgreSQL it has a connection of its own, besides the pool's, and the process one for each database on which
+/// it is told of other processes' appends. A broken one is made anew: appends wait meanwhile, for at most
+/// [`crate::DatabaseSettings::append_wait`], and those that were being committed are looked up by their events' ids.
 #[derive(Clone)]
 pub struct SqlLog {
     db: Db,
     id: LogId,
-    queue: mpsc::Sender<Job>,
-    // Ends with the log's last clone.
-    _poll: Option<Arc<Poll>>,
+    desk: Arc<Desk>,
+}
+
+/// What ends with the log's last clone.
+struct Desk {
+    queue: Arc<Queue>,
+    _news: Option<News>,
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        self.queue.close();
+    }
 }
 
 impl SqlLog {
     /// Opens the log of a store whose `stanchion` migrations are applied; makes its identity once.
     ///
     /// # Errors
-    /// The store cannot be reached.
+    /// The store cannot be reached. [`SqlError::Unavailable`]: the server could lose what it acknowledges; see
+    /// [`crate::DatabaseSettings::allow_unsafe_durability`].
     pub async fn open(db: Db) -> Result<Self, SqlError> {
         let id = identity(&db).await?;
-        let head = head_of(&db).await?;
-        let (queue, jobs) = mpsc::channel(QUEUE_MAX);
-        db.log_grew_to(head);
-        let backend = Backend { db: db.clone() };
-        stanchion_runtime::task::spawn("log-committer", committer::run(backend, jobs));
-        // SQLite has one process; PostgreSQL's log may grow by another one.
-        let poll = (db.engine() == Engine::Postgres).then(|| Arc::new(Poll::start(db.clone())));
-        Ok(Self {
-            db,
-            id,
-            queue,
-            _poll: poll,
-        })
+        let head = read::head(&db).await?;
+        db.log().grew_to(head);
+        let queue = Arc::new(Queue::default());
+        let committer = Committer::open(db.clone(), Arc::clone(&queue), db.append_wait()).await?;
+        task::spawn("log-committer", committer.run());
+        let news = News::of(&db, id);
+        let desk = Arc::new(Desk { queue, _news: news });
+        Ok(Self { db, id, desk })
     }
 
-    async fn rows(&self, sql: &str, params: crate::Params) -> Result<Vec<Recorded>, LogError> {
-        let rows = self.db.query(sql, params).await.map_err(unavailable)?;
-        rows.iter().map(rows::recorded).collect()
-    }
-}
-
-/// Looks at the log's head for local readers.
-struct Poll(task::Task<()>);
-
-impl Poll {
-    fn start(db: Db) -> Self {
-        Self(task::spawn("log-poll", async move {
-            loop {
-                tokio::time::sleep(POLL).await;
-                // Nobody to tell, nothing to ask.
-                if db.log_head().receiver_count() > 0
-                    && let Ok(head) = head_of(&db).await
-                {
-                    db.log_grew_to(head);
-                }
-            }
-        }))
-    }
-}
-
-impl Drop for Poll {
-    fn drop(&mut self) {
-        self.0.abort();
+    async fn read_in(
+        &self,
+        stream: &StreamId,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<Recorded>, LogError> {
+        let age = self.db.log().known.lock().age();
+        let found = read::stream(&self.db, stream, &direction, limit).await?;
+        if let Some(last) = found.iter().map(|event| event.version.0).max() {
+            let mut known = self.db.log().known.lock();
+            known.learn(age, stream.key(), last);
+        }
+        Ok(found)
     }
 }
 
@@ -106,13 +106,20 @@ impl EventLog for SqlLog {
     }
 
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        append.validate()?;
+        let ready = Ready::of(append)?;
         let (answer, answered) = oneshot::channel();
-        let queued = self.queue.try_send(Job { append, answer });
-        queued.map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => AppendError::Overloaded,
-            mpsc::error::TrySendError::Closed(_) => AppendError::Unavailable("it is closed".into()),
-        })?;
+        let queued = self.desk.queue.push(Job {
+            ready,
+            answer,
+            since: Instant::now(),
+            how: How::Free,
+            collisions: 0,
+            in_doubt: None,
+        });
+        if let Err(refused) = queued {
+            LogCounts::add(&self.db.log().counts.shed, 1);
+            return Err(refused);
+        }
         answered.await.unwrap_or(Err(AppendError::Unknown))
     }
 
@@ -122,13 +129,16 @@ impl EventLog for SqlLog {
         from: Version,
         limit: usize,
     ) -> Result<Vec<Recorded>, LogError> {
-        let sql = format!(
-            "select {} from event e join stream s on s.stream = e.stream \
-             where e.stream = $1 and e.version >= $2 order by e.version limit $3",
-            rows::COLUMNS
-        );
-        let limit = limit.min(READ_MAX) as i64;
-        self.rows(&sql, params![stream.key(), from, limit]).await
+        self.read_in(stream, Direction::Forward(from), limit).await
+    }
+
+    async fn read_stream_backward(
+        &self,
+        stream: &StreamId,
+        from: Option<Version>,
+        limit: usize,
+    ) -> Result<Vec<Recorded>, LogError> {
+        self.read_in(stream, Direction::Backward(from), limit).await
     }
 
     async fn read(
@@ -137,28 +147,29 @@ impl EventLog for SqlLog {
         filter: &Filter,
         limit: usize,
     ) -> Result<Vec<Recorded>, LogError> {
-        let mut params = params![after, limit.min(READ_MAX) as i64];
-        let mut wanted = String::new();
-        if !filter.categories.is_empty() {
-            let first = params.len() + 1;
-            params.extend(filter.categories.iter().map(|name| name.as_str().into()));
-            let list: Vec<String> = (first..=params.len()).map(|n| format!("${n}")).collect();
-            wanted = format!("and e.category in ({})", list.join(", "));
+        let log = self.db.log();
+        let told = *log.head().borrow();
+        let handed_over = log.tail.lock().read(after, told, filter, limit);
+        if let Some(entries) = handed_over {
+            LogCounts::add(&log.counts.handed_over, 1);
+            return Ok(entries);
         }
-        let sql = format!(
-            "select {} from event e join stream s on s.stream = e.stream \
-             where e.position > $1 {wanted} order by e.position limit $2",
-            rows::COLUMNS
-        );
-        self.rows(&sql, params).await
+        let entries = read::log(&self.db, after, filter, limit).await?;
+        if let Some(last) = entries.last() {
+            log.grew_to(last.position);
+        }
+        Ok(entries)
     }
 
     async fn head(&self) -> Result<Position, LogError> {
-        head_of(&self.db).await.map_err(unavailable)
+        let head = read::head(&self.db).await.map_err(read::unavailable)?;
+        // Whoever asked knows it now: no page may end before it as if there were no more.
+        self.db.log().grew_to(head);
+        Ok(head)
     }
 
     fn changes(&self) -> watch::Receiver<Position> {
-        self.db.log_head().subscribe()
+        self.db.log().head().subscribe()
     }
 
     async fn due_timers(
@@ -169,7 +180,7 @@ impl EventLog for SqlLog {
     ) -> Result<Vec<DueTimer>, LogError> {
         let sql = "select s.name, t.name, t.due_at from timer t join stream s on s.stream = t.stream \
                    where t.category = $1 and t.due_at <= $2 order by t.due_at limit $3";
-        let limit = limit.min(READ_MAX) as i64;
+        let limit = limit.min(read::ROWS_MAX) as i64;
         let rows = self.db.query(sql, params![category, now, limit]).await;
         let due = |row: &Row| {
             Ok(DueTimer {
@@ -178,21 +189,18 @@ impl EventLog for SqlLog {
                 due_at: row.get(2)?,
             })
         };
-        rows.map_err(unavailable)?
+        rows.map_err(read::unavailable)?
             .iter()
             .map(due)
             .collect::<Result<_, _>>()
-            .map_err(unavailable)
+            .map_err(read::unavailable)
     }
 
     async fn clear_timer(&self, timer: &DueTimer) -> Result<(), LogError> {
         let sql = "delete from timer where stream = $1 and name = $2 and due_at = $3";
         let params = params![timer.stream.key(), timer.name.as_str(), timer.due_at];
-        self.db
-            .exec(sql, params)
-            .await
-            .map(drop)
-            .map_err(unavailable)
+        let cleared = self.db.exec(sql, params).await;
+        cleared.map(drop).map_err(read::unavailable)
     }
 }
 
@@ -206,14 +214,4 @@ async fn identity(db: &Db) -> Result<LogId, SqlError> {
     }
     db.exec(insert, params![made, at]).await?;
     db.one("select id from feed", params![]).await?.get(0)
-}
-
-async fn head_of(db: &Db) -> Result<Position, SqlError> {
-    db.one("select coalesce(max(position), 0) from event", params![])
-        .await?
-        .get(0)
-}
-
-fn unavailable(error: SqlError) -> LogError {
-    LogError::Unavailable(error.to_string())
 }

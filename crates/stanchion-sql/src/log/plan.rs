@@ -1,163 +1,102 @@
-//! What a batch of appends does to the tables: pure, the same for both databases.
+//! What becomes of each append in a batch: pure, the same for both databases.
 //!
-//! The caller holds the log's lock (PostgreSQL) or is the only writer (SQLite), asks [`Questions`],
-//! plans with the answers, runs the statements and commits. A refused append fails alone.
+//! The checked way asks under the log's lock and decides with the [`Facts`]. The fast way decides with what this
+//! process remembers, and the unique indexes refuse the whole batch where that was too old.
 
 use std::collections::HashMap;
 
-use jiff::Timestamp;
-use stanchion_eventsourcing::{
-    Append, AppendError, Appended, Expected, Position, TimerChange, Version,
-};
+use stanchion_eventsourcing::{AppendError, Appended, Expected, Position, Version};
 use stanchion_messaging::InboxEntry;
 use uuid::Uuid;
 
-use super::rows::checksum;
-use crate::{Params, Row, SqlError, Value, params};
+use super::ready::Ready;
 
-/// One statement with its parameters.
-pub(crate) type Step = (String, Params);
+pub(crate) type Answer = Result<Appended, AppendError>;
 
-/// What must be known before a batch can be planned, as statements that only read.
-pub(crate) struct Questions {
-    pub(crate) head: Step,
-    pub(crate) versions: Step,
-    pub(crate) repeated: Option<Step>,
-    pub(crate) inbox: Option<Step>,
+/// What becomes of one append.
+#[derive(Clone, Debug)]
+pub(crate) enum Verdict {
+    /// Its events are written after this version; `None`: as the first of the stream.
+    Write { after: Option<i64> },
+    /// Nothing is written.
+    Answered(Answer),
 }
 
-/// The answers.
-#[derive(Default)]
+/// What was found out about a batch, under the log's lock.
+#[derive(Debug, Default)]
 pub(crate) struct Facts {
-    head: i64,
+    /// The log's last position.
+    pub(crate) head: i64,
     versions: HashMap<Uuid, i64>,
-    repeated: HashMap<Uuid, (Uuid, i64, i64)>,
+    events: HashMap<Uuid, (Uuid, i64, i64)>,
     inbox: HashMap<String, InboxRow>,
 }
 
-struct InboxRow {
-    owner: Option<Uuid>,
-    position: Option<Position>,
-    answer: Option<Vec<u8>>,
-}
-
-/// What to run, and what to tell each caller once it is committed.
-pub(crate) struct Plan {
-    pub(crate) steps: Vec<Step>,
-    pub(crate) answers: Vec<Result<Appended, AppendError>>,
-    pub(crate) head: Position,
-}
-
-impl Questions {
-    pub(crate) fn about(batch: &[Append]) -> Self {
-        let streams = batch.iter().map(|append| Value::Uuid(append.stream.key()));
-        let ids = batch.iter().filter_map(|append| append.events.first());
-        let keys = batch.iter().filter_map(|append| append.inbox.as_ref());
-        let versions = "select stream, max(version) from event where stream in (#) group by stream";
-        let repeated =
-            "select event_id, stream, version, position from event where event_id in (#)";
-        let inbox = "select key, owner, position, answer from inbox where key in (#)";
-        Self {
-            head: (
-                "select coalesce(max(position), 0) from event".into(),
-                params![],
-            ),
-            versions: one_of(versions, streams.collect()),
-            repeated: some_of(repeated, ids.map(|event| Value::Uuid(event.id)).collect()),
-            inbox: some_of(
-                inbox,
-                keys.map(|entry| Value::from(entry.key.as_str())).collect(),
-            ),
-        }
-    }
-}
-
-/// An `in` list padded to a power of two with its last value, so that few texts are prepared.
-fn one_of(sql: &str, mut values: Params) -> Step {
-    let last = values.last().cloned().unwrap_or(Value::Null);
-    values.resize(values.len().next_power_of_two(), last);
-    let list: Vec<String> = (1..=values.len())
-        .map(|number| format!("${number}"))
-        .collect();
-    (sql.replace('#', &list.join(", ")), values)
-}
-
-fn some_of(sql: &str, values: Params) -> Option<Step> {
-    (!values.is_empty()).then(|| one_of(sql, values))
+/// A row of the inbox.
+#[derive(Debug)]
+pub(crate) struct InboxRow {
+    pub(crate) owner: Option<Uuid>,
+    pub(crate) position: Option<i64>,
+    pub(crate) answer: Option<Vec<u8>>,
 }
 
 impl Facts {
-    pub(crate) fn take_head(&mut self, rows: &[Row]) -> Result<(), SqlError> {
-        self.head = rows.first().map_or(Ok(0), |row| row.get(0))?;
-        Ok(())
+    /// A stream is at this version.
+    pub(crate) fn saw_version(&mut self, stream: Uuid, version: i64) {
+        self.versions.insert(stream, version);
     }
 
-    pub(crate) fn take_versions(&mut self, rows: &[Row]) -> Result<(), SqlError> {
-        for row in rows {
-            self.versions.insert(row.get(0)?, row.get(1)?);
-        }
-        Ok(())
+    /// An event of this id is there.
+    pub(crate) fn saw_event(&mut self, id: Uuid, stream: Uuid, version: i64, position: i64) {
+        self.events.insert(id, (stream, version, position));
     }
 
-    pub(crate) fn take_repeated(&mut self, rows: &[Row]) -> Result<(), SqlError> {
-        for row in rows {
-            self.repeated
-                .insert(row.get(0)?, (row.get(1)?, row.get(2)?, row.get(3)?));
-        }
-        Ok(())
+    /// An inbox row of this key is there.
+    pub(crate) fn saw_key(&mut self, key: String, row: InboxRow) {
+        self.inbox.insert(key, row);
     }
 
-    pub(crate) fn take_inbox(&mut self, rows: &[Row]) -> Result<(), SqlError> {
-        for row in rows {
-            let known = InboxRow {
-                owner: row.get(1)?,
-                position: row.get(2)?,
-                answer: row.get(3)?,
-            };
-            self.inbox.insert(row.get(0)?, known);
-        }
-        Ok(())
+    /// What becomes of each; no stream and no inbox key stands in the batch twice.
+    pub(crate) fn verdicts<'a>(&self, batch: impl IntoIterator<Item = &'a Ready>) -> Vec<Verdict> {
+        let verdict = |ready| {
+            self.verdict(ready)
+                .unwrap_or_else(|answer| Verdict::Answered(Err(answer)))
+        };
+        batch.into_iter().map(verdict).collect()
     }
 
-    fn check(&self, append: &Append) -> Result<Option<Appended>, AppendError> {
-        append.validate()?;
-        if let Some(appended) = self.answered_before(append)? {
-            return Ok(Some(appended));
+    fn verdict(&self, ready: &Ready) -> Result<Verdict, AppendError> {
+        if let Some(appended) = self.answered_before(ready)? {
+            return Ok(Verdict::Answered(Ok(appended)));
         }
-        if let Some(entry) = &append.inbox {
+        if let Some(entry) = &ready.append.inbox {
             self.check_inbox(entry)?;
         }
-        let actual = self
-            .versions
-            .get(&append.stream.key())
-            .copied()
-            .map(Version);
-        let holds = match append.expected {
-            Expected::NoStream => actual.is_none(),
-            Expected::Exact(version) => actual == Some(version),
+        let after = self.versions.get(&ready.key).copied();
+        let holds = match ready.append.expected {
+            Expected::NoStream => after.is_none(),
+            Expected::Exact(version) => after == Some(version.0),
             _ => true,
         };
         if holds {
-            Ok(None)
-        } else {
-            Err(AppendError::Conflict { actual })
+            return Ok(Verdict::Write { after });
         }
+        let actual = after.map(Version);
+        Err(AppendError::Conflict { actual })
     }
 
     /// The same event ids again: the answer of the first time.
-    fn answered_before(&self, append: &Append) -> Result<Option<Appended>, AppendError> {
-        let first = append
-            .events
-            .first()
-            .and_then(|event| self.repeated.get(&event.id));
-        let Some((stream, version, position)) = first else {
+    fn answered_before(&self, ready: &Ready) -> Result<Option<Appended>, AppendError> {
+        let first = ready.append.events.first();
+        let Some((stream, version, position)) = first.and_then(|event| self.events.get(&event.id))
+        else {
             return Ok(None);
         };
-        if *stream != append.stream.key() {
+        if *stream != ready.key {
             let reason = "an event of that id is in another stream";
             return Err(AppendError::Invalid(reason.into()));
         }
-        let further = append.events.len() as i64 - 1;
+        let further = ready.len() as i64 - 1;
         Ok(Some(Appended {
             position: Position(position + further),
             version: Some(Version(version + further)),
@@ -170,122 +109,166 @@ impl Facts {
             (Some(row), Some(owner)) if row.owner == Some(owner) => Ok(()),
             (Some(row), _) if row.owner.is_none() => Err(AppendError::AlreadyHandled {
                 answer: row.answer.clone(),
-                position: row.position,
+                position: row.position.map(Position),
             }),
             _ => Err(AppendError::ClaimLost),
         }
     }
 }
 
-impl Plan {
-    /// Plans a batch in which no stream and no inbox key stands twice.
-    pub(crate) fn of(batch: &[Append], facts: &Facts, at: Timestamp) -> Self {
-        let mut plan = Self {
-            steps: Vec::new(),
-            answers: Vec::with_capacity(batch.len()),
-            head: Position(facts.head),
-        };
-        for append in batch {
-            let answer = match facts.check(append) {
-                Ok(None) => Ok(plan.write(append, facts, at)),
-                Ok(Some(appended)) => Ok(appended),
-                Err(error) => Err(error),
-            };
-            plan.answers.push(answer);
+/// What is remembered of a stream says of an append to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Guess {
+    /// It fits: written after this version, and the unique index notices where that was too old.
+    Fits { after: Option<i64> },
+    /// The stream is further already: a conflict, or the same event ids again.
+    Beaten,
+    /// Nothing is known: ask under the lock.
+    Unknown,
+}
+
+/// Judges an append by the highest version that is known of its stream, which is a lower bound.
+pub(crate) fn guess(expected: Expected, events: usize, known: Option<i64>) -> Guess {
+    match (expected, known) {
+        (Expected::NoStream, Some(_)) => Guess::Beaten,
+        (Expected::Exact(version), Some(known)) if version.0 < known => Guess::Beaten,
+        // Without an event there is no row whose uniqueness would notice that this is too old.
+        _ if events == 0 => Guess::Unknown,
+        (Expected::NoStream, None) => Guess::Fits { after: None },
+        (Expected::Exact(version), Some(known)) if version.0 == known => {
+            Guess::Fits { after: Some(known) }
         }
-        plan
+        (Expected::Any, Some(known)) => Guess::Fits { after: Some(known) },
+        _ => Guess::Unknown,
+    }
+}
+
+/// Everybody's answer once the batch is committed, and the log's head: `base` is the position before its first event.
+pub(crate) fn answers<'a>(
+    batch: impl IntoIterator<Item = &'a Ready>,
+    verdicts: Vec<Verdict>,
+    base: i64,
+) -> (Vec<Answer>, Position) {
+    let mut head = base;
+    let answer = |(ready, verdict): (&Ready, Verdict)| match verdict {
+        Verdict::Answered(answer) => answer,
+        Verdict::Write { after } => {
+            let events = ready.len() as i64;
+            head += events;
+            let last = after.unwrap_or(-1) + events;
+            Ok(Appended {
+                position: Position(head),
+                version: (last >= 0).then_some(Version(last)),
+            })
+        }
+    };
+    let answers = batch.into_iter().zip(verdicts).map(answer).collect();
+    (answers, Position(head))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use stanchion_eventsourcing::{Append, Metadata, NewEvent, StreamId};
+    use stanchion_messaging::InboxKey;
+    use stanchion_runtime::id;
+
+    use super::*;
+
+    fn ready(stream: &str, expected: Expected, events: usize) -> Ready {
+        let event = |n| NewEvent {
+            id: id::new_v7(),
+            kind: "placed".into(),
+            data: json!({ "n": n }),
+        };
+        Ready::of(Append {
+            stream: StreamId::new("order", stream),
+            expected,
+            events: (0..events).map(event).collect(),
+            inbox: (events == 0)
+                .then(|| InboxEntry::new(InboxKey::message("c", id::new_v7(), None))),
+            timers: Vec::new(),
+            metadata: Metadata::new(None),
+        })
+        .unwrap()
     }
 
-    fn write(&mut self, append: &Append, facts: &Facts, at: Timestamp) -> Appended {
-        let key = append.stream.key();
-        let before = facts.versions.get(&key).copied();
-        if before.is_none() && !append.events.is_empty() {
-            self.name_stream(append, key);
+    #[test]
+    fn what_is_remembered_decides_only_what_it_can() {
+        let fits = |after| Guess::Fits { after };
+        let exact = |version| Expected::Exact(Version(version));
+        for (expected, events, known, guess_) in [
+            (Expected::NoStream, 1, None, fits(None)),
+            (Expected::NoStream, 1, Some(0), Guess::Beaten),
+            (exact(3), 1, Some(3), fits(Some(3))),
+            (exact(3), 1, Some(4), Guess::Beaten),
+            (exact(3), 1, Some(2), Guess::Unknown),
+            (exact(3), 1, None, Guess::Unknown),
+            (Expected::Any, 1, Some(3), fits(Some(3))),
+            (Expected::Any, 1, None, Guess::Unknown),
+            // Nothing would be inserted that could collide.
+            (exact(3), 0, Some(3), Guess::Unknown),
+            (Expected::NoStream, 0, None, Guess::Unknown),
+            (exact(3), 0, Some(4), Guess::Beaten),
+        ] {
+            assert_eq!(
+                guess(expected, events, known),
+                guess_,
+                "{expected:?} {events} {known:?}"
+            );
         }
-        let mut version = before;
-        for event in &append.events {
-            let next = version.map_or(0, |version| version + 1);
-            self.head = self.head.next();
-            self.insert_event(append, event, key, next, at);
-            version = Some(next);
-        }
-        self.change_timers(append, key);
-        let appended = Appended {
-            position: self.head,
+    }
+
+    #[test]
+    fn a_refused_append_takes_no_position_from_its_neighbours() {
+        let batch = [
+            ready("a", Expected::NoStream, 2),
+            ready("b", Expected::NoStream, 1),
+            ready("c", Expected::Any, 3),
+            ready("d", Expected::Any, 0),
+        ];
+        let mut facts = Facts {
+            head: 10,
+            ..Facts::default()
+        };
+        facts.saw_version(batch[1].key, 0);
+        facts.saw_version(batch[2].key, 7);
+        let (answers, head) = answers(&batch, facts.verdicts(&batch), facts.head);
+        let at = |position, version: Option<i64>| Appended {
+            position: Position(position),
             version: version.map(Version),
         };
-        if let Some(entry) = &append.inbox {
-            self.settle(entry, appended.position, at);
-        }
-        appended
+        assert_eq!(*answers[0].as_ref().unwrap(), at(12, Some(1)));
+        assert!(matches!(
+            answers[1],
+            Err(AppendError::Conflict {
+                actual: Some(Version(0))
+            })
+        ));
+        assert_eq!(*answers[2].as_ref().unwrap(), at(15, Some(10)));
+        assert_eq!(*answers[3].as_ref().unwrap(), at(15, None));
+        assert_eq!(head, Position(15));
     }
 
-    fn name_stream(&mut self, append: &Append, key: Uuid) {
-        let sql = "insert into stream (stream, category, name) values ($1, $2, $3) \
-                   on conflict (stream) do nothing";
-        let params = params![key, append.stream.category(), append.stream.id()];
-        self.steps.push((sql.into(), params));
-    }
-
-    fn insert_event(
-        &mut self,
-        append: &Append,
-        event: &stanchion_eventsourcing::NewEvent,
-        key: Uuid,
-        version: i64,
-        at: Timestamp,
-    ) {
-        let sql = "insert into event (position, stream, version, event_id, category, type, data, \
-                   meta, at, checksum) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
-        let data = event.data.to_string();
-        let meta = serde_json::to_string(&append.metadata).unwrap_or_default();
-        let sum = checksum(key, version, event.id, &event.kind, &data, &meta);
-        let params = params![
-            self.head,
-            key,
-            version,
-            event.id,
-            append.stream.category(),
-            event.kind.as_str(),
-            data,
-            meta,
-            at,
-            sum,
-        ];
-        self.steps.push((sql.into(), params));
-    }
-
-    fn change_timers(&mut self, append: &Append, key: Uuid) {
-        for change in &append.timers {
-            let step = match change {
-                TimerChange::Set { name, due_at } => (
-                    "insert into timer (stream, name, category, due_at) values ($1, $2, $3, $4) \
-                     on conflict (stream, name) do update set due_at = excluded.due_at",
-                    params![key, name.as_str(), append.stream.category(), *due_at],
-                ),
-                TimerChange::Clear { name } => (
-                    "delete from timer where stream = $1 and name = $2",
-                    params![key, name.as_str()],
-                ),
-            };
-            self.steps.push((step.0.into(), step.1));
-        }
-    }
-
-    fn settle(&mut self, entry: &InboxEntry, position: Position, at: Timestamp) {
-        let key = entry.key.as_str();
-        let answer = entry.answer.clone();
-        let step = match entry.owner {
-            None => (
-                "insert into inbox (key, position, answer, at) values ($1, $2, $3, $4)",
-                params![key, position, answer, at],
+    #[test]
+    fn the_same_ids_are_the_first_answer_whatever_is_expected() {
+        let again = ready("a", Expected::NoStream, 2);
+        let mut facts = Facts::default();
+        facts.saw_version(again.key, 9);
+        facts.saw_event(again.append.events[0].id, again.key, 4, 40);
+        match facts.verdicts([&again]).remove(0) {
+            Verdict::Answered(Ok(appended)) => assert_eq!(
+                (appended.position, appended.version),
+                (Position(41), Some(Version(5)))
             ),
-            Some(owner) => (
-                "update inbox set owner = null, expires_at = null, position = $3, answer = $4, \
-                 at = $5 where key = $1 and owner = $2",
-                params![key, owner, position, answer, at],
-            ),
-        };
-        self.steps.push((step.0.into(), step.1));
+            other => panic!("{other:?}"),
+        }
+        let foreign = ready("b", Expected::Any, 1);
+        facts.saw_event(foreign.append.events[0].id, again.key, 4, 40);
+        let verdict = facts.verdicts([&foreign]).remove(0);
+        assert!(matches!(
+            verdict,
+            Verdict::Answered(Err(AppendError::Invalid(_)))
+        ));
     }
 }

@@ -20,7 +20,7 @@ pub(super) fn recorded(row: &Row) -> Result<Recorded, LogError> {
     let (version, id): (i64, Uuid) = (row.get(3).map_err(&failed)?, row.get(4).map_err(&failed)?);
     let kept: i64 = row.get(9).map_err(&failed)?;
     let stream: Uuid = row.get(10).map_err(&failed)?;
-    if checksum(stream, version, id, &kind, data, meta) != kept {
+    if checksum(sum(stream, id, &kind, data, meta), version) != kept {
         return Err(damaged(position, "the checksum does not hold"));
     }
     let parse = |error: serde_json::Error| damaged(position, &error.to_string());
@@ -39,19 +39,12 @@ pub(super) fn recorded(row: &Row) -> Result<Recorded, LogError> {
     })
 }
 
-/// The first eight bytes of SHA-256 over everything that must not change.
-pub(super) fn checksum(
-    stream: Uuid,
-    version: i64,
-    id: Uuid,
-    kind: &str,
-    data: &str,
-    meta: &str,
-) -> i64 {
+/// The first eight bytes of SHA-256 over everything that must not change but the version, which is known last;
+/// `stanchion_sum` in the schema computes the same.
+pub(crate) fn sum(stream: Uuid, id: Uuid, kind: &str, data: &str, meta: &str) -> i64 {
     let mut hash = Sha256::new();
-    for part in [stream.as_bytes(), &version.to_be_bytes()[..], id.as_bytes()] {
-        hash.update(part);
-    }
+    hash.update(stream.as_bytes());
+    hash.update(id.as_bytes());
     for text in [kind, data, meta] {
         hash.update((text.len() as u64).to_be_bytes());
         hash.update(text);
@@ -60,6 +53,11 @@ pub(super) fn checksum(
     i64::from_be_bytes([
         sum[0], sum[1], sum[2], sum[3], sum[4], sum[5], sum[6], sum[7],
     ])
+}
+
+/// The checksum that stands in a row.
+pub(crate) fn checksum(sum: i64, version: i64) -> i64 {
+    sum ^ version
 }
 
 fn unreadable(position: i64) -> impl Fn(SqlError) -> LogError {

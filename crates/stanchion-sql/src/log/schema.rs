@@ -1,4 +1,4 @@
-//! The tables every module's store has: log, inbox, timers, checkpoints, parked messages.
+//! The tables every module's store has: log, inbox, timers, checkpoints, parked messages, leases, snapshots, keys.
 
 /// Number, name, up and down of one migration of the scope `stanchion`.
 pub(crate) type Text = (u32, &'static str, &'static str, &'static str);
@@ -12,14 +12,30 @@ const LEASE: Text = (
     include_str!("schema/0002_lease.down.sql"),
 );
 
+const SNAPSHOT: Text = (
+    3,
+    "snapshot",
+    include_str!("schema/0003_snapshot.up.sql"),
+    include_str!("schema/0003_snapshot.down.sql"),
+);
+
+const SUBJECT: Text = (
+    4,
+    "subject",
+    include_str!("schema/0004_subject.up.sql"),
+    include_str!("schema/0004_subject.down.sql"),
+);
+
 pub(crate) const POSTGRES: &[Text] = &[
     (
         1,
         "event_log",
         include_str!("schema/0001_event_log.postgres.up.sql"),
-        include_str!("schema/0001_event_log.down.sql"),
+        include_str!("schema/0001_event_log.postgres.down.sql"),
     ),
     LEASE,
+    SNAPSHOT,
+    SUBJECT,
 ];
 
 pub(crate) const SQLITE: &[Text] = &[
@@ -27,7 +43,9 @@ pub(crate) const SQLITE: &[Text] = &[
         1,
         "event_log",
         include_str!("schema/0001_event_log.sqlite.up.sql"),
-        include_str!("schema/0001_event_log.down.sql"),
+        include_str!("schema/0001_event_log.sqlite.down.sql"),
     ),
     LEASE,
+    SNAPSHOT,
+    SUBJECT,
 ];

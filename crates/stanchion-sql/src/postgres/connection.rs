@@ -96,16 +96,16 @@ impl Connection {
         outcome
     }
 
-    /// Runs the calls and commits, in one packet if they are not very many. `looked_at` says that somebody
+    /// Runs the calls and commits, in one packet if they are not very many; the last call's outcome. `looked_at` says that somebody
     /// used the connection directly: an error they ignored must not turn COMMIT into a silent ROLLBACK.
     pub(crate) async fn commit(
         &mut self,
         calls: Vec<Call>,
         looked_at: bool,
-    ) -> Result<(), SqlError> {
+    ) -> Result<Outcome, SqlError> {
         let begin = self.state == State::Clean;
         if begin && calls.is_empty() {
-            return Ok(());
+            return Ok(Outcome::default());
         }
         self.state = if begin { State::Alone } else { State::Busy };
         let prepared = match prepare(self.object()?, calls).await {
@@ -181,7 +181,7 @@ impl Connection {
         begin: bool,
         prepared: &[Prepared],
         looked_at: bool,
-    ) -> Result<(), SqlError> {
+    ) -> Result<Outcome, SqlError> {
         let client = self.object()?;
         let mut begin = begin;
         let mut last = prepared;
@@ -202,7 +202,10 @@ impl Connection {
             steps.push(simple(client, "select 1").boxed());
         }
         steps.push(simple(client, "commit").boxed());
-        judge(pipeline(steps, self.pipelining).await)
+        let place = usize::from(begin) + last.len();
+        let mut outcomes = judge(pipeline(steps, self.pipelining).await)?;
+        outcomes.truncate(place);
+        Ok(outcomes.pop().unwrap_or_default())
     }
 
     fn object(&self) -> Result<&Object, SqlError> {
@@ -212,13 +215,13 @@ impl Connection {
 }
 
 /// The first error is the transaction's; only a COMMIT that was not answered leaves its outcome open.
-fn judge(answers: Vec<Result<Outcome, SqlError>>) -> Result<(), SqlError> {
+fn judge(answers: Vec<Result<Outcome, SqlError>>) -> Result<Vec<Outcome>, SqlError> {
     // The last answer is COMMIT's. Only a broken connection leaves its outcome open; any other error
     // of its own (a deferred constraint, a serialization failure) is a refusal like a statement's.
     if let Some(Err(SqlError::Unavailable(reason))) = answers.last() {
         return Err(SqlError::InDoubt(reason.clone()));
     }
-    answers.into_iter().try_for_each(|answer| answer.map(drop))
+    answers.into_iter().collect()
 }
 
 async fn simple(client: &tokio_postgres::Client, sql: &str) -> Result<Outcome, SqlError> {

@@ -2,6 +2,8 @@
 
 mod connection;
 mod failure;
+mod listener;
+mod lone;
 mod pool;
 mod server;
 mod tls;
@@ -10,5 +12,7 @@ mod work;
 
 pub(crate) use self::connection::Connection;
 pub(crate) use self::failure::sql_error;
+pub(crate) use self::listener::{Following, follow};
+pub(crate) use self::lone::Lone;
 pub(crate) use self::pool::{Postgres, parse};
-pub(crate) use self::work::Call;
+pub(crate) use self::work::{Call, pipeline};

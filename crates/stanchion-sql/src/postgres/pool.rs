@@ -4,10 +4,12 @@ use deadpool_postgres::{
     Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, Timeouts,
 };
 use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
 use stanchion_runtime::task;
 use tokio_postgres::NoTls;
 
 use super::connection::Connection;
+use super::lone::Dial;
 use super::server::Server;
 use super::tls::Tls;
 use super::{sql_error, work};
@@ -20,6 +22,9 @@ const TIDY_EVERY: std::time::Duration = std::time::Duration::from_secs(30);
 /// One module's schema, with a pool of its own.
 pub(crate) struct Postgres {
     pool: Pool,
+    dial: Arc<Dial>,
+    /// Which server and database it is: a hash of the URL, which may hold a password.
+    place: [u8; 32],
     server: Arc<Server>,
     settings: DatabaseSettings,
     tidy: task::Task<()>,
@@ -64,8 +69,15 @@ impl Postgres {
         }
         let tls = Tls::of(&config, parsed.roots.as_deref())?;
         let server = Arc::new(Server::new(&config, tls));
-        let pool = pool(config, server.tls(), module, settings)?;
+        let session = session(module, settings);
+        let pool = pool(config.clone(), server.tls(), Arc::clone(&session), settings)?;
         let postgres = Self {
+            dial: Arc::new(Dial {
+                config,
+                tls: server.tls().clone(),
+                session,
+            }),
+            place: Sha256::digest(url.expose_secret()).into(),
             tidy: task::spawn("postgres-tidy", tidy(pool.clone(), settings.clone())),
             pool,
             server,
@@ -94,6 +106,24 @@ impl Postgres {
     /// Runs a script of statements without parameters, as one transaction.
     pub(crate) async fn script(&self, sql: &str) -> Result<(), SqlError> {
         self.connection().await?.script(sql).await
+    }
+
+    pub(crate) fn settings(&self) -> &DatabaseSettings {
+        &self.settings
+    }
+
+    /// Which server and database it is; the same for every module there.
+    pub(crate) fn place(&self) -> [u8; 32] {
+        self.place
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.pool.is_closed()
+    }
+
+    /// How connections outside of the pool are made.
+    pub(crate) fn dial(&self) -> &Arc<Dial> {
+        &self.dial
     }
 
     pub(crate) fn status(&self) -> deadpool_postgres::Status {
@@ -140,7 +170,7 @@ impl std::fmt::Debug for Postgres {
 fn pool(
     config: tokio_postgres::Config,
     tls: &Tls,
-    module: &str,
+    session: Arc<str>,
     settings: &DatabaseSettings,
 ) -> Result<Pool, SqlError> {
     // `Fast` does not look at the transaction state: a Connection cleans up before it gives back.
@@ -160,28 +190,29 @@ fn pool(
             create: wait,
             recycle: wait,
         })
-        .post_create(set_up(module, settings))
+        .post_create(set_up(session))
         .build()
         .map_err(|error| SqlError::Unavailable(error.to_string()))
 }
 
 /// What each new connection is told.
-fn set_up(module: &str, settings: &DatabaseSettings) -> deadpool_postgres::Hook {
+fn session(module: &str, settings: &DatabaseSettings) -> Arc<str> {
     let statement = settings.statement_timeout.as_millis();
     let lock = settings.lock_timeout.as_millis();
-    let sql: Arc<str> = format!(
+    format!(
         "set search_path = \"{module}\"; set statement_timeout = {statement}; set lock_timeout = {lock};
          set idle_in_transaction_session_timeout = {lock}; set timezone = 'UTC';
          set default_transaction_isolation = 'read committed'"
     )
-    .into();
+    .into()
+}
+
+fn set_up(session: Arc<str>) -> deadpool_postgres::Hook {
     deadpool_postgres::Hook::async_fn(move |client, _| {
-        let sql = Arc::clone(&sql);
+        let session = Arc::clone(&session);
         Box::pin(async move {
-            client
-                .batch_execute(&sql)
-                .await
-                .map_err(deadpool_postgres::HookError::Backend)
+            let done = client.batch_execute(&session).await;
+            done.map_err(deadpool_postgres::HookError::Backend)
         })
     })
 }

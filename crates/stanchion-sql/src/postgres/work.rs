@@ -58,7 +58,7 @@ pub(super) async fn run(
 }
 
 /// Awaits all in order after each was polled once: all packets are on their way before the first answer.
-pub(super) async fn pipeline<T>(mut steps: Vec<BoxFuture<'_, T>>, at_once: bool) -> Vec<T> {
+pub(crate) async fn pipeline<T>(mut steps: Vec<BoxFuture<'_, T>>, at_once: bool) -> Vec<T> {
     let mut answers: Vec<Option<T>> = steps.iter().map(|_| None).collect();
     if at_once {
         poll_fn(|context| {

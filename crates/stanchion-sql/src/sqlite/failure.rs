@@ -5,7 +5,7 @@ use crate::error::UniqueViolation;
 use crate::statement::shorten;
 
 /// SQLite's error in our words; `text` is the statement, shown where the statement is at fault.
-pub(super) fn sql_error(error: Error, text: &str) -> SqlError {
+pub(crate) fn sql_error(error: Error, text: &str) -> SqlError {
     let Error::SqliteFailure(code, message) = &error else {
         return SqlError::Usage(format!("{error}: `{}`", shorten(text)));
     };

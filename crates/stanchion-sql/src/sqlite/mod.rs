@@ -14,6 +14,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 
 pub(crate) use self::connection::{run, script};
+pub(crate) use self::failure::sql_error;
 use self::folder::Folder;
 use self::reader::Readers;
 pub(crate) use self::session::Session;

@@ -334,6 +334,7 @@ async fn the_log_is_read_by_category_and_in_parts(log: Log) {
     let payments = Filter::category("payment");
     let two = Filter {
         categories: vec!["order".into(), "stock".into()],
+        ..Filter::default()
     };
     assert_eq!(positions(&payments, 0, 10).await, [2, 5]);
     assert_eq!(positions(&payments, 2, 10).await, [5]);

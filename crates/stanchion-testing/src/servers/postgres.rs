@@ -2,6 +2,7 @@
 
 mod account;
 mod binaries;
+mod cluster;
 
 use std::{
     env,
@@ -19,6 +20,8 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use tempfile::TempDir;
+
+pub use cluster::Cluster;
 
 use account::Account;
 

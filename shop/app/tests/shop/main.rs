@@ -7,6 +7,7 @@ mod docs_page;
 mod first_run;
 mod journeys;
 mod lists;
+mod log_files;
 mod migrations;
 mod operator;
 mod payments;

@@ -50,11 +50,12 @@ create table timer (
 );
 create index timer_by_due on timer (category, due_at);
 
--- How far a projection or a consumer came in a log.
+-- How far a projection or a consumer came in a log, and which event it saw there: a log that went back is noticed.
 create table checkpoint (
     name text not null,
     log uuid not null,
     position bigint not null,
+    event_id uuid,
     at timestamptz not null,
     primary key (name, log)
 );

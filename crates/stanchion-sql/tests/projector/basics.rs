@@ -1,115 +1,17 @@
 //! A projection's rows and its checkpoint move together.
-#![allow(clippy::unwrap_used)]
-
-mod support;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use serde_json::json;
-use stanchion_eventsourcing::{
-    Append, EventLog, Expected, Filter, Metadata, NewEvent, Position, Projection, ProjectionError,
-    Recorded, StreamId,
-};
-use stanchion_runtime::{id, task};
-use stanchion_sql::{Db, Migrations, Mode, Projector, ProjectorError, SqlLog, Tx, migrate, params};
+use stanchion_eventsourcing::Position;
+use stanchion_runtime::task;
+use stanchion_sql::{Projector, ProjectorError, params};
 use stanchion_telemetry::Metrics;
-use support::databases;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-struct Balances {
-    queued: bool,
-    poisoned: Arc<AtomicBool>,
-}
-
-#[async_trait]
-impl Projection<Tx> for Balances {
-    fn name(&self) -> &'static str {
-        "balances"
-    }
-
-    fn filter(&self) -> Filter {
-        Filter::category("account")
-    }
-
-    async fn apply(&self, tx: &mut Tx, event: &Recorded) -> Result<(), ProjectionError> {
-        let cents = event.data["cents"].as_i64().unwrap_or_default();
-        if cents < 0 && self.poisoned.load(Ordering::SeqCst) {
-            return Err(ProjectionError::Poison("negative".into()));
-        }
-        let sql =
-            "insert into balances (account, cents, n) values ($1, $2, 1) on conflict (account)
-                   do update set cents = balances.cents + excluded.cents, n = balances.n + 1";
-        let params = params![event.stream.id(), cents];
-        if self.queued {
-            tx.queue(sql, params);
-        } else {
-            tx.exec(sql, params).await?;
-        }
-        Ok(())
-    }
-
-    async fn reset(&self, tx: &mut Tx) -> Result<(), ProjectionError> {
-        tx.exec("delete from balances", params![]).await?;
-        Ok(())
-    }
-}
-
-async fn stores() -> Vec<(Db, Arc<dyn EventLog>)> {
-    let balances = Migrations::new("accounts").with(
-        1,
-        "balances",
-        "create table balances (account text primary key, cents bigint not null check (cents < 1000000), n bigint not null)",
-        "drop table balances",
-    );
-    let mut all = Vec::new();
-    for db in databases().await {
-        migrate(&db, std::slice::from_ref(&balances), Mode::Auto)
-            .await
-            .unwrap();
-        let log: Arc<dyn EventLog> = Arc::new(SqlLog::open(db.clone()).await.unwrap());
-        all.push((db, log));
-    }
-    all
-}
-
-async fn book(log: &Arc<dyn EventLog>, category: &str, account: &str, cents: i64) -> Position {
-    let event = NewEvent {
-        id: id::new_v7(),
-        kind: "booked".into(),
-        data: json!({ "cents": cents }),
-    };
-    let append = Append {
-        stream: StreamId::new(category, account),
-        expected: Expected::Any,
-        events: vec![event],
-        inbox: None,
-        timers: Vec::new(),
-        metadata: Metadata::new(None),
-    };
-    log.append(append).await.unwrap().position
-}
-
-fn projector(db: &Db, log: &Arc<dyn EventLog>, queued: bool) -> (Projector, Arc<AtomicBool>) {
-    let poisoned = Arc::new(AtomicBool::new(true));
-    let balances = Balances {
-        queued,
-        poisoned: Arc::clone(&poisoned),
-    };
-    (
-        Projector::new(db.clone(), Arc::clone(log), balances),
-        poisoned,
-    )
-}
-
-async fn balance(db: &Db, account: &str) -> (i64, i64) {
-    let sql = "select cents, n from balances where account = $1";
-    let row = db.opt(sql, params![account]).await.unwrap();
-    row.map_or((0, 0), |row| (row.get(0).unwrap(), row.get(1).unwrap()))
-}
+use crate::accounts::{Balances, balance, book, booked, projector, stores};
 
 #[tokio::test]
 async fn every_entry_is_applied_once_also_over_a_restart() {
@@ -160,7 +62,7 @@ async fn a_poisonous_entry_halts_and_nothing_after_it_is_applied() {
         for cents in [1, -1, 1] {
             book(&log, "account", "a", cents).await;
         }
-        let (projector, poisoned) = projector(&db, &log, true);
+        let (projector, knobs) = projector(&db, &log, true);
         let halted = projector.catch_up().await.unwrap_err();
         assert!(
             matches!(
@@ -177,7 +79,7 @@ async fn a_poisonous_entry_halts_and_nothing_after_it_is_applied() {
             (1, 1),
             "up to the entry, not further"
         );
-        poisoned.store(false, Ordering::SeqCst);
+        knobs.poisoned.store(false, Ordering::SeqCst);
         projector.catch_up().await.unwrap();
         assert_eq!(balance(&db, "a").await, (1, 3));
     }
@@ -245,5 +147,40 @@ async fn two_projectors_never_apply_an_entry_twice() {
         }
         watcher.catch_up().await.unwrap();
         assert_eq!(balance(&db, "a").await, (60, 60));
+    }
+}
+
+#[tokio::test]
+async fn a_batch_folded_in_memory_makes_the_same_rows() {
+    for (db, log) in stores().await {
+        for n in 0..40 {
+            let account = format!("{}", n % 7);
+            let append = booked("account", &account, &[n; 30]);
+            log.append(append).await.unwrap();
+        }
+        let folding = Balances {
+            folded: true,
+            ..Balances::default()
+        };
+        let projector = Projector::new(db.clone(), Arc::clone(&log), folding);
+        projector.catch_up().await.unwrap();
+        let wanted: i64 = (0..40).filter(|n| n % 7 == 3).map(|n| n * 30).sum();
+        assert_eq!(balance(&db, "3").await, (wanted, 6 * 30));
+        let verified = projector.verify().await.unwrap();
+        assert!(verified.holds() && verified.rows == 7, "{verified:?}");
+    }
+}
+
+#[tokio::test]
+async fn entries_of_others_move_the_checkpoint_too() {
+    for (db, log) in stores().await {
+        book(&log, "account", "a", 1).await;
+        let last = book(&log, "other", "a", 1).await;
+        let (first, _) = projector(&db, &log, true);
+        assert_eq!(first.catch_up().await.unwrap(), last);
+        let sql = "select position, event_id is not null from checkpoint where name = $1";
+        let row = db.one(sql, params!["projection/balances"]).await.unwrap();
+        assert_eq!(row.get::<Position>(0).unwrap(), last);
+        assert!(row.get::<bool>(1).unwrap(), "it names the event it saw");
     }
 }

@@ -1,0 +1,171 @@
+use std::collections::HashMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use super::SealingKey;
+use super::scope::{self, Keys};
+use crate::{LogError, NewEvent, ProjectionError, Recorded, UnknownEvent};
+
+/// How long a process may use a key, or a state with opened values, without asking the vault again:
+/// so late another process may still see what was shredded.
+pub const KEY_AGE_MAX: Duration = Duration::from_secs(30);
+
+/// The category of the streams in which a vault records what became of a subject; see [`SubjectEvent`].
+pub const SUBJECT_CATEGORY: &str = "subject";
+
+/// How often keys are asked for during one read or write; old shapes may name subjects late.
+const ROUNDS_MAX: usize = 4;
+
+/// What a vault knows of a subject's key.
+#[derive(Clone, Debug)]
+pub enum SubjectKey {
+    /// Here it is.
+    Present(SealingKey),
+    /// It was deleted.
+    Shredded,
+    /// The vault has never heard of the subject.
+    Absent,
+}
+
+/// The vault cannot be asked, or its keys cannot be used.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the vault is unavailable: {0}")]
+pub struct VaultError(pub String);
+
+/// Where the subjects' keys are.
+///
+/// A key handed out is durable. A subject that was shredded never gets a key again.
+#[async_trait]
+pub trait Vault: Send + Sync {
+    /// The keys of these subjects, for reading; none is made.
+    ///
+    /// # Errors
+    /// The vault cannot be asked.
+    async fn keys_to_open(
+        &self,
+        subjects: &[String],
+    ) -> Result<HashMap<String, SubjectKey>, VaultError>;
+
+    /// The keys of these subjects, for writing; a subject without one gets one.
+    ///
+    /// # Errors
+    /// The vault cannot be asked.
+    async fn keys_to_seal(
+        &self,
+        subjects: &[String],
+    ) -> Result<HashMap<String, SubjectKey>, VaultError>;
+}
+
+/// What happens to subjects, in streams of [`SUBJECT_CATEGORY`] named after them.
+///
+/// A projection that keeps opened values takes this category into its filter and deletes them when
+/// it comes, also during a rebuild; a relay may announce it to other contexts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", content = "data", rename_all = "snake_case")]
+pub enum SubjectEvent {
+    /// The subject's key is deleted: everything sealed with it is unreadable.
+    SubjectShredded {
+        /// Whose.
+        subject: String,
+    },
+}
+
+/// Why an event could not be read with its personal values opened.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ReadError {
+    /// This code does not know the event.
+    #[error(transparent)]
+    Unknown(#[from] UnknownEvent),
+    /// The vault cannot be asked; trying again may help.
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+}
+
+impl Recorded {
+    /// The event as the enum `E`, its personal values opened as far as their keys are there.
+    ///
+    /// # Errors
+    /// See [`ReadError`]. A shredded value is none.
+    pub async fn open<E: DeserializeOwned + Send>(
+        &self,
+        vault: &dyn Vault,
+    ) -> Result<E, ReadError> {
+        Ok(opening(vault, || self.decode::<E>()).await??)
+    }
+}
+
+impl NewEvent {
+    /// As [`NewEvent::of`], with its personal values sealed: for what is appended without a repository.
+    ///
+    /// Ask before a transaction is opened: the vault has a store of its own.
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    pub async fn sealed<E: Serialize + Sync>(
+        event: &E,
+        vault: &dyn Vault,
+    ) -> Result<Self, ReadError> {
+        Ok(sealing(vault, || Self::of(event)).await??)
+    }
+}
+
+impl From<ReadError> for ProjectionError {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Unknown(error) => error.into(),
+            ReadError::Vault(error) => Self::Store(error.to_string()),
+        }
+    }
+}
+
+impl From<VaultError> for LogError {
+    fn from(error: VaultError) -> Self {
+        Self::Unavailable(error.to_string())
+    }
+}
+
+/// Runs a synchronous read with the keys it turns out to need.
+pub(crate) async fn opening<T: Send>(
+    vault: &dyn Vault,
+    read: impl Fn() -> T + Send + Sync,
+) -> Result<T, VaultError> {
+    with_keys(vault, false, read).await
+}
+
+/// Runs a synchronous write with the keys it turns out to need.
+pub(crate) async fn sealing<T: Send>(
+    vault: &dyn Vault,
+    write: impl Fn() -> T + Send + Sync,
+) -> Result<T, VaultError> {
+    with_keys(vault, true, write).await
+}
+
+async fn with_keys<T: Send>(
+    vault: &dyn Vault,
+    make: bool,
+    work: impl Fn() -> T + Send + Sync,
+) -> Result<T, VaultError> {
+    let mut known = Keys::default();
+    for _ in 0..ROUNDS_MAX {
+        let (done, keys, missing) = scope::within(known, &work);
+        if missing.is_empty() {
+            return Ok(done);
+        }
+        drop(done);
+        let missing: Vec<String> = missing.into_iter().collect();
+        let mut found = if make {
+            vault.keys_to_seal(&missing).await?
+        } else {
+            vault.keys_to_open(&missing).await?
+        };
+        known = keys;
+        for subject in missing {
+            let key = found.remove(&subject).unwrap_or(SubjectKey::Absent);
+            known.insert(subject, key);
+        }
+    }
+    Err(VaultError("it is asked for ever more keys".into()))
+}

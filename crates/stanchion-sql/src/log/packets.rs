@@ -1,0 +1,605 @@
+//! The log's statements on PostgreSQL, sent as packets: everything of a batch is on its way before the first answer.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::{BufMut, BytesMut};
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+use stanchion_messaging::LogId;
+use tokio_postgres::types::{IsNull, Kind, ToSql, Type, to_sql_checked};
+use tokio_postgres::{Client, Row, Statement};
+use uuid::Uuid;
+
+use super::plan::{Facts, InboxRow, Verdict};
+use super::ready::Ready;
+use super::writes::{Settled, Writes};
+use crate::SqlError;
+use crate::postgres::{Lone, Postgres, pipeline, sql_error};
+
+/// Begins and takes the log's lock, held to the commit: one lock a log, under a number of ours. A statement of its
+/// own, so that what follows sees every earlier holder's rows; never prepared, so that it always names this table.
+const BEGIN: &str = "begin; select pg_advisory_xact_lock(8274, 'event'::regclass::oid::int)";
+
+/// The position before the batch is read by the statement that inserts, under the lock.
+const EVENTS: &str = "\
+with base as (select coalesce(max(position), 0) as position from event), \
+inserted as (insert into event \
+ (position, stream, version, event_id, category, type, data, meta, at, checksum) \
+ select base.position + t.n, t.stream, t.version, t.event_id, t.category, t.type, t.data, t.meta, $9, t.checksum \
+ from base, unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::text[], $5::text[], $6::json[], $7::json[], \
+ $8::bigint[]) with ordinality as t (stream, version, event_id, category, type, data, meta, checksum, n)) \
+select position from base";
+
+const HEAD: &str = "select coalesce(max(position), 0) from event";
+
+const NAMES: &str = "\
+insert into stream (stream, category, name) select * from unnest($1::uuid[], $2::text[], $3::text[]) \
+on conflict (stream) do nothing";
+
+const KEYS: &str = "\
+insert into inbox (key, position, answer, at) \
+select t.key, (select coalesce(max(position), 0) from event) - t.back, t.answer, $4 \
+from unnest($1::text[], $2::bigint[], $3::bytea[]) as t (key, back, answer)";
+
+/// Fails with a division by zero unless every claim was still owned.
+const CLAIMS: &str = "\
+with completed as (update inbox set owner = null, expires_at = null, answer = t.answer, at = $5, \
+ position = (select coalesce(max(position), 0) from event) - t.back \
+ from unnest($1::text[], $2::bigint[], $3::bytea[], $4::uuid[]) as t (key, back, answer, owner) \
+ where inbox.key = t.key and inbox.owner = t.owner returning 1) \
+select 1 / (case when count(*) = cardinality($1) then 1 else 0 end) from completed";
+
+const TIMERS_SET: &str = "\
+insert into timer (stream, name, category, due_at) \
+select * from unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[]) \
+on conflict (stream, name) do update set category = excluded.category, due_at = excluded.due_at";
+
+const TIMERS_CLEARED: &str = "\
+delete from timer using unnest($1::uuid[], $2::text[]) as t (stream, name) \
+where timer.stream = t.stream and timer.name = t.name";
+
+/// One index probe a stream.
+const VERSIONS: &str = "\
+select t.stream, last.version from unnest($1::uuid[]) as t (stream) cross join lateral \
+(select version from event where event.stream = t.stream order by version desc limit 1) as last";
+
+const REPEATED: &str = "\
+select event_id, stream, version, position from event where event_id = any($1::uuid[])";
+
+const INBOX: &str = "select key, owner, position, answer from inbox where key = any($1::text[])";
+
+/// After the commit, in a transaction of its own: within it, the notification's lock, one for the whole cluster, would
+/// be held over the flush.
+const NOTIFY: &str = "\
+select pg_notify('stanchion_' || replace(feed.id::text, '-', ''), \
+(select coalesce(max(position), 0)::text from event)) from feed";
+
+/// Writes something, so that the commit waits for what every commit waits for (a synchronous replica): what an
+/// earlier commit, cut off in that wait, left is only then as safe as its answer will say.
+const TOUCH: &str = "update feed set created_at = created_at";
+
+/// Why a packet did not do what it should.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    /// The connection is gone; what was sent may have been committed.
+    Lost(String),
+    /// Refused: nothing was written.
+    Refused(SqlError),
+}
+
+/// The committer's own connection.
+pub(super) struct Packets {
+    lone: Lone,
+    statements: Statements,
+    /// The longest time a packet may take; then the connection counts as lost.
+    longest: Duration,
+    at_once: bool,
+    notifies: bool,
+}
+
+struct Statements {
+    events: Statement,
+    head: Statement,
+    names: Statement,
+    keys: Statement,
+    claims: Statement,
+    timers_set: Statement,
+    timers_cleared: Statement,
+    looks: Looks,
+    notify: Statement,
+}
+
+/// The statements that only look.
+pub(super) struct Looks {
+    head: Statement,
+    versions: Statement,
+    repeated: Statement,
+    inbox: Statement,
+    inbox_locked: Statement,
+}
+
+type Answers = Result<Vec<Row>, tokio_postgres::Error>;
+type Step<'a> = BoxFuture<'a, Answers>;
+
+/// The channel on which a log's growth is told.
+pub(super) fn channel(log: LogId) -> String {
+    format!("stanchion_{}", log.0.simple())
+}
+
+impl Packets {
+    /// Connects; refuses a server that could lose what was acknowledged.
+    pub(super) async fn open(postgres: &Postgres) -> Result<Self, SqlError> {
+        let settings = postgres.settings();
+        if postgres.is_closed() {
+            return Err(SqlError::Unavailable("the database is closed".into()));
+        }
+        let lone = postgres.dial().lone("log", |_| ()).await?;
+        let failed = |error| sql_error(&error, "prepare");
+        // No statement timeout: it would cut a COMMIT short that waits for its replica, which then counts as done.
+        // Plans are made once, on tables that may still be empty.
+        lone.client
+            .batch_execute(
+                "set statement_timeout = 0; set plan_cache_mode = force_generic_plan; \
+                 set enable_seqscan = off; set jit = off",
+            )
+            .await
+            .map_err(failed)?;
+        if !settings.allow_unsafe_durability {
+            super::durability::refuse_less(&lone.client).await?;
+        }
+        let statements = Statements::prepare(&lone.client).await.map_err(failed)?;
+        Ok(Self {
+            lone,
+            statements,
+            longest: settings.statement_timeout + settings.lock_timeout,
+            at_once: settings.pipelining,
+            notifies: settings.listen,
+        })
+    }
+
+    /// Whether the connection is known to be gone.
+    pub(super) fn is_closed(&self) -> bool {
+        self.lone.client.is_closed()
+    }
+
+    /// Whether two packets may be under way.
+    pub(super) fn is_pipelined(&self) -> bool {
+        self.at_once
+    }
+
+    /// Begin, lock, rows, commit in one packet; the position before the first event.
+    pub(super) async fn write(&self, writes: &Writes<'_>, at: Timestamp) -> Result<i64, Trouble> {
+        let columns = Columns::of(writes, at);
+        let mut steps = vec![self.simple(BEGIN)];
+        steps.extend(self.rows(&columns));
+        steps.push(self.simple("commit"));
+        let answers = self.send(steps).await?;
+        base_in(&answers)
+    }
+
+    /// Lock and look in one packet, decide, rows and commit in a second one.
+    pub(super) async fn check_and_write(
+        &self,
+        batch: &[&Ready],
+        at: Timestamp,
+    ) -> Result<(Vec<Verdict>, i64), Trouble> {
+        let questions = Questions::about(batch);
+        let mut steps = vec![self.simple(BEGIN)];
+        steps.extend(questions.steps(&self.lone.client, &self.statements.looks, true));
+        let answers = match self.send(steps).await {
+            Ok(answers) => answers,
+            Err(refused) => return Err(self.undo(refused).await),
+        };
+        let facts = match facts_in(answers.get(1..).unwrap_or_default()) {
+            Ok(facts) => facts,
+            Err(error) => return Err(self.undo(Trouble::Refused(error)).await),
+        };
+        let verdicts = facts.verdicts(batch.iter().copied());
+        let writes = Writes::of(batch.iter().copied(), &verdicts);
+        let columns = Columns::of(&writes, at);
+        let mut steps: Vec<Step<'_>> = Vec::new();
+        if !writes.is_empty() {
+            steps.extend(self.rows(&columns));
+        }
+        if verdicts
+            .iter()
+            .any(|one| matches!(one, Verdict::Answered(Ok(_))))
+        {
+            steps.push(self.simple(TOUCH));
+        }
+        steps.push(self.simple("commit"));
+        self.send(steps).await?;
+        Ok((verdicts, facts.head))
+    }
+
+    /// Looks without the lock: what is there stays there.
+    pub(super) async fn look(&self, batch: &[&Ready]) -> Result<Facts, Trouble> {
+        let questions = Questions::about(batch);
+        let steps = questions.steps(&self.lone.client, &self.statements.looks, false);
+        let answers = self.send(steps).await?;
+        facts_in(&answers).map_err(Trouble::Refused)
+    }
+
+    /// Tells whoever listens that the log grew: a hint, so its failure is nobody's.
+    pub(super) async fn notify(&self) {
+        if self.notifies {
+            let _ = self.lone.client.query(&self.statements.notify, &[]).await;
+        }
+    }
+
+    async fn undo(&self, trouble: Trouble) -> Trouble {
+        if matches!(trouble, Trouble::Refused(_))
+            && let Err(lost) = self.send(vec![self.simple("rollback")]).await
+        {
+            return lost;
+        }
+        trouble
+    }
+
+    async fn send(&self, steps: Vec<Step<'_>>) -> Result<Vec<Vec<Row>>, Trouble> {
+        let answers = tokio::time::timeout(self.longest, pipeline(steps, self.at_once)).await;
+        judge(answers.map_err(|_| Trouble::Lost("no answer in time".into()))?)
+    }
+
+    fn simple<'a>(&'a self, sql: &'static str) -> Step<'a> {
+        let done = self.lone.client.batch_execute(sql);
+        done.map(|done| done.map(|()| Vec::new())).boxed()
+    }
+
+    /// The first one tells the position before the batch.
+    fn rows<'a>(&'a self, columns: &'a Columns<'_>) -> Vec<Step<'a>> {
+        let (all, columns) = (&self.statements, &columns.0);
+        let statements = [
+            &all.events,
+            &all.names,
+            &all.keys,
+            &all.claims,
+            &all.timers_set,
+            &all.timers_cleared,
+        ];
+        let mut steps = Vec::new();
+        for (index, (statement, columns)) in statements.into_iter().zip(columns).enumerate() {
+            match columns {
+                Some(columns) => steps.push(query(&self.lone.client, statement, columns)),
+                None if index == 0 => steps.push(query(&self.lone.client, &all.head, &[])),
+                None => {}
+            }
+        }
+        steps
+    }
+}
+
+impl Statements {
+    async fn prepare(client: &Client) -> Result<Self, tokio_postgres::Error> {
+        Ok(Self {
+            events: client.prepare(EVENTS).await?,
+            head: client.prepare(HEAD).await?,
+            names: client.prepare(NAMES).await?,
+            keys: client.prepare(KEYS).await?,
+            claims: client.prepare(CLAIMS).await?,
+            timers_set: client.prepare(TIMERS_SET).await?,
+            timers_cleared: client.prepare(TIMERS_CLEARED).await?,
+            looks: Looks::prepare(client).await?,
+            notify: client.prepare(NOTIFY).await?,
+        })
+    }
+}
+
+impl Looks {
+    async fn prepare(client: &Client) -> Result<Self, tokio_postgres::Error> {
+        Ok(Self {
+            head: client.prepare(HEAD).await?,
+            versions: client.prepare(VERSIONS).await?,
+            repeated: client.prepare(REPEATED).await?,
+            inbox: client.prepare(INBOX).await?,
+            // A claim must not be taken over between this look and the commit.
+            inbox_locked: client.prepare(&format!("{INBOX} for update")).await?,
+        })
+    }
+}
+
+/// Asks on any connection whose search path is the module's, without the lock: to explain a refusal.
+pub(crate) async fn look_on(client: &Client, batch: &[&Ready]) -> Result<Facts, SqlError> {
+    let failed = |error: tokio_postgres::Error| sql_error(&error, "look");
+    let looks = Looks::prepare(client).await.map_err(failed)?;
+    let questions = Questions::about(batch);
+    let answers = pipeline(questions.steps(client, &looks, false), false).await;
+    let answers = answers.into_iter().collect::<Result<Vec<_>, _>>();
+    facts_in(&answers.map_err(failed)?)
+}
+
+/// What has to be known of a batch, as columns.
+struct Questions<'a> {
+    streams: [Column<'a>; 1],
+    events: [Column<'a>; 1],
+    keys: [Column<'a>; 1],
+}
+
+impl<'a> Questions<'a> {
+    fn about(batch: &[&'a Ready]) -> Self {
+        let streams = batch.iter().map(|ready| ready.key);
+        let events = batch.iter().filter_map(|ready| ready.append.events.first());
+        let keys = batch.iter().filter_map(|ready| ready.inbox_key());
+        Self {
+            streams: [Column::Uuids(streams.collect())],
+            events: [Column::Uuids(events.map(|event| event.id).collect())],
+            keys: [Column::Texts(keys.collect())],
+        }
+    }
+
+    fn steps<'b>(&'b self, client: &'b Client, looks: &'b Looks, locked: bool) -> Vec<Step<'b>> {
+        let inbox = if locked {
+            &looks.inbox_locked
+        } else {
+            &looks.inbox
+        };
+        vec![
+            query(client, &looks.head, &[]),
+            query(client, &looks.versions, &self.streams),
+            query(client, &looks.repeated, &self.events),
+            query(client, inbox, &self.keys),
+        ]
+    }
+}
+
+fn facts_in(answers: &[Vec<Row>]) -> Result<Facts, SqlError> {
+    let failed = |error: tokio_postgres::Error| SqlError::Decode(error.to_string());
+    let [head, versions, repeated, inbox] = answers else {
+        return Err(SqlError::Decode("an answer is missing".into()));
+    };
+    let mut facts = Facts::default();
+    for row in head {
+        facts.head = row.try_get(0).map_err(failed)?;
+    }
+    for row in versions {
+        facts.saw_version(
+            row.try_get(0).map_err(failed)?,
+            row.try_get(1).map_err(failed)?,
+        );
+    }
+    for row in repeated {
+        facts.saw_event(
+            row.try_get(0).map_err(failed)?,
+            row.try_get(1).map_err(failed)?,
+            row.try_get(2).map_err(failed)?,
+            row.try_get(3).map_err(failed)?,
+        );
+    }
+    for row in inbox {
+        let known = InboxRow {
+            owner: row.try_get(1).map_err(failed)?,
+            position: row.try_get(2).map_err(failed)?,
+            answer: row.try_get(3).map_err(failed)?,
+        };
+        facts.saw_key(row.try_get(0).map_err(failed)?, known);
+    }
+    Ok(facts)
+}
+
+fn base_in(answers: &[Vec<Row>]) -> Result<i64, Trouble> {
+    let row = answers.get(1).and_then(|rows| rows.first());
+    let base = row.map(|row| row.try_get(0));
+    // Committed without telling where: the events' ids will.
+    base.and_then(Result::ok)
+        .ok_or_else(|| Trouble::Lost("the answer has no position".into()))
+}
+
+/// A lost connection leaves the outcome open; any refusal made the commit a rollback.
+fn judge(answers: Vec<Answers>) -> Result<Vec<Vec<Row>>, Trouble> {
+    let lost = answers.iter().find_map(|answer| match answer {
+        Err(error) if is_lost(error) => Some(error.to_string()),
+        _ => None,
+    });
+    if let Some(reason) = lost {
+        return Err(Trouble::Lost(reason));
+    }
+    let answers: Result<Vec<_>, _> = answers.into_iter().collect();
+    answers.map_err(|error| Trouble::Refused(sql_error(&error, "append")))
+}
+
+/// Anything but a plain refusal by a server that goes on with this connection.
+fn is_lost(error: &tokio_postgres::Error) -> bool {
+    let Some(db) = error.as_db_error() else {
+        return true;
+    };
+    let ends = matches!(db.severity(), "FATAL" | "PANIC");
+    ends || ["57P", "08"]
+        .iter()
+        .any(|class| db.code().code().starts_with(class))
+}
+
+fn query<'a>(client: &'a Client, statement: &'a Statement, columns: &'a [Column<'a>]) -> Step<'a> {
+    async move {
+        let mut params: Vec<&(dyn ToSql + Sync)> = Vec::with_capacity(columns.len());
+        params.extend(columns.iter().map(|column| column as &(dyn ToSql + Sync)));
+        client.query(statement, &params).await
+    }
+    .boxed()
+}
+
+/// The parameters of each statement in [`Packets::rows`]; `None` for a statement that has nothing to do.
+struct Columns<'a>([Option<Vec<Column<'a>>>; 6]);
+
+impl<'a> Columns<'a> {
+    fn of(writes: &Writes<'a>, at: Timestamp) -> Self {
+        let claims = || writes.claims.iter().map(|(settled, _)| settled);
+        let owners = writes.claims.iter().map(|(_, owner)| *owner).collect();
+        let mut claimed = settled(claims);
+        claimed.extend([Column::Uuids(owners), Column::Time(at)]);
+        let mut keys = settled(|| writes.keys.iter());
+        keys.push(Column::Time(at));
+        let columns = [
+            (writes.events.is_empty(), events(writes, at)),
+            (writes.names.is_empty(), names(writes)),
+            (writes.keys.is_empty(), keys),
+            (writes.claims.is_empty(), claimed),
+            (writes.timers.set.is_empty(), timers_set(writes)),
+            (writes.timers.cleared.is_empty(), timers_cleared(writes)),
+        ];
+        Self(columns.map(|(empty, columns)| (!empty).then_some(columns)))
+    }
+}
+
+fn events<'a>(writes: &Writes<'a>, at: Timestamp) -> Vec<Column<'a>> {
+    let all = || writes.events.iter();
+    let sum =
+        |event: &super::writes::Event<'_>| super::rows::checksum(event.text.sum, event.version);
+    vec![
+        Column::Uuids(all().map(|event| event.ready.key).collect()),
+        Column::Longs(all().map(|event| event.version).collect()),
+        Column::Uuids(all().map(|event| event.event.id).collect()),
+        Column::Texts(
+            all()
+                .map(|event| event.ready.append.stream.category())
+                .collect(),
+        ),
+        Column::Texts(all().map(|event| event.event.kind.as_str()).collect()),
+        Column::Texts(all().map(|event| event.text.data.as_str()).collect()),
+        Column::Texts(all().map(|event| event.ready.meta.as_str()).collect()),
+        Column::Longs(all().map(sum).collect()),
+        Column::Time(at),
+    ]
+}
+
+fn names<'a>(writes: &Writes<'a>) -> Vec<Column<'a>> {
+    let all = || writes.names.iter().copied();
+    vec![
+        Column::Uuids(all().map(|ready| ready.key).collect()),
+        Column::Texts(all().map(|ready| ready.append.stream.category()).collect()),
+        Column::Texts(all().map(|ready| ready.append.stream.id()).collect()),
+    ]
+}
+
+fn settled<'a: 'b, 'b, I: Iterator<Item = &'b Settled<'a>>>(
+    all: impl Fn() -> I,
+) -> Vec<Column<'a>> {
+    vec![
+        Column::Texts(all().map(|settled| settled.entry.key.as_str()).collect()),
+        Column::Longs(all().map(|settled| settled.back).collect()),
+        Column::Bytes(
+            all()
+                .map(|settled| settled.entry.answer.as_deref())
+                .collect(),
+        ),
+    ]
+}
+
+fn timers_set<'a>(writes: &Writes<'a>) -> Vec<Column<'a>> {
+    let all = || writes.timers.set.iter();
+    vec![
+        Column::Uuids(all().map(|(ready, ..)| ready.key).collect()),
+        Column::Texts(all().map(|(_, name, _)| *name).collect()),
+        Column::Texts(
+            all()
+                .map(|(ready, ..)| ready.append.stream.category())
+                .collect(),
+        ),
+        Column::Times(all().map(|(.., due_at)| *due_at).collect()),
+    ]
+}
+
+fn timers_cleared<'a>(writes: &Writes<'a>) -> Vec<Column<'a>> {
+    let all = || writes.timers.cleared.iter();
+    vec![
+        Column::Uuids(all().map(|(ready, _)| ready.key).collect()),
+        Column::Texts(all().map(|(_, name)| *name).collect()),
+    ]
+}
+
+/// One parameter: an array, or the batch's time.
+#[derive(Debug)]
+enum Column<'a> {
+    Uuids(Vec<Uuid>),
+    Longs(Vec<i64>),
+    Texts(Vec<&'a str>),
+    Bytes(Vec<Option<&'a [u8]>>),
+    Times(Vec<Timestamp>),
+    Time(Timestamp),
+}
+
+type Failure = Box<dyn std::error::Error + Sync + Send>;
+
+impl ToSql for Column<'_> {
+    fn to_sql(&self, wanted: &Type, out: &mut BytesMut) -> Result<IsNull, Failure> {
+        if let Self::Time(at) = self {
+            return at.to_sql(wanted, out);
+        }
+        let Kind::Array(member) = wanted.kind() else {
+            return Err(format!("{wanted} is no array").into());
+        };
+        match self {
+            Self::Uuids(all) => array(member, all, out, |id, out| {
+                sized(out, |out| put(out, id.as_bytes()))
+            }),
+            Self::Longs(all) => array(member, all, out, |number, out| {
+                sized(out, |out| put(out, &number.to_be_bytes()))
+            }),
+            // `json` is sent as its text.
+            Self::Texts(all) => array(member, all, out, |text, out| {
+                sized(out, |out| put(out, text.as_bytes()))
+            }),
+            Self::Bytes(all) => array(member, all, out, |bytes, out| match bytes {
+                Some(bytes) => sized(out, |out| put(out, bytes)),
+                None => {
+                    out.put_i32(-1);
+                    Ok(())
+                }
+            }),
+            Self::Times(all) => array(member, all, out, |at, out| {
+                sized(out, |out| at.to_sql(member, out).map(drop))
+            }),
+            Self::Time(_) => Ok(()),
+        }?;
+        Ok(IsNull::No)
+    }
+
+    fn accepts(_: &Type) -> bool {
+        true
+    }
+
+    to_sql_checked!();
+}
+
+fn put(out: &mut BytesMut, bytes: &[u8]) -> Result<(), Failure> {
+    out.put_slice(bytes);
+    Ok(())
+}
+
+/// One dimension from 1, its members each with their length.
+fn array<T>(
+    member: &Type,
+    all: &[T],
+    out: &mut BytesMut,
+    write: impl Fn(&T, &mut BytesMut) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    out.put_i32(1);
+    // Whether one of them is null; the server looks for itself.
+    out.put_i32(1);
+    out.put_u32(member.oid());
+    out.put_i32(i32::try_from(all.len())?);
+    out.put_i32(1);
+    all.iter().try_for_each(|one| write(one, out))
+}
+
+fn sized(
+    out: &mut BytesMut,
+    write: impl FnOnce(&mut BytesMut) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let start = out.len();
+    out.put_i32(0);
+    write(out)?;
+    let size = i32::try_from(out.len() - start - 4)?;
+    out[start..start + 4].copy_from_slice(&size.to_be_bytes());
+    Ok(())
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Lost(reason) => write!(f, "the connection was lost: {reason}"),
+            Self::Refused(error) => error.fmt(f),
+        }
+    }
+}

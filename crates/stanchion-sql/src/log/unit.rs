@@ -1,0 +1,221 @@
+//! The log's statements as the last ones of a unit of work's transaction.
+
+use stanchion_eventsourcing::{Append, AppendError, Expected, Position, TimerChange};
+use stanchion_messaging::InboxEntry;
+use stanchion_runtime::clock;
+
+use super::plan::{Verdict, answers};
+use super::ready::Ready;
+use super::writes::Writes;
+use super::{embedded, packets};
+use crate::{Db, Engine, SqlError, Tx, Value, WorkError, params};
+
+/// After everything else, because who holds it makes all appends wait. Looked up at each run: the plan is kept.
+const LOCK: &str = "select pg_advisory_xact_lock(8274, to_regclass('event')::oid::int)";
+
+const NAME: &str = "\
+insert into stream (stream, category, name) values ($1, $2, $3) on conflict (stream) do nothing";
+
+/// Where the stream is not at the expected version, the new one is null, which the table refuses.
+const EVENT: &str = "\
+insert into event (position, stream, version, event_id, category, type, data, meta, at, checksum) \
+select (select coalesce(max(position), 0) + 1 from event), $1::uuid, \
+case when $2::bigint is null or $2::bigint = last.version then last.version + 1 end, \
+$3::uuid, $4::text, $5::text, $6::json, $7::json, $8::timestamptz, $9::bigint # (last.version + 1) \
+from (select coalesce((select version from event where stream = $1::uuid order by version desc limit 1), -1) \
+as version) as last returning position";
+
+/// Before the events: `$2` of them come with this transaction.
+const KEY: &str = "\
+insert into inbox (key, position, answer, at) \
+select $1::text, (select coalesce(max(position), 0) from event) + $2::bigint, $3::bytea, $4::timestamptz";
+
+/// Fails with a division by zero unless the claim was still owned.
+const CLAIM: &str = "\
+with completed as (update inbox set owner = null, expires_at = null, answer = $3::bytea, at = $4::timestamptz, \
+position = (select coalesce(max(position), 0) from event) + $2::bigint \
+where key = $1::text and owner = $5::uuid returning 1) select 1 / count(*) from completed";
+
+const TIMER_SET: &str = "\
+insert into timer (stream, name, category, due_at) values ($1, $2, $3, $4) \
+on conflict (stream, name) do update set due_at = excluded.due_at";
+
+const TIMER_CLEARED: &str = "delete from timer where stream = $1 and name = $2";
+
+/// Commits the transaction with these appends in it, no stream twice; where the last event is, if there are any.
+pub(crate) async fn commit(tx: Tx, appends: Vec<Append>) -> Result<Option<Position>, WorkError> {
+    let readies: Result<Vec<Ready>, AppendError> = appends.into_iter().map(Ready::of).collect();
+    let readies = readies.map_err(WorkError::Log)?;
+    let db = tx.db().clone();
+    let position = match db.engine() {
+        Engine::Sqlite => on_sqlite(tx, readies).await?,
+        Engine::Postgres => on_postgres(tx, &db, &readies).await?,
+    };
+    if let Some(position) = position {
+        db.log().grew_beside(position);
+    }
+    Ok(position)
+}
+
+/// One packet: what is queued, lock, rows, commit. What a refusal was about is looked up afterwards.
+async fn on_postgres(tx: Tx, db: &Db, readies: &[Ready]) -> Result<Option<Position>, WorkError> {
+    queue(&tx, readies);
+    let refused = match tx.commit_last().await {
+        Ok(last) if readies.iter().any(|ready| ready.len() > 0) => {
+            let row = last.rows.first();
+            let position = row.ok_or_else(|| SqlError::Decode("the position is missing".into()));
+            return Ok(Some(position?.get(0)?));
+        }
+        Ok(_) => return Ok(None),
+        Err(error) => error,
+    };
+    let may_be_ours = matches!(
+        refused,
+        SqlError::Conflict(_) | SqlError::Constraint(_) | SqlError::Usage(_)
+    );
+    if !may_be_ours {
+        return Err(refused.into());
+    }
+    match explain(db, readies).await? {
+        Some(answer) => answer,
+        None => Err(refused.into()),
+    }
+}
+
+fn queue(tx: &Tx, readies: &[Ready]) {
+    let at = clock::now();
+    tx.queue(LOCK, params![]);
+    for ready in readies {
+        let stream = &ready.append.stream;
+        if ready.len() > 0 && !matches!(ready.append.expected, Expected::Exact(_)) {
+            tx.queue(NAME, params![ready.key, stream.category(), stream.id()]);
+        }
+        for change in &ready.append.timers {
+            queue_timer(tx, ready, change);
+        }
+    }
+    let events: usize = readies.iter().map(Ready::len).sum();
+    for entry in readies
+        .iter()
+        .filter_map(|ready| ready.append.inbox.as_ref())
+    {
+        queue_settled(tx, entry, events, at);
+    }
+    for ready in readies {
+        // Those after the first follow it.
+        let mut expected = match ready.append.expected {
+            Expected::NoStream => Value::I64(-1),
+            Expected::Exact(version) => Value::I64(version.0),
+            _ => Value::Null,
+        };
+        for (event, text) in ready.append.events.iter().zip(&ready.texts) {
+            let params = params![
+                ready.key,
+                std::mem::replace(&mut expected, Value::Null),
+                event.id,
+                ready.append.stream.category(),
+                event.kind.as_str(),
+                text.data.as_str(),
+                ready.meta.as_str(),
+                at,
+                text.sum,
+            ];
+            tx.queue(EVENT, params);
+        }
+    }
+}
+
+fn queue_timer(tx: &Tx, ready: &Ready, change: &TimerChange) {
+    let category = ready.append.stream.category();
+    match change {
+        TimerChange::Set { name, due_at } => {
+            tx.queue(
+                TIMER_SET,
+                params![ready.key, name.as_str(), category, *due_at],
+            );
+        }
+        TimerChange::Clear { name } => {
+            tx.queue(TIMER_CLEARED, params![ready.key, name.as_str()]);
+        }
+    }
+}
+
+fn queue_settled(tx: &Tx, entry: &InboxEntry, events: usize, at: jiff::Timestamp) {
+    let mut params = params![entry.key.as_str(), events as i64, entry.answer.clone(), at];
+    match entry.owner {
+        None => tx.queue(KEY, params),
+        Some(owner) => {
+            params.push(owner.into());
+            tx.queue(CLAIM, params);
+        }
+    }
+}
+
+/// What the log says to it; `None` where it has nothing against it.
+async fn explain(
+    db: &Db,
+    readies: &[Ready],
+) -> Result<Option<Result<Option<Position>, WorkError>>, SqlError> {
+    let tx = db.begin();
+    let facts = {
+        let client = tx.postgres().await?;
+        let all: Vec<&Ready> = readies.iter().collect();
+        packets::look_on(&client, &all).await?
+    };
+    tx.rollback().await?;
+    Ok(judge(readies, &facts.verdicts(readies), facts.head))
+}
+
+/// Refused by one append, refused as a whole; there already, there as a whole.
+fn judge(
+    readies: &[Ready],
+    verdicts: &[Verdict],
+    head: i64,
+) -> Option<Result<Option<Position>, WorkError>> {
+    if verdicts
+        .iter()
+        .all(|one| matches!(one, Verdict::Write { .. }))
+    {
+        return None;
+    }
+    let (answers, _) = answers(readies, verdicts.to_vec(), head);
+    let mut last = None;
+    for ((answer, verdict), ready) in answers.into_iter().zip(verdicts).zip(readies) {
+        match (answer, verdict) {
+            (Err(refusal), _) => return Some(Err(WorkError::Log(refusal))),
+            (Ok(appended), Verdict::Answered(_)) if ready.len() > 0 => {
+                last = last.max(Some(appended.position));
+            }
+            _ => {}
+        }
+    }
+    Some(Ok(last))
+}
+
+/// The writer looks, decides and writes in one job; the commit is the next one.
+async fn on_sqlite(tx: Tx, readies: Vec<Ready>) -> Result<Option<Position>, WorkError> {
+    let at = clock::now();
+    let (readies, verdicts, head) = tx
+        .sqlite(move |conn| {
+            let all: Vec<&Ready> = readies.iter().collect();
+            let facts = embedded::look(conn, &all)?;
+            let verdicts = facts.verdicts(&readies);
+            if verdicts
+                .iter()
+                .all(|one| matches!(one, Verdict::Write { .. }))
+            {
+                let writes = Writes::of(&readies, &verdicts);
+                embedded::write(conn, &writes, facts.head, at)?;
+            }
+            Ok((readies, verdicts, facts.head))
+        })
+        .await?;
+    if let Some(answer) = judge(&readies, &verdicts, head) {
+        // Refused, or the first time was committed after all: these rows must not be written again.
+        tx.rollback().await?;
+        return answer;
+    }
+    tx.commit().await?;
+    let events: usize = readies.iter().map(Ready::len).sum();
+    Ok((events > 0).then(|| Position(head + events as i64)))
+}

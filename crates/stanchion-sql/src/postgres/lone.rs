@@ -1,0 +1,107 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::stream::BoxStream;
+use futures_util::{StreamExt, stream};
+use stanchion_runtime::task;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_postgres::{AsyncMessage, Client, Connection, Error, NoTls};
+
+use super::sql_error;
+use super::tls::Tls;
+use crate::SqlError;
+
+/// The longest time one attempt to connect may take: the next one may find the server that took over.
+const CONNECT_MAX: Duration = Duration::from_secs(2);
+
+/// After this a connection whose packets nobody acknowledges is dead.
+const SILENT_MAX: Duration = Duration::from_secs(5);
+
+/// A connection outside of the pool, for one long-lived user. Dropped, it is closed.
+pub(crate) struct Lone {
+    /// Shared by the packets that are under way.
+    pub(crate) client: Arc<Client>,
+    task: task::Task<()>,
+}
+
+/// What the server says by itself: notifications, notices.
+pub(crate) type Messages = BoxStream<'static, Result<AsyncMessage, Error>>;
+
+impl Lone {
+    /// Drives the connection on the current runtime; `told` gets what the server says by itself.
+    fn start(
+        client: Client,
+        mut messages: Messages,
+        mut told: impl FnMut(AsyncMessage) + Send + 'static,
+    ) -> Self {
+        let task = task::spawn("postgres-lone", async move {
+            while let Some(Ok(message)) = messages.next().await {
+                told(message);
+            }
+        });
+        Self {
+            client: Arc::new(client),
+            task,
+        }
+    }
+
+    /// Ends once the connection does.
+    pub(crate) async fn ended(&mut self) {
+        let _ = (&mut self.task).await;
+    }
+}
+
+impl Drop for Lone {
+    fn drop(&mut self) {
+        // The socket closes with the task: what waits on it fails at once.
+        self.task.abort();
+    }
+}
+
+/// How connections outside of the pool are made.
+pub(crate) struct Dial {
+    pub(super) config: tokio_postgres::Config,
+    pub(super) tls: Tls,
+    /// What each new connection is told.
+    pub(super) session: Arc<str>,
+}
+
+impl Dial {
+    /// Connects, with the session's settings; `told` gets what the server says by itself.
+    pub(crate) async fn lone(
+        &self,
+        purpose: &str,
+        told: impl FnMut(AsyncMessage) + Send + 'static,
+    ) -> Result<Lone, SqlError> {
+        let mut config = self.config.clone();
+        config.connect_timeout(CONNECT_MAX);
+        config.tcp_user_timeout(SILENT_MAX);
+        config.keepalives_idle(SILENT_MAX);
+        let name = config.get_application_name().unwrap_or("stanchion");
+        let name = format!("{name}/{purpose}");
+        config.application_name(name);
+        let connected = match &self.tls {
+            Tls::Plain => {
+                let made = config.connect(NoTls).await;
+                made.map(|(client, connection)| (client, messages(connection)))
+            }
+            Tls::Rustls(tls) => {
+                let made = config.connect(tls.clone()).await;
+                made.map(|(client, connection)| (client, messages(connection)))
+            }
+        };
+        let (client, messages) = connected.map_err(|error| sql_error(&error, "connect"))?;
+        let lone = Lone::start(client, messages, told);
+        let set_up = lone.client.batch_execute(&self.session).await;
+        set_up.map_err(|error| sql_error(&error, "set"))?;
+        Ok(lone)
+    }
+}
+
+fn messages<S, T>(mut connection: Connection<S, T>) -> Messages
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    stream::poll_fn(move |context| connection.poll_message(context)).boxed()
+}

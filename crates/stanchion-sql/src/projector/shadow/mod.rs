@@ -1,0 +1,169 @@
+//! Tables of the same names beside the live ones, for a rebuild or a verification.
+
+mod postgres;
+mod sqlite;
+
+use std::time::Duration;
+
+use stanchion_eventsourcing::{Checkpoint, LogId};
+use stanchion_runtime::clock;
+
+use super::ProjectorError;
+use super::apply::Applier;
+use super::target::{Target, name_of, stored};
+use crate::{Db, Engine, Params, SqlError, params};
+
+/// The longest that one statement of a swap may run.
+const SWAP_MAX: Duration = Duration::from_secs(600);
+
+/// Tables beside the live ones.
+pub(super) struct Shadow {
+    plan: Plan,
+    home: Home,
+}
+
+/// What is made beside what.
+#[derive(Clone)]
+struct Plan {
+    live: Db,
+    log: LogId,
+    projection: &'static str,
+    tables: &'static [&'static str],
+    /// What it is for: `rebuild` or `verify`.
+    purpose: &'static str,
+}
+
+/// Where the tables are.
+enum Home {
+    /// PostgreSQL: a schema of the same database.
+    Schema(String),
+    /// SQLite: a database of its own.
+    File(Db),
+}
+
+impl Shadow {
+    /// The tables of a rebuild: those of one that was interrupted, or new ones.
+    pub(super) async fn open(live: &Applier) -> Result<Self, ProjectorError> {
+        let plan = Plan::of(live, "rebuild")?;
+        let marked = stored(&plan.live, &plan.name()).await?;
+        let own = marked.iter().find(|mark| mark.log == plan.log);
+        let home = match (plan.live.engine(), own) {
+            (Engine::Postgres, Some(_)) => Home::Schema(postgres::schema(&plan)),
+            (Engine::Postgres, None) => Home::Schema(postgres::create(&plan).await?),
+            (Engine::Sqlite, own) => Home::File(sqlite::open(&plan, own.is_some()).await?),
+        };
+        Ok(Self { plan, home })
+    }
+
+    /// The tables of a rebuild that was interrupted, if there is one.
+    pub(super) async fn find(live: &Applier) -> Result<Option<Self>, ProjectorError> {
+        let plan = Plan::of(live, "rebuild")?;
+        match stored(&plan.live, &plan.name()).await?.is_empty() {
+            true => Ok(None),
+            false => Self::open(live).await.map(Some),
+        }
+    }
+
+    /// New tables for a verification.
+    pub(super) async fn fresh(live: &Applier) -> Result<Self, ProjectorError> {
+        let plan = Plan::of(live, "verify")?;
+        let home = match plan.live.engine() {
+            Engine::Postgres => Home::Schema(postgres::create(&plan).await?),
+            Engine::Sqlite => Home::File(sqlite::temporary(&plan).await?),
+        };
+        Ok(Self { plan, home })
+    }
+
+    /// Where entries are applied to them.
+    pub(super) fn target(&self) -> Target {
+        let name = self.plan.name();
+        match &self.home {
+            Home::Schema(schema) => {
+                Target::shadow(self.plan.live.clone(), Some(schema.clone()), name)
+            }
+            Home::File(db) => Target::shadow(db.clone(), None, name),
+        }
+    }
+
+    /// The database that holds a table of this name, and how it is written there.
+    pub(super) fn table(&self, table: &str) -> (&Db, String) {
+        match &self.home {
+            Home::Schema(schema) => (&self.plan.live, format!("\"{schema}\".\"{table}\"")),
+            Home::File(db) => (db, format!("\"{table}\"")),
+        }
+    }
+
+    /// Puts the rows in the place of the live ones and moves the live checkpoint to `at`, in one transaction; false if
+    /// the live rows have come further meanwhile. With an unsound live checkpoint nothing is compared.
+    pub(super) async fn swap(&self, at: &Checkpoint, sound: bool) -> Result<bool, SqlError> {
+        match &self.home {
+            Home::Schema(schema) => postgres::swap(&self.plan, schema, at, sound).await,
+            Home::File(db) => sqlite::swap(&self.plan, db, at, sound).await,
+        }
+    }
+
+    /// Gives the tables up, and that there were any.
+    pub(super) async fn remove(self) -> Result<(), ProjectorError> {
+        if let Home::Schema(schema) = &self.home {
+            postgres::drop_tables(&self.plan, schema).await?;
+        }
+        let forget = "delete from checkpoint where name = $1";
+        self.plan
+            .live
+            .exec(forget, params![self.plan.name()])
+            .await?;
+        self.forget().await;
+        Ok(())
+    }
+
+    /// What is left once the swap has taken the rest.
+    pub(super) async fn forget(self) {
+        if let Home::File(db) = self.home {
+            sqlite::delete(db).await;
+        }
+    }
+}
+
+impl Plan {
+    fn of(live: &Applier, purpose: &'static str) -> Result<Self, ProjectorError> {
+        let core = &live.core;
+        let tables = core.projection.tables();
+        let plain = |name: &&str| name.bytes().all(|c| c.is_ascii_alphanumeric() || c == b'_');
+        if tables.is_empty() || !tables.iter().all(plain) {
+            return Err(ProjectorError::Refused(format!(
+                "the projection `{}` does not say (plainly) which tables it writes: see `Projection::tables`",
+                core.name()
+            )));
+        }
+        Ok(Self {
+            live: live.target.db.clone(),
+            log: core.log.id(),
+            projection: core.name(),
+            tables,
+            purpose,
+        })
+    }
+
+    /// The checkpoint's name.
+    fn name(&self) -> String {
+        name_of(self.projection, self.purpose)
+    }
+}
+
+/// A statement that puts the live checkpoint where the new rows are, unless it is further and sound: then it changes
+/// no row. The live row itself is never deleted: a projector that waits for it must find it moved.
+fn move_live(plan: &Plan, at: &Checkpoint, sound: bool) -> (String, Params) {
+    let guard = if sound {
+        " where checkpoint.position <= excluded.position"
+    } else {
+        ""
+    };
+    let sql = format!(
+        "insert into checkpoint (name, log, position, event_id, at) values ($1, $2, $3, $4, $5) \
+         on conflict (name, log) do update set position = excluded.position, \
+         event_id = excluded.event_id, at = excluded.at{guard}"
+    );
+    let name = super::target::live_name(plan.projection);
+    let params = params![name, at.log, at.position, at.event, clock::now()];
+    (sql, params)
+}

@@ -1,0 +1,136 @@
+use stanchion_eventsourcing::Checkpoint;
+use stanchion_runtime::clock;
+
+use super::{Plan, SWAP_MAX, move_live};
+use crate::projector::target::live_name;
+use crate::{Db, Row, SqlError, params};
+
+/// The schema beside the module's own.
+pub(super) fn schema(plan: &Plan) -> String {
+    format!("{}__{}", plan.live.module(), plan.purpose)
+}
+
+/// Makes empty tables there and the checkpoint before the first entry, in one transaction.
+pub(super) async fn create(plan: &Plan) -> Result<String, SqlError> {
+    let (schema, module) = (schema(plan), plan.live.module());
+    // Asked first: a role without the right to create schemas may well use one that is there.
+    let sql = "select 1 from pg_catalog.pg_namespace where nspname = $1";
+    let there = plan.live.opt(sql, params![schema.as_str()]).await?;
+    let tx = plan.live.begin();
+    if there.is_none() {
+        tx.queue(
+            &format!("create schema if not exists \"{schema}\""),
+            params![],
+        );
+    }
+    for table in plan.tables {
+        let (shadow, live) = (
+            format!("\"{schema}\".\"{table}\""),
+            format!("\"{module}\".\"{table}\""),
+        );
+        tx.queue(&format!("drop table if exists {shadow}"), params![]);
+        tx.queue(
+            &format!("create table {shadow} (like {live} including all)"),
+            params![],
+        );
+    }
+    let name = plan.name();
+    tx.queue(
+        "delete from parked where consumer = $1",
+        params![name.as_str()],
+    );
+    tx.queue(
+        "delete from checkpoint where name = $1",
+        params![name.as_str()],
+    );
+    let start = "insert into checkpoint (name, log, position, at) values ($1, $2, 0, $3)";
+    tx.queue(start, params![name, plan.log, clock::now()]);
+    tx.commit().await?;
+    Ok(schema)
+}
+
+/// Copies the rows. Nobody but this projection writes the tables, so nobody waits; readers see the old rows until the
+/// commit.
+pub(super) async fn swap(
+    plan: &Plan,
+    schema: &str,
+    at: &Checkpoint,
+    sound: bool,
+) -> Result<bool, SqlError> {
+    let module = plan.live.module();
+    let mut copies = Vec::new();
+    for table in plan.tables {
+        let columns = columns(&plan.live, module, table).await?.join(", ");
+        copies.push(format!(
+            "insert into \"{module}\".\"{table}\" ({columns}) overriding system value \
+             select {columns} from \"{schema}\".\"{table}\""
+        ));
+    }
+    let tx = plan.live.begin();
+    let longest = SWAP_MAX.as_millis();
+    tx.queue(
+        &format!("set local statement_timeout = {longest}"),
+        params![],
+    );
+    let live = live_name(plan.projection);
+    if !sound {
+        let others = "delete from checkpoint where name = $1 and log <> $2";
+        tx.queue(others, params![live.as_str(), plan.log]);
+    }
+    let (sql, params) = move_live(plan, at, sound);
+    if tx.exec(&sql, params).await? == 0 {
+        tx.rollback().await?;
+        return Ok(false);
+    }
+    for table in plan.tables.iter().rev() {
+        tx.queue(&format!("delete from \"{module}\".\"{table}\""), params![]);
+    }
+    for copy in &copies {
+        tx.queue(copy, params![]);
+    }
+    queue_parked(&tx, plan, &live);
+    tx.queue(
+        "delete from checkpoint where name = $1",
+        params![plan.name()],
+    );
+    for table in plan.tables.iter().rev() {
+        tx.queue(&format!("drop table \"{schema}\".\"{table}\""), params![]);
+    }
+    tx.commit().await?;
+    Ok(true)
+}
+
+/// What the replay put aside takes the place of what the live projection did.
+fn queue_parked(tx: &crate::Tx, plan: &Plan, live: &str) {
+    tx.queue("delete from parked where consumer = $1", params![live]);
+    let rename = "update parked set consumer = $1 where consumer = $2";
+    tx.queue(rename, params![live, plan.name()]);
+}
+
+pub(super) async fn drop_tables(plan: &Plan, schema: &str) -> Result<(), SqlError> {
+    let tx = plan.live.begin();
+    for table in plan.tables.iter().rev() {
+        tx.queue(
+            &format!("drop table if exists \"{schema}\".\"{table}\""),
+            params![],
+        );
+    }
+    let name = plan.name();
+    tx.queue(
+        "delete from parked where consumer = $1",
+        params![name.as_str()],
+    );
+    tx.queue("delete from checkpoint where name = $1", params![name]);
+    tx.commit().await
+}
+
+/// The quoted names of the columns that can be written.
+async fn columns(db: &Db, module: &str, table: &str) -> Result<Vec<String>, SqlError> {
+    let sql = "select quote_ident(cast(a.attname as text)) from pg_catalog.pg_attribute a \
+               join pg_catalog.pg_class c on c.oid = a.attrelid \
+               join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
+               where n.nspname = $1 and c.relname = $2 and a.attnum > 0 \
+               and not a.attisdropped and a.attgenerated = '' order by a.attnum";
+    let rows = db.query(sql, params![module, table]).await?;
+    rows.iter().map(|row: &Row| row.get(0)).collect()
+}

@@ -1,0 +1,156 @@
+//! A log that is not the one it was: the projection stops and says so, and a rebuild mends it.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use stanchion_eventsourcing::{
+    Append, AppendError, Appended, CheckpointError, DueTimer, EventLog, Filter, LogError, LogId,
+    MemoryLog, Position, ProjectionState, Recorded, StreamId, Version,
+};
+use stanchion_runtime::id;
+use stanchion_sql::{Db, ProjectorError};
+use tokio::sync::watch;
+
+use crate::accounts::{balance, book, sound, stores};
+
+/// A log that claims to be another: what a restore of an older backup looks like.
+struct Restored {
+    id: LogId,
+    log: MemoryLog,
+}
+
+async fn restored(id: LogId, entries: i64) -> Arc<dyn EventLog> {
+    let log: Arc<dyn EventLog> = Arc::new(Restored {
+        id,
+        log: MemoryLog::new(),
+    });
+    for _ in 0..entries {
+        book(&log, "account", "a", 1).await;
+    }
+    log
+}
+
+#[async_trait]
+impl EventLog for Restored {
+    fn id(&self) -> LogId {
+        self.id
+    }
+
+    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        self.log.append(append).await
+    }
+
+    async fn read_stream(
+        &self,
+        stream: &StreamId,
+        from: Version,
+        limit: usize,
+    ) -> Result<Vec<Recorded>, LogError> {
+        self.log.read_stream(stream, from, limit).await
+    }
+
+    async fn read(
+        &self,
+        after: Position,
+        filter: &Filter,
+        limit: usize,
+    ) -> Result<Vec<Recorded>, LogError> {
+        self.log.read(after, filter, limit).await
+    }
+
+    async fn head(&self) -> Result<Position, LogError> {
+        self.log.head().await
+    }
+
+    fn changes(&self) -> watch::Receiver<Position> {
+        self.log.changes()
+    }
+
+    async fn due_timers(
+        &self,
+        category: &str,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<DueTimer>, LogError> {
+        self.log.due_timers(category, now, limit).await
+    }
+
+    async fn clear_timer(&self, timer: &DueTimer) -> Result<(), LogError> {
+        self.log.clear_timer(timer).await
+    }
+}
+
+async fn refusal(db: &Db, log: &Arc<dyn EventLog>) -> CheckpointError {
+    let (projector, knobs) = sound(db, log);
+    let refused = projector.catch_up().await.unwrap_err();
+    assert_eq!(knobs.live.load(std::sync::atomic::Ordering::SeqCst), 0);
+    let status = projector.status().await.unwrap();
+    assert_eq!(status.state, ProjectionState::Halted);
+    match refused {
+        ProjectorError::Checkpoint(error) => error,
+        other => panic!("{other}"),
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_went_back_is_refused_until_the_rows_are_rebuilt() {
+    for (db, _) in stores().await {
+        let id = LogId(id::new_v7());
+        let log = restored(id, 5).await;
+        sound(&db, &log).0.catch_up().await.unwrap();
+
+        let shorter = restored(id, 3).await;
+        let refused = refusal(&db, &shorter).await;
+        assert!(
+            matches!(
+                refused,
+                CheckpointError::WentBack {
+                    position: Position(5),
+                    head: Position(3)
+                }
+            ),
+            "{refused}"
+        );
+        let grown_again = restored(id, 7).await;
+        let refused = refusal(&db, &grown_again).await;
+        assert!(
+            matches!(
+                refused,
+                CheckpointError::OtherEvent {
+                    position: Position(5),
+                    ..
+                }
+            ),
+            "{refused}"
+        );
+        assert_eq!(balance(&db, "a").await, (5, 5), "nothing was started over");
+
+        let (projector, _) = sound(&db, &grown_again);
+        assert_eq!(projector.rebuild().await.unwrap(), Position(7));
+        assert_eq!(balance(&db, "a").await, (7, 7));
+        projector.catch_up().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn another_log_is_refused_until_the_rows_are_rebuilt() {
+    for (db, log) in stores().await {
+        book(&log, "account", "a", 1).await;
+        sound(&db, &log).0.catch_up().await.unwrap();
+        let other = restored(LogId(id::new_v7()), 2).await;
+        let refused = refusal(&db, &other).await;
+        assert!(
+            matches!(refused, CheckpointError::OtherLog { .. }),
+            "{refused}"
+        );
+        let (projector, _) = sound(&db, &other);
+        projector.rebuild().await.unwrap();
+        assert_eq!(balance(&db, "a").await, (2, 2));
+        sound(&db, &other).0.catch_up().await.unwrap();
+        assert!(matches!(
+            refusal(&db, &log).await,
+            CheckpointError::OtherLog { .. }
+        ));
+    }
+}

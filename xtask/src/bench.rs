@@ -1,0 +1,34 @@
+//! `cargo xtask bench`: what is claimed to be fast, measured beside what others offer, on one machine in one session.
+
+mod cases;
+mod cluster;
+mod cpu;
+mod drivers;
+mod figures;
+mod kits;
+mod log;
+mod peers;
+mod report;
+mod rows;
+mod turns;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Subcommand)]
+enum What {
+    /// The event log beside other event stores and beside its database's limits; a PostgreSQL of its own.
+    Log(log::Options),
+}
+
+pub(crate) fn run(options: &Options) -> Result<()> {
+    match &options.what {
+        What::Log(options) => log::run(options),
+    }
+}

@@ -1,0 +1,171 @@
+//! How busy the machine is, and how much of that is ours, from /proc.
+
+use std::{fs, thread, time::Duration};
+
+use anyhow::{Context, Result};
+
+use super::figures::DISTURBED;
+
+/// How long the machine is looked at before a run.
+const LOOK: Duration = Duration::from_millis(300);
+/// How long a run waits for a quiet machine before it starts anyway.
+const WAIT_MAX: Duration = Duration::from_secs(15);
+
+/// Ticks of all processors since the machine started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Ticks {
+    busy: u64,
+    total: u64,
+}
+
+/// A stretch of time under observation.
+pub(super) struct Watch {
+    machine: Ticks,
+    ours: u64,
+    server: Option<u32>,
+}
+
+/// Waits until others leave the machine alone, or for the longest wait.
+pub(super) fn wait_until_quiet() -> Result<()> {
+    let looks = WAIT_MAX.as_millis() / LOOK.as_millis();
+    for _ in 0..looks {
+        let before = machine()?;
+        thread::sleep(LOOK);
+        if share(before, machine()?, 0) < DISTURBED {
+            break;
+        }
+    }
+    Ok(())
+}
+
+impl Watch {
+    /// From now on; what we, our ended children and the server with this process id use is ours.
+    pub(super) fn start(server: Option<u32>) -> Result<Self> {
+        Ok(Self {
+            machine: machine()?,
+            ours: used(server)?,
+            server,
+        })
+    }
+
+    /// The share of the machine that others used since then.
+    pub(super) fn foreign(&self) -> Result<f64> {
+        let ours = used(self.server)?.saturating_sub(self.ours);
+        Ok(share(self.machine, machine()?, ours))
+    }
+}
+
+fn share(before: Ticks, after: Ticks, ours: u64) -> f64 {
+    let busy = after.busy.saturating_sub(before.busy);
+    let total = after.total.saturating_sub(before.total).max(1);
+    busy.saturating_sub(ours) as f64 / total as f64
+}
+
+fn machine() -> Result<Ticks> {
+    let text = fs::read_to_string("/proc/stat").context("/proc/stat")?;
+    text.lines()
+        .next()
+        .and_then(ticks)
+        .context("/proc/stat has another form")
+}
+
+/// Of the line `cpu user nice system idle iowait irq softirq steal …`.
+fn ticks(line: &str) -> Option<Ticks> {
+    let fields: Vec<u64> = line
+        .strip_prefix("cpu ")?
+        .split_whitespace()
+        .take(8)
+        .map_while(|field| field.parse().ok())
+        .collect();
+    let idle = fields.get(3)? + fields.get(4)?;
+    let total = fields.iter().sum();
+    Some(Ticks {
+        busy: total - idle,
+        total,
+    })
+}
+
+/// Ticks of ours: this process with its ended children, and a server with its living and ended ones.
+fn used(server: Option<u32>) -> Result<u64> {
+    let own = fs::read_to_string("/proc/self/stat").context("/proc/self/stat")?;
+    let own = process(&own).map_or(0, |process| process.own + process.ended);
+    let Some(server) = server else { return Ok(own) };
+    let mut ticks = 0;
+    for entry in fs::read_dir("/proc")? {
+        // A process may end while we look.
+        let Ok(text) = fs::read_to_string(entry?.path().join("stat")) else {
+            continue;
+        };
+        let Some(process) = process(&text) else {
+            continue;
+        };
+        if process.id == server {
+            ticks += process.own + process.ended;
+        } else if process.parent == server {
+            ticks += process.own;
+        }
+    }
+    Ok(own + ticks)
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Process {
+    id: u32,
+    parent: u32,
+    own: u64,
+    ended: u64,
+}
+
+/// Of /proc/PID/stat; the name in parentheses may contain anything.
+fn process(stat: &str) -> Option<Process> {
+    let id = stat.split_whitespace().next()?.parse().ok()?;
+    let (_, rest) = stat.rsplit_once(')')?;
+    let fields: Vec<&str> = rest.split_whitespace().collect();
+    let tick = |at: usize| fields.get(at)?.parse::<u64>().ok();
+    Some(Process {
+        id,
+        parent: fields.get(1)?.parse().ok()?,
+        own: tick(11)? + tick(12)?,
+        ended: tick(13)? + tick(14)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_neither_idles_nor_waits_is_busy() {
+        let line = "cpu  100 20 30 800 50 1 2 7 0 0";
+        let expected = Ticks {
+            busy: 160,
+            total: 1_010,
+        };
+        assert_eq!(ticks(line), Some(expected));
+        assert_eq!(ticks("cpu0 1 2 3 4 5 6 7 8"), None);
+    }
+
+    #[test]
+    fn the_share_of_others_leaves_ours_out() {
+        let before = Ticks::default();
+        let after = Ticks {
+            busy: 80,
+            total: 200,
+        };
+        assert_eq!(share(before, after, 0), 0.4);
+        assert_eq!(share(before, after, 60), 0.1);
+        assert_eq!(share(before, after, 90), 0.0);
+    }
+
+    #[test]
+    fn a_process_is_read_even_if_its_name_has_spaces_and_parentheses() {
+        let stat = "42 (a (b) c) S 7 42 42 0 -1 0 0 0 0 0 11 5 300 40 20 0 1 0";
+        let expected = Process {
+            id: 42,
+            parent: 7,
+            own: 16,
+            ended: 340,
+        };
+        assert_eq!(process(stat), Some(expected));
+    }
+}

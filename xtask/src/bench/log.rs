@@ -1,0 +1,231 @@
+//! `cargo xtask bench log`: every case in turn, rows as they come, one table at the end.
+
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    fs,
+    process::Command,
+};
+
+use anyhow::{Result, ensure};
+
+use super::{
+    cases::{self, Case, Store},
+    cluster::{self, Cluster, Disk},
+    cpu,
+    drivers::{self, Job},
+    figures::{DISTURBED, Measurement},
+    kits::{self, Kits},
+    peers::Contestant,
+    report::{self, Row},
+    rows::{self, FAILED},
+    turns::{self, Pair, Turn},
+};
+use crate::{shell, test::packages};
+
+/// A disturbed run is repeated this often.
+const AGAIN_MAX: usize = 1;
+
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// Lines for programs on standard output, one a row: {"case","ours","peer","unit","ratio"} and more; the table
+    /// goes to standard error.
+    #[arg(long)]
+    json: bool,
+    /// Only these cases, comma-separated; a name that ends in `*` takes all that begin so.
+    #[arg(long, value_delimiter = ',')]
+    cases: Vec<String>,
+    /// How long each run is counted.
+    #[arg(long, default_value_t = 3.0)]
+    seconds: f64,
+    /// How often each pair is run.
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+}
+
+/// What lasts for the whole session.
+struct Session<'a> {
+    options: &'a Options,
+    kits: Kits,
+    clusters: BTreeMap<Disk, Cluster>,
+}
+
+pub(crate) fn run(options: &Options) -> Result<()> {
+    let chosen = chosen(options)?;
+    if !fs::exists("/usr/lib/postgresql")? {
+        packages::install(&["postgresql"], "PostgreSQL")?;
+    }
+    let mut session = Session {
+        options,
+        kits: Kits::default(),
+        clusters: BTreeMap::new(),
+    };
+    session.describe()?;
+    let mut rows = Vec::new();
+    for case in &chosen {
+        let measured = session.measure(case);
+        for row in &measured {
+            if options.json {
+                println!("{}", row.json());
+            }
+        }
+        eprintln!("{}", report::table(&measured));
+        rows.extend(measured);
+    }
+    if !options.json {
+        println!("{}", report::table(&rows));
+    }
+    let ours_failed = rows.iter().any(|row| row.case.ends_with(FAILED));
+    ensure!(!ours_failed, "our own driver failed, see above");
+    Ok(())
+}
+
+fn chosen(options: &Options) -> Result<Vec<Case>> {
+    let all = cases::all();
+    let names: Vec<&str> = all.iter().map(|case| case.name).collect();
+    for wanted in &options.cases {
+        ensure!(
+            names.iter().any(|name| takes(wanted, name)),
+            "no case {wanted}; there are {}",
+            names.join(", ")
+        );
+    }
+    let wanted = |case: &Case| options.cases.iter().any(|wanted| takes(wanted, case.name));
+    let chosen = all
+        .into_iter()
+        .filter(|case| options.cases.is_empty() || wanted(case));
+    Ok(chosen.collect())
+}
+
+fn takes(wanted: &str, name: &str) -> bool {
+    match wanted.strip_suffix('*') {
+        Some(start) => name.starts_with(start),
+        None => name == wanted,
+    }
+}
+
+impl Session<'_> {
+    /// What the figures belong to.
+    fn describe(&mut self) -> Result<()> {
+        let machine = shell::quiet(Command::new("sh").args([
+            "-c",
+            "echo \"$(nproc) x $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1), $(uname -sr)\"",
+        ]))?;
+        let server = self.cluster(Disk::Own)?.version()?;
+        eprintln!("{}", machine.trim());
+        eprintln!("PostgreSQL {server}, {}", cluster::SETTINGS.join(" "));
+        Ok(())
+    }
+
+    fn cluster(&mut self, disk: Disk) -> Result<&mut Cluster> {
+        Ok(match self.clusters.entry(disk) {
+            Entry::Occupied(started) => started.into_mut(),
+            Entry::Vacant(place) => place.insert(Cluster::start(disk)?),
+        })
+    }
+
+    /// The rows of a case: one for each peer and figure, and how we compare with the best.
+    fn measure(&mut self, case: &Case) -> Vec<Row> {
+        eprintln!("{}", case.name);
+        let mut failed: Vec<Option<String>> = vec![None; case.peers.len()];
+        let mut pairs: Vec<Vec<Pair<Measurement>>> = vec![Vec::new(); case.peers.len()];
+        let plan = turns::round(case.peers.len());
+        for _ in 0..self.options.rounds {
+            let mut results = Vec::new();
+            for turn in &plan {
+                let contestant = match turn {
+                    Turn::Ours => &case.ours,
+                    Turn::Peer(peer) => &case.peers[*peer],
+                };
+                // Who failed once is not waited for again.
+                if matches!(turn, Turn::Peer(peer) if failed[*peer].is_some()) {
+                    results.push(None);
+                    continue;
+                }
+                match (self.take_turn(case, contestant), turn) {
+                    (Ok(measured), _) => results.push(Some(measured)),
+                    (Err(error), Turn::Peer(peer)) => {
+                        failed[*peer] = Some(format!("{error:#}"));
+                        results.push(None);
+                    }
+                    (Err(error), Turn::Ours) => return vec![rows::ours_failed(case, &error)],
+                }
+            }
+            for (peer, pairs) in pairs.iter_mut().enumerate() {
+                pairs.extend(turns::pair(&plan, &results, peer));
+            }
+        }
+        rows::of(case, &pairs, &failed)
+    }
+
+    /// One run; a disturbed one is repeated.
+    fn take_turn(&mut self, case: &Case, contestant: &Contestant) -> Result<Measurement> {
+        let kit = contestant.driver.kit();
+        self.kits.ensure(kit).map_err(anyhow::Error::msg)?;
+        let mut measured = self.run_once(case, contestant)?;
+        for _ in 0..AGAIN_MAX {
+            if measured.foreign < DISTURBED {
+                break;
+            }
+            let again = self.run_once(case, contestant)?;
+            if again.foreign < measured.foreign {
+                measured = again;
+            }
+        }
+        eprintln!(
+            "  {:<34} {:>12.0} {}, others {:.0} %",
+            contestant.name,
+            measured.rate,
+            case.unit,
+            measured.foreign * 100.0
+        );
+        Ok(measured)
+    }
+
+    /// In a fresh database, once the machine is quiet.
+    fn run_once(&mut self, case: &Case, contestant: &Contestant) -> Result<Measurement> {
+        let word = contestant.case(case.word);
+        let job = Job {
+            case: &word,
+            writers: case.writers,
+            seconds: self.options.seconds,
+            events: if contestant.events > 0 {
+                contestant.events
+            } else {
+                case.events
+            },
+        };
+        let mut command = contestant.driver.command();
+        let (url, server, _folder) = match case.store {
+            Store::Postgres(disk) => {
+                let cluster = self.cluster(disk)?;
+                let database = cluster.fresh_database()?;
+                database.announce(&mut command)?;
+                (database.url(), Some(cluster.process()), None)
+            }
+            Store::Sqlite => {
+                fs::create_dir_all(kits::folder())?;
+                let folder = tempfile::tempdir_in(kits::folder())?;
+                let url = format!("sqlite://{}", folder.path().display());
+                (url, None, Some(folder))
+            }
+        };
+        cpu::wait_until_quiet()?;
+        let watch = cpu::Watch::start(server)?;
+        let mut measured = drivers::run(&mut command, &url, job)?;
+        measured.foreign = watch.foreign()?;
+        Ok(measured)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_takes_all_that_begin_so() {
+        assert!(takes("append*", "append-64"));
+        assert!(!takes("append*", "slow-append"));
+        assert!(takes("feed", "feed"));
+        assert!(!takes("fee", "feed"));
+    }
+}

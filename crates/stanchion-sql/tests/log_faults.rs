@@ -71,8 +71,8 @@ async fn wait_until_it_waits_for(operator: &Client, event: &str) {
 }
 
 async fn ids(log: &SqlLog) -> Vec<Uuid> {
-    let entries = log.read(Position::START, &Filter::all(), 10_000);
-    let entries = entries.await.unwrap();
+    let all = Filter::all();
+    let entries = log.read(Position::START, &all, 10_000).await.unwrap();
     for (entry, position) in entries.iter().zip(1..) {
         assert_eq!(
             entry.position,

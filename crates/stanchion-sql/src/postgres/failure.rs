@@ -16,6 +16,10 @@ pub(crate) fn sql_error(error: &tokio_postgres::Error, text: &str) -> SqlError {
     match code.code() {
         "23505" => SqlError::Conflict(violation(db)),
         "40001" | "40P01" | "55P03" => SqlError::Serialization(message),
+        // It stood still inside its transaction for longer than it may hold locks: rolled back, and sound to repeat.
+        "25P03" | "25P04" => SqlError::Timeout(message),
+        // A statement after one that failed; the first one's error is the reason.
+        "25P02" => SqlError::Serialization(message),
         "57014" => SqlError::Timeout(format!("{message}: `{}`", shorten(text))),
         // A changed table: the connection forgets its plans, the next attempt prepares anew.
         "0A000" if is_stale_plan(error) => SqlError::Serialization(message),

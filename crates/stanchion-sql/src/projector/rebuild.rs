@@ -143,12 +143,14 @@ impl Projector {
         let mut place = applier.load().await?;
         info!(projection = self.name(), from = %place.at.position, "rebuilding");
         for _ in 0..SWAPS_MAX {
-            self.replay(&applier, &mut place, None).await?;
+            // Bounded: under steady appends the head is never reached.
+            let head = live.core.log.head().await?;
+            self.replay(&applier, &mut place, head).await?;
             // From here on the live rows stand still in this process; what they got meanwhile is little.
             let mut gate = self.inner.gate.lock().await;
             let sound = self.sound_position().await?;
-            let least = sound.unwrap_or(Position::START);
-            self.replay(&applier, &mut place, Some(least)).await?;
+            let live = sound.unwrap_or(Position::START);
+            self.replay(&applier, &mut place, live).await?;
             match shadow.swap(&place.at, sound.is_some()).await {
                 Ok(true) => {
                     *gate = None;
@@ -170,15 +172,15 @@ impl Projector {
         Err(ProjectorError::Refused(busy.into()))
     }
 
-    /// Applies what there is to rows beside the live ones; with `least` no more once they include it.
+    /// Applies entries to rows beside the live ones until they include `least`, or there are no more.
     pub(super) async fn replay(
         &self,
         applier: &Applier,
         place: &mut Place,
-        least: Option<Position>,
+        least: Position,
     ) -> Result<(), ProjectorError> {
         let mut failures = 0;
-        while least.is_none_or(|least| place.at.position < least) {
+        while place.at.position < least {
             match self.replay_step(applier, place).await {
                 Ok(Step::AtHead) => return Ok(()),
                 Ok(_) => failures = 0,

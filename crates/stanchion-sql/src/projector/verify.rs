@@ -98,7 +98,7 @@ impl Projector {
 
     async fn replay_until(&self, applier: &Applier, last: Position) -> Result<(), ProjectorError> {
         let mut place = applier.load_until(Some(last)).await?;
-        self.replay(applier, &mut place, Some(last)).await?;
+        self.replay(applier, &mut place, last).await?;
         if place.at.position == last {
             return Ok(());
         }

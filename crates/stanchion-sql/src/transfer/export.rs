@@ -43,7 +43,7 @@ pub async fn export(db: &Db, out: impl Write + Send) -> Result<Transferred, Tran
     })?;
     export.events(None).await?;
     // Timers change with events: those of one moment belong to the events up to that moment.
-    let (head, timers) = export.timers().await?;
+    let (head, timers) = timers(export.db).await?;
     export.events(Some(head)).await?;
     let set = export.write_timers(timers)?;
     let dealt_with = export.dealt_with().await?;
@@ -137,28 +137,6 @@ impl<W: Write + Send> Export<'_, W> {
         })
     }
 
-    /// The timers and the head of one moment: one statement sees one state.
-    async fn timers(&self) -> Result<(Position, Vec<Timer>), SqlError> {
-        let sql = "select h.head, s.category, s.name, t.name, t.due_at \
-                   from (select coalesce(max(position), 0) as head from event) h \
-                   left join timer t on 1 = 1 left join stream s on s.stream = t.stream";
-        let rows = self.db.query(sql, params![]).await?;
-        let mut timers = Vec::with_capacity(rows.len());
-        let mut head = Position::START;
-        for row in &rows {
-            head = row.get(0)?;
-            if row.get::<Option<&str>>(1)?.is_some() {
-                timers.push(Timer {
-                    category: row.get(1)?,
-                    id: row.get(2)?,
-                    name: row.get(3)?,
-                    due_at: row.get(4)?,
-                });
-            }
-        }
-        Ok((head, timers))
-    }
-
     fn write_timers(&mut self, timers: Vec<Timer>) -> Result<i64, TransferError> {
         let count = timers.len() as i64;
         for timer in timers {
@@ -220,6 +198,28 @@ impl<W: Write> File<W> {
         })?;
         Ok(self.out.flush()?)
     }
+}
+
+/// The timers and the head of one moment: one statement sees one state.
+async fn timers(db: &Db) -> Result<(Position, Vec<Timer>), SqlError> {
+    let sql = "select h.head, s.category, s.name, t.name, t.due_at \
+               from (select coalesce(max(position), 0) as head from event) h \
+               left join timer t on 1 = 1 left join stream s on s.stream = t.stream";
+    let rows = db.query(sql, params![]).await?;
+    let mut timers = Vec::with_capacity(rows.len());
+    let mut head = Position::START;
+    for row in &rows {
+        head = row.get(0)?;
+        if row.get::<Option<&str>>(1)?.is_some() {
+            timers.push(Timer {
+                category: row.get(1)?,
+                id: row.get(2)?,
+                name: row.get(3)?,
+                due_at: row.get(4)?,
+            });
+        }
+    }
+    Ok((head, timers))
 }
 
 fn damaged(position: Position, reason: &str) -> TransferError {

@@ -57,10 +57,11 @@ async fn a_halt_is_seen_everywhere_and_nobody_waits_for_it() {
 
         knobs.poisoned.store(false, Ordering::SeqCst);
         elsewhere.resume().await.unwrap();
-        running
-            .wait_for(Position(3), Instant::now() + LONG)
-            .await
-            .unwrap();
+        until("who runs it learns of it", async || {
+            let moved = running.wait_for(Position(3), Instant::now() + LONG);
+            moved.await.is_ok()
+        })
+        .await;
         assert_eq!(balance(&db, "a").await, (1, 3));
         assert_eq!(
             running.status().await.unwrap().state,

@@ -81,9 +81,8 @@ impl Committer {
             let mut known = log.known.lock();
             let age = known.age();
             for (ready, verdict) in batch.readies().zip(&verdicts) {
-                match version_after(ready.len(), verdict) {
-                    Some(version) => known.learn(age, ready.key, version),
-                    None => {}
+                if let Some(version) = version_after(ready.len(), verdict) {
+                    known.learn(age, ready.key, version);
                 }
             }
         }
@@ -101,14 +100,14 @@ impl Committer {
         let mut position = base;
         let mut askers = Vec::with_capacity(batch.jobs.len());
         let mut tail = follows.then(|| log.tail.lock());
-        for ((job, written), answer) in batch.jobs.into_iter().zip(written).zip(&answers) {
+        for ((job, written), answer) in batch.jobs.into_iter().zip(&written).zip(&answers) {
             let Job {
                 ready,
                 answer: asker,
                 ..
             } = job;
             askers.push(asker);
-            if let (Some(tail), true, Ok(appended)) = (&mut tail, written, answer) {
+            if let (Some(tail), true, Ok(appended)) = (&mut tail, *written, answer) {
                 let last = appended.version.map_or(-1, |version| version.0);
                 let mut version = last - ready.len() as i64;
                 let stream = ready.append.stream;
@@ -129,7 +128,11 @@ impl Committer {
             }
         }
         drop(tail);
-        log.grew_to(head);
+        if written.contains(&true) {
+            log.grew_beside(head);
+        } else {
+            log.grew_to(head);
+        }
         for (asker, answer) in askers.into_iter().zip(answers) {
             // One who went away does not want to know; what is recorded stays recorded.
             let _ = asker.send(answer);

@@ -97,8 +97,10 @@ impl Inbox for MemoryInbox {
             }
             match (&row.claim, &row.answer) {
                 (Some(_), _) if !expired => return Ok(Claimed::Running),
-                (None, Some(answer)) => {
-                    let (answer, position) = (answer.clone(), row.position);
+                // Settled, be it without an answer.
+                (None, answer) => {
+                    let answer = answer.clone().unwrap_or_default();
+                    let position = row.position;
                     return Ok(Claimed::Answered { answer, position });
                 }
                 _ => {}

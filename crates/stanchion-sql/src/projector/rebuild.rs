@@ -59,7 +59,7 @@ impl Projector {
     /// read meanwhile; the new ones are made beside them (PostgreSQL: in the schema `<module>__rebuild`; SQLite: in a
     /// file of their own), with [`Tx::is_replay`](crate::Tx::is_replay) true so that nothing reaches the outside twice.
     /// The swap is one transaction that also moves the checkpoint, never backwards: readers see the rows of before or
-    /// those of after. While rows are copied in it this projection waits and, on SQLite, every other write; readers and,
+    /// those of after, as far in the log as before. While rows are copied in it this projection waits and, on SQLite, every other write; readers and,
     /// on PostgreSQL, other writers do not. A rebuild that was interrupted is taken up where it was.
     ///
     /// Without tables the rows are emptied first, and readers see them grow again.
@@ -140,17 +140,16 @@ impl Projector {
         let live = &self.inner.live;
         let shadow = Shadow::open(live).await?;
         let applier = Applier::new(Arc::clone(&live.core), shadow.target());
-        let mut place = applier.load().await?;
-        info!(projection = self.name(), from = %place.at.position, "rebuilding");
+        let from = applier.load().await?.at.position;
+        info!(projection = self.name(), %from, "rebuilding");
+        let head = live.core.log.head().await?;
         for _ in 0..SWAPS_MAX {
-            // Bounded: under steady appends the head is never reached.
-            let head = live.core.log.head().await?;
-            self.replay(&applier, &mut place, head).await?;
+            let to = self.sound_position().await?.unwrap_or(head);
+            self.replay_until(&applier, to).await?;
             // From here on the live rows stand still in this process; what they got meanwhile is little.
             let mut gate = self.inner.gate.lock().await;
             let sound = self.sound_position().await?;
-            let live = sound.unwrap_or(Position::START);
-            self.replay(&applier, &mut place, live).await?;
+            let place = self.replay_until(&applier, sound.unwrap_or(head)).await?;
             match shadow.swap(&place.at, sound.is_some()).await {
                 Ok(true) => {
                     *gate = None;
@@ -172,17 +171,24 @@ impl Projector {
         Err(ProjectorError::Refused(busy.into()))
     }
 
-    /// Applies entries to rows beside the live ones until they include `least`, or there are no more.
-    pub(super) async fn replay(
+    /// Applies entries to rows beside the live ones: all up to `last`, and none after it, because a replayed entry has
+    /// no effects outside and those after the live rows are still to have theirs.
+    pub(super) async fn replay_until(
         &self,
         applier: &Applier,
-        place: &mut Place,
-        least: Position,
-    ) -> Result<(), ProjectorError> {
+        last: Position,
+    ) -> Result<Place, ProjectorError> {
+        let mut place = applier.load_until(Some(last)).await?;
         let mut failures = 0;
-        while place.at.position < least {
-            match self.replay_step(applier, place).await {
-                Ok(Step::AtHead) => return Ok(()),
+        while place.at.position < last {
+            match self.replay_step(applier, &mut place).await {
+                Ok(Step::AtHead) => {
+                    let reason = format!(
+                        "the log could not be replayed to {last}, only to {}",
+                        place.at.position
+                    );
+                    return Err(ProjectorError::Unavailable(reason));
+                }
                 Ok(_) => failures = 0,
                 Err(error) if error.halts() || failures >= FAILURES_MAX => return Err(error),
                 Err(error) => {
@@ -193,7 +199,7 @@ impl Projector {
             }
             self.inner.rebuild.progress.lock().position = place.at.position;
         }
-        Ok(())
+        Ok(place)
     }
 
     async fn replay_step(

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use stanchion_eventsourcing::{Position, Verified};
+use stanchion_eventsourcing::Verified;
 use tracing::info;
 
 use super::apply::Applier;
@@ -94,18 +94,5 @@ impl Projector {
         let lock = "select 1 from checkpoint where name = $1 for update";
         tx.query(lock, params![target.name.as_str()]).await?;
         Ok(Some(tx))
-    }
-
-    async fn replay_until(&self, applier: &Applier, last: Position) -> Result<(), ProjectorError> {
-        let mut place = applier.load_until(Some(last)).await?;
-        self.replay(applier, &mut place, last).await?;
-        if place.at.position == last {
-            return Ok(());
-        }
-        let reason = format!(
-            "the log could not be replayed to {last}, only to {}",
-            place.at.position
-        );
-        Err(ProjectorError::Unavailable(reason))
     }
 }

@@ -105,10 +105,11 @@ fn stuck_after(db: &Db, log: &Arc<dyn EventLog>, entries: usize) -> (Projector, 
 async fn a_killed_rebuild_is_taken_up_where_it_was() {
     for (db, log) in stores().await {
         fill(&log, 3_000).await;
+        let (first, knobs) = stuck_after(&db, &log, 2_500);
+        first.catch_up().await.unwrap();
         db.exec("insert into balances values ('wrong', 7, 0)", params![])
             .await
             .unwrap();
-        let (first, knobs) = stuck_after(&db, &log, 2_500);
         let killed = first.clone();
         let killed = task::spawn("rebuild", async move { killed.rebuild().await.map(drop) });
         until("it is stuck", async || {

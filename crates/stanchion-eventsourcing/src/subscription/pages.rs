@@ -13,9 +13,14 @@ const VERIFY_EVERY: Duration = Duration::from_secs(10);
 /// How much larger the next page is after a full one.
 const GROWTH: usize = 4;
 
+/// How long handling a page should take at most: who waits for its end (locks, other writers, readers of what comes
+/// after it) waits no longer. Handling may take more than proportionally longer with the page's size.
+const HANDLED_MAX: Duration = Duration::from_millis(250);
+
 /// A log read page by page, in order and without a hole; the next page is fetched while this one is handled.
 ///
-/// Pages are small at the head and grow with the backlog, between the bounds given. The place it goes on from is
+/// Pages are small at the head and grow with the backlog, between the bounds given, as long as handling one takes no
+/// longer than 250 ms ([`Pages::handled`]). The place it goes on from is
 /// verified at the first page and every 10 s: a log that went back stops it. At most one page is fetched ahead.
 ///
 /// Cancel-safe: a cancelled [`Pages::next`] loses nothing.
@@ -106,6 +111,11 @@ impl Pages {
     pub fn slow_down(&mut self) {
         self.pace.slow_down();
         self.ahead = None;
+    }
+
+    /// Says how many entries were handled in what time: later pages are as large as can be handled in 250 ms.
+    pub fn handled(&mut self, entries: usize, took: Duration) {
+        self.pace.handled(entries, took);
     }
 
     /// Goes on from another place, which is verified first.
@@ -277,6 +287,17 @@ impl Pace {
         }
     }
 
+    /// Stays below what takes too long, and tries more again once that is far away.
+    fn handled(&mut self, entries: usize, took: Duration) {
+        if took > HANDLED_MAX {
+            let share = HANDLED_MAX.as_secs_f64() / took.as_secs_f64();
+            self.ceiling = ((entries as f64 * share) as usize).clamp(self.least, self.most);
+            self.size = self.size.min(self.ceiling);
+        } else if took < HANDLED_MAX / 4 {
+            self.ceiling = (self.ceiling * 2).min(self.most);
+        }
+    }
+
     /// Stays below what failed until it has caught up.
     fn slow_down(&mut self) {
         self.ceiling = (self.size / GROWTH).max(self.least);
@@ -297,6 +318,26 @@ mod tests {
             sizes.push(pace.size);
         }
         assert_eq!(sizes, [400, 1_600, 6_400, 10_000, 10_000, 100, 400]);
+    }
+
+    #[test]
+    fn a_page_that_took_long_makes_the_later_ones_smaller_until_they_are_quick() {
+        let mut pace = Pace::new(100, 10_000);
+        for _ in 0..4 {
+            pace.saw(true);
+        }
+        pace.handled(10_000, Duration::from_secs(5));
+        assert_eq!(pace.size, 500);
+        pace.saw(true);
+        pace.handled(500, Duration::from_millis(100));
+        assert_eq!(pace.size, 500, "neither slow nor quick: it stays");
+        let mut sizes = Vec::new();
+        for _ in 0..6 {
+            pace.handled(pace.size, Duration::from_millis(10));
+            pace.saw(true);
+            sizes.push(pace.size);
+        }
+        assert_eq!(sizes, [1_000, 2_000, 4_000, 8_000, 10_000, 10_000]);
     }
 
     #[test]

@@ -96,9 +96,11 @@ impl Applier {
         if page.through.position <= place.at.position {
             return Ok(Step::AtHead);
         }
+        let began = Instant::now();
         match self.apply_page(place, &page).await {
             Ok(()) => {
                 let entries = page.entries.len();
+                place.pages.handled(entries, began.elapsed());
                 debug!(projection = self.core.name(), entries, at = %place.at.position, "applied");
                 Ok(Step::Applied)
             }

@@ -75,7 +75,7 @@ fn outcome(committed: Result<Outcome, WorkError>) -> Outcome {
     }
 }
 
-/// As [`write`] would have gone on with it in the life before.
+/// As [`write()`] would have gone on with it in the life before.
 pub(crate) async fn resume(desk: &mut Desk, intent: &Intent) {
     let course = Course {
         stall: Duration::ZERO,

@@ -27,7 +27,9 @@ const CASES: &[Case<Log>] = cases![
     an_append_is_wholly_there_or_wholly_not,
     contents_come_back_as_they_went,
     a_stream_is_read_in_parts,
+    a_stream_is_read_backward,
     the_log_is_read_by_category_and_in_parts,
+    the_log_is_read_by_type,
     whoever_follows_is_told,
     a_known_inbox_key_drops_the_append_and_tells_the_first_answer,
     an_inbox_entry_needs_no_event,
@@ -320,6 +322,51 @@ async fn a_stream_is_read_in_parts(log: Log) {
     assert_eq!(versions(2, 2).await, [2, 3]);
     assert_eq!(versions(4, 10).await, [4]);
     assert!(versions(5, 10).await.is_empty());
+}
+
+async fn a_stream_is_read_backward(log: Log) {
+    let stream = stream("a");
+    put(&log, &StreamId::new("order", "b"), 1).await;
+    put(&log, &stream, 5).await;
+    let versions = async |from: Option<i64>, limit| -> Vec<i64> {
+        let from = from.map(Version);
+        let found = log.read_stream_backward(&stream, from, limit).await;
+        found.unwrap().iter().map(|event| event.version.0).collect()
+    };
+    assert_eq!(versions(None, 2).await, [4, 3]);
+    assert_eq!(versions(Some(2), 10).await, [2, 1, 0]);
+    assert_eq!(versions(Some(0), 10).await, [0]);
+    assert_eq!(versions(Some(9), 1).await, [4], "beyond its end");
+    assert!(versions(None, 0).await.is_empty());
+    let nowhere = StreamId::new("order", "nowhere");
+    let found = log.read_stream_backward(&nowhere, None, 10).await;
+    assert!(found.unwrap().is_empty());
+}
+
+async fn the_log_is_read_by_type(log: Log) {
+    for (n, kind) in ["placed", "paid", "sent", "placed", "paid"]
+        .iter()
+        .enumerate()
+    {
+        let category = ["order", "payment"][n % 2];
+        let mut one = append(&StreamId::new(category, "1"), Expected::Any, 0);
+        one.events = vec![event(kind, json!({}))];
+        log.append(one).await.unwrap();
+    }
+    let positions = async |categories: &[&str], types: &[&str], after, limit| -> Vec<i64> {
+        let owned = |all: &[&str]| all.iter().map(|&one| one.to_owned()).collect();
+        let filter = Filter {
+            categories: owned(categories),
+            types: owned(types),
+        };
+        let found = log.read(Position(after), &filter, limit).await.unwrap();
+        found.iter().map(|event| event.position.0).collect()
+    };
+    assert_eq!(positions(&[], &["paid"], 0, 10).await, [2, 5]);
+    assert_eq!(positions(&[], &["placed", "sent"], 1, 10).await, [3, 4]);
+    assert_eq!(positions(&[], &["placed", "sent"], 0, 2).await, [1, 3]);
+    assert_eq!(positions(&["payment"], &["placed"], 0, 10).await, [4]);
+    assert!(positions(&["payment"], &["sent"], 0, 10).await.is_empty());
 }
 
 async fn the_log_is_read_by_category_and_in_parts(log: Log) {

@@ -1,0 +1,168 @@
+//! An append whose outcome is unknown stays unknown until the log says what became of it.
+#![allow(clippy::unwrap_used)]
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use stanchion_eventsourcing::{
+    Aggregate, Append, AppendError, Appended, DueTimer, EventLog, ExecuteError, Filter, LogError,
+    LogId, MemoryLog, Metadata, Position, Recorded, Repository, StreamId, Version,
+};
+use tokio::sync::watch;
+
+#[derive(Clone, Default)]
+struct Counter {
+    count: i64,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(tag = "type", content = "data", rename_all = "snake_case")]
+enum Event {
+    Counted,
+}
+
+#[derive(Debug, PartialEq, thiserror::Error)]
+#[error("never")]
+struct Never;
+
+impl Aggregate for Counter {
+    const CATEGORY: &'static str = "counter";
+    type Command = ();
+    type Event = Event;
+    type Refusal = Never;
+
+    fn decide(&self, (): &()) -> Result<Vec<Event>, Never> {
+        Ok(vec![Event::Counted])
+    }
+
+    fn evolve(&mut self, Event::Counted: &Event) {
+        self.count += 1;
+    }
+}
+
+/// What the log says to an append, and whether it does it nonetheless.
+enum Says {
+    /// Done, but the answer was lost.
+    LostAfter,
+    /// Not done, and nobody knows.
+    LostBefore,
+    Overloaded,
+    Unavailable,
+    /// What is so.
+    Truth,
+}
+
+/// A log that answers appends by a script, and truthfully after its end.
+struct Scripted {
+    log: MemoryLog,
+    script: Mutex<VecDeque<Says>>,
+}
+
+#[async_trait]
+impl EventLog for Scripted {
+    fn id(&self) -> LogId {
+        self.log.id()
+    }
+
+    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        let says = self.script.lock().pop_front().unwrap_or(Says::Truth);
+        match says {
+            Says::Truth => self.log.append(append).await,
+            Says::LostAfter => {
+                self.log.append(append).await?;
+                Err(AppendError::Unknown)
+            }
+            Says::LostBefore => Err(AppendError::Unknown),
+            Says::Overloaded => Err(AppendError::Overloaded),
+            Says::Unavailable => Err(AppendError::Unavailable("gone".into())),
+        }
+    }
+
+    async fn read_stream(
+        &self,
+        stream: &StreamId,
+        from: Version,
+        limit: usize,
+    ) -> Result<Vec<Recorded>, LogError> {
+        self.log.read_stream(stream, from, limit).await
+    }
+
+    async fn read(
+        &self,
+        after: Position,
+        filter: &Filter,
+        limit: usize,
+    ) -> Result<Vec<Recorded>, LogError> {
+        self.log.read(after, filter, limit).await
+    }
+
+    async fn head(&self) -> Result<Position, LogError> {
+        self.log.head().await
+    }
+
+    fn changes(&self) -> watch::Receiver<Position> {
+        self.log.changes()
+    }
+
+    async fn due_timers(
+        &self,
+        category: &str,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<DueTimer>, LogError> {
+        self.log.due_timers(category, now, limit).await
+    }
+
+    async fn clear_timer(&self, timer: &DueTimer) -> Result<(), LogError> {
+        self.log.clear_timer(timer).await
+    }
+}
+
+fn counters(script: impl IntoIterator<Item = Says>) -> (Arc<Scripted>, Repository<Counter>) {
+    let log = Arc::new(Scripted {
+        log: MemoryLog::new(),
+        script: Mutex::new(script.into_iter().collect()),
+    });
+    let counters = Repository::new(Arc::clone(&log) as Arc<dyn EventLog>);
+    (log, counters)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unknown_append_is_asked_about_until_the_log_knows_and_counts_once() {
+    let cases: [fn() -> Vec<Says>; 4] = [
+        || vec![Says::LostAfter],
+        || vec![Says::LostBefore],
+        || vec![Says::LostAfter, Says::Overloaded, Says::Unavailable],
+        || vec![Says::LostBefore, Says::Unavailable, Says::LostAfter],
+    ];
+    for script in cases {
+        let (log, counters) = counters(script());
+        let done = counters.execute("a", &(), &Metadata::new(None)).await;
+        let done = done.unwrap();
+        assert_eq!((done.state.count, done.position), (1, Position(1)));
+        assert_eq!(log.head().await.unwrap(), Position(1), "written once");
+        assert!(log.script.lock().is_empty(), "asked to the script's end");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_may_be_written_is_never_answered_with_overloaded() {
+    let overloaded = || (0..100).map(|_| Says::Overloaded);
+    let (log, unlucky) = counters(std::iter::once(Says::LostAfter).chain(overloaded()));
+    let answer = unlucky.execute("a", &(), &Metadata::new(None)).await;
+    let said = answer.err().unwrap();
+    assert!(
+        matches!(&said, ExecuteError::Unavailable(reason) if reason.contains("unknown")),
+        "{said:?}"
+    );
+    assert_eq!(log.head().await.unwrap(), Position(1), "it was written");
+
+    let (log, plain) = counters(overloaded());
+    let answer = plain.execute("a", &(), &Metadata::new(None)).await;
+    assert!(matches!(answer, Err(ExecuteError::Overloaded)));
+    assert_eq!(log.head().await.unwrap(), Position::START);
+}

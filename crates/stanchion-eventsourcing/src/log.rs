@@ -35,6 +35,13 @@ pub trait EventLog: Send + Sync {
     /// The log's identity.
     fn id(&self) -> LogId;
 
+    /// A number that changes whenever the log behind this may have become shorter than it was: a connection was made
+    /// anew, perhaps to a server that took over without the last events. Whoever goes on from a place in the log
+    /// verifies it then. 0 for ever where that cannot be.
+    fn incarnation(&self) -> u64 {
+        0
+    }
+
     /// Appends, all or nothing. Appending the same event ids again is success with the same answer.
     /// Once queued it runs to its recorded answer even if the caller goes away.
     async fn append(&self, append: Append) -> Result<Appended, AppendError>;

@@ -20,8 +20,9 @@ const HANDLED_MAX: Duration = Duration::from_millis(250);
 /// A log read page by page, in order and without a hole; the next page is fetched while this one is handled.
 ///
 /// Pages are small at the head and grow with the backlog, between the bounds given, as long as handling one takes no
-/// longer than 250 ms ([`Pages::handled`]). The place it goes on from is
-/// verified at the first page and every 10 s: a log that went back stops it. At most one page is fetched ahead.
+/// longer than 250 ms ([`Pages::handled`]). The place it goes on from is verified at the first page, every 10 s, and
+/// after each read whenever the log is of another [incarnation](EventLog::incarnation): a log that went back stops it,
+/// also one that has grown beyond the place since. At most one page is fetched ahead.
 ///
 /// Cancel-safe: a cancelled [`Pages::next`] loses nothing.
 pub struct Pages {
@@ -35,6 +36,8 @@ pub struct Pages {
     head: Position,
     ahead: Option<Ahead>,
     verified: Option<Instant>,
+    /// The log's incarnation in which the place was verified.
+    incarnation: u64,
 }
 
 /// A stretch of a log.
@@ -68,6 +71,7 @@ impl Pages {
             head: Position::START,
             ahead: None,
             verified: None,
+            incarnation: 0,
         }
     }
 
@@ -98,6 +102,7 @@ impl Pages {
             }
         };
         let page = page.inspect_err(|_| self.slow_down())?;
+        self.verify_in_a_new_incarnation().await?;
         self.pace.saw(page.entries.len() >= page.limit);
         self.at = page.through;
         if page.more {
@@ -143,6 +148,16 @@ impl Pages {
         self.at.verify(&*self.log).await?;
         self.head = self.log.head().await?;
         self.verified = Some(Instant::now());
+        Ok(())
+    }
+
+    /// After the read: what was read is then of the log that is looked at, or of the one before it.
+    async fn verify_in_a_new_incarnation(&mut self) -> Result<(), CheckpointError> {
+        let now = self.log.incarnation();
+        if self.incarnation != now {
+            self.at.verify(&*self.log).await?;
+            self.incarnation = now;
+        }
         Ok(())
     }
 

@@ -219,6 +219,7 @@ impl Committer {
                 "the log's connection was lost"
             );
             self.db.log().known.lock().forget();
+            self.db.log().tail.lock().clear();
             self.line = Line::Down {
                 reason,
                 attempts: 0,

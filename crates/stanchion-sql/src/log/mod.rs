@@ -105,6 +105,11 @@ impl EventLog for SqlLog {
         self.id
     }
 
+    fn incarnation(&self) -> u64 {
+        let postgres = self.db.postgres();
+        postgres.map_or(0, |postgres| postgres.connections_made())
+    }
+
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         let ready = Ready::of(append)?;
         let (answer, answered) = oneshot::channel();

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use deadpool_postgres::{
     Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, Timeouts,
@@ -27,6 +28,8 @@ pub(crate) struct Postgres {
     place: [u8; 32],
     server: Arc<Server>,
     settings: DatabaseSettings,
+    /// How many connections the pool has made: each may have reached another server than the one before.
+    made: Arc<AtomicU64>,
     tidy: task::Task<()>,
 }
 
@@ -70,7 +73,9 @@ impl Postgres {
         let tls = Tls::of(&config, parsed.roots.as_deref())?;
         let server = Arc::new(Server::new(&config, tls));
         let session = session(module, settings);
-        let pool = pool(config.clone(), server.tls(), Arc::clone(&session), settings)?;
+        let made = Arc::new(AtomicU64::new(0));
+        let set_up = set_up(Arc::clone(&session), Arc::clone(&made));
+        let pool = pool(config.clone(), server.tls(), set_up, settings)?;
         let postgres = Self {
             dial: Arc::new(Dial {
                 config,
@@ -82,6 +87,7 @@ impl Postgres {
             pool,
             server,
             settings: settings.clone(),
+            made,
         };
         postgres.create_schema(module).await?;
         Ok(postgres)
@@ -124,6 +130,10 @@ impl Postgres {
     /// How connections outside of the pool are made.
     pub(crate) fn dial(&self) -> &Arc<Dial> {
         &self.dial
+    }
+
+    pub(crate) fn connections_made(&self) -> u64 {
+        self.made.load(Ordering::SeqCst)
     }
 
     pub(crate) fn status(&self) -> deadpool_postgres::Status {
@@ -170,7 +180,7 @@ impl std::fmt::Debug for Postgres {
 fn pool(
     config: tokio_postgres::Config,
     tls: &Tls,
-    session: Arc<str>,
+    set_up: deadpool_postgres::Hook,
     settings: &DatabaseSettings,
 ) -> Result<Pool, SqlError> {
     // `Fast` does not look at the transaction state: a Connection cleans up before it gives back.
@@ -190,7 +200,7 @@ fn pool(
             create: wait,
             recycle: wait,
         })
-        .post_create(set_up(session))
+        .post_create(set_up)
         .build()
         .map_err(|error| SqlError::Unavailable(error.to_string()))
 }
@@ -207,8 +217,9 @@ fn session(module: &str, settings: &DatabaseSettings) -> Arc<str> {
     .into()
 }
 
-fn set_up(session: Arc<str>) -> deadpool_postgres::Hook {
+fn set_up(session: Arc<str>, made: Arc<AtomicU64>) -> deadpool_postgres::Hook {
     deadpool_postgres::Hook::async_fn(move |client, _| {
+        made.fetch_add(1, Ordering::SeqCst);
         let session = Arc::clone(&session);
         Box::pin(async move {
             let done = client.batch_execute(&session).await;

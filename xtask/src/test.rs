@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::{Result, bail};
-use stanchion_testing::servers::Postgres;
+use stanchion_testing::servers::{PgBouncer, Postgres};
 
 use crate::{
     chaos::{log, log_programs::LogPrograms},
@@ -104,6 +104,9 @@ impl Servers {
                 &["chromium", "chromium-driver"],
                 "Chromium, which reads /docs,",
             )?;
+        }
+        if !PgBouncer::available() {
+            packages::install(&["pgbouncer"], "PgBouncer")?;
         }
         if !has_python_venv()? {
             packages::install(

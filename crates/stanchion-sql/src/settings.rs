@@ -19,10 +19,11 @@ stanchion_config::settings! {
         /// PostgreSQL: a connection unused for this long is closed.
         #[range("1s"..="24h")]
         pub connection_idle_time: Duration = "30m",
-        /// PostgreSQL: several statements in one packet; off for poolers that cannot (Supavisor's transaction mode).
+        /// PostgreSQL: several statements in one packet; off for poolers that cannot. A pooler must keep
+        /// sessions (PgBouncer: `pool_mode = session`): one in transaction mode is refused at the start.
         pub pipelining: bool = true,
         /// PostgreSQL: one connection a process and database on which logs are told of other processes' appends; off
-        /// behind a pooler in transaction mode, where readers poll instead.
+        /// for poolers that cannot: readers poll instead.
         pub listen: bool = true,
         /// PostgreSQL: open a log on a server with `synchronous_commit`, `fsync` or `full_page_writes` off, where a
         /// crash loses acknowledged events.

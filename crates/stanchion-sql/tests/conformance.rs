@@ -11,6 +11,7 @@ use stanchion_sql::{
     DatabaseSettings, DatabaseUrl, Db, Mode, SqlConsumerStore, SqlInbox, SqlLog, migrate,
 };
 use stanchion_testing::conformance::{consumer_store, event_log, inbox};
+use stanchion_testing::servers::{self, PgBouncer};
 use support::{postgres_url, sqlite};
 
 async fn on_sqlite() -> Db {
@@ -42,6 +43,51 @@ fn inbox_of(db: Db) -> Arc<dyn Inbox> {
 
 fn consumers(db: Db) -> Arc<dyn ConsumerStore> {
     Arc::new(SqlConsumerStore::new(db))
+}
+
+/// Behind PgBouncer sessions are kept, pipelining and LISTEN are off: what a pooler may ask for.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_log_behind_pgbouncer_conforms_without_pipelining_and_listen() {
+    let Some(server) = servers::required("postgres") else {
+        return;
+    };
+    if !PgBouncer::available() {
+        return servers::skip("pgbouncer");
+    }
+    let (_, place) = server.split_once('@').unwrap();
+    let (place, database) = place.split_once('/').unwrap();
+    let pooler = PgBouncer::start(place.parse().unwrap(), "session").unwrap();
+    let url = format!("postgres://postgres@{}/{database}", pooler.address());
+    let settings = DatabaseSettings {
+        connections_max: 4,
+        pipelining: false,
+        listen: false,
+        ..DatabaseSettings::default()
+    };
+    event_log::run(async || {
+        let schema = format!("m{}", stanchion_runtime::id::new_v7().simple());
+        let db = Db::open(&url.parse().unwrap(), &schema, &settings).await;
+        log(migrated(db.unwrap()).await).await
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_pooler_that_mixes_sessions_up_is_refused() {
+    let Some(server) = servers::required("postgres") else {
+        return;
+    };
+    if !PgBouncer::available() {
+        return servers::skip("pgbouncer");
+    }
+    let (_, place) = server.split_once('@').unwrap();
+    let (place, database) = place.split_once('/').unwrap();
+    let pooler = PgBouncer::start(place.parse().unwrap(), "transaction").unwrap();
+    let url = format!("postgres://postgres@{}/{database}", pooler.address());
+    let settings = DatabaseSettings::default();
+    let refused = Db::open(&url.parse().unwrap(), "orders", &settings).await;
+    let said = refused.err().unwrap().to_string();
+    assert!(said.contains("pool_mode = session"), "{said}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

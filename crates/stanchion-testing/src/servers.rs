@@ -10,10 +10,12 @@
 //! | `STANCHION_TEST_SERVERS` | `1`: a missing server fails the test; `0`: every test that needs one is skipped |
 //! | `STANCHION_TEST_SKIPS` | a file that gets one line for each skipped test |
 
+mod pgbouncer;
 pub mod postgres;
 
 use std::{env, io::Write, thread};
 
+pub use pgbouncer::PgBouncer;
 pub use postgres::{Cluster, Postgres};
 
 /// URL of a server that a test needs, or `None` after saying loudly that the test is skipped.

@@ -5,6 +5,7 @@ mod failure;
 mod listener;
 mod lone;
 mod pool;
+mod pooler;
 mod server;
 mod tls;
 mod value;

@@ -89,6 +89,7 @@ impl Postgres {
             settings: settings.clone(),
             made,
         };
+        super::pooler::refuse_shared_sessions(&postgres.dial).await?;
         postgres.create_schema(module).await?;
         Ok(postgres)
     }

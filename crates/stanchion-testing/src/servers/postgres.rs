@@ -1,6 +1,6 @@
 //! A throwaway PostgreSQL: its own data folder, a random port, gone when dropped.
 
-mod account;
+pub(super) mod account;
 mod binaries;
 mod cluster;
 
@@ -23,7 +23,7 @@ use tempfile::TempDir;
 
 pub use cluster::Cluster;
 
-use account::Account;
+pub(super) use account::Account;
 
 /// How long a server may take to accept connections; a loaded machine needs a few seconds.
 const START_SECONDS_MAX: u32 = 60;

@@ -17,12 +17,12 @@ use anyhow::{Context, Result};
 const CANDIDATES: [&str; 2] = ["postgres", "nobody"];
 
 /// Our own account, or another one where we are root.
-pub(super) struct Account {
+pub(in crate::servers) struct Account {
     other: Option<(u32, u32)>,
 }
 
 impl Account {
-    pub(super) fn unprivileged() -> Result<Self> {
+    pub(in crate::servers) fn unprivileged() -> Result<Self> {
         let ours = tempfile::tempfile()?.metadata()?.uid();
         if ours != 0 {
             return Ok(Self { other: None });
@@ -36,7 +36,7 @@ impl Account {
     }
 
     /// A command under this account, in a process group of its own: a Ctrl-C meant for us must not reach it first.
-    pub(super) fn command(&self, program: impl AsRef<OsStr>) -> Command {
+    pub(in crate::servers) fn command(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         command.process_group(0).current_dir("/");
         if let Some((user, group)) = self.other {
@@ -45,7 +45,7 @@ impl Account {
         command
     }
 
-    pub(super) fn take_over(&self, path: &Path) -> Result<()> {
+    pub(in crate::servers) fn take_over(&self, path: &Path) -> Result<()> {
         let Some((user, group)) = self.other else {
             return Ok(());
         };

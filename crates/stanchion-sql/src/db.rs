@@ -246,6 +246,12 @@ impl Db {
         self.inner.append_wait
     }
 
+    /// Grows whenever a connection was made anew, perhaps to a server that knows less than the one before.
+    pub(crate) fn incarnation(&self) -> u64 {
+        let postgres = self.postgres();
+        postgres.map_or(0, |postgres| postgres.connections_made())
+    }
+
     pub(crate) fn postgres(&self) -> Option<&Arc<Postgres>> {
         match &self.inner.backend {
             Backend::Postgres(postgres) => Some(postgres),

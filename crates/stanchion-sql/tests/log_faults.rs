@@ -70,6 +70,28 @@ async fn wait_until_it_waits_for(operator: &Client, event: &str) {
     panic!("the log never waited for {event}");
 }
 
+/// Makes every commit wait for a replica that is not there; a reload takes its time.
+async fn wait_for_a_ghost(operator: &Client, url: &DatabaseUrl) {
+    for sql in [
+        "alter system set synchronous_standby_names = 'ghost'",
+        "select pg_reload_conf()",
+    ] {
+        operator.batch_execute(sql).await.unwrap();
+    }
+    let probe = self::operator(url).await;
+    for n in 0..1_000 {
+        let sql = format!("create table probe_{n} ()");
+        let done = probe.batch_execute(&sql);
+        if tokio::time::timeout(Duration::from_millis(100), done)
+            .await
+            .is_err()
+        {
+            return;
+        }
+    }
+    panic!("no commit ever waited");
+}
+
 async fn ids(log: &SqlLog) -> Vec<Uuid> {
     let all = Filter::all();
     let entries = log.read(Position::START, &all, 10_000).await.unwrap();
@@ -148,13 +170,8 @@ async fn a_commit_that_was_cut_off_after_it_happened_is_found_by_its_ids() {
     let url: DatabaseUrl = server.fresh_database().unwrap().parse().unwrap();
     let (_db, log) = open(&url, &DatabaseSettings::default()).await;
     let operator = operator(&url).await;
-    // A replica that is not there: what is committed is never acknowledged.
-    for sql in [
-        "alter system set synchronous_standby_names = 'ghost'",
-        "select pg_reload_conf()",
-    ] {
-        operator.batch_execute(sql).await.unwrap();
-    }
+    // What is committed is never acknowledged.
+    wait_for_a_ghost(&operator, &url).await;
     let one = append("a", Expected::NoStream);
     let id = one.events[0].id;
     let appending = {

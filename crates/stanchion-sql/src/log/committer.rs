@@ -167,7 +167,8 @@ impl Committer {
         first
     }
 
-    fn launch(&mut self, batch: Batch) {
+    fn launch(&mut self, mut batch: Batch) {
+        batch.incarnation = self.db.incarnation();
         self.batches += 1;
         self.exclusive = batch.way == Way::Checked;
         for job in &batch.jobs {

@@ -106,8 +106,7 @@ impl EventLog for SqlLog {
     }
 
     fn incarnation(&self) -> u64 {
-        let postgres = self.db.postgres();
-        postgres.map_or(0, |postgres| postgres.connections_made())
+        self.db.incarnation()
     }
 
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
@@ -154,7 +153,11 @@ impl EventLog for SqlLog {
     ) -> Result<Vec<Recorded>, LogError> {
         let log = self.db.log();
         let told = *log.head().borrow();
-        let handed_over = log.tail.lock().read(after, told, filter, limit);
+        let handed_over = {
+            let mut tail = log.tail.lock();
+            tail.belong_to(self.db.incarnation());
+            tail.read(after, told, filter, limit)
+        };
         if let Some(entries) = handed_over {
             LogCounts::add(&log.counts.handed_over, 1);
             return Ok(entries);

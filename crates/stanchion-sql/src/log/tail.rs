@@ -15,6 +15,8 @@ pub(super) const BYTES_MAX: usize = 4 << 20;
 pub(crate) struct Tail {
     entries: VecDeque<(Recorded, usize)>,
     bytes: usize,
+    /// The log's incarnation that it belongs to: what another one says is for the database to tell.
+    incarnation: u64,
 }
 
 impl Tail {
@@ -30,6 +32,14 @@ impl Tail {
                 return;
             };
             self.bytes -= bytes;
+        }
+    }
+
+    /// Forgets what it knows of an earlier incarnation of the log than `now`.
+    pub(super) fn belong_to(&mut self, now: u64) {
+        if self.incarnation != now {
+            self.clear();
+            self.incarnation = now;
         }
     }
 
@@ -117,6 +127,15 @@ mod tests {
         let tail = tail([1, 2, 3, 5, 6]);
         assert_eq!(read(&tail, 2, 6, 10), None);
         assert_eq!(read(&tail, 4, 6, 10), Some(vec![5, 6]));
+    }
+
+    #[test]
+    fn nothing_of_an_earlier_incarnation_is_served() {
+        let mut tail = tail(5..=9);
+        tail.belong_to(0);
+        assert_eq!(read(&tail, 6, 9, 1), Some(vec![7]));
+        tail.belong_to(1);
+        assert_eq!(read(&tail, 6, 9, 1), None);
     }
 
     #[test]

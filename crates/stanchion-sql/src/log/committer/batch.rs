@@ -18,6 +18,8 @@ use crate::sqlite::Sqlite;
 pub(super) struct Batch {
     pub(super) jobs: Vec<Job>,
     pub(super) way: Way,
+    /// The log's incarnation when it was sent.
+    pub(super) incarnation: u64,
     /// On the fast way: what is written after which version.
     verdicts: Vec<Verdict>,
 }
@@ -82,6 +84,7 @@ impl Batch {
         Self {
             jobs,
             way,
+            incarnation: 0,
             verdicts: Vec::new(),
         }
     }

@@ -95,11 +95,15 @@ impl Committer {
             .iter()
             .filter(|answer| matches!(answer, Err(AppendError::Conflict { .. })));
         LogCounts::add(&log.counts.conflicts, conflicts.count());
-        // Nobody follows: nothing to hand over.
-        let follows = log.head().receiver_count() > 0;
+        // Nobody follows, or the log may be another one by now: nothing to hand over.
+        let now = self.db.incarnation();
+        let follows = log.head().receiver_count() > 0 && batch.incarnation == now;
         let mut position = base;
         let mut askers = Vec::with_capacity(batch.jobs.len());
         let mut tail = follows.then(|| log.tail.lock());
+        if let Some(tail) = &mut tail {
+            tail.belong_to(now);
+        }
         for ((job, written), answer) in batch.jobs.into_iter().zip(&written).zip(&answers) {
             let Job {
                 ready,

@@ -8,6 +8,7 @@ mod figures;
 mod kits;
 mod log;
 mod peers;
+mod replay;
 mod report;
 mod rows;
 mod turns;
@@ -25,10 +26,13 @@ pub(crate) struct Options {
 enum What {
     /// The event log beside other event stores and beside its database's limits; a PostgreSQL of its own.
     Log(log::Options),
+    /// The shop's start on a log of a million events: how long its lists take, and how much memory.
+    Replay(replay::Options),
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     match &options.what {
         What::Log(options) => log::run(options),
+        What::Replay(options) => replay::run(options),
     }
 }

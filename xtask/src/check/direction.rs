@@ -53,6 +53,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("shop-sandbox", &["stanchion"]),
     // The judge shares no rule with what it judges, and the customers know the public contract alone.
     ("shop-auditor", &["stanchion"]),
+    ("shop-history", &["stanchion"]),
     ("shop-load", &[]),
     (
         "shop",

@@ -7,6 +7,7 @@ mod drivers;
 mod figures;
 mod kits;
 mod log;
+mod markdown;
 mod peers;
 mod replay;
 mod report;

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, btree_map::Entry},
     fs,
+    path::PathBuf,
     process::Command,
 };
 
@@ -15,12 +16,17 @@ use super::{
     drivers::{self, Job},
     figures::{DISTURBED, Measurement},
     kits::{self, Kits},
+    markdown,
     peers::Contestant,
     report::{self, Row},
     rows::{self, FAILED},
     turns::{self, Pair, Turn},
 };
 use crate::{shell, test::packages};
+
+/// Day, processors, system, disk.
+const MACHINE: &str = "echo \"$(date -u +%F), $(nproc) x $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1), \
+                       $(free -g | awk '/^Mem/ {print $2}') GiB, $(uname -sr), $(df --output=fstype /tmp | tail -1)\"";
 
 /// A disturbed run is repeated this often.
 const AGAIN_MAX: usize = 1;
@@ -40,6 +46,12 @@ pub(crate) struct Options {
     /// How often each pair is run.
     #[arg(long, default_value_t = 3)]
     rounds: usize,
+    /// Writes the result as Markdown to this file, between its two marks if it has them, instead of it otherwise.
+    #[arg(long, value_name = "FILE")]
+    markdown: Option<PathBuf>,
+    /// Neither waits for a quiet machine nor repeats a disturbed run: shows whether everything runs, not how fast.
+    #[arg(long)]
+    hasty: bool,
 }
 
 /// What lasts for the whole session.
@@ -59,7 +71,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         kits: Kits::default(),
         clusters: BTreeMap::new(),
     };
-    session.describe()?;
+    let conditions = session.conditions()?;
+    eprintln!("{}", conditions.join("\n"));
     let mut rows = Vec::new();
     for case in &chosen {
         let measured = session.measure(case);
@@ -73,6 +86,9 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     }
     if !options.json {
         println!("{}", report::table(&rows));
+    }
+    if let Some(file) = &options.markdown {
+        markdown::write(file, &conditions, &rows)?;
     }
     let ours_failed = rows.iter().any(|row| row.case.ends_with(FAILED));
     ensure!(!ours_failed, "our own driver failed, see above");
@@ -105,15 +121,16 @@ fn takes(wanted: &str, name: &str) -> bool {
 
 impl Session<'_> {
     /// What the figures belong to.
-    fn describe(&mut self) -> Result<()> {
-        let machine = shell::quiet(Command::new("sh").args([
-            "-c",
-            "echo \"$(nproc) x $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1), $(uname -sr)\"",
-        ]))?;
+    fn conditions(&mut self) -> Result<Vec<String>> {
+        let machine = shell::quiet(Command::new("sh").args(["-c", MACHINE]))?;
         let server = self.cluster(Disk::Own)?.version()?;
-        eprintln!("{}", machine.trim());
-        eprintln!("PostgreSQL {server}, {}", cluster::SETTINGS.join(" "));
-        Ok(())
+        let settings = cluster::SETTINGS.join(" ");
+        let (rounds, seconds) = (self.options.rounds, self.options.seconds);
+        Ok(vec![
+            machine.trim().to_owned(),
+            format!("PostgreSQL {server}, {settings}"),
+            format!("{rounds} rounds, each run counted for {seconds} s after half a second"),
+        ])
     }
 
     fn cluster(&mut self, disk: Disk) -> Result<&mut Cluster> {
@@ -163,7 +180,7 @@ impl Session<'_> {
         self.kits.ensure(kit).map_err(anyhow::Error::msg)?;
         let mut measured = self.run_once(case, contestant)?;
         for _ in 0..AGAIN_MAX {
-            if measured.foreign < DISTURBED {
+            if measured.foreign < DISTURBED || self.options.hasty {
                 break;
             }
             let again = self.run_once(case, contestant)?;
@@ -209,7 +226,9 @@ impl Session<'_> {
                 (url, None, Some(folder))
             }
         };
-        cpu::wait_until_quiet()?;
+        if !self.options.hasty {
+            cpu::wait_until_quiet()?;
+        }
         let watch = cpu::Watch::start(server)?;
         let mut measured = drivers::run(&mut command, &url, job)?;
         measured.foreign = watch.foreign()?;

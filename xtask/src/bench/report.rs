@@ -10,6 +10,7 @@ use super::figures::{Comparison, Figure, Spread};
 #[derive(Clone, Debug)]
 pub(super) struct Row {
     pub(super) case: String,
+    pub(super) figure: Figure,
     pub(super) peer: String,
     /// What the peer promises about the order of its feed.
     pub(super) order: &'static str,
@@ -20,9 +21,10 @@ pub(super) struct Row {
 
 impl Row {
     /// The case's name with the figure it is about.
-    pub(super) fn case_of(case: &str, figure: Figure) -> String {
-        match figure {
-            Figure::Rate => case.to_owned(),
+    fn title(&self) -> String {
+        let case = &self.case;
+        match self.figure {
+            Figure::Rate => case.clone(),
             Figure::P50 => format!("{case}-p50"),
             Figure::P99 => format!("{case}-p99"),
         }
@@ -32,7 +34,7 @@ impl Row {
     pub(super) fn json(&self) -> Value {
         let mut line = Map::new();
         let mut set = |key: &str, value: Value| line.insert(key.to_owned(), value);
-        set("case", json!(self.case));
+        set("case", json!(self.title()));
         let result = self.result.as_ref();
         let median = |spread: fn(&Comparison) -> Spread| {
             json!(result.map(|compared| rounded(spread(compared).median)).ok())
@@ -71,7 +73,7 @@ pub(super) fn table(rows: &[Row]) -> String {
             Ok(compared) => writeln!(
                 table,
                 "{:<24} {:<34} {:>26} {:>26} {:>22}  {}{}",
-                row.case,
+                row.title(),
                 row.peer,
                 shown(compared.ours),
                 shown(compared.peer),
@@ -86,7 +88,8 @@ pub(super) fn table(rows: &[Row]) -> String {
             Err(reason) => writeln!(
                 table,
                 "{:<24} {:<34} not measured: {reason}",
-                row.case, row.peer
+                row.title(),
+                row.peer
             ),
         };
     }
@@ -107,7 +110,8 @@ fn rounded(value: f64) -> f64 {
     (value * scale).round() / scale
 }
 
-fn shown(spread: Spread) -> String {
+/// The median, and the range where there is one.
+pub(super) fn shown(spread: Spread) -> String {
     let (median, low, high) = (short(spread.median), short(spread.low), short(spread.high));
     if low == high {
         return median;
@@ -116,7 +120,7 @@ fn shown(spread: Spread) -> String {
 }
 
 /// `12.3 k` for thousands.
-fn short(value: f64) -> String {
+pub(super) fn short(value: f64) -> String {
     match value {
         _ if value >= 999_500.0 => format!("{:.2} M", value / 1e6),
         _ if value >= 99_950.0 => format!("{:.0} k", value / 1e3),
@@ -138,6 +142,7 @@ mod tests {
     fn row(result: Result<Comparison, String>) -> Row {
         Row {
             case: "append-64".into(),
+            figure: Figure::Rate,
             peer: "postgres-es".into(),
             order: "none",
             unit: "events/s",

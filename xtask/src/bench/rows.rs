@@ -15,6 +15,7 @@ pub(super) const FAILED: &str = " (ours failed)";
 pub(super) fn ours_failed(case: &Case, error: &anyhow::Error) -> Row {
     Row {
         case: format!("{}{FAILED}", case.name),
+        figure: case.figures[0],
         peer: "all".into(),
         order: Order::None.word(),
         unit: case.unit,
@@ -63,7 +64,8 @@ fn row(
     result: Result<Comparison, String>,
 ) -> Row {
     Row {
-        case: Row::case_of(case.name, figure),
+        case: case.name.to_owned(),
+        figure,
         peer: peer.to_owned(),
         order: order.word(),
         unit: if figure == Figure::Rate {

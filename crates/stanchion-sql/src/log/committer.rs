@@ -95,19 +95,24 @@ impl Committer {
             let wanted = self.wanted();
             tokio::select! {
                 biased;
-                Some(landed) = self.flight.next(), if !self.flight.is_empty() => self.land(landed),
-                () = queue.wait_for(wanted) => {
-                    if self.flight.is_empty() {
-                        // Whoever is ready to append now gets into the same transaction.
-                        tokio::task::yield_now().await;
-                    }
+                Some(landed) = self.flight.next(), if !self.flight.is_empty() => {
+                    self.land(landed);
+                    self.gather().await;
                 }
+                () = queue.wait_for(wanted) => self.gather().await,
                 () = db.log().hint.notified(), if !self.exclusive => self.hint(),
                 () = &mut sweep, if self.is_waited_for() => {
                     again(sweep.as_mut());
                     self.shed();
                 }
             }
+        }
+    }
+
+    /// Whoever is ready to append now, also one who was just answered, gets into the same transaction.
+    async fn gather(&mut self) {
+        if self.batches == 0 {
+            tokio::task::yield_now().await;
         }
     }
 

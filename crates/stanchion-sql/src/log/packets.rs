@@ -1,6 +1,8 @@
 //! The log's statements on PostgreSQL, sent as packets: everything of a batch is on its way before the first answer.
 
 use std::fmt;
+use std::future::poll_fn;
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::{BufMut, BytesMut};
@@ -70,7 +72,7 @@ select event_id, stream, version, position from event where event_id = any($1::u
 
 const INBOX: &str = "select key, owner, position, answer from inbox where key = any($1::text[])";
 
-/// After the commit, in a transaction of its own: within it, the notification's lock, one for the whole cluster, would
+/// Follows the commit in a transaction of its own: within it, the notification's lock, one for the whole cluster, would
 /// be held over the flush.
 const NOTIFY: &str = "\
 select pg_notify('stanchion_' || replace(feed.id::text, '-', ''), \
@@ -175,6 +177,7 @@ impl Packets {
         let mut steps = vec![self.simple(BEGIN)];
         steps.extend(self.rows(&columns));
         steps.push(self.simple("commit"));
+        steps.extend(self.hint());
         let answers = self.send(steps).await?;
         base_in(&answers)
     }
@@ -210,6 +213,9 @@ impl Packets {
             steps.push(self.simple(TOUCH));
         }
         steps.push(self.simple("commit"));
+        if !writes.is_empty() {
+            steps.extend(self.hint());
+        }
         self.send(steps).await?;
         Ok((verdicts, facts.head))
     }
@@ -224,9 +230,28 @@ impl Packets {
 
     /// Tells whoever listens that the log grew: a hint, so its failure is nobody's.
     pub(super) async fn notify(&self) {
-        if self.notifies {
-            let _ = self.lone.client.query(&self.statements.notify, &[]).await;
+        if let Some(hint) = self.hint() {
+            let _ = hint.await;
         }
+    }
+
+    /// The same as a packet's last step: at the server it follows the commit at once, and nobody waits for its answer.
+    fn hint(&self) -> Option<Step<'_>> {
+        if !self.notifies {
+            return None;
+        }
+        let told = query(&self.lone.client, &self.statements.notify, &[]);
+        let mut told = told.map(|_| Ok(Vec::new())).boxed();
+        let at_once = self.at_once;
+        Some(Box::pin(poll_fn(move |context| {
+            let polled = told.poll_unpin(context);
+            // Its first poll sends it.
+            if at_once {
+                Poll::Ready(Ok(Vec::new()))
+            } else {
+                polled
+            }
+        })))
     }
 
     async fn undo(&self, trouble: Trouble) -> Trouble {

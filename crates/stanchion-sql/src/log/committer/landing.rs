@@ -132,11 +132,8 @@ impl Committer {
             }
         }
         drop(tail);
-        if written.contains(&true) {
-            log.grew_beside(head);
-        } else {
-            log.grew_to(head);
-        }
+        // Other processes were told by the packet itself.
+        log.grew_to(head);
         for (asker, answer) in askers.into_iter().zip(answers) {
             // One who went away does not want to know; what is recorded stays recorded.
             let _ = asker.send(answer);

@@ -47,6 +47,10 @@ fn without_code(error: &tokio_postgres::Error, text: &str) -> SqlError {
             .source()
             .is_some_and(|source| source.is::<std::io::Error>());
     let shown = error.to_string();
+    // Before there is a connection nothing was asked that could be wrong: no TLS at the server, a certificate refused.
+    if text == "connect" {
+        return SqlError::Unavailable(format!("cannot connect: {cause}"));
+    }
     if lost || shown.starts_with("error connecting") || shown.starts_with("error communicating") {
         return SqlError::Unavailable(cause);
     }

@@ -56,7 +56,7 @@ fn describes_xtask(name: &OsString) -> bool {
 
 /// Packages outside the workspace, as a user's project would be.
 pub(crate) fn own_manifests() -> Vec<PathBuf> {
-    ["hello", "hello-tonic"]
+    ["hello", "hello-tonic", "foreign-append"]
         .map(|name| root().join("examples").join(name).join("Cargo.toml"))
         .into_iter()
         .filter(|path| path.is_file())

@@ -98,6 +98,37 @@ fn middleware_chain_refuses_before_the_handler() {
     assert_says(&said, "2 MiB: 413");
 }
 
+#[test]
+fn streams_take_an_append_once_and_refuse_who_is_late() {
+    let said = run(env!("CARGO_BIN_EXE_streams"));
+    assert_says(&said, "too late, the stream is at Some(Version(1))");
+    assert_says(
+        &said,
+        "position 2: Booked { cents: 500 } by Some(\"user-17\")",
+    );
+    assert_says(
+        &said,
+        "mailed: opened of account-4711\nmailed: booked of account-4711",
+    );
+}
+
+#[test]
+fn rebuild_skips_nothing_and_tells_nobody_twice() {
+    let said = run(env!("CARGO_BIN_EXE_rebuild"));
+    assert_says(&said, "halted at position 2: a negative amount");
+    assert_says(&said, "parked: 1");
+    assert_says(&said, "rows that differ: 2\nrebuilt: ada has 700\nmails: 3");
+}
+
+#[test]
+fn personal_data_is_sealed_everywhere_and_shredded_at_once() {
+    let said = run(env!("CARGO_BIN_EXE_personal_data"));
+    assert_says(&said, "the repository reads: Some(\"Ada Lovelace\")");
+    assert_says(&said, "others read: Personal(subject-4711, sealed)");
+    assert_says(&said, "the name is gone: true, orders: 1");
+    assert_says(&said, "recorded: subject_shredded");
+}
+
 /// What the program printed; it must have ended well.
 #[track_caller]
 fn run(program: &str) -> String {

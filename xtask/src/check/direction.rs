@@ -75,6 +75,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("patterns", &["stanchion"]),
     ("hello", &["stanchion"]),
     ("hello-tonic", &["stanchion"]),
+    // It meets the log by SQL alone.
+    ("foreign-append", &[]),
     ("xtask", &["stanchion-testing"]),
 ];
 

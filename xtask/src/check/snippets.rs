@@ -13,15 +13,20 @@ use crate::workspace;
 /// The pages whose code is looked at, besides every page of the guide.
 const PAGES: [&str; 3] = ["README.md", "ARCHITECTURE.md", "docs/patterns.md"];
 
-const GUIDE: &str = "docs/guide";
+/// Folders of which every page is looked at.
+const FOLDERS: [&str; 2] = ["docs/guide", "docs/runbooks"];
 
 /// What a block says it is, and the ending of the files that such code is taken from.
-const LANGUAGES: [(&str, &str); 4] = [
+const LANGUAGES: [(&str, &str); 5] = [
     ("rust", ".rs"),
     ("rs", ".rs"),
     ("sql", ".sql"),
     ("toml", ".toml"),
+    ("sh", SCRIPT),
 ];
+
+/// Commands to type stand in no file; those of a script that is linked above them stand there.
+const SCRIPT: &str = ".sh";
 
 /// A line of this alone, bare or as a comment, stands for lines that are left out.
 const LEFT_OUT: &str = "…";
@@ -165,12 +170,16 @@ fn block(page: &[&str], open: usize, close: usize) -> Option<Block> {
     let language = page[open].trim_start_matches('`');
     let language = language.split([',', ' ']).next().unwrap_or_default();
     let (_, ending) = LANGUAGES.iter().find(|(name, _)| *name == language)?;
+    let source = source(&page[..open], ending);
+    if *ending == SCRIPT && source.is_none() {
+        return None;
+    }
     let mut lines = lines(&page[open + 1..close].join("\n"));
     lines.iter_mut().for_each(|line| line.number += open + 1);
     Some(Block {
         line: open + 1,
         ending,
-        source: source(&page[..open], ending),
+        source,
         lines,
     })
 }
@@ -186,8 +195,10 @@ fn source(above: &[&str], ending: &str) -> Option<String> {
 
 fn pages(root: &Path) -> Result<Vec<PathBuf>> {
     let mut pages = PAGES.map(|page| root.join(page)).to_vec();
-    for entry in root.join(GUIDE).read_dir().context(GUIDE)? {
-        pages.push(entry?.path());
+    for folder in FOLDERS {
+        for entry in root.join(folder).read_dir().context(folder)? {
+            pages.push(entry?.path());
+        }
     }
     pages.retain(|page| page.extension().is_some_and(|extension| extension == "md"));
     pages.sort();
@@ -259,8 +270,16 @@ mod tests {
     }
 
     #[test]
+    fn commands_to_type_need_no_file_and_those_of_a_script_stand_in_it() {
+        let page = "Type this:\n\n```sh\nls\n```\n\nOr run [x](x.sh):\n\n```sh\nls\n```\n";
+        let blocks = blocks_of(page);
+        let sources: Vec<_> = blocks.iter().map(|block| block.source.as_deref()).collect();
+        assert_eq!(sources, [Some("x.sh")]);
+    }
+
+    #[test]
     fn a_block_without_a_file_is_wrong_and_other_languages_are_passed_over() {
-        let page = "[a](a.rs)\n\nNo link here.\n```rust\n1\n```\n\n```sh\nls\n```\n```\n->\n```\n";
+        let page = "[a](a.rs)\n\nNo link here.\n```rust\n1\n```\n\n```json\n1\n```\n```\n->\n```\n";
         let blocks = blocks_of(page);
         assert_eq!(blocks.len(), 1);
         let fault = blocks[0].fault(std::path::Path::new("."));

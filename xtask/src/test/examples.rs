@@ -1,4 +1,5 @@
-//! The example programs: each pattern must end well by itself, each `hello` must serve and stop in good order.
+//! The example programs: each pattern must end well by itself, each `hello` must serve and stop in good order, and what
+//! has tests must pass them.
 
 use std::{
     fs,
@@ -19,7 +20,7 @@ const DEADLINE: Duration = Duration::from_secs(30);
 
 pub(super) fn run(servers: &Servers, tally: &mut Tally) -> Result<bool> {
     let patterns = patterns(servers, tally)?;
-    let own = own(tally)?;
+    let own = own(servers, tally)?;
     Ok(patterns && own)
 }
 
@@ -64,24 +65,27 @@ fn folder(program: &Target) -> &'static str {
     if program.is_example() { "examples" } else { "" }
 }
 
-/// Packages of their own, as a user's would be. What has tests says by them how it serves.
-fn own(tally: &mut Tally) -> Result<bool> {
+/// Packages of their own, as a user's would be. What has tests says by them what it does.
+fn own(servers: &Servers, tally: &mut Tally) -> Result<bool> {
     let mut clean = true;
     for manifest in workspace::own_manifests() {
         let package = package(&manifest)?;
-        let served = if package.targets.iter().any(Target::is_test) {
-            test(&manifest)
+        let (does, done) = if package.targets.iter().any(Target::is_test) {
+            ("passes its tests", test(servers, &manifest))
         } else {
-            serve_once(&manifest, &package)
+            (
+                "serves and stops in good order",
+                serve_once(&manifest, &package),
+            )
         };
-        let name = format!("{} serves and stops in good order", package.name);
-        clean &= report(tally, &name, served);
+        clean &= report(tally, &format!("{} {does}", package.name), done);
     }
     Ok(clean)
 }
 
-fn test(manifest: &Path) -> Result<()> {
-    shell::quiet(&mut alone("test", manifest)?).map(drop)
+fn test(servers: &Servers, manifest: &Path) -> Result<()> {
+    let mut test = alone("test", manifest)?;
+    shell::quiet(servers.announce(&mut test)).map(drop)
 }
 
 fn serve_once(manifest: &Path, package: &Package) -> Result<()> {

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use foreign_append::{Place, Sale, SellError, sell};
 use sqlx::PgPool;
-use stanchion_testing::servers::Postgres;
+use stanchion_testing::servers;
 use uuid::Uuid;
 
 /// What the module's migrations make: here nobody of its program is there to do it.
@@ -12,11 +12,10 @@ const LOG: &str =
 
 /// An empty log of `orders` beside an empty table of ours.
 async fn store() -> Result<Option<PgPool>> {
-    if !Postgres::available() {
-        eprintln!("SKIPPED: no PostgreSQL (set STANCHION_TEST_POSTGRES or install postgresql)");
+    let Some(url) = servers::required("postgres") else {
         return Ok(None);
-    }
-    let pool = PgPool::connect(&Postgres::shared()?.fresh_database()?).await?;
+    };
+    let pool = PgPool::connect(&url).await?;
     let schema = format!(
         "create schema orders; set search_path = orders; {LOG} set search_path = public;
          create table sale (id uuid primary key, cents bigint not null check (cents > 0));"

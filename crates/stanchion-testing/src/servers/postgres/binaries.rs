@@ -1,6 +1,6 @@
 //! Where PostgreSQL's programs are.
 
-use std::{env, fs, path::PathBuf};
+use std::{env, ffi::OsString, fs, path::PathBuf};
 
 use anyhow::{Context, Result};
 
@@ -21,6 +21,11 @@ pub(super) fn find(program: &str) -> Result<PathBuf> {
     found.with_context(|| {
         format!("{program} is neither in PATH nor below {VERSIONS}: install postgresql")
     })
+}
+
+/// PATH with the folders of PostgreSQL's programs behind those of the machine.
+pub(super) fn path() -> Result<OsString> {
+    Ok(env::join_paths(folders())?)
 }
 
 /// The folders of PATH, then Debian's, newest version first.

@@ -211,6 +211,17 @@ impl Cluster {
         self.quietly(promote.arg(&self.data))
     }
 
+    /// Runs a shell script to its end under the server's account, with PostgreSQL's programs in PATH: what an
+    /// operator would do. What it says goes into the log.
+    ///
+    /// # Errors
+    /// When it fails; the message carries the end of the log.
+    pub fn script(&self, script: &Path, arguments: &[&str]) -> Result<()> {
+        let mut sh = self.account.command("sh");
+        sh.env("PATH", binaries::path()?);
+        self.quietly(sh.arg(script).args(arguments))
+    }
+
     /// Runs SQL in `database`, each statement on its own; the answer as `psql --tuples-only --no-align` prints it.
     ///
     /// # Errors

@@ -1,5 +1,5 @@
 use async_trait::async_trait;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{LogId, Position};
 
@@ -14,6 +14,14 @@ pub trait OperatedProjection: Send + Sync {
 
     /// How it is.
     async fn status(&self) -> Result<ProjectionStatus, String>;
+
+    /// Why it is halted, if it is. Asked for by every look at `/ready`: what this process knows is enough where it
+    /// runs the projection. By default what [`status`](Self::status) says.
+    async fn halted(&self) -> Result<Option<String>, String> {
+        let status = self.status().await?;
+        let halted = status.state == ProjectionState::Halted;
+        Ok(halted.then(|| status.reason.unwrap_or_default()))
+    }
 
     /// Stops applying entries until [`resume`](Self::resume), also over a restart. Reads go on.
     async fn pause(&self) -> Result<(), String>;
@@ -92,7 +100,7 @@ pub struct RebuildStatus {
 }
 
 /// What comparing the rows with a fresh replay gave.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Verified {
     /// Both sides include the log up to here.
     pub position: Position,
@@ -105,7 +113,7 @@ pub struct Verified {
 }
 
 /// A row that is not what a fresh replay makes of the log.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Difference {
     /// Its table.
     pub table: String,

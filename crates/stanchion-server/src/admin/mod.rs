@@ -1,7 +1,9 @@
-//! The operator's port: metrics, health, logs, dead letters. Never reachable through the public one.
+//! The operator's port: metrics, health, logs, projections, dead letters. Never reachable through the public one.
 
 mod dead_letters;
 mod guard;
+mod projections;
+mod work;
 
 use std::sync::Arc;
 
@@ -12,12 +14,14 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::{StatusCode, header};
 use serde_json::{Value, json};
-use stanchion_eventsourcing::EventLog;
+use stanchion_eventsourcing::{EventLog, OperatedProjection};
 use stanchion_messaging::ConsumerStore;
 use stanchion_telemetry::Metrics;
 
 use crate::Module;
-use crate::service::{AdminSettings, Health, Listed};
+use crate::service::{AdminSettings, Closer, Health, Listed};
+
+use self::work::Works;
 
 /// What the operator can look at, by module.
 #[derive(Clone)]
@@ -25,36 +29,49 @@ struct Operated {
     metrics: Metrics,
     modules: Arc<Vec<OperatedModule>>,
     routes: Arc<Vec<Listed>>,
+    works: Works,
+}
+
+/// The port, and what ends with it.
+pub(crate) struct Port {
+    /// Guarded as a whole.
+    pub(crate) router: Router,
+    /// Ends what works on projections; the stores must still be open.
+    pub(crate) closer: Closer,
 }
 
 struct OperatedModule {
     name: &'static str,
     log: Option<Arc<dyn EventLog>>,
     consumers: Option<Arc<dyn ConsumerStore>>,
+    projections: Vec<Arc<dyn OperatedProjection>>,
 }
 
-/// The port's router, guarded as a whole.
-pub(crate) fn router(
+/// The port of a service with these modules.
+pub(crate) fn port(
     settings: &AdminSettings,
     metrics: &Metrics,
     health: &Health,
     modules: &[Module],
     routes: Vec<Listed>,
-) -> Router {
+) -> Port {
     let modules = modules
         .iter()
         .map(|module| OperatedModule {
             name: module.name,
             log: module.log.clone(),
             consumers: module.consumers.clone(),
+            projections: module.projections.clone(),
         })
         .collect();
+    let works = Works::default();
     let operated = Operated {
         metrics: metrics.clone(),
         modules: Arc::new(modules),
         routes: Arc::new(routes),
+        works: works.clone(),
     };
-    Router::new()
+    let router = Router::new()
         .route("/metrics", get(metrics_text))
         .route("/logs", get(logs))
         .route("/routes", get(routes_listed))
@@ -67,12 +84,22 @@ pub(crate) fn router(
             "/dead-letters/{module}/{consumer}/{message}/discard",
             post(dead_letters::discard),
         )
+        .route("/projections", get(projections::list))
+        .route("/projections/{module}/{projection}", get(projections::show))
+        .route(
+            "/projections/{module}/{projection}/{action}",
+            post(projections::act),
+        )
         .with_state(operated)
         .merge(health.router())
         .layer(from_fn_with_state(
             guard::Guard::new(settings),
             guard::check,
-        ))
+        ));
+    Port {
+        router,
+        closer: works.closer(),
+    }
 }
 
 async fn metrics_text(State(operated): State<Operated>) -> Response {

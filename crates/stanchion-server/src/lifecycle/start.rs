@@ -151,9 +151,11 @@ impl Service {
             mut modules,
             routes,
         } = assembled;
+        let mut closers = Vec::new();
         let admin = admin.zip(self.admin.as_ref()).map(|(socket, settings)| {
-            let app = admin::router(settings, &self.metrics, &health, &modules, routes);
-            self.open_admin(socket, app, &stack)
+            let port = admin::port(settings, &self.metrics, &health, &modules, routes);
+            closers.push(port.closer);
+            self.open_admin(socket, port.router, &stack)
         });
         let moments = Moments::default();
         let connections = TaskTracker::new();
@@ -167,10 +169,7 @@ impl Service {
         } else {
             workers(&mut modules)
         });
-        let mut closers: Vec<_> = modules
-            .into_iter()
-            .flat_map(|module| module.closers)
-            .collect();
+        closers.extend(modules.into_iter().flat_map(|module| module.closers));
         closers.extend(self.closers);
         health.enter(State::Ready);
         let stopping = Stopping {

@@ -128,7 +128,7 @@ impl Health {
 fn shown(checked: &[Checked]) -> Map<String, Value> {
     let mut by_name: BTreeMap<&str, Vec<&Checked>> = BTreeMap::new();
     for one in checked {
-        by_name.entry(one.check.name).or_default().push(one);
+        by_name.entry(&one.check.name).or_default().push(one);
     }
     let mut shown = Map::new();
     for (name, all) in by_name {

@@ -1,10 +1,11 @@
+use std::borrow::Cow;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use stanchion_eventsourcing::EventLog;
+use stanchion_eventsourcing::{EventLog, OperatedProjection};
 use stanchion_messaging::{ConsumerStore, Inbox};
 use tokio_util::sync::CancellationToken;
 
@@ -39,6 +40,7 @@ pub struct Module {
     pub(crate) inbox: Option<Arc<dyn Inbox>>,
     pub(crate) log: Option<Arc<dyn EventLog>>,
     pub(crate) consumers: Option<Arc<dyn ConsumerStore>>,
+    pub(crate) projections: Vec<Arc<dyn OperatedProjection>>,
 }
 
 /// Something that runs beside the requests until the service stops.
@@ -52,7 +54,7 @@ pub(crate) struct Worker {
 #[derive(Clone)]
 pub(crate) struct Check {
     pub(crate) module: &'static str,
-    pub(crate) name: &'static str,
+    pub(crate) name: Cow<'static, str>,
     /// Without it the module is not ready; otherwise it is degraded.
     pub(crate) required: bool,
     pub(crate) ask: Ask,
@@ -93,6 +95,7 @@ impl Module {
             inbox: None,
             log: None,
             consumers: None,
+            projections: Vec::new(),
         }
     }
 
@@ -213,7 +216,31 @@ impl Module {
         self
     }
 
-    fn check<F, Fut>(mut self, name: &'static str, required: bool, check: F) -> Self
+    /// A projection, for the operator: status, pause, rebuild and verification on the admin port and the command
+    /// line, and the check `projection/<name>` in `/ready`. What runs it is a [`worker`](Self::worker).
+    ///
+    /// # Panics
+    /// The module has one of that name.
+    #[must_use]
+    pub fn projection(mut self, projection: Arc<dyn OperatedProjection>) -> Self {
+        let name = projection.name();
+        let taken = self.projections.iter().any(|other| other.name() == name);
+        assert!(!taken, "two projections of {} are `{name}`", self.name);
+        self.projections.push(Arc::clone(&projection));
+        // Degraded, not unavailable: its lists are old, but all else works, and every replica has the same entry before
+        // it. A balancer that took them all out would make an outage of it, and no restart mends it.
+        self.check(format!("projection/{name}"), false, move || {
+            let projection = Arc::clone(&projection);
+            async move {
+                match projection.halted().await? {
+                    Some(reason) => Err(reason),
+                    None => Ok(()),
+                }
+            }
+        })
+    }
+
+    fn check<F, Fut>(mut self, name: impl Into<Cow<'static, str>>, required: bool, check: F) -> Self
     where
         F: Fn() -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), String>> + Send + 'static,
@@ -221,7 +248,7 @@ impl Module {
         let ask: Ask = Arc::new(move || Box::pin(check()));
         self.checks.push(Check {
             module: self.name,
-            name,
+            name: name.into(),
             required,
             ask,
         });

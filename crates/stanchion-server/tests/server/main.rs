@@ -11,6 +11,7 @@ mod health;
 mod idempotency;
 mod input;
 mod listing;
+mod projections;
 mod shop;
 mod signals;
 mod sockets;

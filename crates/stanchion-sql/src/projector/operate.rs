@@ -167,6 +167,15 @@ impl OperatedProjection for Projector {
         Projector::status(self).await.map_err(said)
     }
 
+    async fn halted(&self) -> Result<Option<String>, String> {
+        if self.is_running() {
+            return Ok(Projector::halted(self));
+        }
+        let status = Projector::status(self).await.map_err(said)?;
+        let halted = status.state == ProjectionState::Halted;
+        Ok(halted.then(|| status.reason.unwrap_or_default()))
+    }
+
     async fn pause(&self) -> Result<(), String> {
         Projector::pause(self).await.map_err(said)
     }

@@ -4,6 +4,7 @@ mod dead_letters;
 mod log;
 mod logs;
 mod options;
+mod projections;
 mod routes;
 mod running;
 
@@ -165,7 +166,8 @@ impl ServiceCli {
             )
             .subcommand(log)
             .subcommand(dead_letters::command())
-            .subcommand(dead_letters::redrive_command());
+            .subcommand(dead_letters::redrive_command())
+            .subcommand(projections::command());
         if self.configure.is_some() {
             parser = parser.subcommand(options::config_command());
         }
@@ -208,6 +210,10 @@ impl ServiceCli {
             ("redrive", ..) => {
                 let service = operated(self.build, options, Purpose::Operate).await?;
                 dead_letters::redrive(service, given).await?;
+            }
+            ("projections", ..) => {
+                let service = operated(self.build, options, Purpose::Operate).await?;
+                projections::run(service, given).await?;
             }
             ("config", Some(configure), _) => {
                 say(configure(options, given.get_flag("default"))?.trim_end())?;

@@ -6,9 +6,11 @@ use std::time::Duration;
 use axum::body::Body;
 use http::header::{AUTHORIZATION, HOST};
 use http::{Method, Request, StatusCode};
+use http_body_util::{BodyExt, Limited};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use serde_json::Value;
 use stanchion_config::ExposeSecret;
 use stanchion_runtime::task;
 use tokio::net::TcpStream;
@@ -26,34 +28,79 @@ const SEGMENT: &AsciiSet = &NON_ALPHANUMERIC
 /// How long an answer may take.
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 
+/// The longest answer that is read.
+const ANSWER_MAX: usize = 1 << 20;
+
+/// What the service said; nothing if that was no JSON.
+pub(super) struct Answer {
+    pub(super) status: StatusCode,
+    pub(super) body: Value,
+}
+
+/// Why there is no answer.
+pub(super) enum NoAnswer {
+    /// No service answers there.
+    Nobody(String),
+    /// One does, but it did not say.
+    Failed(String),
+}
+
+/// Asks the service for the path of these segments.
+pub(super) async fn ask(
+    admin: &AdminSettings,
+    method: Method,
+    segments: &[&str],
+) -> Result<Answer, NoAnswer> {
+    let address = reachable(admin.listen);
+    let nobody = |error: &dyn std::fmt::Display| {
+        NoAnswer::Nobody(format!("no service answers on {address}: {error}"))
+    };
+    let connected = timeout(ANSWER_WITHIN, TcpStream::connect(address)).await;
+    let stream = match connected {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return Err(nobody(&error)),
+        Err(late) => return Err(nobody(&late)),
+    };
+    let asking = exchange(admin, address, stream, method, segments);
+    let answer = match timeout(ANSWER_WITHIN, asking).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(error)) => return Err(nobody(&error)),
+        Err(_) => {
+            let late = format!("no answer from {address} within {ANSWER_WITHIN:?}");
+            return Err(NoAnswer::Failed(late));
+        }
+    };
+    if answer.status == StatusCode::UNAUTHORIZED {
+        let wants = format!("the service on {address} wants another admin token");
+        return Err(NoAnswer::Failed(wants));
+    }
+    Ok(answer)
+}
+
 /// Posts to the path of these segments; false if the service knows no such thing.
 ///
 /// # Errors
 /// Why nobody could be asked, or what was refused.
 pub(super) async fn post(admin: &AdminSettings, segments: &[&str]) -> Result<bool, String> {
-    let address = reachable(admin.listen);
-    let answered = timeout(ANSWER_WITHIN, ask(admin, address, segments)).await;
-    let status = match answered {
-        Ok(Ok(status)) => status,
-        Ok(Err(error)) => return Err(format!("no service answers on {address}: {error}")),
-        Err(_) => return Err(format!("no answer from {address} within {ANSWER_WITHIN:?}")),
-    };
-    match status {
-        StatusCode::UNAUTHORIZED => Err(format!(
-            "the service on {address} wants another admin token"
-        )),
+    let asked = ask(admin, Method::POST, segments).await;
+    let answer = asked.map_err(|(NoAnswer::Nobody(why) | NoAnswer::Failed(why))| why)?;
+    match answer.status {
         StatusCode::NOT_FOUND => Ok(false),
         status if status.is_success() => Ok(true),
-        status => Err(format!("the service on {address} answered {status}")),
+        status => {
+            let address = reachable(admin.listen);
+            Err(format!("the service on {address} answered {status}"))
+        }
     }
 }
 
-async fn ask(
+async fn exchange(
     admin: &AdminSettings,
     address: SocketAddr,
+    stream: TcpStream,
+    method: Method,
     segments: &[&str],
-) -> Result<StatusCode, Box<dyn std::error::Error + Send + Sync>> {
-    let stream = TcpStream::connect(address).await?;
+) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     // It ends with the sender; what goes wrong is told there.
     let _connection = task::spawn("admin-client", async move { drop(connection.await) });
@@ -62,14 +109,20 @@ async fn ask(
         .map(|segment| format!("/{}", utf8_percent_encode(segment, SEGMENT)))
         .collect();
     let mut request = Request::builder()
-        .method(Method::POST)
+        .method(method)
         .uri(path)
         .header(HOST, address.to_string());
     if let Some(token) = &admin.token {
         request = request.header(AUTHORIZATION, format!("Bearer {}", token.expose_secret()));
     }
     let response = sender.send_request(request.body(Body::empty())?).await?;
-    Ok(response.status())
+    let status = response.status();
+    let body = Limited::new(response.into_body(), ANSWER_MAX);
+    let body = body.collect().await?.to_bytes();
+    Ok(Answer {
+        status,
+        body: serde_json::from_slice(&body).unwrap_or_default(),
+    })
 }
 
 /// Who listens everywhere is asked here.

@@ -16,6 +16,10 @@ use crate::{Db, Engine, Params, SqlError, params};
 /// The longest that one statement of a swap may run.
 const SWAP_MAX: Duration = Duration::from_secs(600);
 
+/// What tables beside the live ones are for.
+const REBUILD: &str = "rebuild";
+const VERIFY: &str = "verify";
+
 /// Tables beside the live ones.
 pub(super) struct Shadow {
     plan: Plan,
@@ -29,7 +33,7 @@ struct Plan {
     log: LogId,
     projection: &'static str,
     tables: &'static [&'static str],
-    /// What it is for: `rebuild` or `verify`.
+    /// What it is for: [`REBUILD`] or [`VERIFY`].
     purpose: &'static str,
 }
 
@@ -44,7 +48,7 @@ enum Home {
 impl Shadow {
     /// The tables of a rebuild: those of one that was interrupted, or new ones.
     pub(super) async fn open(live: &Applier) -> Result<Self, ProjectorError> {
-        let plan = Plan::of(live, "rebuild")?;
+        let plan = Plan::of(live, REBUILD)?;
         let marked = stored(&plan.live, &plan.name()).await?;
         let own = marked.iter().find(|mark| mark.log == plan.log);
         let home = match (plan.live.engine(), own) {
@@ -57,7 +61,7 @@ impl Shadow {
 
     /// The tables of a rebuild that was interrupted, if there is one.
     pub(super) async fn find(live: &Applier) -> Result<Option<Self>, ProjectorError> {
-        let plan = Plan::of(live, "rebuild")?;
+        let plan = Plan::of(live, REBUILD)?;
         match stored(&plan.live, &plan.name()).await?.is_empty() {
             true => Ok(None),
             false => Self::open(live).await.map(Some),
@@ -66,7 +70,7 @@ impl Shadow {
 
     /// New tables for a verification.
     pub(super) async fn fresh(live: &Applier) -> Result<Self, ProjectorError> {
-        let plan = Plan::of(live, "verify")?;
+        let plan = Plan::of(live, VERIFY)?;
         let home = match plan.live.engine() {
             Engine::Postgres => Home::Schema(postgres::create(&plan).await?),
             Engine::Sqlite => Home::File(sqlite::temporary(&plan).await?),
@@ -104,14 +108,10 @@ impl Shadow {
 
     /// Gives the tables up, and that there were any.
     pub(super) async fn remove(self) -> Result<(), ProjectorError> {
-        if let Home::Schema(schema) = &self.home {
-            postgres::drop_tables(&self.plan, schema).await?;
+        match &self.home {
+            Home::Schema(schema) => postgres::drop_tables(&self.plan, schema).await?,
+            Home::File(_) => sqlite::unmark(&self.plan).await?,
         }
-        let forget = "delete from checkpoint where name = $1";
-        self.plan
-            .live
-            .exec(forget, params![self.plan.name()])
-            .await?;
         self.forget().await;
         Ok(())
     }

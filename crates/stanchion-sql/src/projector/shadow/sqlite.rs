@@ -8,7 +8,7 @@ use stanchion_runtime::{clock, id, task};
 use tracing::warn;
 use uuid::Uuid;
 
-use super::{Plan, SWAP_MAX, move_live};
+use super::{Plan, SWAP_MAX, VERIFY, move_live};
 use crate::projector::target::live_name;
 use crate::{DatabaseSettings, DatabaseUrl, Db, Row, SqlError, params};
 
@@ -48,6 +48,16 @@ pub(super) async fn temporary(plan: &Plan) -> Result<Db, SqlError> {
     let db = Db::memory(plan.live.module())?;
     fill(plan, &db, clock::now()).await?;
     Ok(db)
+}
+
+/// Takes the mark of a rebuild away. A verification has none: it works where the store can only be read.
+pub(super) async fn unmark(plan: &Plan) -> Result<(), SqlError> {
+    if plan.purpose == VERIFY {
+        return Ok(());
+    }
+    let forget = "delete from checkpoint where name = $1";
+    let done = plan.live.exec(forget, params![plan.name()]).await;
+    done.map(drop)
 }
 
 async fn build_of(db: &Db) -> Result<Option<Timestamp>, SqlError> {

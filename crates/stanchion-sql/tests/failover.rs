@@ -217,7 +217,7 @@ async fn a_synchronous_replica_takes_over_without_a_loss_and_the_writers_go_on()
     };
     reached(400).await;
     let (primary, before) = (pair.primary.address(), done.load(Ordering::Relaxed));
-    let pair = tokio::task::spawn_blocking(move || {
+    let pair = task::blocking("failover", move || {
         pair.fail_over();
         pair
     });
@@ -315,7 +315,7 @@ async fn behind_a_lagging_replica_the_log_goes_back_and_whoever_knew_more_stops_
         put(&*log, append(&n.to_string(), expected)).await;
     }
     assert_eq!(projector.catch_up().await.unwrap(), Position(20));
-    let pair = tokio::task::spawn_blocking(move || {
+    let pair = task::blocking("failover", move || {
         pair.fail_over();
         pair
     });

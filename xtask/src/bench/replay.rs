@@ -6,7 +6,7 @@ use std::{
     net::TcpStream,
     path::{Path, PathBuf},
     process::Command,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use anyhow::{Context, Result, bail, ensure};
@@ -14,6 +14,7 @@ use stanchion_testing::{
     process::{Launch, free_port},
     servers::Postgres,
 };
+use tokio::time::Instant;
 
 use crate::{shell, workspace};
 

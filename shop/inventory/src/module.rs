@@ -76,9 +76,11 @@ impl Inventory {
             log,
             inbox,
             consumers,
+            metrics,
             ..
         } = self.dependencies.clone();
         let projector = Projector::new(db.clone(), Arc::clone(&log), ProductRows);
+        let projector = projector.with_metrics(&metrics);
         let list = Arc::new(ProductList {
             db: db.clone(),
             projector: projector.clone(),
@@ -103,6 +105,7 @@ impl Inventory {
                     answered.map(drop).map_err(|error| error.to_string())
                 }
             })
+            .projection(Arc::new(projector.clone()))
             .worker("products", |stop| projector.run(stop))
             .worker("reservations", |stop| process.run(stop))
             .worker("stockkeeper", |stop| stockkeeper.run(stop))

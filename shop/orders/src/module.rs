@@ -51,6 +51,7 @@ pub fn module(dependencies: Dependencies) -> Module {
     let repository = Arc::new(Repository::<Order>::new(Arc::clone(&log)));
     let db = dependencies.db.clone();
     let projector = Projector::new(db.clone(), Arc::clone(&log), OrderSummaries);
+    let projector = projector.with_metrics(&dependencies.metrics);
     let state = OrderRoutes {
         orders: Orders {
             repository: Arc::clone(&repository),
@@ -66,6 +67,7 @@ pub fn module(dependencies: Dependencies) -> Module {
         .inbox(dependencies.inbox)
         .log(log)
         .consumers(dependencies.consumers)
+        .projection(Arc::new(projector.clone()))
         .worker("order_summaries", |stop| projector.run(stop))
         .worker("fulfilment", |stop| fulfilment.run(stop))
         .worker("settlement", |stop| settlement.run(stop))

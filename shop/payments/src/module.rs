@@ -51,14 +51,15 @@ pub fn module(dependencies: Dependencies) -> Result<Module, InvalidGatewayUrl> {
     let log = Arc::clone(&dependencies.log);
     let payments = Arc::new(Repository::<Payment>::new(Arc::clone(&log)));
     let db = dependencies.db.clone();
-    let rows = Projector::new(db.clone(), Arc::clone(&log), PaymentRows);
-    let ledger = Projector::new(db.clone(), Arc::clone(&log), LedgerEntries);
+    let metrics = &dependencies.metrics;
+    let rows = Projector::new(db.clone(), Arc::clone(&log), PaymentRows).with_metrics(metrics);
+    let ledger = Projector::new(db.clone(), Arc::clone(&log), LedgerEntries).with_metrics(metrics);
     let state = PaymentRoutes {
         payments: Arc::clone(&payments),
         list: Arc::new(PaymentList::new(db.clone(), log.id(), rows.clone())),
         webhook_secret: dependencies.webhook_secret.as_ref().map(WebhookSecret::new),
     };
-    let stripe = Arc::new(StripeGateway::new(&settings, &dependencies.metrics));
+    let stripe = Arc::new(StripeGateway::new(&settings, metrics));
     let caller = CallGateway {
         payments: Arc::clone(&payments),
         gateway: Arc::clone(&stripe) as Arc<dyn Gateway>,
@@ -71,6 +72,8 @@ pub fn module(dependencies: Dependencies) -> Result<Module, InvalidGatewayUrl> {
         .inbox(dependencies.inbox)
         .log(log)
         .consumers(dependencies.consumers)
+        .projection(Arc::new(rows.clone()))
+        .projection(Arc::new(ledger.clone()))
         .worker("rows", |stop| rows.run(stop))
         .worker("ledger", |stop| ledger.run(stop))
         .worker("commands", |stop| commands.run(stop))

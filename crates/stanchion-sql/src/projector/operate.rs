@@ -92,7 +92,7 @@ impl Projector {
             target.db.exec(sql, params).await?;
         }
         self.inner.paused.store(false, Ordering::Relaxed);
-        self.inner.poke.notify_waiters();
+        self.try_again();
         info!(projection = self.name(), %at, "projection resumed");
         Ok(())
     }
@@ -110,6 +110,14 @@ impl Projector {
         }
         self.inner.poke.notify_waiters();
         Ok(due)
+    }
+
+    /// An operator did something about a halt: the run goes on at once, and nobody is told of the old one meanwhile.
+    pub(super) fn try_again(&self) {
+        if self.halted().is_some() {
+            self.enter(ProjectionState::Following, None);
+        }
+        self.inner.poke.notify_waiters();
     }
 
     /// Where the live rows are.

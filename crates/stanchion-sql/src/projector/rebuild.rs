@@ -154,6 +154,7 @@ impl Projector {
                 Ok(true) => {
                     *gate = None;
                     self.publish(place.at.position);
+                    self.try_again();
                     shadow.forget().await;
                     info!(projection = self.name(), at = %place.at.position, "rebuilt and swapped");
                     return Ok(place.at.position);
@@ -234,6 +235,7 @@ impl Projector {
             tx.commit().await?;
             *gate = None;
             self.publish(Position::START);
+            self.try_again();
         }
         self.catch_up().await
     }

@@ -1,6 +1,7 @@
 //! What an operator does from the command line, with the real binary, beside a shop that runs.
 
 mod dead_letters;
+mod projections;
 mod schema;
 
 use serde_json::Value;
@@ -18,6 +19,7 @@ async fn the_help_names_every_command() {
         "log",
         "dead-letters",
         "redrive",
+        "projections",
         "config",
         "migrate",
         "sandbox",
@@ -31,6 +33,7 @@ async fn the_help_names_every_command() {
         "log",
         "dead-letters",
         "redrive",
+        "projections",
         "config",
         "migrate",
         "sandbox",
@@ -49,6 +52,8 @@ async fn the_help_names_every_command() {
         &["dead-letters", "show"],
         &["dead-letters", "show", "not-an-id"],
         &["redrive", "everything"],
+        &["projections", "pause"],
+        &["projections", "explode", "products"],
         &["migrate", "--down", "-1"],
         &["migrate", "--check", "--down", "1"],
         &["sandbox", "--listen", "nowhere"],
@@ -167,6 +172,7 @@ async fn the_logs_are_told_of_a_stopped_shop_and_not_of_one_that_never_was() {
         &["log", "status"][..],
         &["dead-letters", "list"],
         &["redrive"],
+        &["projections"],
     ] {
         let told = operate(never.clone(), command).await.expect(1);
         told.says(&["there is no store of identity in data yet"]);

@@ -28,6 +28,10 @@ impl Projection<Tx> for ProductRows {
         Filter::category(Product::CATEGORY)
     }
 
+    fn tables(&self) -> &'static [&'static str] {
+        &["products"]
+    }
+
     async fn apply(&self, tx: &mut Tx, event: &Recorded) -> Result<(), ProjectionError> {
         let (sku, version) = (event.stream.id(), event.version);
         let (sql, params) = match event.decode::<ProductEvent>()? {
@@ -164,7 +168,11 @@ impl ProductList {
             return Ok(());
         };
         let reached = self.projector.wait_for(position, deadline).await;
-        reached.map_err(|behind| codes::DEADLINE_EXCEEDED.problem().caused_by(behind))
+        reached.map_err(|behind| match behind.halted {
+            // Said at once: the time that is left would not help.
+            Some(_) => Problem::unavailable(behind),
+            None => codes::DEADLINE_EXCEEDED.problem().caused_by(behind),
+        })
     }
 }
 

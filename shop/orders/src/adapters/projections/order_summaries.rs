@@ -27,6 +27,10 @@ impl Projection<Tx> for OrderSummaries {
         Filter::category(Order::CATEGORY)
     }
 
+    fn tables(&self) -> &'static [&'static str] {
+        &["order_summaries"]
+    }
+
     async fn apply(&self, tx: &mut Tx, recorded: &Recorded) -> Result<(), ProjectionError> {
         match recorded.decode::<OrderEvent>()? {
             placed @ OrderEvent::OrderPlaced { .. } => insert(tx, recorded, placed)?,

@@ -20,6 +20,10 @@ impl Projection<Tx> for LedgerEntries {
         Filter::category(Payment::CATEGORY)
     }
 
+    fn tables(&self) -> &'static [&'static str] {
+        &["ledger_entries"]
+    }
+
     async fn apply(&self, tx: &mut Tx, recorded: &Recorded) -> Result<(), ProjectionError> {
         let event = recorded.decode::<PaymentEvent>()?;
         let payment_id = payment_id(recorded)?;

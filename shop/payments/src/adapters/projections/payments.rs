@@ -25,6 +25,10 @@ impl Projection<Tx> for PaymentRows {
         Filter::category(Payment::CATEGORY)
     }
 
+    fn tables(&self) -> &'static [&'static str] {
+        &["payments"]
+    }
+
     async fn apply(&self, tx: &mut Tx, recorded: &Recorded) -> Result<(), ProjectionError> {
         let event = recorded.decode::<Event>()?;
         let id = payment_id(recorded)?;

@@ -54,7 +54,11 @@ impl PaymentList {
             return Ok(());
         };
         let reached = self.projector.wait_for(position, deadline).await;
-        reached.map_err(|behind| codes::DEADLINE_EXCEEDED.problem().caused_by(behind))
+        reached.map_err(|behind| match behind.halted {
+            // Said at once: the time that is left would not help.
+            Some(_) => Problem::unavailable(behind),
+            None => codes::DEADLINE_EXCEEDED.problem().caused_by(behind),
+        })
     }
 }
 

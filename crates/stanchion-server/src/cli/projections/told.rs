@@ -38,7 +38,7 @@ impl<'a> Told<'a> {
         }
     }
 
-    /// What it tells of this projection; nothing if its is made of another log, or it has none.
+    /// What it tells of this projection; nothing if that one is made of another log, or there is none.
     pub(super) fn row(&self, known: &Known<'_>) -> Option<&Value> {
         let Self::Running { rows, .. } = self else {
             return None;

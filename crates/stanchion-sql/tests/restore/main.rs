@@ -5,6 +5,7 @@ mod consumers;
 mod postgres;
 mod sqlite;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -45,10 +46,19 @@ impl Projection<Tx> for Counted {
     }
 
     async fn apply(&self, tx: &mut Tx, event: &Recorded) -> Result<(), ProjectionError> {
-        tx.queue(
-            "insert into counted (account, n) values ($1, 1) \
-             on conflict (account) do update set n = counted.n + 1",
-            params![event.stream.id()],
+        self.apply_batch(tx, std::slice::from_ref(event)).await
+    }
+
+    async fn apply_batch(&self, tx: &mut Tx, events: &[Recorded]) -> Result<(), ProjectionError> {
+        let mut counts = BTreeMap::<&str, i64>::new();
+        for event in events {
+            *counts.entry(event.stream.id()).or_default() += 1;
+        }
+        let rows = counts.into_iter().map(|(account, n)| params![account, n]);
+        tx.queue_rows(
+            "insert into counted (account, n) values",
+            rows.collect(),
+            "on conflict (account) do update set n = counted.n + excluded.n",
         );
         Ok(())
     }

@@ -95,8 +95,12 @@ async fn postgres_goes_back_to_a_point_and_whoever_is_ahead_of_it_halts() {
     restored.start().unwrap();
     let (db, log) = open(&restored.url("postgres").parse().unwrap()).await;
     let opened = began.elapsed();
+    let began = Instant::now();
     assert_sound(&db).await;
-    println!("{lost} events: backed up in {backed_up:?}, restored in {opened:?}");
+    let verified = began.elapsed();
+    println!(
+        "{kept} of {lost} events: backed up in {backed_up:?}, restored in {opened:?}, verified in {verified:?}"
+    );
     assert_eq!(log.head().await.unwrap(), kept);
     assert_eq!(ids(&log).await, before);
     let beside = Projector::new(db.clone(), Arc::clone(&log), Counted);

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
+use futures_util::future::join_all;
 use http::{StatusCode, header};
 use serde_json::{Value, json};
 use stanchion_eventsourcing::OperatedProjection;
@@ -26,10 +27,9 @@ struct Found {
 
 /// How every projection is, those whose store is out with what is wrong.
 pub(super) async fn list(State(operated): State<Operated>) -> Response {
-    let mut shown = Vec::new();
-    for found in all(&operated) {
-        shown.push(found.shown(&operated).await);
-    }
+    // All at once: stores that are out are waited for together.
+    let found: Vec<Found> = all(&operated).collect();
+    let shown = join_all(found.iter().map(|found| found.shown(&operated))).await;
     axum::Json(json!({"data": shown})).into_response()
 }
 

@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use stanchion_eventsourcing::{MemoryLog, ProjectionState};
-use stanchion_server::{Module, Options, Service, ServiceCli, Stopped};
+use stanchion_server::{AdminSettings, Module, Options, Service, ServiceCli, Stopped};
 
 use super::{Probe, admin, inventory, start, with};
 use crate::shop::service;
@@ -30,6 +30,28 @@ async fn the_command_line_asks_the_service_that_runs() {
     assert_eq!(operate(service(), verify).await, 1, "its rows differ");
     let cancel = "projections cancel-rebuild stock";
     assert_eq!(operate(service(), cancel).await, 1, "there is none");
+}
+
+#[tokio::test]
+async fn a_service_with_a_token_obeys_whoever_knows_it() {
+    let (theirs, ours) = (Probe::new("stock"), Probe::new("stock"));
+    let knowing = |listen| AdminSettings {
+        token: Some("open sesame".into()),
+        ..admin(listen)
+    };
+    let guarded = knowing("127.0.0.1:0".parse().unwrap());
+    let running = with(&[&theirs]).admin(guarded).start().await.unwrap();
+    let address = running.addresses().admin.unwrap();
+    let service = || with(&[&ours]);
+    let pause = "projections pause stock";
+    let stranger = service().admin(admin(address));
+    assert_eq!(operate(stranger, pause).await, 1);
+    let states = || (theirs.state(), ours.state());
+    let following = ProjectionState::Following;
+    assert_eq!(states(), (following, following), "nor on the store");
+    let operator = service().admin(knowing(address));
+    assert_eq!(operate(operator, pause).await, 0);
+    assert_eq!(states(), (ProjectionState::Paused, following));
 }
 
 #[tokio::test]

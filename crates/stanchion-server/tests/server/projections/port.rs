@@ -123,6 +123,21 @@ async fn one_rebuild_or_verification_runs_at_a_time() {
 }
 
 #[tokio::test]
+async fn a_rebuild_is_given_up_and_a_verification_is_none() {
+    let stock = Probe::new("stock");
+    let (_running, address) = start(&[&stock]).await;
+    // This probe has a rebuild to give up while it is paused.
+    ask(address, "POST /projections/inventory/stock/pause").await;
+    let cancel = "POST /projections/inventory/stock/cancel-rebuild";
+    assert_eq!(ask(address, cancel).await.0, 204);
+    ask(address, "POST /projections/inventory/stock/verify").await;
+    let (status, told) = ask(address, cancel).await;
+    assert_eq!(status, 409);
+    let told = told["error"].as_str().unwrap().to_owned();
+    assert!(told.contains("a verification is under way"), "{told}");
+}
+
+#[tokio::test]
 async fn a_rebuild_that_panics_is_a_failure_of_its_own() {
     let stock = Probe::new("stock");
     let (_running, address) = start(&[&stock]).await;

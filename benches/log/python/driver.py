@@ -20,6 +20,8 @@ from eventsourcing.postgres import PostgresApplicationRecorder, PostgresDatastor
 STREAMS = 10_000
 WARM_UP_SECONDS = 0.5
 STREAM_EVENTS = 100
+# More connections than this only fight for the cores.
+CONNECTIONS_MAX = 64
 # The package's default of 10 makes its feed six times slower.
 FEED_PAGE = 2_000
 
@@ -94,7 +96,7 @@ def write(store, writer, writers, batch, gate, seconds, out):
 
 def write_in_process(process, processes, writers, batch, functions, seconds, ready, answers):
     mine = range(process, writers, processes)
-    store = recorder(len(mine), functions)
+    store = recorder(min(len(mine), CONNECTIONS_MAX // processes), functions)
     out = []
     gate = threading.Barrier(len(mine) + 1)
     threads = [

@@ -4,8 +4,8 @@ use super::{
     cluster::Disk,
     figures::Figure,
     peers::{
-        COPY, COPY_LEAN, Contestant, ONE_ORDERED, ONE_UNORDERED, PGBENCH, SQLITE_POOL, SQLITE_RAW,
-        STORES, other, ours, readers,
+        COPY, COPY_LEAN, Contestant, MESSAGE_DB, ONE_ORDERED, ONE_UNORDERED, PGBENCH, POSTGRES_ES,
+        SQLITE_POOL, SQLITE_RAW, STORES, other, ours, readers,
     },
 };
 
@@ -56,7 +56,11 @@ pub(super) fn all() -> Vec<Case> {
             64,
             &[COPY, COPY_LEAN, PGBENCH, ONE_ORDERED, ONE_UNORDERED],
         ),
-        append("append-1024", "append", own, 1_024, &[COPY, COPY_LEAN]),
+        // No store has more than 64 connections, so each is as with 64 writers: one of each kind shows it.
+        Case {
+            peers: vec![MESSAGE_DB, POSTGRES_ES, COPY, COPY_LEAN],
+            ..append("append-1024", "append", own, 1_024, &[])
+        },
         append("batch10-16", "append10", own, 16, &[]),
         append("batch10-64", "append10", own, 64, &[COPY, COPY_LEAN]),
         append(
@@ -66,10 +70,16 @@ pub(super) fn all() -> Vec<Case> {
             64,
             &[ONE_ORDERED, ONE_UNORDERED],
         ),
+        // Twice: with streams whose states the repository remembers, and with more than that.
+        Case {
+            ours: ours("repository:streams=2000"),
+            peers: vec![other("the bare log", "append:streams=2000")],
+            ..append("repository-64", "append", own, 64, &[])
+        },
         Case {
             ours: ours("repository"),
             peers: vec![other("the bare log", "append")],
-            ..append("repository-64", "append", own, 64, &[])
+            ..append("repository-wide-64", "append", own, 64, &[])
         },
         Case {
             ours: ours("work"),
@@ -85,6 +95,8 @@ pub(super) fn all() -> Vec<Case> {
         sqlite("sqlite-append-16", 16),
         sqlite("sqlite-append-64", 64),
         Case {
+            // As large as the peers' best ones.
+            ours: ours("feed:page=2000"),
             peers: readers("feed").to_vec(),
             figures: RATE,
             ..reading("feed", "events/s", FEED)

@@ -70,19 +70,14 @@ impl Contestant {
 
 /// Stores that append; each with the settings that were best for it here.
 pub(super) const STORES: [Contestant; 7] = [
-    peer(
-        "message-db, one category",
-        Order::Global,
-        Driver::MessageDb,
-        "append",
-    ),
+    MESSAGE_DB,
     peer(
         "message-db, 16 categories",
         Order::Partial,
         Driver::MessageDb,
         "append:categories=16",
     ),
-    peer("postgres-es", Order::Partial, Driver::PostgresEs, "append"),
+    POSTGRES_ES,
     peer(
         "disintegrate-postgres",
         Order::Global,
@@ -108,6 +103,15 @@ pub(super) const STORES: [Contestant; 7] = [
         "append:processes=2",
     ),
 ];
+
+pub(super) const MESSAGE_DB: Contestant = peer(
+    "message-db, one category",
+    Order::Global,
+    Driver::MessageDb,
+    "append",
+);
+pub(super) const POSTGRES_ES: Contestant =
+    peer("postgres-es", Order::Partial, Driver::PostgresEs, "append");
 
 /// Stores with something to read.
 pub(super) const fn readers(case: &'static str) -> [Contestant; 5] {

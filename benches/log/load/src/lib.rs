@@ -65,6 +65,12 @@ impl Job {
         self.writers.clamp(1, CONNECTIONS_MAX)
     }
 
+    /// Streams that are written to: [`STREAMS`], or what the option `streams` says.
+    #[must_use]
+    pub fn streams(&self) -> usize {
+        self.option("streams").unwrap_or(STREAMS)
+    }
+
     /// The number after `NAME=` among the options.
     #[must_use]
     pub fn option(&self, name: &str) -> Option<usize> {
@@ -140,6 +146,7 @@ pub async fn write_part<W: Writer>(job: &Job, writers: Vec<W>, first: usize, all
         let share = Share {
             number: first + number,
             writers: all,
+            streams: job.streams(),
         };
         tasks.spawn(run(writer, share, gate.clone(), job.seconds));
     }
@@ -155,11 +162,12 @@ pub async fn write_part<W: Writer>(job: &Job, writers: Vec<W>, first: usize, all
 struct Share {
     number: usize,
     writers: usize,
+    streams: usize,
 }
 
 impl Share {
     fn count(self) -> usize {
-        (STREAMS - self.number).div_ceil(self.writers)
+        (self.streams - self.number).div_ceil(self.writers)
     }
 
     fn stream(self, dice: &mut Dice) -> (usize, usize) {

@@ -7,18 +7,19 @@ use stanchion_eventsourcing::{Checkpoint, EventLog, Filter, Pages, Version};
 
 use crate::store;
 
-/// The page sizes that a projection has.
+/// The smallest page, and the largest unless the option `page` says otherwise.
 const PAGES: (usize, usize) = (100, 10_000);
 
 pub async fn feed(job: &Job) -> Report {
     let (_db, log) = store::log(job).await;
     store::fill(&log, job).await;
-    load::read_feed(job, || all(log.clone())).await
+    let sizes = (PAGES.0, job.option("page").unwrap_or(PAGES.1));
+    load::read_feed(job, || all(log.clone(), sizes)).await
 }
 
-async fn all(log: Arc<dyn EventLog>) -> u64 {
+async fn all(log: Arc<dyn EventLog>, sizes: (usize, usize)) -> u64 {
     let start = Checkpoint::start(log.id());
-    let mut pages = Pages::new(log, Filter::all(), start, PAGES);
+    let mut pages = Pages::new(log, Filter::all(), start, sizes);
     let mut read = 0;
     loop {
         let page = pages.next().await.expect("a page");

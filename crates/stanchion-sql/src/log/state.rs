@@ -19,7 +19,7 @@ pub(crate) struct LogState {
     head: watch::Sender<Position>,
     pub(super) known: Mutex<Known>,
     pub(super) tail: Mutex<Tail>,
-    /// Events were committed: the committer tells other processes, once for all since it last did.
+    /// A unit of work committed events: the committer tells other processes, once for all since it last did.
     pub(super) hint: Notify,
     pub(crate) counts: LogCounts,
     pub(crate) meters: OnceLock<LogMeters>,
@@ -81,7 +81,7 @@ impl LogState {
         });
     }
 
-    /// Events were committed: local readers and, by the committer, other processes are told.
+    /// A unit of work committed events: local readers and, by the committer, other processes are told.
     pub(crate) fn grew_beside(&self, position: Position) {
         self.grew_to(position);
         self.hint.notify_one();

@@ -53,8 +53,8 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FILE")]
     markdown: Option<PathBuf>,
     /// Neither waits for a quiet machine nor repeats a disturbed run, and reads a tenth: shows whether everything runs,
-    /// not how fast.
-    #[arg(long)]
+    /// not how fast. Nothing to publish.
+    #[arg(long, conflicts_with = "markdown")]
     hasty: bool,
 }
 

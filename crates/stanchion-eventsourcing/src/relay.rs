@@ -2,12 +2,14 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::Value;
-use stanchion_messaging::{BrokerError, Contract, Feed, FeedPage, Message, Origin};
+use stanchion_messaging::{BrokerError, Contract, Feed, FeedPage, Message, Origin, Place};
 use tokio::sync::watch;
 use tracing::info_span;
 use uuid::Uuid;
 
-use crate::{EventLog, Filter, LogId, Position, Recorded, UnknownEvent};
+use crate::{
+    Checkpoint, CheckpointError, EventLog, Filter, LogId, Position, Recorded, UnknownEvent,
+};
 
 /// A contract made of a log entry, before it is a message.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,6 +64,35 @@ impl Relay {
         }
     }
 
+    /// The entries after that place. The one at the place is read with them: that it is still the same shows that the
+    /// log did not go back, at the moment of this very read.
+    async fn entries(&self, after: Place, limit: usize) -> Result<Vec<Recorded>, BrokerError> {
+        let failed = |error: &dyn std::fmt::Display| BrokerError(error.to_string());
+        let all = Filter::all();
+        if after.position == Position::START {
+            let entries = self.log.read(after.position, &all, limit).await;
+            return entries.map_err(|error| failed(&error));
+        }
+        let before = Position(after.position.0 - 1);
+        let entries = self.log.read(before, &all, limit + 1).await;
+        let mut entries = entries.map_err(|error| failed(&error))?;
+        let checkpoint = Checkpoint {
+            log: self.log.id(),
+            position: after.position,
+            event: after.event,
+        };
+        match entries.first() {
+            Some(first) => checkpoint.compare(first).map_err(|error| failed(&error))?,
+            None => {
+                let head = self.log.head().await.map_err(|error| failed(&error))?;
+                let position = after.position;
+                return Err(failed(&CheckpointError::WentBack { position, head }));
+            }
+        }
+        entries.remove(0);
+        Ok(entries)
+    }
+
     fn messages(&self, recorded: &Recorded) -> Result<Vec<Message>, BrokerError> {
         let announcements = (self.announce)(recorded).map_err(|e| BrokerError(e.to_string()))?;
         if announcements.is_empty() {
@@ -113,16 +144,18 @@ impl Feed for Relay {
         self.log.id()
     }
 
-    async fn read(&self, after: Position, limit: usize) -> Result<FeedPage, BrokerError> {
-        let entries = self.log.read(after, &Filter::all(), limit).await;
-        let entries = entries.map_err(|error| BrokerError(error.to_string()))?;
+    async fn read(&self, after: Place, limit: usize) -> Result<FeedPage, BrokerError> {
+        let entries = self.entries(after, limit).await?;
         let mut page = FeedPage {
             messages: Vec::new(),
             through: after,
         };
         for recorded in &entries {
             page.messages.extend(self.messages(recorded)?);
-            page.through = recorded.position;
+            page.through = Place {
+                position: recorded.position,
+                event: Some(recorded.id),
+            };
         }
         Ok(page)
     }

@@ -6,7 +6,7 @@ use futures_util::future::select_all;
 use parking_lot::RwLock;
 use tokio::sync::watch;
 
-use crate::{BrokerError, Delivery, Feed, Group, LogId, Position, Subscriber, Subscription};
+use crate::{BrokerError, Delivery, Feed, Group, LogId, Place, Position, Subscriber, Subscription};
 
 /// The most log entries behind one delivery.
 const PAGE_ENTRIES_MAX: usize = 256;
@@ -56,7 +56,7 @@ impl Subscriber for MemoryBroker {
 struct Cursor {
     feed: Arc<dyn Feed>,
     log: LogId,
-    at: Position,
+    at: Place,
     changes: watch::Receiver<Position>,
 }
 
@@ -64,7 +64,7 @@ impl Cursor {
     fn new(feed: &Arc<dyn Feed>, group: &Group) -> Self {
         let log = feed.log_id();
         Self {
-            at: group.progress.get(&log).copied().unwrap_or(Position::START),
+            at: group.progress.get(&log).copied().unwrap_or(Place::START),
             changes: feed.changes(),
             feed: Arc::clone(feed),
             log,
@@ -94,7 +94,7 @@ impl MemorySubscription {
                     continue;
                 }
             };
-            if page.through <= cursor.at {
+            if page.through.position <= cursor.at.position {
                 continue;
             }
             cursor.at = page.through;

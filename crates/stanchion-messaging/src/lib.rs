@@ -24,6 +24,6 @@ pub use consumer::{Consumer, ConsumerLimits, HandlerError, Received};
 pub use contract::{Contract, DecodeError};
 pub use inbox::{Claim, Claimed, Inbox, InboxEntry, InboxError, InboxKey};
 pub use memory::{MemoryConsumerStore, MemoryInbox, Unsettled};
-pub use message::{LogId, Message, Metadata, Origin, Position};
+pub use message::{LogId, Message, Metadata, Origin, Place, Position};
 pub use port::{BrokerError, Delivery, Feed, FeedPage, Group, Subscriber, Subscription};
 pub use store::{ConsumerStore, DeadLetterFilter, Parked, ParkedState, StoreError};

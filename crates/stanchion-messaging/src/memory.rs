@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use crate::{
     Claim, Claimed, ConsumerStore, DeadLetterFilter, Inbox, InboxEntry, InboxError, InboxKey,
-    LogId, Parked, ParkedState, Position, StoreError,
+    LogId, Parked, ParkedState, Place, Position, StoreError,
 };
 
 /// An inbox in memory, for tests.
@@ -159,22 +159,24 @@ impl Inbox for MemoryInbox {
 /// A consumer's rows in memory, for tests.
 #[derive(Default)]
 pub struct MemoryConsumerStore {
-    progress: Mutex<HashMap<(String, LogId), Position>>,
+    progress: Mutex<HashMap<(String, LogId), Place>>,
     parked: Mutex<Vec<Parked>>,
 }
 
 #[async_trait]
 impl ConsumerStore for MemoryConsumerStore {
-    async fn progress(&self, consumer: &str) -> Result<HashMap<LogId, Position>, StoreError> {
+    async fn progress(&self, consumer: &str) -> Result<HashMap<LogId, Place>, StoreError> {
         let progress = self.progress.lock();
         let own = progress.iter().filter(|((name, _), _)| name == consumer);
         Ok(own.map(|((_, log), position)| (*log, *position)).collect())
     }
 
-    async fn advance(&self, consumer: &str, log: LogId, to: Position) -> Result<(), StoreError> {
+    async fn advance(&self, consumer: &str, log: LogId, to: Place) -> Result<(), StoreError> {
         let mut progress = self.progress.lock();
         let at = progress.entry((consumer.to_owned(), log)).or_default();
-        *at = (*at).max(to);
+        if at.position < to.position {
+            *at = to;
+        }
         Ok(())
     }
 

@@ -29,6 +29,23 @@ impl Position {
     }
 }
 
+/// How far somebody came in a log, and which event was there: a log that has gone back has another one, or none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place {
+    /// The last entry dealt with; [`Position::START`] before the first.
+    pub position: Position,
+    /// The event at that position; `None` before the first, and where it was not remembered.
+    pub event: Option<Uuid>,
+}
+
+impl Place {
+    /// Before the first entry.
+    pub const START: Self = Self {
+        position: Position::START,
+        event: None,
+    };
+}
+
 impl fmt::Display for Position {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

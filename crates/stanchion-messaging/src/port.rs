@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use tokio::sync::watch;
 
-use crate::{LogId, Message, Position};
+use crate::{LogId, Message, Place, Position};
 
 /// The broker or a feed could not be reached; trying again later may help.
 #[derive(Debug, thiserror::Error)]
@@ -16,7 +16,7 @@ pub struct FeedPage {
     /// The messages, in the order of the log.
     pub messages: Vec<Message>,
     /// The log was looked through up to here, whether or not entries became messages.
-    pub through: Position,
+    pub through: Place,
 }
 
 /// What a context announces, read from its log: durable, ordered, as often as wanted.
@@ -29,7 +29,11 @@ pub trait Feed: Send + Sync {
     fn log_id(&self) -> LogId;
 
     /// Messages made of the entries after `after`, of at most `limit` entries.
-    async fn read(&self, after: Position, limit: usize) -> Result<FeedPage, BrokerError>;
+    ///
+    /// # Errors
+    /// The log cannot be read, or it has gone back: at that place it has another event, or none. That is no end of the
+    /// feed: who went on from there would skip what was written since.
+    async fn read(&self, after: Place, limit: usize) -> Result<FeedPage, BrokerError>;
 
     /// Changes when the log grew: a hint, correctness never depends on it.
     fn changes(&self) -> watch::Receiver<Position>;
@@ -43,7 +47,7 @@ pub struct Group {
     /// The contracts it takes.
     pub contracts: Vec<&'static str>,
     /// How far it came in each log; a log that is not named is read from its start.
-    pub progress: HashMap<LogId, Position>,
+    pub progress: HashMap<LogId, Place>,
 }
 
 /// One step of a subscription.
@@ -54,7 +58,7 @@ pub struct Delivery {
     /// Messages in order; they may be empty when entries of the log were none of the group's.
     pub messages: Vec<Message>,
     /// Once all of them are dealt with, the group's progress in that log.
-    pub through: Position,
+    pub through: Place,
 }
 
 /// A consumer group's stream of deliveries.

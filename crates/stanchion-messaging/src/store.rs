@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{LogId, Message, Position};
+use crate::{LogId, Message, Place};
 
 /// A consumer's store could not be asked.
 #[derive(Debug, thiserror::Error)]
@@ -58,10 +58,10 @@ pub struct DeadLetterFilter {
 #[async_trait]
 pub trait ConsumerStore: Send + Sync {
     /// How far the consumer came in each log.
-    async fn progress(&self, consumer: &str) -> Result<HashMap<LogId, Position>, StoreError>;
+    async fn progress(&self, consumer: &str) -> Result<HashMap<LogId, Place>, StoreError>;
 
     /// Moves the consumer's progress forward; never backward.
-    async fn advance(&self, consumer: &str, log: LogId, to: Position) -> Result<(), StoreError>;
+    async fn advance(&self, consumer: &str, log: LogId, to: Place) -> Result<(), StoreError>;
 
     /// The keys that have a parked message, out of `keys`.
     async fn blocked(&self, consumer: &str, keys: &[&str]) -> Result<Vec<String>, StoreError>;

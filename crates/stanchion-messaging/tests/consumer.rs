@@ -82,15 +82,18 @@ impl Feed for Walls {
         LogId(Uuid::from_u128(7))
     }
 
-    async fn read(&self, after: Position, limit: usize) -> Result<FeedPage, BrokerError> {
+    async fn read(&self, after: Place, limit: usize) -> Result<FeedPage, BrokerError> {
         let messages = self.messages.lock();
         let page: Vec<Message> = messages
             .iter()
-            .skip(after.0 as usize)
+            .skip(after.position.0 as usize)
             .take(limit)
             .cloned()
             .collect();
-        let through = page.last().map_or(after, |message| message.origin.position);
+        let through = page.last().map_or(after, |message| Place {
+            position: message.origin.position,
+            event: Some(message.id),
+        });
         Ok(FeedPage {
             messages: page,
             through,

@@ -3,7 +3,7 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use stanchion_messaging::{
-    ConsumerStore, DeadLetterFilter, LogId, Parked, ParkedState, Position, StoreError,
+    ConsumerStore, DeadLetterFilter, LogId, Parked, ParkedState, Place, StoreError,
 };
 use uuid::Uuid;
 
@@ -62,28 +62,33 @@ impl SqlConsumerStore {
 
 #[async_trait]
 impl ConsumerStore for SqlConsumerStore {
-    async fn progress(&self, consumer: &str) -> Result<HashMap<LogId, Position>, StoreError> {
-        let sql = "select log, position from checkpoint where name = $1";
+    async fn progress(&self, consumer: &str) -> Result<HashMap<LogId, Place>, StoreError> {
+        let sql = "select log, position, event_id from checkpoint where name = $1";
         let rows = self
             .db
             .query(sql, params![checkpoint(consumer)])
             .await
             .map_err(failed)?;
-        let pair = |row: &Row| Ok((row.get(0)?, row.get(1)?));
+        let pair = |row: &Row| {
+            let (position, event) = (row.get(1)?, row.get(2)?);
+            Ok((row.get(0)?, Place { position, event }))
+        };
         rows.iter()
             .map(pair)
             .collect::<Result<_, SqlError>>()
             .map_err(failed)
     }
 
-    async fn advance(&self, consumer: &str, log: LogId, to: Position) -> Result<(), StoreError> {
-        let sql = "insert into checkpoint (name, log, position, at) values ($1, $2, $3, $4) \
+    async fn advance(&self, consumer: &str, log: LogId, to: Place) -> Result<(), StoreError> {
+        let sql = "insert into checkpoint (name, log, position, event_id, at) \
+                   values ($1, $2, $3, $4, $5) \
                    on conflict (name, log) do update set position = excluded.position, \
-                   at = excluded.at where checkpoint.position < excluded.position";
+                   event_id = excluded.event_id, at = excluded.at where checkpoint.position < excluded.position";
         let params = params![
             checkpoint(consumer),
             log,
-            to,
+            to.position,
+            to.event,
             stanchion_runtime::clock::now()
         ];
         self.db.exec(sql, params).await.map(drop).map_err(failed)

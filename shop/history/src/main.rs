@@ -11,9 +11,9 @@ use clap::Parser;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::json;
 use stanchion::eventsourcing::{
-    Append, EventLog, Expected, Metadata, NewEvent, Position, StreamId,
+    Append, EventLog, Expected, Filter, Metadata, NewEvent, Position, StreamId,
 };
-use stanchion::messaging::ConsumerStore;
+use stanchion::messaging::{ConsumerStore, Place};
 use stanchion::runtime::{clock, id};
 use stanchion::sql::{DatabaseSettings, DatabaseUrl, Db, SqlConsumerStore, SqlLog};
 
@@ -52,10 +52,15 @@ async fn main() -> anyhow::Result<()> {
         .try_for_each(|()| async { Ok(()) })
         .await?;
     let head = log.head().await?;
+    let last = log.read(Position(head.0 - 1), &Filter::all(), 1).await?;
+    let done = Place {
+        position: head,
+        event: last.first().map(|entry| entry.id),
+    };
     for (module, consumers) in CONSUMERS {
         let store = SqlConsumerStore::new(open(&arguments.url, module).await?);
         for consumer in consumers {
-            store.advance(consumer, log.id(), head).await?;
+            store.advance(consumer, log.id(), done).await?;
         }
     }
     println!("{head} events");

@@ -101,7 +101,7 @@ impl Checkpoint {
         }
     }
 
-    fn compare(&self, entry: &Recorded) -> Result<(), CheckpointError> {
+    pub(crate) fn compare(&self, entry: &Recorded) -> Result<(), CheckpointError> {
         if entry.position != self.position {
             return Err(LogError::Damaged {
                 position: self.position,

@@ -8,7 +8,7 @@ use stanchion_eventsourcing::{
     Announcement, AppendError, EventLog, Expected, Metadata, Position, Relay,
 };
 use stanchion_messaging::{
-    Consumer, ConsumerStore, Contract, HandlerError, MemoryBroker, Received,
+    Consumer, ConsumerStore, Contract, Feed, HandlerError, MemoryBroker, Received,
 };
 use stanchion_runtime::task;
 use stanchion_sql::{DatabaseUrl, Db, SqlConsumerStore, SqlError, UnitOfWork, WorkError, params};
@@ -68,7 +68,8 @@ async fn consume(db: &Db, log: &Arc<dyn EventLog>) {
     let running = task::spawn("counter", consumer.run(stop.clone()));
     let head = log.head().await.unwrap();
     let done = tokio::time::timeout(PATIENCE, async {
-        while store.progress("counter").await.unwrap().get(&log.id()) != Some(&head) {
+        let place = || async { store.progress("counter").await.unwrap().remove(&log.id()) };
+        while place().await.map(|place| place.position) != Some(head) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     });
@@ -96,9 +97,18 @@ async fn a_consumer_that_is_ahead_of_a_restored_log_begins_again_and_repeats_not
 
     let (_restored, log) = open(&DatabaseUrl::sqlite(place("copy"))).await;
     assert_eq!(log.head().await.unwrap(), Position(2));
+    // The feed does not go on from where the consumer was, however long it gets meanwhile.
+    let kept = SqlConsumerStore::new(consumes.clone());
+    let kept = kept.progress("counter").await.unwrap()[&log.id()];
+    let relay = Relay::new("accounts", Arc::clone(&log), |_| Ok(vec![]));
+    let said = relay.read(kept, 10).await.unwrap_err().to_string();
+    assert!(said.contains("ends at 2"), "{said}");
+    log.append(booked(0, 3, Expected::Any)).await.unwrap();
+    let said = relay.read(kept, 10).await.unwrap_err().to_string();
+    assert!(said.contains("at 4 it had event"), "{said}");
     consumes.script(BEGIN_AGAIN).await.unwrap();
     log.append(booked(0, 2, Expected::Any)).await.unwrap();
     consume(&consumes, &log).await;
     // The two that were restored are known by their keys, the two that were lost cannot be taken back.
-    assert_eq!(counted(&consumes).await.unwrap(), 6);
+    assert_eq!(counted(&consumes).await.unwrap(), 9);
 }

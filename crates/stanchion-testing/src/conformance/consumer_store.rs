@@ -5,7 +5,7 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use stanchion_messaging::{
-    ConsumerStore, DeadLetterFilter, LogId, Message, Metadata, Origin, Parked, ParkedState,
+    ConsumerStore, DeadLetterFilter, LogId, Message, Metadata, Origin, Parked, ParkedState, Place,
     Position,
 };
 use stanchion_runtime::{clock, id};
@@ -79,13 +79,24 @@ async fn due(store: &Store, now: i64) -> Vec<Uuid> {
 async fn progress_moves_forward_only_and_a_log_at_a_time(store: Store) {
     let (one, two) = (LogId(Uuid::from_u128(1)), LogId(Uuid::from_u128(2)));
     assert!(store.progress(CONSUMER).await.unwrap().is_empty());
+    let place = |position| Place {
+        position: Position(position),
+        event: Some(Uuid::from_u128(position as u128)),
+    };
     for (log, to) in [(one, 5), (two, 2), (one, 3)] {
-        store.advance(CONSUMER, log, Position(to)).await.unwrap();
+        store.advance(CONSUMER, log, place(to)).await.unwrap();
     }
-    store.advance("other", one, Position(9)).await.unwrap();
+    store.advance("other", one, place(9)).await.unwrap();
+    // One that was kept before events were remembered.
+    let bare = Place {
+        event: None,
+        ..place(7)
+    };
+    store.advance("older", one, bare).await.unwrap();
+    assert_eq!(store.progress("older").await.unwrap()[&one], bare);
     let progress = store.progress(CONSUMER).await.unwrap();
     assert_eq!(progress.len(), 2);
-    assert_eq!((progress[&one], progress[&two]), (Position(5), Position(2)));
+    assert_eq!((progress[&one], progress[&two]), (place(5), place(2)));
 }
 
 async fn a_parked_message_blocks_its_key_until_it_is_resolved(store: Store) {

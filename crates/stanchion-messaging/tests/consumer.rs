@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use stanchion_messaging::{
     BrokerError, Consumer, ConsumerLimits, ConsumerStore, Contract, DeadLetterFilter, Feed,
     FeedPage, HandlerError, LogId, MemoryBroker, MemoryConsumerStore, Message, Metadata, Origin,
-    ParkedState, Position, Received,
+    ParkedState, Place, Position, Received,
 };
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;

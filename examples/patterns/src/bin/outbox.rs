@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use stanchion::eventsourcing::{
     Announcement, Append, EventLog, Expected, Metadata, NewEvent, Relay, StreamId,
 };
-use stanchion::messaging::{Contract, Feed, Message, Position};
+use stanchion::messaging::{Contract, Feed, Message, Place};
 use stanchion::sql::{Db, Mode, SqlLog, migrate};
 
 /// As this context knows it; it may change with the code.
@@ -110,5 +110,5 @@ fn relay(log: Arc<dyn EventLog>) -> Relay {
 
 /// What a broker gets that starts at the beginning.
 async fn announced(relay: &Relay) -> anyhow::Result<Vec<Message>> {
-    Ok(relay.read(Position::START, 100).await?.messages)
+    Ok(relay.read(Place::START, 100).await?.messages)
 }

@@ -14,10 +14,10 @@ use shop_payments::Dependencies;
 use shop_sandbox::{Running as Sandbox, Settings};
 use stanchion::auth::{Permissions, Principal};
 use stanchion::eventsourcing::{
-    Announcement, Append, EventLog, Expected, MemoryLog, Metadata, NewEvent, Position, Recorded,
-    Relay, StreamId, UnknownEvent,
+    Announcement, Append, EventLog, Expected, MemoryLog, Metadata, NewEvent, Recorded, Relay,
+    StreamId, UnknownEvent,
 };
-use stanchion::messaging::{Contract, Feed, MemoryBroker, Message};
+use stanchion::messaging::{Contract, Feed, MemoryBroker, Message, Place};
 use stanchion::runtime::id;
 use stanchion::server::{Authenticate, AuthenticateError, Running, ServerSettings, Service};
 use stanchion::sql::{
@@ -177,7 +177,7 @@ impl Shop {
     /// Everything payments announced.
     pub(crate) async fn announced(&self) -> Vec<Message> {
         let relay = shop_payments::relay(Arc::clone(&self.log));
-        relay.read(Position::START, 1_000).await.unwrap().messages
+        relay.read(Place::START, 1_000).await.unwrap().messages
     }
 
     pub(crate) async fn eventually<T>(&self, what: &str, look: impl AsyncFn() -> Option<T>) -> T {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use stanchion::eventsourcing::{Append, EventLog, Expected, MemoryLog, NewEvent, Relay, StreamId};
-use stanchion::messaging::{Feed, Metadata, Position};
+use stanchion::messaging::{Feed, Metadata, Place};
 
 use super::announce;
 
@@ -30,7 +30,7 @@ async fn announced(category: &str, kind: &str, data: Value) -> Value {
     };
     log.append(append).await.unwrap();
     let page = Relay::new("orders", log, announce)
-        .read(Position::START, 10)
+        .read(Place::START, 10)
         .await;
     let messages = page.unwrap().messages.into_iter().map(|message| {
         assert_eq!(message.key, ORDER);

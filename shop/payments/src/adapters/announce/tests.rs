@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use stanchion::eventsourcing::{Append, EventLog, Expected, MemoryLog, NewEvent};
 use stanchion::eventsourcing::{Position, Recorded, Relay, StreamId, Version};
-use stanchion::messaging::{Feed, Metadata};
+use stanchion::messaging::{Feed, Metadata, Place};
 
 use super::*;
 
@@ -32,7 +32,7 @@ async fn announced(kind: &str, mut data: Value) -> Value {
     };
     log.append(append).await.unwrap();
     let page = Relay::new("payments", log, announce)
-        .read(Position::START, 10)
+        .read(Place::START, 10)
         .await;
     let messages = page.unwrap().messages;
     assert!(messages.len() <= 1);

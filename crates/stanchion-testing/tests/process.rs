@@ -82,3 +82,14 @@ async fn the_environment_of_the_developer_does_not_reach_a_child() {
 fn shell(script: &str) -> Launch {
     Launch::new("sh").arg("-c").arg(script)
 }
+
+#[test]
+fn no_port_is_handed_out_twice_and_none_that_somebody_listens_on() {
+    let first = free_port().unwrap();
+    let taken = std::net::TcpListener::bind(("127.0.0.1", first + 1));
+    let ports: Vec<u16> = (0..50).map(|_| free_port().unwrap()).collect();
+    let unique: std::collections::BTreeSet<u16> = ports.iter().copied().collect();
+    assert_eq!(unique.len(), 50);
+    assert!(!unique.contains(&first));
+    assert!(taken.is_err() || !unique.contains(&(first + 1)));
+}

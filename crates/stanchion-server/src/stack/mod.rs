@@ -4,6 +4,7 @@ mod admission;
 mod cors;
 mod identify;
 mod limits;
+mod linger;
 mod observe;
 mod panics;
 mod security;
@@ -71,6 +72,8 @@ pub(crate) fn around(router: Router, stack: &Stack, settings: &ServerSettings) -
         .layer(from_fn_with_state(settings.behind_proxy, security::headers))
         // Metrics and the log line see the final answer.
         .layer(from_fn_with_state(stack.clone(), observe::observe))
+        // Who still sends a body when the answer is known must be able to read it.
+        .layer(from_fn(linger::linger))
         // The request's id and trace come first: everything above logs under them.
         .layer(from_fn_with_state(stack.clone(), identify::identify))
 }

@@ -213,3 +213,41 @@ async fn a_client_that_takes_nothing_is_left() {
         "the connection was gone before the stop"
     );
 }
+
+/// Posts a body of so many bytes in pieces, and reads nothing before all of it is sent.
+async fn post_slowly(address: SocketAddr, path: &str, bytes: usize) -> Option<(String, String)> {
+    let mut line = Line::open(address).await;
+    line.say(&format!(
+        "POST /api/v1{path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n\
+         content-length: {bytes}\r\n\r\n"
+    ))
+    .await;
+    let piece = vec![b' '; 64 * 1024];
+    let mut left = bytes;
+    while left > 0 {
+        let now = left.min(piece.len());
+        line.0.write_all(&piece[..now]).await.ok()?;
+        left -= now;
+        // Whoever closes the connection now has the time to do so.
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    line.answer().await
+}
+
+#[tokio::test]
+async fn who_still_sends_when_the_answer_is_known_reads_it_nonetheless() {
+    let (_running, address) = start(settings()).await;
+    for (path, bytes, status) in [
+        ("/things", (1 << 20) + 1, "413"),
+        ("/things", 3 << 20, "413"),
+        ("/nowhere", 2 << 20, "404"),
+    ] {
+        let (head, _) = post_slowly(address, path, bytes).await.unwrap();
+        assert!(
+            head.starts_with(&format!("http/1.1 {status}")),
+            "{path}: {head}"
+        );
+    }
+    // That much is not listened to.
+    assert!(post_slowly(address, "/things", 64 << 20).await.is_none());
+}

@@ -108,6 +108,14 @@ impl Servers {
         if !PgBouncer::available() {
             packages::install(&["pgbouncer"], "PgBouncer")?;
         }
+        for (tool, what) in [
+            ("sqlite3", "sqlite3, which copies a store for a test,"),
+            ("openssl", "openssl, which makes certificates for a test,"),
+        ] {
+            if !Path::new("/usr/bin").join(tool).exists() {
+                packages::install(&[tool], what)?;
+            }
+        }
         if !has_python_venv()? {
             packages::install(
                 &["python3", "python3-venv"],

@@ -153,9 +153,11 @@ impl<A: Clone> Slot<A> {
             .as_ref()
             .is_none_or(|known| known.loaded.version < loaded.version)
         {
+            // A newer state is made of the older one, with the personal values that were opened for it: they age on.
+            let since = last.as_ref().map_or_else(Instant::now, |known| known.since);
             *last = Some(Remembered {
                 loaded: loaded.clone(),
-                since: Instant::now(),
+                since,
             });
         }
     }

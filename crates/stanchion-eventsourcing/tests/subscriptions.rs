@@ -5,15 +5,18 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use serde_json::json;
 use stanchion_eventsourcing::{
-    Append, Checkpoint, CheckpointStore, EventLog, Expected, Filter, MemoryCheckpoints, MemoryLog,
-    Metadata, NewEvent, Position, ReplayError, StreamId, Subscription, SubscriptionState, replay,
-    split,
+    Append, AppendError, Appended, Checkpoint, CheckpointStore, DueTimer, EventLog, Expected,
+    Filter, LogError, LogId, MemoryCheckpoints, MemoryLog, Metadata, NewEvent, Position, Recorded,
+    ReplayError, StreamId, Subscription, SubscriptionState, Version, replay, split,
 };
 use stanchion_messaging::HandlerError;
 use stanchion_runtime::{id, task};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// Long enough for any machine; no test waits for it to pass.
@@ -261,4 +264,90 @@ async fn a_replay_that_is_not_everything_says_so() {
     });
     let given_up = given_up.await.unwrap_err().to_string();
     assert!(given_up.contains("no room"), "{given_up}");
+}
+
+/// A log with an entry that cannot be read.
+struct Rotten {
+    log: Arc<dyn EventLog>,
+    at: Position,
+}
+
+#[async_trait]
+impl EventLog for Rotten {
+    fn id(&self) -> LogId {
+        self.log.id()
+    }
+
+    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        self.log.append(append).await
+    }
+
+    async fn read_stream(
+        &self,
+        stream: &StreamId,
+        from: Version,
+        limit: usize,
+    ) -> Result<Vec<Recorded>, LogError> {
+        self.log.read_stream(stream, from, limit).await
+    }
+
+    async fn read(
+        &self,
+        after: Position,
+        filter: &Filter,
+        limit: usize,
+    ) -> Result<Vec<Recorded>, LogError> {
+        let found = self.log.read(after, filter, limit).await?;
+        match found.iter().find(|entry| entry.position == self.at) {
+            Some(_) => Err(LogError::Damaged {
+                position: self.at,
+                reason: "rotten".into(),
+            }),
+            None => Ok(found),
+        }
+    }
+
+    async fn head(&self) -> Result<Position, LogError> {
+        self.log.head().await
+    }
+
+    fn changes(&self) -> watch::Receiver<Position> {
+        self.log.changes()
+    }
+
+    async fn due_timers(
+        &self,
+        category: &str,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<DueTimer>, LogError> {
+        self.log.due_timers(category, now, limit).await
+    }
+
+    async fn clear_timer(&self, timer: &DueTimer) -> Result<(), LogError> {
+        self.log.clear_timer(timer).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_damaged_entry_halts_it_with_a_filter_as_without() {
+    for (filter, before) in [
+        (Filter::all(), vec![1, 2, 3, 4, 5, 6, 7, 8]),
+        (Filter::category("odd"), vec![1, 3, 5, 7]),
+    ] {
+        let log: Arc<dyn EventLog> = Arc::new(Rotten {
+            log: log_of(40).await,
+            at: Position(9),
+        });
+        let kept = Arc::<MemoryCheckpoints>::default();
+        let noted = Noted::new(&log, &kept, filter);
+        let _running = noted.run();
+        let halted = noted
+            .is(|state| matches!(state, SubscriptionState::Halted(_)))
+            .await;
+        assert!(format!("{halted:?}").contains("rotten"), "{halted:?}");
+        assert_eq!(noted.taken(), before, "nothing behind it was given");
+        let position = kept.load("subscription/noted").await.unwrap()[0].position;
+        assert!(position < Position(9), "{position}");
+    }
 }

@@ -185,11 +185,19 @@ impl Vault for SqlVault {
         Ok(known)
     }
 
+    async fn keys_as_stored(
+        &self,
+        subjects: &[String],
+    ) -> Result<HashMap<String, SubjectKey>, VaultError> {
+        self.stored(subjects).await
+    }
+
     async fn keys_to_seal(
         &self,
         subjects: &[String],
     ) -> Result<HashMap<String, SubjectKey>, VaultError> {
-        let mut known = self.keys_to_open(subjects).await?;
+        // Not from memory: nothing may be sealed with the key of a subject that was shredded since.
+        let mut known = self.stored(subjects).await?;
         let missing: Vec<String> = subjects
             .iter()
             .filter(|subject| !known.contains_key(*subject))

@@ -49,7 +49,19 @@ pub trait Vault: Send + Sync {
         subjects: &[String],
     ) -> Result<HashMap<String, SubjectKey>, VaultError>;
 
-    /// The keys of these subjects, for writing; a subject without one gets one.
+    /// The same for values that will be kept as they were opened: a vault that remembers keys for a while must not answer
+    /// from its memory.
+    ///
+    /// # Errors
+    /// The vault cannot be asked.
+    async fn keys_as_stored(
+        &self,
+        subjects: &[String],
+    ) -> Result<HashMap<String, SubjectKey>, VaultError> {
+        self.keys_to_open(subjects).await
+    }
+
+    /// The keys of these subjects as they are stored, for writing; a subject without one gets one.
     ///
     /// # Errors
     /// The vault cannot be asked.
@@ -85,7 +97,8 @@ pub enum ReadError {
 }
 
 impl Recorded {
-    /// The event as the enum `E`, its personal values opened as far as their keys are there.
+    /// The event as the enum `E`, its personal values opened as far as their keys are there now: what is opened here may
+    /// be kept, so no key that is only remembered is taken.
     ///
     /// # Errors
     /// See [`ReadError`]. A shredded value is none.
@@ -93,7 +106,7 @@ impl Recorded {
         &self,
         vault: &dyn Vault,
     ) -> Result<E, ReadError> {
-        Ok(opening(vault, || self.decode::<E>()).await??)
+        Ok(with_keys(vault, Want::Now, || self.decode::<E>()).await??)
     }
 }
 
@@ -132,7 +145,7 @@ pub(crate) async fn opening<T: Send>(
     vault: &dyn Vault,
     read: impl Fn() -> T + Send + Sync,
 ) -> Result<T, VaultError> {
-    with_keys(vault, false, read).await
+    with_keys(vault, Want::Remembered, read).await
 }
 
 /// Runs a synchronous write with the keys it turns out to need.
@@ -140,12 +153,23 @@ pub(crate) async fn sealing<T: Send>(
     vault: &dyn Vault,
     write: impl Fn() -> T + Send + Sync,
 ) -> Result<T, VaultError> {
-    with_keys(vault, true, write).await
+    with_keys(vault, Want::Made, write).await
+}
+
+/// Which keys a piece of work is done with.
+#[derive(Clone, Copy)]
+enum Want {
+    /// As they were a short time ago.
+    Remembered,
+    /// As they are stored.
+    Now,
+    /// As they are stored; made where there are none.
+    Made,
 }
 
 async fn with_keys<T: Send>(
     vault: &dyn Vault,
-    make: bool,
+    want: Want,
     work: impl Fn() -> T + Send + Sync,
 ) -> Result<T, VaultError> {
     let mut known = Keys::default();
@@ -156,10 +180,10 @@ async fn with_keys<T: Send>(
         }
         drop(done);
         let missing: Vec<String> = missing.into_iter().collect();
-        let mut found = if make {
-            vault.keys_to_seal(&missing).await?
-        } else {
-            vault.keys_to_open(&missing).await?
+        let mut found = match want {
+            Want::Remembered => vault.keys_to_open(&missing).await?,
+            Want::Now => vault.keys_as_stored(&missing).await?,
+            Want::Made => vault.keys_to_seal(&missing).await?,
         };
         known = keys;
         for subject in missing {

@@ -10,6 +10,9 @@ use crate::{Checkpoint, CheckpointError, EventLog, Filter, LogError, Position, R
 /// How often a reader that goes on checks its place in the log again.
 const VERIFY_EVERY: Duration = Duration::from_secs(10);
 
+/// The most entries of a page: a log gives no more at once.
+const ENTRIES_MAX: usize = 10_000;
+
 /// How much larger the next page is after a full one.
 const GROWTH: usize = 4;
 
@@ -102,7 +105,7 @@ impl Pages {
             }
         };
         let page = page.inspect_err(|_| self.slow_down())?;
-        self.verify_in_a_new_incarnation().await?;
+        self.verify_in_a_new_incarnation(&page.through).await?;
         self.pace.saw(page.entries.len() >= page.limit);
         self.at = page.through;
         if page.more {
@@ -151,11 +154,18 @@ impl Pages {
         Ok(())
     }
 
-    /// After the read: what was read is then of the log that is looked at, or of the one before it.
-    async fn verify_in_a_new_incarnation(&mut self) -> Result<(), CheckpointError> {
+    /// After the read, both ends: a page of the log as it was before may end where the log of now does not reach, and one
+    /// of the log of now may begin where it is another one.
+    async fn verify_in_a_new_incarnation(
+        &mut self,
+        through: &Checkpoint,
+    ) -> Result<(), CheckpointError> {
         let now = self.log.incarnation();
         if self.incarnation != now {
             self.at.verify(&*self.log).await?;
+            if *through != self.at {
+                through.verify(&*self.log).await?;
+            }
             self.incarnation = now;
         }
         Ok(())
@@ -188,9 +198,9 @@ struct Request {
 
 impl Request {
     async fn read(self) -> Result<Page, LogError> {
-        let mut entries = self.read_intact().await?;
+        let (mut entries, limit) = self.read_intact().await?;
         check_order(&self.filter, self.at.position, &entries)?;
-        let full = entries.len() >= self.limit;
+        let full = entries.len() >= limit;
         let read = entries.len();
         if let Some(last) = self.until {
             entries.retain(|entry| entry.position <= last);
@@ -209,13 +219,14 @@ impl Request {
         })
     }
 
-    /// A damaged entry is met alone: what comes before it is read.
-    async fn read_intact(&self) -> Result<Vec<Recorded>, LogError> {
+    /// A damaged entry is met alone: what comes before it is read. Also says how many entries were asked for in the end: as
+    /// many may be followed by more.
+    async fn read_intact(&self) -> Result<(Vec<Recorded>, usize), LogError> {
         let mut limit = self.limit;
         loop {
             match self.log.read(self.at.position, &self.filter, limit).await {
                 Err(LogError::Damaged { .. }) if limit > 1 => limit /= 2,
-                read => return read,
+                read => return Ok((read?, limit)),
             }
         }
     }
@@ -283,8 +294,8 @@ struct Pace {
 
 impl Pace {
     fn new(least: usize, most: usize) -> Self {
-        let least = least.max(1);
-        let most = most.max(least);
+        let least = least.clamp(1, ENTRIES_MAX);
+        let most = most.clamp(least, ENTRIES_MAX);
         Self {
             least,
             most,

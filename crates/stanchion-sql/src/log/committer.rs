@@ -24,6 +24,9 @@ use crate::{Db, SqlError};
 /// How often waiting appends are looked through for those that waited too long.
 const SWEEP_EVERY: Duration = Duration::from_millis(100);
 
+/// The longest time one attempt to connect may take, with all that is prepared: the next one may find another server.
+const OPEN_MAX: Duration = Duration::from_secs(15);
+
 /// The longest pause between two attempts to connect.
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
@@ -261,7 +264,9 @@ impl Committer {
             let Some(postgres) = db.postgres() else {
                 return Landed::Line(Err(SqlError::usage("not PostgreSQL")));
             };
-            Landed::Line(Packets::open(postgres).await.map(Arc::new))
+            let opened = tokio::time::timeout(OPEN_MAX, Packets::open(postgres)).await;
+            let late = |_| Err(SqlError::Unavailable("the server does not answer".into()));
+            Landed::Line(opened.unwrap_or_else(late).map(Arc::new))
         }));
     }
 

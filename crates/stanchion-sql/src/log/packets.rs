@@ -139,6 +139,8 @@ impl Packets {
             return Err(SqlError::Unavailable("the database is closed".into()));
         }
         let lone = postgres.dial().lone("log", |_| ()).await?;
+        // What comes over it may be another log than the pool's connections, made before, still show.
+        postgres.connected_anew();
         let failed = |error| sql_error(&error, "prepare");
         // No statement timeout: it would cut a COMMIT short that waits for its replica, which then counts as done.
         // Plans are made once, on tables that may still be empty.

@@ -122,7 +122,8 @@ impl Queue {
     pub(super) async fn wait_for(&self, events: usize) {
         {
             let mut state = self.state.lock();
-            if state.closed && state.jobs.is_empty() || state.events >= events {
+            // Not for being closed: whoever waits looks at that before, and is woken by it once.
+            if state.events >= events {
                 return;
             }
             state.wake_at = events;

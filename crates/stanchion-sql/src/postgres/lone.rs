@@ -14,8 +14,12 @@ use crate::SqlError;
 /// The longest time one attempt to connect may take: the next one may find the server that took over.
 const CONNECT_MAX: Duration = Duration::from_secs(2);
 
+/// The longest time until a connection can be used, over all hosts of the URL: one that takes connections may still say
+/// nothing.
+const READY_MAX: Duration = Duration::from_secs(10);
+
 /// After this a connection whose packets nobody acknowledges is dead.
-const SILENT_MAX: Duration = Duration::from_secs(5);
+pub(super) const SILENT_MAX: Duration = Duration::from_secs(5);
 
 /// A connection outside of the pool, for one long-lived user. Dropped, it is closed.
 pub(crate) struct Lone {
@@ -67,8 +71,18 @@ pub(crate) struct Dial {
 }
 
 impl Dial {
-    /// Connects, with the session's settings; `told` gets what the server says by itself.
+    /// Connects, with the session's settings, within 10 s; `told` gets what the server says by itself.
     pub(crate) async fn lone(
+        &self,
+        purpose: &str,
+        told: impl FnMut(AsyncMessage) + Send + 'static,
+    ) -> Result<Lone, SqlError> {
+        let late = |_| Err(SqlError::Unavailable("the server does not answer".into()));
+        let made = tokio::time::timeout(READY_MAX, self.connect(purpose, told)).await;
+        made.unwrap_or_else(late)
+    }
+
+    async fn connect(
         &self,
         purpose: &str,
         told: impl FnMut(AsyncMessage) + Send + 'static,

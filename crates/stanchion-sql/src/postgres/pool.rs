@@ -10,7 +10,7 @@ use stanchion_runtime::task;
 use tokio_postgres::NoTls;
 
 use super::connection::Connection;
-use super::lone::Dial;
+use super::lone::{Dial, SILENT_MAX};
 use super::server::Server;
 use super::tls::Tls;
 use super::{sql_error, work};
@@ -28,7 +28,7 @@ pub(crate) struct Postgres {
     place: [u8; 32],
     server: Arc<Server>,
     settings: DatabaseSettings,
-    /// How many connections the pool has made: each may have reached another server than the one before.
+    /// How many connections were made: each may have reached another server than the one before.
     made: Arc<AtomicU64>,
     tidy: task::Task<()>,
 }
@@ -67,6 +67,9 @@ impl Postgres {
         let parsed = parse(url.expose_secret()).map_err(|error| sql_error(&error, ""))?;
         let mut config = parsed.config;
         config.connect_timeout(settings.acquire_timeout);
+        // A host that is gone is noticed, however long its answer may take.
+        config.tcp_user_timeout(SILENT_MAX);
+        config.keepalives_idle(SILENT_MAX);
         if config.get_application_name().is_none() {
             config.application_name(module);
         }
@@ -131,6 +134,11 @@ impl Postgres {
     /// How connections outside of the pool are made.
     pub(crate) fn dial(&self) -> &Arc<Dial> {
         &self.dial
+    }
+
+    /// Says that a connection outside of the pool was made.
+    pub(crate) fn connected_anew(&self) {
+        self.made.fetch_add(1, Ordering::SeqCst);
     }
 
     pub(crate) fn connections_made(&self) -> u64 {

@@ -161,14 +161,15 @@ impl Applier {
         if place.parked.count + behind.len() > PARKED_MAX {
             return Err(too_many());
         }
+        // First: the entry it halted at may be among those that are put aside now.
+        let past = place.parked.halted.filter(|(_, at)| *at <= to.position);
+        if let Some((event, _)) = past {
+            parked::queue_delete(&tx, &self.target.name, event);
+        }
         for entry in &behind {
             let reason = "an earlier entry of its stream is put aside";
             let (sql, params) = parked::insert(&self.target.name, to.log, entry, reason);
             tx.queue(&sql, params);
-        }
-        let past = place.parked.halted.filter(|(_, at)| *at <= to.position);
-        if let Some((event, _)) = past {
-            parked::queue_delete(&tx, &self.target.name, event);
         }
         let done = self.apply(&mut tx, &free).await;
         let done = match done {
@@ -253,6 +254,8 @@ impl Applier {
 
     /// Tries what somebody made due again; whether anything was tried.
     pub(super) async fn retry_due(&self, place: &mut Place) -> Result<bool, ProjectorError> {
+        // Somebody may have discarded or retried some: what is remembered of them holds entries back.
+        place.parked = self.load_parked(place.at.position).await?;
         place.parked.looked = Some(Instant::now());
         let mut tried = false;
         loop {

@@ -140,12 +140,15 @@ impl Projector {
         until: Until,
         stop: &CancellationToken,
     ) {
+        // From before it is said: who reads it may poke at once.
+        let mut poked = std::pin::pin!(self.inner.poke.notified());
+        poked.as_mut().enable();
         self.enter(state, reason);
         loop {
             self.measure_for_the_metrics().await;
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = self.inner.poke.notified() => return,
+                () = poked.as_mut() => return,
                 () = tokio::time::sleep(LOOK) => {}
             }
             if self.is_over(until).await {
@@ -161,7 +164,8 @@ impl Projector {
                 looked.is_ok() && !self.inner.paused.load(Ordering::Relaxed)
             }
             Until::WantedAgain(Some(event)) => self.wanted_again(event).await,
-            Until::WantedAgain(None) => false,
+            // No entry that could be made due again: another process may have mended the rows.
+            Until::WantedAgain(None) => matches!(self.sound_position().await, Ok(Some(_))),
         }
     }
 

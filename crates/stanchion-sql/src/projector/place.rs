@@ -75,11 +75,16 @@ impl Applier {
         if let Some(own) = own_checkpoint(&kept, log)? {
             return Ok(own);
         }
+        if self.target.replay {
+            // They were made with one: another process has swapped them in, or given them up.
+            let gone = "the tables beside the live ones are gone: another process was at them";
+            return Err(ProjectorError::Refused(gone.into()));
+        }
         self.target.start(log).await?;
         Ok(Checkpoint::start(log))
     }
 
-    async fn load_parked(&self, at: Position) -> Result<Parked, ProjectorError> {
+    pub(super) async fn load_parked(&self, at: Position) -> Result<Parked, ProjectorError> {
         let rows = parked::list(&self.target.db, &self.target.name).await?;
         let halted = rows.iter().find(|row| row.position > at);
         let halted = halted.map(|row| (row.event, row.position));

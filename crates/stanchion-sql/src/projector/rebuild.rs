@@ -99,7 +99,7 @@ impl Projector {
     }
 
     /// Where the live rows are, if their checkpoint is one in this log as it is; else a rebuild is what mends them.
-    async fn sound_position(&self) -> Result<Option<Position>, ProjectorError> {
+    pub(super) async fn sound_position(&self) -> Result<Option<Position>, ProjectorError> {
         let log = &self.inner.live.core.log;
         let kept = self.inner.live.target.checkpoints().await?;
         let checked = match own_checkpoint(&kept, log.id()) {

@@ -212,9 +212,14 @@ impl Pen {
         let Err(error) = self.conn.execute_batch("commit") else {
             return Ok(());
         };
+        let forgotten = distrusts_the_disk(&error);
         let error = self.judge(error, "commit");
         self.roll_back();
-        Err(error)
+        Err(match error {
+            // Its frames may be on the disk as a whole; the next start will show.
+            SqlError::Unavailable(reason) if forgotten => SqlError::InDoubt(reason),
+            other => other,
+        })
     }
 
     pub(super) fn roll_back(&mut self) {

@@ -173,6 +173,7 @@ impl Committer {
             }
         }
         self.queue.put_back(again);
+        self.shed();
     }
 
     /// Nothing was written.
@@ -206,6 +207,8 @@ impl Committer {
             }
         }
         self.queue.put_back(again);
+        // Before the next attempt takes them: who has waited for too long must not wait for that as well.
+        self.shed();
     }
 
     /// Answers what has waited for too long.

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
 use serde_json::json;
 use stanchion_eventsourcing::{
     Append, EventLog, Expected, Filter, Metadata, NewEvent, Position, Projection, ProjectionError,
@@ -36,6 +38,8 @@ pub(crate) struct Knobs {
     pub(crate) panics: AtomicBool,
     /// Replayed entries wait for ever from this many on; 0 never.
     pub(crate) replay_stops_at: AtomicUsize,
+    /// Happens once, when so many entries were replayed.
+    pub(crate) meanwhile: Mutex<Option<(usize, BoxFuture<'static, ()>)>>,
     pub(crate) live: AtomicUsize,
     pub(crate) replayed: AtomicUsize,
 }
@@ -49,6 +53,10 @@ impl Balances {
         let cents = event.data["cents"].as_i64().unwrap_or_default();
         if tx.is_replay() {
             let replayed = knobs.replayed.fetch_add(1, Ordering::SeqCst) + 1;
+            let due = knobs.meanwhile.lock().take_if(|(at, _)| *at == replayed);
+            if let Some((_, meanwhile)) = due {
+                meanwhile.await;
+            }
             if replayed == knobs.replay_stops_at.load(Ordering::SeqCst) {
                 std::future::pending::<()>().await;
             }

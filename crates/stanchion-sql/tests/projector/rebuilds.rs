@@ -227,3 +227,29 @@ async fn what_was_put_aside_in_a_rebuild_takes_the_place_of_what_was() {
         assert_eq!(balance(&db, "a").await, (4, 2));
     }
 }
+
+/// SQLite has no other process.
+#[tokio::test]
+async fn a_rebuild_whose_tables_another_process_took_away_leaves_the_live_rows_alone() {
+    for (db, log) in stores().await {
+        if db.engine() == stanchion_sql::Engine::Sqlite {
+            continue;
+        }
+        fill(&log, 3_000).await;
+        let (projector, knobs) = sound(&db, &log);
+        projector.catch_up().await.unwrap();
+        let (elsewhere, _) = sound(&db, &log);
+        let given_up = async move {
+            assert!(elsewhere.cancel_rebuild().await.unwrap());
+        };
+        // Between two batches, the first of which is the smallest there is.
+        *knobs.meanwhile.lock() = Some((101, Box::pin(given_up)));
+        let refused = projector.rebuild().await.unwrap_err().to_string();
+        assert!(refused.contains("another process"), "{refused}");
+        assert_eq!(total(&db).await, 3_000, "nothing came twice");
+        assert_eq!(projector.status().await.unwrap().rebuild, None);
+        projector.rebuild().await.unwrap();
+        assert_eq!(total(&db).await, 3_000);
+        assert!(projector.verify().await.unwrap().holds());
+    }
+}

@@ -48,7 +48,7 @@ pub struct Transferred {
 /// Why a log was not exported or imported.
 #[derive(Debug, thiserror::Error)]
 pub enum TransferError {
-    /// The store failed; an import left nothing behind.
+    /// The store failed; an import left nothing behind, but for [`SqlError::InDoubt`]: then it did all of it, or nothing.
     #[error(transparent)]
     Store(#[from] SqlError),
     /// The file cannot be written or read.

@@ -148,7 +148,7 @@ impl<'a> Lane<'a> {
 
     /// A supervisor starts a server that ended; nobody does anything else.
     async fn without_room(&mut self, life: u64, writer: &mut ServiceProcess) -> Result<()> {
-        let (began, refused) = (Instant::now(), self.count(life, "refused"));
+        let (began, refused) = (Instant::now(), self.refusals(life));
         let (reads, failed) = self.reads(life);
         while began.elapsed() < NO_ROOM {
             ensure!(
@@ -157,9 +157,10 @@ impl<'a> Lane<'a> {
                 writer.stderr()
             );
             self.told.server_starts += u32::from(self.store.start_if_ended().unwrap_or(true));
+            self.store.want_a_new_file();
             sleep(POLL).await;
         }
-        let refused = self.count(life, "refused") - refused;
+        let refused = self.refusals(life) - refused;
         ensure!(refused > 0, "nothing was refused: the disk was not full");
         self.told.refused += refused;
         let now = self.reads(life);
@@ -221,12 +222,17 @@ impl<'a> Lane<'a> {
     }
 
     fn acks(&self, life: u64) -> usize {
-        self.count(life, "ack")
+        self.count(life, r#""what":"ack""#)
+    }
+
+    /// Attempts that the store did not take; conflicts are none.
+    fn refusals(&self, life: u64) -> usize {
+        self.count(life, r#""why":"unavailable""#)
     }
 
     fn count(&self, life: u64, what: &str) -> usize {
         let journal = fs::read_to_string(self.file("ann", life, "jsonl")).unwrap_or_default();
-        journal.matches(&format!(r#""what":"{what}""#)).count()
+        journal.matches(what).count()
     }
 
     /// Reads that were answered, and those that were not.

@@ -9,11 +9,15 @@ use std::{
     time::Duration,
 };
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use crate::shell;
 
 const SIZE: &str = "600M";
+
+/// The most that one request to the device may carry: a page. A loop device over a file without room takes a request
+/// whose first pages can still be written and says that all of it was: such a disk lies, and no store survives it.
+const REQUEST_KB_MAX: &str = "4";
 
 /// A process that was killed holds its files for a moment.
 const UNMOUNT_ATTEMPTS: u32 = 100;
@@ -81,7 +85,13 @@ impl Disk {
     }
 
     fn mount(&self) -> Result<()> {
-        run("mount", &["-o", "loop"], &[&self.image, &self.place])
+        run("mount", &["-o", "loop"], &[&self.image, &self.place])?;
+        let mut ask = Command::new("findmnt");
+        ask.args(["--noheadings", "--output", "SOURCE"]);
+        let device = shell::quiet(ask.arg(&self.place))?;
+        let device = device.trim().trim_start_matches("/dev/");
+        let limit = format!("/sys/block/{device}/queue/max_sectors_kb");
+        fs::write(&limit, REQUEST_KB_MAX).context(limit)
     }
 
     fn unmount(&self) -> Result<()> {

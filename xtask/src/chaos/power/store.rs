@@ -5,10 +5,10 @@ use std::{fs, path::Path};
 use anyhow::Result;
 use stanchion_testing::servers::Cluster;
 
-/// The disk is small.
+/// The disk is small, and few files of the write-ahead log are kept for later: a new one needs room.
 const SETTINGS: [&str; 3] = [
-    "min_wal_size=32MB",
-    "max_wal_size=64MB",
+    "min_wal_size=2MB",
+    "max_wal_size=32MB",
     "max_connections=60",
 ];
 
@@ -55,6 +55,14 @@ impl Store {
             return Ok(false);
         }
         cluster.start().map(|()| true)
+    }
+
+    /// Asks for the next file of the write-ahead log now instead of after a mebibyte.
+    pub(in crate::chaos) fn want_a_new_file(&self) {
+        if let Self::Postgres(cluster) = self {
+            // It may be down, or refuse.
+            let _asked = cluster.sql(DATABASE, "select pg_switch_wal()");
+        }
     }
 
     /// Nothing is written from here on. The postmaster first: it would start new processes.

@@ -41,7 +41,8 @@ pub struct Cluster {
 
 impl Cluster {
     /// Makes an empty cluster in `folder/data`, with its log in `folder/log`; the folder must be one that anybody may
-    /// enter. `settings` are `name=value`, and hold for every start.
+    /// enter. `settings` are `name=value`, and hold for every start. Its write-ahead log comes in files of 1 MiB, so
+    /// that little of it is enough to begin, recycle or archive one.
     ///
     /// # Errors
     /// When PostgreSQL's programs are missing, or refuse.
@@ -49,7 +50,8 @@ impl Cluster {
         let cluster = Self::at(folder, settings)?;
         let mut initdb = cluster.program("initdb")?;
         initdb.args(["--username=postgres", "--auth=trust", "--encoding=UTF8"]);
-        initdb.args(["--locale=C", "--no-instructions", "--pgdata"]);
+        initdb.args(["--locale=C", "--no-instructions", "--wal-segsize=1"]);
+        initdb.arg("--pgdata");
         cluster.quietly(initdb.arg(&cluster.data))?;
         Ok(cluster)
     }
@@ -121,8 +123,7 @@ impl Cluster {
             if self.state().as_deref() == Some("ready") {
                 return Ok(());
             }
-            let ended = self.watchdog.as_mut().map(Child::try_wait);
-            if let Some(Ok(Some(_))) = ended {
+            if self.has_ended() {
                 break;
             }
             thread::sleep(POLL);
@@ -144,21 +145,14 @@ impl Cluster {
     /// # Errors
     /// When the system cannot say.
     pub fn runs(&mut self) -> Result<bool> {
-        let Some(watchdog) = &mut self.watchdog else {
+        if self.watchdog.is_none() {
             return Ok(false);
-        };
-        // The watchdog waits for us, not for the server: one that ended is a zombie below it.
-        let children = format!("/proc/{}/task/{0}/children", watchdog.id());
-        let children = fs::read_to_string(children).unwrap_or_default();
-        let alive = children.split_whitespace().any(|child| {
-            let stat = fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
-            stat.rsplit_once(") ")
-                .is_some_and(|(_, state)| !state.starts_with('Z'))
-        });
-        if !alive {
+        }
+        let ended = self.has_ended();
+        if ended {
             self.end()?;
         }
-        Ok(alive)
+        Ok(!ended)
     }
 
     /// Stops it in good order: a checkpoint, then the end.
@@ -298,6 +292,20 @@ impl Cluster {
             .next()
             .and_then(|line| line.trim().parse().ok())
             .context("postmaster.pid")
+    }
+
+    /// The watchdog waits for us, not for the server: one that ended is a zombie below it. Before it began there is none.
+    fn has_ended(&self) -> bool {
+        let Some(watchdog) = &self.watchdog else {
+            return true;
+        };
+        let children = format!("/proc/{}/task/{0}/children", watchdog.id());
+        let children = fs::read_to_string(children).unwrap_or_default();
+        children.split_whitespace().any(|child| {
+            let stat = fs::read_to_string(format!("/proc/{child}/stat")).unwrap_or_default();
+            stat.rsplit_once(") ")
+                .is_some_and(|(_, state)| state.starts_with('Z'))
+        })
     }
 
     /// The last line of `postmaster.pid`; `None` when there is none.

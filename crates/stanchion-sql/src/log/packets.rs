@@ -25,6 +25,9 @@ use crate::postgres::{Lone, Postgres, pipeline, sql_error};
 /// own, so that what follows sees every earlier holder's rows; never prepared, so that it always names this table.
 const BEGIN: &str = "begin; select pg_advisory_xact_lock(8274, 'event'::regclass::oid::int)";
 
+/// Lock, rows and commit as one statement: what most batches are.
+const WRITE: &str = "select stanchion_write($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
+
 /// The position before the batch is read by the statement that inserts, under the lock.
 const EVENTS: &str = "\
 with base as (select coalesce(max(position), 0) as position from event), \
@@ -103,6 +106,7 @@ pub(super) struct Packets {
 }
 
 struct Statements {
+    write: Statement,
     events: Statement,
     head: Statement,
     names: Statement,
@@ -176,13 +180,18 @@ impl Packets {
 
     /// Begin, lock, rows, commit in one packet; the position before the first event.
     pub(super) async fn write(&self, writes: &Writes<'_>, at: Timestamp) -> Result<i64, Trouble> {
+        if let Some(columns) = Columns::together(writes, at) {
+            let write = query(&self.lone.client, &self.statements.write, &columns);
+            let mut steps = vec![write];
+            steps.extend(self.hint());
+            return base_in(self.send(steps).await?.first());
+        }
         let columns = Columns::of(writes, at);
         let mut steps = vec![self.simple(BEGIN)];
         steps.extend(self.rows(&columns));
         steps.push(self.simple("commit"));
         steps.extend(self.hint());
-        let answers = self.send(steps).await?;
-        base_in(&answers)
+        base_in(self.send(steps).await?.get(1))
     }
 
     /// Lock and look in one packet, decide, rows and commit in a second one.
@@ -302,6 +311,7 @@ impl Packets {
 impl Statements {
     async fn prepare(client: &Client) -> Result<Self, tokio_postgres::Error> {
         Ok(Self {
+            write: client.prepare(WRITE).await?,
             events: client.prepare(EVENTS).await?,
             head: client.prepare(HEAD).await?,
             names: client.prepare(NAMES).await?,
@@ -406,8 +416,8 @@ fn facts_in(answers: &[Vec<Row>]) -> Result<Facts, SqlError> {
     Ok(facts)
 }
 
-fn base_in(answers: &[Vec<Row>]) -> Result<i64, Trouble> {
-    let row = answers.get(1).and_then(|rows| rows.first());
+fn base_in(answer: Option<&Vec<Row>>) -> Result<i64, Trouble> {
+    let row = answer.and_then(|rows| rows.first());
     let base = row.map(|row| row.try_get(0));
     // Committed without telling where: the events' ids will.
     base.and_then(Result::ok)

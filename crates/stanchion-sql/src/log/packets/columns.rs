@@ -28,6 +28,19 @@ impl<'a> Columns<'a> {
         ];
         Self(columns.map(|(empty, columns)| (!empty).then_some(columns)))
     }
+
+    /// The parameters of `stanchion_write`: events, names, keys. `None` where there is more to write, or no event.
+    pub(super) fn together(writes: &Writes<'a>, at: Timestamp) -> Option<Vec<Column<'a>>> {
+        let timers = &writes.timers;
+        let more = !writes.claims.is_empty() || !timers.set.is_empty() || !timers.cleared.is_empty();
+        if more || writes.events.is_empty() {
+            return None;
+        }
+        let mut columns = events(writes, at);
+        columns.extend(names(writes));
+        columns.extend(settled(|| writes.keys.iter()));
+        Some(columns)
+    }
 }
 
 fn events<'a>(writes: &Writes<'a>, at: Timestamp) -> Vec<Column<'a>> {

@@ -1,3 +1,5 @@
+drop function stanchion_write(uuid[], bigint[], uuid[], text[], text[], json[], json[], bigint[], timestamptz,
+    uuid[], text[], text[], text[], bigint[], bytea[]);
 drop function stanchion_append(text, text, bigint, uuid[], text[], text[], text);
 drop function stanchion_sum(uuid, uuid, text, text, text);
 drop function stanchion_stream(text, text);

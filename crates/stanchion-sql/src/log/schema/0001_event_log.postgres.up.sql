@@ -95,6 +95,37 @@ language sql immutable strict as $$
     from (select convert_to(type, 'UTF8'), convert_to(data, 'UTF8'), convert_to(meta, 'UTF8')) as texts (t, d, m)
 $$;
 
+-- Writes a batch of the committer: events ($1 to $8, one of each for every event; $9 is their time), the names of new
+-- streams ($10 to $12) and new inbox keys ($13 to $15; $14 is how many events of the batch come after the key's own).
+-- Gives the position before the first event. In READ COMMITTED each statement sees what was committed before it began:
+-- the position is read under the lock, and all earlier holders' rows are seen.
+create function stanchion_write(
+    uuid[], bigint[], uuid[], text[], text[], json[], json[], bigint[], timestamptz,
+    uuid[], text[], text[], text[], bigint[], bytea[]
+) returns bigint
+language plpgsql as $$
+declare
+    base bigint;
+begin
+    perform pg_advisory_xact_lock(8274, to_regclass('event')::oid::int);
+    select coalesce(max(position), 0) into base from event;
+    insert into event (position, stream, version, event_id, category, type, data, meta, at, checksum)
+    select base + n, t.stream, t.version, t.event_id, t.category, t.type, t.data, t.meta, $9, t.checksum
+    from unnest($1, $2, $3, $4, $5, $6, $7, $8)
+        with ordinality as t (stream, version, event_id, category, type, data, meta, checksum, n);
+    if cardinality($10) > 0 then
+        insert into stream (stream, category, name) select * from unnest($10, $11, $12)
+        on conflict (stream) do nothing;
+    end if;
+    if cardinality($13) > 0 then
+        insert into inbox (key, position, answer, at)
+        select t.key, base + cardinality($1) - t.back, t.answer, $9
+        from unnest($13, $14, $15) as t (key, back, answer);
+    end if;
+    return base;
+end
+$$;
+
 -- Appends events to one stream within the caller's own transaction, for programs that write their rows with another
 -- library. Nothing is there before that transaction commits. Call it last, right before COMMIT, in READ COMMITTED: it
 -- takes the log's lock, for which all appends wait until the transaction ends.

@@ -35,7 +35,7 @@ pub(super) struct Committer {
     db: Db,
     queue: Arc<Queue>,
     line: Line,
-    /// What is under way: batches, at most one attempt to connect, at most one hint.
+    /// What is under way: batches, at most one attempt to connect, at most one hint; and what drives the connection.
     flight: FuturesUnordered<BoxFuture<'static, Landed>>,
     /// How many of them are batches.
     batches: usize,
@@ -67,11 +67,14 @@ impl Committer {
         queue: Arc<Queue>,
         longest: Duration,
     ) -> Result<Self, SqlError> {
-        let line = match db.postgres() {
-            Some(postgres) => Line::Up(Arc::new(Packets::open(postgres).await?)),
-            None => Line::Sqlite(Arc::clone(db.sqlite()?)),
+        let (line, driver) = match db.postgres() {
+            Some(postgres) => {
+                let (packets, driver) = Packets::open(postgres).await?;
+                (Line::Up(Arc::new(packets)), Some(driver))
+            }
+            None => (Line::Sqlite(Arc::clone(db.sqlite()?)), None),
         };
-        Ok(Self {
+        let mut committer = Self {
             db,
             queue,
             line,
@@ -82,7 +85,19 @@ impl Committer {
             held: None,
             mood: Mood::default(),
             longest,
-        })
+        };
+        if let Some(driver) = driver {
+            committer.drive(driver);
+        }
+        Ok(committer)
+    }
+
+    /// The connection is driven in this task: its packets and answers wait for no other one.
+    fn drive(&mut self, driver: BoxFuture<'static, ()>) {
+        self.flight.push(Box::pin(async move {
+            driver.await;
+            Landed::Closed
+        }));
     }
 
     /// Runs until the queue is closed and empty. Never interrupted between commit and answer.
@@ -266,7 +281,8 @@ impl Committer {
             };
             let opened = tokio::time::timeout(OPEN_MAX, Packets::open(postgres)).await;
             let late = |_| Err(SqlError::Unavailable("the server does not answer".into()));
-            Landed::Line(opened.unwrap_or_else(late).map(Arc::new))
+            let opened = opened.unwrap_or_else(late);
+            Landed::Line(opened.map(|(packets, driver)| (Arc::new(packets), driver)))
         }));
     }
 

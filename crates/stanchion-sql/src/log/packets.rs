@@ -13,20 +13,22 @@ use jiff::Timestamp;
 use stanchion_messaging::LogId;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row, Statement};
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use self::columns::{Column, Columns};
 use super::plan::{Facts, InboxRow, Verdict};
 use super::ready::Ready;
 use super::writes::Writes;
 use crate::SqlError;
-use crate::postgres::{Lone, Postgres, pipeline, sql_error};
+use crate::postgres::{Driver, Postgres, pipeline, sql_error};
 
 /// Begins and takes the log's lock, held to the commit: one lock a log, under a number of ours. A statement of its
 /// own, so that what follows sees every earlier holder's rows; never prepared, so that it always names this table.
 const BEGIN: &str = "begin; select pg_advisory_xact_lock(8274, 'event'::regclass::oid::int)";
 
 /// Lock, rows and commit as one statement: what most batches are.
-const WRITE: &str = "select stanchion_write($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
+const WRITE: &str =
+    "select stanchion_write($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
 
 /// The position before the batch is read by the statement that inserts, under the lock.
 const EVENTS: &str = "\
@@ -97,7 +99,9 @@ pub(super) enum Trouble {
 
 /// The committer's own connection.
 pub(super) struct Packets {
-    lone: Lone,
+    client: Client,
+    /// Ends the connection with this: nobody waits on a socket of which nothing comes.
+    _open: DropGuard,
     statements: Statements,
     /// The longest time a packet may take; then the connection counts as lost.
     longest: Duration,
@@ -136,41 +140,35 @@ pub(super) fn channel(log: LogId) -> String {
 }
 
 impl Packets {
-    /// Connects; refuses a server that could lose what was acknowledged.
-    pub(super) async fn open(postgres: &Postgres) -> Result<Self, SqlError> {
-        let settings = postgres.settings();
+    /// Connects; refuses a server that could lose what was acknowledged. What comes with it drives the connection, and
+    /// ends with it.
+    pub(super) async fn open(
+        postgres: &Postgres,
+    ) -> Result<(Self, BoxFuture<'static, ()>), SqlError> {
         if postgres.is_closed() {
             return Err(SqlError::Unavailable("the database is closed".into()));
         }
-        let lone = postgres.dial().lone("log", |_| ()).await?;
+        let (client, mut driver) = postgres.dial().driven("log").await?;
         // What comes over it may be another log than the pool's connections, made before, still show.
         postgres.connected_anew();
-        let failed = |error| sql_error(&error, "prepare");
-        // No statement timeout: it would cut a COMMIT short that waits for its replica, which then counts as done.
-        // Plans are made once, on tables that may still be empty.
-        lone.client
-            .batch_execute(
-                "set statement_timeout = 0; set plan_cache_mode = force_generic_plan; \
-                 set enable_seqscan = off; set jit = off",
-            )
-            .await
-            .map_err(failed)?;
-        if !settings.allow_unsafe_durability {
-            super::durability::refuse_less(&lone.client).await?;
-        }
-        let statements = Statements::prepare(&lone.client).await.map_err(failed)?;
-        Ok(Self {
-            lone,
+        let statements = driver.during(set_up(&client, postgres)).await?;
+        let settings = postgres.settings();
+        let open = CancellationToken::new();
+        let closed = open.clone();
+        let packets = Self {
+            client,
+            _open: open.drop_guard(),
             statements,
             longest: settings.statement_timeout + settings.lock_timeout,
             at_once: settings.pipelining,
             notifies: settings.listen,
-        })
+        };
+        Ok((packets, Box::pin(drive(driver, closed))))
     }
 
     /// Whether the connection is known to be gone.
     pub(super) fn is_closed(&self) -> bool {
-        self.lone.client.is_closed()
+        self.client.is_closed()
     }
 
     /// Whether two packets may be under way.
@@ -181,7 +179,7 @@ impl Packets {
     /// Begin, lock, rows, commit in one packet; the position before the first event.
     pub(super) async fn write(&self, writes: &Writes<'_>, at: Timestamp) -> Result<i64, Trouble> {
         if let Some(columns) = Columns::together(writes, at) {
-            let write = query(&self.lone.client, &self.statements.write, &columns);
+            let write = query(&self.client, &self.statements.write, &columns);
             let mut steps = vec![write];
             steps.extend(self.hint());
             return base_in(self.send(steps).await?.first());
@@ -202,7 +200,7 @@ impl Packets {
     ) -> Result<(Vec<Verdict>, i64), Trouble> {
         let questions = Questions::about(batch);
         let mut steps = vec![self.simple(BEGIN)];
-        steps.extend(questions.steps(&self.lone.client, &self.statements.looks, true));
+        steps.extend(questions.steps(&self.client, &self.statements.looks, true));
         let answers = match self.send(steps).await {
             Ok(answers) => answers,
             Err(refused) => return Err(self.undo(refused).await),
@@ -235,7 +233,7 @@ impl Packets {
     /// Looks without the lock: what is there stays there.
     pub(super) async fn look(&self, batch: &[&Ready]) -> Result<Facts, Trouble> {
         let questions = Questions::about(batch);
-        let steps = questions.steps(&self.lone.client, &self.statements.looks, false);
+        let steps = questions.steps(&self.client, &self.statements.looks, false);
         let answers = self.send(steps).await?;
         facts_in(&answers).map_err(Trouble::Refused)
     }
@@ -252,7 +250,7 @@ impl Packets {
         if !self.notifies {
             return None;
         }
-        let told = query(&self.lone.client, &self.statements.notify, &[]);
+        let told = query(&self.client, &self.statements.notify, &[]);
         let mut told = told.map(|_| Ok(Vec::new())).boxed();
         let at_once = self.at_once;
         Some(Box::pin(poll_fn(move |context| {
@@ -281,7 +279,7 @@ impl Packets {
     }
 
     fn simple<'a>(&'a self, sql: &'static str) -> Step<'a> {
-        let done = self.lone.client.batch_execute(sql);
+        let done = self.client.batch_execute(sql);
         done.map(|done| done.map(|()| Vec::new())).boxed()
     }
 
@@ -299,8 +297,8 @@ impl Packets {
         let mut steps = Vec::new();
         for (index, (statement, columns)) in statements.into_iter().zip(columns).enumerate() {
             match columns {
-                Some(columns) => steps.push(query(&self.lone.client, statement, columns)),
-                None if index == 0 => steps.push(query(&self.lone.client, &all.head, &[])),
+                Some(columns) => steps.push(query(&self.client, statement, columns)),
+                None if index == 0 => steps.push(query(&self.client, &all.head, &[])),
                 None => {}
             }
         }
@@ -335,6 +333,31 @@ impl Looks {
             // A claim must not be taken over between this look and the commit.
             inbox_locked: client.prepare(&format!("{INBOX} for update")).await?,
         })
+    }
+}
+
+/// The session of the committer's connection, and its statements.
+async fn set_up(client: &Client, postgres: &Postgres) -> Result<Statements, SqlError> {
+    let failed = |error| sql_error(&error, "prepare");
+    // No statement timeout: it would cut a COMMIT short that waits for its replica, which then counts as done.
+    // Plans are made once, on tables that may still be empty.
+    client
+        .batch_execute(
+            "set statement_timeout = 0; set plan_cache_mode = force_generic_plan; \
+             set enable_seqscan = off; set jit = off",
+        )
+        .await
+        .map_err(failed)?;
+    if !postgres.settings().allow_unsafe_durability {
+        super::durability::refuse_less(client).await?;
+    }
+    Statements::prepare(client).await.map_err(failed)
+}
+
+async fn drive(driver: Driver, closed: CancellationToken) {
+    tokio::select! {
+        () = driver => {}
+        () = closed.cancelled() => {}
     }
 }
 

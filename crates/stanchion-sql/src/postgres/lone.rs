@@ -1,4 +1,7 @@
+use std::future::poll_fn;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::stream::BoxStream;
@@ -62,6 +65,49 @@ impl Drop for Lone {
     }
 }
 
+/// A connection's own side, for whoever drives it in its task: without a hop to another one a packet and its answer are
+/// that much quicker. It does nothing unless it is polled, and is done when the connection has ended; dropped, the socket
+/// closes and what waits on it fails at once.
+pub(crate) struct Driver {
+    messages: Messages,
+    ended: bool,
+}
+
+impl Driver {
+    /// What `work` gives, the connection driven meanwhile.
+    pub(crate) async fn during<T>(&mut self, work: impl Future<Output = T>) -> T {
+        let mut work = pin!(work);
+        poll_fn(|context| {
+            let done = work.as_mut().poll(context);
+            if done.is_pending() {
+                // Ended, it has told the work so.
+                let _ = self.drive(context);
+            }
+            done
+        })
+        .await
+    }
+
+    fn drive(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        while !self.ended {
+            match self.messages.as_mut().poll_next(context) {
+                Poll::Ready(Some(Ok(_))) => {}
+                Poll::Ready(_) => self.ended = true,
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        Poll::Ready(())
+    }
+}
+
+impl Future for Driver {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        self.drive(context)
+    }
+}
+
 /// How connections outside of the pool are made.
 pub(crate) struct Dial {
     pub(super) config: tokio_postgres::Config,
@@ -82,11 +128,37 @@ impl Dial {
         made.unwrap_or_else(late)
     }
 
+    /// As [`Dial::lone`], for whoever drives the connection.
+    pub(crate) async fn driven(&self, purpose: &str) -> Result<(Client, Driver), SqlError> {
+        let made = async {
+            let (client, messages) = self.open(purpose).await?;
+            let mut driver = Driver {
+                messages,
+                ended: false,
+            };
+            let set_up = driver.during(client.batch_execute(&self.session)).await;
+            set_up.map_err(|error| sql_error(&error, "set"))?;
+            Ok((client, driver))
+        };
+        let late = |_| Err(SqlError::Unavailable("the server does not answer".into()));
+        tokio::time::timeout(READY_MAX, made)
+            .await
+            .unwrap_or_else(late)
+    }
+
     async fn connect(
         &self,
         purpose: &str,
         told: impl FnMut(AsyncMessage) + Send + 'static,
     ) -> Result<Lone, SqlError> {
+        let (client, messages) = self.open(purpose).await?;
+        let lone = Lone::start(client, messages, told);
+        let set_up = lone.client.batch_execute(&self.session).await;
+        set_up.map_err(|error| sql_error(&error, "set"))?;
+        Ok(lone)
+    }
+
+    async fn open(&self, purpose: &str) -> Result<(Client, Messages), SqlError> {
         let mut config = self.config.clone();
         config.connect_timeout(CONNECT_MAX);
         config.tcp_user_timeout(SILENT_MAX);
@@ -104,11 +176,7 @@ impl Dial {
                 made.map(|(client, connection)| (client, messages(connection)))
             }
         };
-        let (client, messages) = connected.map_err(|error| sql_error(&error, "connect"))?;
-        let lone = Lone::start(client, messages, told);
-        let set_up = lone.client.batch_execute(&self.session).await;
-        set_up.map_err(|error| sql_error(&error, "set"))?;
-        Ok(lone)
+        connected.map_err(|error| sql_error(&error, "connect"))
     }
 }
 

@@ -14,6 +14,6 @@ mod work;
 pub(crate) use self::connection::Connection;
 pub(crate) use self::failure::sql_error;
 pub(crate) use self::listener::{Following, follow};
-pub(crate) use self::lone::Lone;
+pub(crate) use self::lone::Driver;
 pub(crate) use self::pool::{Postgres, parse};
 pub(crate) use self::work::{Call, pipeline};

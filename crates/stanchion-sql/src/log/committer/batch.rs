@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use stanchion_runtime::clock;
 use tokio::time::Instant;
@@ -38,7 +39,9 @@ pub(super) enum Way {
 /// What came back.
 pub(super) enum Landed {
     Batch(Batch, Done),
-    Line(Result<Arc<Packets>, SqlError>),
+    Line(Result<(Arc<Packets>, BoxFuture<'static, ()>), SqlError>),
+    /// A connection has ended; whether it is the one in use is seen there.
+    Closed,
     Hint,
 }
 

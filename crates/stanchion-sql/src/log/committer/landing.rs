@@ -31,10 +31,11 @@ impl Committer {
                 }
                 self.land_batch(batch, done);
             }
-            Landed::Line(Ok(packets)) => {
+            Landed::Line(Ok((packets, driver))) => {
                 tracing::info!(module = self.db.module(), "the log is connected again");
                 LogCounts::add(&self.db.log().counts.reconnected, 1);
                 self.line = Line::Up(packets);
+                self.drive(driver);
             }
             Landed::Line(Err(error)) => {
                 if let Line::Down {
@@ -49,7 +50,7 @@ impl Committer {
                 }
                 self.shed();
             }
-            Landed::Hint => {}
+            Landed::Hint | Landed::Closed => {}
         }
     }
 

@@ -32,7 +32,8 @@ impl<'a> Columns<'a> {
     /// The parameters of `stanchion_write`: events, names, keys. `None` where there is more to write, or no event.
     pub(super) fn together(writes: &Writes<'a>, at: Timestamp) -> Option<Vec<Column<'a>>> {
         let timers = &writes.timers;
-        let more = !writes.claims.is_empty() || !timers.set.is_empty() || !timers.cleared.is_empty();
+        let more =
+            !writes.claims.is_empty() || !timers.set.is_empty() || !timers.cleared.is_empty();
         if more || writes.events.is_empty() {
             return None;
         }

@@ -30,6 +30,7 @@ struct Inner {
     headers: Vec<(HeaderName, HeaderValue)>,
     cause: Option<Box<dyn std::error::Error + Send + Sync>>,
     replay: Option<Replay>,
+    about_existence: bool,
 }
 
 /// The answer of an earlier run of the same request.
@@ -52,7 +53,8 @@ impl Problem {
     /// The problem with this code and its usual message.
     #[must_use]
     pub fn of(code: Code) -> Self {
-        let problem = Self::raw(code.status(), code.name(), code.message());
+        let mut problem = Self::raw(code.status(), code.name(), code.message());
+        problem.0.about_existence = code.is_about_existence();
         if code.status() == StatusCode::SERVICE_UNAVAILABLE {
             return problem.retry_after(RETRY_AFTER_DEFAULT);
         }
@@ -213,6 +215,11 @@ impl Problem {
         }
     }
 
+    /// Whether what was to be made is there already.
+    pub(crate) fn is_about_existence(&self) -> bool {
+        self.0.about_existence
+    }
+
     pub(crate) fn take_replay(&mut self) -> Option<Replay> {
         self.0.replay.take()
     }
@@ -222,7 +229,7 @@ impl Problem {
     }
 
     /// Logs the cause of what is our fault; called once, where the answer is made.
-    fn log(&self) {
+    pub(crate) fn log(&self) {
         if !self.0.status.is_server_error() {
             return;
         }
@@ -250,6 +257,7 @@ impl Problem {
             headers: Vec::new(),
             cause: None,
             replay: None,
+            about_existence: false,
         }))
     }
 }

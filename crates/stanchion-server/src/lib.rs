@@ -23,7 +23,7 @@ mod service;
 mod stack;
 
 pub use access::{Access, Anyone, Authorized, Caller, Optional, StatesAccess};
-pub use answer::{Answer, Event, Events, Listed, Plain, Reply};
+pub use answer::{Answer, Event, Events, Listed, Page, Plain, Reply};
 pub use cli::{LogTask, Migration, Options, Purpose, ServiceCli};
 pub use code::{Code, codes};
 pub use context::{Context, RequestContext};
@@ -32,7 +32,7 @@ pub use extract::{
     Body, ConsistencyToken, Deadline, Filters, IfMatch, IfNoneMatch, Listing, MergePatch, Order,
     Paging, Path, PathId, Prefer, Query, Validate, Violations,
 };
-pub use grpc::{Grpc, access, respond};
+pub use grpc::{Grpc, access, answered, metadata, once, respond};
 pub use idempotency::{Idempotency, IdempotencyRule};
 pub use lifecycle::{Addresses, Running, StartError, Stopped, Stuck, run};
 pub use net::ClientCertificates;

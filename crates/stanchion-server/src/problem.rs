@@ -47,6 +47,8 @@ pub(crate) struct StoredProblem {
     status: u16,
     message: String,
     details: Map<String, Value>,
+    #[serde(default)]
+    about_existence: bool,
 }
 
 impl Problem {
@@ -212,6 +214,7 @@ impl Problem {
             status: self.0.status.as_u16(),
             message: self.0.message.clone(),
             details: self.0.details.clone(),
+            about_existence: self.0.about_existence,
         }
     }
 
@@ -268,6 +271,7 @@ impl From<StoredProblem> for Problem {
             StatusCode::from_u16(stored.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut problem = Self::raw(status, &stored.code, &stored.message);
         problem.0.details = stored.details;
+        problem.0.about_existence = stored.about_existence;
         problem
     }
 }

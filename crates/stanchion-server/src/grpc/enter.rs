@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Method, is_grpc, timeout};
+use super::{Method, cut, is_grpc, timeout};
 use crate::context::{Context, ModuleParts};
 use crate::service::Authenticator;
 use crate::{Access, Problem, codes};
@@ -55,23 +55,21 @@ impl Entrance {
         let _ = context.endpoint.set(endpoint.into());
         let _ = context.module.set(Arc::clone(&self.module));
         let deadline = self.deadline(&request, *method, &context)?;
-        let call = async {
-            self.authenticate(request.headers(), *method, &context)
-                .await?;
-            // A stream waits more than it works: it is counted with those, and gives its place of work back.
-            let waiting = if method.streams {
-                Some(context.begin_waiting().ok_or_else(|| codes::OVERLOADED.problem())?)
-            } else {
-                None
-            };
-            let mut response = next.run(request).await;
-            if let Some(waiting) = waiting {
-                response.extensions_mut().insert(Arc::new(waiting));
-            }
-            Ok(response)
+        let late = |_| codes::DEADLINE_EXCEEDED.problem();
+        let authenticated = self.authenticate(request.headers(), *method, &context);
+        timeout_at(deadline, authenticated).await.map_err(late)??;
+        if !method.streams {
+            return timeout_at(deadline, next.run(request)).await.map_err(late);
+        }
+        // A stream waits more than it works: it is counted with those, and gives its place of work back.
+        let waiting = context.begin_waiting();
+        let waiting = waiting.ok_or_else(|| codes::OVERLOADED.problem())?;
+        let mut response = tokio::select! {
+            response = next.run(request) => response,
+            problem = cut(&context) => return Err(problem),
         };
-        let called = timeout_at(deadline, call).await;
-        called.unwrap_or_else(|_| Err(codes::DEADLINE_EXCEEDED.problem()))
+        response.extensions_mut().insert(Arc::new(waiting));
+        Ok(response)
     }
 
     /// Never above our own, which for streams is another one.

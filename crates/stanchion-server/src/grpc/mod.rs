@@ -3,14 +3,16 @@
 mod call;
 mod enter;
 mod health;
+mod input;
 mod reflection;
 mod service;
 mod status;
 mod timeout;
 
-pub(crate) use call::{Call, is_grpc, outcome};
+pub(crate) use call::{Call, cut, is_grpc, outcome};
 pub(crate) use enter::{Entrance, enter};
 pub(crate) use health::HealthService;
+pub use input::{answered, metadata, once};
 pub(crate) use reflection::reflection;
 pub use service::Grpc;
 pub(crate) use service::Method;

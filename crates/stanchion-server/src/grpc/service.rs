@@ -71,7 +71,10 @@ impl Grpc {
             panic!("`{name}` has no method `{method}`");
         };
         let before = found.access.replace(A::ACCESS);
-        assert!(before.is_none(), "`{name}/{method}` states its access twice");
+        assert!(
+            before.is_none(),
+            "`{name}/{method}` states its access twice"
+        );
         self
     }
 }

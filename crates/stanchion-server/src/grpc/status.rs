@@ -17,7 +17,7 @@ const DETAILS_MAX: usize = 32;
 ///
 /// | problem | status | details |
 /// |---|---|---|
-/// | 400, 406, 415, 422 `VALIDATION_FAILED` | `INVALID_ARGUMENT` | `BadRequest`, a violation a field |
+/// | 400, 406, 415, 422 `VALIDATION_FAILED` | `INVALID_ARGUMENT` | `BadRequest`, a violation a field or parameter |
 /// | 401, 403 | `UNAUTHENTICATED`, `PERMISSION_DENIED` | |
 /// | 404; no such method | `NOT_FOUND`; `UNIMPLEMENTED` | |
 /// | 409 made by [`Code::exists`](crate::Code::exists); another version; else | `ALREADY_EXISTS`; `ABORTED`; `FAILED_PRECONDITION` | |
@@ -69,6 +69,10 @@ fn status(problem: &Problem) -> Status {
         .map(|(name, value)| (name.clone(), text(value)))
         .collect();
     details.set_error_info(problem.code(), domain(), plain);
+    let parameter = problem.details().get("parameter");
+    if let Some((name, reason)) = parameter.zip(problem.details().get("reason")) {
+        details.add_bad_request_violation(text(name), text(reason));
+    }
     if let Some(Value::Object(fields)) = problem.details().get("fields") {
         let reasons = fields.iter().flat_map(|(field, reasons)| {
             let reasons = reasons.as_array().map_or(&[][..], Vec::as_slice);

@@ -148,12 +148,7 @@ impl Service {
         })
     }
 
-    fn launch(
-        self,
-        assembled: Assembled,
-        ports: Ports,
-        addresses: Addresses,
-    ) -> Running {
+    fn launch(self, assembled: Assembled, ports: Ports, addresses: Addresses) -> Running {
         let Assembled {
             router,
             health,
@@ -164,11 +159,14 @@ impl Service {
             grpc_health,
         } = assembled;
         let mut closers = Vec::new();
-        let admin = ports.admin.zip(self.admin.as_ref()).map(|(socket, settings)| {
-            let port = admin::port(settings, &self.metrics, &health, &modules, routes);
-            closers.push(port.closer);
-            self.open_admin(socket, port.router, &stack)
-        });
+        let admin = ports
+            .admin
+            .zip(self.admin.as_ref())
+            .map(|(socket, settings)| {
+                let port = admin::port(settings, &self.metrics, &health, &modules, routes);
+                closers.push(port.closer);
+                self.open_admin(socket, port.router, &stack)
+            });
         let moments = Moments::default();
         let connections = TaskTracker::new();
         let accepting = ports.public.map(|socket| {

@@ -141,7 +141,13 @@ where
     let builder = builder(limits, agreed.protocol);
     let service = service_fn(move |request: Request<Incoming>| {
         let agreed = agreed.clone();
-        answer(app.clone(), request, agreed, watched.clone(), telling.clone())
+        answer(
+            app.clone(),
+            request,
+            agreed,
+            watched.clone(),
+            telling.clone(),
+        )
     });
     let connection = builder.serve_connection_with_upgrades(io, service);
     tokio::pin!(connection);

@@ -26,7 +26,8 @@ const FILE_BYTES_MAX: usize = 1 << 20;
 /// What TLS begins with, and plain HTTP never does.
 const HANDSHAKE: u8 = 0x16;
 /// What somebody reads who left out the `s`.
-const PLAIN_HTTP: &[u8] = b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 41\r\n\
+const PLAIN_HTTP: &[u8] =
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 41\r\n\
     Connection: close\r\n\r\nThis port speaks TLS: ask it by https://.\n";
 
 /// The protocols we offer, the better one first.
@@ -194,7 +195,9 @@ impl Files {
 
 async fn read(name: &str, path: &Path) -> Result<Vec<u8>, String> {
     let failed = |error: &dyn std::fmt::Display| format!("tls.{name}: {}: {error}", path.display());
-    let content = tokio::fs::read(path).await.map_err(|error| failed(&error))?;
+    let content = tokio::fs::read(path)
+        .await
+        .map_err(|error| failed(&error))?;
     if content.len() > FILE_BYTES_MAX {
         return Err(failed(&"larger than 1 MiB"));
     }

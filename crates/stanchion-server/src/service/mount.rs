@@ -14,8 +14,8 @@ use tokio::time::Instant;
 
 use super::{Authenticator, Module, Service};
 use crate::context::{Context, ModuleParts};
-use crate::grpc::{Entrance, HealthService, enter, reflection};
 use crate::describe::{Description, Documented, ReplyShape, Schemas, document, usual_codes};
+use crate::grpc::{Entrance, HealthService, enter, reflection};
 use crate::route::{Mounted, Operation, Route, enveloped, serve};
 use crate::{Access, Grpc, Problem, Routes, codes, idempotency};
 

@@ -215,7 +215,11 @@ fn check_tls(tls: &TlsSettings, checks: &mut Checks<'_>) {
     match (&tls.certificate, &tls.key) {
         (Some(_), None) => checks.refuse("key", "a certificate without its key", "set `key`"),
         (None, Some(_)) => {
-            checks.refuse("certificate", "a key without its certificate", "set `certificate`");
+            checks.refuse(
+                "certificate",
+                "a key without its certificate",
+                "set `certificate`",
+            );
         }
         (None, None) if tls.client_roots.is_some() => checks.refuse(
             "client_roots",

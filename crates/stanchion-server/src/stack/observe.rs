@@ -67,8 +67,7 @@ impl Watch {
             return response;
         };
         let waiting = response.extensions_mut().remove::<Arc<Waiting>>();
-        let stopping = context.stopping().clone();
-        grpc::Call::watch(response, context.deadline(), stopping, move |code| {
+        grpc::Call::watch(response, context, move |code| {
             drop(waiting);
             self.finish(Ended::Call(code));
         })
@@ -124,7 +123,10 @@ impl Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         if !self.answered {
-            let is_call = self.context.as_ref().is_some_and(|context| context.accept.grpc);
+            let is_call = self
+                .context
+                .as_ref()
+                .is_some_and(|context| context.accept.grpc);
             self.tell(if is_call {
                 Ended::Call(Code::Cancelled)
             } else {

@@ -17,6 +17,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, ProtocolVersion};
+use stanchion_runtime::task;
 use stanchion_server::{
     ClientCertificates, ClientProof, Module, Running, ServerSettings, Service, StartError,
     TlsSettings, TlsVersion,
@@ -74,6 +75,11 @@ async fn shown(address: SocketAddr, client: &Arc<ClientConfig>) -> CertificateDe
     chain[0].clone().into_owned()
 }
 
+/// Ends with the connection; what goes wrong is told to whoever asks.
+fn drive(connection: impl Future<Output = hyper::Result<()>> + Send + 'static) {
+    task::spawn("client", async move { drop(connection.await) });
+}
+
 fn request() -> Request<Empty<Bytes>> {
     let request = Request::get("https://localhost/whoami").header("host", "localhost");
     request.body(Empty::new()).unwrap()
@@ -81,7 +87,7 @@ fn request() -> Request<Empty<Bytes>> {
 
 async fn ask_http1(stream: TlsStream<TcpStream>) -> Response<String> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
-    tokio::spawn(connection);
+    drive(connection);
     read(sender.send_request(request()).await.unwrap()).await
 }
 
@@ -89,7 +95,7 @@ async fn ask_http2(stream: TlsStream<TcpStream>) -> Response<String> {
     let io = TokioIo::new(stream);
     let shaken = http2::handshake(TokioExecutor::new(), io).await;
     let (mut sender, connection) = shaken.unwrap();
-    tokio::spawn(connection);
+    drive(connection);
     read(sender.send_request(request()).await.unwrap()).await
 }
 
@@ -123,7 +129,10 @@ async fn both_versions_of_tls_and_of_http_are_agreed_on() {
                 Some(H2) => ask_http2(stream).await,
                 _ => ask_http1(stream).await,
             };
-            assert_eq!((answer.status().as_u16(), answer.body().as_str()), (200, "nobody"));
+            assert_eq!(
+                (answer.status().as_u16(), answer.body().as_str()),
+                (200, "nobody")
+            );
             let told = &answer.headers()["strict-transport-security"];
             assert!(told.to_str().unwrap().contains("max-age="));
         }
@@ -145,7 +154,7 @@ async fn a_changed_certificate_is_taken_into_use_and_no_connection_is_dropped() 
     assert_eq!(shown(address, &client).await, old.der());
     let stream = connect(address, &client).await.unwrap();
     let (mut kept, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
-    tokio::spawn(connection);
+    drive(connection);
 
     // The certificate is there, its key not yet: nothing changes, and every connection is served.
     files.put("server.pem", &new.chain);
@@ -180,7 +189,11 @@ async fn a_client_proves_itself_with_a_certificate_of_the_right_authority() {
         ..required.clone()
     };
     let (friend, stranger) = (ours.identity("friend"), theirs.identity("friend"));
-    let name: String = friend.der().iter().map(|byte| format!("{byte:02x}")).collect();
+    let name: String = friend
+        .der()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     for (settings, own, seen) in [
         (&required, Some(&friend), Some(name.as_str())),
         (&required, None, None),
@@ -202,7 +215,7 @@ async fn a_client_proves_itself_with_a_certificate_of_the_right_authority() {
 async fn answer_of(address: SocketAddr, client: &Arc<ClientConfig>) -> Option<String> {
     let stream = connect(address, client).await.ok()?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.ok()?;
-    tokio::spawn(connection);
+    drive(connection);
     let response = sender.send_request(request()).await.ok()?;
     Some(read(response).await.into_body())
 }
@@ -270,7 +283,11 @@ async fn files_that_do_not_fit_stop_the_start_and_say_which() {
     let files = Files::of(&authority.identity("localhost"));
     let other = authority.identity("localhost");
     let cases = [
-        ("server.key", other.key.as_str(), "tls.certificate and tls.key"),
+        (
+            "server.key",
+            other.key.as_str(),
+            "tls.certificate and tls.key",
+        ),
         ("server.key", "nothing", "tls.key"),
         ("server.pem", "nothing", "tls.certificate"),
     ];

@@ -211,8 +211,13 @@ fn check_environment(settings: &ShopSettings, checks: &mut Checks<'_>) {
     }
     let untold = settings.payments.webhook_url.is_none();
     if settings.server.tls.is_on() && gateway == SANDBOX && untold {
-        let mend = "set a URL whose certificate the sandbox can verify, or the URL of a real gateway";
-        checks.refuse("payments.webhook_url", "the sandbox would not trust this port's TLS", mend);
+        let mend =
+            "set a URL whose certificate the sandbox can verify, or the URL of a real gateway";
+        checks.refuse(
+            "payments.webhook_url",
+            "the sandbox would not trust this port's TLS",
+            mend,
+        );
     }
     if settings.environment != Environment::Prod {
         return;

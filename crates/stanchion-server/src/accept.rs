@@ -13,6 +13,8 @@ pub(crate) struct Accept {
     pub(crate) problem: bool,
     /// Server-sent events.
     pub(crate) events: bool,
+    /// The call is a gRPC one, and so is every answer to it.
+    pub(crate) grpc: bool,
 }
 
 impl Accept {
@@ -22,6 +24,7 @@ impl Accept {
             json: false,
             problem: false,
             events: false,
+            grpc: crate::grpc::is_grpc(headers),
         };
         let mut any = false;
         let values = headers
@@ -74,6 +77,7 @@ mod tests {
             json,
             problem,
             events,
+            ..
         } = Accept::of(&headers);
         (json, problem, events)
     }

@@ -19,6 +19,7 @@ pub struct Code {
     status: u16,
     name: &'static str,
     message: &'static str,
+    about_existence: bool,
 }
 
 impl Code {
@@ -36,6 +37,7 @@ impl Code {
             status,
             name,
             message,
+            about_existence: false,
         }
     }
 
@@ -49,6 +51,14 @@ impl Code {
     #[must_use]
     pub const fn conflict(name: &'static str, message: &'static str) -> Self {
         Self::new(409, name, message)
+    }
+
+    /// 409: what was to be made is there already; gRPC's `ALREADY_EXISTS`.
+    #[must_use]
+    pub const fn exists(name: &'static str, message: &'static str) -> Self {
+        let mut code = Self::conflict(name, message);
+        code.about_existence = true;
+        code
     }
 
     /// 422: the rules forbid it.
@@ -67,6 +77,10 @@ impl Code {
     #[must_use]
     pub const fn name(self) -> &'static str {
         self.name
+    }
+
+    pub(crate) const fn is_about_existence(self) -> bool {
+        self.about_existence
     }
 
     /// The usual message.

@@ -115,6 +115,11 @@ impl Context {
         CURRENT.scope(self, work).await
     }
 
+    /// Runs `work` as part of this request.
+    pub(crate) fn enter<T>(self: &Arc<Self>, work: impl FnOnce() -> T) -> T {
+        CURRENT.sync_scope(Arc::clone(self), work)
+    }
+
     /// The request's id: taken over from the caller or made.
     #[must_use]
     pub fn request_id(&self) -> &str {

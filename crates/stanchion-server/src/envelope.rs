@@ -56,8 +56,11 @@ pub(crate) fn success(
     json_response(status, &body, "application/json")
 }
 
-/// `{"error": …, "meta": …}`, or RFC 9457 for whoever asked for it.
+/// `{"error": …, "meta": …}`, or RFC 9457 for whoever asked for it, or gRPC's form for a gRPC call.
 pub(crate) fn problem(problem: &Problem, context: Option<&Context>) -> Response {
+    if context.is_some_and(|context| context.accept.grpc) {
+        return crate::grpc::rendered(problem);
+    }
     let status = problem.status();
     let mut response = if context.is_some_and(|context| context.accept.problem) {
         json_response(

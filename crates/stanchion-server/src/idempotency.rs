@@ -10,7 +10,9 @@ use http::request::Parts;
 use serde::Serialize;
 use serde_json::json;
 use sha2::{Digest, Sha256};
+use stanchion_auth::Principal;
 use stanchion_messaging::{Claim, Claimed, Inbox, InboxEntry, InboxKey};
+use stanchion_runtime::task;
 use uuid::Uuid;
 
 use crate::answer::{Outcome, StoredAnswer, Success};
@@ -135,16 +137,59 @@ pub(crate) fn fingerprint(parts: &Parts, body: &[u8]) -> [u8; 32] {
         .uri
         .path_and_query()
         .map_or("", |target| target.as_str());
+    fingerprint_of([parts.method.as_str().as_bytes(), target.as_bytes(), body])
+}
+
+/// SHA-256 of these, told apart.
+pub(crate) fn fingerprint_of<const N: usize>(parts: [&[u8]; N]) -> [u8; 32] {
     let mut hash = Sha256::new();
-    for part in [parts.method.as_str().as_bytes(), target.as_bytes(), body] {
+    for part in parts {
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
     }
     hash.finalize().into()
 }
 
+/// Whose keys they are: the caller's, and apart for each user that a service acts for.
+pub(crate) fn caller(principal: &Principal) -> String {
+    match principal.acting_user() {
+        Some(user) => format!("{}:{user}", principal.subject),
+        None => principal.subject.to_string(),
+    }
+}
+
+/// Serves a request under a claim on its key, or answers as it was answered before.
+pub(crate) async fn once<F: Future<Output = Outcome>>(
+    inbox: Arc<dyn Inbox>,
+    key: InboxKey,
+    fingerprint: [u8; 32],
+    context: &Arc<Context>,
+    serve: impl FnOnce(Idempotency) -> F,
+) -> Outcome {
+    // Claimed and finished in tasks of their own: a client that goes away meanwhile must not
+    // leave the claim to its expiry. A guard that nobody takes gives its claim back.
+    let claim = claim(inbox, key, fingerprint, context.clone());
+    let guard = match task::spawn("claim", claim).await {
+        Ok(Claiming::Held(guard)) => guard,
+        Ok(Claiming::Settled(outcome)) => return outcome,
+        Err(failed) => return Outcome::Problem(Problem::internal(failed)),
+    };
+    let outcome = match serve(guard.argument()).await {
+        Outcome::Problem(mut problem) => match problem.take_replay() {
+            Some(kept) => replay(&kept.answer, kept.position, context),
+            None => Outcome::Problem(problem),
+        },
+        outcome => outcome,
+    };
+    let finishing = task::spawn("finish-claim", guard.finish(&outcome));
+    if let Err(failed) = finishing.await {
+        tracing::error!(%failed, "a claim stays until it expires");
+    }
+    outcome
+}
+
 /// A claim that was asked for.
-pub(crate) enum Claiming {
+enum Claiming {
     /// The request is ours to serve.
     Held(Guard),
     /// It was served before, or cannot be served now.
@@ -152,14 +197,14 @@ pub(crate) enum Claiming {
 }
 
 /// A claim that is ours; dropped unfinished (the client went away), it is given back.
-pub(crate) struct Guard {
+struct Guard {
     inbox: Arc<dyn Inbox>,
     held: Arc<Held>,
     finished: bool,
 }
 
 /// Claims the key for this request.
-pub(crate) async fn claim(
+async fn claim(
     inbox: Arc<dyn Inbox>,
     key: InboxKey,
     fingerprint: [u8; 32],
@@ -200,7 +245,7 @@ pub(crate) async fn claim(
 }
 
 /// The answer given then, with fresh meta.
-pub(crate) fn replay(
+fn replay(
     bytes: &[u8],
     position: Option<stanchion_messaging::Position>,
     context: &Context,
@@ -226,12 +271,12 @@ pub(crate) fn replay(
 
 impl Guard {
     /// What the handler's `Idempotency` argument is.
-    pub(crate) fn argument(&self) -> Idempotency {
+    fn argument(&self) -> Idempotency {
         Idempotency(Some(self.held.clone()))
     }
 
     /// Keeps the answer for repeats if it is of the kind that is kept, else gives the claim back.
-    pub(crate) fn finish(mut self, outcome: &Outcome) -> impl Future<Output = ()> + Send + use<> {
+    fn finish(mut self, outcome: &Outcome) -> impl Future<Output = ()> + Send + use<> {
         self.finished = true;
         let kept = self.kept(outcome);
         async move {
@@ -279,7 +324,7 @@ impl Drop for Guard {
             return;
         }
         let (inbox, held) = (self.inbox.clone(), self.held.clone());
-        stanchion_runtime::task::spawn("release-claim", async move {
+        task::spawn("release-claim", async move {
             if let Err(error) = inbox.release(&held.key, held.owner).await {
                 tracing::warn!(%error, key = %held.key, "a claim stays until it expires");
             }

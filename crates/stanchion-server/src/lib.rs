@@ -11,6 +11,7 @@ mod describe;
 mod envelope;
 mod execute;
 mod extract;
+mod grpc;
 mod idempotency;
 mod json;
 mod lifecycle;
@@ -22,7 +23,7 @@ mod service;
 mod stack;
 
 pub use access::{Access, Anyone, Authorized, Caller, Optional, StatesAccess};
-pub use answer::{Answer, Event, Events, Listed, Plain, Reply};
+pub use answer::{Answer, Event, Events, Listed, Page, Plain, Reply};
 pub use cli::{LogTask, Migration, Options, Purpose, ServiceCli};
 pub use code::{Code, codes};
 pub use context::{Context, RequestContext};
@@ -31,13 +32,15 @@ pub use extract::{
     Body, ConsistencyToken, Deadline, Filters, IfMatch, IfNoneMatch, Listing, MergePatch, Order,
     Paging, Path, PathId, Prefer, Query, Validate, Violations,
 };
+pub use grpc::{Grpc, access, answered, metadata, once, respond};
 pub use idempotency::{Idempotency, IdempotencyRule};
 pub use lifecycle::{Addresses, Running, StartError, Stopped, Stuck, run};
+pub use net::ClientCertificates;
 pub use problem::Problem;
 pub use route::{Handler, Operation, Routes, op};
 pub use service::{
-    AdminSettings, Authenticate, AuthenticateError, CorsSettings, Module, Role, ServerSettings,
-    Service,
+    AdminSettings, Authenticate, AuthenticateError, ClientProof, CorsSettings, Module, Role,
+    ServerSettings, Service, TlsSettings, TlsVersion,
 };
 
 /// Derives a schema, which every type in a request or an answer needs.

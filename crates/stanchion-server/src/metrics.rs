@@ -30,9 +30,28 @@ struct Endpoint {
     endpoint: String,
 }
 
+/// `method` is the last part of the endpoint, so that both metrics have the same labels as those of HTTP.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Call {
+    method: String,
+    endpoint: String,
+    status: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct CallEndpoint {
+    method: String,
+    endpoint: String,
+}
+
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Reason {
     reason: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Reload {
+    result: &'static str,
 }
 
 /// Every bound of the server, counted.
@@ -40,11 +59,15 @@ struct Reason {
 pub(crate) struct ServerMetrics {
     requests: Family<Request, Counter>,
     durations: Family<Endpoint, Histogram, Buckets>,
+    calls: Family<Call, Counter>,
+    call_durations: Family<CallEndpoint, Histogram, Buckets>,
     connections: Gauge<i64, AtomicI64>,
     refused: Family<Reason, Counter>,
     in_flight: Gauge<i64, AtomicI64>,
     waiting: Gauge<i64, AtomicI64>,
     shed: Family<Reason, Counter>,
+    handshakes_failed: Family<Reason, Counter>,
+    tls_reloads: Family<Reload, Counter>,
     panics: Counter,
     cut: Counter,
 }
@@ -60,6 +83,12 @@ impl ServerMetrics {
             durations: metrics.histogram_family(
                 "http_request_duration_seconds",
                 "From a request's head to its answer's.",
+                || Histogram::new(BUCKETS),
+            ),
+            calls: metrics.counter_family("grpc_requests_total", "gRPC calls ended."),
+            call_durations: metrics.histogram_family(
+                "grpc_request_duration_seconds",
+                "From a gRPC call's head to its status.",
                 || Histogram::new(BUCKETS),
             ),
             connections: metrics.gauge("stanchion_server_connections", "Open connections."),
@@ -78,6 +107,14 @@ impl ServerMetrics {
             shed: metrics.counter_family(
                 "stanchion_server_requests_shed_total",
                 "Requests answered 503 before any work was done, by the bound that was reached.",
+            ),
+            handshakes_failed: metrics.counter_family(
+                "stanchion_server_tls_handshakes_failed_total",
+                "Connections with which no TLS was agreed on, by why.",
+            ),
+            tls_reloads: metrics.counter_family(
+                "stanchion_server_tls_reloads_total",
+                "Changed certificate files: taken into use, or refused.",
             ),
             panics: metrics.counter("stanchion_server_panics_total", "Handlers that panicked."),
             cut: metrics.counter(
@@ -111,6 +148,24 @@ impl ServerMetrics {
             .inc();
     }
 
+    pub(crate) fn called(&self, endpoint: Option<&str>, status: &'static str, seconds: f64) {
+        let endpoint = endpoint.unwrap_or(UNMATCHED).to_owned();
+        let method = endpoint.rsplit('/').next().unwrap_or_default().to_owned();
+        self.call_durations
+            .get_or_create(&CallEndpoint {
+                method: method.clone(),
+                endpoint: endpoint.clone(),
+            })
+            .observe(seconds);
+        self.calls
+            .get_or_create(&Call {
+                method,
+                endpoint,
+                status,
+            })
+            .inc();
+    }
+
     pub(crate) fn connection(&self) -> Counting {
         Counting::of(&self.connections)
     }
@@ -133,6 +188,16 @@ impl ServerMetrics {
 
     pub(crate) fn shed(&self, reason: &'static str) {
         self.shed.get_or_create(&Reason { reason }).inc();
+    }
+
+    pub(crate) fn handshake_failed(&self, reason: &'static str) {
+        self.handshakes_failed
+            .get_or_create(&Reason { reason })
+            .inc();
+    }
+
+    pub(crate) fn tls_reloaded(&self, result: &'static str) {
+        self.tls_reloads.get_or_create(&Reload { result }).inc();
     }
 
     pub(crate) fn panicked(&self) {

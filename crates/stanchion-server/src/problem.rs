@@ -30,6 +30,7 @@ struct Inner {
     headers: Vec<(HeaderName, HeaderValue)>,
     cause: Option<Box<dyn std::error::Error + Send + Sync>>,
     replay: Option<Replay>,
+    about_existence: bool,
 }
 
 /// The answer of an earlier run of the same request.
@@ -46,13 +47,16 @@ pub(crate) struct StoredProblem {
     status: u16,
     message: String,
     details: Map<String, Value>,
+    #[serde(default)]
+    about_existence: bool,
 }
 
 impl Problem {
     /// The problem with this code and its usual message.
     #[must_use]
     pub fn of(code: Code) -> Self {
-        let problem = Self::raw(code.status(), code.name(), code.message());
+        let mut problem = Self::raw(code.status(), code.name(), code.message());
+        problem.0.about_existence = code.is_about_existence();
         if code.status() == StatusCode::SERVICE_UNAVAILABLE {
             return problem.retry_after(RETRY_AFTER_DEFAULT);
         }
@@ -210,7 +214,13 @@ impl Problem {
             status: self.0.status.as_u16(),
             message: self.0.message.clone(),
             details: self.0.details.clone(),
+            about_existence: self.0.about_existence,
         }
+    }
+
+    /// Whether what was to be made is there already.
+    pub(crate) fn is_about_existence(&self) -> bool {
+        self.0.about_existence
     }
 
     pub(crate) fn take_replay(&mut self) -> Option<Replay> {
@@ -222,7 +232,7 @@ impl Problem {
     }
 
     /// Logs the cause of what is our fault; called once, where the answer is made.
-    fn log(&self) {
+    pub(crate) fn log(&self) {
         if !self.0.status.is_server_error() {
             return;
         }
@@ -250,6 +260,7 @@ impl Problem {
             headers: Vec::new(),
             cause: None,
             replay: None,
+            about_existence: false,
         }))
     }
 }
@@ -260,6 +271,7 @@ impl From<StoredProblem> for Problem {
             StatusCode::from_u16(stored.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut problem = Self::raw(status, &stored.code, &stored.message);
         problem.0.details = stored.details;
+        problem.0.about_existence = stored.about_existence;
         problem
     }
 }

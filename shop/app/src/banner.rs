@@ -7,6 +7,8 @@ use stanchion::server::Addresses;
 
 /// What there is to say.
 pub(crate) struct Banner {
+    /// `http` or `https`: what the public port speaks.
+    pub(crate) scheme: &'static str,
     pub(crate) modules: Vec<&'static str>,
     pub(crate) storage: String,
     pub(crate) environment: String,
@@ -21,7 +23,7 @@ impl Banner {
         let public = addresses
             .public
             .map_or_else(|| "-".into(), |public| public.to_string());
-        let url = format!("http://{public}");
+        let url = format!("{}://{public}", self.scheme);
         let mut text = String::new();
         let mut line = |name: &str, value: &str| {
             // Writing to a string does not fail.

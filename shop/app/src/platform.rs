@@ -71,6 +71,7 @@ pub(crate) async fn build(
     let modules = [identity.module, inventory.module(), orders, payments];
 
     let banner = Banner {
+        scheme: settings.server.tls.scheme(),
         modules: modules.iter().map(Module::name).collect(),
         storage: settings.database.url.clone(),
         environment: settings.environment.to_string(),

@@ -184,7 +184,7 @@ impl ShopSettings {
         self.auth
             .issuer
             .clone()
-            .unwrap_or_else(|| format!("http://{listen}"))
+            .unwrap_or_else(|| format!("{}://{listen}", self.server.tls.scheme()))
     }
 }
 
@@ -209,6 +209,16 @@ fn check_environment(settings: &ShopSettings, checks: &mut Checks<'_>) {
             "set it, or its _FILE",
         );
     }
+    let untold = settings.payments.webhook_url.is_none();
+    if settings.server.tls.is_on() && gateway == SANDBOX && untold {
+        let mend =
+            "set a URL whose certificate the sandbox can verify, or the URL of a real gateway";
+        checks.refuse(
+            "payments.webhook_url",
+            "the sandbox would not trust this port's TLS",
+            mend,
+        );
+    }
     if settings.environment != Environment::Prod {
         return;
     }
@@ -229,8 +239,8 @@ fn check_environment(settings: &ShopSettings, checks: &mut Checks<'_>) {
         );
     }
     let public = !settings.server.listen.ip().is_loopback();
-    if public && !settings.server.behind_proxy {
-        let mend = "put a proxy with TLS in front and set server.behind_proxy = true";
+    if public && !settings.server.behind_proxy && !settings.server.tls.is_on() {
+        let mend = "set server.tls.certificate and key, or put a proxy with TLS in front and set server.behind_proxy = true";
         checks.refuse("server.listen", "a public address without TLS", mend);
     }
 }

@@ -1,8 +1,9 @@
-//! Messages between the shop's contexts; no logic.
+//! Messages between the shop's contexts, and those of its public gRPC API; no logic.
 //!
 //! Every contract of the shop is about one order and is kept in order by it. A field is never
 //! removed or renamed within a version.
 
+pub mod grpc;
 mod inventory;
 mod orders;
 mod payments;

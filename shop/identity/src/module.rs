@@ -12,6 +12,7 @@ use stanchion::server::{Authenticate, Module};
 use stanchion::sql::{Db, Migrations, params};
 use tokio_util::sync::CancellationToken;
 
+use crate::adapters::grpc;
 use crate::adapters::http::{self, SessionTokens};
 use crate::adapters::rows::{KeyRows, SessionRows, UserRows};
 use crate::application::{Bootstrapped, Identity, LiveSessions, StartError, first_start};
@@ -66,13 +67,14 @@ pub fn migrations() -> Migrations {
         )
 }
 
-/// Routes, the two workers and the readiness of identity.
+/// Routes, gRPC, the two workers and the readiness of identity.
 #[must_use]
 pub fn module(identity: &Arc<Identity>, dependencies: &Dependencies) -> Module {
     let db = dependencies.db.clone();
     Module::new("identity")
         .routes(http::routes(Arc::clone(identity)))
         .root_routes(http::well_known(Arc::clone(identity)))
+        .grpc(grpc::service(Arc::clone(identity)))
         .log(Arc::clone(&dependencies.log))
         .inbox(Arc::clone(&dependencies.inbox))
         .worker("identity-keys", {

@@ -9,6 +9,7 @@ use stanchion::sql::{Db, Migrations, Projector, params};
 use stanchion::telemetry::Metrics;
 
 use crate::adapters::announce::{ReservationStep, announce};
+use crate::adapters::grpc::service;
 use crate::adapters::http::products::{ProductRoutes, routes};
 use crate::adapters::projections::products::{ProductList, ProductRows};
 use crate::application::products::Products;
@@ -94,7 +95,8 @@ impl Inventory {
             list,
         };
         Module::new("inventory")
-            .routes(routes(state))
+            .routes(routes(state.clone()))
+            .grpc(service(state))
             .inbox(inbox)
             .log(log)
             .consumers(consumers)

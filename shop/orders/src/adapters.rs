@@ -1,6 +1,7 @@
-//! Ways in and out: REST, rows, announcements, consumers.
+//! Ways in and out: REST, gRPC, rows, announcements, consumers.
 
 pub(crate) mod announce;
 pub(crate) mod consumers;
+pub(crate) mod grpc;
 pub(crate) mod http;
 pub(crate) mod projections;

@@ -10,6 +10,7 @@ use stanchion::server::Module;
 use stanchion::sql::{Db, Migrations, Projector};
 use stanchion::telemetry::Metrics;
 
+use crate::adapters::grpc::service;
 use crate::adapters::http::{OrderRoutes, routes};
 use crate::adapters::projections::order_summaries::{OrderList, OrderSummaries};
 use crate::adapters::{announce, consumers};
@@ -45,7 +46,7 @@ pub fn default_step_timeout() -> Duration {
     STEP_TIMEOUT.unsigned_abs()
 }
 
-/// Orders as a module: routes, the projection of lists, fulfilment and settlement.
+/// Orders as a module: routes, gRPC, the projection of lists, fulfilment and settlement.
 pub fn module(dependencies: Dependencies) -> Module {
     let log = Arc::clone(&dependencies.log);
     let repository = Arc::new(Repository::<Order>::new(Arc::clone(&log)));
@@ -63,7 +64,8 @@ pub fn module(dependencies: Dependencies) -> Module {
     let settlement = dependencies.consumer(consumers::SETTLEMENT);
     let settlement = consumers::settlement(&repository, settlement);
     Module::new("orders")
-        .routes(routes(state))
+        .routes(routes(state.clone()))
+        .grpc(service(state))
         .inbox(dependencies.inbox)
         .log(log)
         .consumers(dependencies.consumers)

@@ -3,5 +3,6 @@
 pub(crate) mod announce;
 pub(crate) mod consumers;
 pub(crate) mod gateway;
+pub(crate) mod grpc;
 pub(crate) mod http;
 pub(crate) mod projections;

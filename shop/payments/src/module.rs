@@ -12,6 +12,7 @@ use stanchion::telemetry::Metrics;
 use crate::adapters::announce::announce;
 use crate::adapters::consumers;
 use crate::adapters::gateway::{GatewaySettings, InvalidGatewayUrl, StripeGateway, WebhookSecret};
+use crate::adapters::grpc::service;
 use crate::adapters::http::{PaymentRoutes, routes};
 use crate::adapters::projections::ledger_entries::LedgerEntries;
 use crate::adapters::projections::payments::{PaymentList, PaymentRows};
@@ -68,7 +69,8 @@ pub fn module(dependencies: Dependencies) -> Result<Module, InvalidGatewayUrl> {
     let gateway = consumers::gateway(&caller, dependencies.consumer(consumers::GATEWAY));
     let retries = retries(&payments);
     Ok(Module::new("payments")
-        .routes(routes(state))
+        .routes(routes(state.clone()))
+        .grpc(service(state))
         .inbox(dependencies.inbox)
         .log(log)
         .consumers(dependencies.consumers)

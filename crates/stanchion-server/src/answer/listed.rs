@@ -13,6 +13,21 @@ pub struct Listed<T> {
     meta: Map<String, Value>,
 }
 
+/// Where a stretch of a list is in the whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// The page, from 1; none with a cursor.
+    pub page: Option<u32>,
+    /// Rows on a page.
+    pub limit: u32,
+    /// All rows there are; none with a cursor.
+    pub total: Option<u64>,
+    /// All pages there are; none with a cursor.
+    pub total_pages: Option<u64>,
+    /// What goes on behind the last row; none at the end.
+    pub next_cursor: Option<String>,
+}
+
 impl<T> Listed<T> {
     /// The rows that were read for this listing.
     ///
@@ -67,6 +82,22 @@ impl<T> Listed<T> {
             rows: self.rows.into_iter().map(change).collect(),
             meta: self.meta,
         }
+    }
+
+    /// The rows, and where in the list they are: for answers in another form than the envelope.
+    #[must_use]
+    pub fn into_parts(self) -> (Vec<T>, Page) {
+        let number = |name: &str| self.meta.get(name).and_then(Value::as_u64);
+        let small = |name: &str| number(name).and_then(|number| u32::try_from(number).ok());
+        let cursor = self.meta.get("next_cursor").and_then(Value::as_str);
+        let page = Page {
+            page: small("page"),
+            limit: small("limit").unwrap_or_default(),
+            total: number("total"),
+            total_pages: number("total_pages"),
+            next_cursor: cursor.map(str::to_owned),
+        };
+        (self.rows, page)
     }
 
     /// The rows.

@@ -6,7 +6,7 @@ mod reply;
 mod sse;
 mod stored;
 
-pub use listed::Listed;
+pub use listed::{Listed, Page};
 pub use plain::Plain;
 pub use reply::Reply;
 pub use sse::{Event, Events};
@@ -17,7 +17,10 @@ pub(crate) use stored::{StoredAnswer, StoredSuccess};
 use http::StatusCode;
 use http::header::{HeaderName, HeaderValue};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use stanchion_messaging::{LogId, Position};
+
+use crate::Problem;
 
 /// A success: data in the envelope, with what belongs around it.
 ///
@@ -121,6 +124,32 @@ impl Answer<()> {
     #[must_use]
     pub fn no_content() -> Self {
         Self::new(StatusCode::NO_CONTENT, None)
+    }
+}
+
+impl<T: DeserializeOwned> Answer<T> {
+    /// The answer again that a success was made of.
+    pub(crate) fn of(success: Success) -> Result<Self, Problem> {
+        let Success {
+            stored,
+            consistency,
+            mut headers,
+            replayed,
+            ..
+        } = success;
+        let data = stored.data.map(|data| serde_json::from_str(data.get()));
+        if replayed {
+            let replayed = HeaderName::from_static("idempotent-replayed");
+            headers.push((replayed, HeaderValue::from_static("true")));
+        }
+        Ok(Self {
+            status: StatusCode::from_u16(stored.status).unwrap_or(StatusCode::OK),
+            data: data.transpose().map_err(Problem::internal)?,
+            location: stored.location,
+            etag: stored.etag,
+            consistency,
+            headers,
+        })
     }
 }
 

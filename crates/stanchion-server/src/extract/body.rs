@@ -38,6 +38,17 @@ pub(crate) struct BodyLimit(pub(crate) usize);
 #[derive(Clone, Copy, Debug)]
 pub struct Body<T>(pub T);
 
+impl<T: DeserializeOwned + Validate> Body<T> {
+    /// The content of a message that came another way than as JSON, by the rules of a JSON body.
+    ///
+    /// # Errors
+    /// 400 `UNKNOWN_FIELD` or 422 `VALIDATION_FAILED`, as for the same content in a body.
+    pub fn of(mut content: Value) -> Result<Self, Problem> {
+        cleaned(&mut content, T::UNTRIMMED)?;
+        typed(content).map(Self)
+    }
+}
+
 impl<T, S> FromRequest<S> for Body<T>
 where
     T: DeserializeOwned + Validate,
@@ -136,10 +147,14 @@ pub(crate) fn tree(bytes: &[u8], untrimmed: &[&str]) -> Result<Value, Problem> {
             .with("column", malformed.column)
             .with("reason", malformed.reason)
     })?;
-    let mut violations = Violations::default();
-    clean_body(&mut value, untrimmed, &mut violations);
-    violations.into_result()?;
+    cleaned(&mut value, untrimmed)?;
     Ok(value)
+}
+
+fn cleaned(value: &mut Value, untrimmed: &[&str]) -> Result<(), Problem> {
+    let mut violations = Violations::default();
+    clean_body(value, untrimmed, &mut violations);
+    violations.into_result()
 }
 
 /// A tree as a `T` that keeps its own rules.

@@ -26,6 +26,12 @@ enum Tags {
 }
 
 impl IfMatch {
+    /// That it must have this version; `None` if any will do.
+    #[must_use]
+    pub fn version(version: Option<i64>) -> Self {
+        Self(version.map(|version| Tags::Listed(vec![version.to_string()])))
+    }
+
     /// Whether the header was sent.
     #[must_use]
     pub fn is_given(&self) -> bool {

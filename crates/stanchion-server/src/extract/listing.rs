@@ -11,6 +11,7 @@ use super::cursor::Cursor;
 use super::query::{pairs, typed};
 use crate::context::Context;
 use crate::describe::{Describe, Description};
+use crate::json::clean;
 use crate::{Problem, codes};
 
 /// Rows on a page unless the client says otherwise.
@@ -77,6 +78,28 @@ pub struct Listing<F> {
     pub(crate) context: Arc<Context>,
 }
 
+impl<F: Filters> Listing<F> {
+    /// The listing that these parameters spell, for what does not come as a query: text as a client wrote it, nothing for
+    /// what was not sent.
+    ///
+    /// # Errors
+    /// As for the same parameters in a query; `INTERNAL` outside of a request.
+    pub fn of<'a>(
+        parameters: impl IntoIterator<Item = (&'a str, Option<String>)>,
+    ) -> Result<Self, Problem> {
+        let context = Context::current();
+        let context = context.ok_or_else(|| Problem::internal("a listing outside a request"))?;
+        let sent = parameters.into_iter();
+        let sent = sent.filter_map(|(name, value)| Some((name, value?)));
+        let cleaned = sent.map(|(name, value)| {
+            let value = clean(value).map_err(|why| Problem::invalid_parameter(name, why))?;
+            Ok((name.to_owned(), value))
+        });
+        let cleaned: Result<Vec<_>, Problem> = cleaned.collect();
+        Wanted::of(cleaned?)?.listing(context)
+    }
+}
+
 impl<F> Listing<F> {
     /// How many rows to read: one more than wanted, which tells whether there are more.
     #[must_use]
@@ -112,8 +135,9 @@ impl<F> Listing<F> {
         }
     }
 
-    /// A cursor to what follows the row with this key.
-    pub(crate) fn cursor_after(&self, key: &impl Serialize) -> String {
+    /// A cursor to what follows the row with this key; good for the same list, of the same service.
+    #[must_use]
+    pub fn cursor_after(&self, key: &impl Serialize) -> String {
         let cursor = Cursor {
             endpoint: self.context.endpoint().unwrap_or_default().to_owned(),
             sort: self.sort.to_owned(),
@@ -131,7 +155,7 @@ impl<F: Filters, S: Sync> FromRequestParts<S> for Listing<F> {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
         let context = Context::of(parts)?;
-        Wanted::of(parts.uri.query().unwrap_or_default())?.listing(context)
+        Wanted::of(pairs(parts.uri.query().unwrap_or_default())?)?.listing(context)
     }
 }
 
@@ -147,9 +171,9 @@ struct Wanted {
 }
 
 impl Wanted {
-    fn of(query: &str) -> Result<Self, Problem> {
+    fn of(parameters: Vec<(String, String)>) -> Result<Self, Problem> {
         let mut wanted = Self::default();
-        for (name, value) in pairs(query)? {
+        for (name, value) in parameters {
             let slot = match name.as_str() {
                 "page" => &mut wanted.page,
                 "limit" => &mut wanted.limit,

@@ -15,7 +15,7 @@ use super::workers::Workers;
 use super::{Addresses, Running, Stopped};
 use crate::context::Lent;
 use crate::metrics::ServerMetrics;
-use crate::net::{ConnectionLimits, Listener, Moments};
+use crate::net::{ConnectionLimits, Listener, Moments, Serving, Tls};
 use crate::service::{
     Health, Module, Mounts, Network, Role, ServerSettings, State, Worker, docs_router, recording,
 };
@@ -47,6 +47,14 @@ pub enum StartError {
     Settings(String),
 }
 
+/// What it listens on.
+struct Ports {
+    public: Option<TcpListener>,
+    admin: Option<TcpListener>,
+    /// Of the public one.
+    tls: Option<Arc<Tls>>,
+}
+
 /// A service put together, before it listens.
 struct Assembled {
     router: Router,
@@ -55,6 +63,7 @@ struct Assembled {
     waits: CancellationToken,
     modules: Vec<Module>,
     routes: Vec<crate::service::Listed>,
+    grpc_health: Option<crate::grpc::HealthService>,
 }
 
 impl Service {
@@ -68,6 +77,8 @@ impl Service {
     pub async fn start(mut self) -> Result<Running, StartError> {
         let on_started = self.on_started.take();
         let assembled = self.assemble()?;
+        let tls = Tls::of(&self.settings.tls).await;
+        let tls = tls.map_err(|problem| StartError::Settings(format!("server.{problem}")))?;
         let serves = self.role != Role::Worker;
         let public = if serves {
             Some(bind(self.settings.listen).await?)
@@ -82,7 +93,7 @@ impl Service {
             public: public.as_ref().and_then(|socket| socket.local_addr().ok()),
             admin: admin.as_ref().and_then(|socket| socket.local_addr().ok()),
         };
-        let running = self.launch(assembled, public, admin, addresses);
+        let running = self.launch(assembled, Ports { public, admin, tls }, addresses);
         if let Some(tell) = on_started {
             tell(&addresses);
         }
@@ -133,16 +144,11 @@ impl Service {
             waits,
             modules,
             routes: mounts.listed,
+            grpc_health: mounts.grpc_health,
         })
     }
 
-    fn launch(
-        self,
-        assembled: Assembled,
-        public: Option<TcpListener>,
-        admin: Option<TcpListener>,
-        addresses: Addresses,
-    ) -> Running {
+    fn launch(self, assembled: Assembled, ports: Ports, addresses: Addresses) -> Running {
         let Assembled {
             router,
             health,
@@ -150,18 +156,23 @@ impl Service {
             waits,
             mut modules,
             routes,
+            grpc_health,
         } = assembled;
         let mut closers = Vec::new();
-        let admin = admin.zip(self.admin.as_ref()).map(|(socket, settings)| {
-            let port = admin::port(settings, &self.metrics, &health, &modules, routes);
-            closers.push(port.closer);
-            self.open_admin(socket, port.router, &stack)
-        });
+        let admin = ports
+            .admin
+            .zip(self.admin.as_ref())
+            .map(|(socket, settings)| {
+                let port = admin::port(settings, &self.metrics, &health, &modules, routes);
+                closers.push(port.closer);
+                self.open_admin(socket, port.router, &stack)
+            });
         let moments = Moments::default();
         let connections = TaskTracker::new();
-        let accepting = public.map(|socket| {
-            let listener =
+        let accepting = ports.public.map(|socket| {
+            let mut listener =
                 self.listener(socket, router, moments.clone(), connections.clone(), &stack);
+            listener.serving.tls = ports.tls;
             task::spawn("accept", listener.run())
         });
         let workers = Workers::start(if self.role == Role::Api {
@@ -172,6 +183,10 @@ impl Service {
         closers.extend(modules.into_iter().flat_map(|module| module.closers));
         closers.extend(self.closers);
         health.enter(State::Ready);
+        if let Some(keeper) = grpc_health {
+            let telling = moments.telling.clone();
+            let _kept = task::spawn("grpc-health", keeper.follow(health.clone(), telling));
+        }
         let stopping = Stopping {
             times: stop_times(&self.settings),
             health,
@@ -205,14 +220,17 @@ impl Service {
         Listener {
             name: "public",
             socket,
-            app,
-            limits: limits(&self.settings),
+            serving: Serving {
+                app,
+                limits: limits(&self.settings),
+                moments,
+                tls: None,
+                metrics: stack.metrics.clone(),
+            },
             connections_max: self.settings.connections_max,
             per_address_max: self.settings.connections_per_address_max,
             trusted: trusted(&self.settings),
-            moments,
             connections,
-            metrics: stack.metrics.clone(),
         }
     }
 

@@ -3,16 +3,14 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use futures_util::FutureExt;
+use stanchion_runtime::task::Task;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
-use super::Moments;
 use super::addresses::Addresses;
-use super::connection::{ConnectionLimits, serve};
-use crate::metrics::ServerMetrics;
+use super::connection::{Serving, serve};
 use crate::service::Network;
 
 /// How long accepting pauses when the process is out of descriptors or memory.
@@ -23,14 +21,11 @@ const PAUSE_MAX: Duration = Duration::from_secs(1);
 pub(crate) struct Listener {
     pub(crate) name: &'static str,
     pub(crate) socket: TcpListener,
-    pub(crate) app: Router,
-    pub(crate) limits: ConnectionLimits,
+    pub(crate) serving: Serving,
     pub(crate) connections_max: usize,
     pub(crate) per_address_max: usize,
     pub(crate) trusted: Vec<Network>,
-    pub(crate) moments: Moments,
     pub(crate) connections: TaskTracker,
-    pub(crate) metrics: ServerMetrics,
 }
 
 impl Listener {
@@ -39,10 +34,11 @@ impl Listener {
         let slots = Arc::new(Semaphore::new(self.connections_max));
         let addresses = Addresses::default();
         let mut pause = PAUSE_MIN;
+        let _fresh = self.keep_tls_fresh();
         loop {
             let accepted = tokio::select! {
                 biased;
-                () = self.moments.closed.cancelled() => break,
+                () = self.serving.moments.closed.cancelled() => break,
                 accepted = self.accept(&slots) => accepted,
             };
             match accepted {
@@ -63,10 +59,21 @@ impl Listener {
         }
     }
 
+    /// For as long as connections are accepted.
+    fn keep_tls_fresh(&self) -> Option<Task<()>> {
+        let tls = self.serving.tls.clone()?;
+        let (stop, metrics) = (
+            self.serving.moments.closed.clone(),
+            self.serving.metrics.clone(),
+        );
+        let fresh = async move { tls.keep_fresh(stop, metrics).await };
+        Some(stanchion_runtime::task::spawn("tls-files", fresh))
+    }
+
     /// The next connection, once there is room for it: until then it waits in the kernel's backlog.
     async fn accept(&self, slots: &Arc<Semaphore>) -> io::Result<(TcpStream, SocketAddr)> {
         if slots.available_permits() == 0 {
-            self.metrics.connections_full();
+            self.serving.metrics.connections_full();
             drop(slots.acquire().await);
         }
         self.socket.accept().await
@@ -80,7 +87,7 @@ impl Listener {
         addresses: &Addresses,
     ) {
         let Ok(slot) = slots.clone().try_acquire_owned() else {
-            return self.metrics.connection_refused("total");
+            return self.serving.metrics.connection_refused("total");
         };
         let is_proxy = self
             .trusted
@@ -92,16 +99,10 @@ impl Listener {
             self.per_address_max
         };
         let Some(counted) = addresses.enter(peer.ip(), max) else {
-            return self.metrics.connection_refused("address");
+            return self.serving.metrics.connection_refused("address");
         };
-        let served = serve(
-            stream,
-            peer,
-            self.app.clone(),
-            self.limits,
-            self.moments.clone(),
-        );
-        let open = self.metrics.connection();
+        let served = serve(stream, peer, self.serving.clone());
+        let open = self.serving.metrics.connection();
         let done = self.connections.token();
         stanchion_runtime::task::spawn("connection", async move {
             let _held = (slot, counted, open, done);

@@ -12,12 +12,15 @@ use hyper::body::{Body as _, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use rustls::pki_types::CertificateDer;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tower::ServiceExt;
 
-use super::Moments;
 use super::activity::Activity;
 use super::io::WatchedIo;
+use super::{Moments, Tls};
+use crate::metrics::ServerMetrics;
 
 /// The most HTTP/2 streams of a connection at once (hyper's default, which others remove).
 const STREAMS_MAX: u32 = 200;
@@ -49,23 +52,103 @@ pub(crate) struct ConnectionLimits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Peer(pub(crate) SocketAddr);
 
-/// Serves one connection to its end.
-pub(crate) async fn serve(
-    stream: TcpStream,
+/// The certificates by which a client proved itself over mutual TLS; a request extension.
+#[derive(Clone, Debug)]
+pub struct ClientCertificates(Arc<[CertificateDer<'static>]>);
+
+impl ClientCertificates {
+    /// Each in DER form, the client's own first; its chain was verified.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.iter().map(AsRef::as_ref)
+    }
+}
+
+/// What connections of a port are served with.
+#[derive(Clone)]
+pub(crate) struct Serving {
+    pub(crate) app: Router,
+    pub(crate) limits: ConnectionLimits,
+    pub(crate) moments: Moments,
+    pub(crate) tls: Option<Arc<Tls>>,
+    pub(crate) metrics: ServerMetrics,
+}
+
+/// Who is at the other end of a connection, and what was agreed on with them.
+#[derive(Clone)]
+struct Agreed {
     peer: SocketAddr,
-    app: Router,
-    limits: ConnectionLimits,
-    moments: Moments,
-) {
+    protocol: Protocol,
+    certificates: Option<ClientCertificates>,
+}
+
+/// What a connection speaks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Protocol {
+    /// As its first bytes tell.
+    Any,
+    Http1,
+    Http2,
+}
+
+/// Serves one connection to its end.
+pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, serving: Serving) {
     let _ = stream.set_nodelay(true);
+    let mut agreed = Agreed {
+        peer,
+        protocol: Protocol::Any,
+        certificates: None,
+    };
+    let Some(tls) = serving.tls.clone() else {
+        return converse(stream, agreed, serving).await;
+    };
+    let handshake = tokio::select! {
+        handshake = tls.handshake(stream, serving.limits.header) => handshake,
+        () = serving.moments.cut.cancelled() => return,
+    };
+    let stream = match handshake {
+        Ok(stream) => stream,
+        Err(reason) => {
+            tracing::debug!(%peer, reason, "no TLS was agreed on");
+            return serving.metrics.handshake_failed(reason);
+        }
+    };
+    let (_, session) = stream.get_ref();
+    agreed.protocol = match session.alpn_protocol() {
+        Some(b"h2") => Protocol::Http2,
+        Some(_) => Protocol::Http1,
+        None => Protocol::Any,
+    };
+    let certificates = session.peer_certificates();
+    agreed.certificates = certificates.map(|chain| ClientCertificates(chain.to_vec().into()));
+    converse(stream, agreed, serving).await;
+}
+
+async fn converse<S>(stream: S, agreed: Agreed, serving: Serving)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let Serving {
+        app,
+        limits,
+        moments,
+        ..
+    } = serving;
+    let peer = agreed.peer;
     let activity = Arc::new(Activity::new());
     let io = TokioIo::new(WatchedIo::new(stream, activity.clone(), limits.write));
     let telling = moments.telling.clone();
     let watched = activity.clone();
+    let builder = builder(limits, agreed.protocol);
     let service = service_fn(move |request: Request<Incoming>| {
-        answer(app.clone(), request, peer, watched.clone(), telling.clone())
+        let agreed = agreed.clone();
+        answer(
+            app.clone(),
+            request,
+            agreed,
+            watched.clone(),
+            telling.clone(),
+        )
     });
-    let builder = builder(limits);
     let connection = builder.serve_connection_with_upgrades(io, service);
     tokio::pin!(connection);
     let mut told = false;
@@ -95,7 +178,7 @@ pub(crate) async fn serve(
     }
 }
 
-fn builder(limits: ConnectionLimits) -> auto::Builder<TokioExecutor> {
+fn builder(limits: ConnectionLimits, protocol: Protocol) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
@@ -115,13 +198,17 @@ fn builder(limits: ConnectionLimits) -> auto::Builder<TokioExecutor> {
         .max_send_buf_size(SEND_BYTES_MAX)
         .keep_alive_interval(PING_EVERY)
         .keep_alive_timeout(PING_WITHIN);
-    builder
+    match protocol {
+        Protocol::Any => builder,
+        Protocol::Http1 => builder.http1_only(),
+        Protocol::Http2 => builder.http2_only(),
+    }
 }
 
 async fn answer(
     app: Router,
     request: Request<Incoming>,
-    peer: SocketAddr,
+    agreed: Agreed,
     activity: Arc<Activity>,
     telling: tokio_util::sync::CancellationToken,
 ) -> Result<Response, Infallible> {
@@ -133,11 +220,13 @@ async fn answer(
         .upper()
         .is_none_or(|bytes| bytes > UNREAD_BYTES_MAX);
     let mut request = request.map(Body::new);
-    request.extensions_mut().insert(Peer(peer));
+    let extensions = request.extensions_mut();
+    extensions.insert(Peer(agreed.peer));
     // For somebody's own router, which may ask axum for it.
-    request
-        .extensions_mut()
-        .insert(axum::extract::ConnectInfo(peer));
+    extensions.insert(axum::extract::ConnectInfo(agreed.peer));
+    if let Some(certificates) = agreed.certificates {
+        extensions.insert(certificates);
+    }
     let mut response = app.oneshot(request).await?;
     let leaves_unread = large && response.status().as_u16() >= 400;
     if persistent && (leaves_unread || telling.is_cancelled()) {

@@ -5,21 +5,20 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
 use super::activity::Activity;
 
-/// A socket that tells what it reads, and gives up on a peer that takes nothing.
-pub(crate) struct WatchedIo {
-    stream: TcpStream,
+/// A socket, or TLS over one, that tells what it reads, and gives up on a peer that takes nothing.
+pub(crate) struct WatchedIo<S> {
+    stream: S,
     activity: Arc<Activity>,
     write_timeout: Duration,
     blocked: Option<Pin<Box<Sleep>>>,
 }
 
-impl WatchedIo {
-    pub(crate) fn new(stream: TcpStream, activity: Arc<Activity>, write_timeout: Duration) -> Self {
+impl<S> WatchedIo<S> {
+    pub(crate) fn new(stream: S, activity: Arc<Activity>, write_timeout: Duration) -> Self {
         Self {
             stream,
             activity,
@@ -48,7 +47,7 @@ impl WatchedIo {
     }
 }
 
-impl AsyncRead for WatchedIo {
+impl<S: AsyncRead + Unpin> AsyncRead for WatchedIo<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -64,7 +63,7 @@ impl AsyncRead for WatchedIo {
     }
 }
 
-impl AsyncWrite for WatchedIo {
+impl<S: AsyncWrite + Unpin> AsyncWrite for WatchedIo<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

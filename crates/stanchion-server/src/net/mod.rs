@@ -5,9 +5,12 @@ mod activity;
 mod addresses;
 mod connection;
 mod io;
+mod tls;
 
 pub(crate) use accept::Listener;
-pub(crate) use connection::{ConnectionLimits, Peer};
+pub use connection::ClientCertificates;
+pub(crate) use connection::{ConnectionLimits, Peer, Serving};
+pub(crate) use tls::Tls;
 
 use tokio_util::sync::CancellationToken;
 

@@ -9,14 +9,13 @@ use http::header::{self, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode};
 use stanchion_messaging::InboxKey;
-use stanchion_runtime::task;
 use tokio::time::Instant;
 
 use super::Operation;
 use crate::answer::{Outcome, Success};
 use crate::context::{Context, ModuleParts};
 use crate::extract::{BodyLimit, Collected, collect, consistency_stamp, requested_timeout};
-use crate::idempotency::{self, Claiming};
+use crate::idempotency;
 use crate::service::Authenticator;
 use crate::{Access, IdempotencyRule, Problem, codes, envelope};
 
@@ -140,34 +139,15 @@ impl Mounted {
             Err(problem) => return Outcome::rejected(problem),
         };
         let fingerprint = idempotency::fingerprint(&parts, &bytes);
-        let caller = match caller.acting_user() {
-            Some(user) => format!("{}:{user}", caller.subject),
-            None => caller.subject.to_string(),
-        };
+        let caller = idempotency::caller(caller);
         let key = InboxKey::request(&caller, &self.route_name(&parts), &key);
-        // Claimed and finished in tasks of their own: a client that goes away meanwhile must not
-        // leave the claim to its expiry. A guard that nobody takes gives its claim back.
-        let claim = idempotency::claim(inbox, key, fingerprint, context.clone());
-        let guard = match task::spawn("claim", claim).await {
-            Ok(Claiming::Held(guard)) => guard,
-            Ok(Claiming::Settled(outcome)) => return outcome,
-            Err(failed) => return Outcome::Problem(Problem::internal(failed)),
+        let serve = |argument: idempotency::Idempotency| {
+            let mut request = Request::from_parts(parts, axum::body::Body::from(bytes.clone()));
+            request.extensions_mut().insert(Collected(bytes));
+            request.extensions_mut().insert(argument);
+            self.operation.call(request, ())
         };
-        let mut request = Request::from_parts(parts, axum::body::Body::from(bytes.clone()));
-        request.extensions_mut().insert(Collected(bytes));
-        request.extensions_mut().insert(guard.argument());
-        let outcome = match self.operation.call(request, ()).await {
-            Outcome::Problem(mut problem) => match problem.take_replay() {
-                Some(replay) => idempotency::replay(&replay.answer, replay.position, context),
-                None => Outcome::Problem(problem),
-            },
-            outcome => outcome,
-        };
-        let finishing = task::spawn("finish-claim", guard.finish(&outcome));
-        if let Err(failed) = finishing.await {
-            tracing::error!(%failed, "a claim stays until it expires");
-        }
-        outcome
+        idempotency::once(inbox, key, fingerprint, context, serve).await
     }
 
     /// Method and template without slashes, which separate the parts of an inbox key.

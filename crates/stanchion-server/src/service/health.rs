@@ -60,6 +60,12 @@ impl Health {
         self.0.state.store(state as u8, Ordering::Relaxed);
     }
 
+    /// Whether `/ready` says 200.
+    pub(crate) async fn is_ready(&self) -> bool {
+        let out = |checked: &Checked| checked.check.required && checked.result.is_err();
+        self.state() == State::Ready && !self.checked().await.iter().any(out)
+    }
+
     /// `/health` and `/ready`, for both ports.
     pub(crate) fn router(&self) -> Router {
         let health = self.clone();

@@ -15,7 +15,9 @@ pub use module::Module;
 pub(crate) use module::{Check, Closer, Worker};
 pub(crate) use mount::{Listed, Mounts, recording};
 pub(crate) use settings::Network;
-pub use settings::{AdminSettings, CorsSettings, ServerSettings};
+pub use settings::{
+    AdminSettings, ClientProof, CorsSettings, ServerSettings, TlsSettings, TlsVersion,
+};
 
 use std::fmt;
 use std::sync::Arc;

@@ -9,7 +9,7 @@ use stanchion_eventsourcing::{EventLog, OperatedProjection};
 use stanchion_messaging::{ConsumerStore, Inbox};
 use tokio_util::sync::CancellationToken;
 
-use crate::Routes;
+use crate::{Grpc, Routes};
 
 /// How long a worker may take to stop unless it says otherwise.
 const WORKER_STOP: Duration = Duration::from_secs(5);
@@ -34,6 +34,7 @@ pub struct Module {
     pub(crate) routes: Vec<Routes>,
     pub(crate) root_routes: Vec<Routes>,
     pub(crate) routers: Vec<axum::Router>,
+    pub(crate) grpc: Vec<Grpc>,
     pub(crate) workers: Vec<Worker>,
     pub(crate) checks: Vec<Check>,
     pub(crate) closers: Vec<Closer>,
@@ -89,6 +90,7 @@ impl Module {
             routes: Vec::new(),
             root_routes: Vec::new(),
             routers: Vec::new(),
+            grpc: Vec::new(),
             workers: Vec::new(),
             checks: Vec::new(),
             closers: Vec::new(),
@@ -126,6 +128,13 @@ impl Module {
     #[must_use]
     pub fn http_router(mut self, router: axum::Router) -> Self {
         self.routers.push(router);
+        self
+    }
+
+    /// A gRPC service, on the same port. With the first one come `grpc.health.v1` and `grpc.reflection.v1`.
+    #[must_use]
+    pub fn grpc(mut self, service: Grpc) -> Self {
+        self.grpc.push(service);
         self
     }
 

@@ -15,14 +15,17 @@ use tokio::time::Instant;
 use super::{Authenticator, Module, Service};
 use crate::context::{Context, ModuleParts};
 use crate::describe::{Description, Documented, ReplyShape, Schemas, document, usual_codes};
+use crate::grpc::{Entrance, HealthService, enter, reflection};
 use crate::route::{Mounted, Operation, Route, enveloped, serve};
-use crate::{Access, Problem, Routes, codes, idempotency};
+use crate::{Access, Grpc, Problem, Routes, codes, idempotency};
 
 /// All that is mounted.
 pub(crate) struct Mounts {
     pub(crate) router: Router,
     pub(crate) document: Value,
     pub(crate) listed: Vec<Listed>,
+    /// Keeps `grpc.health.v1` true, where there is gRPC.
+    pub(crate) grpc_health: Option<HealthService>,
 }
 
 /// A route, as the operator sees it.
@@ -45,13 +48,17 @@ struct Mounting<'a> {
     schemas: Schemas,
     listed: Vec<Listed>,
     foreign: Option<Router>,
+    grpc: Router,
+    descriptors: Vec<&'static [u8]>,
+    services: Vec<&'static str>,
 }
 
 impl Mounts {
     /// Mounts the modules of a service.
     ///
     /// # Panics
-    /// Two routes are the same, or two types go by one name: a mistake to be mended in the code.
+    /// Two routes are the same, two types go by one name, or a gRPC method states no access: a mistake to be mended in
+    /// the code.
     pub(crate) fn of(service: &Service, modules: &mut [Module]) -> Self {
         let mut mounting = Mounting {
             service,
@@ -62,11 +69,17 @@ impl Mounts {
             schemas: Schemas::default(),
             listed: Vec::new(),
             foreign: None,
+            grpc: Router::new(),
+            descriptors: Vec::new(),
+            services: Vec::new(),
         };
         for module in modules {
             mounting.module(module);
         }
-        mounting.finish()
+        let health = mounting.usual_grpc();
+        let mut mounts = mounting.finish();
+        mounts.grpc_health = health;
+        mounts
     }
 }
 
@@ -80,6 +93,9 @@ impl Mounting<'_> {
         let at_root = self.parts(module, "");
         for routes in std::mem::take(&mut module.root_routes) {
             self.routes(routes, &at_root);
+        }
+        for grpc in std::mem::take(&mut module.grpc) {
+            self.grpc(grpc, &at_root);
         }
         for router in std::mem::take(&mut module.routers) {
             let router = recording(router);
@@ -97,6 +113,53 @@ impl Mounting<'_> {
             inbox: module.inbox.clone(),
             log: module.log.as_ref().map(|log| log.id()),
         })
+    }
+
+    /// Health and reflection, which every gRPC client expects, once somebody has a service.
+    fn usual_grpc(&mut self) -> Option<HealthService> {
+        if self.services.is_empty() {
+            return None;
+        }
+        let parts = self.parts(&Module::new("grpc"), "");
+        // Somebody may have a health service of their own.
+        let keeper = if self.services.contains(&HealthService::NAME) {
+            None
+        } else {
+            let (health, keeper) = HealthService::of(self.services.clone());
+            self.grpc(health, &parts);
+            Some(keeper)
+        };
+        let shown = reflection(&self.descriptors);
+        let shown = shown.unwrap_or_else(|problem| panic!("{problem}"));
+        self.grpc(shown, &parts);
+        keeper
+    }
+
+    fn grpc(&mut self, grpc: Grpc, module: &Arc<ModuleParts>) {
+        for (name, method) in &grpc.methods {
+            let path = format!("/{}/{name}", grpc.name);
+            let access = method.access;
+            let access = access.unwrap_or_else(|| panic!("{path} states no access: add .allow"));
+            self.listed.push(Listed {
+                method: Method::POST,
+                path,
+                access,
+                module: module.name,
+                summary: "gRPC",
+            });
+        }
+        self.services.push(grpc.name);
+        self.descriptors.push(grpc.descriptors);
+        let entrance = Arc::new(Entrance {
+            service: grpc.name,
+            methods: grpc.methods,
+            module: Arc::clone(module),
+            authenticator: Authenticator(self.service.tokens.clone()),
+            timeout: self.service.settings.grpc_timeout,
+            stream_timeout: self.service.settings.grpc_stream_timeout,
+        });
+        let router = grpc.router.layer(from_fn_with_state(entrance, enter));
+        self.grpc = std::mem::take(&mut self.grpc).merge(router);
     }
 
     fn routes(&mut self, routes: Routes, module: &Arc<ModuleParts>) {
@@ -235,6 +298,7 @@ impl Mounting<'_> {
             .fold(Router::new(), |router, (path, methods)| {
                 router.route(&path, methods)
             });
+        let router = router.merge(self.grpc);
         let router = router.method_not_allowed_fallback(method_not_allowed);
         let router = match self.foreign {
             Some(foreign) => router.fallback_service(bounded(foreign, service)),
@@ -244,6 +308,7 @@ impl Mounting<'_> {
             router,
             document,
             listed: self.listed,
+            grpc_health: None,
         }
     }
 }
@@ -293,7 +358,12 @@ async fn within(
     next: Next,
 ) -> Response {
     let context = request.extensions().get::<Arc<Context>>().cloned();
-    let timeout = match crate::extract::requested_timeout(request.headers()) {
+    let requested = if crate::grpc::is_grpc(request.headers()) {
+        crate::grpc::requested_timeout(request.headers())
+    } else {
+        crate::extract::requested_timeout(request.headers())
+    };
+    let timeout = match requested {
         Ok(requested) => requested.map_or(timeout, |requested| requested.min(timeout)),
         Err(problem) => return problem.into_response(),
     };

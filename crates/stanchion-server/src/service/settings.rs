@@ -1,4 +1,5 @@
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use stanchion_config::{ByteSize, Checks, SecretString};
@@ -10,6 +11,8 @@ stanchion_config::settings! {
         pub listen: SocketAddr = "127.0.0.1:8080",
         /// Signs cursors and consistency tokens; at least 32 bytes, the same on every replica.
         pub secret: Option<SecretString> = unset,
+        /// Certificate and key; plain HTTP without.
+        pub tls: TlsSettings = section,
         /// TLS ends at a proxy in front; allows a public address in production.
         pub behind_proxy: bool = false,
         /// Proxies whose X-Forwarded-For is believed: addresses or networks such as 10.0.0.0/8.
@@ -17,6 +20,12 @@ stanchion_config::settings! {
         /// How long a request may take, unless its route says otherwise.
         #[range("1ms"..="1h")]
         pub request_timeout: Duration = "30s",
+        /// How long a gRPC call may take; a caller's grpc-timeout can only shorten it.
+        #[range("1ms"..="1h")]
+        pub grpc_timeout: Duration = "10s",
+        /// How long a gRPC stream may last; likewise.
+        #[range("1ms"..="24h")]
+        pub grpc_stream_timeout: Duration = "1h",
         /// How long the head of a request may take to arrive.
         #[range("100ms"..="5m")]
         pub header_timeout: Duration = "10s",
@@ -59,6 +68,60 @@ stanchion_config::settings! {
         pub cors: CorsSettings = section,
     }
     check = check_server;
+}
+
+stanchion_config::choice! {
+    /// The oldest TLS that is spoken.
+    pub enum TlsVersion {
+        /// TLS 1.2 and 1.3.
+        V12 = "1.2",
+        /// TLS 1.3 alone.
+        V13 = "1.3",
+    }
+}
+
+stanchion_config::choice! {
+    /// Whether clients must prove who they are, where `client_roots` is set.
+    pub enum ClientProof {
+        /// Without a certificate there is no connection.
+        Required = "required",
+        /// A certificate is verified if there is one.
+        Optional = "optional",
+    }
+}
+
+stanchion_config::settings! {
+    /// TLS on the public port. Changed files are taken into use without a restart and without dropping a connection.
+    pub struct TlsSettings {
+        /// PEM file with the certificate and its chain, the own one first.
+        pub certificate: Option<PathBuf> = unset,
+        /// PEM file with its private key.
+        pub key: Option<PathBuf> = unset,
+        /// The oldest version spoken: 1.2 or 1.3.
+        pub minimum: TlsVersion = "1.2",
+        /// PEM file with the authorities of clients' certificates; turns mutual TLS on.
+        pub client_roots: Option<PathBuf> = unset,
+        /// Whether clients must have a certificate: required or optional.
+        pub clients: ClientProof = "required",
+        /// How often the files are looked at for changes.
+        #[range("100ms"..="1h")]
+        pub reload_every: Duration = "10s",
+    }
+    check = check_tls;
+}
+
+impl TlsSettings {
+    /// Whether the port speaks TLS.
+    #[must_use]
+    pub fn is_on(&self) -> bool {
+        self.certificate.is_some()
+    }
+
+    /// What its URLs begin with: `https` or `http`.
+    #[must_use]
+    pub fn scheme(&self) -> &'static str {
+        if self.is_on() { "https" } else { "http" }
+    }
 }
 
 stanchion_config::settings! {
@@ -145,6 +208,25 @@ fn check_server(server: &ServerSettings, checks: &mut Checks<'_>) {
             "more than all connections together",
             "lower it or raise `connections_max`",
         );
+    }
+}
+
+fn check_tls(tls: &TlsSettings, checks: &mut Checks<'_>) {
+    match (&tls.certificate, &tls.key) {
+        (Some(_), None) => checks.refuse("key", "a certificate without its key", "set `key`"),
+        (None, Some(_)) => {
+            checks.refuse(
+                "certificate",
+                "a key without its certificate",
+                "set `certificate`",
+            );
+        }
+        (None, None) if tls.client_roots.is_some() => checks.refuse(
+            "client_roots",
+            "clients prove themselves over TLS, which is off",
+            "set `certificate` and `key`",
+        ),
+        _ => {}
     }
 }
 

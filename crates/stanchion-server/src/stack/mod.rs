@@ -69,7 +69,10 @@ pub(crate) fn around(router: Router, stack: &Stack, settings: &ServerSettings) -
     };
     router
         // Headers that keep browsers from harm, on every answer, errors included.
-        .layer(from_fn_with_state(settings.behind_proxy, security::headers))
+        .layer(from_fn_with_state(
+            settings.behind_proxy || settings.tls.is_on(),
+            security::headers,
+        ))
         // Metrics and the log line see the final answer.
         .layer(from_fn_with_state(stack.clone(), observe::observe))
         // Who still sends a body when the answer is known must be able to read it.

@@ -4,10 +4,12 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use stanchion_telemetry::trace;
+use tonic::Code;
 use tracing::Span;
 
 use super::Stack;
-use crate::context::Context;
+use crate::context::{Context, Waiting};
+use crate::grpc;
 
 /// A longer path is cut in the log, in characters.
 const PATH_CHARS_MAX: usize = 1024;
@@ -17,15 +19,20 @@ pub(crate) async fn observe(State(stack): State<Stack>, request: Request, next: 
     let method = request.method().clone();
     let path: String = request.uri().path().chars().take(PATH_CHARS_MAX).collect();
     let context = request.extensions().get::<Arc<Context>>().cloned();
-    let mut watch = Watch {
+    let watch = Watch {
         stack,
         method,
         path,
+        span: Span::current(),
         context,
         answered: false,
     };
     let response = next.run(request).await;
-    watch.finish(response.status().as_u16());
+    if grpc::is_grpc(response.headers()) {
+        return watch.call(response);
+    }
+    let status = response.status().as_u16();
+    watch.finish(Ended::Answer(status));
     response
 }
 
@@ -34,28 +41,65 @@ struct Watch {
     stack: Stack,
     method: http::Method,
     path: String,
+    span: Span,
     context: Option<Arc<Context>>,
     answered: bool,
+}
+
+/// What came of a request.
+#[derive(Clone, Copy)]
+enum Ended {
+    Answer(u16),
+    Call(Code),
 }
 
 /// What the log and metrics call a request whose client went away first.
 const CLIENT_CLOSED: u16 = 499;
 
 impl Watch {
-    fn finish(&mut self, status: u16) {
+    /// A call has ended when its status is sent, which may be long after its head.
+    fn call(self, mut response: Response) -> Response {
+        if let Some(code) = grpc::outcome(response.headers()) {
+            self.finish(Ended::Call(code));
+            return response;
+        }
+        let Some(context) = self.context.clone() else {
+            return response;
+        };
+        let waiting = response.extensions_mut().remove::<Arc<Waiting>>();
+        grpc::Call::watch(response, context, move |code| {
+            drop(waiting);
+            self.finish(Ended::Call(code));
+        })
+    }
+
+    fn finish(mut self, ended: Ended) {
+        self.tell(ended);
+    }
+
+    fn tell(&mut self, ended: Ended) {
         self.answered = true;
         let Some(context) = &self.context else { return };
+        let _within = self.span.clone().entered();
         let elapsed = context.started.elapsed().as_secs_f64();
         let endpoint = context.endpoint();
-        self.stack
-            .metrics
-            .answered(&self.method, endpoint, status, elapsed);
-        let span = Span::current();
-        span.record("http.route", endpoint);
+        let metrics = &self.stack.metrics;
+        let (status, grpc_status) = match ended {
+            Ended::Answer(status) => {
+                metrics.answered(&self.method, endpoint, status, elapsed);
+                (status, None)
+            }
+            Ended::Call(code) => {
+                let name = grpc::name(code);
+                metrics.called(endpoint, name, elapsed);
+                (200, Some(name))
+            }
+        };
+        self.span.record("http.route", endpoint);
         // The name that tracing backends group by: the template, never the path.
         let name = endpoint.map(|endpoint| format!("{} {endpoint}", self.method));
-        trace::rename(&span, name.unwrap_or_else(|| self.method.to_string()));
-        span.record("http.response.status_code", status);
+        trace::rename(&self.span, name.unwrap_or_else(|| self.method.to_string()));
+        self.span.record("http.response.status_code", status);
         let principal = context
             .principal()
             .map(|principal| principal.subject.to_string());
@@ -66,6 +110,7 @@ impl Watch {
             path = %self.path,
             endpoint,
             status,
+            grpc_status,
             // Whole microseconds: a float's tail tells nothing.
             duration_ms = (elapsed * 1e6).round() / 1e3,
             remote_addr = context.remote.map(|remote| remote.to_string()),
@@ -78,7 +123,15 @@ impl Watch {
 impl Drop for Watch {
     fn drop(&mut self) {
         if !self.answered {
-            self.finish(CLIENT_CLOSED);
+            let is_call = self
+                .context
+                .as_ref()
+                .is_some_and(|context| context.accept.grpc);
+            self.tell(if is_call {
+                Ended::Call(Code::Cancelled)
+            } else {
+                Ended::Answer(CLIENT_CLOSED)
+            });
         }
     }
 }

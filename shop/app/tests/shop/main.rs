@@ -5,6 +5,7 @@ mod audit;
 mod bad_input;
 mod docs_page;
 mod first_run;
+mod grpc;
 mod journeys;
 mod lists;
 mod log_files;

@@ -7,8 +7,8 @@ mod problem;
 mod sessions;
 mod standing;
 mod tokens;
-mod users;
-mod views;
+pub(crate) mod users;
+pub(crate) mod views;
 
 use std::sync::Arc;
 

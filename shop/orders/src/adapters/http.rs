@@ -1,10 +1,10 @@
 //! REST: a file a resource.
 
 pub(crate) mod order;
-mod order_events;
+pub(crate) mod order_events;
 pub(crate) mod orders;
 mod problem;
-mod user_orders;
+pub(crate) mod user_orders;
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! The routes.
 
 pub(crate) mod payments;
-mod refunds;
+pub(crate) mod refunds;
 mod webhook;
 
 use std::sync::Arc;

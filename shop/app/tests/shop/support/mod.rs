@@ -2,6 +2,7 @@
 
 pub(crate) mod answer;
 pub(crate) mod caller;
+pub(crate) mod grpc;
 pub(crate) mod needs;
 pub(crate) mod process;
 pub(crate) mod raw;

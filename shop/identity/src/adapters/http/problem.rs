@@ -9,9 +9,9 @@ pub(super) const USER_NOT_FOUND: Code = Code::not_found("USER_NOT_FOUND", "There
 pub(super) const SESSION_NOT_FOUND: Code =
     Code::not_found("SESSION_NOT_FOUND", "There is no such session.");
 pub(super) const EMAIL_TAKEN: Code =
-    Code::conflict("EMAIL_TAKEN", "There is a user with this e-mail address.");
+    Code::exists("EMAIL_TAKEN", "There is a user with this e-mail address.");
 pub(super) const USERNAME_TAKEN: Code =
-    Code::conflict("USERNAME_TAKEN", "There is a user with this username.");
+    Code::exists("USERNAME_TAKEN", "There is a user with this username.");
 pub(super) const LAST_ADMIN: Code = Code::conflict(
     "LAST_ADMIN",
     "This is the last active administrator; make somebody else one first.",

@@ -27,9 +27,9 @@ const ATTEMPTS_MAX: u32 = 5;
 
 permissions! {
     /// See every user.
-    pub(super) ReadUsers = "user:read";
+    pub(crate) ReadUsers = "user:read";
     /// Change and delete every user.
-    pub(super) WriteUsers = "user:write";
+    pub(crate) WriteUsers = "user:write";
 }
 
 pub(super) fn routes() -> Routes<Arc<Identity>> {
@@ -71,7 +71,7 @@ const PROFILE_ERRORS: [stanchion::server::Code; 5] = [
 /// A user to be.
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct NewUser {
+pub(crate) struct NewUser {
     /// Unique, whatever the case of its letters.
     #[schema(format = Email, max_length = 255, example = "ada@example.com")]
     email: String,
@@ -96,7 +96,7 @@ struct NewUser {
 /// Which users.
 #[derive(Clone, Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct UserFilters {
+pub(crate) struct UserFilters {
     status: Option<Status>,
     /// The whole address, in any case.
     #[schema(max_length = 255)]
@@ -130,7 +130,7 @@ impl Filters for UserFilters {
     const SORTS: &'static [&'static str] = &["created_at", "username", "email"];
 }
 
-async fn register(
+pub(crate) async fn register(
     _: Anyone,
     State(identity): State<Arc<Identity>>,
     Body(new): Body<NewUser>,
@@ -149,7 +149,7 @@ async fn register(
 }
 
 /// Rows and log commit together, so a read sees every write that gave out a token; the token is only checked.
-async fn list_users(
+pub(crate) async fn list_users(
     _: Authorized<ReadUsers>,
     State(identity): State<Arc<Identity>>,
     _: ConsistencyToken,
@@ -158,18 +158,21 @@ async fn list_users(
     let list = wanted(&listing)?;
     let page = identity.list_users(&list).await?;
     let rows: Vec<_> = page.users.iter().map(UserView::from).collect();
-    let key = |user: &UserView| {
-        let sorted_by = match list.sort {
-            UserSort::CreatedAt => user.created_at.to_string(),
-            UserSort::Username => user.username.clone(),
-            UserSort::Email => folded(&user.email),
-        };
-        (sorted_by, user.id)
-    };
+    let key = |user: &UserView| place_of(user, list.sort);
     Ok(Listed::of(&listing, rows, page.total, key))
 }
 
-async fn get_me(
+/// Where a user stands in the list: what it is sorted by, the id last.
+pub(crate) fn place_of(user: &UserView, sort: UserSort) -> (String, UserId) {
+    let sorted_by = match sort {
+        UserSort::CreatedAt => user.created_at.to_string(),
+        UserSort::Username => user.username.clone(),
+        UserSort::Email => folded(&user.email),
+    };
+    (sorted_by, user.id)
+}
+
+pub(crate) async fn get_me(
     caller: Caller,
     State(identity): State<Arc<Identity>>,
 ) -> Result<Answer<UserView>, Problem> {
@@ -177,7 +180,7 @@ async fn get_me(
     Ok(Answer::ok(UserView::from(&user)).etag(user.version))
 }
 
-async fn get_user(
+pub(crate) async fn get_user(
     caller: Caller,
     State(identity): State<Arc<Identity>>,
     PathId(id): PathId<UserId>,
@@ -208,7 +211,7 @@ async fn patch_user(
     describe(&identity, &caller, id, &if_match, patched).await
 }
 
-async fn delete_user(
+pub(crate) async fn delete_user(
     caller: Caller,
     State(identity): State<Arc<Identity>>,
     PathId(id): PathId<UserId>,
@@ -224,7 +227,7 @@ async fn delete_user(
     Ok(Answer::no_content())
 }
 
-async fn describe(
+pub(crate) async fn describe(
     identity: &Identity,
     caller: &Principal,
     id: UserId,
@@ -287,7 +290,7 @@ async fn writable(identity: &Identity, caller: &Principal, id: UserId) -> Result
     Ok(user)
 }
 
-fn wanted(listing: &Listing<UserFilters>) -> Result<UserList, Problem> {
+pub(crate) fn wanted(listing: &Listing<UserFilters>) -> Result<UserList, Problem> {
     let filters = &listing.filters;
     let text = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
     Ok(UserList {

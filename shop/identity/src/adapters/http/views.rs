@@ -12,33 +12,33 @@ use crate::domain::{Name, Profile, Role, Session, SessionId, Status, User};
 /// The entity tag covers everything but `last_login_at`: a login is no new version.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[schema(as = User)]
-pub(super) struct UserView {
-    pub(super) id: UserId,
+pub(crate) struct UserView {
+    pub(crate) id: UserId,
     #[schema(format = Email, max_length = 255)]
-    pub(super) email: String,
+    pub(crate) email: String,
     #[schema(min_length = 3, max_length = 30, pattern = "^[a-z0-9]*$")]
-    pub(super) username: String,
+    pub(crate) username: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 100, nullable = false)]
-    first_name: Option<String>,
+    pub(crate) first_name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(max_length = 100, nullable = false)]
-    last_name: Option<String>,
-    status: Status,
-    roles: Vec<Role>,
+    pub(crate) last_name: Option<String>,
+    pub(crate) status: Status,
+    pub(crate) roles: Vec<Role>,
     /// One more with each change.
-    version: i64,
-    pub(super) created_at: Timestamp,
-    updated_at: Timestamp,
+    pub(crate) version: i64,
+    pub(crate) created_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
-    last_login_at: Option<Timestamp>,
+    pub(crate) last_login_at: Option<Timestamp>,
 }
 
 /// What users say of themselves.
 #[derive(Clone, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ProfileBody {
+pub(crate) struct ProfileBody {
     /// Unique, whatever the case of its letters.
     #[schema(format = Email, max_length = 255, example = "ada@example.com")]
     pub(super) email: String,
@@ -109,7 +109,7 @@ impl ProfileBody {
         })
     }
 
-    pub(super) fn profile(&self) -> Result<Profile, Problem> {
+    pub(crate) fn profile(&self) -> Result<Profile, Problem> {
         let mut violations = Violations::default();
         let profile = self.read(&mut violations);
         profile.ok_or_else(|| Problem::validation(violations))

@@ -1,6 +1,6 @@
 //! `/products`.
 
-mod bodies;
+pub(crate) mod bodies;
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use crate::domain::product::{Description, Product, ProductCommand, ProductRefusa
 use bodies::{NewProduct, ProductBody, StockChange};
 
 const PRODUCT_NOT_FOUND: Code = Code::not_found("PRODUCT_NOT_FOUND", "There is no such product.");
-const SKU_TAKEN: Code = Code::conflict("SKU_TAKEN", "There is a product with this SKU.");
+const SKU_TAKEN: Code = Code::exists("SKU_TAKEN", "There is a product with this SKU.");
 const OUT_OF_STOCK: Code = Code::conflict("OUT_OF_STOCK", "There is not enough in stock.");
 const STOCK_LIMIT: Code = Code::refused("STOCK_LIMIT", "There would be too much in stock.");
 
@@ -78,15 +78,15 @@ pub(crate) fn routes(state: ProductRoutes) -> Routes {
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[schema(as = Product)]
 pub(crate) struct ProductView {
-    sku: Sku,
-    name: String,
-    description: String,
-    price: Money,
+    pub(crate) sku: Sku,
+    pub(crate) name: String,
+    pub(crate) description: String,
+    pub(crate) price: Money,
     /// How many are free to be ordered.
-    available: i64,
-    version: i64,
-    created_at: Timestamp,
-    updated_at: Timestamp,
+    pub(crate) available: i64,
+    pub(crate) version: i64,
+    pub(crate) created_at: Timestamp,
+    pub(crate) updated_at: Timestamp,
 }
 
 /// Which products.
@@ -104,7 +104,7 @@ impl Filters for ProductFilters {
     const SORTS: &'static [&'static str] = &["created_at", "name", "price"];
 }
 
-async fn list_products(
+pub(crate) async fn list_products(
     _: Anyone,
     State(state): State<ProductRoutes>,
     consistency: ConsistencyToken,
@@ -119,13 +119,22 @@ async fn get_product(
     State(state): State<ProductRoutes>,
     PathId(sku): PathId<Sku>,
 ) -> Result<Answer<ProductView>, Problem> {
-    let loaded = state.products.find(&sku).await?;
-    let view = loaded
-        .version
-        .and_then(|version| view(&sku, &loaded.state, version));
-    let view = view.ok_or_else(|| not_found(&sku))?;
+    shown(&state.products, &sku).await
+}
+
+/// The product as it is now.
+pub(crate) async fn shown(products: &Products, sku: &Sku) -> Result<Answer<ProductView>, Problem> {
+    let view = found(products, sku).await?;
+    let view = view.ok_or_else(|| not_found(sku))?;
     let version = view.version;
     Ok(Answer::ok(view).etag(version))
+}
+
+/// The product as it is now; none that is not on offer.
+pub(crate) async fn found(products: &Products, sku: &Sku) -> Result<Option<ProductView>, Problem> {
+    let loaded = products.find(sku).await?;
+    let version = loaded.version;
+    Ok(version.and_then(|version| view(sku, &loaded.state, version)))
 }
 
 async fn create_product(
@@ -135,15 +144,10 @@ async fn create_product(
     Body(new): Body<NewProduct>,
 ) -> Result<Answer<ProductView>, Problem> {
     let metadata = caused_by(&caller);
-    let sku = new.sku;
-    let about = Description {
-        name: new.name,
-        description: new.description,
-        price: new.price.into(),
-    };
+    let (sku, about, available) = new.into_parts();
     let command = ProductCommand::Create {
         about,
-        available: new.available,
+        available,
         at: now(),
     };
     let created = |product: &Product, version| {
@@ -294,7 +298,7 @@ impl From<stanchion::eventsourcing::LogError> for DescribeProblem {
     }
 }
 
-fn caused_by(caller: &Principal) -> Metadata {
+pub(crate) fn caused_by(caller: &Principal) -> Metadata {
     Metadata::new(Some(caller.subject.to_string()))
 }
 
@@ -319,11 +323,11 @@ fn answer(
     Ok(answer.consistency(state.products.log_id(), executed.position))
 }
 
-fn not_found(sku: &Sku) -> Problem {
+pub(crate) fn not_found(sku: &Sku) -> Problem {
     PRODUCT_NOT_FOUND.with("sku", sku)
 }
 
-fn refused(error: crate::application::products::Refused, sku: &Sku) -> Problem {
+pub(crate) fn refused(error: crate::application::products::Refused, sku: &Sku) -> Problem {
     use stanchion::eventsourcing::ExecuteError;
     match error {
         ExecuteError::Refused(ProductRefusal::Unknown) => not_found(sku),
@@ -342,7 +346,7 @@ impl From<ProductRefusal> for Problem {
     }
 }
 
-fn view(sku: &Sku, product: &Product, version: Version) -> Option<ProductView> {
+pub(crate) fn view(sku: &Sku, product: &Product, version: Version) -> Option<ProductView> {
     let listed = product.listed.clone()?;
     Some(ProductView {
         sku: sku.clone(),

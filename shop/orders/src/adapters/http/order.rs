@@ -2,7 +2,7 @@
 
 use axum::extract::State;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use shop_contracts::FailureReason;
 use shop_kernel::{Money, OrderId, PaymentId, Sku, UserId};
 use stanchion::auth::Permission;
@@ -34,7 +34,7 @@ pub(super) fn routes() -> Routes<OrderRoutes> {
 }
 
 /// An order.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = Order)]
 pub(crate) struct OrderView {
     pub(crate) id: OrderId,
@@ -58,20 +58,20 @@ pub(crate) struct OrderView {
 }
 
 /// So many of a product, by name and price as they were when the order was placed.
-#[derive(Clone, Debug, Serialize, serde::Deserialize, ToSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[schema(as = OrderItem)]
 pub(crate) struct ItemView {
-    sku: Sku,
+    pub(crate) sku: Sku,
     #[schema(example = "Coffee beans, 1 kg")]
-    name: String,
+    pub(crate) name: String,
     #[schema(minimum = 1, maximum = 1_000_000, example = 2)]
-    quantity: i64,
-    unit_price: Money,
-    total: Money,
+    pub(crate) quantity: i64,
+    pub(crate) unit_price: Money,
+    pub(crate) total: Money,
 }
 
 /// Why an order was rejected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, serde::Deserialize, ToSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 #[schema(as = OrderRejection)]
 pub(crate) enum Reason {
@@ -91,12 +91,21 @@ async fn get_order(
     PathId(order_id): PathId<OrderId>,
     _: IfNoneMatch,
 ) -> Result<Answer<OrderView>, Problem> {
-    let found = visible::<SeeOrders>(&caller, &state, order_id).await?;
+    shown(&caller, &state, order_id).await
+}
+
+/// The order as it is now, if the caller may see it.
+pub(crate) async fn shown(
+    caller: &Caller,
+    state: &OrderRoutes,
+    order_id: OrderId,
+) -> Result<Answer<OrderView>, Problem> {
+    let found = visible::<SeeOrders>(caller, state, order_id).await?;
     let view = OrderView::new(&found.order, &found.placed, found.version);
     Ok(Answer::ok(view).etag(found.version.0))
 }
 
-async fn cancel(
+pub(crate) async fn cancel(
     caller: Caller,
     State(state): State<OrderRoutes>,
     PathId(order_id): PathId<OrderId>,

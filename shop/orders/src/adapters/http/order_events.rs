@@ -5,8 +5,8 @@ use futures_util::{Stream, StreamExt};
 use http::request::Parts;
 use jiff::Timestamp;
 use serde::Serialize;
-use serde_json::{Value, json};
-use shop_kernel::OrderId;
+use serde_json::json;
+use shop_kernel::{Money, OrderId, PaymentId, UserId};
 use stanchion::auth::Principal;
 use stanchion::eventsourcing::{Recorded, UnknownEvent, Version};
 use stanchion::server::{
@@ -40,16 +40,35 @@ pub(super) fn routes() -> Routes<OrderRoutes> {
 /// Something that happened to an order.
 #[derive(Clone, Debug, PartialEq, Serialize, ToSchema)]
 #[schema(as = OrderEvent)]
-struct EventView {
+pub(crate) struct EventView {
     /// The order's version after it.
-    version: i64,
+    pub(crate) version: i64,
     #[serde(rename = "type")]
     #[schema(example = "order_placed")]
-    kind: String,
-    at: Timestamp,
+    pub(crate) kind: String,
+    pub(crate) at: Timestamp,
     /// The order's status after it, and what belongs to this type.
     #[schema(value_type = Object)]
-    data: Value,
+    pub(crate) data: EventData,
+}
+
+/// What the caller may know of an event: everything but how the order is paid.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct EventData {
+    pub(crate) status: Status,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) reason: Option<Reason>,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub(crate) placed: Option<PlacedView>,
+}
+
+/// What was placed.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub(crate) struct PlacedView {
+    pub(crate) customer_id: UserId,
+    pub(crate) payment_id: PaymentId,
+    pub(crate) items: Vec<ItemView>,
+    pub(crate) total: Money,
 }
 
 /// The version that a returning client has seen, from `Last-Event-ID`.
@@ -72,17 +91,42 @@ async fn order_watch(
     PathId(order_id): PathId<OrderId>,
     LastSeen(seen): LastSeen,
 ) -> Result<Events<EventView>, Problem> {
-    let found = visible::<SeeOrders>(&caller, &state, order_id).await?;
-    let from = seen.map_or(Version(0), |seen| Version(seen.0.saturating_add(1)));
-    let over = found.order.status.is_final() && from > found.version;
-    let events = watch_order(state.orders, order_id, from, over).filter_map(|recorded| {
-        let event = event(&recorded);
-        if let Err(error) = &event {
-            tracing::error!(%error, "an event of an order is not told");
-        }
-        std::future::ready(event.ok())
+    let watched = watched(&caller, state, order_id, seen).await?;
+    let events = watched.events.map(|view| Event {
+        id: view.version.to_string(),
+        kind: view.kind.clone(),
+        data: view,
     });
     Ok(Events::new(while_valid(events, &caller)))
+}
+
+/// What happens to an order, as it is told.
+pub(crate) struct Watched<S> {
+    /// It ends when nothing can happen any more, or when the log cannot be read.
+    pub(crate) events: S,
+    /// Whether nothing can happen from the start.
+    pub(crate) over: bool,
+}
+
+/// What happened and happens to an order after the version that was `seen`, if the caller may see it.
+pub(crate) async fn watched(
+    caller: &Caller,
+    state: OrderRoutes,
+    order_id: OrderId,
+    seen: Option<Version>,
+) -> Result<Watched<impl Stream<Item = EventView> + Send + use<>>, Problem> {
+    let found = visible::<SeeOrders>(caller, &state, order_id).await?;
+    let from = seen.map_or(Version(0), |seen| Version(seen.0.saturating_add(1)));
+    let over = found.order.status.is_final() && from > found.version;
+    let events = watch_order(state.orders, order_id, from, over);
+    let events = events.filter_map(|recorded| {
+        let view = view(&recorded);
+        if let Err(error) = &view {
+            tracing::error!(%error, "an event of an order is not told");
+        }
+        std::future::ready(view.ok())
+    });
+    Ok(Watched { events, over })
 }
 
 /// The stream until the caller's token ends.
@@ -100,36 +144,35 @@ fn while_valid<T>(
     })
 }
 
-fn event(recorded: &Recorded) -> Result<Event<EventView>, UnknownEvent> {
-    let view = view(recorded)?;
-    Ok(Event {
-        id: view.version.to_string(),
-        kind: view.kind.clone(),
-        data: view,
-    })
-}
-
-/// What the caller may know of an event: everything but how the order is paid.
 fn view(recorded: &Recorded) -> Result<EventView, UnknownEvent> {
-    let (status, mut data) = match recorded.decode::<OrderEvent>()? {
+    let plain = |status| EventData {
+        status,
+        reason: None,
+        placed: None,
+    };
+    let data = match recorded.decode::<OrderEvent>()? {
         OrderEvent::OrderPlaced {
             customer_id,
             payment_id,
             items,
             total,
             ..
-        } => {
-            let items: Vec<ItemView> = items.iter().map(ItemView::from).collect();
-            let data = json!({"customer_id": customer_id, "payment_id": payment_id, "items": items, "total": total});
-            (Status::Pending, data)
-        }
-        OrderEvent::OrderConfirmed { .. } => (Status::Confirmed, json!({})),
-        OrderEvent::OrderRejected { reason, .. } => {
-            (Status::Rejected, json!({"reason": Reason::from(reason)}))
-        }
-        OrderEvent::OrderCancelled { .. } => (Status::Cancelled, json!({})),
+        } => EventData {
+            placed: Some(PlacedView {
+                customer_id,
+                payment_id,
+                items: items.iter().map(ItemView::from).collect(),
+                total,
+            }),
+            ..plain(Status::Pending)
+        },
+        OrderEvent::OrderConfirmed { .. } => plain(Status::Confirmed),
+        OrderEvent::OrderRejected { reason, .. } => EventData {
+            reason: Some(reason.into()),
+            ..plain(Status::Rejected)
+        },
+        OrderEvent::OrderCancelled { .. } => plain(Status::Cancelled),
     };
-    data["status"] = status.as_str().into();
     Ok(EventView {
         version: recorded.version.0,
         kind: recorded.kind.clone(),

@@ -51,7 +51,7 @@ pub(super) fn placing(operation: Operation<OrderRoutes>) -> Operation<OrderRoute
 /// An order to be placed.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct NewOrder {
+pub(crate) struct NewOrder {
     /// What is wanted. A product that is named twice is one item with the sum.
     #[schema(min_items = 1, max_items = 100)]
     items: Vec<NewItem>,
@@ -122,19 +122,17 @@ async fn place_own_order(
     prefer: Prefer,
     Body(new): Body<NewOrder>,
 ) -> Result<Answer<OrderView>, Problem> {
-    let customer = caller.acting_user().ok_or_else(Problem::forbidden)?;
-    place(
-        &caller,
-        &state,
-        UserId(customer),
-        &idempotency,
-        &prefer,
-        new,
-    )
-    .await
+    let customer = own(&caller)?;
+    place(&caller, &state, customer, &idempotency, &prefer, new).await
 }
 
-async fn list_orders(
+/// Whose orders the caller's own are.
+pub(crate) fn own(caller: &Caller) -> Result<UserId, Problem> {
+    let user = caller.acting_user().ok_or_else(Problem::forbidden)?;
+    Ok(UserId(user))
+}
+
+pub(crate) async fn list_orders(
     caller: Caller,
     State(state): State<OrderRoutes>,
     consistency: ConsistencyToken,
@@ -143,13 +141,13 @@ async fn list_orders(
     let customer = if caller.holds::<SeeOrders>() {
         None
     } else {
-        Some(UserId(caller.acting_user().ok_or_else(Problem::forbidden)?))
+        Some(own(&caller)?)
     };
     state.list.read(&listing, customer, consistency).await
 }
 
 /// Places an order for this customer, who is the caller or was looked at before.
-pub(super) async fn place(
+pub(crate) async fn place(
     caller: &Caller,
     state: &OrderRoutes,
     customer_id: UserId,

@@ -36,7 +36,7 @@ async fn place_user_order(
     place(&caller, &state, customer, &idempotency, &prefer, new).await
 }
 
-async fn list_user_orders(
+pub(crate) async fn list_user_orders(
     caller: Caller,
     State(state): State<OrderRoutes>,
     PathId(customer): PathId<UserId>,
@@ -48,7 +48,7 @@ async fn list_user_orders(
 }
 
 /// The caller is that customer or holds `P`; for anybody else the customer does not exist.
-fn require<P: Permission>(caller: &Caller, customer: UserId) -> Result<(), Problem> {
+pub(crate) fn require<P: Permission>(caller: &Caller, customer: UserId) -> Result<(), Problem> {
     if caller.is_or_holds::<P>(customer.0) {
         Ok(())
     } else {

@@ -37,7 +37,7 @@ pub(super) fn routes() -> Routes<PaymentRoutes> {
 }
 
 /// A payment for an order.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = Payment)]
 pub(crate) struct PaymentView {
     pub(crate) id: PaymentId,
@@ -55,13 +55,13 @@ pub(crate) struct PaymentView {
 }
 
 /// Money on its way back, or back.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = Refund)]
 pub(crate) struct RefundView {
-    id: Uuid,
-    amount: Money,
-    status: RefundStatus,
-    created_at: Timestamp,
+    pub(crate) id: Uuid,
+    pub(crate) amount: Money,
+    pub(crate) status: RefundStatus,
+    pub(crate) created_at: Timestamp,
 }
 
 /// Which payments.
@@ -126,7 +126,7 @@ async fn list_payments(
     state.list.read(&listing, customer, consistency).await
 }
 
-async fn get_payment(
+pub(crate) async fn get_payment(
     caller: Caller,
     State(state): State<PaymentRoutes>,
     PathId(id): PathId<PaymentId>,

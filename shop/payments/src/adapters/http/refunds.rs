@@ -68,7 +68,7 @@ pub(super) fn routes() -> Routes<PaymentRoutes> {
 /// A refund to be made.
 #[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct NewRefund {
+pub(crate) struct NewRefund {
     /// How much; all that is left unless given.
     #[serde(default)]
     amount: Option<RefundAmount>,
@@ -81,7 +81,7 @@ impl Validate for NewRefund {
     }
 }
 
-async fn refund_payment(
+pub(crate) async fn refund_payment(
     caller: Authorized<RefundPayments>,
     State(state): State<PaymentRoutes>,
     PathId(id): PathId<PaymentId>,

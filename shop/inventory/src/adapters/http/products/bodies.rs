@@ -14,18 +14,18 @@ const PRICE_MAX: i64 = 1_000_000_000_000;
 /// A product to be created.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct NewProduct {
-    pub(super) sku: Sku,
+pub(crate) struct NewProduct {
+    sku: Sku,
     #[schema(min_length = 1, max_length = 200)]
-    pub(super) name: String,
+    name: String,
     #[serde(default)]
     #[schema(max_length = 2000)]
-    pub(super) description: String,
-    pub(super) price: Price,
+    description: String,
+    price: Price,
     /// How many are in stock from the start.
     #[serde(default)]
     #[schema(minimum = 0, maximum = 1_000_000_000)]
-    pub(super) available: i64,
+    available: i64,
 }
 
 /// How a product is described.
@@ -86,6 +86,18 @@ fn described(name: &str, description: &str, price: Price, violations: &mut Viola
     violations.length("name", name, 1, 200);
     violations.length("description", description, 0, 2000);
     violations.range("price.amount", price.amount, 0, PRICE_MAX);
+}
+
+impl NewProduct {
+    /// Its SKU, its description and how many of it are in stock.
+    pub(crate) fn into_parts(self) -> (Sku, Description, i64) {
+        let about = Description {
+            name: self.name,
+            description: self.description,
+            price: self.price.into(),
+        };
+        (self.sku, about, self.available)
+    }
 }
 
 impl ProductBody {

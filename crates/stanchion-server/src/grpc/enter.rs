@@ -1,0 +1,120 @@
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::HeaderMap;
+use tokio::time::{Instant, timeout_at};
+
+use super::{Method, cut, is_grpc, timeout};
+use crate::context::{Context, ModuleParts};
+use crate::service::Authenticator;
+use crate::{Access, Problem, codes};
+
+/// What stands before the methods of a service.
+pub(crate) struct Entrance {
+    pub(crate) service: &'static str,
+    pub(crate) methods: BTreeMap<String, Method>,
+    pub(crate) module: Arc<ModuleParts>,
+    pub(crate) authenticator: Authenticator,
+    /// The longest a call of one message each way may take.
+    pub(crate) timeout: Duration,
+    /// The longest a stream may last.
+    pub(crate) stream_timeout: Duration,
+}
+
+/// Method, deadline, caller; then the service itself.
+pub(crate) async fn enter(
+    State(entrance): State<Arc<Entrance>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    match entrance.admit(request, next).await {
+        Ok(response) => response,
+        Err(problem) => problem.into_response(),
+    }
+}
+
+impl Entrance {
+    async fn admit(&self, request: Request, next: Next) -> Result<Response, Problem> {
+        if !is_grpc(request.headers()) {
+            let taken = ["application/grpc"];
+            return Err(codes::UNSUPPORTED_MEDIA_TYPE.with("content_types", taken));
+        }
+        let context = request.extensions().get::<Arc<Context>>().cloned();
+        let context = context.ok_or_else(|| Problem::internal("a call outside its service"))?;
+        let called = request.uri().path().rsplit('/').next().unwrap_or_default();
+        let Some((name, method)) = self.methods.get_key_value(called) else {
+            return Err(codes::ROUTE_NOT_FOUND
+                .problem()
+                .message(format!("{} has no method {called:?}.", self.service)));
+        };
+        let endpoint = format!("/{}/{name}", self.service);
+        let _ = context.endpoint.set(endpoint.into());
+        let _ = context.module.set(Arc::clone(&self.module));
+        let deadline = self.deadline(&request, *method, &context)?;
+        let late = |_| codes::DEADLINE_EXCEEDED.problem();
+        let authenticated = self.authenticate(request.headers(), *method, &context);
+        timeout_at(deadline, authenticated).await.map_err(late)??;
+        if !method.streams {
+            return timeout_at(deadline, next.run(request)).await.map_err(late);
+        }
+        // A stream waits more than it works: it is counted with those, and gives its place of work back.
+        let waiting = context.begin_waiting();
+        let waiting = waiting.ok_or_else(|| codes::OVERLOADED.problem())?;
+        let mut response = tokio::select! {
+            response = next.run(request) => response,
+            problem = cut(&context) => return Err(problem),
+        };
+        response.extensions_mut().insert(Arc::new(waiting));
+        Ok(response)
+    }
+
+    /// Never above our own, which for streams is another one.
+    fn deadline(
+        &self,
+        request: &Request,
+        method: Method,
+        context: &Context,
+    ) -> Result<Instant, Problem> {
+        let longest = if method.streams {
+            self.stream_timeout
+        } else {
+            self.timeout
+        };
+        let requested = timeout::requested(request.headers())?;
+        let deadline = Instant::now() + requested.map_or(longest, |time| time.min(longest));
+        let _ = context.deadline.set(deadline);
+        Ok(deadline)
+    }
+
+    async fn authenticate(
+        &self,
+        headers: &HeaderMap,
+        method: Method,
+        context: &Context,
+    ) -> Result<(), Problem> {
+        let access = method.access.unwrap_or(Access::Permission("unstated"));
+        if access == Access::Public {
+            return Ok(());
+        }
+        let principal = self.authenticator.principal(headers).await?;
+        let Some(principal) = principal else {
+            return match access {
+                Access::Optional => Ok(()),
+                _ => Err(Problem::unauthenticated()),
+            };
+        };
+        let lacks = match access {
+            Access::Permission(name) if !principal.allows(name) => Some(name),
+            _ => None,
+        };
+        let _ = context.principal.set(principal);
+        match lacks {
+            Some(name) => Err(Problem::forbidden().with("permission", name)),
+            None => Ok(()),
+        }
+    }
+}

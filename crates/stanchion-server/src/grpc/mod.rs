@@ -1,0 +1,21 @@
+//! gRPC services on the public port, beside REST: the same stack, access, deadlines and problems.
+
+mod call;
+mod enter;
+mod health;
+mod input;
+mod reflection;
+mod service;
+mod status;
+mod timeout;
+
+pub(crate) use call::{Call, cut, is_grpc, outcome};
+pub(crate) use enter::{Entrance, enter};
+pub(crate) use health::HealthService;
+pub use input::{answered, metadata, once};
+pub(crate) use reflection::reflection;
+pub use service::Grpc;
+pub(crate) use service::Method;
+pub use status::{access, respond};
+pub(crate) use status::{name, rendered};
+pub(crate) use timeout::requested as requested_timeout;

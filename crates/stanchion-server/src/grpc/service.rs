@@ -1,0 +1,106 @@
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::fmt;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::response::IntoResponse;
+use prost::Message;
+use prost_types::FileDescriptorSet;
+use tonic::server::NamedService;
+use tower::Service;
+
+use crate::{Access, StatesAccess};
+
+/// A gRPC service that tonic generated, with who may call which of its methods.
+///
+/// Every method states its access, or the service does not start: nothing is public by omission. The descriptors are
+/// what the build wrote (`file_descriptor_set_path`); reflection shows them.
+///
+/// ```ignore
+/// Module::new("orders").grpc(
+///     Grpc::new(OrderServiceServer::new(api), order::v1::DESCRIPTORS)
+///         .allow::<Authorized<ReadOrders>>("GetOrder")
+///         .allow::<Caller>("PlaceOrder"),
+/// )
+/// ```
+pub struct Grpc {
+    pub(crate) name: &'static str,
+    pub(crate) router: Router,
+    pub(crate) methods: BTreeMap<String, Method>,
+    pub(crate) descriptors: &'static [u8],
+}
+
+/// A method, as its descriptor has it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Method {
+    pub(crate) access: Option<Access>,
+    /// Either side may send several messages: its time is bounded otherwise.
+    pub(crate) streams: bool,
+}
+
+impl Grpc {
+    /// A service and the encoded `FileDescriptorSet` that describes it.
+    ///
+    /// # Panics
+    /// The descriptors cannot be read, or do not describe the service: a mistake of the build.
+    #[must_use]
+    pub fn new<S>(service: S, descriptors: &'static [u8]) -> Self
+    where
+        S: Service<Request, Error = Infallible> + NamedService + Clone + Send + Sync + 'static,
+        S::Response: IntoResponse,
+        S::Future: Send,
+    {
+        let path = format!("/{}/{{method}}", S::NAME);
+        Self {
+            name: S::NAME,
+            router: Router::new().route_service(&path, service),
+            methods: methods(S::NAME, descriptors),
+            descriptors,
+        }
+    }
+
+    /// States who may call a method: `Anyone`, `Optional`, `Caller` or `Authorized<P>`.
+    ///
+    /// # Panics
+    /// The service has no such method, or its access was stated before.
+    #[must_use]
+    pub fn allow<A: StatesAccess>(mut self, method: &str) -> Self {
+        let name = self.name;
+        let Some(found) = self.methods.get_mut(method) else {
+            panic!("`{name}` has no method `{method}`");
+        };
+        let before = found.access.replace(A::ACCESS);
+        assert!(
+            before.is_none(),
+            "`{name}/{method}` states its access twice"
+        );
+        self
+    }
+}
+
+fn methods(name: &str, descriptors: &[u8]) -> BTreeMap<String, Method> {
+    let set = FileDescriptorSet::decode(descriptors);
+    let set = set.unwrap_or_else(|error| panic!("the descriptors of `{name}`: {error}"));
+    let service = set.file.iter().find_map(|file| {
+        let within = name.strip_prefix(file.package())?;
+        let within = within.strip_prefix('.').unwrap_or(within);
+        file.service.iter().find(|service| service.name() == within)
+    });
+    let service = service.unwrap_or_else(|| panic!("no descriptor describes `{name}`"));
+    let methods = service.method.iter().map(|method| {
+        let streams = method.client_streaming() || method.server_streaming();
+        let access = None;
+        (method.name().to_owned(), Method { access, streams })
+    });
+    methods.collect()
+}
+
+impl fmt::Debug for Grpc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Grpc")
+            .field("name", &self.name)
+            .field("methods", &self.methods)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,237 @@
+//! TLS on a port. A new connection gets the certificate of now; those that are there keep theirs.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::RwLock;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig, version};
+use sha2::{Digest, Sha256};
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::time::{sleep, timeout};
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tokio_util::sync::CancellationToken;
+
+use crate::metrics::ServerMetrics;
+use crate::service::{ClientProof, TlsSettings, TlsVersion};
+
+/// A longer file holds no certificates or keys.
+const FILE_BYTES_MAX: usize = 1 << 20;
+/// What TLS begins with, and plain HTTP never does.
+const HANDSHAKE: u8 = 0x16;
+/// What somebody reads who left out the `s`.
+const PLAIN_HTTP: &[u8] =
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 41\r\n\
+    Connection: close\r\n\r\nThis port speaks TLS: ask it by https://.\n";
+
+/// The protocols we offer, the better one first.
+const PROTOCOLS: [&[u8]; 2] = [b"h2", b"http/1.1"];
+
+/// The TLS of a port.
+pub(crate) struct Tls {
+    settings: TlsSettings,
+    now: RwLock<Loaded>,
+}
+
+/// What the files said when they were read last.
+struct Loaded {
+    config: Arc<ServerConfig>,
+    fingerprint: [u8; 32],
+}
+
+/// The files as they are.
+struct Files {
+    chain: Vec<u8>,
+    key: Vec<u8>,
+    roots: Option<Vec<u8>>,
+}
+
+impl Tls {
+    /// Reads the files; `None` where TLS is off.
+    ///
+    /// # Errors
+    /// What is wrong with which file.
+    pub(crate) async fn of(settings: &TlsSettings) -> Result<Option<Arc<Self>>, String> {
+        let Some(files) = Files::read(settings).await? else {
+            return Ok(None);
+        };
+        let now = RwLock::new(files.load(settings)?);
+        let settings = settings.clone();
+        Ok(Some(Arc::new(Self { settings, now })))
+    }
+
+    /// Agrees on keys with whoever connected; why not otherwise, as a metric's label.
+    pub(crate) async fn handshake(
+        &self,
+        mut stream: TcpStream,
+        longest: Duration,
+    ) -> Result<TlsStream<TcpStream>, &'static str> {
+        let acceptor = TlsAcceptor::from(Arc::clone(&self.now.read().config));
+        let agreed = async {
+            let mut first = [0];
+            match stream.peek(&mut first).await {
+                Ok(1) if first[0] == HANDSHAKE => {}
+                Ok(1) if first[0].is_ascii_uppercase() => {
+                    let _told = stream.write_all(PLAIN_HTTP).await;
+                    return Err("plain_http");
+                }
+                Ok(1) => return Err("not_tls"),
+                _ => return Err("gone"),
+            }
+            acceptor.accept(stream).await.map_err(|error| why(&error))
+        };
+        timeout(longest, agreed).await.unwrap_or(Err("timeout"))
+    }
+
+    /// Looks at the files again and again, until told to stop. Files that do not fit leave all as it is.
+    pub(crate) async fn keep_fresh(&self, stop: CancellationToken, metrics: ServerMetrics) {
+        let mut refused = None;
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = sleep(self.settings.reload_every) => {}
+            }
+            match self.refresh().await {
+                Ok(false) => refused = None,
+                Ok(true) => {
+                    refused = None;
+                    metrics.tls_reloaded("ok");
+                    tracing::info!("new connections get the new certificate");
+                }
+                // Told once: files are written one after the other, and somebody may be at it for a while.
+                Err(reason) if refused.as_ref() == Some(&reason) => {}
+                Err(reason) => {
+                    metrics.tls_reloaded("refused");
+                    tracing::warn!(reason, "the certificate of before stays in use");
+                    refused = Some(reason);
+                }
+            }
+        }
+    }
+
+    /// Whether there was something new.
+    async fn refresh(&self) -> Result<bool, String> {
+        let Some(files) = Files::read(&self.settings).await? else {
+            return Ok(false);
+        };
+        if files.fingerprint() == self.now.read().fingerprint {
+            return Ok(false);
+        }
+        let loaded = files.load(&self.settings)?;
+        *self.now.write() = loaded;
+        Ok(true)
+    }
+}
+
+impl Files {
+    async fn read(settings: &TlsSettings) -> Result<Option<Self>, String> {
+        let (Some(certificate), Some(key)) = (&settings.certificate, &settings.key) else {
+            return Ok(None);
+        };
+        let roots = match &settings.client_roots {
+            Some(roots) => Some(read("client_roots", roots).await?),
+            None => None,
+        };
+        Ok(Some(Self {
+            chain: read("certificate", certificate).await?,
+            key: read("key", key).await?,
+            roots,
+        }))
+    }
+
+    fn fingerprint(&self) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        for part in [Some(&self.chain), Some(&self.key), self.roots.as_ref()] {
+            let part = part.map_or(&[][..], Vec::as_slice);
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        hash.finalize().into()
+    }
+
+    fn load(&self, settings: &TlsSettings) -> Result<Loaded, String> {
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let versions: &[&rustls::SupportedProtocolVersion] = match settings.minimum {
+            TlsVersion::V12 => &[&version::TLS13, &version::TLS12],
+            TlsVersion::V13 => &[&version::TLS13],
+        };
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(versions)
+            .map_err(|error| format!("tls: {error}"))?;
+        let builder = match &self.roots {
+            None => builder.with_no_client_auth(),
+            Some(roots) => {
+                let roots = Arc::new(store(roots)?);
+                let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider);
+                let verifier = match settings.clients {
+                    ClientProof::Required => verifier,
+                    ClientProof::Optional => verifier.allow_unauthenticated(),
+                };
+                let verifier = verifier.build();
+                builder.with_client_cert_verifier(
+                    verifier.map_err(|error| format!("tls.client_roots: {error}"))?,
+                )
+            }
+        };
+        let chain = certificates("certificate", &self.chain)?;
+        let key = PrivateKeyDer::from_pem_slice(&self.key)
+            .map_err(|error| format!("tls.key: no private key in PEM form: {error}"))?;
+        let mut config = builder
+            .with_single_cert(chain, key)
+            .map_err(|error| format!("tls.certificate and tls.key: {error}"))?;
+        config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
+        Ok(Loaded {
+            config: Arc::new(config),
+            fingerprint: self.fingerprint(),
+        })
+    }
+}
+
+async fn read(name: &str, path: &Path) -> Result<Vec<u8>, String> {
+    let failed = |error: &dyn std::fmt::Display| format!("tls.{name}: {}: {error}", path.display());
+    let content = tokio::fs::read(path)
+        .await
+        .map_err(|error| failed(&error))?;
+    if content.len() > FILE_BYTES_MAX {
+        return Err(failed(&"larger than 1 MiB"));
+    }
+    Ok(content)
+}
+
+fn certificates(name: &str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    let found = found.map_err(|error| format!("tls.{name}: {error}"))?;
+    if found.is_empty() {
+        return Err(format!("tls.{name}: no certificate in PEM form"));
+    }
+    Ok(found)
+}
+
+fn store(pem: &[u8]) -> Result<RootCertStore, String> {
+    let mut roots = RootCertStore::empty();
+    for root in certificates("client_roots", pem)? {
+        let added = roots.add(root);
+        added.map_err(|error| format!("tls.client_roots: {error}"))?;
+    }
+    Ok(roots)
+}
+
+/// Few labels; the rest is in the client's own log.
+fn why(error: &io::Error) -> &'static str {
+    let inner = error.get_ref().and_then(|error| error.downcast_ref());
+    match inner {
+        Some(rustls::Error::NoCertificatesPresented) => "no_client_certificate",
+        Some(rustls::Error::InvalidCertificate(_)) => "client_certificate",
+        Some(rustls::Error::PeerIncompatible(_)) => "incompatible",
+        Some(rustls::Error::NoApplicationProtocol) => "protocol",
+        Some(rustls::Error::AlertReceived(_)) => "refused_by_client",
+        Some(_) => "malformed",
+        None => "gone",
+    }
+}

@@ -1,0 +1,16 @@
+//! The hand-made atomics of this crate, and nothing else, so that `proofs` can try every interleaving of them.
+//!
+//! `proofs.rs` compiles the same files a second time over loom's atomics; that is why they take theirs from
+//! `super::sync` and know nothing of the rest of the crate. It runs with the ordinary tests, without a `cfg`.
+
+mod cell;
+mod ring;
+#[cfg(test)]
+mod proofs;
+
+pub(crate) use cell::Cell;
+pub(crate) use ring::Ring;
+
+mod sync {
+    pub(super) use std::sync::atomic::{AtomicU64, Ordering};
+}

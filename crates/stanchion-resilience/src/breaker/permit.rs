@@ -1,0 +1,46 @@
+//! Leave for one call that cannot be forgotten.
+
+use crate::Moment;
+
+use super::{Breaker, Ticket, Verdict};
+
+/// Leave for one call: settle it with a verdict, or drop it.
+///
+/// Dropped unsettled it says nothing about the dependency, for the caller went away; dropped by a panic it says
+/// failure. Either way a probe's place is free again.
+#[derive(Debug)]
+#[must_use = "a dropped permit counts as a cancelled call"]
+pub struct Permit<'b> {
+    breaker: &'b Breaker,
+    ticket: Option<Ticket>,
+}
+
+impl<'b> Permit<'b> {
+    pub(super) fn new(breaker: &'b Breaker, ticket: Ticket) -> Self {
+        Permit {
+            breaker,
+            ticket: Some(ticket),
+        }
+    }
+
+    /// The call has ended now, and this is what it says.
+    pub fn settle(mut self, verdict: Verdict) {
+        if let Some(ticket) = self.ticket.take() {
+            self.breaker.record(ticket, Moment::now(), verdict);
+        }
+    }
+}
+
+impl Drop for Permit<'_> {
+    fn drop(&mut self) {
+        let Some(ticket) = self.ticket.take() else {
+            return;
+        };
+        let verdict = if std::thread::panicking() {
+            Verdict::Failure
+        } else {
+            Verdict::Ignored
+        };
+        self.breaker.record(ticket, Moment::now(), verdict);
+    }
+}

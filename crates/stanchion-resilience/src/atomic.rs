@@ -8,7 +8,7 @@ mod ring;
 #[cfg(test)]
 mod proofs;
 
-pub(crate) use cell::Cell;
+pub(crate) use cell::{Cell, taken};
 pub(crate) use ring::Ring;
 
 mod sync {

@@ -42,18 +42,18 @@ stanchion_config::settings! {
         /// With fewer calls it does not.
         #[range(1..=10000)]
         pub window_calls_min: u32 = 10,
-        /// How often the time of an unloaded call is measured, give or take 15 %.
+        /// How often the time of an unloaded call is measured while the limit is reached, give or take 15 %.
         #[range("1s"..="1h")]
         pub probe_every: Duration = "1m",
         /// With so many calls.
         #[range(1..=1000)]
-        pub probe_calls: u32 = 50,
+        pub probe_calls: u32 = 25,
         /// So many of them at a time.
         #[range(1..=100)]
-        pub probe_limit: u32 = 3,
-        /// For so long at most.
+        pub probe_limit: u32 = 1,
+        /// For so long, or until five calls of a slower kind have ended.
         #[range("10ms"..="1m")]
-        pub probe_max: Duration = "5s",
+        pub probe_max: Duration = "1s",
         /// The queue before it; it holds as many as run.
         pub queue: CodelSettings = section,
     }
@@ -62,7 +62,11 @@ stanchion_config::settings! {
 
 fn min_fits_max(settings: &AdaptiveSettings, checks: &mut stanchion_config::Checks<'_>) {
     if !(settings.min..=settings.max).contains(&settings.start) {
-        checks.refuse("start", "it is not between `min` and `max`", "choose a number between them");
+        checks.refuse(
+            "start",
+            "it is not between `min` and `max`",
+            "choose a number between them",
+        );
     }
 }
 
@@ -192,7 +196,12 @@ impl Adaptive {
 }
 
 impl State {
-    fn enter(&mut self, shared: &Arc<Mutex<State>>, now: Moment, priority: Priority) -> Option<Place> {
+    fn enter(
+        &mut self,
+        shared: &Arc<Mutex<State>>,
+        now: Moment,
+        priority: Priority,
+    ) -> Option<Place> {
         let limit = self.gradient.limit();
         let is_free = self.running < priority.part_of(limit) && !self.queue.is_waited_for(priority);
         is_free.then(|| self.place(shared, now))
@@ -229,7 +238,9 @@ impl State {
     fn next(&mut self, now: Moment) -> Option<oneshot::Sender<Place>> {
         let limit = self.gradient.limit();
         let least = Priority::ALL.into_iter().rev();
-        let least = least.into_iter().find(|class| self.running < class.part_of(limit))?;
+        let least = least
+            .into_iter()
+            .find(|class| self.running < class.part_of(limit))?;
         // Shed senders are dropped, which tells their receivers.
         self.queue.pop(now, least).next
     }

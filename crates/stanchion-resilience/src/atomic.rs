@@ -4,9 +4,13 @@
 //! `super::sync` and know nothing of the rest of the crate. It runs with the ordinary tests, without a `cfg`.
 
 mod cell;
-mod ring;
 #[cfg(test)]
+#[allow(
+    clippy::duplicate_mod,
+    reason = "loom must try what runs, not a copy of it"
+)]
 mod proofs;
+mod ring;
 
 pub(crate) use cell::{Cell, taken};
 pub(crate) use ring::Ring;

@@ -212,7 +212,10 @@ impl BreakerBuilder {
     ///
     /// Asked after each failed or slow call of the closed state, without a lock held.
     #[must_use]
-    pub fn ready_to_trip(mut self, trips: impl Fn(&Counts) -> bool + Send + Sync + 'static) -> Self {
+    pub fn ready_to_trip(
+        mut self,
+        trips: impl Fn(&Counts) -> bool + Send + Sync + 'static,
+    ) -> Self {
         self.trips = Some(Box::new(trips));
         self
     }

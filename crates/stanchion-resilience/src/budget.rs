@@ -51,7 +51,9 @@ impl Budget {
     /// A full budget.
     #[must_use]
     pub fn new(settings: &BudgetSettings) -> Self {
-        let retry = nanos(Duration::from_secs_f64(1.0 / settings.per_second.max(0.001)));
+        let retry = nanos(Duration::from_secs_f64(
+            1.0 / settings.per_second.max(0.001),
+        ));
         Budget {
             cell: Arc::new(Cell::new(0)),
             retry,
@@ -79,7 +81,9 @@ impl Budget {
     /// Takes a retry out, if there is one.
     #[must_use]
     pub fn withdraw(&self, now: Moment) -> bool {
-        self.cell.take(now.as_nanos(), self.retry, self.room).is_ok()
+        self.cell
+            .take(now.as_nanos(), self.retry, self.room)
+            .is_ok()
     }
 
     /// How many retries it would pay for at `now`.
@@ -96,7 +100,10 @@ mod tests {
     use super::*;
 
     fn given() -> (Budget, Moment) {
-        (Budget::new(&BudgetSettings::default()), Moment::from_nanos(1_000_000_000_000))
+        (
+            Budget::new(&BudgetSettings::default()),
+            Moment::from_nanos(1_000_000_000_000),
+        )
     }
 
     #[test]
@@ -111,7 +118,10 @@ mod tests {
             now = now + Duration::from_millis(5);
         }
         assert_eq!(calls, 12_000);
-        assert!((1_260..=1_280).contains(&retries), "{retries} of 1,200 + 60 + 10");
+        assert!(
+            (1_260..=1_280).contains(&retries),
+            "{retries} of 1,200 + 60 + 10"
+        );
     }
 
     #[test]

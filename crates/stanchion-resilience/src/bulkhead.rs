@@ -210,7 +210,10 @@ mod tests {
         let answers = join_all(calls).await;
         assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 5);
         let refused = Err(Failure::Refused(Refusal::BulkheadFull));
-        assert_eq!(answers.iter().filter(|answer| **answer == refused).count(), 5);
+        assert_eq!(
+            answers.iter().filter(|answer| **answer == refused).count(),
+            5
+        );
         assert!(Moment::now().since(begun) < Duration::from_millis(70));
     }
 
@@ -243,7 +246,11 @@ mod tests {
     async fn a_panic_frees_the_slot() {
         let bulkhead = given(1, 0);
         let inside = bulkhead.clone();
-        let call = async move { inside.call(async { panic!("a bug") as Result<(), ()> }).await };
+        let call = async move {
+            inside
+                .call(async { panic!("a bug") as Result<(), ()> })
+                .await
+        };
         assert!(task::spawn("call", call).await.is_err());
         assert_eq!(bulkhead.running(), 0);
     }

@@ -73,7 +73,9 @@ impl<T> Codel<T> {
     /// Whether somebody of this class or a more important one waits.
     #[must_use]
     pub fn is_waited_for(&self, priority: Priority) -> bool {
-        self.classes[..=priority as usize].iter().any(|class| !class.is_empty())
+        self.classes[..=priority as usize]
+            .iter()
+            .any(|class| !class.is_empty())
     }
 
     /// The longest an entry pushed now could wait.
@@ -128,12 +130,19 @@ impl<T> Codel<T> {
         let mut shed = Vec::new();
         for class in &mut self.classes {
             // The oldest are in front, so the late ones are too.
-            while class.front().is_some_and(|entry| now.since(entry.since) > wait_max) {
+            while class
+                .front()
+                .is_some_and(|entry| now.since(entry.since) > wait_max)
+            {
                 shed.extend(class.pop_front().map(|entry| entry.item));
             }
         }
         for class in &mut self.classes[..=least as usize] {
-            while let Some(entry) = if is_standing { class.pop_back() } else { class.pop_front() } {
+            while let Some(entry) = if is_standing {
+                class.pop_back()
+            } else {
+                class.pop_front()
+            } {
                 if entry.deadline.left(now) >= FLOOR {
                     return Popped {
                         next: Some(entry.item),
@@ -168,7 +177,12 @@ mod tests {
         Moment::START + MS * millis
     }
 
-    fn push(queue: &mut Codel<u32>, millis: u32, priority: Priority, item: u32) -> Result<Option<u32>, u32> {
+    fn push(
+        queue: &mut Codel<u32>,
+        millis: u32,
+        priority: Priority,
+        item: u32,
+    ) -> Result<Option<u32>, u32> {
         queue.push(at(millis), priority, Deadline::NONE, item, 4)
     }
 
@@ -193,7 +207,11 @@ mod tests {
         let popped = queue.pop(at(103), Priority::Bulk);
         assert_eq!((popped.next, popped.shed), (None, vec![2]));
         push(&mut queue, 110, Priority::Normal, 4).unwrap();
-        assert_eq!(queue.pop(at(150), Priority::Bulk).next, Some(4), "it was empty");
+        assert_eq!(
+            queue.pop(at(150), Priority::Bulk).next,
+            Some(4),
+            "it was empty"
+        );
     }
 
     #[test]

@@ -37,7 +37,11 @@ impl Dice {
             None => u64::from_ne_bytes(random::bytes()),
             Some(counter) => {
                 const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
-                mixed(counter.fetch_add(GOLDEN, Ordering::Relaxed).wrapping_add(GOLDEN))
+                mixed(
+                    counter
+                        .fetch_add(GOLDEN, Ordering::Relaxed)
+                        .wrapping_add(GOLDEN),
+                )
             }
         }
     }
@@ -93,7 +97,11 @@ mod tests {
             assert!(waits.iter().any(|wait| *wait < second / 10));
             assert!(waits.iter().any(|wait| *wait > second * 9 / 10));
             let opens: Vec<_> = (0..1_000).map(|_| dice.around(second, 0.2)).collect();
-            assert!(opens.iter().all(|open| *open >= second * 8 / 10 && *open <= second * 12 / 10));
+            assert!(
+                opens
+                    .iter()
+                    .all(|open| *open >= second * 8 / 10 && *open <= second * 12 / 10)
+            );
         }
     }
 }

@@ -130,8 +130,12 @@ mod tests {
     fn a_failure_says_what_happened() {
         let refused: Failure<String> = Refusal::BulkheadFull.into();
         assert_eq!(refused.to_string(), "not sent: the bulkhead is full");
-        let twice: Failure<Failure<&str>> = Failure::Remote(Failure::TimedOut(Duration::from_secs(1)));
+        let twice: Failure<Failure<&str>> =
+            Failure::Remote(Failure::TimedOut(Duration::from_secs(1)));
         assert_eq!(twice.flatten().to_string(), "no answer within 1s");
-        assert_eq!(Failure::Remote("refused by bank").map(str::len), Failure::Remote(15));
+        assert_eq!(
+            Failure::Remote("refused by bank").map(str::len),
+            Failure::Remote(15)
+        );
     }
 }

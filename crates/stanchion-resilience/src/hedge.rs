@@ -93,7 +93,9 @@ impl Hedge {
     /// The core: after what time a second try would be sent; none before enough calls are known.
     #[must_use]
     pub fn wait(&self) -> Option<Duration> {
-        self.latency.percentile().map(|wait| wait.max(self.settings.wait_min))
+        self.latency
+            .percentile()
+            .map(|wait| wait.max(self.settings.wait_min))
     }
 
     /// The core: whether a second try is paid for at `now`; takes it from the budgets.

@@ -113,7 +113,10 @@ impl<H: Hash + Eq + Clone> Outliers<H> {
     /// Whether `host` is left out at `now`.
     #[must_use]
     pub fn is_ejected(&self, host: &H, now: Moment) -> bool {
-        self.hosts.lock().get(host).is_some_and(|state| state.is_ejected(now))
+        self.hosts
+            .lock()
+            .get(host)
+            .is_some_and(|state| state.is_ejected(now))
     }
 
     /// How many hosts are left out at `now`.
@@ -192,7 +195,10 @@ mod tests {
         now = now + Duration::from_secs(60);
         outliers.record(&1, now, Verdict::Success);
         fail(&outliers, 1, now, 5);
-        assert!(!outliers.is_ejected(&1, now + Duration::from_secs(30)), "as if for the first time");
+        assert!(
+            !outliers.is_ejected(&1, now + Duration::from_secs(30)),
+            "as if for the first time"
+        );
     }
 
     #[test]

@@ -140,13 +140,17 @@ impl Policy {
         Policy {
             parts: Arc::new(Parts {
                 retry: settings.retry_on.then_some(retry),
-                hedge: settings.hedge_on.then(|| Hedge::new(&settings.hedge).paid_by(budget)),
+                hedge: settings
+                    .hedge_on
+                    .then(|| Hedge::new(&settings.hedge).paid_by(budget)),
                 breaker: settings.breaker_on.then(|| breaker.build_at(now)),
                 throttle: settings
                     .throttle_on
                     .then(|| Throttle::with(&settings.throttle, dice.clone(), now)),
                 rate: settings.rate_on.then(|| Rate::new(&settings.rate)),
-                bulkhead: settings.bulkhead_on.then(|| Bulkhead::new(&settings.bulkhead)),
+                bulkhead: settings
+                    .bulkhead_on
+                    .then(|| Bulkhead::new(&settings.bulkhead)),
                 adaptive: settings
                     .adaptive_on
                     .then(|| Adaptive::with(&settings.adaptive, dice.clone(), now)),

@@ -203,7 +203,9 @@ async fn run<T>(
     let result = match job.await {
         Ok(Ok(result)) => Ok(result),
         Ok(Err(_elapsed)) => Err(JobFailed::TimedOut(timeout)),
-        Err(panic) => Err(JobFailed::Panicked(task::panic_text(panic.as_ref()).to_owned())),
+        Err(panic) => Err(JobFailed::Panicked(
+            task::panic_text(panic.as_ref()).to_owned(),
+        )),
     };
     // Nobody may be waiting for it.
     let _ = answer.send(result);

@@ -56,7 +56,10 @@ mod tests {
 
     #[test]
     fn each_class_leaves_room_for_those_above_it() {
-        assert_eq!(Priority::ALL.map(|class| class.part_of(20)), [20, 18, 12, 6]);
+        assert_eq!(
+            Priority::ALL.map(|class| class.part_of(20)),
+            [20, 18, 12, 6]
+        );
         assert_eq!(Priority::ALL.map(|class| class.part_of(1)), [1, 1, 1, 1]);
         assert!(Priority::Critical < Priority::Bulk);
     }

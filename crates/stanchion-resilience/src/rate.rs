@@ -95,7 +95,10 @@ const SHARDS: usize = 64;
 
 impl Quota {
     fn new(settings: &RateSettings) -> Self {
-        let call = nanos(Duration::from_secs_f64(1.0 / settings.per_second.max(0.0001))).max(1);
+        let call = nanos(Duration::from_secs_f64(
+            1.0 / settings.per_second.max(0.0001),
+        ))
+        .max(1);
         Quota {
             call,
             room: call.saturating_mul(u64::from(settings.burst.max(1))),
@@ -122,7 +125,9 @@ impl Rate {
     /// # Errors
     /// [`Refusal::RateLimited`] with the wait until it would.
     pub fn check(&self, now: Moment, cost: u32) -> Result<(), Refusal> {
-        let taken = self.cell.take(now.as_nanos(), self.quota.cost(cost), self.quota.room);
+        let taken = self
+            .cell
+            .take(now.as_nanos(), self.quota.cost(cost), self.quota.room);
         taken.map_err(limited)
     }
 
@@ -194,7 +199,10 @@ impl<K: Hash + Eq> KeyedRate<K> {
         let hash = self.shared.hasher.hash_one(key);
         let (now, cost, room) = (now.as_nanos(), self.quota.cost(cost), self.quota.room);
         let mut entries = self.shared.shard(hash).0.lock();
-        if let Some((_, arrival)) = entries.table.find_mut(hash, |(known, _)| known.borrow() == key) {
+        if let Some((_, arrival)) = entries
+            .table
+            .find_mut(hash, |(known, _)| known.borrow() == key)
+        {
             *arrival = taken(*arrival, now, cost, room).map_err(limited)?;
             return Ok(());
         }
@@ -204,14 +212,20 @@ impl<K: Hash + Eq> KeyedRate<K> {
         }
         let arrival = taken(0, now, cost, room).map_err(limited)?;
         let rehash = |(known, _): &(K, u64)| self.shared.hasher.hash_one(known);
-        entries.table.insert_unique(hash, (key.to_owned(), arrival), rehash);
+        entries
+            .table
+            .insert_unique(hash, (key.to_owned(), arrival), rehash);
         Ok(())
     }
 
     /// Keys remembered at present.
     #[must_use]
     pub fn keys(&self) -> usize {
-        self.shared.shards.iter().map(|shard| shard.0.lock().table.len()).sum()
+        self.shared
+            .shards
+            .iter()
+            .map(|shard| shard.0.lock().table.len())
+            .sum()
     }
 }
 

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use class::Retryable;
-pub use layer::{Retrying, RetryLayer, RetryRule};
+pub use layer::{RetryLayer, RetryRule, Retrying};
 
 use crate::budget::{Budget, BudgetSettings};
 use crate::deadline::{Deadline, FLOOR};

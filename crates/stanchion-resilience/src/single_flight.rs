@@ -35,7 +35,7 @@ pub struct SingleFlight<K: Hash + Eq, V, E> {
 }
 
 /// Why a shared call gave no answer.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FlightFailed<E> {
     /// Its error, shared by all who waited.
     #[error("{0}")]
@@ -43,6 +43,16 @@ pub enum FlightFailed<E> {
     /// It panicked; all who waited are told, none panics.
     #[error("the call panicked: {0}")]
     Panicked(Arc<str>),
+}
+
+// Not derived: the error behind the `Arc` need not be `Clone`.
+impl<E> Clone for FlightFailed<E> {
+    fn clone(&self) -> Self {
+        match self {
+            FlightFailed::Failed(error) => FlightFailed::Failed(error.clone()),
+            FlightFailed::Panicked(text) => FlightFailed::Panicked(text.clone()),
+        }
+    }
 }
 
 type Answer<V, E> = Result<V, FlightFailed<E>>;
@@ -97,7 +107,10 @@ where
         F: Future<Output = Result<V, E>> + Send + 'static,
     {
         let mut flights = self.flights.lock();
-        let flying = flights.by_key.get(&key).and_then(|(_, flight)| flight.upgrade());
+        let flying = flights
+            .by_key
+            .get(&key)
+            .and_then(|(_, flight)| flight.upgrade());
         if let Some(flight) = flying {
             return flight;
         }
@@ -143,7 +156,11 @@ impl<K: Hash + Eq, V, E> Drop for Landing<K, V, E> {
         };
         let mut flights = flights.lock();
         // Another call of this key may have begun since.
-        if flights.by_key.get(&self.key).is_some_and(|(number, _)| *number == self.number) {
+        if flights
+            .by_key
+            .get(&self.key)
+            .is_some_and(|(number, _)| *number == self.number)
+        {
             flights.by_key.remove(&self.key);
         }
     }
@@ -180,7 +197,9 @@ mod tests {
     type Prices = SingleFlight<u8, u32, &'static str>;
 
     /// Loads in 200 ms, and counts.
-    fn load(loads: &Arc<AtomicU32>) -> impl Future<Output = Result<u32, &'static str>> + Send + 'static {
+    fn load(
+        loads: &Arc<AtomicU32>,
+    ) -> impl Future<Output = Result<u32, &'static str>> + Send + 'static {
         let loads = loads.clone();
         async move {
             sleep(Duration::from_millis(200)).await;
@@ -213,7 +232,8 @@ mod tests {
         let failed = join_all((0..10).map(|_| prices.call(1, || async { Err("down") }))).await;
         let down = FlightFailed::Failed(Arc::new("down"));
         assert!(failed.iter().all(|answer| *answer == Err(down.clone())));
-        let panicked = join_all((0..10).map(|_| prices.call(1, || async { panic!("a bug") }))).await;
+        let panicked =
+            join_all((0..10).map(|_| prices.call(1, || async { panic!("a bug") }))).await;
         let bug = FlightFailed::Panicked("a bug".into());
         assert!(panicked.iter().all(|answer| *answer == Err(bug.clone())));
     }

@@ -8,16 +8,18 @@ use crate::{Dice, Moment};
 
 /// Finds how many calls at a time a dependency, or this process, answers without queueing.
 ///
-/// After each window it compares the median time of a call with that of an unloaded one and sets (Envoy's gradient
-/// controller, there with the same defaults):
+/// After each window it compares the usual time of a call (the mean of the quicker nine tenths) with that of an
+/// unloaded one and sets (Envoy's gradient
+/// controller; it measures with three calls at a time, which on a server with one slot is load already):
 ///
 /// ```text
-/// gradient = (unloaded · (1 + buffer)) / median      between 0.5 and 2
+/// gradient = (unloaded · (1 + buffer)) / usual       between 0.5 and 2
 /// limit    = limit · gradient + √limit               between min and max
 /// ```
 ///
-/// It grows only when at least half the limit was in use. What an unloaded call takes is measured anew now and then
-/// with a few calls at a time: taken under load instead, the measure would drift up with the load it should show.
+/// It grows only when at least half the limit was in use. An unloaded call is one that runs nearly alone; while the
+/// limit is reached all the time there is none, and now and then it is lowered for a few calls to have some. Taken
+/// under load instead, the measure would drift up with the load it should show. An idle service is never held back.
 #[derive(Debug)]
 pub struct Gradient {
     settings: AdaptiveSettings,
@@ -25,6 +27,8 @@ pub struct Gradient {
     limit: f64,
     unloaded: Option<u64>,
     window: Samples,
+    /// Calls of quiet times.
+    quiet: Samples,
     began: Moment,
     running_max: u32,
     probe: Option<Probe>,
@@ -56,6 +60,10 @@ struct Samples {
 }
 
 const SAMPLES_MAX: usize = 256;
+/// Fewer calls than these say nothing about an unloaded one; a probe of long calls waits for them so many times
+/// [`AdaptiveSettings::probe_max`].
+const PROBED_MIN: usize = 5;
+const PROBED_LONG: u32 = 10;
 /// A first measure is taken under whatever load there is; a better one follows after this part of the interval.
 const FIRST_PROBE: u32 = 6;
 
@@ -70,6 +78,7 @@ impl Gradient {
             limit: f64::from(settings.start),
             unloaded: None,
             window: Samples::default(),
+            quiet: Samples::default(),
             began: now,
             running_max: 0,
             probe: None,
@@ -101,24 +110,38 @@ impl Gradient {
         }
         self.window.add(took);
         self.running_max = self.running_max.max(sample.running);
+        self.notice_quiet(&sample, took);
         let is_over = now.since(self.began) >= self.settings.window;
         if is_over && self.window.seen >= self.settings.window_calls_min as usize {
+            let is_reached = self.running_max >= self.limit();
             self.adapt();
             self.restart(now);
+            if is_reached && now >= self.next_probe {
+                self.probe = Some(Probe {
+                    began: now,
+                    samples: Samples::default(),
+                });
+            }
         }
-        if now >= self.next_probe {
-            self.probe = Some(Probe {
-                began: now,
-                samples: Samples::default(),
-            });
+    }
+
+    fn notice_quiet(&mut self, sample: &Sample, took: u64) {
+        if sample.running > self.settings.probe_limit {
+            return;
+        }
+        self.quiet.add(took);
+        if self.quiet.seen >= self.settings.probe_calls as usize {
+            self.unloaded = Some(self.quiet.usual());
+            self.quiet = Samples::default();
+            self.next_probe = sample.ended + self.dice.around(self.settings.probe_every, 0.15);
         }
     }
 
     fn adapt(&mut self) {
-        let median = self.window.median();
-        let unloaded = self.unloaded.map_or(median, |unloaded| unloaded.min(median));
+        let usual = self.window.usual();
+        let unloaded = self.unloaded.map_or(usual, |unloaded| unloaded.min(usual));
         self.unloaded = Some(unloaded);
-        let gradient = unloaded as f64 * (1.0 + self.settings.buffer) / median as f64;
+        let gradient = unloaded as f64 * (1.0 + self.settings.buffer) / usual as f64;
         let next = self.limit * gradient.clamp(0.5, 2.0) + self.limit.sqrt();
         if next > self.limit && f64::from(self.running_max) < self.limit / 2.0 {
             return;
@@ -135,14 +158,18 @@ impl Gradient {
         if sample.began >= probe.began && sample.running <= self.settings.probe_limit {
             probe.samples.add(took);
         }
-        let is_enough = probe.samples.seen >= self.settings.probe_calls as usize;
-        let is_too_long = now.since(probe.began) >= self.settings.probe_max;
-        if is_enough || is_too_long {
-            if probe.samples.seen >= self.settings.window_calls_min as usize {
-                self.unloaded = Some(probe.samples.median());
+        let (seen, lasted) = (probe.samples.seen, now.since(probe.began));
+        let is_enough = seen >= self.settings.probe_calls as usize;
+        let is_enough_for_long_calls = seen >= PROBED_MIN && lasted >= self.settings.probe_max;
+        if is_enough || is_enough_for_long_calls || lasted >= self.settings.probe_max * PROBED_LONG
+        {
+            if seen >= PROBED_MIN {
+                self.unloaded = Some(probe.samples.usual());
             }
             self.probe = None;
-            self.next_probe = now + self.dice.around(self.settings.probe_every, 0.15);
+            // Long calls make a long probe: it never costs more than one part in twenty.
+            let next = self.settings.probe_every.max(lasted * 20);
+            self.next_probe = now + self.dice.around(next, 0.15);
             self.restart(now);
         }
     }
@@ -164,12 +191,13 @@ impl Samples {
         self.seen += 1;
     }
 
-    /// The middle one; 1 when there is none.
-    fn median(&mut self) -> u64 {
-        let middle = self.nanos.len() / 2;
-        if self.nanos.is_empty() {
+    /// The mean of the quicker nine tenths; 1 when there is none. A median jumps where calls are served in turns.
+    fn usual(&mut self) -> u64 {
+        let kept = (self.nanos.len() * 9).div_ceil(10);
+        if kept == 0 {
             return 1;
         }
-        *self.nanos.select_nth_unstable(middle).1
+        self.nanos.select_nth_unstable(kept - 1);
+        self.nanos[..kept].iter().sum::<u64>() / kept as u64
     }
 }

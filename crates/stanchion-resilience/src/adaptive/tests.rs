@@ -21,7 +21,14 @@ struct Run {
 }
 
 /// A server that answers `slots` calls at a time, each in `service`; `rate` calls a second come for `span`.
-fn run(limit: &Adaptive, begin: &mut Moment, slots: usize, service: Duration, rate: u32, span: Duration) -> Run {
+fn run(
+    limit: &Adaptive,
+    begin: &mut Moment,
+    slots: usize,
+    service: Duration,
+    rate: u32,
+    span: Duration,
+) -> Run {
     let mut result = Run::default();
     let mut free = BinaryHeap::from(vec![Reverse(*begin); slots]);
     let mut running: BinaryHeap<Reverse<(Moment, u64)>> = BinaryHeap::new();
@@ -29,10 +36,14 @@ fn run(limit: &Adaptive, begin: &mut Moment, slots: usize, service: Duration, ra
     let end = *begin + span;
     let mut number = 0;
     while *begin < end {
-        while let Some(Reverse((ended, which))) = running.peek().copied().filter(|call| call.0.0 <= *begin) {
+        while let Some(Reverse((ended, which))) =
+            running.peek().copied().filter(|call| call.0.0 <= *begin)
+        {
             running.pop();
             let place: Place = places.remove(&which).unwrap();
-            result.times.push(ended.since(place.began).as_nanos() as u64);
+            result
+                .times
+                .push(ended.since(place.began).as_nanos() as u64);
             place.finish_at(ended);
             result.answered += 1;
         }
@@ -60,7 +71,10 @@ fn run(limit: &Adaptive, begin: &mut Moment, slots: usize, service: Duration, ra
 
 fn given(seed: u64) -> (Adaptive, Moment) {
     let begin = Moment::from_nanos(1_000_000_000);
-    (Adaptive::with(&AdaptiveSettings::default(), Dice::seeded(seed), begin), begin)
+    (
+        Adaptive::with(&AdaptiveSettings::default(), Dice::seeded(seed), begin),
+        begin,
+    )
 }
 
 const SERVICE: Duration = Duration::from_millis(20);
@@ -74,8 +88,12 @@ fn under_ten_times_the_load_a_server_works_at_capacity_and_stays_fast() {
     let result = run(&limit, &mut now, 10, SERVICE, 5_000, MINUTE * 4);
     let goodput = f64::from(result.answered) / 240.0 / 500.0;
     assert!(goodput >= 0.95, "goodput {goodput}");
+    println!("goodput {goodput}, limit at most {}", result.limit_max);
     let p99 = result.times[result.times.len() * 99 / 100];
-    assert!(p99 <= 40_000_000, "p99 {p99} ns, twice the idle time is allowed");
+    assert!(
+        p99 <= 40_000_000,
+        "p99 {p99} ns, twice the idle time is allowed"
+    );
     assert!(result.limit_max <= 25, "limit {}", result.limit_max);
 }
 
@@ -98,7 +116,7 @@ fn it_grows_with_a_server_that_can_do_more() {
 }
 
 #[test]
-fn it_falls_to_one_where_only_one_at_a_time_is_answered() {
+fn it_falls_to_a_few_where_only_one_at_a_time_is_answered() {
     let (limit, mut now) = given(4);
     run(&limit, &mut now, 10, SERVICE, 2_000, MINUTE);
     run(&limit, &mut now, 1, SERVICE, 2_000, MINUTE * 3);
@@ -109,7 +127,11 @@ fn it_falls_to_one_where_only_one_at_a_time_is_answered() {
 fn the_same_seed_gives_the_same_run() {
     let all = |seed| {
         let (limit, mut now) = given(seed);
-        (run(&limit, &mut now, 10, SERVICE, 1_000, MINUTE * 3), limit.limit(), now)
+        (
+            run(&limit, &mut now, 10, SERVICE, 1_000, MINUTE * 3),
+            limit.limit(),
+            now,
+        )
     };
     assert_eq!(all(7), all(7));
 }
@@ -118,7 +140,11 @@ fn the_same_seed_gives_the_same_run() {
 fn the_less_important_leave_room_for_the_more_important() {
     let (limit, now) = given(5);
     let mut places = Vec::new();
-    for (class, part) in [(Priority::Bulk, 6), (Priority::Background, 12), (Priority::Normal, 18)] {
+    for (class, part) in [
+        (Priority::Bulk, 6),
+        (Priority::Background, 12),
+        (Priority::Normal, 18),
+    ] {
         while let Ok(place) = limit.try_enter(now, class) {
             places.push(place);
         }
@@ -129,7 +155,10 @@ fn the_less_important_leave_room_for_the_more_important() {
 
 #[tokio::test(start_paused = true)]
 async fn a_waiting_call_begins_when_another_ends() {
-    let settings = AdaptiveSettings { start: 1, ..AdaptiveSettings::default() };
+    let settings = AdaptiveSettings {
+        start: 1,
+        ..AdaptiveSettings::default()
+    };
     let limit = Adaptive::new(&settings);
     let place = limit.enter(Priority::Normal, Deadline::NONE).await.unwrap();
     let ended = async {
@@ -143,11 +172,19 @@ async fn a_waiting_call_begins_when_another_ends() {
 
 #[tokio::test(start_paused = true)]
 async fn nobody_waits_longer_than_the_queue_allows_and_a_full_queue_refuses_at_once() {
-    let settings = AdaptiveSettings { start: 1, ..AdaptiveSettings::default() };
+    let settings = AdaptiveSettings {
+        start: 1,
+        ..AdaptiveSettings::default()
+    };
     let limit = Adaptive::new(&settings);
     let _place = limit.enter(Priority::Normal, Deadline::NONE).await.unwrap();
     let begun = Moment::now();
-    let asked = || async { (limit.enter(Priority::Normal, Deadline::NONE).await.is_ok(), Moment::now().since(begun)) };
+    let asked = || async {
+        (
+            limit.enter(Priority::Normal, Deadline::NONE).await.is_ok(),
+            Moment::now().since(begun),
+        )
+    };
     let (first, second) = tokio::join!(asked(), asked());
     assert_eq!(first, (false, Duration::from_millis(100)));
     assert_eq!(second, (false, Duration::ZERO));
@@ -155,7 +192,10 @@ async fn nobody_waits_longer_than_the_queue_allows_and_a_full_queue_refuses_at_o
 
 #[tokio::test(start_paused = true)]
 async fn the_layer_limits_a_service() {
-    let settings = AdaptiveSettings { start: 1, ..AdaptiveSettings::default() };
+    let settings = AdaptiveSettings {
+        start: 1,
+        ..AdaptiveSettings::default()
+    };
     let limit = Adaptive::new(&settings);
     let service = limit.layer().layer(service_fn(|()| async {
         sleep(Duration::from_millis(500)).await;

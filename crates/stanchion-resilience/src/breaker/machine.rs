@@ -7,7 +7,9 @@ use parking_lot::{Mutex, MutexGuard};
 
 use super::change::Word;
 use super::window::{Baseline, Window};
-use super::{BreakerBuilder, BreakerSettings, Change, Counts, Listener, State, Ticket, Trips, Verdict};
+use super::{
+    BreakerBuilder, BreakerSettings, Change, Counts, Listener, State, Ticket, Trips, Verdict,
+};
 use crate::{Dice, Moment, Refusal};
 
 /// When to ask again while the probes are out.
@@ -220,8 +222,11 @@ impl Machine {
             ..Probing::default()
         };
         if to == State::Open {
-            let open = self.dice.around(self.settings.open, self.settings.open_jitter);
-            self.open_until.store((now + open).as_nanos(), Ordering::Release);
+            let open = self
+                .dice
+                .around(self.settings.open, self.settings.open_jitter);
+            self.open_until
+                .store((now + open).as_nanos(), Ordering::Release);
         }
         self.since.store(now.as_nanos(), Ordering::Release);
         let after = Word::new(to, before.generation() + 1);

@@ -50,10 +50,7 @@ stanchion_config::settings! {
     check = window_holds_minimum;
 }
 
-fn window_holds_minimum(
-    settings: &BreakerSettings,
-    checks: &mut stanchion_config::Checks<'_>,
-) {
+fn window_holds_minimum(settings: &BreakerSettings, checks: &mut stanchion_config::Checks<'_>) {
     if settings.calls_min > settings.window_calls {
         checks.refuse(
             "calls_min",

@@ -58,7 +58,8 @@ impl Window {
 
     /// Notes a call; returns how many this thread's ring had noted before.
     pub(super) fn note(&self, generation: u64, now: Moment, failed: bool, slow: bool) -> u64 {
-        self.ring.push(shard(), Call::new(generation, now, failed, slow).0)
+        self.ring
+            .push(shard(), Call::new(generation, now, failed, slow).0)
     }
 
     /// The last calls of `generation` that ended after `since` and are not too old at `now`.
@@ -97,7 +98,7 @@ impl Counts {
 impl Call {
     fn new(generation: u64, now: Moment, failed: bool, slow: bool) -> Self {
         let micros = now.as_nanos() / 1_000;
-        let flags = PRESENT | u64::from(failed) * FAILED | u64::from(slow) * SLOW;
+        let flags = PRESENT | (u64::from(failed) * FAILED) | (u64::from(slow) * SLOW);
         Call(micros << 16 | (generation & GENERATION) << 3 | flags)
     }
 

@@ -31,8 +31,8 @@ impl<S> Layer<S> for HedgeLayer {
 
 impl<R, S> Service<R> for Hedging<S>
 where
-    R: Clone + Send + Sync + 'static,
-    S: Service<R> + Clone + Send + Sync + 'static,
+    R: Clone + Send + 'static,
+    S: Service<R> + Clone + Send + 'static,
     S::Response: Send,
     S::Error: Send,
     S::Future: Send,
@@ -49,7 +49,7 @@ where
         let (inner, hedge) = (self.inner.clone(), self.hedge.clone());
         Box::pin(async move {
             hedge
-                .call(|_try| inner.clone().oneshot(request.clone()))
+                .call(move |_try| inner.clone().oneshot(request.clone()))
                 .await
         })
     }

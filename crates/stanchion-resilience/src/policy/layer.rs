@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
 use tower::{Layer, Service, ServiceExt};
 
 use super::{Attempt, Judge, Policy, PolicyError};
@@ -56,10 +57,10 @@ impl<S, Rule> Layer<S> for PolicyLayer<Rule> {
 
 impl<R, S, Rule> Service<R> for Guarding<S, Rule>
 where
-    R: Clone + Send + Sync + 'static,
-    S: Service<R> + Clone + Send + Sync + 'static,
-    S::Response: Send + Sync,
-    S::Error: Send + Sync,
+    R: Clone + Send + 'static,
+    S: Service<R> + Clone + Send + 'static,
+    S::Response: Send,
+    S::Error: Send,
     S::Future: Send,
     Rule: PolicyRule<R, S::Response, S::Error>,
 {
@@ -74,12 +75,15 @@ where
     fn call(&mut self, request: R) -> Self::Future {
         let (inner, policy, rule) = (self.inner.clone(), self.policy.clone(), self.rule.clone());
         Box::pin(async move {
+            let terms = rule.terms(&request);
+            // Two tries may be made beside each other, by one task: the lock is free, and spares services `Sync`.
+            let both = Mutex::new((inner, request));
             let one_try = |attempt| {
-                let mut request = request.clone();
+                let (inner, mut request) = both.lock().clone();
                 rule.mark(&mut request, attempt);
-                inner.clone().oneshot(request)
+                inner.oneshot(request)
             };
-            policy.call(rule.terms(&request), &*rule, one_try).await
+            policy.call(terms, &*rule, one_try).await
         })
     }
 }

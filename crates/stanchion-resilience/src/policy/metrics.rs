@@ -56,20 +56,34 @@ pub(super) struct PolicyMetrics {
 impl PolicyMetrics {
     pub(super) fn new(metrics: &Metrics, name: &str) -> Self {
         let dependency = || name.to_owned();
-        let calls = metrics.counter_family("policy_calls_total", "Calls to a dependency, by what came of them.");
-        let tries = metrics.counter_family("policy_tries_total", "What was sent or refused on the way, by why.");
+        let calls = metrics.counter_family(
+            "policy_calls_total",
+            "Calls to a dependency, by what came of them.",
+        );
+        let tries = metrics.counter_family(
+            "policy_tries_total",
+            "What was sent or refused on the way, by why.",
+        );
         let tries = |kind| {
             let dependency = dependency();
             tries.get_or_create(&Kind { dependency, kind }).clone()
         };
         let gauge = |name: &str, help: &str| {
             let dependency = dependency();
-            metrics.gauge_family(name, help).get_or_create(&Dependency { dependency }).clone()
+            metrics
+                .gauge_family(name, help)
+                .get_or_create(&Dependency { dependency })
+                .clone()
         };
         PolicyMetrics {
             calls: OUTCOMES.map(|outcome| {
                 let dependency = dependency();
-                calls.get_or_create(&Outcome { dependency, outcome }).clone()
+                calls
+                    .get_or_create(&Outcome {
+                        dependency,
+                        outcome,
+                    })
+                    .clone()
             }),
             first: tries("first"),
             retries: tries("retry"),
@@ -78,9 +92,15 @@ impl PolicyMetrics {
                 "policy_breaker_state",
                 "0 closed, 1 open, 2 half-open, 3 forced open, 4 forced closed.",
             ),
-            running: gauge("policy_running", "Calls in a slot of the bulkhead or under the adaptive limit."),
+            running: gauge(
+                "policy_running",
+                "Calls in a slot of the bulkhead or under the adaptive limit.",
+            ),
             waiting: gauge("policy_waiting", "Calls that wait for one."),
-            limit: gauge("policy_limit", "The adaptive limit, or else the slots of the bulkhead."),
+            limit: gauge(
+                "policy_limit",
+                "The adaptive limit, or else the slots of the bulkhead.",
+            ),
             budget: gauge("policy_retry_budget", "Retries the budget would pay for."),
         }
     }

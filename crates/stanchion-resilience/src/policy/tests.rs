@@ -23,24 +23,49 @@ fn given(change: impl FnOnce(&mut PolicySettings)) -> Policy {
 #[tokio::test(start_paused = true)]
 async fn each_error_says_what_happened() {
     let remote = given(|_| ());
-    let gave_up = remote.call(Terms::once(), &EveryError, |_| async { Err::<(), _>("down") }).await;
-    assert_eq!(gave_up.unwrap_err().to_string(), "down (attempt 1; it may have taken effect)");
+    let gave_up = remote
+        .call(Terms::once(), &EveryError, |_| async {
+            Err::<(), _>("down")
+        })
+        .await;
+    assert_eq!(
+        gave_up.unwrap_err().to_string(),
+        "down (attempt 1; it may have taken effect)"
+    );
 
-    let timed_out = remote.call(Terms::once(), &EveryError, |_| std::future::pending::<Result<(), ()>>());
-    assert_eq!(timed_out.await.unwrap_err().last, Failure::TimedOut(5_000 * MS));
+    let timed_out = remote.call(Terms::once(), &EveryError, |_| {
+        std::future::pending::<Result<(), ()>>()
+    });
+    assert_eq!(
+        timed_out.await.unwrap_err().last,
+        Failure::TimedOut(5_000 * MS)
+    );
 
     let late = Terms::read().until(Deadline::after(Moment::now(), 4 * MS));
-    let late = remote.call(late, &EveryError, |_| async { Ok::<_, ()>(()) }).await;
-    assert_eq!(late.unwrap_err().last, Failure::Refused(Refusal::NoTimeLeft));
+    let late = remote
+        .call(late, &EveryError, |_| async { Ok::<_, ()>(()) })
+        .await;
+    assert_eq!(
+        late.unwrap_err().last,
+        Failure::Refused(Refusal::NoTimeLeft)
+    );
 
     remote.breaker().unwrap().force_open();
-    let open = remote.call(Terms::read(), &EveryError, |_| async { Ok::<_, ()>(()) }).await;
-    assert!(matches!(open.unwrap_err().last, Failure::Refused(Refusal::BreakerOpen { .. })));
+    let open = remote
+        .call(Terms::read(), &EveryError, |_| async { Ok::<_, ()>(()) })
+        .await;
+    assert!(matches!(
+        open.unwrap_err().last,
+        Failure::Refused(Refusal::BreakerOpen { .. })
+    ));
 
     let limited = given(|settings| (settings.rate_on, settings.rate.burst) = (true, 1));
     let call = || limited.call(Terms::read(), &EveryError, |_| async { Ok::<_, ()>(()) });
     assert!(call().await.is_ok());
-    assert!(matches!(call().await.unwrap_err().last, Failure::Refused(Refusal::RateLimited { .. })));
+    assert!(matches!(
+        call().await.unwrap_err().last,
+        Failure::Refused(Refusal::RateLimited { .. })
+    ));
 }
 
 #[tokio::test(start_paused = true)]
@@ -51,12 +76,20 @@ async fn what_the_bulkhead_sheds_is_no_failure_of_the_dependency() {
         Ok::<_, ()>(())
     };
     for _ in 0..20 {
-        let answers = join_all((0..20).map(|_| policy.call(Terms::once(), &EveryError, slow))).await;
+        let answers =
+            join_all((0..20).map(|_| policy.call(Terms::once(), &EveryError, slow))).await;
         let full = answers.iter().flat_map(|answer| answer.as_ref().err());
-        assert_eq!(full.filter(|error| error.last == Failure::Refused(Refusal::BulkheadFull)).count(), 19);
+        assert_eq!(
+            full.filter(|error| error.last == Failure::Refused(Refusal::BulkheadFull))
+                .count(),
+            19
+        );
     }
     let breaker = policy.breaker().unwrap();
-    assert_eq!((breaker.state(), breaker.counts(Moment::now()).failures), (State::Closed, 0));
+    assert_eq!(
+        (breaker.state(), breaker.counts(Moment::now()).failures),
+        (State::Closed, 0)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -67,7 +100,10 @@ async fn an_open_breaker_ends_the_retries() {
         sent.fetch_add(1, Ordering::Relaxed);
         async { Err::<(), _>("down") }
     };
-    let gave_up = policy.call(Terms::read(), &EveryError, call).await.unwrap_err();
+    let gave_up = policy
+        .call(Terms::read(), &EveryError, call)
+        .await
+        .unwrap_err();
     assert_eq!((gave_up.attempts, gave_up.stopped), (3, Stopped::Final));
     assert!(gave_up.last.refusal().is_some());
     assert_eq!(sent.into_inner(), 2);
@@ -85,11 +121,17 @@ async fn all_attempts_together_keep_the_deadline() {
             Err::<(), _>("reset")
         }
     };
-    let _ = policy.call(Terms::repeatable(), &EveryError, slow).await.unwrap_err();
+    let _ = policy
+        .call(Terms::repeatable(), &EveryError, slow)
+        .await
+        .unwrap_err();
     assert!(Moment::now().since(begun) <= 1_001 * MS);
     let lefts = lefts.into_inner();
     assert_eq!(lefts[0], 1_000 * MS);
-    assert!(lefts.windows(2).all(|pair| pair[1] + 400 * MS <= pair[0]), "{lefts:?}");
+    assert!(
+        lefts.windows(2).all(|pair| pair[1] + 400 * MS <= pair[0]),
+        "{lefts:?}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -134,18 +176,39 @@ bank: deadline 30s
         (settings.retry_on, settings.hedge_on) = (false, false);
         (settings.breaker_on, settings.bulkhead_on) = (false, false);
     });
-    assert_eq!(none.to_string(), "bank: deadline 30s\n  timeout: 5s an attempt");
-    assert_eq!(none.call(Terms::read(), &EveryError, |_| async { Ok::<_, ()>(7) }).await, Ok(7));
+    assert_eq!(
+        none.to_string(),
+        "bank: deadline 30s\n  timeout: 5s an attempt"
+    );
+    assert_eq!(
+        none.call(Terms::read(), &EveryError, |_| async { Ok::<_, ()>(7) })
+            .await,
+        Ok(7)
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_happens_is_measured_under_one_label() {
     let metrics = Metrics::default();
-    let policy = Policy::with("bank", &PolicySettings::default(), &metrics, &Dice::seeded(1));
-    policy.call(Terms::read(), &EveryError, |_| async { Ok::<_, ()>(()) }).await.unwrap();
-    let _ = policy.call(Terms::repeatable(), &EveryError, |_| async { Err::<(), _>(()) }).await;
+    let policy = Policy::with(
+        "bank",
+        &PolicySettings::default(),
+        &metrics,
+        &Dice::seeded(1),
+    );
+    policy
+        .call(Terms::read(), &EveryError, |_| async { Ok::<_, ()>(()) })
+        .await
+        .unwrap();
+    let _ = policy
+        .call(Terms::repeatable(), &EveryError, |_| async {
+            Err::<(), _>(())
+        })
+        .await;
     policy.breaker().unwrap().force_open();
-    let _ = policy.call(Terms::read(), &EveryError, |_| async { Ok::<_, ()>(()) }).await;
+    let _ = policy
+        .call(Terms::read(), &EveryError, |_| async { Ok::<_, ()>(()) })
+        .await;
     policy.observe();
     let text = metrics.encode();
     for line in [
@@ -186,7 +249,11 @@ impl PolicyRule<u32, u32, &'static str> for Rule {
 #[tokio::test(start_paused = true)]
 async fn the_layer_guards_a_service() {
     let service = service_fn(|attempt: u32| async move {
-        if attempt < 3 { Err("reset") } else { Ok(attempt) }
+        if attempt < 3 {
+            Err("reset")
+        } else {
+            Ok(attempt)
+        }
     });
     let service = given(|_| ()).layer(Rule).layer(service);
     assert_eq!(service.oneshot(0).await, Ok(3));

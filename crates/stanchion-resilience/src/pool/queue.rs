@@ -169,6 +169,8 @@ impl Drop for Running<'_> {
 
 impl std::fmt::Debug for Queue {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Queue").field("waiting", &self.len()).finish_non_exhaustive()
+        f.debug_struct("Queue")
+            .field("waiting", &self.len())
+            .finish_non_exhaustive()
     }
 }

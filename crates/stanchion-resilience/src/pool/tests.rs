@@ -30,11 +30,16 @@ async fn worked(millis: u64) -> u64 {
 async fn so_many_jobs_run_at_a_time_as_there_are_workers() {
     let pool = given(2, 8);
     let begun = Moment::now();
-    let jobs: Vec<_> = (0..6).map(|_| pool.try_submit(worked(10)).unwrap()).collect();
+    let jobs: Vec<_> = (0..6)
+        .map(|_| pool.try_submit(worked(10)).unwrap())
+        .collect();
     let results = join_all(jobs).await;
     assert!(results.iter().all(|result| *result == Ok(10)));
     let took = Moment::now().since(begun).as_millis();
-    assert!((30..=36).contains(&took), "three rounds of 10 ms, and a timer's tick each: {took}");
+    assert!(
+        (30..=36).contains(&took),
+        "three rounds of 10 ms, and a timer's tick each: {took}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -42,22 +47,37 @@ async fn a_full_queue_says_full_and_gives_the_job_back() {
     let pool = given(1, 2);
     let _running = pool.try_submit(worked(10)).unwrap();
     tokio::task::yield_now().await;
-    let _waiting = [pool.try_submit(worked(10)).unwrap(), pool.try_submit(worked(10)).unwrap()];
+    let _waiting = [
+        pool.try_submit(worked(10)).unwrap(),
+        pool.try_submit(worked(10)).unwrap(),
+    ];
     assert_eq!((pool.running(), pool.waiting()), (1, 2));
     let Err(SubmitError::Full(job)) = pool.try_submit(worked(7)) else {
         panic!("the queue is full");
     };
-    assert_eq!(pool.submit(job).await.unwrap().await, Ok(7), "waited for room");
+    assert_eq!(
+        pool.submit(job).await.unwrap().await,
+        Ok(7),
+        "waited for room"
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_graceful_shutdown_runs_what_it_has_and_takes_no_more() {
     let pool = given(1, 8);
-    let jobs: Vec<_> = (0..5).map(|_| pool.try_submit(worked(10)).unwrap()).collect();
+    let jobs: Vec<_> = (0..5)
+        .map(|_| pool.try_submit(worked(10)).unwrap())
+        .collect();
     let waiting_for_room = pool.clone();
     pool.shutdown().await;
-    assert!(matches!(waiting_for_room.try_submit(async {}), Err(SubmitError::Closed(_))));
-    assert!(matches!(waiting_for_room.submit(async {}).await, Err(SubmitError::Closed(_))));
+    assert!(matches!(
+        waiting_for_room.try_submit(async {}),
+        Err(SubmitError::Closed(_))
+    ));
+    assert!(matches!(
+        waiting_for_room.submit(async {}).await,
+        Err(SubmitError::Closed(_))
+    ));
     assert!(join_all(jobs).await.iter().all(Result::is_ok));
 }
 
@@ -89,8 +109,14 @@ async fn an_immediate_shutdown_cancels_everything_and_waits_for_nothing() {
 async fn a_graceful_shutdown_that_takes_too_long_can_be_made_an_immediate_one() {
     let pool = given(2, 8);
     let stuck = pool.try_submit(pending::<()>()).unwrap();
-    assert!(timeout(Duration::from_millis(100), pool.shutdown()).await.is_err());
-    timeout(Duration::from_millis(100), pool.shutdown_now()).await.unwrap();
+    assert!(
+        timeout(Duration::from_millis(100), pool.shutdown())
+            .await
+            .is_err()
+    );
+    timeout(Duration::from_millis(100), pool.shutdown_now())
+        .await
+        .unwrap();
     assert_eq!(stuck.await, Err(JobFailed::Cancelled));
 }
 
@@ -102,14 +128,20 @@ async fn a_panic_or_a_timeout_is_the_jobs_own() {
     let good = pool.try_submit(worked(1)).unwrap();
     let panicked: Result<(), _> = panicking.await;
     assert_eq!(panicked, Err(JobFailed::Panicked("a bug".to_owned())));
-    assert_eq!(endless.await, Err(JobFailed::TimedOut(Duration::from_secs(30))));
+    assert_eq!(
+        endless.await,
+        Err(JobFailed::TimedOut(Duration::from_secs(30)))
+    );
     assert_eq!(good.await, Ok(1), "the one worker goes on");
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_last_handle_that_goes_lets_the_jobs_end() {
     let pool = given(1, 8);
-    let jobs = [pool.try_submit(worked(1)).unwrap(), pool.try_submit(worked(2)).unwrap()];
+    let jobs = [
+        pool.try_submit(worked(1)).unwrap(),
+        pool.try_submit(worked(2)).unwrap(),
+    ];
     drop(pool);
     assert_eq!(join_all(jobs).await, [Ok(1), Ok(2)]);
 }

@@ -19,7 +19,9 @@ fn at(millis: u64) -> Moment {
 }
 
 fn passed(rate: &KeyedRate<String>, key: &str, calls: u32, now: Moment) -> usize {
-    (0..calls).filter(|_| rate.check(key, now, 1).is_ok()).count()
+    (0..calls)
+        .filter(|_| rate.check(key, now, 1).is_ok())
+        .count()
 }
 
 #[test]
@@ -28,7 +30,11 @@ fn a_burst_passes_and_then_the_rate() {
     assert_eq!(passed(&rate, "ann", 100, at(0)), 5);
     assert_eq!(passed(&rate, "ann", 100, at(99)), 0);
     assert_eq!(passed(&rate, "ann", 100, at(100)), 1);
-    assert_eq!(passed(&rate, "ann", 100, at(1_100)), 5, "never more than the burst");
+    assert_eq!(
+        passed(&rate, "ann", 100, at(1_100)),
+        5,
+        "never more than the burst"
+    );
 }
 
 #[test]
@@ -53,7 +59,10 @@ fn the_refusal_says_exactly_when_it_would_pass() {
 #[test]
 fn a_refused_call_costs_nothing() {
     let rate = KeyedRate::new(&settings(10.0, 5, 100));
-    assert!(rate.check("ann", at(0), 6).is_err(), "more than the burst never passes");
+    assert!(
+        rate.check("ann", at(0), 6).is_err(),
+        "more than the burst never passes"
+    );
     assert_eq!(passed(&rate, "ann", 10, at(0)), 5);
 }
 
@@ -61,11 +70,18 @@ fn a_refused_call_costs_nothing() {
 fn invented_keys_share_one_limit_and_memory_stays_bounded() {
     let rate = KeyedRate::new(&settings(1.0, 1, 64));
     assert!(rate.check("known", at(0), 1).is_ok());
-    let flood = (0..100_000).filter(|key: &u32| rate.check(&key.to_string() as &str, at(1), 1).is_ok());
+    let flood =
+        (0..100_000).filter(|key: &u32| rate.check(&key.to_string() as &str, at(1), 1).is_ok());
     let flood = flood.count();
-    assert!(flood <= 65, "{flood} strangers passed: a table full and one");
+    assert!(
+        flood <= 65,
+        "{flood} strangers passed: a table full and one"
+    );
     assert!(rate.keys() <= 64);
-    assert!(rate.check("known", at(1_000), 1).is_ok(), "who was there keeps its limit");
+    assert!(
+        rate.check("known", at(1_000), 1).is_ok(),
+        "who was there keeps its limit"
+    );
 }
 
 #[test]
@@ -73,7 +89,10 @@ fn keys_that_say_nothing_any_more_make_room() {
     let rate = KeyedRate::new(&settings(10.0, 5, 64));
     for round in 0..50 {
         let now = at(round * 1_000);
-        let strangers = (0..32).filter(|key| rate.check(&format!("{round}/{key}") as &str, now, 1).is_ok());
+        let strangers = (0..32).filter(|key| {
+            rate.check(&format!("{round}/{key}") as &str, now, 1)
+                .is_ok()
+        });
         assert!(strangers.count() >= 20, "round {round}");
         assert!(rate.keys() <= 64);
     }
@@ -82,7 +101,12 @@ fn keys_that_say_nothing_any_more_make_room() {
 #[test]
 fn a_clock_that_stands_still_or_begins_at_zero_does_no_harm() {
     let rate = Rate::new(&settings(10.0, 5, 1));
-    assert_eq!((0..10).filter(|_| rate.check(Moment::START, 1).is_ok()).count(), 5);
+    assert_eq!(
+        (0..10)
+            .filter(|_| rate.check(Moment::START, 1).is_ok())
+            .count(),
+        5
+    );
     assert_eq!(rate.left(Moment::START), 0);
 }
 
@@ -91,10 +115,18 @@ async fn the_function_and_the_layer_share_the_limit() {
     use tower::{Layer, ServiceExt, service_fn};
 
     let rate = Rate::new(&settings(10.0, 2, 1));
-    let service = rate.layer().layer(service_fn(|()| async { Ok::<_, ()>(()) }));
+    let service = rate
+        .layer()
+        .layer(service_fn(|()| async { Ok::<_, ()>(()) }));
     assert!(service.clone().oneshot(()).await.is_ok());
     assert!(rate.call(async { Ok::<_, ()>(()) }).await.is_ok());
-    let refused = service.clone().oneshot(()).await.unwrap_err().refusal().unwrap();
+    let refused = service
+        .clone()
+        .oneshot(())
+        .await
+        .unwrap_err()
+        .refusal()
+        .unwrap();
     tokio::time::advance(refused.retry_after().unwrap()).await;
     assert!(service.oneshot(()).await.is_ok());
 }

@@ -59,8 +59,8 @@ impl<S, Rule> Layer<S> for RetryLayer<Rule> {
 
 impl<R, S, Rule> Service<R> for Retrying<S, Rule>
 where
-    R: Clone + Send + Sync + 'static,
-    S: Service<R> + Clone + Send + Sync + 'static,
+    R: Clone + Send + 'static,
+    S: Service<R> + Clone + Send + 'static,
     S::Response: Send,
     S::Error: Send,
     S::Future: Send,
@@ -78,9 +78,11 @@ where
         let (inner, retry, rule) = (self.inner.clone(), self.retry.clone(), self.rule.clone());
         Box::pin(async move {
             let terms = rule.terms(&request);
-            let attempt = |attempt| {
+            let marks = rule.clone();
+            // Owning what it clones, it need not be `Sync`.
+            let attempt = move |attempt| {
                 let mut request = request.clone();
-                rule.mark(&mut request, attempt);
+                marks.mark(&mut request, attempt);
                 inner.clone().oneshot(request)
             };
             let classify = |error: &S::Error| rule.retryable(error);

@@ -25,9 +25,16 @@ fn waits_are_full_jitter_under_a_doubling_bound() {
     ] {
         let bound = Duration::from_millis(bound);
         let waits: Vec<_> = (0..200)
-            .map(|seed| given(seed).next(sent, retryable, &Terms::repeatable(), NOW).unwrap())
+            .map(|seed| {
+                given(seed)
+                    .next(sent, retryable, &Terms::repeatable(), NOW)
+                    .unwrap()
+            })
             .collect();
-        assert!(waits.iter().all(|wait| *wait <= bound), "{sent} {retryable:?}");
+        assert!(
+            waits.iter().all(|wait| *wait <= bound),
+            "{sent} {retryable:?}"
+        );
         assert!(waits.iter().any(|wait| *wait < bound / 4));
         assert!(waits.iter().any(|wait| *wait > bound * 3 / 4));
     }
@@ -52,7 +59,10 @@ fn a_server_that_says_no_or_much_later_is_left_alone() {
         Retryable::of_http(404),
         Retryable::of_http(400).with_retry_after(Some("1")),
     ] {
-        assert_eq!(given(1).next(1, never, &Terms::repeatable(), NOW), Err(Stopped::Final));
+        assert_eq!(
+            given(1).next(1, never, &Terms::repeatable(), NOW),
+            Err(Stopped::Final)
+        );
     }
 }
 
@@ -60,7 +70,10 @@ fn a_server_that_says_no_or_much_later_is_left_alone() {
 fn what_may_have_taken_effect_is_repeated_only_where_that_is_allowed() {
     let retry = given(1);
     let timeout = Retryable::unknown();
-    assert_eq!(retry.next(1, timeout, &Terms::once(), NOW), Err(Stopped::NotRepeatable));
+    assert_eq!(
+        retry.next(1, timeout, &Terms::once(), NOW),
+        Err(Stopped::NotRepeatable)
+    );
     assert!(retry.next(1, timeout, &Terms::repeatable(), NOW).is_ok());
     let refused = Retryable::NotDone { after: None };
     assert!(retry.next(1, refused, &Terms::once(), NOW).is_ok());
@@ -73,7 +86,10 @@ fn no_attempt_begins_after_the_deadline_and_none_that_is_not_made_is_paid_for() 
     let later = Retryable::of_http(503).with_retry_after(Some("1"));
     assert_eq!(retry.next(1, later, &terms, NOW), Err(Stopped::Deadline));
     assert_eq!(retry.budget().left(NOW), 10.0);
-    assert_eq!(retry.next(3, Retryable::unknown(), &terms, NOW), Err(Stopped::Attempts));
+    assert_eq!(
+        retry.next(3, Retryable::unknown(), &terms, NOW),
+        Err(Stopped::Attempts)
+    );
     assert!(retry.next(1, Retryable::unknown(), &terms, NOW).is_ok());
     assert_eq!(retry.budget().left(NOW), 9.0);
 }
@@ -82,17 +98,29 @@ fn no_attempt_begins_after_the_deadline_and_none_that_is_not_made_is_paid_for() 
 async fn the_last_error_is_kept_with_the_reason() {
     let retry = given(1);
     let gave_up = retry
-        .call(Terms::repeatable(), |_| Retryable::unknown(), |attempt| async move {
-            Err::<(), _>(format!("reset {attempt}"))
-        })
+        .call(
+            Terms::repeatable(),
+            |_| Retryable::unknown(),
+            |attempt| async move { Err::<(), _>(format!("reset {attempt}")) },
+        )
         .await
         .unwrap_err();
-    assert_eq!(gave_up.to_string(), "reset 3 (attempt 3; no attempt is left)");
+    assert_eq!(
+        gave_up.to_string(),
+        "reset 3 (attempt 3; no attempt is left)"
+    );
     let gave_up = retry
-        .call(Terms::once(), |_| Retryable::unknown(), |_| async { Err::<(), _>("reset") })
+        .call(
+            Terms::once(),
+            |_| Retryable::unknown(),
+            |_| async { Err::<(), _>("reset") },
+        )
         .await
         .unwrap_err();
-    assert_eq!((gave_up.attempts, gave_up.stopped), (1, Stopped::NotRepeatable));
+    assert_eq!(
+        (gave_up.attempts, gave_up.stopped),
+        (1, Stopped::NotRepeatable)
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -104,7 +132,9 @@ async fn an_empty_budget_stops_retries_but_no_first_call() {
             sent.fetch_add(1, Ordering::Relaxed);
             async { Err::<(), _>(()) }
         };
-        let not_done = |_: &()| Retryable::NotDone { after: Some(Duration::ZERO) };
+        let not_done = |_: &()| Retryable::NotDone {
+            after: Some(Duration::ZERO),
+        };
         let _ = retry.call(Terms::once(), not_done, call).await;
     }
     let sent = sent.into_inner();
@@ -134,7 +164,11 @@ async fn the_layer_marks_each_attempt() {
     let seen = Arc::new(Mutex::new(Vec::new()));
     let service = service_fn(|(seen, attempt): (Arc<Mutex<Vec<u32>>>, u32)| async move {
         seen.lock().push(attempt);
-        if attempt == 3 { Ok("done") } else { Err("reset") }
+        if attempt == 3 {
+            Ok("done")
+        } else {
+            Err("reset")
+        }
     });
     let service = given(1).layer(Everything).layer(service);
     assert_eq!(service.oneshot((seen.clone(), 0)).await.unwrap(), "done");

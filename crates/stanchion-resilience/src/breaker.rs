@@ -136,7 +136,15 @@ impl Breaker {
     /// # Errors
     /// [`Refusal::BreakerOpen`] while it is open, or half-open with all its probes out.
     pub fn acquire(&self) -> Result<Permit<'_>, Refusal> {
-        let ticket = self.try_acquire(Moment::now())?;
+        self.acquire_at(Moment::now())
+    }
+
+    /// The same at `now`, where the clock has been read already.
+    ///
+    /// # Errors
+    /// As [`acquire`](Self::acquire).
+    pub fn acquire_at(&self, now: Moment) -> Result<Permit<'_>, Refusal> {
+        let ticket = self.try_acquire(now)?;
         Ok(Permit::new(self, ticket))
     }
 

@@ -12,7 +12,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::sleep;
+use tokio::time::sleep_until;
 
 pub use layer::{HedgeLayer, Hedging};
 
@@ -114,18 +114,29 @@ impl Hedge {
     ///
     /// # Errors
     /// The first try's error when there was no second, else the error of the one that ended last.
-    pub async fn call<T, E, F>(&self, mut call: impl FnMut(u32) -> F) -> Result<T, E>
+    pub async fn call<T, E, F>(&self, call: impl FnMut(u32) -> F) -> Result<T, E>
     where
         F: Future<Output = Result<T, E>>,
     {
-        let begun = Moment::now();
+        self.call_at(Moment::now(), call).await
+    }
+
+    /// The same, begun at `begun`.
+    pub(crate) async fn call_at<T, E, F>(
+        &self,
+        begun: Moment,
+        mut call: impl FnMut(u32) -> F,
+    ) -> Result<T, E>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
         self.share.deposit(begun);
         let mut first = pin!(call(1));
         if let Some(wait) = self.wait() {
             tokio::select! {
                 biased;
                 result = &mut first => return self.ended(begun, result),
-                () = sleep(wait) => {}
+                () = sleep_until((begun + wait).instant()) => {}
             }
             if self.spend(Moment::now()) {
                 let second = pin!(call(2));

@@ -11,11 +11,11 @@
 #[cfg(test)]
 mod tests;
 
-use std::hash::{BuildHasher, Hash, RandomState};
+use std::hash::{BuildHasher, Hash};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hashbrown::HashTable;
+use hashbrown::{DefaultHashBuilder, HashTable};
 use parking_lot::Mutex;
 
 use crate::atomic::{Cell, taken};
@@ -73,7 +73,7 @@ pub struct KeyedRate<K> {
 
 #[derive(Debug)]
 struct Shared<K> {
-    hasher: RandomState,
+    hasher: DefaultHashBuilder,
     shards: Box<[Shard<K>]>,
     keys_max_shard: usize,
     others: Cell,
@@ -178,7 +178,7 @@ impl<K: Hash + Eq> KeyedRate<K> {
         let shards = SHARDS.min(settings.keys_max.next_power_of_two());
         KeyedRate {
             shared: Arc::new(Shared {
-                hasher: RandomState::new(),
+                hasher: DefaultHashBuilder::default(),
                 shards: (0..shards).map(shard).collect(),
                 keys_max_shard: settings.keys_max.div_ceil(shards),
                 others: Cell::new(0),

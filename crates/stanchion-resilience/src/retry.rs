@@ -181,7 +181,7 @@ impl Retry {
     where
         F: Future<Output = Result<T, E>>,
     {
-        self.budget.deposit(Moment::now());
+        self.budget.deposit_now();
         let mut sent = 0;
         loop {
             sent += 1;

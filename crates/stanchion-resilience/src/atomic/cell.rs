@@ -37,12 +37,19 @@ impl Cell {
         }
     }
 
+    /// Whether it was found full and nothing has been taken since: then there is nothing to give, at any time.
+    pub(crate) fn is_untouched(&self) -> bool {
+        self.arrival.load(Ordering::Relaxed) == 0
+    }
+
     /// Puts `gift` in; what does not fit is lost.
     pub(crate) fn give(&self, now: u64, gift: u64) {
         let mut arrival = self.arrival.load(Ordering::Relaxed);
         // A full bucket, the healthy case, costs one load.
-        while arrival > now {
-            let next = arrival.saturating_sub(gift).max(now);
+        while arrival != 0 {
+            let next = arrival.saturating_sub(gift);
+            // Full: noted as such for good, so that the next one need not know the time.
+            let next = if next <= now { 0 } else { next };
             match self.arrival.compare_exchange_weak(
                 arrival,
                 next,

@@ -71,6 +71,25 @@ fn a_bucket_never_holds_more_than_its_room() {
 }
 
 #[test]
+fn a_bucket_is_not_noted_as_full_over_a_taker() {
+    loom::model(|| {
+        let cell = Arc::new(Cell::new(15));
+        let bucket = cell.clone();
+        race(move |who| {
+            if who == 1 {
+                bucket.give(20, 1);
+            } else {
+                assert!(bucket.take(20, 10, 40).is_ok());
+            }
+        });
+        assert!(!cell.is_untouched());
+        assert!((30..=31).contains(&cell.holds(20, 40)));
+        cell.give(31, 1);
+        assert!(cell.is_untouched());
+    });
+}
+
+#[test]
 fn no_word_of_two_writers_is_lost_while_there_is_room() {
     loom::model(|| {
         let ring = Arc::new(Ring::new(1, 4));

@@ -84,7 +84,7 @@ impl Machine {
         if word.0 != ticket.word {
             return;
         }
-        let took = now.since(ticket.at);
+        let took = now.as_nanos().saturating_sub(ticket.at.as_nanos());
         let slow = took > self.baseline.slow_above();
         match (word.state(), verdict) {
             (State::HalfOpen, _) => self.record_probe(word, now, took, verdict, slow),
@@ -109,7 +109,7 @@ impl Machine {
     }
 
     pub(super) fn slow_above(&self) -> Duration {
-        self.baseline.slow_above()
+        Duration::from_nanos(self.baseline.slow_above())
     }
 
     pub(super) fn counts(&self, now: Moment) -> Counts {
@@ -137,7 +137,7 @@ impl Machine {
     }
 
     /// Closed: one word noted; looked at only when it is bad.
-    fn record_call(&self, word: Word, now: Moment, took: Duration, failed: bool, slow: bool) {
+    fn record_call(&self, word: Word, now: Moment, took: u64, failed: bool, slow: bool) {
         let turn = self.window.note(word.generation(), now, failed, slow);
         if !failed && Baseline::samples(turn) {
             self.baseline.learn(took);
@@ -189,7 +189,7 @@ impl Machine {
         Err(refused(PROBES_OUT))
     }
 
-    fn record_probe(&self, word: Word, now: Moment, took: Duration, verdict: Verdict, slow: bool) {
+    fn record_probe(&self, word: Word, now: Moment, took: u64, verdict: Verdict, slow: bool) {
         let mut probing = self.probing.lock();
         if self.word() != word {
             return;

@@ -12,35 +12,36 @@ use super::{Breaker, Ticket, Verdict};
 #[must_use = "a dropped permit counts as a cancelled call"]
 pub struct Permit<'b> {
     breaker: &'b Breaker,
-    ticket: Option<Ticket>,
+    ticket: Ticket,
 }
 
 impl<'b> Permit<'b> {
     pub(super) fn new(breaker: &'b Breaker, ticket: Ticket) -> Self {
-        Permit {
-            breaker,
-            ticket: Some(ticket),
-        }
+        Permit { breaker, ticket }
     }
 
     /// The call has ended now, and this is what it says.
-    pub fn settle(mut self, verdict: Verdict) {
-        if let Some(ticket) = self.ticket.take() {
-            self.breaker.record(ticket, Moment::now(), verdict);
-        }
+    pub fn settle(self, verdict: Verdict) {
+        self.settle_at(Moment::now(), verdict);
+    }
+
+    /// The same at `now`, where the clock has been read already.
+    pub fn settle_at(self, now: Moment, verdict: Verdict) {
+        self.breaker.machine.record(&self.ticket, now, verdict);
+        // Settled; there is nothing to free.
+        std::mem::forget(self);
     }
 }
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        let Some(ticket) = self.ticket.take() else {
-            return;
-        };
         let verdict = if std::thread::panicking() {
             Verdict::Failure
         } else {
             Verdict::Ignored
         };
-        self.breaker.record(ticket, Moment::now(), verdict);
+        self.breaker
+            .machine
+            .record(&self.ticket, Moment::now(), verdict);
     }
 }

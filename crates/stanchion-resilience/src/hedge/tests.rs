@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use tokio::time::sleep;
 use tower::{Layer, ServiceExt, service_fn};
 
 use super::*;

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::{Attempt, Judge, Parts, Policy, PolicyError};
-use crate::breaker::Verdict;
+use crate::adaptive::Place;
+use crate::breaker::{Permit, Verdict};
 use crate::deadline::Deadline;
 use crate::retry::{Effect, GaveUp, Retryable, Stopped, Terms};
 use crate::{Failure, Moment, Priority};
@@ -24,9 +25,13 @@ impl Policy {
     where
         F: Future<Output = Result<T, E>>,
     {
-        let parts = &*self.parts;
-        let terms = parts.bounded(terms);
-        let attempt = |number| parts.attempt(number, &terms, judge, &call);
+        let (parts, begun) = (&*self.parts, Moment::now());
+        let terms = parts.bounded(terms, begun);
+        let attempt = |number| {
+            // The clock is a good part of what a policy costs: the first attempt begins when the call does.
+            let now = if number == 1 { begun } else { Moment::now() };
+            parts.attempt(number, now, &terms, judge, &call)
+        };
         let result = match &parts.retry {
             Some(retry) => {
                 let classify = |failure: &Failure<E>| classified(failure, judge);
@@ -57,8 +62,8 @@ fn only_one<E>(last: Failure<E>) -> PolicyError<E> {
 }
 
 impl Parts {
-    fn bounded(&self, terms: Terms) -> Terms {
-        let own = Deadline::after(Moment::now(), self.settings.deadline);
+    fn bounded(&self, terms: Terms, now: Moment) -> Terms {
+        let own = Deadline::after(now, self.settings.deadline);
         terms.until(terms.deadline.earlier(own))
     }
 
@@ -66,6 +71,7 @@ impl Parts {
     async fn attempt<T, E, F>(
         &self,
         number: u32,
+        now: Moment,
         terms: &Terms,
         judge: &impl Judge<T, E>,
         call: &impl Fn(Attempt) -> F,
@@ -77,13 +83,14 @@ impl Parts {
             Some(hedge) if terms.effect == Effect::Read => {
                 let one_try = |which| {
                     self.metrics.tried(number, which);
-                    self.one_try(number, terms.deadline, judge, call)
+                    let now = if which == 1 { now } else { Moment::now() };
+                    self.one_try(number, now, terms.deadline, judge, call)
                 };
-                hedge.call(one_try).await
+                hedge.call_at(now, one_try).await
             }
             _ => {
                 self.metrics.tried(number, 1);
-                self.one_try(number, terms.deadline, judge, call).await
+                self.one_try(number, now, terms.deadline, judge, call).await
             }
         }
     }
@@ -92,6 +99,7 @@ impl Parts {
     async fn one_try<T, E, F>(
         &self,
         number: u32,
+        mut now: Moment,
         deadline: Deadline,
         judge: &impl Judge<T, E>,
         call: &impl Fn(Attempt) -> F,
@@ -99,7 +107,6 @@ impl Parts {
     where
         F: Future<Output = Result<T, E>>,
     {
-        let now = Moment::now();
         deadline.for_hop(now, Duration::ZERO)?;
         if let Some(breaker) = &self.breaker {
             breaker.peek(now)?;
@@ -110,40 +117,58 @@ impl Parts {
         if let Some(rate) = &self.rate {
             rate.check(now, 1)?;
         }
-        let _slot = match &self.bulkhead {
-            Some(bulkhead) => Some(bulkhead.enter_here().await?),
-            None => None,
-        };
-        let place = match &self.adaptive {
-            Some(adaptive) => Some(adaptive.enter(Priority::Normal, deadline).await?),
-            None => None,
-        };
+        let mut slot = None;
+        if let Some(bulkhead) = &self.bulkhead {
+            slot = bulkhead.try_enter_here();
+            if slot.is_none() {
+                slot = Some(bulkhead.enter_here().await?);
+                now = Moment::now();
+            }
+        }
+        let mut place = None;
+        if let Some(adaptive) = &self.adaptive {
+            place = Some(adaptive.enter(Priority::Normal, deadline).await?);
+            now = Moment::now();
+        }
         let permit = match &self.breaker {
-            Some(breaker) => Some(breaker.acquire()?),
+            Some(breaker) => Some(breaker.acquire_at(now)?),
             None => None,
         };
-        let left = deadline.for_hop(Moment::now(), Duration::ZERO)?;
+        let left = deadline.for_hop(now, Duration::ZERO)?;
         let attempt = Attempt {
             number,
             left: left.min(self.settings.timeout),
         };
-        let outcome = tokio::time::timeout(attempt.left, call(attempt)).await;
+        let end = (now + attempt.left).instant();
+        let outcome = tokio::time::timeout_at(end, call(attempt)).await;
         let verdict = match &outcome {
             Ok(result) => judge.verdict(result),
             Err(_elapsed) => Verdict::Failure,
         };
-        if let Some(permit) = permit {
-            permit.settle(verdict);
-        }
-        if let Some(place) = place {
-            place.finish();
-        }
-        if let (Some(throttle), Verdict::Success) = (&self.throttle, verdict) {
-            throttle.accepted(Moment::now());
-        }
+        self.ended(Moment::now(), verdict, permit, place);
+        drop(slot);
         match outcome {
             Ok(result) => result.map_err(Failure::Remote),
             Err(_elapsed) => Err(Failure::TimedOut(attempt.left)),
+        }
+    }
+
+    /// Tells every part that wants to know.
+    fn ended(
+        &self,
+        now: Moment,
+        verdict: Verdict,
+        permit: Option<Permit<'_>>,
+        place: Option<Place>,
+    ) {
+        if let Some(permit) = permit {
+            permit.settle_at(now, verdict);
+        }
+        if let Some(place) = place {
+            place.finish_at(now);
+        }
+        if let (Some(throttle), Verdict::Success) = (&self.throttle, verdict) {
+            throttle.accepted(now);
         }
     }
 }

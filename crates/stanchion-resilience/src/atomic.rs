@@ -11,9 +11,11 @@ mod cell;
 )]
 mod proofs;
 mod ring;
+mod standing;
 
 pub(crate) use cell::{Cell, taken};
 pub(crate) use ring::Ring;
+pub(crate) use standing::Standing;
 
 mod sync {
     pub(super) use std::sync::atomic::{AtomicU64, Ordering};

@@ -23,7 +23,7 @@ pub use layer::{RetryLayer, RetryRule, Retrying};
 
 use crate::budget::{Budget, BudgetSettings};
 use crate::deadline::{Deadline, FLOOR};
-use crate::{Dice, Moment};
+use crate::{Dice, Moment, Priority};
 
 stanchion_config::settings! {
     /// How often and when a failed call is sent again.
@@ -52,6 +52,8 @@ pub struct Terms {
     pub deadline: Deadline,
     /// What sending it twice would do.
     pub effect: Effect,
+    /// How much it matters, where load is shed.
+    pub priority: Priority,
 }
 
 /// What sending a call twice does.
@@ -249,10 +251,17 @@ impl Terms {
         Terms { deadline, ..self }
     }
 
+    /// The same, of that priority; normal unless said otherwise.
+    #[must_use]
+    pub fn of_priority(self, priority: Priority) -> Self {
+        Terms { priority, ..self }
+    }
+
     fn of(effect: Effect) -> Self {
         Terms {
             deadline: Deadline::NONE,
             effect,
+            priority: Priority::default(),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Given, when, then: a simulated server with slots and a queue inside, and calls that come whether it answers or not.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BinaryHeap};
 
 use futures_util::future::join_all;
 use proptest::prelude::*;
@@ -18,6 +18,8 @@ struct Run {
     /// Nanoseconds, sorted.
     times: Vec<u64>,
     limit_max: u32,
+    asked: BTreeMap<Priority, u32>,
+    refused_of: BTreeMap<Priority, u32>,
 }
 
 /// A server that answers `slots` calls at a time, each in `service`; `rate` calls a second come for `span`.
@@ -29,12 +31,33 @@ fn run(
     rate: u32,
     span: Duration,
 ) -> Run {
+    run_mixed(
+        limit,
+        begin,
+        slots,
+        service,
+        rate,
+        span,
+        &[Priority::Critical],
+    )
+}
+
+/// The same with calls of several classes, one after the other.
+fn run_mixed(
+    limit: &Adaptive,
+    begin: &mut Moment,
+    slots: usize,
+    service: Duration,
+    rate: u32,
+    span: Duration,
+    classes: &[Priority],
+) -> Run {
     let mut result = Run::default();
     let mut free = BinaryHeap::from(vec![Reverse(*begin); slots]);
     let mut running: BinaryHeap<Reverse<(Moment, u64)>> = BinaryHeap::new();
     let mut places = std::collections::HashMap::new();
     let end = *begin + span;
-    let mut number = 0;
+    let (mut number, mut number_asked) = (0, 0_u64);
     while *begin < end {
         while let Some(Reverse((ended, which))) =
             running.peek().copied().filter(|call| call.0.0 <= *begin)
@@ -47,7 +70,10 @@ fn run(
             place.finish_at(ended);
             result.answered += 1;
         }
-        match limit.try_enter(*begin, Priority::Critical) {
+        let class = classes[(number_asked % classes.len() as u64) as usize];
+        number_asked += 1;
+        *result.asked.entry(class).or_default() += 1;
+        match limit.try_enter(*begin, class) {
             Ok(place) => {
                 let Reverse(slot) = free.pop().unwrap();
                 let ended = slot.max(*begin) + service;
@@ -56,7 +82,10 @@ fn run(
                 places.insert(number, place);
                 number += 1;
             }
-            Err(_) => result.refused += 1,
+            Err(_) => {
+                result.refused += 1;
+                *result.refused_of.entry(class).or_default() += 1;
+            }
         }
         result.limit_max = result.limit_max.max(limit.limit());
         *begin = *begin + Duration::from_secs(1) / rate;
@@ -95,6 +124,36 @@ fn under_ten_times_the_load_a_server_works_at_capacity_and_stays_fast() {
         "p99 {p99} ns, twice the idle time is allowed"
     );
     assert!(result.limit_max <= 25, "limit {}", result.limit_max);
+}
+
+#[test]
+fn critical_calls_get_through_twelve_times_their_number_of_background_calls() {
+    let mut classes = [Priority::Background; 13];
+    classes[0] = Priority::Critical;
+    let (limit, mut now) = given(6);
+    let result = run_mixed(&limit, &mut now, 10, SERVICE, 1_300, MINUTE * 4, &classes);
+    let (asked, refused) = (
+        result.asked[&Priority::Critical],
+        result
+            .refused_of
+            .get(&Priority::Critical)
+            .copied()
+            .unwrap_or(0),
+    );
+    let through = 1.0 - f64::from(refused) / f64::from(asked);
+    println!(
+        "critical {through}, background refused {:?}",
+        result.refused_of[&Priority::Background]
+    );
+    assert!(
+        through >= 0.994,
+        "{refused} of {asked} critical calls refused"
+    );
+    assert!(
+        result.answered > 240 * 400,
+        "and the server works: {}",
+        result.answered
+    );
 }
 
 #[test]

@@ -5,6 +5,9 @@ mod cell;
 #[path = "ring.rs"]
 mod ring;
 
+#[path = "standing.rs"]
+mod standing;
+
 mod sync {
     pub(super) use loom::sync::atomic::{AtomicU64, Ordering};
 }
@@ -13,6 +16,7 @@ use cell::Cell;
 use loom::sync::Arc;
 use loom::thread;
 use ring::Ring;
+use standing::Standing;
 
 /// Runs `work` on two threads at once and waits for both.
 fn race(work: impl Fn(u64) + Send + Sync + 'static) {
@@ -118,5 +122,26 @@ fn a_reader_beside_a_writer_sees_whole_words_only() {
                 assert!(words == [7] || words == [8], "{words:?}");
             }
         });
+    });
+}
+
+#[test]
+fn who_sees_a_state_sees_its_moments_or_later_ones() {
+    loom::model(|| {
+        let standing = Arc::new(Standing::new(1, 10));
+        let shared = standing.clone();
+        race(move |who| {
+            if who == 1 {
+                shared.change(2, 20, 25);
+                shared.change(3, 30, 35);
+            } else {
+                let (word, since, until) = (shared.word(), shared.since(), shared.until());
+                assert!(
+                    since >= word * 10 && until >= word * 10,
+                    "{word} {since} {until}"
+                );
+            }
+        });
+        assert_eq!(standing.word(), 3);
     });
 }

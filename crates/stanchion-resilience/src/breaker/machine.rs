@@ -1,6 +1,5 @@
 //! The state machine: decisions only; time and chance come in.
 
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Mutex, MutexGuard};
@@ -10,19 +9,17 @@ use super::window::{Baseline, Window};
 use super::{
     BreakerBuilder, BreakerSettings, Change, Counts, Listener, State, Ticket, Trips, Verdict,
 };
+use crate::atomic::Standing;
 use crate::{Dice, Moment, Refusal};
 
 /// When to ask again while the probes are out.
 const PROBES_OUT: Duration = Duration::from_millis(100);
 
 pub(super) struct Machine {
-    /// State and generation; all that a call through a closed breaker looks at. Written under the lock only.
-    word: AtomicU64,
+    /// All that a call through a closed breaker looks at. Changed under the lock only.
+    standing: Standing,
     baseline: Baseline,
     window: Window,
-    /// When the present state began, and for an open one when it ends: nanoseconds.
-    since: AtomicU64,
-    open_until: AtomicU64,
     probing: Mutex<Probing>,
     settings: BreakerSettings,
     name: String,
@@ -44,11 +41,9 @@ struct Probing {
 impl Machine {
     pub(super) fn new(builder: BreakerBuilder, now: Moment) -> Self {
         Machine {
-            word: AtomicU64::new(Word::new(State::Closed, 1).0),
+            standing: Standing::new(Word::new(State::Closed, 1).0, now.as_nanos()),
             baseline: Baseline::new(&builder.settings),
             window: Window::new(&builder.settings),
-            since: AtomicU64::new(now.as_nanos()),
-            open_until: AtomicU64::new(0),
             probing: Mutex::default(),
             settings: builder.settings,
             name: builder.name,
@@ -113,7 +108,7 @@ impl Machine {
     }
 
     pub(super) fn counts(&self, now: Moment) -> Counts {
-        let since = Moment::from_nanos(self.since.load(Ordering::Acquire));
+        let since = Moment::from_nanos(self.standing.since());
         let since = match self.settings.clear_every {
             Some(every) if !every.is_zero() => {
                 let whole = now.since(since).as_nanos() / every.as_nanos();
@@ -125,11 +120,11 @@ impl Machine {
     }
 
     fn word(&self) -> Word {
-        Word(self.word.load(Ordering::Acquire))
+        Word(self.standing.word())
     }
 
     fn still_open(&self, now: Moment) -> Result<(), Refusal> {
-        let until = Moment::from_nanos(self.open_until.load(Ordering::Acquire));
+        let until = Moment::from_nanos(self.standing.until());
         if now < until {
             return Err(refused(until.since(now)));
         }
@@ -221,16 +216,17 @@ impl Machine {
             moved: now,
             ..Probing::default()
         };
-        if to == State::Open {
-            let open = self
-                .dice
-                .around(self.settings.open, self.settings.open_jitter);
-            self.open_until
-                .store((now + open).as_nanos(), Ordering::Release);
-        }
-        self.since.store(now.as_nanos(), Ordering::Release);
+        let until = match to {
+            State::Open => {
+                now + self
+                    .dice
+                    .around(self.settings.open, self.settings.open_jitter)
+            }
+            _ => now,
+        };
         let after = Word::new(to, before.generation() + 1);
-        self.word.store(after.0, Ordering::Release);
+        self.standing
+            .change(after.0, now.as_nanos(), until.as_nanos());
         drop(probing);
         self.tell(before, after);
     }

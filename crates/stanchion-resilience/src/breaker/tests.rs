@@ -1,12 +1,13 @@
-//! Given, when, then: the core with moments made by hand, then the async function and the layer.
+//! Given, when, then: the core with moments made by hand.
 
-use std::convert::Infallible;
+mod leaks;
+mod shells;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use tower::{Layer, ServiceExt, service_fn};
 
 use super::*;
 
@@ -352,150 +353,4 @@ fn a_listener_may_ask_the_breaker_itself() {
         breaker.acquire().unwrap().settle(Verdict::Failure);
     }
     assert_eq!(seen.load(Ordering::Relaxed), 1);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_dropped_call_counts_for_nothing_and_a_panic_for_a_failure() {
-    let breaker = Breaker::new("bank", &BreakerSettings::default());
-    for _ in 0..50 {
-        let call = breaker.call(std::future::pending::<Result<(), Infallible>>());
-        let _ = tokio::time::timeout(Duration::from_secs(1), call).await;
-    }
-    assert_eq!(breaker.counts(Moment::now()).calls, 0);
-    for _ in 0..20 {
-        let breaker = breaker.clone();
-        let call = async move {
-            breaker
-                .call(async { panic!("a bug") as Result<(), ()> })
-                .await
-        };
-        assert!(stanchion_runtime::task::spawn("call", call).await.is_err());
-    }
-    assert_eq!(breaker.state(), State::Open);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_classifier_tells_what_an_error_means() {
-    let breaker = Breaker::new("bank", &BreakerSettings::default());
-    let judge =
-        |result: &Result<(), u16>| result.map_or_else(Verdict::of_http, |()| Verdict::Success);
-    for _ in 0..50 {
-        let _ = breaker
-            .call_judged(async { Err::<(), u16>(404) }, judge)
-            .await;
-    }
-    assert_eq!(breaker.state(), State::Closed);
-    for _ in 0..50 {
-        let _ = breaker
-            .call_judged(async { Err::<(), u16>(503) }, judge)
-            .await;
-    }
-    assert_eq!(breaker.state(), State::Open);
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_layer_and_the_function_share_one_breaker() {
-    let breaker = Breaker::new("bank", &BreakerSettings::default());
-    let service = breaker.layer().layer(service_fn(|fail: bool| async move {
-        if fail { Err("down") } else { Ok("up") }
-    }));
-    assert_eq!(service.clone().oneshot(false).await, Ok("up"));
-    for _ in 0..19 {
-        assert_eq!(
-            service.clone().oneshot(true).await,
-            Err(Failure::Remote("down"))
-        );
-    }
-    let refused = service.oneshot(false).await.unwrap_err();
-    assert!(matches!(
-        refused,
-        Failure::Refused(Refusal::BreakerOpen { .. })
-    ));
-    assert!(breaker.call(async { Ok::<_, ()>(()) }).await.is_err());
-}
-
-#[test]
-fn calls_of_many_threads_are_one_window() {
-    let breaker = Breaker::new("bank", &BreakerSettings::default());
-    let failing = |count: u32| {
-        let breaker = breaker.clone();
-        stanchion_runtime::task::thread("caller", move || {
-            for _ in 0..count {
-                breaker.acquire().unwrap().settle(Verdict::Failure);
-            }
-        })
-    };
-    for thread in [failing(9), failing(10)] {
-        thread.join().unwrap();
-    }
-    let counts = breaker.counts(Moment::now());
-    assert_eq!(
-        (counts.calls, counts.failures, counts.failures_in_row),
-        (19, 19, 19)
-    );
-    breaker.acquire().unwrap().settle(Verdict::Failure);
-    assert_eq!(breaker.state(), State::Open);
-}
-
-mod leaks {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    #[derive(Debug, Clone, Copy)]
-    enum Step {
-        Ask,
-        Settle(usize, bool),
-        Drop(usize),
-        Wait(u64),
-        Reset,
-    }
-
-    fn steps() -> impl Strategy<Value = Vec<Step>> {
-        let step = prop_oneof![
-            6 => Just(Step::Ask),
-            3 => (any::<usize>(), any::<bool>()).prop_map(|(which, good)| Step::Settle(which, good)),
-            3 => any::<usize>().prop_map(Step::Drop),
-            2 => (1..3_000_u64).prop_map(Step::Wait),
-            1 => Just(Step::Reset),
-        ];
-        proptest::collection::vec(step, 1..300)
-    }
-
-    proptest! {
-        /// Whatever was asked, settled and cancelled: once all permits are back, it closes after ten good probes.
-        #[test]
-        fn no_probe_leaks_under_random_cancellation(steps in steps()) {
-            let settings = BreakerSettings { calls_min: 2, open_jitter: 0.0, ..BreakerSettings::default() };
-            let breaker = Breaker::builder("bank", &settings).build_at(Moment::START);
-            let (mut now, mut tickets) = (Moment::START, Vec::new());
-            for step in steps {
-                match step {
-                    Step::Ask => tickets.extend(breaker.try_acquire(now)),
-                    Step::Settle(which, good) if !tickets.is_empty() => {
-                        let ticket = tickets.swap_remove(which % tickets.len());
-                        breaker.record(ticket, now, if good { Verdict::Success } else { Verdict::Failure });
-                    }
-                    Step::Drop(which) if !tickets.is_empty() => {
-                        let ticket = tickets.swap_remove(which % tickets.len());
-                        breaker.record(ticket, now, Verdict::Ignored);
-                    }
-                    Step::Wait(millis) => now = now + Duration::from_millis(millis),
-                    Step::Reset => breaker.machine.force(State::Closed, now),
-                    Step::Settle(..) | Step::Drop(_) => {}
-                }
-            }
-            for ticket in tickets {
-                breaker.record(ticket, now, Verdict::Ignored);
-            }
-            now = now + settings.open;
-            for _ in 0..settings.probes {
-                match breaker.try_acquire(now) {
-                    Ok(ticket) => breaker.record(ticket, now, Verdict::Success),
-                    Err(refused) => prop_assert!(false, "{refused:?} in {:?}", breaker.state()),
-                }
-            }
-            prop_assert_eq!(breaker.state(), State::Closed);
-        }
-    }
 }

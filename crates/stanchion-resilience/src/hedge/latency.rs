@@ -8,7 +8,7 @@ use parking_lot::Mutex;
 use super::HedgeSettings;
 use crate::moment::nanos;
 
-/// A percentile over the last [`CALLS`] calls, worked out anew after each eighth.
+/// A percentile over the last [`CALLS`] calls, worked out anew after each [`EVERY`]th.
 #[derive(Debug)]
 pub(super) struct Latency {
     calls: Mutex<Calls>,
@@ -25,7 +25,7 @@ struct Calls {
 }
 
 const CALLS: usize = 128;
-const EVERY: usize = 8;
+const EVERY: usize = 32;
 
 impl Latency {
     pub(super) fn new(settings: &HedgeSettings) -> Self {

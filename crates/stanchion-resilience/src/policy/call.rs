@@ -7,7 +7,7 @@ use crate::adaptive::Place;
 use crate::breaker::{Permit, Verdict};
 use crate::deadline::Deadline;
 use crate::retry::{Effect, GaveUp, Retryable, Stopped, Terms};
-use crate::{Failure, Moment, Priority};
+use crate::{Failure, Moment};
 
 impl Policy {
     /// Calls the dependency, as often as the policy and `terms` allow.
@@ -84,13 +84,13 @@ impl Parts {
                 let one_try = |which| {
                     self.metrics.tried(number, which);
                     let now = if which == 1 { now } else { Moment::now() };
-                    self.one_try(number, now, terms.deadline, judge, call)
+                    self.one_try(number, now, terms, judge, call)
                 };
                 hedge.call_at(now, one_try).await
             }
             _ => {
                 self.metrics.tried(number, 1);
-                self.one_try(number, now, terms.deadline, judge, call).await
+                self.one_try(number, now, terms, judge, call).await
             }
         }
     }
@@ -100,13 +100,14 @@ impl Parts {
         &self,
         number: u32,
         mut now: Moment,
-        deadline: Deadline,
+        terms: &Terms,
         judge: &impl Judge<T, E>,
         call: &impl Fn(Attempt) -> F,
     ) -> Result<T, Failure<E>>
     where
         F: Future<Output = Result<T, E>>,
     {
+        let deadline = terms.deadline;
         deadline.for_hop(now, Duration::ZERO)?;
         if let Some(breaker) = &self.breaker {
             breaker.peek(now)?;
@@ -127,7 +128,7 @@ impl Parts {
         }
         let mut place = None;
         if let Some(adaptive) = &self.adaptive {
-            place = Some(adaptive.enter(Priority::Normal, deadline).await?);
+            place = Some(adaptive.enter(terms.priority, deadline).await?);
             now = Moment::now();
         }
         let permit = match &self.breaker {

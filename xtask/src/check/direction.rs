@@ -16,6 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     // The library.
     ("stanchion-auth", &[]),
     ("stanchion-messaging", &[]),
+    ("stanchion-resilience", &[]),
     ("stanchion-eventsourcing", &["stanchion-messaging"]),
     (
         "stanchion-sql",
@@ -35,6 +36,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "stanchion-auth",
             "stanchion-eventsourcing",
             "stanchion-messaging",
+            "stanchion-resilience",
             "stanchion-server",
             "stanchion-sql",
         ],

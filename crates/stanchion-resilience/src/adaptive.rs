@@ -1,0 +1,301 @@
+//! Adaptive limit: as many calls at a time as are answered without queueing, found by measuring.
+//!
+//! One algorithm, [`Gradient`], with a short [CoDel queue](crate::codel) before it, ordered by
+//! [`Priority`]. It protects a server from its callers, and a dependency from us, where nobody knows the right number.
+//! Mixed cheap and expensive routes need a limit each: their times are not comparable.
+
+mod gradient;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+pub use gradient::{Gradient, Sample};
+
+use crate::codel::{Codel, CodelSettings};
+use crate::deadline::Deadline;
+use crate::guard::{Guard, GuardLayer};
+use crate::{Dice, Failure, Moment, Priority, Refusal};
+
+stanchion_config::settings! {
+    /// As many calls at a time as are answered without queueing.
+    pub struct AdaptiveSettings {
+        /// The limit to begin with.
+        #[range(1..=1000)]
+        pub start: u32 = 20,
+        /// It never falls below.
+        #[range(1..=1000)]
+        pub min: u32 = 1,
+        /// It never rises above.
+        #[range(1..=100000)]
+        pub max: u32 = 1000,
+        /// How much slower than unloaded a call may be without lowering the limit.
+        #[range(0.0..=10.0)]
+        pub buffer: f64 = 0.25,
+        /// How often the limit moves.
+        #[range("10ms"..="1m")]
+        pub window: Duration = "1s",
+        /// With fewer calls it does not.
+        #[range(1..=10000)]
+        pub window_calls_min: u32 = 10,
+        /// How often the time of an unloaded call is measured while the limit is reached, give or take 15 %.
+        #[range("1s"..="1h")]
+        pub probe_every: Duration = "1m",
+        /// With so many calls.
+        #[range(1..=1000)]
+        pub probe_calls: u32 = 25,
+        /// So many of them at a time.
+        #[range(1..=100)]
+        pub probe_limit: u32 = 1,
+        /// For so long, or until five calls of a slower kind have ended.
+        #[range("10ms"..="1m")]
+        pub probe_max: Duration = "1s",
+        /// The queue before it; it holds as many as run.
+        pub queue: CodelSettings = section,
+    }
+    check = min_fits_max;
+}
+
+fn min_fits_max(settings: &AdaptiveSettings, checks: &mut stanchion_config::Checks<'_>) {
+    if !(settings.min..=settings.max).contains(&settings.start) {
+        checks.refuse(
+            "start",
+            "it is not between `min` and `max`",
+            "choose a number between them",
+        );
+    }
+}
+
+/// An adaptive limit; clones share it.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use stanchion_resilience::{Priority, adaptive::{Adaptive, AdaptiveSettings}, deadline::Deadline};
+///
+/// let limit = Adaptive::new(&AdaptiveSettings::default());
+/// let place = limit.enter(Priority::Normal, Deadline::NONE).await.unwrap();
+/// // … the work …
+/// place.finish();
+/// assert_eq!(limit.limit(), 20);
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct Adaptive {
+    shared: Arc<Mutex<State>>,
+}
+
+#[derive(Debug)]
+struct State {
+    gradient: Gradient,
+    running: u32,
+    queue: Codel<oneshot::Sender<Place>>,
+}
+
+/// A place under the limit; dropping it frees it for who waits.
+#[derive(Debug)]
+#[must_use = "a dropped place is free again"]
+pub struct Place {
+    shared: Option<Arc<Mutex<State>>>,
+    began: Moment,
+    running: u32,
+}
+
+impl Adaptive {
+    /// A limit at its start.
+    #[must_use]
+    pub fn new(settings: &AdaptiveSettings) -> Self {
+        Adaptive::with(settings, Dice::system(), Moment::now())
+    }
+
+    /// The same with given chance, begun at `now`.
+    #[must_use]
+    pub fn with(settings: &AdaptiveSettings, dice: Dice, now: Moment) -> Self {
+        Adaptive {
+            shared: Arc::new(Mutex::new(State {
+                gradient: Gradient::new(settings, dice, now),
+                running: 0,
+                queue: Codel::new(&settings.queue, now),
+            })),
+        }
+    }
+
+    /// The core: a place if one is free for this class at `now` and nobody of its rank waits.
+    ///
+    /// # Errors
+    /// [`Refusal::Overloaded`].
+    pub fn try_enter(&self, now: Moment, priority: Priority) -> Result<Place, Refusal> {
+        let place = self.shared.lock().enter(&self.shared, now, priority);
+        place.ok_or(Refusal::Overloaded)
+    }
+
+    /// A place, waited for as long as the queue allows.
+    ///
+    /// # Errors
+    /// [`Refusal::Overloaded`] when the queue is full, the wait too long or the time left too short for work.
+    pub async fn enter(&self, priority: Priority, deadline: Deadline) -> Result<Place, Refusal> {
+        let now = Moment::now();
+        let (waiting, wait_max) = {
+            let mut state = self.shared.lock();
+            if let Some(place) = state.enter(&self.shared, now, priority) {
+                return Ok(place);
+            }
+            (state.wait(now, priority, deadline)?, state.queue.wait_max())
+        };
+        // Whoever goes away, in time or not, is found gone when it would be its turn.
+        match tokio::time::timeout(wait_max, waiting).await {
+            Ok(Ok(place)) => Ok(place),
+            Ok(Err(_shed)) => Err(Refusal::Overloaded),
+            Err(_elapsed) => {
+                self.shared.lock().queue.forget(oneshot::Sender::is_closed);
+                Err(Refusal::Overloaded)
+            }
+        }
+    }
+
+    /// Runs `call` in a place of normal priority.
+    ///
+    /// # Errors
+    /// Refused as [`enter`](Self::enter) does, else what `call` gave.
+    pub async fn call<T, E>(
+        &self,
+        call: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, Failure<E>> {
+        let place = self.enter(Priority::Normal, Deadline::NONE).await?;
+        let result = call.await;
+        place.finish();
+        result.map_err(Failure::Remote)
+    }
+
+    /// The present limit.
+    #[must_use]
+    pub fn limit(&self) -> u32 {
+        self.shared.lock().gradient.limit()
+    }
+
+    /// Places in use.
+    #[must_use]
+    pub fn running(&self) -> u32 {
+        self.shared.lock().running
+    }
+
+    /// Calls in the queue.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.shared.lock().queue.len()
+    }
+
+    /// A tower layer over this very limit, all requests of normal priority.
+    #[must_use]
+    pub fn layer(&self) -> GuardLayer<Self> {
+        GuardLayer(self.clone())
+    }
+}
+
+impl State {
+    fn enter(
+        &mut self,
+        shared: &Arc<Mutex<State>>,
+        now: Moment,
+        priority: Priority,
+    ) -> Option<Place> {
+        let limit = self.gradient.limit();
+        let is_free = self.running < priority.part_of(limit) && !self.queue.is_waited_for(priority);
+        is_free.then(|| self.place(shared, now))
+    }
+
+    fn place(&mut self, shared: &Arc<Mutex<State>>, now: Moment) -> Place {
+        self.running += 1;
+        Place {
+            shared: Some(shared.clone()),
+            began: now,
+            running: self.running,
+        }
+    }
+
+    fn wait(
+        &mut self,
+        now: Moment,
+        priority: Priority,
+        deadline: Deadline,
+    ) -> Result<oneshot::Receiver<Place>, Refusal> {
+        let (turn, waiting) = oneshot::channel();
+        let room = self.gradient.limit() as usize;
+        if self.queue.len() >= room {
+            self.queue.forget(oneshot::Sender::is_closed);
+        }
+        // A displaced sender is dropped, which tells its receiver.
+        match self.queue.push(now, priority, deadline, turn, room) {
+            Ok(_displaced) => Ok(waiting),
+            Err(_) => Err(Refusal::Overloaded),
+        }
+    }
+
+    /// Who may begin now that something has ended.
+    fn next(&mut self, now: Moment) -> Option<oneshot::Sender<Place>> {
+        let limit = self.gradient.limit();
+        let least = Priority::ALL.into_iter().rev();
+        let least = least
+            .into_iter()
+            .find(|class| self.running < class.part_of(limit))?;
+        // Shed senders are dropped, which tells their receivers.
+        self.queue.pop(now, least).next
+    }
+}
+
+impl Place {
+    /// The call has ended, or was given up for taking too long: its time counts for the limit.
+    pub fn finish(mut self) {
+        let now = Moment::now();
+        self.release(now, true);
+    }
+
+    /// The same at `now`, for simulations.
+    pub fn finish_at(mut self, now: Moment) {
+        self.release(now, true);
+    }
+
+    fn release(&mut self, now: Moment, is_sample: bool) {
+        let Some(shared) = self.shared.take() else {
+            return;
+        };
+        let mut state = shared.lock();
+        state.running -= 1;
+        if is_sample {
+            state.gradient.sample(Sample {
+                began: self.began,
+                ended: now,
+                running: self.running,
+            });
+        }
+        // As many as the limit lets in; a waiter that has gone leaves its place to the next.
+        while let Some(turn) = state.next(now) {
+            let place = state.place(&shared, now);
+            if let Err(mut unwanted) = turn.send(place) {
+                // Not through its drop, which would want the lock again.
+                unwanted.shared = None;
+                state.running -= 1;
+            }
+        }
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        if self.shared.is_some() {
+            self.release(Moment::now(), false);
+        }
+    }
+}
+
+impl Guard for Adaptive {
+    async fn guard<T: Send, E: Send>(
+        &self,
+        call: impl Future<Output = Result<T, E>> + Send,
+    ) -> Result<T, Failure<E>> {
+        self.call(call).await
+    }
+}

@@ -1,0 +1,203 @@
+//! The limit itself: a core without clock or tasks.
+
+use std::time::Duration;
+
+use super::AdaptiveSettings;
+use crate::moment::nanos;
+use crate::{Dice, Moment};
+
+/// Finds how many calls at a time a dependency, or this process, answers without queueing.
+///
+/// After each window it compares the usual time of a call (the mean of the quicker nine tenths) with that of an
+/// unloaded one and sets (Envoy's gradient
+/// controller; it measures with three calls at a time, which on a server with one slot is load already):
+///
+/// ```text
+/// gradient = (unloaded · (1 + buffer)) / usual       between 0.5 and 2
+/// limit    = limit · gradient + √limit               between min and max
+/// ```
+///
+/// It grows only when at least half the limit was in use. An unloaded call is one that runs nearly alone; while the
+/// limit is reached all the time there is none, and now and then it is lowered for a few calls to have some. Taken
+/// under load instead, the measure would drift up with the load it should show. An idle service is never held back.
+#[derive(Debug)]
+pub struct Gradient {
+    settings: AdaptiveSettings,
+    dice: Dice,
+    limit: f64,
+    unloaded: Option<u64>,
+    window: Samples,
+    /// Calls of quiet times.
+    quiet: Samples,
+    began: Moment,
+    running_max: u32,
+    probe: Option<Probe>,
+    next_probe: Moment,
+}
+
+/// A finished call.
+#[derive(Debug, Clone, Copy)]
+pub struct Sample {
+    /// When it began.
+    pub began: Moment,
+    /// When it ended, or was given up.
+    pub ended: Moment,
+    /// How many calls ran when it began, itself included.
+    pub running: u32,
+}
+
+#[derive(Debug)]
+struct Probe {
+    began: Moment,
+    samples: Samples,
+}
+
+/// Times of the last calls, at most [`SAMPLES_MAX`].
+#[derive(Debug, Default)]
+struct Samples {
+    nanos: Vec<u64>,
+    seen: usize,
+}
+
+const SAMPLES_MAX: usize = 256;
+/// Fewer calls than these say nothing about an unloaded one; a probe of long calls waits for them so many times
+/// [`AdaptiveSettings::probe_max`].
+const PROBED_MIN: usize = 5;
+const PROBED_LONG: u32 = 10;
+/// A first measure is taken under whatever load there is; a better one follows after this part of the interval.
+const FIRST_PROBE: u32 = 6;
+
+impl Gradient {
+    /// Begins at `settings.start`.
+    #[must_use]
+    pub fn new(settings: &AdaptiveSettings, dice: Dice, now: Moment) -> Self {
+        Gradient {
+            next_probe: now + settings.probe_every / FIRST_PROBE,
+            settings: settings.clone(),
+            dice,
+            limit: f64::from(settings.start),
+            unloaded: None,
+            window: Samples::default(),
+            quiet: Samples::default(),
+            began: now,
+            running_max: 0,
+            probe: None,
+        }
+    }
+
+    /// How many calls there may be at a time now; at least 1.
+    #[must_use]
+    pub fn limit(&self) -> u32 {
+        let limit = (self.limit as u32).max(self.settings.min);
+        match self.probe {
+            Some(_) => limit.min(self.settings.probe_limit),
+            None => limit,
+        }
+    }
+
+    /// What an unloaded call takes, once that is known.
+    #[must_use]
+    pub fn unloaded(&self) -> Option<Duration> {
+        self.unloaded.map(Duration::from_nanos)
+    }
+
+    /// Takes in a call that ended or was given up; streams and calls that wait by intention are no samples.
+    pub fn sample(&mut self, sample: Sample) {
+        let (now, took) = (sample.ended, nanos(sample.ended.since(sample.began)).max(1));
+        if self.probe.is_some() {
+            self.probe(sample, took);
+            return;
+        }
+        self.window.add(took);
+        self.running_max = self.running_max.max(sample.running);
+        self.notice_quiet(&sample, took);
+        let is_over = now.since(self.began) >= self.settings.window;
+        if is_over && self.window.seen >= self.settings.window_calls_min as usize {
+            let is_reached = self.running_max >= self.limit();
+            self.adapt();
+            self.restart(now);
+            if is_reached && now >= self.next_probe {
+                self.probe = Some(Probe {
+                    began: now,
+                    samples: Samples::default(),
+                });
+            }
+        }
+    }
+
+    fn notice_quiet(&mut self, sample: &Sample, took: u64) {
+        if sample.running > self.settings.probe_limit {
+            return;
+        }
+        self.quiet.add(took);
+        if self.quiet.seen >= self.settings.probe_calls as usize {
+            self.unloaded = Some(self.quiet.usual());
+            self.quiet = Samples::default();
+            self.next_probe = sample.ended + self.dice.around(self.settings.probe_every, 0.15);
+        }
+    }
+
+    fn adapt(&mut self) {
+        let usual = self.window.usual();
+        let unloaded = self.unloaded.map_or(usual, |unloaded| unloaded.min(usual));
+        self.unloaded = Some(unloaded);
+        let gradient = unloaded as f64 * (1.0 + self.settings.buffer) / usual as f64;
+        let next = self.limit * gradient.clamp(0.5, 2.0) + self.limit.sqrt();
+        if next > self.limit && f64::from(self.running_max) < self.limit / 2.0 {
+            return;
+        }
+        self.limit = next.clamp(f64::from(self.settings.min), f64::from(self.settings.max));
+    }
+
+    /// A call while the unloaded time is measured; one that began beside too many others says nothing.
+    fn probe(&mut self, sample: Sample, took: u64) {
+        let now = sample.ended;
+        let Some(probe) = &mut self.probe else {
+            return;
+        };
+        if sample.began >= probe.began && sample.running <= self.settings.probe_limit {
+            probe.samples.add(took);
+        }
+        let (seen, lasted) = (probe.samples.seen, now.since(probe.began));
+        let is_enough = seen >= self.settings.probe_calls as usize;
+        let is_enough_for_long_calls = seen >= PROBED_MIN && lasted >= self.settings.probe_max;
+        if is_enough || is_enough_for_long_calls || lasted >= self.settings.probe_max * PROBED_LONG
+        {
+            if seen >= PROBED_MIN {
+                self.unloaded = Some(probe.samples.usual());
+            }
+            self.probe = None;
+            // Long calls make a long probe: it never costs more than one part in twenty.
+            let next = self.settings.probe_every.max(lasted * 20);
+            self.next_probe = now + self.dice.around(next, 0.15);
+            self.restart(now);
+        }
+    }
+
+    fn restart(&mut self, now: Moment) {
+        self.window = Samples::default();
+        self.began = now;
+        self.running_max = 0;
+    }
+}
+
+impl Samples {
+    fn add(&mut self, nanos: u64) {
+        if self.nanos.len() < SAMPLES_MAX {
+            self.nanos.push(nanos);
+        } else {
+            self.nanos[self.seen % SAMPLES_MAX] = nanos;
+        }
+        self.seen += 1;
+    }
+
+    /// The mean of the quicker nine tenths; 1 when there is none. A median jumps where calls are served in turns.
+    fn usual(&mut self) -> u64 {
+        let kept = (self.nanos.len() * 9).div_ceil(10);
+        if kept == 0 {
+            return 1;
+        }
+        self.nanos.select_nth_unstable(kept - 1);
+        self.nanos[..kept].iter().sum::<u64>() / kept as u64
+    }
+}

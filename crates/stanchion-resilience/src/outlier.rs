@@ -1,0 +1,225 @@
+//! Outlier ejection: leaves out the hosts of a dependency that fail while the others work.
+//!
+//! Envoy's consecutive-5xx detector with its defaults: five failures in a row eject a host for 30 s times the number of
+//! its ejections, at most a tenth of the hosts (but one, if there are two). When fewer than half would be left, nobody
+//! is ejected: then it is not the host.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+
+use crate::Moment;
+use crate::breaker::Verdict;
+
+stanchion_config::settings! {
+    /// When a host is left out, and for how long.
+    pub struct OutlierSettings {
+        /// Failures in a row that eject it.
+        #[range(1..=1000)]
+        pub failures_in_row: u32 = 5,
+        /// How long, times the number of its ejections.
+        #[range("100ms"..="1h")]
+        pub ejection: Duration = "30s",
+        /// For so long at most.
+        #[range("100ms"..="1d")]
+        pub ejection_max: Duration = "5m",
+        /// The share of hosts that may be out at a time; one always may.
+        #[range(0.0..=1.0)]
+        pub share_max: f64 = 0.1,
+        /// The share of hosts that always stays in.
+        #[range(0.0..=1.0)]
+        pub share_left_min: f64 = 0.5,
+        /// An ejection is forgotten after so long without another.
+        #[range("100ms"..="1d")]
+        pub forgive_after: Duration = "10s",
+    }
+}
+
+/// The hosts of one dependency; clones share what is known of them. Bounded by the hosts it is told of.
+///
+/// ```
+/// use stanchion_resilience::{Moment, breaker::Verdict, outlier::{Outliers, OutlierSettings}};
+///
+/// let hosts = Outliers::new(&OutlierSettings::default());
+/// hosts.set_hosts(["one", "other"]);
+/// let now = Moment::START;
+/// (0..5).for_each(|_| hosts.record(&"one", now, Verdict::Failure));
+/// assert!(hosts.is_ejected(&"one", now));
+/// assert!(!hosts.is_ejected(&"other", now));
+/// ```
+#[derive(Debug, Clone)]
+pub struct Outliers<H: Hash + Eq> {
+    hosts: Arc<Mutex<HashMap<H, Host>>>,
+    settings: Arc<OutlierSettings>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Host {
+    failures_in_row: u32,
+    ejections: u32,
+    /// When the last ejection ended or ends, or was last forgiven.
+    until: Moment,
+}
+
+impl<H: Hash + Eq + Clone> Outliers<H> {
+    /// No hosts yet.
+    #[must_use]
+    pub fn new(settings: &OutlierSettings) -> Self {
+        Outliers {
+            hosts: Arc::default(),
+            settings: Arc::new(settings.clone()),
+        }
+    }
+
+    /// The hosts there are now; what is known of those that stay is kept, the others are forgotten.
+    pub fn set_hosts(&self, hosts: impl IntoIterator<Item = H>) {
+        let mut known = self.hosts.lock();
+        let state = |host: H| {
+            let state = known.get(&host).copied().unwrap_or_default();
+            (host, state)
+        };
+        let kept = hosts.into_iter().map(state).collect();
+        *known = kept;
+    }
+
+    /// What a call to `host` gave; a host that was not set is ignored.
+    pub fn record(&self, host: &H, now: Moment, verdict: Verdict) {
+        let mut hosts = self.hosts.lock();
+        let Some(state) = hosts.get_mut(host) else {
+            return;
+        };
+        match verdict {
+            Verdict::Ignored => return,
+            Verdict::Success => {
+                state.failures_in_row = 0;
+                state.forgive(now, self.settings.forgive_after);
+                return;
+            }
+            // A call from before the ejection says nothing new.
+            Verdict::Failure if state.is_ejected(now) => return,
+            Verdict::Failure => state.failures_in_row += 1,
+        }
+        if state.failures_in_row < self.settings.failures_in_row || !self.may_eject(&hosts, now) {
+            return;
+        }
+        if let Some(state) = hosts.get_mut(host) {
+            state.eject(now, &self.settings);
+        }
+    }
+
+    /// Whether `host` is left out at `now`.
+    #[must_use]
+    pub fn is_ejected(&self, host: &H, now: Moment) -> bool {
+        self.hosts
+            .lock()
+            .get(host)
+            .is_some_and(|state| state.is_ejected(now))
+    }
+
+    /// How many hosts are left out at `now`.
+    #[must_use]
+    pub fn ejected(&self, now: Moment) -> usize {
+        count(&self.hosts.lock(), now)
+    }
+
+    fn may_eject(&self, hosts: &HashMap<H, Host>, now: Moment) -> bool {
+        let (all, out) = (hosts.len() as f64, (count(hosts, now) + 1) as f64);
+        let is_few = out <= (all * self.settings.share_max).max(1.0);
+        is_few && all - out >= all * self.settings.share_left_min
+    }
+}
+
+impl Host {
+    fn is_ejected(&self, now: Moment) -> bool {
+        self.ejections > 0 && now < self.until
+    }
+
+    fn eject(&mut self, now: Moment, settings: &OutlierSettings) {
+        self.failures_in_row = 0;
+        self.ejections = self.ejections.saturating_add(1);
+        let span = settings.ejection.saturating_mul(self.ejections);
+        self.until = now + span.min(settings.ejection_max);
+    }
+
+    fn forgive(&mut self, now: Moment, after: Duration) {
+        while self.ejections > 0 && now >= self.until + after {
+            self.ejections -= 1;
+            self.until = self.until + after;
+        }
+    }
+}
+
+fn count<H>(hosts: &HashMap<H, Host>, now: Moment) -> usize {
+    hosts.values().filter(|host| host.is_ejected(now)).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn given(hosts: u32) -> (Outliers<u32>, Moment) {
+        let outliers = Outliers::new(&OutlierSettings::default());
+        outliers.set_hosts(0..hosts);
+        (outliers, Moment::from_nanos(1_000_000_000))
+    }
+
+    fn fail(outliers: &Outliers<u32>, host: u32, now: Moment, times: u32) {
+        (0..times).for_each(|_| outliers.record(&host, now, Verdict::Failure));
+    }
+
+    #[test]
+    fn five_failures_in_a_row_eject_a_host_and_a_success_begins_anew() {
+        let (outliers, now) = given(10);
+        fail(&outliers, 1, now, 4);
+        outliers.record(&1, now, Verdict::Success);
+        fail(&outliers, 1, now, 4);
+        outliers.record(&1, now, Verdict::Ignored);
+        assert!(!outliers.is_ejected(&1, now));
+        fail(&outliers, 1, now, 1);
+        assert!(outliers.is_ejected(&1, now));
+    }
+
+    #[test]
+    fn each_ejection_lasts_longer_and_is_forgiven_in_time() {
+        let (outliers, mut now) = given(10);
+        for times in 1..=3 {
+            fail(&outliers, 1, now, 5);
+            let span = Duration::from_secs(30) * times;
+            assert!(outliers.is_ejected(&1, (now + span).before(Duration::from_millis(1))));
+            now = now + span;
+            assert!(!outliers.is_ejected(&1, now));
+        }
+        now = now + Duration::from_secs(60);
+        outliers.record(&1, now, Verdict::Success);
+        fail(&outliers, 1, now, 5);
+        assert!(
+            !outliers.is_ejected(&1, now + Duration::from_secs(30)),
+            "as if for the first time"
+        );
+    }
+
+    #[test]
+    fn at_most_a_tenth_is_out_and_never_the_better_half() {
+        for (hosts, out) in [(1, 0), (2, 1), (5, 1), (10, 1), (20, 2), (100, 10)] {
+            let (outliers, now) = given(hosts);
+            (0..hosts).for_each(|host| fail(&outliers, host, now, 5));
+            assert_eq!(outliers.ejected(now), out, "of {hosts}");
+        }
+    }
+
+    #[test]
+    fn hosts_that_left_are_forgotten_and_those_that_stay_are_not() {
+        let (outliers, now) = given(10);
+        fail(&outliers, 1, now, 5);
+        outliers.set_hosts(1..5);
+        assert!(outliers.is_ejected(&1, now));
+        outliers.set_hosts(2..5);
+        outliers.set_hosts(1..5);
+        assert!(!outliers.is_ejected(&1, now));
+        fail(&outliers, 77, now, 5);
+        assert!(!outliers.is_ejected(&77, now), "a stranger");
+    }
+}

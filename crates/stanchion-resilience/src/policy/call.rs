@@ -1,0 +1,175 @@
+//! The way of a call through the parts.
+
+use std::time::Duration;
+
+use super::{Attempt, Judge, Parts, Policy, PolicyError};
+use crate::adaptive::Place;
+use crate::breaker::{Permit, Verdict};
+use crate::deadline::Deadline;
+use crate::retry::{Effect, GaveUp, Retryable, Stopped, Terms};
+use crate::{Failure, Moment};
+
+impl Policy {
+    /// Calls the dependency, as often as the policy and `terms` allow.
+    ///
+    /// `call` makes one try; it is dropped when its time is over, and the tries of a hedge run beside each other.
+    ///
+    /// # Errors
+    /// What the last attempt gave, how many there were, and why there was no other.
+    pub async fn call<T, E, F>(
+        &self,
+        terms: Terms,
+        judge: &impl Judge<T, E>,
+        call: impl Fn(Attempt) -> F,
+    ) -> Result<T, PolicyError<E>>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
+        let (parts, begun) = (&*self.parts, Moment::now());
+        let terms = parts.bounded(terms, begun);
+        let attempt = |number| {
+            // The clock is a good part of what a policy costs: the first attempt begins when the call does.
+            let now = if number == 1 { begun } else { Moment::now() };
+            parts.attempt(number, now, &terms, judge, &call)
+        };
+        let result = match &parts.retry {
+            Some(retry) => {
+                let classify = |failure: &Failure<E>| classified(failure, judge);
+                retry.call(terms, classify, attempt).await
+            }
+            None => attempt(1).await.map_err(only_one),
+        };
+        parts.metrics.ended(&result);
+        result
+    }
+}
+
+/// Refusals are final: what refused now refuses in 50 ms, and a queue of retries is what it protects from.
+fn classified<T, E>(failure: &Failure<E>, judge: &impl Judge<T, E>) -> Retryable {
+    match failure {
+        Failure::Refused(_) => Retryable::Never,
+        Failure::TimedOut(_) => Retryable::unknown(),
+        Failure::Remote(error) => judge.retryable(error),
+    }
+}
+
+fn only_one<E>(last: Failure<E>) -> PolicyError<E> {
+    GaveUp {
+        last,
+        attempts: 1,
+        stopped: Stopped::Attempts,
+    }
+}
+
+impl Parts {
+    fn bounded(&self, terms: Terms, now: Moment) -> Terms {
+        let own = Deadline::after(now, self.settings.deadline);
+        terms.until(terms.deadline.earlier(own))
+    }
+
+    /// One attempt, which for a read may be two tries.
+    async fn attempt<T, E, F>(
+        &self,
+        number: u32,
+        now: Moment,
+        terms: &Terms,
+        judge: &impl Judge<T, E>,
+        call: &impl Fn(Attempt) -> F,
+    ) -> Result<T, Failure<E>>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
+        match &self.hedge {
+            Some(hedge) if terms.effect == Effect::Read => {
+                let one_try = |which| {
+                    self.metrics.tried(number, which);
+                    let now = if which == 1 { now } else { Moment::now() };
+                    self.one_try(number, now, terms, judge, call)
+                };
+                hedge.call_at(now, one_try).await
+            }
+            _ => {
+                self.metrics.tried(number, 1);
+                self.one_try(number, now, terms, judge, call).await
+            }
+        }
+    }
+
+    /// One try, through everything that can refuse it.
+    async fn one_try<T, E, F>(
+        &self,
+        number: u32,
+        mut now: Moment,
+        terms: &Terms,
+        judge: &impl Judge<T, E>,
+        call: &impl Fn(Attempt) -> F,
+    ) -> Result<T, Failure<E>>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
+        let deadline = terms.deadline;
+        deadline.for_hop(now, Duration::ZERO)?;
+        if let Some(breaker) = &self.breaker {
+            breaker.peek(now)?;
+        }
+        if let Some(throttle) = &self.throttle {
+            throttle.admit(now)?;
+        }
+        if let Some(rate) = &self.rate {
+            rate.check(now, 1)?;
+        }
+        let mut slot = None;
+        if let Some(bulkhead) = &self.bulkhead {
+            slot = bulkhead.try_enter_here();
+            if slot.is_none() {
+                slot = Some(bulkhead.enter_here().await?);
+                now = Moment::now();
+            }
+        }
+        let mut place = None;
+        if let Some(adaptive) = &self.adaptive {
+            place = Some(adaptive.enter(terms.priority, deadline).await?);
+            now = Moment::now();
+        }
+        let permit = match &self.breaker {
+            Some(breaker) => Some(breaker.acquire_at(now)?),
+            None => None,
+        };
+        let left = deadline.for_hop(now, Duration::ZERO)?;
+        let attempt = Attempt {
+            number,
+            left: left.min(self.settings.timeout),
+        };
+        let end = (now + attempt.left).instant();
+        let outcome = tokio::time::timeout_at(end, call(attempt)).await;
+        let verdict = match &outcome {
+            Ok(result) => judge.verdict(result),
+            Err(_elapsed) => Verdict::Failure,
+        };
+        self.ended(Moment::now(), verdict, permit, place);
+        drop(slot);
+        match outcome {
+            Ok(result) => result.map_err(Failure::Remote),
+            Err(_elapsed) => Err(Failure::TimedOut(attempt.left)),
+        }
+    }
+
+    /// Tells every part that wants to know.
+    fn ended(
+        &self,
+        now: Moment,
+        verdict: Verdict,
+        permit: Option<Permit<'_>>,
+        place: Option<Place>,
+    ) {
+        if let Some(permit) = permit {
+            permit.settle_at(now, verdict);
+        }
+        if let Some(place) = place {
+            place.finish_at(now);
+        }
+        if let (Some(throttle), Verdict::Success) = (&self.throttle, verdict) {
+            throttle.accepted(now);
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Whether an error can pass.
+
+use std::time::Duration;
+
+use super::{Effect, Stopped};
+
+/// What an error says about sending the call again. `after` is the wait the server asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Retryable {
+    /// It would give the same: wrong input, not found, not allowed, or the server says not to.
+    Never,
+    /// It surely had no effect: the connection was refused, the server shed it before work.
+    NotDone {
+        /// The wait the server asks for.
+        after: Option<Duration>,
+    },
+    /// It may have had its effect: timeout, reset, lost answer.
+    Unknown {
+        /// The wait the server asks for.
+        after: Option<Duration>,
+    },
+    /// The server is overloaded or limits us, and did nothing.
+    Throttled {
+        /// The wait the server asks for.
+        after: Option<Duration>,
+    },
+}
+
+impl Retryable {
+    /// An unknown outcome, the safe guess.
+    #[must_use]
+    pub fn unknown() -> Self {
+        Retryable::Unknown { after: None }
+    }
+
+    /// An HTTP status: 408, 500, 502 and 504 are unknown, 429 and 503 throttled, all else never.
+    #[must_use]
+    pub fn of_http(status: u16) -> Self {
+        match status {
+            408 | 500 | 502 | 504 => Retryable::unknown(),
+            429 | 503 => Retryable::Throttled { after: None },
+            _ => Retryable::Never,
+        }
+    }
+
+    /// A gRPC code: UNAVAILABLE, DEADLINE_EXCEEDED and ABORTED are unknown, RESOURCE_EXHAUSTED throttled, all else never.
+    #[must_use]
+    pub fn of_grpc(code: i32) -> Self {
+        match code {
+            4 | 10 | 14 => Retryable::unknown(),
+            8 => Retryable::Throttled { after: None },
+            _ => Retryable::Never,
+        }
+    }
+
+    /// With the seconds of a `Retry-After` header; its date form, rare and dependent on clocks, is not read.
+    #[must_use]
+    pub fn with_retry_after(self, header: Option<&str>) -> Self {
+        match header.and_then(|text| text.trim().parse().ok()) {
+            Some(seconds) => self.with_after(Duration::from_secs(seconds)),
+            None => self,
+        }
+    }
+
+    /// With the trailer `grpc-retry-pushback-ms` (gRFC A6): a negative or malformed one means never.
+    #[must_use]
+    pub fn with_pushback(self, trailer: Option<&str>) -> Self {
+        match trailer.map(str::parse::<u32>) {
+            None => self,
+            Some(Ok(millis)) => self.with_after(Duration::from_millis(millis.into())),
+            Some(Err(_)) => Retryable::Never,
+        }
+    }
+
+    fn with_after(self, wait: Duration) -> Self {
+        let after = Some(wait);
+        match self {
+            Retryable::Never => Retryable::Never,
+            Retryable::NotDone { .. } => Retryable::NotDone { after },
+            Retryable::Unknown { .. } => Retryable::Unknown { after },
+            Retryable::Throttled { .. } => Retryable::Throttled { after },
+        }
+    }
+
+    pub(super) fn asked(self) -> Option<Duration> {
+        match self {
+            Retryable::Never => None,
+            Retryable::NotDone { after }
+            | Retryable::Unknown { after }
+            | Retryable::Throttled { after } => after,
+        }
+    }
+
+    pub(super) fn allowed(self, effect: Effect) -> Result<(), Stopped> {
+        match self {
+            Retryable::Never => Err(Stopped::Final),
+            Retryable::Unknown { .. } if effect == Effect::Once => Err(Stopped::NotRepeatable),
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! The tower form.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_util::future::BoxFuture;
+use tower::{Layer, Service, ServiceExt};
+
+use super::{GaveUp, Retry, Retryable, Terms};
+
+/// What a [`RetryLayer`] must know of requests and errors. A service that answers 503 with `Ok` is not retried:
+/// turn such answers into errors below this layer.
+pub trait RetryRule<R, E>: Send + Sync + 'static {
+    /// The deadline of a request and whether it may be repeated.
+    fn terms(&self, request: &R) -> Terms;
+
+    /// What an error says about sending it again.
+    fn retryable(&self, error: &E) -> Retryable;
+
+    /// Marks the request with its attempt's number, from 1: a header, where the protocol has one.
+    fn mark(&self, _request: &mut R, _attempt: u32) {}
+}
+
+/// Puts a [`Retry`] around a service whose requests are `Clone`.
+#[derive(Debug)]
+pub struct RetryLayer<Rule> {
+    retry: Retry,
+    rule: Arc<Rule>,
+}
+
+/// A service that sends failed requests again.
+#[derive(Debug)]
+pub struct Retrying<S, Rule> {
+    inner: S,
+    retry: Retry,
+    rule: Arc<Rule>,
+}
+
+impl<Rule> RetryLayer<Rule> {
+    pub(super) fn new(retry: Retry, rule: Rule) -> Self {
+        RetryLayer {
+            retry,
+            rule: Arc::new(rule),
+        }
+    }
+}
+
+impl<S, Rule> Layer<S> for RetryLayer<Rule> {
+    type Service = Retrying<S, Rule>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        Retrying {
+            inner,
+            retry: self.retry.clone(),
+            rule: self.rule.clone(),
+        }
+    }
+}
+
+impl<R, S, Rule> Service<R> for Retrying<S, Rule>
+where
+    R: Clone + Send + 'static,
+    S: Service<R> + Clone + Send + 'static,
+    S::Response: Send,
+    S::Error: Send,
+    S::Future: Send,
+    Rule: RetryRule<R, S::Error>,
+{
+    type Response = S::Response;
+    type Error = GaveUp<S::Error>;
+    type Future = BoxFuture<'static, Result<S::Response, GaveUp<S::Error>>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: R) -> Self::Future {
+        let (inner, retry, rule) = (self.inner.clone(), self.retry.clone(), self.rule.clone());
+        Box::pin(async move {
+            let terms = rule.terms(&request);
+            let marks = rule.clone();
+            // Owning what it clones, it need not be `Sync`.
+            let attempt = move |attempt| {
+                let mut request = request.clone();
+                marks.mark(&mut request, attempt);
+                inner.clone().oneshot(request)
+            };
+            let classify = |error: &S::Error| rule.retryable(error);
+            retry.call(terms, classify, attempt).await
+        })
+    }
+}
+
+impl<Rule> Clone for RetryLayer<Rule> {
+    fn clone(&self) -> Self {
+        RetryLayer {
+            retry: self.retry.clone(),
+            rule: self.rule.clone(),
+        }
+    }
+}
+
+impl<S: Clone, Rule> Clone for Retrying<S, Rule> {
+    fn clone(&self) -> Self {
+        Retrying {
+            inner: self.inner.clone(),
+            retry: self.retry.clone(),
+            rule: self.rule.clone(),
+        }
+    }
+}

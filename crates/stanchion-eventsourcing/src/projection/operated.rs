@@ -79,6 +79,8 @@ pub enum ProjectionState {
     NotRunHere,
     /// It follows the log.
     Following,
+    /// The transactions that append entries apply them: the rows are never behind.
+    Inline,
     /// Its log or store is out; it goes on by itself.
     Waiting,
     /// An operator paused it.

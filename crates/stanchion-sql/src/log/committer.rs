@@ -13,6 +13,7 @@ use stanchion_runtime::random;
 use tokio::time::{Instant, Sleep};
 
 use self::batch::{Batch, Landed, Way};
+pub(super) use self::landing::append_error;
 use super::known::Mood;
 use super::packets::Packets;
 use super::plan::Answer;

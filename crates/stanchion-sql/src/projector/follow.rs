@@ -67,11 +67,13 @@ impl Projector {
                 Ok(Step::Applied | Step::Moved) => self.go_on(*changes.borrow()),
                 Ok(Step::AtHead) => {
                     self.go_on(self.position());
+                    let inline = self.is_inline();
                     tokio::select! {
                         () = stop.cancelled() => {}
                         () = self.inner.poke.notified() => looked = None,
-                        // A log whose hints have ended is looked at from time to time.
-                        Ok(()) = changes.changed() => {}
+                        // A log whose hints have ended is looked at from time to time, and so is what came past the
+                        // transactions that apply it themselves.
+                        Ok(()) = changes.changed(), if !inline => {}
                         () = tokio::time::sleep(LOOK) => {}
                     }
                 }
@@ -87,7 +89,7 @@ impl Projector {
     }
 
     fn go_on(&self, head: Position) {
-        self.enter(ProjectionState::Following, None);
+        self.enter(self.at_work(), None);
         if let Some(meter) = self.inner.live.core.meter.get() {
             let behind = head.0 - self.position().0;
             meter.lag(behind, if behind > 0 { meter.seconds() } else { 0 });
@@ -194,9 +196,11 @@ impl Projector {
         let since = next
             .first()
             .map(|entry| clock::now().duration_since(entry.at));
+        // Entries that it does not want are nobody's to move an inline one past.
+        let nothing_left = self.is_inline() && next.is_empty();
         Ok(Lag {
             head,
-            positions: (head.0 - at.0).max(0),
+            positions: if nothing_left { 0 } else { (head.0 - at.0).max(0) },
             seconds: since.map_or(0, |since| since.as_secs().max(0)),
         })
     }

@@ -5,6 +5,7 @@ mod checkpoints;
 mod compare;
 mod error;
 mod follow;
+mod inline;
 mod meter;
 mod operate;
 mod parked;
@@ -29,6 +30,7 @@ use self::place::Place;
 use self::target::Target;
 use crate::{Db, Tx};
 
+pub(crate) use inline::{Applied, Inline, Inlines, hold};
 pub use checkpoints::SqlCheckpoints;
 pub use error::{Behind, ProjectorError};
 
@@ -54,7 +56,7 @@ struct Inner {
     live: Applier,
     /// Held while a batch is applied, and while the rows must stand still.
     gate: Mutex<Option<Place>>,
-    seen: watch::Sender<Seen>,
+    seen: Arc<watch::Sender<Seen>>,
     /// How many times it is being run by this process.
     running: AtomicUsize,
     paused: AtomicBool,
@@ -65,7 +67,7 @@ struct Inner {
 
 /// What is known in this process.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Seen {
+pub(crate) struct Seen {
     at: Position,
     state: ProjectionState,
     reason: Option<String>,
@@ -79,7 +81,7 @@ impl Projector {
         let inner = Inner {
             live: Applier::new(core, target),
             gate: Mutex::new(None),
-            seen: watch::Sender::new(Seen::default()),
+            seen: Arc::new(watch::Sender::new(Seen::default())),
             running: AtomicUsize::new(0),
             paused: AtomicBool::new(false),
             poke: Notify::new(),
@@ -91,7 +93,8 @@ impl Projector {
     }
 
     /// Puts an entry that cannot be applied aside instead of halting: a durable row with the reason, in the module's
-    /// dead letters. Later entries of its stream wait behind it, all others go on; an operator makes it due again.
+    /// dead letters. Later entries of its stream wait behind it, all others go on; an operator makes it due again. An
+    /// [inline](Projector::inline) one never does.
     #[must_use]
     pub fn parking_poison(self) -> Self {
         self.inner.live.core.parks.store(true, Ordering::Relaxed);
@@ -161,7 +164,8 @@ impl Projector {
         let step = self.inner.live.step(place).await;
         self.publish(place.at.position);
         let step = step?;
-        place.stale = matches!(step, Step::Moved);
+        // Who appends to an inline one moves it.
+        place.stale = step == Step::Moved || (self.is_inline() && step == Step::AtHead);
         Ok(step)
     }
 

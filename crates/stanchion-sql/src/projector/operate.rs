@@ -71,15 +71,19 @@ impl Projector {
         self.inner.paused.store(true, Ordering::Relaxed);
         self.inner.poke.notify_waiters();
         drop(self.inner.gate.lock().await);
+        self.wait_for_appends().await?;
         info!(projection = self.name(), at = %self.position(), "projection paused");
         Ok(())
     }
 
-    /// Goes on after a pause, and tries again after a halt.
+    /// Goes on after a pause, and tries again after a halt. An inline one is caught up with the log first.
     ///
     /// # Errors
-    /// The store is out.
+    /// The store is out. Inline: it cannot be caught up; it stays paused.
     pub async fn resume(&self) -> Result<(), ProjectorError> {
+        if self.is_inline() {
+            self.catch_up().await?;
+        }
         let sql = "delete from checkpoint where name = $1";
         let name = name_of(self.name(), "paused");
         self.db().exec(sql, params![name]).await?;
@@ -115,7 +119,7 @@ impl Projector {
     /// An operator did something about a halt: the run goes on at once, and nobody is told of the old one meanwhile.
     pub(super) fn try_again(&self) {
         if self.halted().is_some() {
-            self.enter(ProjectionState::Following, None);
+            self.enter(self.at_work(), None);
         }
         self.inner.poke.notify_waiters();
     }
@@ -148,7 +152,11 @@ impl Projector {
         if !paused.is_empty() {
             return Ok((ProjectionState::Paused, None));
         }
-        Ok((seen.state, seen.reason))
+        match seen.state {
+            // Whoever appends applies, whether this process runs it or not.
+            ProjectionState::NotRunHere if self.is_inline() => Ok((self.at_work(), None)),
+            state => Ok((state, seen.reason)),
+        }
     }
 
     async fn rebuild_status(&self) -> Result<Option<RebuildStatus>, SqlError> {

@@ -18,8 +18,11 @@ use super::target::{name_of, stored};
 use super::{Projector, ProjectorError, unless};
 use crate::params;
 
-/// How often the swap is tried while another process keeps moving the live rows.
+/// How often the swap is tried while somebody keeps moving the live rows.
 const SWAPS_MAX: u32 = 20;
+
+/// How often a replay goes to where the live rows are before they have to stand still for the rest of it.
+const APPROACHES: u32 = 3;
 
 /// Failures in a row after which a replay gives up; the wait between them.
 const FAILURES_MAX: u32 = 20;
@@ -144,13 +147,26 @@ impl Projector {
         info!(projection = self.name(), %from, "rebuilding");
         let head = live.core.log.head().await?;
         for _ in 0..SWAPS_MAX {
-            let to = self.sound_position().await?.unwrap_or(head);
-            self.replay_until(&applier, to).await?;
-            // From here on the live rows stand still in this process; what they got meanwhile is little.
+            // Each time it is less that came meanwhile.
+            for _ in 0..APPROACHES {
+                let to = self.sound_position().await?.unwrap_or(head);
+                self.replay_until(&applier, to).await?;
+            }
+            // From here on the live rows stand still, in this process and then in every other.
             let mut gate = self.inner.gate.lock().await;
+            let _appends = self.hold_appends().await;
+            let hold = match self.hold_still().await {
+                Ok(hold) => hold,
+                Err(error) => {
+                    warn!(projection = self.name(), %error, "the swap is tried again");
+                    drop(gate);
+                    tokio::time::sleep(RECOVER).await;
+                    continue;
+                }
+            };
             let sound = self.sound_position().await?;
             let place = self.replay_until(&applier, sound.unwrap_or(head)).await?;
-            match shadow.swap(&place.at, sound.is_some()).await {
+            match shadow.swap(hold, &place.at, sound.is_some()).await {
                 Ok(true) => {
                     *gate = None;
                     self.publish(place.at.position);
@@ -168,7 +184,7 @@ impl Projector {
             drop(gate);
             tokio::time::sleep(RECOVER / 10).await;
         }
-        let busy = "another process keeps moving the live rows: pause the projection, then rebuild";
+        let busy = "somebody keeps moving the live rows: pause the projection, then rebuild";
         Err(ProjectorError::Refused(busy.into()))
     }
 

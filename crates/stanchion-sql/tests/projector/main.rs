@@ -4,6 +4,7 @@
 mod accounts;
 mod basics;
 mod halts;
+mod inline;
 mod kills;
 mod operations;
 mod other_logs;

@@ -11,7 +11,7 @@ use stanchion_runtime::clock;
 use super::ProjectorError;
 use super::apply::Applier;
 use super::target::{Target, name_of, stored};
-use crate::{Db, Engine, Params, SqlError, params};
+use crate::{Db, Engine, Params, SqlError, Tx, params};
 
 /// The longest that one statement of a swap may run.
 const SWAP_MAX: Duration = Duration::from_secs(600);
@@ -99,9 +99,19 @@ impl Shadow {
 
     /// Puts the rows in the place of the live ones and moves the live checkpoint to `at`, in one transaction; false if
     /// the live rows have come further meanwhile. With an unsound live checkpoint nothing is compared.
-    pub(super) async fn swap(&self, at: &Checkpoint, sound: bool) -> Result<bool, SqlError> {
+    ///
+    /// `hold` is a transaction in which the live rows stand still already.
+    pub(super) async fn swap(
+        &self,
+        hold: Option<Tx>,
+        at: &Checkpoint,
+        sound: bool,
+    ) -> Result<bool, SqlError> {
         match &self.home {
-            Home::Schema(schema) => postgres::swap(&self.plan, schema, at, sound).await,
+            Home::Schema(schema) => {
+                let tx = hold.unwrap_or_else(|| self.plan.live.begin());
+                postgres::swap(tx, &self.plan, schema, at, sound).await
+            }
             Home::File(db) => sqlite::swap(&self.plan, db, at, sound).await,
         }
     }

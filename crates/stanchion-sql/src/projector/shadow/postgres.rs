@@ -3,7 +3,7 @@ use stanchion_runtime::clock;
 
 use super::{Plan, SWAP_MAX, move_live};
 use crate::projector::target::live_name;
-use crate::{Db, Row, SqlError, params};
+use crate::{Db, Row, SqlError, Tx, params};
 
 /// The schema beside the module's own.
 pub(super) fn schema(plan: &Plan) -> String {
@@ -52,6 +52,7 @@ pub(super) async fn create(plan: &Plan) -> Result<String, SqlError> {
 /// Copies the rows. Nobody but this projection writes the tables, so nobody waits; readers see the old rows until the
 /// commit.
 pub(super) async fn swap(
+    tx: Tx,
     plan: &Plan,
     schema: &str,
     at: &Checkpoint,
@@ -66,7 +67,6 @@ pub(super) async fn swap(
              select {columns} from \"{schema}\".\"{table}\""
         ));
     }
-    let tx = plan.live.begin();
     let longest = SWAP_MAX.as_millis();
     tx.queue(
         &format!("set local statement_timeout = {longest}"),
@@ -101,7 +101,7 @@ pub(super) async fn swap(
 }
 
 /// What the replay put aside takes the place of what the live projection did.
-fn queue_parked(tx: &crate::Tx, plan: &Plan, live: &str) {
+fn queue_parked(tx: &Tx, plan: &Plan, live: &str) {
     tx.queue("delete from parked where consumer = $1", params![live]);
     let rename = "update parked set consumer = $1 where consumer = $2";
     tx.queue(rename, params![live, plan.name()]);

@@ -6,17 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 use parking_lot::Mutex;
 use serde_json::json;
 use stanchion_eventsourcing::{
-    Append, AppendError, Appended, Checkpoint, CheckpointStore, DueTimer, EventLog, Expected,
-    Filter, LogError, LogId, MemoryCheckpoints, MemoryLog, Metadata, NewEvent, Position, Recorded,
-    ReplayError, StreamId, Subscription, SubscriptionState, Version, replay, split,
+    Append, Checkpoint, CheckpointStore, EventLog, Expected, Filter, LogError, MemoryCheckpoints,
+    MemoryLog, Metadata, NewEvent, Position, Recorded, ReplayError, StreamId, Subscription,
+    SubscriptionState, replay, split,
 };
 use stanchion_messaging::HandlerError;
 use stanchion_runtime::{id, task};
-use tokio::sync::watch;
+use stanchion_testing::altered::{Altered, Alters};
 use tokio_util::sync::CancellationToken;
 
 /// Long enough for any machine; no test waits for it to pass.
@@ -273,22 +272,9 @@ struct Rotten {
 }
 
 #[async_trait]
-impl EventLog for Rotten {
-    fn id(&self) -> LogId {
-        self.log.id()
-    }
-
-    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        self.log.append(append).await
-    }
-
-    async fn read_stream(
-        &self,
-        stream: &StreamId,
-        from: Version,
-        limit: usize,
-    ) -> Result<Vec<Recorded>, LogError> {
-        self.log.read_stream(stream, from, limit).await
+impl Alters for Rotten {
+    fn inner(&self) -> &dyn EventLog {
+        &*self.log
     }
 
     async fn read(
@@ -306,27 +292,6 @@ impl EventLog for Rotten {
             None => Ok(found),
         }
     }
-
-    async fn head(&self) -> Result<Position, LogError> {
-        self.log.head().await
-    }
-
-    fn changes(&self) -> watch::Receiver<Position> {
-        self.log.changes()
-    }
-
-    async fn due_timers(
-        &self,
-        category: &str,
-        now: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<DueTimer>, LogError> {
-        self.log.due_timers(category, now, limit).await
-    }
-
-    async fn clear_timer(&self, timer: &DueTimer) -> Result<(), LogError> {
-        self.log.clear_timer(timer).await
-    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -335,10 +300,10 @@ async fn a_damaged_entry_halts_it_with_a_filter_as_without() {
         (Filter::all(), vec![1, 2, 3, 4, 5, 6, 7, 8]),
         (Filter::category("odd"), vec![1, 3, 5, 7]),
     ] {
-        let log: Arc<dyn EventLog> = Arc::new(Rotten {
+        let log: Arc<dyn EventLog> = Arc::new(Altered(Rotten {
             log: log_of(40).await,
             at: Position(9),
-        });
+        }));
         let kept = Arc::<MemoryCheckpoints>::default();
         let noted = Noted::new(&log, &kept, filter);
         let _running = noted.run();

@@ -243,8 +243,9 @@ impl Applier {
 
     /// Tries what somebody made due again; whether anything was tried.
     pub(super) async fn retry_due(&self, place: &mut Place) -> Result<bool, ProjectorError> {
-        // Somebody may have discarded or retried some: what is remembered of them holds entries back.
-        place.parked = self.load_parked(place.at.position).await?;
+        // What is remembered of them holds entries back.
+        let at = place.at.position;
+        self.refresh_parked(place, at).await?;
         place.parked.looked = Some(Instant::now());
         let mut tried = false;
         loop {
@@ -252,15 +253,18 @@ impl Applier {
             // One beyond the checkpoint is what the projection halted at: going on tries it.
             due.retain(|parked| parked.position <= place.at.position);
             if due.is_empty() {
+                place.parked.trouble = None;
                 return Ok(tried);
             }
             for parked in &due {
-                tried = true;
                 match self.retry(place, parked).await {
-                    Ok(()) => {}
+                    Ok(()) => tried = true,
                     Err(Failed::Moved) => return Ok(true),
+                    // What came after them goes on: nobody waits for these but their own streams.
                     Err(Failed::Store(reason) | Failed::Poison(reason)) => {
-                        return Err(ProjectorError::Unavailable(reason));
+                        warn!(projection = self.core.name(), position = %parked.position, reason, "a parked entry waits");
+                        place.parked.met_trouble(reason);
+                        return Ok(tried);
                     }
                 }
             }
@@ -268,12 +272,24 @@ impl Applier {
     }
 
     async fn retry(&self, place: &Place, parked: &ParkedEntry) -> Result<(), Failed> {
-        let found = self.core.entry(parked.position).await;
-        let found = found.map_err(|error| Failed::Store(error.to_string()))?;
-        let entry = found.filter(|entry| entry.id == parked.event);
-        let entry = entry.ok_or_else(|| {
-            Failed::Store(format!("the log has lost the entry at {}", parked.position))
-        })?;
+        let lost = || format!("the log has lost the entry at {}", parked.position);
+        let found = match self.core.entry(parked.position).await {
+            Ok(found) => found
+                .filter(|entry| entry.id == parked.event)
+                .ok_or_else(lost),
+            Err(LogError::Damaged { reason, .. }) => Err(reason),
+            Err(LogError::Unavailable(reason)) => return Err(Failed::Store(reason)),
+        };
+        let entry = match found {
+            Ok(entry) => entry,
+            Err(reason) => {
+                let reason = format!("it cannot be read: {reason}");
+                warn!(projection = self.core.name(), position = %parked.position, reason, "a parked entry stays");
+                let (db, name) = (&self.target.db, &self.target.name);
+                let given_up = parked::give_up(db, name, parked.event, &reason).await;
+                return given_up.map_err(out);
+            }
+        };
         let mut tx = self.target.begin();
         self.target.queue_move(&tx, &place.at, &place.at);
         parked::queue_delete(&tx, &self.target.name, parked.event);

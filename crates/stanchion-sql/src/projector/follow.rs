@@ -113,7 +113,7 @@ impl Projector {
     }
 
     /// The entry it halted at, among the dead letters: for other processes and the operator.
-    async fn note_halt(&self, reason: &ProjectorError) -> Result<Option<Uuid>, ProjectorError> {
+    pub(super) async fn note_halt(&self, reason: &ProjectorError) -> Result<Option<Uuid>, ProjectorError> {
         let ProjectorError::Poison { position, reason } = reason else {
             return Ok(None);
         };

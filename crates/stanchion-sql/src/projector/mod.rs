@@ -13,6 +13,7 @@ mod place;
 mod rebuild;
 mod shadow;
 mod target;
+mod turn;
 mod verify;
 mod wait;
 
@@ -23,6 +24,7 @@ use stanchion_eventsourcing::{EventLog, LogError, Position, Projection, Projecti
 use stanchion_telemetry::Metrics;
 use tokio::sync::{Mutex, Notify, watch};
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 use self::apply::{Applier, Core, Step};
 use self::meter::Meter;
@@ -71,6 +73,8 @@ pub(crate) struct Seen {
     at: Position,
     state: ProjectionState,
     reason: Option<String>,
+    /// Why due entries are not tried.
+    parked: Option<String>,
 }
 
 impl Projector {
@@ -142,10 +146,22 @@ impl Projector {
     /// Applies what there is until the rows are at the log's head, whatever a pause says: for tests and first starts.
     ///
     /// # Errors
-    /// See [`ProjectorError`].
+    /// See [`ProjectorError`]. An entry that it halts at is noted among the dead letters, as by [`Projector::run`].
     pub async fn catch_up(&self) -> Result<Position, ProjectorError> {
-        while !matches!(self.step().await?, Step::AtHead) {}
-        Ok(self.position())
+        loop {
+            match self.step().await {
+                Ok(Step::AtHead) => return Ok(self.position()),
+                Ok(_) => {}
+                Err(error) => {
+                    if error.halts()
+                        && let Err(error) = self.note_halt(&error).await
+                    {
+                        warn!(projection = self.name(), %error, "the halt could not be noted");
+                    }
+                    return Err(error);
+                }
+            }
+        }
     }
 
     /// Applies one batch to the live rows.
@@ -163,6 +179,7 @@ impl Projector {
         self.publish(place.at.position);
         let step = self.inner.live.step(place).await;
         self.publish(place.at.position);
+        self.publish_trouble(place);
         let step = step?;
         // Who appends to an inline one moves it.
         place.stale = step == Step::Moved || (self.is_inline() && step == Step::AtHead);
@@ -174,6 +191,17 @@ impl Projector {
             let moved = seen.at != at;
             seen.at = at;
             moved
+        });
+    }
+
+    fn publish_trouble(&self, place: &Place) {
+        let trouble = place.parked.trouble.as_ref();
+        self.inner.seen.send_if_modified(|seen| {
+            let changed = seen.parked.as_ref() != trouble.map(|trouble| &trouble.reason);
+            if changed {
+                seen.parked = trouble.map(|trouble| trouble.reason.clone());
+            }
+            changed
         });
     }
 

@@ -40,6 +40,9 @@ impl Projector {
         let rows = parked::list(self.db(), &live.target.name).await?;
         let lag = self.measure(position).await?;
         let (state, reason) = self.state(position, &rows, trouble).await?;
+        let aside = || rows.iter().filter(|row| row.position <= position);
+        let since = aside().map(|row| clock::now().duration_since(row.since));
+        let oldest = since.max().map_or(0, |since| since.as_secs());
         Ok(ProjectionStatus {
             name: self.name(),
             log: live.core.log.id(),
@@ -49,7 +52,9 @@ impl Projector {
             head: lag.head,
             lag: u64::try_from(lag.positions).unwrap_or(0),
             lag_seconds: u64::try_from(lag.seconds).unwrap_or(0),
-            parked: rows.iter().filter(|row| row.position <= position).count() as u64,
+            parked: aside().count() as u64,
+            parked_seconds: u64::try_from(oldest).unwrap_or(0),
+            parked_reason: self.inner.seen.borrow().parked.clone(),
             rebuild: self.rebuild_status().await?,
         })
     }
@@ -111,6 +116,7 @@ impl Projector {
         let due = parked::redrive(&target.db, &target.name).await?;
         if let Some(place) = &mut *self.inner.gate.lock().await {
             place.parked.looked = None;
+            place.parked.trouble = None;
         }
         self.inner.poke.notify_waiters();
         Ok(due)

@@ -27,7 +27,11 @@ impl Projector {
     /// See [`ProjectorError`]; [`ProjectorError::Refused`] for a projection without
     /// [`Projection::tables`](stanchion_eventsourcing::Projection::tables) or a table without a primary key.
     pub async fn verify(&self) -> Result<Verified, ProjectorError> {
-        let _alone = self.inner.rebuild.alone()?;
+        let turn = self.turn().await?;
+        turn.take(self.verify_alone()).await
+    }
+
+    async fn verify_alone(&self) -> Result<Verified, ProjectorError> {
         let shadow = Shadow::fresh(&self.inner.live).await?;
         let applier = Applier::new(Arc::clone(&self.inner.live.core), shadow.target());
         let verified = self.verify_against(&shadow, &applier).await;

@@ -83,6 +83,12 @@ fn line(row: &Value) -> String {
         number("lag_seconds"),
         number("parked"),
     );
+    if number("parked") > 0 {
+        line += &format!(" (for {} s)", number("parked_seconds"));
+    }
+    if let Some(reason) = row["parked_reason"].as_str() {
+        line += &format!(" not tried: {reason}");
+    }
     if let Some(rebuild) = row.get("rebuild") {
         line += &format!(" rebuild at {}", rebuild["position"]);
         line += rebuild["reason"]

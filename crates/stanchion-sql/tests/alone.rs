@@ -3,33 +3,21 @@
 
 mod support;
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-
-use stanchion_sql::{DatabaseSettings, Db, SqlError, params, tokio_postgres};
+use stanchion_sql::{DatabaseSettings, Db, SqlError, params};
 use stanchion_testing::proxy::{Cut, FaultProxy};
-use stanchion_testing::servers::Postgres;
+use support::proxied;
 
 /// A database with a table, reached through a proxy on one connection; and past it.
 async fn behind_a_proxy() -> Option<(Db, Db, FaultProxy)> {
-    if !Postgres::available() {
-        eprintln!("SKIPPED: no PostgreSQL server");
-        return None;
-    }
-    let url = Postgres::shared().unwrap().fresh_database().unwrap();
-    let config: tokio_postgres::Config = url.parse().unwrap();
-    let port = config.get_ports().first().copied().unwrap_or(5_432);
-    let server = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port);
-    let proxy = FaultProxy::start(server).unwrap();
-    let (user, database) = (config.get_user().unwrap(), config.get_dbname().unwrap());
-    let through = format!("postgres://{user}@{}/{database}", proxy.address());
+    let (url, through, proxy) = proxied()?;
     let settings = DatabaseSettings {
         connections_max: 1,
         ..DatabaseSettings::default()
     };
-    let past = Db::open(&url.parse().unwrap(), "facade", &settings);
+    let past = Db::open(&url, "facade", &settings);
     let past = past.await.unwrap();
     past.script("create table t (a text)").await.unwrap();
-    let db = Db::open(&through.parse().unwrap(), "facade", &settings);
+    let db = Db::open(&through, "facade", &settings);
     Some((db.await.unwrap(), past, proxy))
 }
 

@@ -26,6 +26,7 @@ pub(crate) struct Balances {
     pub(crate) queued: bool,
     /// Folds a batch in memory.
     pub(crate) folded: bool,
+    pub(crate) version: u32,
     pub(crate) knobs: Arc<Knobs>,
 }
 
@@ -82,6 +83,10 @@ impl Projection<Tx> for Balances {
 
     fn filter(&self) -> Filter {
         Filter::category("account")
+    }
+
+    fn version(&self) -> u32 {
+        self.version
     }
 
     fn tables(&self) -> &'static [&'static str] {

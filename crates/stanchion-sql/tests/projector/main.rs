@@ -11,3 +11,4 @@ mod other_logs;
 mod rebuilds;
 #[path = "../support/mod.rs"]
 mod support;
+mod turns;

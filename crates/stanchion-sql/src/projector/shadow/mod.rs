@@ -179,29 +179,28 @@ impl Plan {
         name_of(self.projection, self.purpose)
     }
 
-    /// The name of the row that says what they were made of, in the column for events.
+    /// The name of the row that says what they were made of.
     fn made_of_name(&self) -> String {
-        format!("{}/made-of", self.name())
+        let made_of = self.made_of.unwrap_or_default();
+        format!("{}/made-of/{}", self.name(), made_of.simple())
     }
 
     async fn is_made_of_the_same(&self) -> Result<bool, SqlError> {
         let kept = stored(&self.live, &self.made_of_name()).await?;
-        let of = kept.iter().find(|kept| kept.log == self.log);
-        Ok(of.is_some_and(|kept| kept.event == self.made_of))
+        Ok(!kept.is_empty())
     }
 
     /// The statement, with its parameters, that forgets how far the tables are and what they were made of.
     fn forget(&self) -> (&'static str, Params) {
-        let sql = "delete from checkpoint where name = $1 or name = $2";
-        (sql, params![self.name(), self.made_of_name()])
+        let sql = "delete from checkpoint where name = $1 \
+                   or substr(name, 1, length(cast($2 as text))) = $2";
+        (sql, params![self.name(), format!("{}/made-of/", self.name())])
     }
 
     /// The statement that remembers what they are made of.
     fn remember(&self) -> (&'static str, Params) {
-        let sql = "insert into checkpoint (name, log, position, event_id, at) values ($1, $2, 0, $3, $4) \
-                   on conflict (name, log) do update set event_id = excluded.event_id";
-        let params = params![self.made_of_name(), self.log, self.made_of, clock::now()];
-        (sql, params)
+        let sql = "insert into checkpoint (name, log, position, at) values ($1, $2, 0, $3)";
+        (sql, params![self.made_of_name(), self.log, clock::now()])
     }
 }
 

@@ -69,7 +69,11 @@ impl Committer {
         longest: Duration,
     ) -> Result<Self, SqlError> {
         let line = match db.postgres() {
-            Some(postgres) => Line::Up(Arc::new(Packets::open(postgres).await?)),
+            Some(postgres) => {
+                let packets = Packets::open(postgres).await?;
+                postgres.count_writer(true);
+                Line::Up(Arc::new(packets))
+            }
             None => Line::Sqlite(Arc::clone(db.sqlite()?)),
         };
         Ok(Self {
@@ -279,6 +283,14 @@ impl Committer {
                 packets.notify().await;
                 Landed::Hint
             }));
+        }
+    }
+}
+
+impl Drop for Committer {
+    fn drop(&mut self) {
+        if let Some(postgres) = self.db.postgres() {
+            postgres.count_writer(false);
         }
     }
 }

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use futures_util::stream::BoxStream;
@@ -26,6 +27,7 @@ pub(crate) struct Lone {
     /// Shared by the packets that are under way.
     pub(crate) client: Arc<Client>,
     task: task::Task<()>,
+    open: Arc<AtomicUsize>,
 }
 
 /// What the server says by itself: notifications, notices.
@@ -37,7 +39,9 @@ impl Lone {
         client: Client,
         mut messages: Messages,
         mut told: impl FnMut(AsyncMessage) + Send + 'static,
+        open: Arc<AtomicUsize>,
     ) -> Self {
+        open.fetch_add(1, Ordering::Relaxed);
         let task = task::spawn("postgres-lone", async move {
             while let Some(Ok(message)) = messages.next().await {
                 told(message);
@@ -46,6 +50,7 @@ impl Lone {
         Self {
             client: Arc::new(client),
             task,
+            open,
         }
     }
 
@@ -59,6 +64,7 @@ impl Drop for Lone {
     fn drop(&mut self) {
         // The socket closes with the task: what waits on it fails at once.
         self.task.abort();
+        self.open.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -68,6 +74,8 @@ pub(crate) struct Dial {
     pub(super) tls: Tls,
     /// What each new connection is told.
     pub(super) session: Arc<str>,
+    /// How many there are.
+    pub(super) open: Arc<AtomicUsize>,
 }
 
 impl Dial {
@@ -105,7 +113,7 @@ impl Dial {
             }
         };
         let (client, messages) = connected.map_err(|error| sql_error(&error, "connect"))?;
-        let lone = Lone::start(client, messages, told);
+        let lone = Lone::start(client, messages, told, Arc::clone(&self.open));
         let set_up = lone.client.batch_execute(&self.session).await;
         set_up.map_err(|error| sql_error(&error, "set"))?;
         Ok(lone)

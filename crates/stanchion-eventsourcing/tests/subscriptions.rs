@@ -10,9 +10,9 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use serde_json::json;
 use stanchion_eventsourcing::{
-    Append, Checkpoint, CheckpointError, CheckpointStore, EventLog, Expected, Filter, LogError, LogId,
-    MemoryCheckpoints, MemoryLog, Metadata, NewEvent, Pages, Position, Recorded, ReplayError,
-    StreamId, Subscription, SubscriptionState, replay, split,
+    Append, Checkpoint, CheckpointError, CheckpointStore, EventLog, Expected, Filter, LogError,
+    LogId, MemoryCheckpoints, MemoryLog, Metadata, NewEvent, Pages, Position, Recorded,
+    ReplayError, StreamId, Subscription, SubscriptionState, replay, split,
 };
 use stanchion_messaging::HandlerError;
 use stanchion_runtime::{id, task};
@@ -362,7 +362,10 @@ impl Alters for FailsOver {
 #[tokio::test(start_paused = true)]
 async fn a_page_whose_end_the_log_of_now_does_not_have_is_not_handed_out() {
     let (before, after) = (log_of(5).await, Arc::new(MemoryLog::new()));
-    let shared = before.read(Position::START, &Filter::all(), 5).await.unwrap();
+    let shared = before
+        .read(Position::START, &Filter::all(), 5)
+        .await
+        .unwrap();
     for entry in shared {
         let event = NewEvent {
             id: entry.id,

@@ -82,7 +82,9 @@ impl Alters for Scripted {
     }
 }
 
-fn counters(script: impl IntoIterator<Item = Says>) -> (Arc<Altered<Scripted>>, Repository<Counter>) {
+fn counters(
+    script: impl IntoIterator<Item = Says>,
+) -> (Arc<Altered<Scripted>>, Repository<Counter>) {
     let log = Arc::new(Altered(Scripted {
         log: MemoryLog::new(),
         script: Mutex::new(script.into_iter().collect()),

@@ -50,11 +50,11 @@ pub use inbox::SqlInbox;
 pub use lease::{Lease, LeaseError, Leases};
 pub use list::List;
 pub use log::SqlLog;
-pub use postgres::{Connections, connections};
 pub use migrate::{
     Finding, MigrateError, MigrateReport, Migration, Migrations, Mode, assert_down_restores, lint,
     migrate, migrate_down,
 };
+pub use postgres::{Connections, connections};
 pub use projector::{Behind, Projector, ProjectorError, SqlCheckpoints};
 pub use query::Query;
 pub use row::Row;

@@ -45,7 +45,10 @@ async fn a_write_whose_answer_is_lost_is_in_doubt_whether_it_happened_or_not() {
         proxy.cut(cut, text.as_bytes());
         let lost = db.exec(INSERT, params![text]).await;
         assert!(!proxy.armed(), "{text} was never seen");
-        assert!(matches!(lost, Err(SqlError::InDoubt(_))), "{text}: {lost:?}");
+        assert!(
+            matches!(lost, Err(SqlError::InDoubt(_))),
+            "{text}: {lost:?}"
+        );
         happened.push(is_there(&past, text).await);
     }
     assert!(!happened[0], "half a packet does nothing");

@@ -292,7 +292,7 @@ async fn a_refused_append_that_waited_for_too_long_does_not_wait_for_another_att
     let answer = log.append(append("a", Expected::NoStream)).await;
     assert!(matches!(answer, Err(AppendError::Overloaded)), "{answer:?}");
     holder.batch_execute("rollback").await.unwrap();
-    assert_eq!(ids(&log).await, []);
+    assert!(ids(&log).await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -326,9 +326,7 @@ async fn a_connection_made_anew_is_another_incarnation_of_the_log() {
     log.append(append("b", Expected::NoStream)).await.unwrap();
     assert_eq!(log.incarnation(), before);
     kill_the_logs_connection(&operator(&url).await).await;
-    let goes_on = async {
-        while log.append(append("c", Expected::Any)).await.is_err() {}
-    };
+    let goes_on = async { while log.append(append("c", Expected::Any)).await.is_err() {} };
     tokio::time::timeout(Duration::from_secs(30), goes_on)
         .await
         .unwrap();
@@ -343,10 +341,16 @@ async fn a_server_that_takes_connections_and_says_nothing_is_given_up_in_time() 
     proxy.stall(true);
     let began = Instant::now();
     let settings = DatabaseSettings::default();
-    let opened = tokio::time::timeout(Duration::from_secs(30), Db::open(&through, "orders", &settings));
+    let opened = tokio::time::timeout(
+        Duration::from_secs(30),
+        Db::open(&through, "orders", &settings),
+    );
     let refused = opened.await.expect("it waits for ever").unwrap_err();
     assert!(matches!(refused, SqlError::Unavailable(_)), "{refused}");
-    assert!(began.elapsed() < Duration::from_secs(15), "10 s are the bound");
+    assert!(
+        began.elapsed() < Duration::from_secs(15),
+        "10 s are the bound"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -359,9 +363,7 @@ async fn a_connection_that_falls_silent_while_it_is_made_ready_is_made_anew() {
     // It was let in and is told how it is to work: beyond what bounds the way in.
     proxy.cut(Cut::Silence, b"force_generic_plan");
     proxy.sever();
-    let goes_on = async {
-        while log.append(append("b", Expected::Any)).await.is_err() {}
-    };
+    let goes_on = async { while log.append(append("b", Expected::Any)).await.is_err() {} };
     // 15 s are the bound of an attempt.
     tokio::time::timeout(Duration::from_secs(45), goes_on)
         .await

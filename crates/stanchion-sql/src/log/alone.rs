@@ -86,8 +86,8 @@ async fn one_by_one(db: &Db, turns: &Semaphore, append: &Append) -> Answer {
             in_doubt = true;
         }
         collisions += u32::from(matches!(error, SqlError::Serialization(_)));
-        let passes = error.is_retryable()
-            || matches!(error, SqlError::InDoubt(_) | SqlError::Timeout(_));
+        let passes =
+            error.is_retryable() || matches!(error, SqlError::InDoubt(_) | SqlError::Timeout(_));
         let again = passes && (in_doubt || collisions <= COLLISIONS_MAX);
         let over = db.postgres().is_some_and(|postgres| postgres.is_closed());
         if !again || over || Instant::now() + pause >= end {

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use stanchion_eventsourcing::{
-    Append, AppendError, Appended, Expected, TimerChange,
-};
+use stanchion_eventsourcing::{Append, AppendError, Appended, Expected, TimerChange};
 use stanchion_messaging::InboxEntry;
 use stanchion_runtime::clock;
 
@@ -106,7 +104,9 @@ async fn on_postgres(
         false => with_inline_projections(tx, readies, inlines).await,
     };
     let refused = match done {
-        Ok(last) if readies.iter().any(|ready| ready.len() > 0) => return Ok(Some(last_of(&last)?)),
+        Ok(last) if readies.iter().any(|ready| ready.len() > 0) => {
+            return Ok(Some(last_of(&last)?));
+        }
         Ok(_) => return Ok(None),
         Err(WorkError::Store(error)) => error,
         Err(other) => return Err(other),
@@ -304,5 +304,5 @@ fn last_written(readies: &[Ready], verdicts: Vec<Verdict>, head: i64) -> Option<
     let (answers, _) = answers(readies, verdicts, head);
     let written = answers.into_iter().zip(readies);
     let written = written.filter(|(_, ready)| ready.len() > 0);
-    written.filter_map(|(answer, _)| answer.ok()).last()
+    written.filter_map(|(answer, _)| answer.ok()).next_back()
 }

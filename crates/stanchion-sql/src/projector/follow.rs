@@ -113,7 +113,10 @@ impl Projector {
     }
 
     /// The entry it halted at, among the dead letters: for other processes and the operator.
-    pub(super) async fn note_halt(&self, reason: &ProjectorError) -> Result<Option<Uuid>, ProjectorError> {
+    pub(super) async fn note_halt(
+        &self,
+        reason: &ProjectorError,
+    ) -> Result<Option<Uuid>, ProjectorError> {
         let ProjectorError::Poison { position, reason } = reason else {
             return Ok(None);
         };
@@ -200,7 +203,11 @@ impl Projector {
         let nothing_left = self.is_inline() && next.is_empty();
         Ok(Lag {
             head,
-            positions: if nothing_left { 0 } else { (head.0 - at.0).max(0) },
+            positions: if nothing_left {
+                0
+            } else {
+                (head.0 - at.0).max(0)
+            },
             seconds: since.map_or(0, |since| since.as_secs().max(0)),
         })
     }

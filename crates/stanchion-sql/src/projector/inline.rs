@@ -229,11 +229,7 @@ pub(crate) async fn hold(tx: &Tx, wanting: Vec<Arc<Inline>>) -> Result<Vec<Held>
 
 impl Held {
     /// Applies what the log has got since the checkpoint and moves it; the last entries are those of `appends`.
-    pub(crate) async fn apply(
-        self,
-        tx: &mut Tx,
-        appends: &[Append],
-    ) -> Result<Applied, WorkError> {
+    pub(crate) async fn apply(self, tx: &mut Tx, appends: &[Append]) -> Result<Applied, WorkError> {
         let own = self.inline.wanted_of(appends);
         if own >= ROWS_MAX {
             let many = format!("more than {ROWS_MAX} events at once");
@@ -270,7 +266,10 @@ impl Held {
             let sql = "update checkpoint set position = $3, event_id = $4, at = $5 \
                        where name = $1 and log = $2";
             let (name, log) = (self.inline.name.as_str(), self.inline.log);
-            tx.queue(sql, params![name, log, last.position, last.id, clock::now()]);
+            tx.queue(
+                sql,
+                params![name, log, last.position, last.id, clock::now()],
+            );
         }
         Ok(Applied {
             inline: self.inline,
@@ -289,7 +288,8 @@ impl Held {
             let sql = "select count(*) from parked where consumer = $1";
             let left: i64 = tx.one(sql, params![inline.name.as_str()]).await?.get(0)?;
             if left > 0 {
-                let aside = format!("{left} entries are put aside, and later ones wait behind them");
+                let aside =
+                    format!("{left} entries are put aside, and later ones wait behind them");
                 return Err(inline.stands(&aside));
             }
         }
@@ -311,7 +311,10 @@ impl Held {
 impl Applied {
     /// The transaction was committed.
     pub(crate) fn committed(&self) {
-        let at = self.entries.last().map_or(Position::START, |last| last.position);
+        let at = self
+            .entries
+            .last()
+            .map_or(Position::START, |last| last.position);
         self.inline.seen.send_if_modified(|seen| {
             let moved = seen.at < at;
             seen.at = seen.at.max(at);

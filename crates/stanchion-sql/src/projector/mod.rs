@@ -32,9 +32,9 @@ use self::place::Place;
 use self::target::Target;
 use crate::{Db, Tx};
 
-pub(crate) use inline::{Applied, Inline, Inlines, hold};
 pub use checkpoints::SqlCheckpoints;
 pub use error::{Behind, ProjectorError};
+pub(crate) use inline::{Applied, Inline, Inlines, hold};
 
 /// Keeps a projection's rows up to date with a log; rows and checkpoint commit together.
 ///

@@ -42,6 +42,7 @@ impl Projector {
         let (state, reason) = self.state(position, &rows, trouble).await?;
         let aside = || rows.iter().filter(|row| row.position <= position);
         let since = aside().map(|row| clock::now().duration_since(row.since));
+        let parked_reason = self.inner.seen.borrow().parked.clone();
         let oldest = since.max().map_or(0, |since| since.as_secs());
         Ok(ProjectionStatus {
             name: self.name(),
@@ -54,7 +55,7 @@ impl Projector {
             lag_seconds: u64::try_from(lag.seconds).unwrap_or(0),
             parked: aside().count() as u64,
             parked_seconds: u64::try_from(oldest).unwrap_or(0),
-            parked_reason: self.inner.seen.borrow().parked.clone(),
+            parked_reason,
             rebuild: self.rebuild_status().await?,
         })
     }

@@ -32,7 +32,8 @@ impl Projector {
     pub(super) async fn turn(&self) -> Result<Turn<'_>, ProjectorError> {
         let turn = self.turn_if_free().await?;
         turn.ok_or_else(|| {
-            let busy = "another process rebuilds or verifies it, or did less than 15 s ago and is gone";
+            let busy =
+                "another process rebuilds or verifies it, or did less than 15 s ago and is gone";
             ProjectorError::Refused(busy.into())
         })
     }
@@ -81,7 +82,6 @@ impl<'a> Turn<'a> {
 }
 
 impl Fence {
-
     /// Within a transaction that changes what others read: not by one who only believes to have the turn.
     pub(super) async fn guard(&self, tx: &Tx) -> Result<(), SqlError> {
         let Some((leases, lease)) = &self.lease else {

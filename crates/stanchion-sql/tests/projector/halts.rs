@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use stanchion_eventsourcing::{
-    EventLog, Filter, LogError, Position, ProjectionState, Recorded,
-};
+use stanchion_eventsourcing::{EventLog, Filter, LogError, Position, ProjectionState, Recorded};
 use stanchion_messaging::{ConsumerStore, DeadLetterFilter};
 use stanchion_runtime::task;
 use stanchion_sql::{ProjectorError, SqlConsumerStore, params};
@@ -100,7 +98,10 @@ async fn a_halt_of_catch_up_is_noted_for_others_to_see() {
         assert!(status.reason.unwrap().contains("negative"));
         elsewhere.catch_up().await.unwrap();
         let status = elsewhere.status().await.unwrap();
-        assert_eq!((status.state, status.parked), (ProjectionState::NotRunHere, 0));
+        assert_eq!(
+            (status.state, status.parked),
+            (ProjectionState::NotRunHere, 0)
+        );
     }
 }
 

@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use stanchion_eventsourcing::{
-    AppendError, EventLog, Position, ProjectionState, Version,
-};
+use stanchion_eventsourcing::{AppendError, EventLog, Position, ProjectionState, Version};
 use stanchion_runtime::task;
 use stanchion_sql::{
     DatabaseSettings, Db, Migrations, Mode, Projector, ProjectorError, SqlLog, UnitOfWork,
@@ -29,7 +27,10 @@ fn inline(db: &Db, log: &Arc<dyn EventLog>) -> (Projector, Arc<Knobs>) {
 fn unit(db: &Db, account: &str, cents: &[i64]) -> UnitOfWork {
     let mut work = UnitOfWork::begin(db);
     let sql = "insert into lease (name, holder, token, expires_at) values ($1, $2, 1, $3)";
-    let (id, now) = (stanchion_runtime::id::new_v7(), stanchion_runtime::clock::now());
+    let (id, now) = (
+        stanchion_runtime::id::new_v7(),
+        stanchion_runtime::clock::now(),
+    );
     work.queue(sql, params![format!("own row {id}"), id, now]);
     work.append(booked("account", account, cents));
     work
@@ -45,7 +46,10 @@ async fn once_an_append_is_acknowledged_the_rows_have_it() {
     for (db, log) in stores().await {
         let (projector, knobs) = inline(&db, &log);
         let appended = log.append(booked("account", "a", &[1, 2])).await.unwrap();
-        assert_eq!((appended.position, appended.version), (Position(2), Some(Version(1))));
+        assert_eq!(
+            (appended.position, appended.version),
+            (Position(2), Some(Version(1)))
+        );
         assert_eq!(balance(&db, "a").await, (3, 2));
         let committed = unit(&db, "a", &[4]).commit().await.unwrap();
         assert_eq!(committed.position, Some(Position(3)));
@@ -220,11 +224,7 @@ async fn a_log_of_another_database_cannot_be_inline() {
 }
 
 /// Appends one cent again and again until told to stop; how many were acknowledged.
-fn writer(
-    log: &Arc<dyn EventLog>,
-    account: &str,
-    stop: &CancellationToken,
-) -> task::Task<i64> {
+fn writer(log: &Arc<dyn EventLog>, account: &str, stop: &CancellationToken) -> task::Task<i64> {
     let (log, account, stop) = (Arc::clone(log), account.to_owned(), stop.clone());
     task::spawn("writer", async move {
         let mut acknowledged = 0;
@@ -277,7 +277,8 @@ async fn so_it_is_beside_the_appends_of_another_process() {
     for _ in 0..2 {
         let settings = DatabaseSettings::default();
         let db = Db::open(&url, "facade", &settings).await.unwrap();
-        let balances = Migrations::new("accounts").with(1, "balances", BALANCES, "drop table balances");
+        let balances =
+            Migrations::new("accounts").with(1, "balances", BALANCES, "drop table balances");
         migrate(&db, &[balances], Mode::Auto).await.unwrap();
         let log: Arc<dyn EventLog> = Arc::new(SqlLog::open(db.clone()).await.unwrap());
         both.push((db, log));
@@ -294,7 +295,11 @@ async fn whoever_goes_away_and_whenever_rows_and_log_agree() {
             let (log, db) = (Arc::clone(&log), db.clone());
             let going = task::spawn("goes", async move {
                 match n % 2 {
-                    0 => log.append(booked("account", "a", &[1; 3])).await.map(drop).ok(),
+                    0 => log
+                        .append(booked("account", "a", &[1; 3]))
+                        .await
+                        .map(drop)
+                        .ok(),
                     _ => unit(&db, "a", &[1; 3]).commit().await.map(drop).ok(),
                 }
             });

@@ -97,7 +97,11 @@ async fn readers_see_no_gap_and_the_rows_equal_a_fresh_replay() {
 }
 
 /// A projector whose replay stops for good after so many entries.
-pub(crate) fn stuck_after(db: &Db, log: &Arc<dyn EventLog>, entries: usize) -> (Projector, Arc<Knobs>) {
+pub(crate) fn stuck_after(
+    db: &Db,
+    log: &Arc<dyn EventLog>,
+    entries: usize,
+) -> (Projector, Arc<Knobs>) {
     let (projector, knobs) = sound(db, log);
     knobs.replay_stops_at.store(entries, Ordering::SeqCst);
     (projector, knobs)

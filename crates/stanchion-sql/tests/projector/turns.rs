@@ -18,7 +18,10 @@ async fn killed_rebuild(db: &Db, log: &Arc<dyn EventLog>) {
     projector.catch_up().await.unwrap();
     let wrong = "insert into balances (account, cents, n) values ('wrong', 7, 0)";
     db.exec(wrong, params![]).await.unwrap();
-    let killed = task::spawn("rebuild", async move { projector.rebuild().await.map(drop) });
+    let killed = task::spawn(
+        "rebuild",
+        async move { projector.rebuild().await.map(drop) },
+    );
     until("it is stuck", async || {
         knobs.replayed.load(Ordering::SeqCst) >= 2_500
     })
@@ -150,6 +153,10 @@ async fn who_lost_the_turn_unnoticed_does_not_swap() {
         *knobs.meanwhile.lock() = Some((900, Box::pin(lost)));
         let refused = projector.rebuild().await.unwrap_err().to_string();
         assert!(refused.contains("lost"), "{refused}");
-        assert_eq!(balance(&db, "wrong").await, (7, 0), "the live rows are as they were");
+        assert_eq!(
+            balance(&db, "wrong").await,
+            (7, 0),
+            "the live rows are as they were"
+        );
     }
 }

@@ -66,7 +66,11 @@ async fn main() -> anyhow::Result<()> {
     projector.catch_up().await?;
 
     let appended = log.append(booked("alice", 500)).await?;
-    println!("booked at {}: {} cents", appended.position, balance(&db).await?);
+    println!(
+        "booked at {}: {} cents",
+        appended.position,
+        balance(&db).await?
+    );
     assert_eq!(balance(&db).await?, 500);
 
     let refused = log.append(booked("alice", -700)).await;

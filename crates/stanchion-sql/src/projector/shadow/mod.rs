@@ -63,7 +63,10 @@ impl Shadow {
         let goes_on = own && plan.is_made_of_the_same().await?;
         if own && !goes_on {
             let projection = plan.projection;
-            info!(projection, "the interrupted rebuild was of another version and begins anew");
+            info!(
+                projection,
+                "the interrupted rebuild was of another version and begins anew"
+            );
         }
         let home = match plan.live.engine() {
             Engine::Postgres if goes_on => Home::Schema(postgres::schema(&plan)),
@@ -194,7 +197,10 @@ impl Plan {
     fn forget(&self) -> (&'static str, Params) {
         let sql = "delete from checkpoint where name = $1 \
                    or substr(name, 1, length(cast($2 as text))) = $2";
-        (sql, params![self.name(), format!("{}/made-of/", self.name())])
+        (
+            sql,
+            params![self.name(), format!("{}/made-of/", self.name())],
+        )
     }
 
     /// The statement that remembers what they are made of.

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use stanchion_eventsourcing::{
     Aggregate, Append, AppendError, Appended, EventLog, ExecuteError, MemoryLog, Metadata,
-    Repository, StreamId, Version,
+    Position, Repository,
 };
 use stanchion_testing::altered::{Altered, Alters};
 

@@ -68,6 +68,8 @@ impl Projector {
     /// what it was then ([version](stanchion_eventsourcing::Projection::version), filter, tables and their columns); else
     /// it begins anew. Only one process at a time rebuilds or verifies a projection, by a lease.
     ///
+    /// On PostgreSQL it needs two connections of the pool at once.
+    ///
     /// Without tables the rows are emptied first, and readers see them grow again.
     ///
     /// # Errors

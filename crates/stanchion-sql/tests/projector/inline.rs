@@ -7,16 +7,17 @@ use std::time::Duration;
 use stanchion_eventsourcing::{AppendError, EventLog, Position, ProjectionState, Version};
 use stanchion_runtime::task;
 use stanchion_sql::{
-    DatabaseSettings, Db, Migrations, Mode, Projector, ProjectorError, SqlLog, UnitOfWork,
+    DatabaseSettings, DatabaseUrl, Db, Migrations, Mode, Projector, ProjectorError, SqlLog, UnitOfWork,
     WorkError, migrate, params,
 };
+use stanchion_testing::proxy::Cut;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::accounts::{
     BALANCES, Balances, Knobs, LONG, balance, book, booked, projector, sound, stores, until,
 };
-use crate::support::postgres_url;
+use crate::support::{postgres_url, proxied};
 
 /// Inline, and never failing.
 fn inline(db: &Db, log: &Arc<dyn EventLog>) -> (Projector, Arc<Knobs>) {
@@ -236,6 +237,16 @@ fn writer(log: &Arc<dyn EventLog>, account: &str, stop: &CancellationToken) -> t
     })
 }
 
+/// As a process of its own opens it.
+async fn opened(url: &DatabaseUrl) -> (Db, Arc<dyn EventLog>) {
+    let db = Db::open(url, "facade", &DatabaseSettings::default());
+    let db = db.await.unwrap();
+    let balances = Migrations::new("accounts").with(1, "balances", BALANCES, "drop table balances");
+    migrate(&db, &[balances], Mode::Auto).await.unwrap();
+    let log = SqlLog::open(db.clone()).await.unwrap();
+    (db, Arc::new(log))
+}
+
 async fn rebuilt_under_appends(first: (Db, Arc<dyn EventLog>), second: (Db, Arc<dyn EventLog>)) {
     let (db, log) = &first;
     let stop = CancellationToken::new();
@@ -273,16 +284,7 @@ async fn it_is_rebuilt_beside_its_appends_and_none_is_refused() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn so_it_is_beside_the_appends_of_another_process() {
     let Some(url) = postgres_url() else { return };
-    let mut both = Vec::new();
-    for _ in 0..2 {
-        let settings = DatabaseSettings::default();
-        let db = Db::open(&url, "facade", &settings).await.unwrap();
-        let balances =
-            Migrations::new("accounts").with(1, "balances", BALANCES, "drop table balances");
-        migrate(&db, &[balances], Mode::Auto).await.unwrap();
-        let log: Arc<dyn EventLog> = Arc::new(SqlLog::open(db.clone()).await.unwrap());
-        both.push((db, log));
-    }
+    let mut both = vec![opened(&url).await, opened(&url).await];
     let second = both.pop().unwrap();
     rebuilt_under_appends(both.pop().unwrap(), second).await;
 }
@@ -314,6 +316,28 @@ async fn whoever_goes_away_and_whenever_rows_and_log_agree() {
         assert_eq!((cents, n), (n, head.0 - 1));
         assert!(projector.verify().await.unwrap().holds());
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_append_whose_commit_is_cut_off_is_there_once_with_its_rows() {
+    let Some((_, through, proxy)) = proxied() else {
+        return;
+    };
+    let (db, log) = opened(&through).await;
+    let (projector, _) = inline(&db, &log);
+    let mut booked_so_far = 0;
+    for cut in [Cut::Tail(3), Cut::Tail(0), Cut::Reply(0), Cut::Reply(6)] {
+        book(&log, "account", "a", 1).await;
+        proxy.cut(cut, b"commit");
+        let appended = log.append(booked("account", "a", &[1])).await.unwrap();
+        assert!(!proxy.armed(), "no commit was seen");
+        booked_so_far += 2;
+        assert_eq!(appended.position, Position(booked_so_far));
+        assert_eq!(appended.version, Some(Version(booked_so_far - 1)));
+    }
+    assert_eq!(log.head().await.unwrap(), Position(booked_so_far));
+    assert_eq!(balance(&db, "a").await, (booked_so_far, booked_so_far));
+    assert!(projector.verify().await.unwrap().holds());
 }
 
 /// The second sums up the same entries elsewhere.

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use stanchion_eventsourcing::EventLog;
 use stanchion_runtime::task;
-use stanchion_sql::{Connections, DatabaseSettings, Db, Mode, SqlLog, connections, migrate, params};
+use stanchion_sql::{
+    Connections, DatabaseSettings, Db, Mode, SqlLog, connections, migrate, params,
+};
 use stanchion_telemetry::Metrics;
 use support::postgres_url;
 
@@ -35,13 +37,22 @@ async fn under_load_no_more_are_open_than_was_said_at_the_start() {
         modules.push((db, log));
     }
     let name = "select current_database()";
-    let name: String = modules[0].0.one(name, params![]).await.unwrap().get(0).unwrap();
+    let name: String = modules[0]
+        .0
+        .one(name, params![])
+        .await
+        .unwrap()
+        .get(0)
+        .unwrap();
     let [said] = &those_to(&name)[..] else {
         panic!("{:?}", connections());
     };
     assert_eq!((said.modules, said.pooled_max), (2, 6));
     assert_eq!((said.writers, said.listeners, said.max()), (2, 1, 9));
-    assert!(said.to_string().starts_with("at most 9 connections to"), "{said}");
+    assert!(
+        said.to_string().starts_with("at most 9 connections to"),
+        "{said}"
+    );
     assert!(!said.to_string().contains("postgres@"), "{said}");
 
     let mut busy = Vec::new();
@@ -67,13 +78,21 @@ async fn under_load_no_more_are_open_than_was_said_at_the_start() {
     }
     let sql = "select count(*) from pg_stat_activity where datname = current_database() \
                and backend_type = 'client backend'";
-    let server_says: i64 = modules[0].0.one(sql, params![]).await.unwrap().get(0).unwrap();
+    let server_says: i64 = modules[0]
+        .0
+        .one(sql, params![])
+        .await
+        .unwrap()
+        .get(0)
+        .unwrap();
     assert_eq!(server_says, 9, "what the server counts");
 
     // The gauges are brought up to date once a second.
     let line = |metric: &str| {
         let text = metrics.encode();
-        let found = text.lines().find(|line| line.starts_with(metric) && line.contains(&name));
+        let found = text
+            .lines()
+            .find(|line| line.starts_with(metric) && line.contains(&name));
         found.map(str::to_owned)
     };
     let max = "stanchion_db_server_connections_max{";

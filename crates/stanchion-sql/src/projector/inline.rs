@@ -263,8 +263,9 @@ impl Held {
             });
         }
         if let Some(last) = entries.last() {
-            let sql = "update checkpoint set position = $3, event_id = $4, at = $5 \
-                       where name = $1 and log = $2";
+            let sql = "insert into checkpoint (name, log, position, event_id, at) \
+                       values ($1, $2, $3, $4, $5) on conflict (name, log) do update set \
+                       position = excluded.position, event_id = excluded.event_id, at = excluded.at";
             let (name, log) = (self.inline.name.as_str(), self.inline.log);
             tx.queue(
                 sql,

@@ -7,8 +7,8 @@ use std::time::Duration;
 use stanchion_eventsourcing::{AppendError, EventLog, Position, ProjectionState, Version};
 use stanchion_runtime::task;
 use stanchion_sql::{
-    DatabaseSettings, DatabaseUrl, Db, Migrations, Mode, Projector, ProjectorError, SqlLog, UnitOfWork,
-    WorkError, migrate, params,
+    DatabaseSettings, DatabaseUrl, Db, Migrations, Mode, Projector, ProjectorError, SqlLog,
+    UnitOfWork, WorkError, migrate, params,
 };
 use stanchion_testing::proxy::Cut;
 use tokio::time::Instant;
@@ -217,6 +217,25 @@ async fn followed_and_inline_are_the_same_projection() {
 }
 
 #[tokio::test]
+async fn what_never_began_on_another_log_is_nothing_to_go_on_from() {
+    for (db, log) in stores().await {
+        let sql = "insert into checkpoint (name, log, position, at) \
+                   values ('projection/balances', $1, 0, $2)";
+        let (other, now) = (
+            stanchion_runtime::id::new_v7(),
+            stanchion_runtime::clock::now(),
+        );
+        db.exec(sql, params![other, now]).await.unwrap();
+        let (projector, _) = inline(&db, &log);
+        for _ in 0..2 {
+            book(&log, "account", "a", 1).await;
+        }
+        assert_eq!(balance(&db, "a").await, (2, 2));
+        assert!(projector.verify().await.unwrap().holds());
+    }
+}
+
+#[tokio::test]
 async fn a_log_of_another_database_cannot_be_inline() {
     let stores = stores().await;
     let (db, log) = (Db::memory("other").unwrap(), &stores[0].1);
@@ -239,8 +258,8 @@ fn writer(log: &Arc<dyn EventLog>, account: &str, stop: &CancellationToken) -> t
 
 /// As a process of its own opens it.
 async fn opened(url: &DatabaseUrl) -> (Db, Arc<dyn EventLog>) {
-    let db = Db::open(url, "facade", &DatabaseSettings::default());
-    let db = db.await.unwrap();
+    let settings = DatabaseSettings::default();
+    let db = Db::open(url, "facade", &settings).await.unwrap();
     let balances = Migrations::new("accounts").with(1, "balances", BALANCES, "drop table balances");
     migrate(&db, &[balances], Mode::Auto).await.unwrap();
     let log = SqlLog::open(db.clone()).await.unwrap();

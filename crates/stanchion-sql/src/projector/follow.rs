@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use stanchion_eventsourcing::{LogError, Position, ProjectionState};
 use stanchion_runtime::clock;
 use tokio::time::Instant;
@@ -43,7 +44,8 @@ impl Projector {
     /// Follows the log until told to stop; a batch at hand is finished first. Takes up a rebuild that was interrupted.
     pub async fn run(self, stop: CancellationToken) {
         let _running = Running::begin(&self);
-        tokio::join!(self.follow(&stop), self.take_up_rebuild(&stop));
+        // Boxed: it contains all of a rebuild, deeper than a compiler likes to look.
+        tokio::join!(self.follow(&stop), self.take_up_rebuild(&stop).boxed());
         info!(projection = self.name(), at = %self.position(), "projection stopped");
     }
 

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use parking_lot::Mutex;
 use stanchion_eventsourcing::{Position, own_checkpoint};
 use stanchion_runtime::clock;
@@ -87,7 +88,7 @@ impl Projector {
         let cancel = CancellationToken::new();
         *self.inner.rebuild.cancel.lock() = cancel.clone();
         let underway = Underway::begin(self);
-        let rebuilt = unless(&cancel, self.rebuild_beside(&fence)).await;
+        let rebuilt = unless(&cancel, self.rebuild_beside(&fence).boxed()).await;
         let rebuilt = rebuilt.unwrap_or_else(|| Err(ProjectorError::Refused("cancelled".into())));
         underway.end(rebuilt.as_ref().err().map(ToString::to_string));
         rebuilt

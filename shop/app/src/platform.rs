@@ -157,7 +157,11 @@ impl Parts<'_> {
             own,
         };
         match self.purpose {
-            Purpose::Run => opening.for_service().await,
+            Purpose::Run => {
+                let store = opening.for_service().await?;
+                store.db.register(self.metrics);
+                Ok(store)
+            }
             Purpose::Operate => opening.for_operator().await,
             Purpose::Describe => opening.empty().await,
         }

@@ -316,6 +316,34 @@ async fn one_in_doubt_is_told_so_while_nobody_can_look() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_in_doubt_that_waited_for_too_long_is_not_taken_along_again() {
+    let Some(url) = postgres_url() else { return };
+    let settings = DatabaseSettings {
+        append_wait: Duration::from_millis(200),
+        lock_timeout: Duration::from_secs(30),
+        ..DatabaseSettings::default()
+    };
+    let (_db, log) = open(&url, &settings).await;
+    let holder = hold_the_log(&url).await;
+    let operator = operator(&url).await;
+    let appending = {
+        let log = Arc::clone(&log);
+        let one = append("a", Expected::NoStream);
+        task::spawn("append", async move { log.append(one).await })
+    };
+    wait_until_it_waits_for(&operator, "advisory").await;
+    kill_the_logs_connection(&operator).await;
+    // The look for it waits as well; by its end the time is over, and there is no other look.
+    wait_until_it_waits_for(&operator, "advisory").await;
+    tokio::time::sleep(2 * settings.append_wait).await;
+    kill_the_logs_connection(&operator).await;
+    let answer = tokio::time::timeout(Duration::from_secs(10), appending).await;
+    let answer = answer.expect("it looks again and again").unwrap();
+    assert!(matches!(answer, Err(AppendError::Unknown)), "{answer:?}");
+    holder.batch_execute("rollback").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_made_anew_is_another_incarnation_of_the_log() {
     let Some(url) = postgres_url() else { return };
     let (_db, log) = open(&url, &DatabaseSettings::default()).await;

@@ -235,7 +235,8 @@ impl Held {
             let many = format!("more than {ROWS_MAX} events at once");
             return Err(refused(self.inline.projection.name(), &many));
         }
-        let limit = (BEHIND_MAX + own).min(ROWS_MAX);
+        // One more than may be there says that there are more.
+        let limit = (BEHIND_MAX + own + 1).min(ROWS_MAX);
         let read = log::entries(&*tx, self.at.position, &self.inline.filter, limit).await;
         let entries = match read {
             Ok(entries) => entries,

@@ -198,10 +198,16 @@ impl Filter {
         holds(&self.categories, category)
     }
 
+    /// Whether an event of type `kind` in a stream of `category` passes.
+    #[must_use]
+    pub fn wants(&self, category: &str, kind: &str) -> bool {
+        self.takes(category) && holds(&self.types, kind)
+    }
+
     /// Whether this entry passes.
     #[must_use]
     pub fn passes(&self, entry: &Recorded) -> bool {
-        holds(&self.categories, entry.stream.category()) && holds(&self.types, &entry.kind)
+        self.wants(entry.stream.category(), &entry.kind)
     }
 }
 
@@ -239,6 +245,7 @@ mod tests {
             .event_type("placed")
             .event_type("paid");
         assert!(filter.takes("order") && !filter.takes("payment"));
+        assert!(filter.wants("order", "paid") && !filter.wants("order", "sent"));
         assert!(Filter::all().takes("payment"));
     }
 }

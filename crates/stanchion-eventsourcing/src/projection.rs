@@ -37,6 +37,13 @@ pub trait Projection<Tx: Send>: Send + Sync {
     /// The entries it wants.
     fn filter(&self) -> Filter;
 
+    /// What it makes of an entry, as a number: to be raised whenever that changes.
+    ///
+    /// A rebuild that another version began is not gone on with. Live rows stay what they are until somebody rebuilds.
+    fn version(&self) -> u32 {
+        1
+    }
+
     /// The tables it writes, parents before children; nobody else writes them.
     ///
     /// With them it can be rebuilt beside the live rows and verified. Without (the default) a rebuild empties the

@@ -6,16 +6,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use stanchion_eventsourcing::{
-    Aggregate, Append, AppendError, Appended, DueTimer, EventLog, Filter, KeptState, LogError,
-    LogId, MemoryLog, MemorySnapshots, Metadata, Position, Recorded, Repository, Snapshot,
-    Snapshots, StreamId, Version,
+    Aggregate, EventLog, KeptState, LogError, MemoryLog, MemorySnapshots, Metadata, Recorded,
+    Repository, Snapshot, Snapshots, StreamId, Version,
 };
 use stanchion_telemetry::Metrics;
-use tokio::sync::watch;
+use stanchion_testing::altered::{Altered, Alters};
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Counter {
@@ -58,11 +56,11 @@ struct Counting {
 }
 
 impl Counting {
-    fn new() -> Arc<Self> {
-        Arc::new(Self {
+    fn new() -> Arc<Altered<Self>> {
+        Arc::new(Altered(Self {
             log: MemoryLog::new(),
             read: AtomicUsize::new(0),
-        })
+        }))
     }
 
     fn taken(&self) -> usize {
@@ -71,13 +69,9 @@ impl Counting {
 }
 
 #[async_trait]
-impl EventLog for Counting {
-    fn id(&self) -> LogId {
-        self.log.id()
-    }
-
-    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        self.log.append(append).await
+impl Alters for Counting {
+    fn inner(&self) -> &dyn EventLog {
+        &self.log
     }
 
     async fn read_stream(
@@ -89,36 +83,6 @@ impl EventLog for Counting {
         let page = self.log.read_stream(stream, from, limit).await?;
         self.read.fetch_add(page.len(), Ordering::Relaxed);
         Ok(page)
-    }
-
-    async fn read(
-        &self,
-        after: Position,
-        filter: &Filter,
-        limit: usize,
-    ) -> Result<Vec<Recorded>, LogError> {
-        self.log.read(after, filter, limit).await
-    }
-
-    async fn head(&self) -> Result<Position, LogError> {
-        self.log.head().await
-    }
-
-    fn changes(&self) -> watch::Receiver<Position> {
-        self.log.changes()
-    }
-
-    async fn due_timers(
-        &self,
-        category: &str,
-        now: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<DueTimer>, LogError> {
-        self.log.due_timers(category, now, limit).await
-    }
-
-    async fn clear_timer(&self, timer: &DueTimer) -> Result<(), LogError> {
-        self.log.clear_timer(timer).await
     }
 }
 
@@ -176,7 +140,7 @@ async fn gone(store: &MemorySnapshots) {
     panic!("the snapshot is still there");
 }
 
-fn repository(log: &Arc<Counting>, store: &Arc<MemorySnapshots>) -> Repository<Counter> {
+fn repository(log: &Arc<Altered<Counting>>, store: &Arc<MemorySnapshots>) -> Repository<Counter> {
     let (log, store) = (
         Arc::clone(log) as Arc<dyn EventLog>,
         Arc::clone(store) as Arc<dyn Snapshots>,

@@ -3,20 +3,20 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 use parking_lot::Mutex;
 use serde_json::json;
 use stanchion_eventsourcing::{
-    Append, AppendError, Appended, Checkpoint, CheckpointStore, DueTimer, EventLog, Expected,
-    Filter, LogError, LogId, MemoryCheckpoints, MemoryLog, Metadata, NewEvent, Position, Recorded,
-    ReplayError, StreamId, Subscription, SubscriptionState, Version, replay, split,
+    Append, Checkpoint, CheckpointError, CheckpointStore, EventLog, Expected, Filter, LogError,
+    LogId, MemoryCheckpoints, MemoryLog, Metadata, NewEvent, Pages, Position, Recorded,
+    ReplayError, StreamId, Subscription, SubscriptionState, replay, split,
 };
 use stanchion_messaging::HandlerError;
 use stanchion_runtime::{id, task};
-use tokio::sync::watch;
+use stanchion_testing::altered::{Altered, Alters};
 use tokio_util::sync::CancellationToken;
 
 /// Long enough for any machine; no test waits for it to pass.
@@ -273,22 +273,9 @@ struct Rotten {
 }
 
 #[async_trait]
-impl EventLog for Rotten {
-    fn id(&self) -> LogId {
-        self.log.id()
-    }
-
-    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        self.log.append(append).await
-    }
-
-    async fn read_stream(
-        &self,
-        stream: &StreamId,
-        from: Version,
-        limit: usize,
-    ) -> Result<Vec<Recorded>, LogError> {
-        self.log.read_stream(stream, from, limit).await
+impl Alters for Rotten {
+    fn inner(&self) -> &dyn EventLog {
+        &*self.log
     }
 
     async fn read(
@@ -306,27 +293,6 @@ impl EventLog for Rotten {
             None => Ok(found),
         }
     }
-
-    async fn head(&self) -> Result<Position, LogError> {
-        self.log.head().await
-    }
-
-    fn changes(&self) -> watch::Receiver<Position> {
-        self.log.changes()
-    }
-
-    async fn due_timers(
-        &self,
-        category: &str,
-        now: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<DueTimer>, LogError> {
-        self.log.due_timers(category, now, limit).await
-    }
-
-    async fn clear_timer(&self, timer: &DueTimer) -> Result<(), LogError> {
-        self.log.clear_timer(timer).await
-    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -335,10 +301,10 @@ async fn a_damaged_entry_halts_it_with_a_filter_as_without() {
         (Filter::all(), vec![1, 2, 3, 4, 5, 6, 7, 8]),
         (Filter::category("odd"), vec![1, 3, 5, 7]),
     ] {
-        let log: Arc<dyn EventLog> = Arc::new(Rotten {
+        let log: Arc<dyn EventLog> = Arc::new(Altered(Rotten {
             log: log_of(40).await,
             at: Position(9),
-        });
+        }));
         let kept = Arc::<MemoryCheckpoints>::default();
         let noted = Noted::new(&log, &kept, filter);
         let _running = noted.run();
@@ -350,4 +316,92 @@ async fn a_damaged_entry_halts_it_with_a_filter_as_without() {
         let position = kept.load("subscription/noted").await.unwrap()[0].position;
         assert!(position < Position(9), "{position}");
     }
+}
+
+/// A log whose server fails over to one that lacks its last entries, right after it has answered a page.
+struct FailsOver {
+    id: LogId,
+    before: Arc<dyn EventLog>,
+    after: Arc<dyn EventLog>,
+    /// It has.
+    over: AtomicBool,
+}
+
+#[async_trait]
+impl Alters for FailsOver {
+    fn inner(&self) -> &dyn EventLog {
+        match self.over.load(Ordering::SeqCst) {
+            true => &*self.after,
+            false => &*self.before,
+        }
+    }
+
+    fn id(&self) -> LogId {
+        self.id
+    }
+
+    fn incarnation(&self) -> u64 {
+        self.over.load(Ordering::SeqCst).into()
+    }
+
+    async fn read(
+        &self,
+        after: Position,
+        filter: &Filter,
+        limit: usize,
+    ) -> Result<Vec<Recorded>, LogError> {
+        let found = self.inner().read(after, filter, limit).await;
+        // A page, not a look at one entry.
+        if limit > 1 && after == Position(5) {
+            self.over.store(true, Ordering::SeqCst);
+        }
+        found
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_page_whose_end_the_log_of_now_does_not_have_is_not_handed_out() {
+    let (before, after) = (log_of(5).await, Arc::new(MemoryLog::new()));
+    let shared = before
+        .read(Position::START, &Filter::all(), 5)
+        .await
+        .unwrap();
+    for entry in shared {
+        let event = NewEvent {
+            id: entry.id,
+            kind: entry.kind,
+            data: entry.data,
+        };
+        let append = Append {
+            stream: entry.stream,
+            expected: Expected::Any,
+            events: vec![event],
+            inbox: None,
+            timers: Vec::new(),
+            metadata: entry.metadata,
+        };
+        after.append(append).await.unwrap();
+    }
+    fill(&before, 5).await;
+    let log: Arc<dyn EventLog> = Arc::new(Altered(FailsOver {
+        id: LogId(id::new_v7()),
+        before,
+        after,
+        over: AtomicBool::new(false),
+    }));
+    let start = Checkpoint::start(log.id());
+    let mut pages = Pages::new(Arc::clone(&log), Filter::all(), start, (5, 5));
+    assert_eq!(pages.next().await.unwrap().through.position, Position(5));
+    // Its beginning is in both logs, the event at 5; its end is in the lost one alone.
+    let refused = pages.next().await.unwrap_err();
+    assert!(
+        matches!(
+            refused,
+            CheckpointError::WentBack {
+                position: Position(10),
+                head: Position(5)
+            }
+        ),
+        "{refused}"
+    );
 }

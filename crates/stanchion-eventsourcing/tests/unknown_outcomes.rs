@@ -5,14 +5,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use stanchion_eventsourcing::{
-    Aggregate, Append, AppendError, Appended, DueTimer, EventLog, ExecuteError, Filter, LogError,
-    LogId, MemoryLog, Metadata, Position, Recorded, Repository, StreamId, Version,
+    Aggregate, Append, AppendError, Appended, EventLog, ExecuteError, MemoryLog, Metadata,
+    Position, Repository,
 };
-use tokio::sync::watch;
+use stanchion_testing::altered::{Altered, Alters};
 
 #[derive(Clone, Default)]
 struct Counter {
@@ -63,9 +62,9 @@ struct Scripted {
 }
 
 #[async_trait]
-impl EventLog for Scripted {
-    fn id(&self) -> LogId {
-        self.log.id()
+impl Alters for Scripted {
+    fn inner(&self) -> &dyn EventLog {
+        &self.log
     }
 
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
@@ -81,52 +80,15 @@ impl EventLog for Scripted {
             Says::Unavailable => Err(AppendError::Unavailable("gone".into())),
         }
     }
-
-    async fn read_stream(
-        &self,
-        stream: &StreamId,
-        from: Version,
-        limit: usize,
-    ) -> Result<Vec<Recorded>, LogError> {
-        self.log.read_stream(stream, from, limit).await
-    }
-
-    async fn read(
-        &self,
-        after: Position,
-        filter: &Filter,
-        limit: usize,
-    ) -> Result<Vec<Recorded>, LogError> {
-        self.log.read(after, filter, limit).await
-    }
-
-    async fn head(&self) -> Result<Position, LogError> {
-        self.log.head().await
-    }
-
-    fn changes(&self) -> watch::Receiver<Position> {
-        self.log.changes()
-    }
-
-    async fn due_timers(
-        &self,
-        category: &str,
-        now: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<DueTimer>, LogError> {
-        self.log.due_timers(category, now, limit).await
-    }
-
-    async fn clear_timer(&self, timer: &DueTimer) -> Result<(), LogError> {
-        self.log.clear_timer(timer).await
-    }
 }
 
-fn counters(script: impl IntoIterator<Item = Says>) -> (Arc<Scripted>, Repository<Counter>) {
-    let log = Arc::new(Scripted {
+fn counters(
+    script: impl IntoIterator<Item = Says>,
+) -> (Arc<Altered<Scripted>>, Repository<Counter>) {
+    let log = Arc::new(Altered(Scripted {
         log: MemoryLog::new(),
         script: Mutex::new(script.into_iter().collect()),
-    });
+    }));
     let counters = Repository::new(Arc::clone(&log) as Arc<dyn EventLog>);
     (log, counters)
 }

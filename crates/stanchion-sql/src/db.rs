@@ -83,7 +83,9 @@ impl Db {
                 Backend::Sqlite(off_the_runtime(move || Sqlite::open(&folder, &name, &own)).await?)
             }
             Place::Server(url) => {
-                Backend::Postgres(Arc::new(Postgres::open(url, module, settings).await?))
+                let postgres = Arc::new(Postgres::open(url, module, settings).await?);
+                crate::postgres::count(&postgres);
+                Backend::Postgres(postgres)
             }
         };
         Ok(Self::of(module, backend, settings))

@@ -6,7 +6,8 @@ pub enum SqlError {
     /// The database cannot be reached or refuses work; nothing was changed. Trying again later may help.
     #[error("the database is unavailable: {0}")]
     Unavailable(String),
-    /// The connection broke while COMMIT was on its way: the transaction is wholly there or wholly not.
+    /// The connection broke while COMMIT, or a statement that is its own transaction, was on its way: what it did is wholly
+    /// there or wholly not.
     #[error("the outcome of the commit is unknown: {0}")]
     InDoubt(String),
     /// A unique constraint or index refused a row.

@@ -178,7 +178,7 @@ impl Leases {
     }
 
     /// Renews until the lease is lost, or was not renewed for its whole time.
-    async fn keep(&self, lease: &Lease, ttl: Duration) {
+    pub(crate) async fn keep(&self, lease: &Lease, ttl: Duration) {
         let mut end = Instant::now() + ttl;
         while Instant::now() < end {
             tokio::time::sleep(ttl / TRIES_PER_TTL).await;

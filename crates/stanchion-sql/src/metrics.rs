@@ -23,6 +23,11 @@ struct Module {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Database {
+    database: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Outcome {
     module: String,
     outcome: String,
@@ -32,6 +37,9 @@ impl Db {
     /// Puts its bounds into the metrics, brought up to date every second until the database is dropped:
     /// `stanchion_db_connections`, `stanchion_db_connections_free` (PostgreSQL), `stanchion_db_waiting` (who waits for
     /// a connection, or writes in SQLite's queue) and `stanchion_db_transactions_total` by `outcome`.
+    ///
+    /// Of its PostgreSQL database, by `database`, all modules of the process together: `stanchion_db_server_connections`
+    /// (open), `…_in_use` and `…_max`; see [`crate::Connections`].
     ///
     /// Of its log: `stanchion_log_queued` (appends that wait), `stanchion_log_batches_total` by `way` (`fast`, `checked`,
     /// and `refused`: fast ones that were repeated as checked ones), `stanchion_log_appends_total` by `outcome`
@@ -81,6 +89,7 @@ async fn sample(metrics: Metrics, inner: Weak<Inner>) {
         "stanchion_db_transactions_total",
         "Transactions by how they ended",
     );
+    let together = Together::of(&metrics);
     let log = LogFamilies::of(&metrics);
     while let Some(db) = Db::upgrade(&inner) {
         let status = db.status();
@@ -105,9 +114,51 @@ async fn sample(metrics: Metrics, inner: Weak<Inner>) {
             let counter = transactions.get_or_create(&labels);
             counter.inner().store(total, Ordering::Relaxed);
         }
+        if let Some(postgres) = db.postgres() {
+            together.sample(&crate::postgres::beside(postgres));
+        }
         log.sample(&module, &db.log().counts);
         drop(db);
         tokio::time::sleep(SAMPLE_EVERY).await;
+    }
+}
+
+/// The connections to a server's database.
+struct Together {
+    open: Family<Database, Gauge>,
+    in_use: Family<Database, Gauge>,
+    max: Family<Database, Gauge>,
+}
+
+impl Together {
+    fn of(metrics: &Metrics) -> Self {
+        Self {
+            open: metrics.gauge_family(
+                "stanchion_db_server_connections",
+                "Open connections of all modules together",
+            ),
+            in_use: metrics.gauge_family(
+                "stanchion_db_server_connections_in_use",
+                "Open connections that somebody uses, of all modules together",
+            ),
+            max: metrics.gauge_family(
+                "stanchion_db_server_connections_max",
+                "The most connections that all modules together open",
+            ),
+        }
+    }
+
+    fn sample(&self, all: &crate::Connections) {
+        let database = Database {
+            database: all.database.clone(),
+        };
+        for (gauge, value) in [
+            (&self.open, all.open),
+            (&self.in_use, all.in_use),
+            (&self.max, all.max()),
+        ] {
+            gauge.get_or_create(&database).set(value as i64);
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::DatabaseUrl;
 stanchion_config::settings! {
     /// Bounds of one module's database.
     pub struct DatabaseSettings {
-        /// PostgreSQL: most open connections of a module.
+        /// PostgreSQL: most open connections of a module's pool; its log has one more for itself.
         #[range(1..=1000)]
         pub connections_max: usize = 25usize,
         /// PostgreSQL: connections kept open while nobody uses them.

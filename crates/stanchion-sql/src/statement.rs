@@ -19,6 +19,8 @@ pub(crate) struct Statement {
     pub(crate) sqlite: String,
     /// SQLite: whether it must run on the writer; a reader that finds out corrects it.
     writes: AtomicBool,
+    /// Whether something may be there when its answer is lost. A function that a `select` calls is not looked into.
+    may_write: bool,
 }
 
 /// Statement texts by what was written, so that each is looked at once.
@@ -48,12 +50,17 @@ impl Statement {
         Self {
             sqlite: number_parameters(rewritten),
             writes: AtomicBool::new(locks || !(reads || word == "with")),
+            may_write: !reads && (word != "with" || changes_rows(text)),
             text: text.to_owned(),
         }
     }
 
     pub(crate) fn writes(&self) -> bool {
         self.writes.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn may_write(&self) -> bool {
+        self.may_write
     }
 
     pub(crate) fn is_a_write(&self) {
@@ -87,6 +94,14 @@ fn first_word(text: &str) -> String {
         .take_while(char::is_ascii_alphabetic)
         .collect::<String>()
         .to_ascii_lowercase()
+}
+
+/// Whether one of the words that change rows stands in it; in a name or a text as well, which does no harm.
+fn changes_rows(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    ["insert", "update", "delete", "merge"]
+        .iter()
+        .any(|word| lower.contains(word))
 }
 
 /// Cuts a trailing `for update`: SQLite's one writer needs no row lock, the statement just has to run there.
@@ -182,5 +197,9 @@ mod tests {
         assert!(!Statement::new("with a as (select 1) select * from a").writes());
         assert!(Statement::new("insert into t values (1) returning id").writes());
         assert!(Statement::new("pragma user_version").writes());
+        let with = |then: &str| Statement::new(&format!("with a as (select 1) {then}")).may_write();
+        assert!(with("insert into t select * from a") && !with("select * from a"));
+        assert!(Statement::new("update t set a = 1").may_write());
+        assert!(!Statement::new("select 1 from t for update").may_write());
     }
 }

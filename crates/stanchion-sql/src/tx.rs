@@ -253,6 +253,11 @@ impl Tx {
         &self.db
     }
 
+    /// Whether anything was sent.
+    pub(crate) async fn has_begun(&self) -> bool {
+        !matches!(*self.state.lock().await, State::Fresh)
+    }
+
     /// Runs what is queued, and begins the transaction in any case.
     pub(crate) async fn flush(&self) -> Result<(), SqlError> {
         let mut state = self.state.lock().await;

@@ -13,6 +13,8 @@ use crate::{Db, Params, Query, Row, SqlError, Tx};
 /// COMMIT, so that the log's lock is held briefly. High rates belong on the log itself, which shares its
 /// transactions between callers; a unit of work never does.
 ///
+/// What it records is applied to the projections that are [inline](crate::Projector::inline), in the same transaction.
+///
 /// Call no other service while it is open: on SQLite it may hold the only writer, for at most
 /// [`crate::DatabaseSettings::writer_hold`].
 #[derive(Debug)]
@@ -125,7 +127,8 @@ impl UnitOfWork {
             tx.commit().await?;
             return Ok(Committed { position: None });
         }
-        let position = unit::commit(tx, recorded).await?;
+        let appended = unit::commit(tx, recorded).await?;
+        let position = appended.map(|appended| appended.position);
         Ok(Committed { position })
     }
 

@@ -15,9 +15,13 @@ use stanchion_eventsourcing::{
 };
 use stanchion_runtime::{id, task};
 use stanchion_sql::tokio_postgres::{Client, NoTls};
-use stanchion_sql::{DatabaseSettings, DatabaseUrl, Db, Mode, SqlLog, migrate, tokio_postgres};
+use stanchion_sql::{
+    DatabaseSettings, DatabaseUrl, Db, Mode, SqlError, SqlLog, migrate, tokio_postgres,
+};
+use stanchion_testing::proxy::Cut;
 use stanchion_testing::servers::Postgres;
-use support::postgres_url;
+use support::{postgres_url, proxied};
+use tokio::time::Instant;
 use uuid::Uuid;
 
 fn append(stream: &str, expected: Expected) -> Append {
@@ -260,6 +264,139 @@ async fn an_append_that_waits_for_too_long_is_shed_and_not_written() {
     operator.batch_execute("rollback").await.unwrap();
     appending.await.unwrap().unwrap();
     assert_eq!(ids(&log).await, [id]);
+}
+
+/// Holds the log's lock until it is dropped or rolled back.
+async fn hold_the_log(url: &DatabaseUrl) -> Client {
+    let holder = operator(url).await;
+    let lock = "begin; select pg_advisory_xact_lock(8274, 'orders.event'::regclass::oid::int)";
+    holder.batch_execute(lock).await.unwrap();
+    holder
+}
+
+/// Waits for a lock for less long than it takes the database to give up.
+fn impatient() -> DatabaseSettings {
+    DatabaseSettings {
+        append_wait: Duration::from_millis(200),
+        lock_timeout: Duration::from_millis(300),
+        ..DatabaseSettings::default()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_refused_append_that_waited_for_too_long_does_not_wait_for_another_attempt() {
+    let Some(url) = postgres_url() else { return };
+    let (_db, log) = open(&url, &impatient()).await;
+    let holder = hold_the_log(&url).await;
+    // Refused by the lock's bound, it could be repeated for five times as long.
+    let answer = log.append(append("a", Expected::NoStream)).await;
+    assert!(matches!(answer, Err(AppendError::Overloaded)), "{answer:?}");
+    holder.batch_execute("rollback").await.unwrap();
+    assert!(ids(&log).await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_in_doubt_is_told_so_while_nobody_can_look() {
+    let Some(url) = postgres_url() else { return };
+    let (_db, log) = open(&url, &impatient()).await;
+    let holder = hold_the_log(&url).await;
+    let appending = {
+        let log = Arc::clone(&log);
+        let one = append("a", Expected::NoStream);
+        task::spawn("append", async move { log.append(one).await })
+    };
+    let operator = operator(&url).await;
+    wait_until_it_waits_for(&operator, "advisory").await;
+    kill_the_logs_connection(&operator).await;
+    // Each look waits for the lock, is refused, and would be repeated for as long as the lock is held.
+    let answer = tokio::time::timeout(Duration::from_secs(30), appending).await;
+    let answer = answer.unwrap().unwrap();
+    assert!(matches!(answer, Err(AppendError::Unknown)), "{answer:?}");
+    holder.batch_execute("rollback").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_in_doubt_that_waited_for_too_long_is_not_taken_along_again() {
+    let Some(url) = postgres_url() else { return };
+    let settings = DatabaseSettings {
+        append_wait: Duration::from_millis(200),
+        lock_timeout: Duration::from_secs(30),
+        ..DatabaseSettings::default()
+    };
+    let (_db, log) = open(&url, &settings).await;
+    let holder = hold_the_log(&url).await;
+    let operator = operator(&url).await;
+    let appending = {
+        let log = Arc::clone(&log);
+        let one = append("a", Expected::NoStream);
+        task::spawn("append", async move { log.append(one).await })
+    };
+    wait_until_it_waits_for(&operator, "advisory").await;
+    kill_the_logs_connection(&operator).await;
+    // The look for it waits as well; by its end the time is over, and there is no other look.
+    wait_until_it_waits_for(&operator, "advisory").await;
+    tokio::time::sleep(2 * settings.append_wait).await;
+    kill_the_logs_connection(&operator).await;
+    let answer = tokio::time::timeout(Duration::from_secs(10), appending).await;
+    let answer = answer.expect("it looks again and again").unwrap();
+    assert!(matches!(answer, Err(AppendError::Unknown)), "{answer:?}");
+    holder.batch_execute("rollback").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_made_anew_is_another_incarnation_of_the_log() {
+    let Some(url) = postgres_url() else { return };
+    let (_db, log) = open(&url, &DatabaseSettings::default()).await;
+    log.append(append("a", Expected::NoStream)).await.unwrap();
+    // The pool has its connection by now: only the committer makes one from here on.
+    log.head().await.unwrap();
+    let before = log.incarnation();
+    log.append(append("b", Expected::NoStream)).await.unwrap();
+    assert_eq!(log.incarnation(), before);
+    kill_the_logs_connection(&operator(&url).await).await;
+    let goes_on = async { while log.append(append("c", Expected::Any)).await.is_err() {} };
+    tokio::time::timeout(Duration::from_secs(30), goes_on)
+        .await
+        .unwrap();
+    assert!(log.incarnation() > before, "it may be another server's log");
+}
+
+#[tokio::test]
+async fn a_server_that_takes_connections_and_says_nothing_is_given_up_in_time() {
+    let Some((_, through, proxy)) = proxied() else {
+        return;
+    };
+    proxy.stall(true);
+    let began = Instant::now();
+    let settings = DatabaseSettings::default();
+    let opened = tokio::time::timeout(
+        Duration::from_secs(30),
+        Db::open(&through, "orders", &settings),
+    );
+    let refused = opened.await.expect("it waits for ever").unwrap_err();
+    assert!(matches!(refused, SqlError::Unavailable(_)), "{refused}");
+    assert!(
+        began.elapsed() < Duration::from_secs(15),
+        "10 s are the bound"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_falls_silent_while_it_is_made_ready_is_made_anew() {
+    let Some((_, through, proxy)) = proxied() else {
+        return;
+    };
+    let (_db, log) = open(&through, &DatabaseSettings::default()).await;
+    log.append(append("a", Expected::NoStream)).await.unwrap();
+    // It was let in and is told how it is to work: beyond what bounds the way in.
+    proxy.cut(Cut::Silence, b"force_generic_plan");
+    proxy.sever();
+    let goes_on = async { while log.append(append("b", Expected::Any)).await.is_err() {} };
+    // 15 s are the bound of an attempt.
+    tokio::time::timeout(Duration::from_secs(45), goes_on)
+        .await
+        .expect("it waits for ever");
+    assert!(!proxy.armed(), "the silence was met");
 }
 
 #[tokio::test]

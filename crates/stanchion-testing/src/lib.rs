@@ -2,12 +2,15 @@
 //!
 //! - [`servers`]: real servers on random ports that vanish with the test process.
 //! - `conformance`: what every adapter of a port must do.
+//! - `altered`: an event log of which a test changes some methods.
 //! - [`proxy`]: a TCP proxy that cuts, stalls and refuses.
 //! - [`process`]: one service binary as a child: start, wait until ready, signal, read what it printed.
 //!
 //! Suites of the ports need the library crates and stand behind the feature `suites` (on by default): a new suite is
 //! `#[cfg(feature = "suites")] pub mod …`.
 
+#[cfg(feature = "suites")]
+pub mod altered;
 #[cfg(feature = "suites")]
 pub mod conformance;
 pub mod process;

@@ -34,6 +34,8 @@ pub enum Cut {
     Tail(usize),
     /// After so many bytes of the reply to a whole turn.
     Reply(usize),
+    /// Before the turn, and nothing is closed: the connection falls silent, as with a cable pulled out.
+    Silence,
 }
 
 /// What the proxy did so far.

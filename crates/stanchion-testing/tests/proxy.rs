@@ -55,6 +55,26 @@ fn say(stream: &mut TcpStream, text: &[u8]) {
 }
 
 #[test]
+fn a_connection_that_falls_silent_is_not_closed() {
+    let (server, _heard) = parrot();
+    let proxy = FaultProxy::start(server).unwrap();
+    let mut silent = connect(&proxy);
+    say(&mut silent, b"before");
+    proxy.cut(Cut::Silence, b"hush");
+    silent.write_all(b"hush").unwrap();
+    silent
+        .set_read_timeout(Some(Duration::from_millis(100)))
+        .unwrap();
+    let nothing = silent.read(&mut [0; 8]).unwrap_err().kind();
+    let waited = [std::io::ErrorKind::WouldBlock, std::io::ErrorKind::TimedOut];
+    assert!(waited.contains(&nothing), "{nothing:?}");
+    assert!(!proxy.armed());
+    // Once; and the server listens to one at a time.
+    drop(silent);
+    say(&mut connect(&proxy), b"hush");
+}
+
+#[test]
 fn what_is_not_hurt_passes_unchanged() {
     let (server, heard) = parrot();
     let proxy = FaultProxy::start(server).unwrap();

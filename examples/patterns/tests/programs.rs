@@ -113,6 +113,13 @@ fn streams_take_an_append_once_and_refuse_who_is_late() {
 }
 
 #[test]
+fn inline_rows_are_there_or_the_append_is_not() {
+    let said = run(env!("CARGO_BIN_EXE_inline"));
+    assert_says(&said, "booked at 1: 500 cents");
+    assert_says(&said, "refused, and not in the log: 1");
+}
+
+#[test]
 fn rebuild_skips_nothing_and_tells_nobody_twice() {
     let said = run(env!("CARGO_BIN_EXE_rebuild"));
     assert_says(&said, "halted at position 2: a negative amount");

@@ -11,6 +11,8 @@ pub(crate) struct Banner {
     pub(crate) scheme: &'static str,
     pub(crate) modules: Vec<&'static str>,
     pub(crate) storage: String,
+    /// How many connections there can be, a line a database; none for embedded stores.
+    pub(crate) connections: Vec<String>,
     pub(crate) environment: String,
     /// The administrator's password, when it was made at this start.
     pub(crate) made_password: Option<SecretString>,
@@ -47,6 +49,9 @@ impl Banner {
                 self.storage, self.gateway, self.environment
             ),
         );
+        for connections in &self.connections {
+            line("database", connections);
+        }
         if let Some(password) = &self.made_password {
             let shown = password.expose_secret();
             line(

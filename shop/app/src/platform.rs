@@ -74,6 +74,7 @@ pub(crate) async fn build(
         scheme: settings.server.tls.scheme(),
         modules: modules.iter().map(Module::name).collect(),
         storage: settings.database.url.clone(),
+        connections: connections(),
         environment: settings.environment.to_string(),
         made_password: identity.made_password,
         gateway: settings.payments.gateway_url.clone(),
@@ -98,6 +99,16 @@ pub(crate) async fn build(
         service = service.closer("sandbox", || sandbox::stop(sandbox));
     }
     Ok(service.closer("telemetry", move || telemetry.flush()))
+}
+
+/// What this process may open at each server, said in the log as well.
+fn connections() -> Vec<String> {
+    let all = stanchion::sql::connections();
+    let said = all.iter().map(|all| {
+        tracing::info!(database = all.database, max = all.max(), "{all}");
+        all.to_string()
+    });
+    said.collect()
 }
 
 /// The schema of each module, for `shop migrate`.
@@ -147,7 +158,11 @@ impl Parts<'_> {
             own,
         };
         match self.purpose {
-            Purpose::Run => opening.for_service().await,
+            Purpose::Run => {
+                let store = opening.for_service().await?;
+                store.db.register(self.metrics);
+                Ok(store)
+            }
             Purpose::Operate => opening.for_operator().await,
             Purpose::Describe => opening.empty().await,
         }

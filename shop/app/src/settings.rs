@@ -73,8 +73,8 @@ settings! {
         /// Longest run of one statement.
         #[range("10ms"..="10m")]
         pub(crate) statement_timeout: Duration = "5s",
-        /// PostgreSQL: most open connections of all modules together.
-        #[range(1..=1000)]
+        /// PostgreSQL: most open connections of all modules together: their pools, a writer for each one's log, a listener.
+        #[range(13..=1000)]
         pub(crate) connections_max: usize = 25,
     }
 }

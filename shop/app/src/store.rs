@@ -120,7 +120,7 @@ pub(crate) async fn open_database(
     let sharers = if own.url.is_some() { 1 } else { MODULES.len() };
     let settings = DatabaseSettings {
         statement_timeout: shared.statement_timeout,
-        connections_max: (shared.connections_max / sharers).max(CONNECTIONS_MIN),
+        connections_max: share(shared.connections_max, sharers),
         ..DatabaseSettings::default()
     };
     Db::open(&url, module, &settings)
@@ -149,6 +149,12 @@ pub(crate) async fn open_for_operators(
     opened.with_context(|| format!("the store of {module}"))
 }
 
+/// A module's part of what pools may open: less a writer for each log, and the listener.
+fn share(connections_max: usize, sharers: usize) -> usize {
+    let pooled = connections_max.saturating_sub(sharers + 1);
+    (pooled / sharers).max(CONNECTIONS_MIN)
+}
+
 fn url_of(
     module: &str,
     shared: &DatabaseSection,
@@ -157,4 +163,20 @@ fn url_of(
     let url = own.url.as_deref().unwrap_or(&shared.url);
     url.parse()
         .with_context(|| format!("the store of {module}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_modules_together_stay_within_the_bound() {
+        let modules = MODULES.len();
+        // From what the setting allows at least.
+        for bound in 13..=1000 {
+            let all = modules * (share(bound, modules) + 1) + 1;
+            assert!(all <= bound && all + modules > bound, "{all} of {bound}");
+        }
+        assert_eq!(share(25, 1), 23);
+    }
 }

@@ -65,6 +65,11 @@ pub struct ProjectionStatus {
     pub lag_seconds: u64,
     /// Entries put aside.
     pub parked: u64,
+    /// How long the first of them has been there; 0 if there is none.
+    pub parked_seconds: u64,
+    /// Why entries that were made due again are not tried, as far as this process knows; it looks ever less often.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parked_reason: Option<String>,
     /// A rebuild that is under way or was interrupted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rebuild: Option<RebuildStatus>,
@@ -79,6 +84,8 @@ pub enum ProjectionState {
     NotRunHere,
     /// It follows the log.
     Following,
+    /// The transactions that append entries apply them: the rows are never behind.
+    Inline,
     /// Its log or store is out; it goes on by itself.
     Waiting,
     /// An operator paused it.

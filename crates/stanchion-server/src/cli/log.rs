@@ -4,7 +4,7 @@ use clap::{Arg, ArgMatches, Command, value_parser};
 use serde_json::json;
 use stanchion_eventsourcing::{EventLog, Filter, Position};
 
-use super::say;
+use super::{projections, say};
 use crate::{Service, Stopped};
 
 /// Entries read at once.
@@ -25,9 +25,10 @@ pub(super) fn command() -> Command {
     let category = Arg::new("category").long("category").value_name("NAME");
     let stream = Arg::new("stream").long("stream").value_name("ID");
     Command::new("log")
-        .about("Looks into the event logs")
+        .about("Looks into the event logs, and after what is made of them")
         .subcommand_required(true)
         .subcommand(Command::new("status").about("Each module's log and its head"))
+        .subcommand(projections::command().about("The same as the command `projections`"))
         .subcommand(
             Command::new("show")
                 .about("Entries as JSON, one a line")
@@ -46,6 +47,7 @@ pub(super) fn command() -> Command {
 pub(super) async fn run(service: Service, given: &ArgMatches) -> Result<(), Stopped> {
     match given.subcommand() {
         Some(("show", given)) => show(&service, given).await,
+        Some(("projections", given)) => projections::run(service, given).await,
         _ => status(&service).await,
     }
 }

@@ -80,6 +80,8 @@ impl OperatedProjection for Probe {
             lag: 2,
             lag_seconds: 1,
             parked: 0,
+            parked_seconds: 0,
+            parked_reason: None,
             rebuild: None,
         })
     }

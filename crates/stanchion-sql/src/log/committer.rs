@@ -13,6 +13,7 @@ use stanchion_runtime::random;
 use tokio::time::{Instant, Sleep};
 
 use self::batch::{Batch, Landed, Way};
+pub(super) use self::landing::append_error;
 use super::known::Mood;
 use super::packets::Packets;
 use super::plan::Answer;
@@ -70,6 +71,7 @@ impl Committer {
         let (line, driver) = match db.postgres() {
             Some(postgres) => {
                 let (packets, driver) = Packets::open(postgres).await?;
+                postgres.count_writer(true);
                 (Line::Up(Arc::new(packets)), Some(driver))
             }
             None => (Line::Sqlite(Arc::clone(db.sqlite()?)), None),
@@ -294,6 +296,14 @@ impl Committer {
                 packets.notify().await;
                 Landed::Hint
             }));
+        }
+    }
+}
+
+impl Drop for Committer {
+    fn drop(&mut self) {
+        if let Some(postgres) = self.db.postgres() {
+            postgres.count_writer(false);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The event log on SQLite and PostgreSQL: commit-ordered, gapless, one transaction for many appends.
 
+mod alone;
 mod committer;
 mod durability;
 mod embedded;
@@ -29,10 +30,12 @@ use stanchion_runtime::task;
 use tokio::sync::{oneshot, watch};
 use tokio::time::Instant;
 
+use self::alone::Turns;
 use self::committer::Committer;
 use self::news::News;
 use self::queue::{How, Job, Queue};
 use self::read::Direction;
+pub(crate) use self::read::{ROWS_MAX, log as entries};
 use self::ready::Ready;
 pub(crate) use self::rows::{checksum, sum};
 pub(crate) use self::state::{LogCounts, LogMeters, LogState};
@@ -46,6 +49,9 @@ use crate::{Db, Row, SqlError, params};
 /// On PostgreSQL it has a connection of its own, besides the pool's, and the process one for each database on which
 /// it is told of other processes' appends. A broken one is made anew: appends wait meanwhile, for at most
 /// [`crate::DatabaseSettings::append_wait`], and those that were being committed are looked up by their events' ids.
+///
+/// An append that an [inline projection](crate::Projector::inline) wants shares no transaction: it goes through the pool,
+/// at most two at a time, and at most 4,096 wait.
 #[derive(Clone)]
 pub struct SqlLog {
     db: Db,
@@ -56,6 +62,7 @@ pub struct SqlLog {
 /// What ends with the log's last clone.
 struct Desk {
     queue: Arc<Queue>,
+    turns: Turns,
     _news: Option<News>,
 }
 
@@ -79,7 +86,12 @@ impl SqlLog {
         let committer = Committer::open(db.clone(), Arc::clone(&queue), db.append_wait()).await?;
         task::spawn("log-committer", committer.run());
         let news = News::of(&db, id);
-        let desk = Arc::new(Desk { queue, _news: news });
+        let _ = db.log().id.set(id);
+        let desk = Arc::new(Desk {
+            queue,
+            turns: Turns::default(),
+            _news: news,
+        });
         Ok(Self { db, id, desk })
     }
 
@@ -110,6 +122,11 @@ impl EventLog for SqlLog {
     }
 
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        let wanted = self.db.log().inline.wanting(std::slice::from_ref(&append));
+        if !wanted.is_empty() {
+            append.validate()?;
+            return self.desk.turns.append(&self.db, append).await;
+        }
         let ready = Ready::of(append)?;
         let (answer, answered) = oneshot::channel();
         let queued = self.desk.queue.push(Job {

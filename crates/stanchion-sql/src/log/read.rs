@@ -3,10 +3,10 @@
 use stanchion_eventsourcing::{Filter, LogError, Position, Recorded, StreamId, Version};
 
 use super::rows;
-use crate::{Db, Params, SqlError, params};
+use crate::{Params, Query, SqlError, params};
 
 /// The most rows one read returns, whatever is asked.
-pub(super) const ROWS_MAX: usize = 10_000;
+pub(crate) const ROWS_MAX: usize = 10_000;
 
 /// Positions one statement looks through for events of some types, which have no index: a bounded piece of work.
 const WINDOW: i64 = 20_000;
@@ -18,7 +18,7 @@ pub(super) enum Direction {
 }
 
 pub(super) async fn stream(
-    db: &Db,
+    db: &impl Query,
     stream: &StreamId,
     direction: &Direction,
     limit: usize,
@@ -40,8 +40,8 @@ pub(super) async fn stream(
 }
 
 /// Entries after `after`, at most `limit`; fewer only where the log had no more.
-pub(super) async fn log(
-    db: &Db,
+pub(crate) async fn log(
+    db: &impl Query,
     after: Position,
     filter: &Filter,
     limit: usize,
@@ -62,7 +62,7 @@ pub(super) async fn log(
 }
 
 async fn page(
-    db: &Db,
+    db: &impl Query,
     after: Position,
     end: Option<Position>,
     filter: &Filter,
@@ -98,13 +98,13 @@ fn list_of(names: &[String], params: &mut Params) -> String {
     numbers.collect::<Vec<_>>().join(", ")
 }
 
-async fn recorded(db: &Db, sql: &str, params: Params) -> Result<Vec<Recorded>, LogError> {
+async fn recorded(db: &impl Query, sql: &str, params: Params) -> Result<Vec<Recorded>, LogError> {
     let rows = db.query(sql, params).await.map_err(unavailable)?;
     rows.iter().map(rows::recorded).collect()
 }
 
 /// The log's last position.
-pub(super) async fn head(db: &Db) -> Result<Position, SqlError> {
+pub(super) async fn head(db: &impl Query) -> Result<Position, SqlError> {
     let sql = "select coalesce(max(position), 0) from event";
     db.one(sql, params![]).await?.get(0)
 }

@@ -6,11 +6,12 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use prometheus_client::metrics::histogram::Histogram;
-use stanchion_messaging::Position;
+use stanchion_eventsourcing::{LogId, Position};
 use tokio::sync::{Notify, watch};
 
 use super::known::Known;
 use super::tail::Tail;
+use crate::projector::Inlines;
 
 /// See the module.
 #[derive(Debug)]
@@ -23,6 +24,10 @@ pub(crate) struct LogState {
     pub(super) hint: Notify,
     pub(crate) counts: LogCounts,
     pub(crate) meters: OnceLock<LogMeters>,
+    /// The log's identity, once it is open.
+    pub(crate) id: OnceLock<LogId>,
+    /// What is applied by the transactions that append.
+    pub(crate) inline: Inlines,
 }
 
 /// What the log has done since it was opened.
@@ -63,6 +68,8 @@ impl Default for LogState {
             hint: Notify::new(),
             counts: LogCounts::default(),
             meters: OnceLock::new(),
+            id: OnceLock::new(),
+            inline: Inlines::default(),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The log's statements as the last ones of a unit of work's transaction.
 
-use stanchion_eventsourcing::{Append, AppendError, Expected, Position, TimerChange};
+use std::sync::Arc;
+
+use stanchion_eventsourcing::{Append, AppendError, Appended, Expected, TimerChange};
 use stanchion_messaging::InboxEntry;
 use stanchion_runtime::clock;
 
@@ -8,6 +10,8 @@ use super::plan::{Verdict, answers};
 use super::ready::Ready;
 use super::writes::Writes;
 use super::{embedded, packets};
+use crate::projector::{Applied, Inline, hold};
+use crate::row::Outcome;
 use crate::{Db, Engine, SqlError, Tx, Value, WorkError, params};
 
 /// After everything else, because who holds it makes all appends wait. Looked up at each run: the plan is kept.
@@ -23,7 +27,10 @@ select (select coalesce(max(position), 0) + 1 from event), $1::uuid, \
 case when $2::bigint is null or $2::bigint = last.version then last.version + 1 end, \
 $3::uuid, $4::text, $5::text, $6::json, $7::json, $8::timestamptz, $9::bigint # (last.version + 1) \
 from (select coalesce((select version from event where stream = $1::uuid order by version desc limit 1), -1) \
-as version) as last returning position";
+as version) as last returning position, version";
+
+/// Behind the lock: where this transaction's last event is.
+const LAST: &str = "select position, version from event order by position desc limit 1";
 
 /// Before the events: `$2` of them come with this transaction.
 const KEY: &str = "\
@@ -43,31 +50,66 @@ on conflict (stream, name) do update set due_at = excluded.due_at";
 const TIMER_CLEARED: &str = "delete from timer where stream = $1 and name = $2";
 
 /// Commits the transaction with these appends in it, no stream twice; where the last event is, if there are any.
-pub(crate) async fn commit(tx: Tx, appends: Vec<Append>) -> Result<Option<Position>, WorkError> {
+///
+/// What inline projections want is applied in it as well.
+pub(crate) async fn commit(tx: Tx, appends: Vec<Append>) -> Result<Option<Appended>, WorkError> {
+    let db = tx.db().clone();
+    let inline = &db.log().inline;
+    let mut inlines = Inlined {
+        wanting: inline.wanting(&appends),
+        appends: Vec::new(),
+    };
+    if !inlines.wanting.is_empty() {
+        inlines.appends.clone_from(&appends);
+    }
+    // One that has begun holds what a swap may wait for.
+    let _turn = match inlines.wanting.is_empty() || tx.has_begun().await {
+        true => None,
+        false => {
+            let turn = tokio::time::timeout(db.append_wait(), inline.turn()).await;
+            let late = |_| SqlError::Timeout("an inline projection's rows stand still".into());
+            Some(turn.map_err(late)?)
+        }
+    };
     let readies: Result<Vec<Ready>, AppendError> = appends.into_iter().map(Ready::of).collect();
     let readies = readies.map_err(WorkError::Log)?;
-    let db = tx.db().clone();
-    let position = match db.engine() {
-        Engine::Sqlite => on_sqlite(tx, readies).await?,
-        Engine::Postgres => on_postgres(tx, &db, &readies).await?,
+    let appended = match db.engine() {
+        Engine::Sqlite => on_sqlite(tx, readies, inlines).await?,
+        Engine::Postgres => on_postgres(tx, &db, &readies, inlines).await?,
     };
-    if let Some(position) = position {
-        db.log().grew_beside(position);
+    if let Some(appended) = appended {
+        db.log().grew_beside(appended.position);
     }
-    Ok(position)
+    Ok(appended)
+}
+
+/// What is applied before the commit.
+struct Inlined {
+    wanting: Vec<Arc<Inline>>,
+    appends: Vec<Append>,
 }
 
 /// One packet: what is queued, lock, rows, commit. What a refusal was about is looked up afterwards.
-async fn on_postgres(tx: Tx, db: &Db, readies: &[Ready]) -> Result<Option<Position>, WorkError> {
-    queue(&tx, readies);
-    let refused = match tx.commit_last().await {
+async fn on_postgres(
+    tx: Tx,
+    db: &Db,
+    readies: &[Ready],
+    inlines: Inlined,
+) -> Result<Option<Appended>, WorkError> {
+    let done = match inlines.wanting.is_empty() {
+        true => {
+            queue(&tx, readies);
+            tx.commit_last().await.map_err(WorkError::from)
+        }
+        false => with_inline_projections(tx, readies, inlines).await,
+    };
+    let refused = match done {
         Ok(last) if readies.iter().any(|ready| ready.len() > 0) => {
-            let row = last.rows.first();
-            let position = row.ok_or_else(|| SqlError::Decode("the position is missing".into()));
-            return Ok(Some(position?.get(0)?));
+            return Ok(Some(last_of(&last)?));
         }
         Ok(_) => return Ok(None),
-        Err(error) => error,
+        Err(WorkError::Store(error)) => error,
+        Err(other) => return Err(other),
     };
     let may_be_ours = matches!(
         refused,
@@ -80,6 +122,34 @@ async fn on_postgres(tx: Tx, db: &Db, readies: &[Ready]) -> Result<Option<Positi
         Some(answer) => answer,
         None => Err(refused.into()),
     }
+}
+
+/// Three packets: what is queued and the projections' checkpoints; lock, rows, and what they read of it; what they make
+/// of it and commit.
+async fn with_inline_projections(
+    mut tx: Tx,
+    readies: &[Ready],
+    inlines: Inlined,
+) -> Result<Outcome, WorkError> {
+    let held = hold(&tx, inlines.wanting).await?;
+    queue(&tx, readies);
+    let mut applied: Vec<Applied> = Vec::new();
+    for held in held {
+        applied.push(held.apply(&mut tx, &inlines.appends).await?);
+    }
+    tx.queue(LAST, params![]);
+    let last = tx.commit_last().await?;
+    applied.iter().for_each(Applied::committed);
+    Ok(last)
+}
+
+fn last_of(last: &Outcome) -> Result<Appended, SqlError> {
+    let row = last.rows.first();
+    let row = row.ok_or_else(|| SqlError::Decode("the position is missing".into()))?;
+    Ok(Appended {
+        position: row.get(0)?,
+        version: Some(row.get(1)?),
+    })
 }
 
 fn queue(tx: &Tx, readies: &[Ready]) {
@@ -155,7 +225,7 @@ fn queue_settled(tx: &Tx, entry: &InboxEntry, events: usize, at: jiff::Timestamp
 async fn explain(
     db: &Db,
     readies: &[Ready],
-) -> Result<Option<Result<Option<Position>, WorkError>>, SqlError> {
+) -> Result<Option<Result<Option<Appended>, WorkError>>, SqlError> {
     let tx = db.begin();
     let facts = {
         let client = tx.postgres().await?;
@@ -171,7 +241,7 @@ fn judge(
     readies: &[Ready],
     verdicts: &[Verdict],
     head: i64,
-) -> Option<Result<Option<Position>, WorkError>> {
+) -> Option<Result<Option<Appended>, WorkError>> {
     if verdicts
         .iter()
         .all(|one| matches!(one, Verdict::Write { .. }))
@@ -179,12 +249,13 @@ fn judge(
         return None;
     }
     let (answers, _) = answers(readies, verdicts.to_vec(), head);
-    let mut last = None;
+    let mut last: Option<Appended> = None;
     for ((answer, verdict), ready) in answers.into_iter().zip(verdicts).zip(readies) {
         match (answer, verdict) {
             (Err(refusal), _) => return Some(Err(WorkError::Log(refusal))),
             (Ok(appended), Verdict::Answered(_)) if ready.len() > 0 => {
-                last = last.max(Some(appended.position));
+                let further = last.is_none_or(|last| last.position < appended.position);
+                last = if further { Some(appended) } else { last };
             }
             _ => {}
         }
@@ -193,7 +264,11 @@ fn judge(
 }
 
 /// The writer looks, decides and writes in one job; the commit is the next one.
-async fn on_sqlite(tx: Tx, readies: Vec<Ready>) -> Result<Option<Position>, WorkError> {
+async fn on_sqlite(
+    mut tx: Tx,
+    readies: Vec<Ready>,
+    inlines: Inlined,
+) -> Result<Option<Appended>, WorkError> {
     let at = clock::now();
     let (readies, verdicts, head) = tx
         .sqlite(move |conn| {
@@ -215,7 +290,19 @@ async fn on_sqlite(tx: Tx, readies: Vec<Ready>) -> Result<Option<Position>, Work
         tx.rollback().await?;
         return answer;
     }
+    let mut applied: Vec<Applied> = Vec::new();
+    for held in hold(&tx, inlines.wanting).await? {
+        applied.push(held.apply(&mut tx, &inlines.appends).await?);
+    }
     tx.commit().await?;
-    let events: usize = readies.iter().map(Ready::len).sum();
-    Ok((events > 0).then(|| Position(head + events as i64)))
+    applied.iter().for_each(Applied::committed);
+    Ok(last_written(&readies, verdicts, head))
+}
+
+/// Where the last event is that was written after `head`.
+fn last_written(readies: &[Ready], verdicts: Vec<Verdict>, head: i64) -> Option<Appended> {
+    let (answers, _) = answers(readies, verdicts, head);
+    let written = answers.into_iter().zip(readies);
+    let written = written.filter(|(_, ready)| ready.len() > 0);
+    written.filter_map(|(answer, _)| answer.ok()).next_back()
 }

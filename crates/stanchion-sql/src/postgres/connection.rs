@@ -7,9 +7,10 @@ use futures_util::future::BoxFuture;
 use stanchion_runtime::task;
 use tracing::debug;
 
+use super::failure::alone_error;
 use super::server::Server;
 use super::sql_error;
-use super::work::{Call, Prepared, pipeline, prepare, run};
+use super::work::{Call, Prepared, pipeline, prepare, run, run_alone};
 use crate::SqlError;
 use crate::row::Outcome;
 
@@ -72,10 +73,13 @@ impl Connection {
 
     /// Runs a script of statements without parameters; the server makes one transaction of it.
     pub(super) async fn script(&mut self, sql: &str) -> Result<(), SqlError> {
+        if self.object()?.is_closed() {
+            return Err(SqlError::Unavailable("the connection was closed".into()));
+        }
         self.state = State::Alone;
         let done = self.object()?.batch_execute(sql).await;
         self.state = State::Clean;
-        done.map_err(|error| sql_error(&error, sql))
+        done.map_err(|error| alone_error(&error, sql, true))
     }
 
     /// Runs the calls in order within a transaction, which begins with the first; the last one's outcome.
@@ -146,7 +150,7 @@ impl Connection {
     async fn run_once(&self, call: Call) -> Result<Outcome, SqlError> {
         let prepared = prepare(self.object()?, vec![call]).await?;
         match prepared.as_slice() {
-            [only] => run(self.object()?, only).await,
+            [only] => run_alone(self.object()?, only).await,
             _ => Ok(Outcome::default()),
         }
     }

@@ -31,6 +31,18 @@ pub(crate) fn sql_error(error: &tokio_postgres::Error, text: &str) -> SqlError {
     }
 }
 
+/// The same for a statement that is its own transaction: when the connection ends before the answer, what writes may be
+/// committed, as a COMMIT whose answer is lost.
+pub(super) fn alone_error(error: &tokio_postgres::Error, text: &str, writes: bool) -> SqlError {
+    // A server that ends the session may do so after the commit; any other refusal comes before it.
+    let told = error.as_db_error();
+    let ended = told.is_none_or(|db| db.code().code().starts_with("57P"));
+    match sql_error(error, text) {
+        SqlError::Unavailable(reason) if writes && ended => SqlError::InDoubt(reason),
+        known => known,
+    }
+}
+
 /// Whether a cached plan was refused because its table changed.
 pub(super) fn is_stale_plan(error: &tokio_postgres::Error) -> bool {
     error.as_db_error().is_some_and(|db| {

@@ -1,6 +1,7 @@
 use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -29,6 +30,23 @@ pub(crate) struct Lone {
     /// Shared by the packets that are under way.
     pub(crate) client: Arc<Client>,
     task: task::Task<()>,
+    _open: Open,
+}
+
+/// One more connection of those that are open, as long as it lives.
+struct Open(Arc<AtomicUsize>);
+
+impl Open {
+    fn of(count: &Arc<AtomicUsize>) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(Arc::clone(count))
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// What the server says by itself: notifications, notices.
@@ -40,6 +58,7 @@ impl Lone {
         client: Client,
         mut messages: Messages,
         mut told: impl FnMut(AsyncMessage) + Send + 'static,
+        open: Open,
     ) -> Self {
         let task = task::spawn("postgres-lone", async move {
             while let Some(Ok(message)) = messages.next().await {
@@ -49,6 +68,7 @@ impl Lone {
         Self {
             client: Arc::new(client),
             task,
+            _open: open,
         }
     }
 
@@ -71,6 +91,7 @@ impl Drop for Lone {
 pub(crate) struct Driver {
     messages: Messages,
     ended: bool,
+    _open: Open,
 }
 
 impl Driver {
@@ -114,6 +135,8 @@ pub(crate) struct Dial {
     pub(super) tls: Tls,
     /// What each new connection is told.
     pub(super) session: Arc<str>,
+    /// How many there are.
+    pub(super) open: Arc<AtomicUsize>,
 }
 
 impl Dial {
@@ -131,10 +154,11 @@ impl Dial {
     /// As [`Dial::lone`], for whoever drives the connection.
     pub(crate) async fn driven(&self, purpose: &str) -> Result<(Client, Driver), SqlError> {
         let made = async {
-            let (client, messages) = self.open(purpose).await?;
+            let (client, messages) = self.reach(purpose).await?;
             let mut driver = Driver {
                 messages,
                 ended: false,
+                _open: Open::of(&self.open),
             };
             let set_up = driver.during(client.batch_execute(&self.session)).await;
             set_up.map_err(|error| sql_error(&error, "set"))?;
@@ -151,14 +175,14 @@ impl Dial {
         purpose: &str,
         told: impl FnMut(AsyncMessage) + Send + 'static,
     ) -> Result<Lone, SqlError> {
-        let (client, messages) = self.open(purpose).await?;
-        let lone = Lone::start(client, messages, told);
+        let (client, messages) = self.reach(purpose).await?;
+        let lone = Lone::start(client, messages, told, Open::of(&self.open));
         let set_up = lone.client.batch_execute(&self.session).await;
         set_up.map_err(|error| sql_error(&error, "set"))?;
         Ok(lone)
     }
 
-    async fn open(&self, purpose: &str) -> Result<(Client, Messages), SqlError> {
+    async fn reach(&self, purpose: &str) -> Result<(Client, Messages), SqlError> {
         let mut config = self.config.clone();
         config.connect_timeout(CONNECT_MAX);
         config.tcp_user_timeout(SILENT_MAX);

@@ -8,6 +8,7 @@ mod pool;
 mod pooler;
 mod server;
 mod tls;
+mod together;
 mod value;
 mod work;
 
@@ -16,4 +17,6 @@ pub(crate) use self::failure::sql_error;
 pub(crate) use self::listener::{Following, follow};
 pub(crate) use self::lone::Driver;
 pub(crate) use self::pool::{Postgres, parse};
+pub use self::together::{Connections, connections};
+pub(crate) use self::together::{beside, count};
 pub(crate) use self::work::{Call, pipeline};

@@ -1,5 +1,5 @@
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use deadpool_postgres::{
     Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime, Timeouts,
@@ -13,6 +13,7 @@ use super::connection::Connection;
 use super::lone::{Dial, SILENT_MAX};
 use super::server::Server;
 use super::tls::Tls;
+use super::together::Connections;
 use super::{sql_error, work};
 use crate::row::Outcome;
 use crate::{DatabaseSettings, SqlError};
@@ -28,6 +29,8 @@ pub(crate) struct Postgres {
     place: [u8; 32],
     server: Arc<Server>,
     settings: DatabaseSettings,
+    /// Writers of logs, each with a connection of its own.
+    writers: AtomicUsize,
     /// How many connections were made: each may have reached another server than the one before.
     made: Arc<AtomicU64>,
     tidy: task::Task<()>,
@@ -84,12 +87,14 @@ impl Postgres {
                 config,
                 tls: server.tls().clone(),
                 session,
+                open: Arc::default(),
             }),
             place: Sha256::digest(url.expose_secret()).into(),
             tidy: task::spawn("postgres-tidy", tidy(pool.clone(), settings.clone())),
             pool,
             server,
             settings: settings.clone(),
+            writers: AtomicUsize::new(0),
             made,
         };
         super::pooler::refuse_shared_sessions(&postgres.dial).await?;
@@ -143,6 +148,30 @@ impl Postgres {
 
     pub(crate) fn connections_made(&self) -> u64 {
         self.made.load(Ordering::SeqCst)
+    }
+
+    /// A log's writer is there, or no longer.
+    pub(crate) fn count_writer(&self, there: bool) {
+        if there {
+            self.writers.fetch_add(1, Ordering::Relaxed);
+        } else {
+            self.writers.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Adds this module's connections.
+    pub(super) fn add_to(&self, all: &mut Connections) {
+        let (pool, writers) = (self.pool.status(), self.writers.load(Ordering::Relaxed));
+        let lone = self.dial.open.load(Ordering::Relaxed);
+        all.database.clone_from(&self.server.shown);
+        all.modules += 1;
+        all.pooled_max += pool.max_size;
+        all.writers += writers;
+        all.listeners = all
+            .listeners
+            .max(usize::from(writers > 0 && self.settings.listen));
+        all.open += pool.size + lone;
+        all.in_use += pool.size.saturating_sub(pool.available) + lone;
     }
 
     pub(crate) fn status(&self) -> deadpool_postgres::Status {

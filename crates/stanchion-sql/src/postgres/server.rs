@@ -19,6 +19,8 @@ pub(super) struct Server {
     /// `None` for several hosts: which of them a connection went to is not known.
     address: Option<Address>,
     tls: Tls,
+    /// Hosts, ports and database, for people.
+    pub(super) shown: String,
 }
 
 #[derive(Debug)]
@@ -34,7 +36,12 @@ enum Address {
 impl Server {
     pub(super) fn new(config: &Config, tls: Tls) -> Self {
         let address = address(config);
-        Self { address, tls }
+        let shown = shown(config);
+        Self {
+            address,
+            tls,
+            shown,
+        }
     }
 
     pub(super) fn tls(&self) -> &Tls {
@@ -138,6 +145,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for UntilClosed<S> {
             }
         }
     }
+}
+
+fn shown(config: &Config) -> String {
+    let ports = config.get_ports();
+    let hosts = config.get_hosts().iter().enumerate().map(|(n, host)| {
+        let port = ports.get(n).or(ports.first()).copied().unwrap_or(PORT);
+        match host {
+            Host::Tcp(name) => format!("{name}:{port}"),
+            Host::Unix(folder) => folder.display().to_string(),
+        }
+    });
+    let hosts: Vec<String> = hosts.collect();
+    let database = config.get_dbname().or(config.get_user());
+    format!("{}/{}", hosts.join(","), database.unwrap_or_default())
 }
 
 fn address(config: &Config) -> Option<Address> {

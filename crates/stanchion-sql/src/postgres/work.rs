@@ -7,7 +7,7 @@ use futures_util::TryStreamExt;
 use futures_util::future::BoxFuture;
 use tokio_postgres::Client;
 
-use super::failure::is_stale_plan;
+use super::failure::{alone_error, is_stale_plan};
 use super::sql_error;
 use super::value::Found;
 use crate::row::{Outcome, Row};
@@ -47,13 +47,34 @@ pub(super) async fn run(
     client: &deadpool_postgres::ClientWrapper,
     prepared: &Prepared,
 ) -> Result<Outcome, SqlError> {
-    let (statement, params) = &prepared.call;
-    let outcome = collect(client, prepared, params).await;
-    outcome.map_err(|error| {
-        if is_stale_plan(&error) {
+    let text = &prepared.call.0.text;
+    let outcome = collected(client, prepared).await;
+    outcome.map_err(|error| sql_error(&error, text))
+}
+
+/// The statement as its own transaction.
+pub(super) async fn run_alone(
+    client: &deadpool_postgres::ClientWrapper,
+    prepared: &Prepared,
+) -> Result<Outcome, SqlError> {
+    let statement = &prepared.call.0;
+    if client.is_closed() {
+        // Known before anything is sent: nothing happened.
+        return Err(SqlError::Unavailable("the connection was closed".into()));
+    }
+    let outcome = collected(client, prepared).await;
+    outcome.map_err(|error| alone_error(&error, &statement.text, statement.may_write()))
+}
+
+async fn collected(
+    client: &deadpool_postgres::ClientWrapper,
+    prepared: &Prepared,
+) -> Result<Outcome, tokio_postgres::Error> {
+    let outcome = collect(client, prepared, &prepared.call.1).await;
+    outcome.inspect_err(|error| {
+        if is_stale_plan(error) {
             client.statement_cache.clear();
         }
-        sql_error(&error, &statement.text)
     })
 }
 

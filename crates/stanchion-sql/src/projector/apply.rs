@@ -27,7 +27,9 @@ pub(super) struct Core {
     pub(super) projection: Arc<dyn Projection<Tx>>,
     /// Poison is put aside instead of halting.
     pub(super) parks: AtomicBool,
-    pub(super) meter: OnceLock<Meter>,
+    pub(super) meter: Arc<OnceLock<Meter>>,
+    /// Who appends applies.
+    pub(super) inline: AtomicBool,
 }
 
 /// Applies entries to rows, one target's.
@@ -61,7 +63,8 @@ impl Core {
             log,
             projection,
             parks: AtomicBool::new(false),
-            meter: OnceLock::new(),
+            meter: Arc::default(),
+            inline: AtomicBool::new(false),
         })
     }
 
@@ -171,7 +174,7 @@ impl Applier {
             let (sql, params) = parked::insert(&self.target.name, to.log, entry, reason);
             tx.queue(&sql, params);
         }
-        let done = self.apply(&mut tx, &free).await;
+        let done = apply_to(&*self.core.projection, &mut tx, &free).await;
         let done = match done {
             Ok(()) => tx.commit().await.map_err(ProjectionError::from),
             Err(error) => Err(error),
@@ -186,21 +189,6 @@ impl Applier {
             meter.applied(entries, place.parked.count);
         }
         Ok(())
-    }
-
-    async fn apply(&self, tx: &mut Tx, entries: &[Recorded]) -> Result<(), ProjectionError> {
-        if entries.is_empty() {
-            return Ok(());
-        }
-        let applied = self.core.projection.apply_batch(tx, entries);
-        // A handler that panics met an entry it was not made for: that is poison, and no reason to end the process.
-        match AssertUnwindSafe(applied).catch_unwind().await {
-            Ok(applied) => applied,
-            Err(panic) => {
-                let text = panic_text(panic.as_ref());
-                Err(ProjectionError::Poison(format!("it panicked: {text}")))
-            }
-        }
     }
 
     /// What was refused may have been refused because another projector was quicker.
@@ -229,7 +217,8 @@ impl Applier {
         to: &Checkpoint,
         reason: String,
     ) -> Result<(), Failed> {
-        if !self.core.parks.load(Ordering::Relaxed) {
+        let parks = self.core.parks.load(Ordering::Relaxed);
+        if !parks || self.core.inline.load(Ordering::Relaxed) {
             return Err(Failed::Poison(reason));
         }
         if place.parked.count >= PARKED_MAX {
@@ -254,8 +243,9 @@ impl Applier {
 
     /// Tries what somebody made due again; whether anything was tried.
     pub(super) async fn retry_due(&self, place: &mut Place) -> Result<bool, ProjectorError> {
-        // Somebody may have discarded or retried some: what is remembered of them holds entries back.
-        place.parked = self.load_parked(place.at.position).await?;
+        // What is remembered of them holds entries back.
+        let at = place.at.position;
+        self.refresh_parked(place, at).await?;
         place.parked.looked = Some(Instant::now());
         let mut tried = false;
         loop {
@@ -263,15 +253,18 @@ impl Applier {
             // One beyond the checkpoint is what the projection halted at: going on tries it.
             due.retain(|parked| parked.position <= place.at.position);
             if due.is_empty() {
+                place.parked.trouble = None;
                 return Ok(tried);
             }
             for parked in &due {
-                tried = true;
                 match self.retry(place, parked).await {
-                    Ok(()) => {}
+                    Ok(()) => tried = true,
                     Err(Failed::Moved) => return Ok(true),
+                    // What came after them goes on: nobody waits for these but their own streams.
                     Err(Failed::Store(reason) | Failed::Poison(reason)) => {
-                        return Err(ProjectorError::Unavailable(reason));
+                        warn!(projection = self.core.name(), position = %parked.position, reason, "a parked entry waits");
+                        place.parked.met_trouble(reason);
+                        return Ok(tried);
                     }
                 }
             }
@@ -279,16 +272,34 @@ impl Applier {
     }
 
     async fn retry(&self, place: &Place, parked: &ParkedEntry) -> Result<(), Failed> {
-        let found = self.core.entry(parked.position).await;
-        let found = found.map_err(|error| Failed::Store(error.to_string()))?;
-        let entry = found.filter(|entry| entry.id == parked.event);
-        let entry = entry.ok_or_else(|| {
-            Failed::Store(format!("the log has lost the entry at {}", parked.position))
-        })?;
+        let lost = || format!("the log has lost the entry at {}", parked.position);
+        let found = match self.core.entry(parked.position).await {
+            Ok(found) => found
+                .filter(|entry| entry.id == parked.event)
+                .ok_or_else(lost),
+            Err(LogError::Damaged { reason, .. }) => Err(reason),
+            Err(LogError::Unavailable(reason)) => return Err(Failed::Store(reason)),
+        };
+        let entry = match found {
+            Ok(entry) => entry,
+            Err(reason) => {
+                let reason = format!("it cannot be read: {reason}");
+                warn!(projection = self.core.name(), position = %parked.position, reason, "a parked entry stays");
+                let (db, name) = (&self.target.db, &self.target.name);
+                let given_up = parked::give_up(db, name, parked.event, &reason).await;
+                return given_up.map_err(out);
+            }
+        };
         let mut tx = self.target.begin();
         self.target.queue_move(&tx, &place.at, &place.at);
         parked::queue_delete(&tx, &self.target.name, parked.event);
-        let done = match self.apply(&mut tx, std::slice::from_ref(&entry)).await {
+        let done = match apply_to(
+            &*self.core.projection,
+            &mut tx,
+            std::slice::from_ref(&entry),
+        )
+        .await
+        {
             Ok(()) => tx.commit().await.map_err(ProjectionError::from),
             Err(error) => Err(error),
         };
@@ -307,6 +318,25 @@ impl Applier {
         let at = place.at.position;
         let first = page.entries.iter().find(|entry| entry.position > at);
         first.map_or(at.next(), |entry| entry.position)
+    }
+}
+
+/// A handler that panics met an entry it was not made for: that is poison, and no reason to end the process.
+pub(super) async fn apply_to(
+    projection: &dyn Projection<Tx>,
+    tx: &mut Tx,
+    entries: &[Recorded],
+) -> Result<(), ProjectionError> {
+    if entries.is_empty() {
+        return Ok(());
+    }
+    let applied = projection.apply_batch(tx, entries);
+    match AssertUnwindSafe(applied).catch_unwind().await {
+        Ok(applied) => applied,
+        Err(panic) => {
+            let text = panic_text(panic.as_ref());
+            Err(ProjectionError::Poison(format!("it panicked: {text}")))
+        }
     }
 }
 

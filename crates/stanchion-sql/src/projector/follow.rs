@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use stanchion_eventsourcing::{LogError, Position, ProjectionState};
 use stanchion_runtime::clock;
 use tokio::time::Instant;
@@ -43,7 +44,8 @@ impl Projector {
     /// Follows the log until told to stop; a batch at hand is finished first. Takes up a rebuild that was interrupted.
     pub async fn run(self, stop: CancellationToken) {
         let _running = Running::begin(&self);
-        tokio::join!(self.follow(&stop), self.take_up_rebuild(&stop));
+        // Boxed: it contains all of a rebuild, deeper than a compiler likes to look.
+        tokio::join!(self.follow(&stop), self.take_up_rebuild(&stop).boxed());
         info!(projection = self.name(), at = %self.position(), "projection stopped");
     }
 
@@ -67,11 +69,13 @@ impl Projector {
                 Ok(Step::Applied | Step::Moved) => self.go_on(*changes.borrow()),
                 Ok(Step::AtHead) => {
                     self.go_on(self.position());
+                    let inline = self.is_inline();
                     tokio::select! {
                         () = stop.cancelled() => {}
                         () = self.inner.poke.notified() => looked = None,
-                        // A log whose hints have ended is looked at from time to time.
-                        Ok(()) = changes.changed() => {}
+                        // A log whose hints have ended is looked at from time to time, and so is what came past the
+                        // transactions that apply it themselves.
+                        Ok(()) = changes.changed(), if !inline => {}
                         () = tokio::time::sleep(LOOK) => {}
                     }
                 }
@@ -87,7 +91,7 @@ impl Projector {
     }
 
     fn go_on(&self, head: Position) {
-        self.enter(ProjectionState::Following, None);
+        self.enter(self.at_work(), None);
         if let Some(meter) = self.inner.live.core.meter.get() {
             let behind = head.0 - self.position().0;
             meter.lag(behind, if behind > 0 { meter.seconds() } else { 0 });
@@ -111,7 +115,10 @@ impl Projector {
     }
 
     /// The entry it halted at, among the dead letters: for other processes and the operator.
-    async fn note_halt(&self, reason: &ProjectorError) -> Result<Option<Uuid>, ProjectorError> {
+    pub(super) async fn note_halt(
+        &self,
+        reason: &ProjectorError,
+    ) -> Result<Option<Uuid>, ProjectorError> {
         let ProjectorError::Poison { position, reason } = reason else {
             return Ok(None);
         };
@@ -194,9 +201,15 @@ impl Projector {
         let since = next
             .first()
             .map(|entry| clock::now().duration_since(entry.at));
+        // Entries that it does not want are nobody's to move an inline one past.
+        let nothing_left = self.is_inline() && next.is_empty();
         Ok(Lag {
             head,
-            positions: (head.0 - at.0).max(0),
+            positions: if nothing_left {
+                0
+            } else {
+                (head.0 - at.0).max(0)
+            },
             seconds: since.map_or(0, |since| since.as_secs().max(0)),
         })
     }

@@ -5,6 +5,7 @@ mod checkpoints;
 mod compare;
 mod error;
 mod follow;
+mod inline;
 mod meter;
 mod operate;
 mod parked;
@@ -12,6 +13,7 @@ mod place;
 mod rebuild;
 mod shadow;
 mod target;
+mod turn;
 mod verify;
 mod wait;
 
@@ -22,6 +24,7 @@ use stanchion_eventsourcing::{EventLog, LogError, Position, Projection, Projecti
 use stanchion_telemetry::Metrics;
 use tokio::sync::{Mutex, Notify, watch};
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 use self::apply::{Applier, Core, Step};
 use self::meter::Meter;
@@ -31,6 +34,7 @@ use crate::{Db, Tx};
 
 pub use checkpoints::SqlCheckpoints;
 pub use error::{Behind, ProjectorError};
+pub(crate) use inline::{Applied, Inline, Inlines, hold};
 
 /// Keeps a projection's rows up to date with a log; rows and checkpoint commit together.
 ///
@@ -54,7 +58,7 @@ struct Inner {
     live: Applier,
     /// Held while a batch is applied, and while the rows must stand still.
     gate: Mutex<Option<Place>>,
-    seen: watch::Sender<Seen>,
+    seen: Arc<watch::Sender<Seen>>,
     /// How many times it is being run by this process.
     running: AtomicUsize,
     paused: AtomicBool,
@@ -65,10 +69,12 @@ struct Inner {
 
 /// What is known in this process.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Seen {
+pub(crate) struct Seen {
     at: Position,
     state: ProjectionState,
     reason: Option<String>,
+    /// Why due entries are not tried.
+    parked: Option<String>,
 }
 
 impl Projector {
@@ -79,7 +85,7 @@ impl Projector {
         let inner = Inner {
             live: Applier::new(core, target),
             gate: Mutex::new(None),
-            seen: watch::Sender::new(Seen::default()),
+            seen: Arc::new(watch::Sender::new(Seen::default())),
             running: AtomicUsize::new(0),
             paused: AtomicBool::new(false),
             poke: Notify::new(),
@@ -91,7 +97,8 @@ impl Projector {
     }
 
     /// Puts an entry that cannot be applied aside instead of halting: a durable row with the reason, in the module's
-    /// dead letters. Later entries of its stream wait behind it, all others go on; an operator makes it due again.
+    /// dead letters. Later entries of its stream wait behind it, all others go on; an operator makes it due again. An
+    /// [inline](Projector::inline) one never does.
     #[must_use]
     pub fn parking_poison(self) -> Self {
         self.inner.live.core.parks.store(true, Ordering::Relaxed);
@@ -139,10 +146,22 @@ impl Projector {
     /// Applies what there is until the rows are at the log's head, whatever a pause says: for tests and first starts.
     ///
     /// # Errors
-    /// See [`ProjectorError`].
+    /// See [`ProjectorError`]. An entry that it halts at is noted among the dead letters, as by [`Projector::run`].
     pub async fn catch_up(&self) -> Result<Position, ProjectorError> {
-        while !matches!(self.step().await?, Step::AtHead) {}
-        Ok(self.position())
+        loop {
+            match self.step().await {
+                Ok(Step::AtHead) => return Ok(self.position()),
+                Ok(_) => {}
+                Err(error) => {
+                    if error.halts()
+                        && let Err(error) = self.note_halt(&error).await
+                    {
+                        warn!(projection = self.name(), %error, "the halt could not be noted");
+                    }
+                    return Err(error);
+                }
+            }
+        }
     }
 
     /// Applies one batch to the live rows.
@@ -160,8 +179,10 @@ impl Projector {
         self.publish(place.at.position);
         let step = self.inner.live.step(place).await;
         self.publish(place.at.position);
+        self.publish_trouble(place);
         let step = step?;
-        place.stale = matches!(step, Step::Moved);
+        // Who appends to an inline one moves it.
+        place.stale = step == Step::Moved || (self.is_inline() && step == Step::AtHead);
         Ok(step)
     }
 
@@ -170,6 +191,17 @@ impl Projector {
             let moved = seen.at != at;
             seen.at = at;
             moved
+        });
+    }
+
+    fn publish_trouble(&self, place: &Place) {
+        let trouble = place.parked.trouble.as_ref();
+        self.inner.seen.send_if_modified(|seen| {
+            let changed = seen.parked.as_ref() != trouble.map(|trouble| &trouble.reason);
+            if changed {
+                seen.parked = trouble.map(|trouble| trouble.reason.clone());
+            }
+            changed
         });
     }
 

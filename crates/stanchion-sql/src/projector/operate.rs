@@ -40,6 +40,10 @@ impl Projector {
         let rows = parked::list(self.db(), &live.target.name).await?;
         let lag = self.measure(position).await?;
         let (state, reason) = self.state(position, &rows, trouble).await?;
+        let aside = || rows.iter().filter(|row| row.position <= position);
+        let since = aside().map(|row| clock::now().duration_since(row.since));
+        let parked_reason = self.inner.seen.borrow().parked.clone();
+        let oldest = since.max().map_or(0, |since| since.as_secs());
         Ok(ProjectionStatus {
             name: self.name(),
             log: live.core.log.id(),
@@ -49,7 +53,9 @@ impl Projector {
             head: lag.head,
             lag: u64::try_from(lag.positions).unwrap_or(0),
             lag_seconds: u64::try_from(lag.seconds).unwrap_or(0),
-            parked: rows.iter().filter(|row| row.position <= position).count() as u64,
+            parked: aside().count() as u64,
+            parked_seconds: u64::try_from(oldest).unwrap_or(0),
+            parked_reason,
             rebuild: self.rebuild_status().await?,
         })
     }
@@ -71,15 +77,19 @@ impl Projector {
         self.inner.paused.store(true, Ordering::Relaxed);
         self.inner.poke.notify_waiters();
         drop(self.inner.gate.lock().await);
+        self.wait_for_appends().await?;
         info!(projection = self.name(), at = %self.position(), "projection paused");
         Ok(())
     }
 
-    /// Goes on after a pause, and tries again after a halt.
+    /// Goes on after a pause, and tries again after a halt. An inline one is caught up with the log first.
     ///
     /// # Errors
-    /// The store is out.
+    /// The store is out. Inline: it cannot be caught up; it stays paused.
     pub async fn resume(&self) -> Result<(), ProjectorError> {
+        if self.is_inline() {
+            self.catch_up().await?;
+        }
         let sql = "delete from checkpoint where name = $1";
         let name = name_of(self.name(), "paused");
         self.db().exec(sql, params![name]).await?;
@@ -107,6 +117,7 @@ impl Projector {
         let due = parked::redrive(&target.db, &target.name).await?;
         if let Some(place) = &mut *self.inner.gate.lock().await {
             place.parked.looked = None;
+            place.parked.trouble = None;
         }
         self.inner.poke.notify_waiters();
         Ok(due)
@@ -115,7 +126,7 @@ impl Projector {
     /// An operator did something about a halt: the run goes on at once, and nobody is told of the old one meanwhile.
     pub(super) fn try_again(&self) {
         if self.halted().is_some() {
-            self.enter(ProjectionState::Following, None);
+            self.enter(self.at_work(), None);
         }
         self.inner.poke.notify_waiters();
     }
@@ -148,7 +159,11 @@ impl Projector {
         if !paused.is_empty() {
             return Ok((ProjectionState::Paused, None));
         }
-        Ok((seen.state, seen.reason))
+        match seen.state {
+            // Whoever appends applies, whether this process runs it or not.
+            ProjectionState::NotRunHere if self.is_inline() => Ok((self.at_work(), None)),
+            state => Ok((state, seen.reason)),
+        }
     }
 
     async fn rebuild_status(&self) -> Result<Option<RebuildStatus>, SqlError> {

@@ -1,5 +1,6 @@
 //! Entries put aside, as rows among the module's dead letters.
 
+use jiff::Timestamp;
 use stanchion_eventsourcing::{LogId, Position, Recorded};
 use stanchion_messaging::{Message, Origin};
 use stanchion_runtime::clock;
@@ -21,9 +22,11 @@ pub(super) struct ParkedEntry {
     /// Somebody wants it tried again.
     pub(super) due: bool,
     pub(super) reason: String,
+    /// When it was put aside.
+    pub(super) since: Timestamp,
 }
 
-const COLUMNS: &str = "message_id, key, state, reason, message";
+const COLUMNS: &str = "message_id, key, state, reason, message, parked_at";
 
 /// Everything put aside, in the order of the log.
 pub(super) async fn list(db: &Db, consumer: &str) -> Result<Vec<ParkedEntry>, SqlError> {
@@ -90,6 +93,19 @@ pub(super) fn queue_delete(tx: &Tx, consumer: &str, event: Uuid) {
     tx.queue(sql, params![consumer, event]);
 }
 
+/// One that was due cannot be read: it waits for somebody again, and says why.
+pub(super) async fn give_up(
+    db: &impl Query,
+    consumer: &str,
+    event: Uuid,
+    reason: &str,
+) -> Result<(), SqlError> {
+    let sql = "update parked set state = 'dead', attempts = attempts + 1, reason = $3 \
+               where consumer = $1 and message_id = $2";
+    let done = db.exec(sql, params![consumer, event, reason]).await;
+    done.map(drop)
+}
+
 /// Makes what is put aside due again; how many.
 pub(super) async fn redrive(db: &impl Query, consumer: &str) -> Result<u64, SqlError> {
     let sql =
@@ -105,5 +121,6 @@ fn parked(row: &Row) -> Result<ParkedEntry, SqlError> {
         position: message.origin.position,
         due: row.get::<&str>(2)? == "retry",
         reason: row.get(3)?,
+        since: row.get(5)?,
     })
 }

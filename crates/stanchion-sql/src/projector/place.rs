@@ -15,6 +15,9 @@ const BATCH: (usize, usize) = (100, 10_000);
 /// How often entries that were made due again are looked for.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// The longest pause after some could not be tried.
+const LOOK_LAST: Duration = Duration::from_secs(60);
+
 /// Where a projection's rows are, and how it goes on from there.
 pub(super) struct Place {
     pub(super) at: Checkpoint,
@@ -33,6 +36,17 @@ pub(super) struct Parked {
     pub(super) halted: Option<(Uuid, Position)>,
     /// When due ones were last looked for.
     pub(super) looked: Option<Instant>,
+    /// Why that came to nothing.
+    pub(super) trouble: Option<Trouble>,
+}
+
+/// Due entries could not be read or tried: others go on meanwhile.
+#[derive(Clone)]
+pub(super) struct Trouble {
+    pub(super) reason: String,
+    /// How long it waits before it tries them again.
+    pub(super) pause: Duration,
+    pub(super) since: Instant,
 }
 
 impl Applier {
@@ -62,7 +76,7 @@ impl Applier {
     /// Looks again where the rows are.
     pub(super) async fn refresh(&self, place: &mut Place) -> Result<(), ProjectorError> {
         let at = self.stored().await?;
-        place.parked = self.load_parked(at.position).await?;
+        self.refresh_parked(place, at.position).await?;
         place.pages.go_on_from(at);
         place.at = at;
         place.stale = false;
@@ -84,7 +98,20 @@ impl Applier {
         Ok(Checkpoint::start(log))
     }
 
-    pub(super) async fn load_parked(&self, at: Position) -> Result<Parked, ProjectorError> {
+    /// Somebody may have discarded or retried some; how long it waits is not forgotten.
+    pub(super) async fn refresh_parked(
+        &self,
+        place: &mut Place,
+        at: Position,
+    ) -> Result<(), ProjectorError> {
+        let parked = self.load_parked(at).await?;
+        let trouble = place.parked.trouble.take();
+        place.parked = parked;
+        place.parked.trouble = trouble.filter(|_| place.parked.count > 0);
+        Ok(())
+    }
+
+    async fn load_parked(&self, at: Position) -> Result<Parked, ProjectorError> {
         let rows = parked::list(&self.target.db, &self.target.name).await?;
         let halted = rows.iter().find(|row| row.position > at);
         let halted = halted.map(|row| (row.event, row.position));
@@ -97,6 +124,7 @@ impl Applier {
             count: behind.len(),
             halted,
             looked: None,
+            trouble: None,
         })
     }
 }
@@ -104,7 +132,18 @@ impl Applier {
 impl Parked {
     pub(super) fn wants_a_look(&self) -> bool {
         let looked_just_now = self.looked.is_some_and(|at| at.elapsed() < LOOK);
-        !self.streams.is_empty() && !looked_just_now
+        let waits = |trouble: &Trouble| trouble.since.elapsed() < trouble.pause;
+        !self.streams.is_empty() && !looked_just_now && !self.trouble.as_ref().is_some_and(waits)
+    }
+
+    /// They are tried again after a pause that doubles each time.
+    pub(super) fn met_trouble(&mut self, reason: String) {
+        let before = self.trouble.take().map(|trouble| trouble.pause);
+        self.trouble = Some(Trouble {
+            reason,
+            pause: before.map_or(LOOK, |pause| (pause * 2).min(LOOK_LAST)),
+            since: Instant::now(),
+        });
     }
 
     pub(super) fn holds_back(&self, entry: &Recorded) -> bool {

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use parking_lot::Mutex;
 use stanchion_eventsourcing::{Position, own_checkpoint};
 use stanchion_runtime::clock;
@@ -15,11 +16,15 @@ use super::apply::{Applier, Step};
 use super::place::Place;
 use super::shadow::Shadow;
 use super::target::{name_of, stored};
+use super::turn::{Fence, Turn};
 use super::{Projector, ProjectorError, unless};
 use crate::params;
 
-/// How often the swap is tried while another process keeps moving the live rows.
+/// How often the swap is tried while somebody keeps moving the live rows.
 const SWAPS_MAX: u32 = 20;
+
+/// How often a replay goes to where the live rows are before they have to stand still for the rest of it.
+const APPROACHES: u32 = 3;
 
 /// Failures in a row after which a replay gives up; the wait between them.
 const FAILURES_MAX: u32 = 20;
@@ -60,21 +65,30 @@ impl Projector {
     /// file of their own), with [`Tx::is_replay`](crate::Tx::is_replay) true so that nothing reaches the outside twice.
     /// The swap is one transaction that also moves the checkpoint, never backwards: readers see the rows of before or
     /// those of after, as far in the log as before. While rows are copied in it this projection waits and, on SQLite, every other write; readers and,
-    /// on PostgreSQL, other writers do not. A rebuild that was interrupted is taken up where it was.
+    /// on PostgreSQL, other writers do not. A rebuild that was interrupted is taken up where it was, if the projection is
+    /// what it was then ([version](stanchion_eventsourcing::Projection::version), filter, tables and their columns); else
+    /// it begins anew. Only one process at a time rebuilds or verifies a projection, by a lease.
+    ///
+    /// On PostgreSQL it needs two connections of the pool at once.
     ///
     /// Without tables the rows are emptied first, and readers see them grow again.
     ///
     /// # Errors
     /// See [`ProjectorError`]; the live rows stay as they were.
     pub async fn rebuild(&self) -> Result<Position, ProjectorError> {
-        let _alone = self.inner.rebuild.alone()?;
+        let turn = self.turn().await?;
+        let fence = turn.fence();
+        turn.take(self.rebuild_in(fence)).await
+    }
+
+    async fn rebuild_in(&self, fence: Fence) -> Result<Position, ProjectorError> {
         if self.inner.live.core.projection.tables().is_empty() {
             return self.rebuild_in_place().await;
         }
         let cancel = CancellationToken::new();
         *self.inner.rebuild.cancel.lock() = cancel.clone();
         let underway = Underway::begin(self);
-        let rebuilt = unless(&cancel, self.rebuild_beside()).await;
+        let rebuilt = unless(&cancel, self.rebuild_beside(&fence).boxed()).await;
         let rebuilt = rebuilt.unwrap_or_else(|| Err(ProjectorError::Refused("cancelled".into())));
         underway.end(rebuilt.as_ref().err().map(ToString::to_string));
         rebuilt
@@ -116,27 +130,42 @@ impl Projector {
 
     pub(super) async fn take_up_rebuild(&self, stop: &CancellationToken) {
         let name = name_of(self.name(), "rebuild");
-        let marked = async {
+        let taken_up = async {
             loop {
-                match stored(self.db(), &name).await {
-                    Ok(kept) => return !kept.is_empty(),
-                    Err(_) => tokio::time::sleep(RECOVER).await,
+                let marked = stored(self.db(), &name).await;
+                if marked.is_ok_and(|kept| kept.is_empty()) {
+                    return Ok(());
+                }
+                // The process that was at it may still be, or its lease is not over yet.
+                match self.turn_if_free().await {
+                    Ok(Some(turn)) => return self.take_up_in(turn, &name).await,
+                    Err(refused @ ProjectorError::Refused(_)) => return Err(refused),
+                    Ok(None) | Err(_) => tokio::time::sleep(RECOVER).await,
                 }
             }
         };
-        if unless(stop, marked).await != Some(true) {
-            return;
-        }
-        info!(
-            projection = self.name(),
-            "an interrupted rebuild is taken up"
-        );
-        if let Some(Err(error)) = unless(stop, self.rebuild()).await {
+        if let Some(Err(error)) = unless(stop, taken_up).await {
             warn!(projection = self.name(), %error, "the rebuild stopped; the live rows are as they were");
         }
     }
 
-    async fn rebuild_beside(&self) -> Result<Position, ProjectorError> {
+    /// Unless its end was between the look and the turn.
+    async fn take_up_in(&self, turn: Turn<'_>, name: &str) -> Result<(), ProjectorError> {
+        let fence = turn.fence();
+        turn.take(async {
+            if stored(self.db(), name).await?.is_empty() {
+                return Ok(());
+            }
+            info!(
+                projection = self.name(),
+                "an interrupted rebuild is taken up"
+            );
+            self.rebuild_in(fence).await.map(drop)
+        })
+        .await
+    }
+
+    async fn rebuild_beside(&self, fence: &Fence) -> Result<Position, ProjectorError> {
         let live = &self.inner.live;
         let shadow = Shadow::open(live).await?;
         let applier = Applier::new(Arc::clone(&live.core), shadow.target());
@@ -144,13 +173,26 @@ impl Projector {
         info!(projection = self.name(), %from, "rebuilding");
         let head = live.core.log.head().await?;
         for _ in 0..SWAPS_MAX {
-            let to = self.sound_position().await?.unwrap_or(head);
-            self.replay_until(&applier, to).await?;
-            // From here on the live rows stand still in this process; what they got meanwhile is little.
+            // Each time it is less that came meanwhile.
+            for _ in 0..APPROACHES {
+                let to = self.sound_position().await?.unwrap_or(head);
+                self.replay_until(&applier, to).await?;
+            }
+            // From here on the live rows stand still, in this process and then in every other.
             let mut gate = self.inner.gate.lock().await;
+            let _appends = self.hold_appends().await;
+            let hold = match self.hold_still().await {
+                Ok(hold) => hold,
+                Err(error) => {
+                    warn!(projection = self.name(), %error, "the swap is tried again");
+                    drop(gate);
+                    tokio::time::sleep(RECOVER).await;
+                    continue;
+                }
+            };
             let sound = self.sound_position().await?;
             let place = self.replay_until(&applier, sound.unwrap_or(head)).await?;
-            match shadow.swap(&place.at, sound.is_some()).await {
+            match shadow.swap(hold, fence, &place.at, sound.is_some()).await {
                 Ok(true) => {
                     *gate = None;
                     self.publish(place.at.position);
@@ -168,7 +210,7 @@ impl Projector {
             drop(gate);
             tokio::time::sleep(RECOVER / 10).await;
         }
-        let busy = "another process keeps moving the live rows: pause the projection, then rebuild";
+        let busy = "somebody keeps moving the live rows: pause the projection, then rebuild";
         Err(ProjectorError::Refused(busy.into()))
     }
 

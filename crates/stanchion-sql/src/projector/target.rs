@@ -1,7 +1,7 @@
 use stanchion_eventsourcing::{Checkpoint, LogId};
 use stanchion_runtime::clock;
 
-use crate::{Db, Row, SqlError, Tx, params};
+use crate::{Db, Query, Row, SqlError, Tx, params};
 
 /// Where a projection's rows go: the live tables, or others of the same names beside them.
 #[derive(Clone)]
@@ -92,13 +92,14 @@ impl Target {
 }
 
 /// Every checkpoint of that name.
-pub(super) async fn stored(db: &Db, name: &str) -> Result<Vec<Checkpoint>, SqlError> {
+pub(super) async fn stored(db: &impl Query, name: &str) -> Result<Vec<Checkpoint>, SqlError> {
     let sql = "select log, position, event_id from checkpoint where name = $1";
     let rows = db.query(sql, params![name]).await?;
     rows.iter().map(checkpoint).collect()
 }
 
-fn checkpoint(row: &Row) -> Result<Checkpoint, SqlError> {
+/// Log, position and event.
+pub(super) fn checkpoint(row: &Row) -> Result<Checkpoint, SqlError> {
     Ok(Checkpoint {
         log: row.get(0)?,
         position: row.get(1)?,

@@ -27,7 +27,11 @@ impl Projector {
     /// See [`ProjectorError`]; [`ProjectorError::Refused`] for a projection without
     /// [`Projection::tables`](stanchion_eventsourcing::Projection::tables) or a table without a primary key.
     pub async fn verify(&self) -> Result<Verified, ProjectorError> {
-        let _alone = self.inner.rebuild.alone()?;
+        let turn = self.turn().await?;
+        turn.take(self.verify_alone()).await
+    }
+
+    async fn verify_alone(&self) -> Result<Verified, ProjectorError> {
         let shadow = Shadow::fresh(&self.inner.live).await?;
         let applier = Applier::new(Arc::clone(&self.inner.live.core), shadow.target());
         let verified = self.verify_against(&shadow, &applier).await;
@@ -50,7 +54,11 @@ impl Projector {
             .await?;
         for _ in 0..TRIES_MAX {
             let _gate = self.inner.gate.lock().await;
-            let hold = self.hold_still().await?;
+            // Comparing takes long: no append waits for that. Moved meanwhile, it is done again.
+            let hold = match self.is_inline() {
+                true => None,
+                false => self.hold_still().await?,
+            };
             let at = self.stored_position().await?;
             self.replay_until(applier, at).await?;
             let mut found = Verified {
@@ -80,12 +88,12 @@ impl Projector {
                 return Ok(found);
             }
         }
-        let busy = "another process keeps moving the live rows: pause the projection, then verify";
+        let busy = "somebody keeps moving the live rows: pause the projection, then verify";
         Err(ProjectorError::Refused(busy.into()))
     }
 
-    /// Keeps projectors of other processes from moving the rows. SQLite has no other process.
-    async fn hold_still(&self) -> Result<Option<Tx>, ProjectorError> {
+    /// Keeps projectors and appends of other processes from moving the rows. SQLite has no other process.
+    pub(super) async fn hold_still(&self) -> Result<Option<Tx>, ProjectorError> {
         let target = &self.inner.live.target;
         if target.db.engine() == Engine::Sqlite {
             return Ok(None);

@@ -38,30 +38,33 @@ impl Projector {
             if let Some(answer) = answer(&seen.borrow_and_update(), position) {
                 return answer;
             }
-            if self.is_running() {
+            // Transactions of other processes move an inline one, and who runs it looks only now and then.
+            if self.is_running() && !self.is_inline() {
                 // Also ends when it stops running here.
                 let _ = seen.changed().await;
                 continue;
             }
-            self.look_at_the_store(position).await?;
+            if self.look_at_the_store(position).await? {
+                return Ok(());
+            }
             let _ = tokio::time::timeout(pause, seen.changed()).await;
             pause = (pause * 2).min(LOOK_LAST);
         }
     }
 
-    /// Where the projection is by its stored checkpoint, and whether it halted there.
-    async fn look_at_the_store(&self, wanted: Position) -> Result<(), String> {
+    /// Whether the rows are so far by the stored checkpoint; an error if the projection halted before.
+    async fn look_at_the_store(&self, wanted: Position) -> Result<bool, String> {
         let live = &self.inner.live;
         // A store that is out is asked again until the deadline.
         let Ok(kept) = live.target.checkpoints().await else {
-            return Ok(());
+            return Ok(false);
         };
         let log = live.core.log.id();
         let own = own_checkpoint(&kept, log).map_err(|error| error.to_string())?;
         let at = own.map_or(Position::START, |own| own.position);
         self.publish(at);
-        if at >= wanted {
-            return Ok(());
+        if at >= wanted || self.wants_nothing_until(at, wanted).await {
+            return Ok(true);
         }
         let rows = parked::list(&live.target.db, &live.target.name).await;
         let halted = rows.unwrap_or_default().into_iter();
@@ -70,8 +73,18 @@ impl Projector {
                 "halted at position {}: {}",
                 row.position, row.reason
             )),
-            None => Ok(()),
+            None => Ok(false),
         }
+    }
+
+    /// Nobody moves an inline one past entries that it does not want.
+    async fn wants_nothing_until(&self, at: Position, wanted: Position) -> bool {
+        let core = &self.inner.live.core;
+        if !self.is_inline() {
+            return false;
+        }
+        let next = core.log.read(at, &core.projection.filter(), 1).await;
+        next.is_ok_and(|next| next.first().is_none_or(|next| next.position > wanted))
     }
 }
 

@@ -26,6 +26,7 @@ pub(crate) struct Balances {
     pub(crate) queued: bool,
     /// Folds a batch in memory.
     pub(crate) folded: bool,
+    pub(crate) version: u32,
     pub(crate) knobs: Arc<Knobs>,
 }
 
@@ -84,6 +85,10 @@ impl Projection<Tx> for Balances {
         Filter::category("account")
     }
 
+    fn version(&self) -> u32 {
+        self.version
+    }
+
     fn tables(&self) -> &'static [&'static str] {
         &["balances"]
     }
@@ -127,15 +132,13 @@ impl Projection<Tx> for Balances {
     }
 }
 
+pub(crate) const BALANCES: &str = "\
+    create table balances (account text primary key, cents bigint not null check (cents < 1000000), n bigint not null);
+    create index balances_by_cents on balances (cents)";
+
 /// A store of each kind with the table and a log.
 pub(crate) async fn stores() -> Vec<(Db, Arc<dyn EventLog>)> {
-    let balances = Migrations::new("accounts").with(
-        1,
-        "balances",
-        "create table balances (account text primary key, cents bigint not null check (cents < 1000000), n bigint not null);
-         create index balances_by_cents on balances (cents)",
-        "drop table balances",
-    );
+    let balances = Migrations::new("accounts").with(1, "balances", BALANCES, "drop table balances");
     let mut all = Vec::new();
     for db in databases().await {
         migrate(&db, std::slice::from_ref(&balances), Mode::Auto)

@@ -1,12 +1,15 @@
 //! An entry that cannot be applied is seen: it halts the projection, or goes aside with its stream.
 
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use stanchion_eventsourcing::{Position, ProjectionState};
+use async_trait::async_trait;
+use stanchion_eventsourcing::{EventLog, Filter, LogError, Position, ProjectionState, Recorded};
 use stanchion_messaging::{ConsumerStore, DeadLetterFilter};
 use stanchion_runtime::task;
-use stanchion_sql::{ProjectorError, SqlConsumerStore};
+use stanchion_sql::{ProjectorError, SqlConsumerStore, params};
 use stanchion_telemetry::Metrics;
+use stanchion_testing::altered::{Altered, Alters};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -77,6 +80,125 @@ async fn a_halt_is_seen_everywhere_and_nobody_waits_for_it() {
         .await;
         stop.cancel();
         task.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_halt_of_catch_up_is_noted_for_others_to_see() {
+    for (db, log) in stores().await {
+        for cents in [1, -1] {
+            book(&log, "account", "a", cents).await;
+        }
+        let (once, _) = projector(&db, &log, true);
+        once.catch_up().await.unwrap_err();
+        drop(once);
+        let (elsewhere, _) = sound(&db, &log);
+        let status = elsewhere.status().await.unwrap();
+        assert_eq!(status.state, ProjectionState::Halted);
+        assert!(status.reason.unwrap().contains("negative"));
+        elsewhere.catch_up().await.unwrap();
+        let status = elsewhere.status().await.unwrap();
+        assert_eq!(
+            (status.state, status.parked),
+            (ProjectionState::NotRunHere, 0)
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_parked_entry_that_cannot_be_read_holds_back_its_stream_alone() {
+    for (db, log) in stores().await {
+        for (account, cents) in [("a", -5), ("b", 1)] {
+            book(&log, "account", account, cents).await;
+        }
+        let (projector, knobs) = projector(&db, &log, true);
+        let projector = projector.parking_poison();
+        projector.catch_up().await.unwrap();
+        knobs.poisoned.store(false, Ordering::SeqCst);
+        let spoil = "update event set checksum = checksum + $1 where position = 1";
+        db.exec(spoil, params![1]).await.unwrap();
+
+        projector.retry_parked().await.unwrap();
+        book(&log, "account", "b", 1).await;
+        assert_eq!(projector.catch_up().await.unwrap(), Position(3));
+        assert_eq!(balance(&db, "b").await, (2, 2));
+        assert_eq!(projector.status().await.unwrap().parked, 1);
+        let letters = SqlConsumerStore::new(db.clone());
+        let filter = DeadLetterFilter {
+            limit: 10,
+            ..DeadLetterFilter::default()
+        };
+        let said = letters.list(&filter).await.unwrap()[0].reason.clone();
+        assert!(said.contains("cannot be read"), "{said}");
+
+        // Mended and asked for, it is as any other.
+        db.exec(spoil, params![-1]).await.unwrap();
+        projector.retry_parked().await.unwrap();
+        projector.catch_up().await.unwrap();
+        assert_eq!(balance(&db, "a").await, (-5, 1));
+        assert_eq!(projector.status().await.unwrap().parked, 0);
+    }
+}
+
+/// A log that does not answer for one entry alone.
+struct Unreadable {
+    log: Arc<dyn EventLog>,
+    at: Position,
+    out: AtomicBool,
+}
+
+#[async_trait]
+impl Alters for Unreadable {
+    fn inner(&self) -> &dyn EventLog {
+        &*self.log
+    }
+
+    async fn read(
+        &self,
+        after: Position,
+        filter: &Filter,
+        limit: usize,
+    ) -> Result<Vec<Recorded>, LogError> {
+        if after.next() == self.at && limit == 1 && self.out.load(Ordering::SeqCst) {
+            return Err(LogError::Unavailable("nobody answers for it".into()));
+        }
+        self.log.read(after, filter, limit).await
+    }
+}
+
+#[tokio::test]
+async fn what_the_log_does_not_answer_for_is_tried_again_and_said_meanwhile() {
+    for (db, log) in stores().await {
+        for (account, cents) in [("b", 1), ("a", -5), ("b", 1)] {
+            book(&log, "account", account, cents).await;
+        }
+        let unreadable = Arc::new(Altered(Unreadable {
+            log: Arc::clone(&log),
+            at: Position(2),
+            out: AtomicBool::new(true),
+        }));
+        let seen: Arc<dyn EventLog> = Arc::<Altered<Unreadable>>::clone(&unreadable);
+        let (projector, knobs) = projector(&db, &seen, true);
+        let projector = projector.parking_poison();
+        projector.catch_up().await.unwrap();
+        assert_eq!(projector.status().await.unwrap().parked, 1);
+        knobs.poisoned.store(false, Ordering::SeqCst);
+        projector.retry_parked().await.unwrap();
+        book(&log, "account", "b", 1).await;
+        assert_eq!(projector.catch_up().await.unwrap(), Position(4));
+        assert_eq!(balance(&db, "b").await, (3, 3));
+        let status = projector.status().await.unwrap();
+        assert_eq!(status.parked, 1);
+        assert!(status.parked_reason.unwrap().contains("nobody answers"));
+
+        unreadable.out.store(false, Ordering::SeqCst);
+        until("it is tried again by itself", async || {
+            projector.catch_up().await.unwrap();
+            balance(&db, "a").await == (-5, 1)
+        })
+        .await;
+        let status = projector.status().await.unwrap();
+        assert_eq!((status.parked, status.parked_reason), (0, None));
     }
 }
 

@@ -4,9 +4,11 @@
 mod accounts;
 mod basics;
 mod halts;
+mod inline;
 mod kills;
 mod operations;
 mod other_logs;
 mod rebuilds;
 #[path = "../support/mod.rs"]
 mod support;
+mod turns;

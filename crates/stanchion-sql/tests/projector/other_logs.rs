@@ -3,14 +3,12 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 use stanchion_eventsourcing::{
-    Append, AppendError, Appended, CheckpointError, DueTimer, EventLog, Filter, LogError, LogId,
-    MemoryLog, Position, ProjectionState, Recorded, StreamId, Version,
+    CheckpointError, EventLog, LogId, MemoryLog, Position, ProjectionState,
 };
 use stanchion_runtime::id;
 use stanchion_sql::{Db, ProjectorError};
-use tokio::sync::watch;
+use stanchion_testing::altered::{Altered, Alters};
 
 use crate::accounts::{balance, book, sound, stores};
 
@@ -21,10 +19,10 @@ struct Restored {
 }
 
 async fn restored(id: LogId, entries: i64) -> Arc<dyn EventLog> {
-    let log: Arc<dyn EventLog> = Arc::new(Restored {
+    let log: Arc<dyn EventLog> = Arc::new(Altered(Restored {
         id,
         log: MemoryLog::new(),
-    });
+    }));
     for _ in 0..entries {
         book(&log, "account", "a", 1).await;
     }
@@ -32,52 +30,13 @@ async fn restored(id: LogId, entries: i64) -> Arc<dyn EventLog> {
 }
 
 #[async_trait]
-impl EventLog for Restored {
+impl Alters for Restored {
+    fn inner(&self) -> &dyn EventLog {
+        &self.log
+    }
+
     fn id(&self) -> LogId {
         self.id
-    }
-
-    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
-        self.log.append(append).await
-    }
-
-    async fn read_stream(
-        &self,
-        stream: &StreamId,
-        from: Version,
-        limit: usize,
-    ) -> Result<Vec<Recorded>, LogError> {
-        self.log.read_stream(stream, from, limit).await
-    }
-
-    async fn read(
-        &self,
-        after: Position,
-        filter: &Filter,
-        limit: usize,
-    ) -> Result<Vec<Recorded>, LogError> {
-        self.log.read(after, filter, limit).await
-    }
-
-    async fn head(&self) -> Result<Position, LogError> {
-        self.log.head().await
-    }
-
-    fn changes(&self) -> watch::Receiver<Position> {
-        self.log.changes()
-    }
-
-    async fn due_timers(
-        &self,
-        category: &str,
-        now: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<DueTimer>, LogError> {
-        self.log.due_timers(category, now, limit).await
-    }
-
-    async fn clear_timer(&self, timer: &DueTimer) -> Result<(), LogError> {
-        self.log.clear_timer(timer).await
     }
 }
 

@@ -12,14 +12,14 @@ use tokio_util::sync::CancellationToken;
 use crate::accounts::{Balances, Knobs, balance, book, booked, sound, stores, until};
 
 /// Appends so many entries in all, to 10 accounts.
-async fn fill(log: &Arc<dyn EventLog>, entries: usize) {
+pub(crate) async fn fill(log: &Arc<dyn EventLog>, entries: usize) {
     for n in 0..entries / 100 {
         let append = booked("account", &format!("{}", n % 10), &[1; 100]);
         log.append(append).await.unwrap();
     }
 }
 
-async fn total(db: &Db) -> i64 {
+pub(crate) async fn total(db: &Db) -> i64 {
     let sql = "select coalesce(sum(n), 0) from balances";
     let row = db
         .one(&format!("select cast(({sql}) as bigint)"), params![])
@@ -97,7 +97,11 @@ async fn readers_see_no_gap_and_the_rows_equal_a_fresh_replay() {
 }
 
 /// A projector whose replay stops for good after so many entries.
-fn stuck_after(db: &Db, log: &Arc<dyn EventLog>, entries: usize) -> (Projector, Arc<Knobs>) {
+pub(crate) fn stuck_after(
+    db: &Db,
+    log: &Arc<dyn EventLog>,
+    entries: usize,
+) -> (Projector, Arc<Knobs>) {
     let (projector, knobs) = sound(db, log);
     knobs.replay_stops_at.store(entries, Ordering::SeqCst);
     (projector, knobs)

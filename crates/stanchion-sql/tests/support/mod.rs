@@ -1,8 +1,12 @@
 //! Every test of the facade runs on both databases.
 #![allow(dead_code, unreachable_pub, clippy::unwrap_used)]
 
+use std::net::Ipv4Addr;
+
 use stanchion_runtime::id;
+use stanchion_sql::tokio_postgres::Config;
 use stanchion_sql::{DatabaseSettings, DatabaseUrl, Db, Query, Value, params};
+use stanchion_testing::proxy::FaultProxy;
 use stanchion_testing::servers::Postgres;
 
 /// A fresh SQLite database, and one on the shared PostgreSQL server where there is one.
@@ -38,6 +42,18 @@ pub fn postgres_url() -> Option<DatabaseUrl> {
     }
     let server = Postgres::shared().unwrap();
     Some(server.fresh_database().unwrap().parse().unwrap())
+}
+
+/// A new database on the shared server, how it is reached through a proxy, and the proxy.
+pub fn proxied() -> Option<(DatabaseUrl, DatabaseUrl, FaultProxy)> {
+    let url = postgres_url()?;
+    // The password is not shown; the test server trusts.
+    let config: Config = url.to_string().replace(":***", "").parse().unwrap();
+    let port = config.get_ports().first().copied().unwrap_or(5_432);
+    let proxy = FaultProxy::start((Ipv4Addr::LOCALHOST, port).into()).unwrap();
+    let (user, database) = (config.get_user().unwrap(), config.get_dbname().unwrap());
+    let through = format!("postgres://{user}@{}/{database}", proxy.address());
+    Some((url, through.parse().unwrap(), proxy))
 }
 
 pub const TABLE: &str = "create table thing (

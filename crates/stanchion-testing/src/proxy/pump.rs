@@ -30,6 +30,8 @@ struct Turn {
     sent: Vec<u8>,
     /// Bytes of the reply that still pass, once a cut waits in it.
     reply_left: Option<usize>,
+    /// Nobody hears anybody.
+    silent: bool,
 }
 
 /// What a chunk comes to.
@@ -38,6 +40,8 @@ enum Fate {
     Passes,
     /// So much of it passes, then the connection ends.
     CutAfter(usize),
+    /// Nothing passes any more, in neither direction.
+    Falls,
 }
 
 impl Pass {
@@ -83,6 +87,7 @@ impl Pass {
             let (passes, goes_on) = match fate(chunk) {
                 Fate::Passes => (chunk, true),
                 Fate::CutAfter(bytes) => (&chunk[..bytes], false),
+                Fate::Falls => continue,
             };
             if to.write_all(passes).await.is_err() || !goes_on {
                 return;
@@ -93,6 +98,9 @@ impl Pass {
     /// The client goes on with its turn, or begins a new one.
     fn sent(&self, chunk: &[u8]) -> Fate {
         let mut turn = self.turn();
+        if turn.silent {
+            return Fate::Falls;
+        }
         let before = turn.sent.len();
         let room = TURN_MAX.saturating_sub(before);
         let lower = chunk.iter().take(room).map(u8::to_ascii_lowercase);
@@ -109,6 +117,10 @@ impl Pass {
                 turn.reply_left = Some(bytes);
                 return Fate::Passes;
             }
+            Cut::Silence => {
+                turn.silent = true;
+                return Fate::Falls;
+            }
         };
         self.shared.counts.cut_turns.fetch_add(1, Ordering::Relaxed);
         Fate::CutAfter(passes)
@@ -116,6 +128,9 @@ impl Pass {
 
     fn answered(&self, length: usize) -> Fate {
         let mut turn = self.turn();
+        if turn.silent {
+            return Fate::Falls;
+        }
         turn.sent.clear();
         match &mut turn.reply_left {
             None => Fate::Passes,

@@ -6,9 +6,30 @@ use std::time::Duration;
 use serde_json::json;
 use stanchion_testing::process::{Launch, free_port};
 
-use crate::support::{READY_WITHIN, STOPPED_WITHIN, Shop, item};
+use crate::support::{READY_WITHIN, STOPPED_WITHIN, Shop, eventually, item};
 
 const ANSWERS_WITHIN: Duration = Duration::from_secs(20);
+
+#[tokio::test]
+async fn on_a_server_the_banner_and_the_log_say_how_many_connections_there_can_be() {
+    let Some(shop) = Shop::start_on_postgres().await else {
+        return;
+    };
+    let (banner, log) = (shop.process.stdout(), shop.process.stderr());
+    let bound = "at most 25 connections to 127.0.0.1:";
+    let printed = format!("{banner}{log}");
+    assert_eq!(printed.matches(bound).count(), 2, "{printed}");
+    let what = "(20 pooled for 4 modules, 4 log writers, 1 listener)";
+    assert!(printed.contains(what), "{printed}");
+    let metrics = eventually("the gauges are there", READY_WITHIN, || async {
+        let metrics = shop.fetch_admin("/metrics").send().await.text;
+        let there = |line: &&str| line.starts_with("stanchion_db_server_connections_max{");
+        let line = metrics.lines().find(there).map(str::to_owned);
+        line.filter(|line| line.ends_with(" 25"))
+    })
+    .await;
+    assert!(!metrics.contains('@'), "no user in it: {metrics}");
+}
 
 #[tokio::test]
 async fn the_first_start_tells_the_way_in_and_its_curl_line_works() {

@@ -1,4 +1,4 @@
-//! `projections`: how they are, and what an operator does with one.
+//! `projections`, also `log projections`: how they are, and what an operator does with one.
 //!
 //! The service that runs them is asked through its admin port. Where none answers, or one over other logs, it is done
 //! on the stores from here: an embedded one can only be looked at and verified then, it belongs to its service.
@@ -34,7 +34,11 @@ pub(super) fn command() -> Command {
     let acts = Act::ALL.map(|act| Command::new(act.word()).about(act.about()).arg(name()));
     Command::new("projections")
         .about("Tables made of the event logs: how they are, pause, rebuild, verify")
-        .subcommand(Command::new("list").about("One line a projection; also without a subcommand"))
+        .subcommand(
+            Command::new("list")
+                .visible_alias("status")
+                .about("One line a projection; also without a subcommand"),
+        )
         .subcommands(acts)
 }
 
@@ -83,6 +87,12 @@ fn line(row: &Value) -> String {
         number("lag_seconds"),
         number("parked"),
     );
+    if number("parked") > 0 {
+        line += &format!(" (for {} s)", number("parked_seconds"));
+    }
+    if let Some(reason) = row["parked_reason"].as_str() {
+        line += &format!(" not tried: {reason}");
+    }
     if let Some(rebuild) = row.get("rebuild") {
         line += &format!(" rebuild at {}", rebuild["position"]);
         line += rebuild["reason"]

@@ -19,9 +19,12 @@ async fn the_command_line_asks_the_service_that_runs() {
         (theirs.state(), ours.state()),
         (ProjectionState::Paused, ProjectionState::Following)
     );
-    let resume = "projections resume inventory/stock";
+    // The same command under the other name that it is looked for.
+    let resume = "log projections resume inventory/stock";
     assert_eq!(operate(service(), resume).await, 0);
     assert_eq!(theirs.state(), ProjectionState::Following);
+    assert_eq!(operate(service(), "log projections").await, 0);
+    assert_eq!(operate(service(), "projections status").await, 0);
     assert_eq!(operate(service(), "projections retry stock").await, 0);
     theirs.go();
     assert_eq!(operate(service(), "projections rebuild stock").await, 0);
@@ -94,6 +97,7 @@ async fn a_name_that_is_nobody_s_or_several_s_is_bad_usage() {
         ("projections pause nobody", 2),
         ("projections pause orders/nobody", 2),
         ("projections explode stock", 2),
+        ("log projections explode stock", 2),
         ("projections pause inventory/stock", 0),
         ("projections pause stock --modules inventory", 0),
     ] {

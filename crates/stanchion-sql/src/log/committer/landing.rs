@@ -268,7 +268,7 @@ fn is_somebodys(error: &SqlError) -> bool {
     )
 }
 
-fn append_error(error: &SqlError) -> AppendError {
+pub(in crate::log) fn append_error(error: &SqlError) -> AppendError {
     match error {
         SqlError::InDoubt(_) => AppendError::Unknown,
         SqlError::Usage(reason) | SqlError::Constraint(reason) => {

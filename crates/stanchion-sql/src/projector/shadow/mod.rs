@@ -6,15 +6,21 @@ mod sqlite;
 use std::time::Duration;
 
 use stanchion_eventsourcing::{Checkpoint, LogId};
-use stanchion_runtime::clock;
+use stanchion_runtime::{clock, id};
+use tracing::info;
+use uuid::Uuid;
 
 use super::ProjectorError;
 use super::apply::Applier;
 use super::target::{Target, name_of, stored};
-use crate::{Db, Engine, Params, SqlError, params};
+use super::turn::Fence;
+use crate::{Db, Engine, Params, SqlError, Tx, params};
 
 /// The longest that one statement of a swap may run.
 const SWAP_MAX: Duration = Duration::from_secs(600);
+
+/// Fingerprints are derived below this namespace.
+const NAMESPACE: Uuid = Uuid::from_u128(0x8f1d_27c4_5b0e_4c8a_a6f3_90d2_714e_bb15);
 
 /// What tables beside the live ones are for.
 const REBUILD: &str = "rebuild";
@@ -35,6 +41,8 @@ struct Plan {
     tables: &'static [&'static str],
     /// What it is for: [`REBUILD`] or [`VERIFY`].
     purpose: &'static str,
+    /// What an interrupted rebuild must have been made of to be gone on with; see [`made_of`].
+    made_of: Option<Uuid>,
 }
 
 /// Where the tables are.
@@ -48,24 +56,37 @@ enum Home {
 impl Shadow {
     /// The tables of a rebuild: those of one that was interrupted, or new ones.
     pub(super) async fn open(live: &Applier) -> Result<Self, ProjectorError> {
-        let plan = Plan::of(live, REBUILD)?;
+        let mut plan = Plan::of(live, REBUILD)?;
+        plan.made_of = Some(made_of(live, &plan).await?);
         let marked = stored(&plan.live, &plan.name()).await?;
-        let own = marked.iter().find(|mark| mark.log == plan.log);
-        let home = match (plan.live.engine(), own) {
-            (Engine::Postgres, Some(_)) => Home::Schema(postgres::schema(&plan)),
-            (Engine::Postgres, None) => Home::Schema(postgres::create(&plan).await?),
-            (Engine::Sqlite, own) => Home::File(sqlite::open(&plan, own.is_some()).await?),
+        let own = marked.iter().any(|mark| mark.log == plan.log);
+        let goes_on = own && plan.is_made_of_the_same().await?;
+        if own && !goes_on {
+            let projection = plan.projection;
+            info!(
+                projection,
+                "the interrupted rebuild was of another version and begins anew"
+            );
+        }
+        let home = match plan.live.engine() {
+            Engine::Postgres if goes_on => Home::Schema(postgres::schema(&plan)),
+            Engine::Postgres => Home::Schema(postgres::create(&plan).await?),
+            Engine::Sqlite => Home::File(sqlite::open(&plan, goes_on).await?),
         };
         Ok(Self { plan, home })
     }
 
-    /// The tables of a rebuild that was interrupted, if there is one.
+    /// The tables of a rebuild that was interrupted, if there is one, to be removed: whatever made them.
     pub(super) async fn find(live: &Applier) -> Result<Option<Self>, ProjectorError> {
         let plan = Plan::of(live, REBUILD)?;
-        match stored(&plan.live, &plan.name()).await?.is_empty() {
-            true => Ok(None),
-            false => Self::open(live).await.map(Some),
+        if stored(&plan.live, &plan.name()).await?.is_empty() {
+            return Ok(None);
         }
+        let home = match plan.live.engine() {
+            Engine::Postgres => Home::Schema(postgres::schema(&plan)),
+            Engine::Sqlite => Home::File(sqlite::open(&plan, true).await?),
+        };
+        Ok(Some(Self { plan, home }))
     }
 
     /// New tables for a verification.
@@ -99,9 +120,20 @@ impl Shadow {
 
     /// Puts the rows in the place of the live ones and moves the live checkpoint to `at`, in one transaction; false if
     /// the live rows have come further meanwhile. With an unsound live checkpoint nothing is compared.
-    pub(super) async fn swap(&self, at: &Checkpoint, sound: bool) -> Result<bool, SqlError> {
+    ///
+    /// `hold` is a transaction in which the live rows stand still already; `fence` is checked in it.
+    pub(super) async fn swap(
+        &self,
+        hold: Option<Tx>,
+        fence: &Fence,
+        at: &Checkpoint,
+        sound: bool,
+    ) -> Result<bool, SqlError> {
         match &self.home {
-            Home::Schema(schema) => postgres::swap(&self.plan, schema, at, sound).await,
+            Home::Schema(schema) => {
+                let tx = hold.unwrap_or_else(|| self.plan.live.begin());
+                postgres::swap((tx, fence), &self.plan, schema, at, sound).await
+            }
             Home::File(db) => sqlite::swap(&self.plan, db, at, sound).await,
         }
     }
@@ -141,6 +173,7 @@ impl Plan {
             projection: core.name(),
             tables,
             purpose,
+            made_of: None,
         })
     }
 
@@ -148,6 +181,48 @@ impl Plan {
     fn name(&self) -> String {
         name_of(self.projection, self.purpose)
     }
+
+    /// The name of the row that says what they were made of.
+    fn made_of_name(&self) -> String {
+        let made_of = self.made_of.unwrap_or_default();
+        format!("{}/made-of/{}", self.name(), made_of.simple())
+    }
+
+    async fn is_made_of_the_same(&self) -> Result<bool, SqlError> {
+        let kept = stored(&self.live, &self.made_of_name()).await?;
+        Ok(!kept.is_empty())
+    }
+
+    /// The statement, with its parameters, that forgets how far the tables are and what they were made of.
+    fn forget(&self) -> (&'static str, Params) {
+        let sql = "delete from checkpoint where name = $1 \
+                   or substr(name, 1, length(cast($2 as text))) = $2";
+        (
+            sql,
+            params![self.name(), format!("{}/made-of/", self.name())],
+        )
+    }
+
+    /// The statement that remembers what they are made of.
+    fn remember(&self) -> (&'static str, Params) {
+        let sql = "insert into checkpoint (name, log, position, at) values ($1, $2, 0, $3)";
+        (sql, params![self.made_of_name(), self.log, clock::now()])
+    }
+}
+
+/// What rows are made of: the projection's version and filter, its tables and their columns. Half-built tables of
+/// something else are of no use.
+async fn made_of(live: &Applier, plan: &Plan) -> Result<Uuid, SqlError> {
+    let projection = &live.core.projection;
+    let mut text = format!("{} {:?}", projection.version(), projection.filter());
+    for table in plan.tables {
+        let columns = match plan.live.engine() {
+            Engine::Postgres => postgres::described(plan, table).await?,
+            Engine::Sqlite => sqlite::described(plan, table).await?,
+        };
+        text += &format!("\n{table}: {}", columns.join("; "));
+    }
+    Ok(id::derived(&NAMESPACE, text.as_bytes()))
 }
 
 /// A statement that puts the live checkpoint where the new rows are, unless it is further and sound: then it changes

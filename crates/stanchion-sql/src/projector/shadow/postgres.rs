@@ -3,7 +3,8 @@ use stanchion_runtime::clock;
 
 use super::{Plan, SWAP_MAX, move_live};
 use crate::projector::target::live_name;
-use crate::{Db, Row, SqlError, params};
+use crate::projector::turn::Fence;
+use crate::{Db, Row, SqlError, Tx, params};
 
 /// The schema beside the module's own.
 pub(super) fn schema(plan: &Plan) -> String {
@@ -39,10 +40,12 @@ pub(super) async fn create(plan: &Plan) -> Result<String, SqlError> {
         "delete from parked where consumer = $1",
         params![name.as_str()],
     );
-    tx.queue(
-        "delete from checkpoint where name = $1",
-        params![name.as_str()],
-    );
+    let (sql, params) = plan.forget();
+    tx.queue(sql, params);
+    if plan.made_of.is_some() {
+        let (sql, params) = plan.remember();
+        tx.queue(sql, params);
+    }
     let start = "insert into checkpoint (name, log, position, at) values ($1, $2, 0, $3)";
     tx.queue(start, params![name, plan.log, clock::now()]);
     tx.commit().await?;
@@ -52,6 +55,7 @@ pub(super) async fn create(plan: &Plan) -> Result<String, SqlError> {
 /// Copies the rows. Nobody but this projection writes the tables, so nobody waits; readers see the old rows until the
 /// commit.
 pub(super) async fn swap(
+    (tx, fence): (Tx, &Fence),
     plan: &Plan,
     schema: &str,
     at: &Checkpoint,
@@ -66,7 +70,6 @@ pub(super) async fn swap(
              select {columns} from \"{schema}\".\"{table}\""
         ));
     }
-    let tx = plan.live.begin();
     let longest = SWAP_MAX.as_millis();
     tx.queue(
         &format!("set local statement_timeout = {longest}"),
@@ -89,19 +92,18 @@ pub(super) async fn swap(
         tx.queue(copy, params![]);
     }
     queue_parked(&tx, plan, &live);
-    tx.queue(
-        "delete from checkpoint where name = $1",
-        params![plan.name()],
-    );
+    let (sql, params) = plan.forget();
+    tx.queue(sql, params);
     for table in plan.tables.iter().rev() {
         tx.queue(&format!("drop table \"{schema}\".\"{table}\""), params![]);
     }
+    fence.guard(&tx).await?;
     tx.commit().await?;
     Ok(true)
 }
 
 /// What the replay put aside takes the place of what the live projection did.
-fn queue_parked(tx: &crate::Tx, plan: &Plan, live: &str) {
+fn queue_parked(tx: &Tx, plan: &Plan, live: &str) {
     tx.queue("delete from parked where consumer = $1", params![live]);
     let rename = "update parked set consumer = $1 where consumer = $2";
     tx.queue(rename, params![live, plan.name()]);
@@ -120,8 +122,21 @@ pub(super) async fn drop_tables(plan: &Plan, schema: &str) -> Result<(), SqlErro
         "delete from parked where consumer = $1",
         params![name.as_str()],
     );
-    tx.queue("delete from checkpoint where name = $1", params![name]);
+    let (sql, params) = plan.forget();
+    tx.queue(sql, params);
     tx.commit().await
+}
+
+/// A live table's columns and what they hold, as text.
+pub(super) async fn described(plan: &Plan, table: &str) -> Result<Vec<String>, SqlError> {
+    let sql = "select cast(a.attname as text) || ' ' || format_type(a.atttypid, a.atttypmod) \
+               || case when a.attnotnull then ' not null' else '' end || cast(a.attgenerated as text) \
+               from pg_catalog.pg_attribute a join pg_catalog.pg_class c on c.oid = a.attrelid \
+               join pg_catalog.pg_namespace n on n.oid = c.relnamespace \
+               where n.nspname = $1 and c.relname = $2 and a.attnum > 0 and not a.attisdropped \
+               order by a.attnum";
+    let rows = plan.live.query(sql, params![plan.live.module(), table]);
+    rows.await?.iter().map(|row: &Row| row.get(0)).collect()
 }
 
 /// The quoted names of the columns that can be written.

@@ -27,10 +27,14 @@ const OURS: [&str; 2] = ["checkpoint", "parked"];
 /// are told apart by the time of their mark.
 pub(super) async fn open(plan: &Plan, marked: bool) -> Result<Db, SqlError> {
     if !marked {
-        let sql = "insert into checkpoint (name, log, position, at) values ($1, $2, 0, $3) \
-                   on conflict (name, log) do nothing";
-        let params = params![plan.name(), plan.log, clock::now()];
-        plan.live.exec(sql, params).await?;
+        let tx = plan.live.begin();
+        let (sql, params) = plan.forget();
+        tx.queue(sql, params);
+        let (sql, params) = plan.remember();
+        tx.queue(sql, params);
+        let sql = "insert into checkpoint (name, log, position, at) values ($1, $2, 0, $3)";
+        tx.queue(sql, params![plan.name(), plan.log, clock::now()]);
+        tx.commit().await?;
     }
     let build = time_of(&plan.live, &plan.name()).await?;
     let folder = file_of(&plan.live).await?;
@@ -55,9 +59,8 @@ pub(super) async fn unmark(plan: &Plan) -> Result<(), SqlError> {
     if plan.purpose == VERIFY {
         return Ok(());
     }
-    let forget = "delete from checkpoint where name = $1";
-    let done = plan.live.exec(forget, params![plan.name()]).await;
-    done.map(drop)
+    let (sql, params) = plan.forget();
+    plan.live.exec(sql, params).await.map(drop)
 }
 
 async fn build_of(db: &Db) -> Result<Option<Timestamp>, SqlError> {
@@ -66,6 +69,14 @@ async fn build_of(db: &Db) -> Result<Option<Timestamp>, SqlError> {
         Some(_) => time_of(db, BUILD).await,
         None => Ok(None),
     }
+}
+
+/// A live table's statements, indexes and all.
+pub(super) async fn described(plan: &Plan, table: &str) -> Result<Vec<String>, SqlError> {
+    let sql = "select sql from sqlite_master where tbl_name = $1 and sql is not null \
+               and type in ('table', 'index') order by type desc, name";
+    let rows = plan.live.query(sql, params![table]).await?;
+    rows.iter().map(|row: &Row| row.get(0)).collect()
 }
 
 async fn time_of(db: &Db, name: &str) -> Result<Option<Timestamp>, SqlError> {
@@ -77,11 +88,7 @@ async fn time_of(db: &Db, name: &str) -> Result<Option<Timestamp>, SqlError> {
 async fn fill(plan: &Plan, db: &Db, build: Timestamp) -> Result<(), SqlError> {
     let mut statements = Vec::new();
     for table in plan.tables.iter().chain(&OURS) {
-        let sql = "select sql from sqlite_master where tbl_name = $1 and sql is not null \
-                   and type in ('table', 'index') order by type desc, name";
-        let rows = plan.live.query(sql, params![*table]).await?;
-        let texts = rows.iter().map(|row: &Row| row.get::<String>(0));
-        statements.extend(texts.collect::<Result<Vec<_>, _>>()?);
+        statements.extend(described(plan, table).await?);
     }
     let there = "select name from sqlite_master where type = 'table' and name not like 'sqlite_%'";
     let there = db.query(there, params![]).await?;
@@ -153,10 +160,8 @@ fn swap_within(
     copy(&source, conn, "parked").map_err(copying)?;
     let rename = "update parked set consumer = $1 where consumer = $2";
     run(rename, params![live, plan.name()])?;
-    run(
-        "delete from checkpoint where name = $1",
-        params![plan.name()],
-    )?;
+    let (sql, params) = plan.forget();
+    run(sql, params)?;
     Ok(true)
 }
 

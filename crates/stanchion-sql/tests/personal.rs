@@ -5,74 +5,20 @@ mod support;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 use stanchion_eventsourcing::{
-    Aggregate, EventLog, Filter, KeptState, Metadata, Personal, Position, Repository,
-    SUBJECT_CATEGORY, SealingKey, Snapshot, Snapshots, StreamId, SubjectEvent, SubjectKey, Vault,
-    Version,
+    EventLog, Filter, KeptState, MasterKeys, Metadata, Position, SUBJECT_CATEGORY, SealingKey,
+    Snapshots, StreamId, SubjectEvent, Vault, Version,
 };
 use stanchion_runtime::id;
 use stanchion_sql::{
-    DatabaseSettings, DatabaseUrl, Db, Mode, SqlLog, SqlSnapshots, SqlVault, export, migrate,
-    params,
+    DatabaseSettings, DatabaseUrl, Db, MasterKeyError, Mode, SqlLog, SqlSnapshots, SqlVault,
+    export, migrate, params,
 };
+use stanchion_testing::conformance::personal::{self, House, NAME, SUBJECT};
 use stanchion_testing::servers::Postgres;
-use support::databases;
-
-/// Stands nowhere but in what is searched for.
-const PLAIN: &str = "Ada-Lovelace-of-Ockham-Park";
-
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct Customer {
-    name: Option<Personal<String>>,
-    orders: u32,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(tag = "type", content = "data", rename_all = "snake_case")]
-enum CustomerEvent {
-    Registered { name: Personal<String> },
-    Ordered,
-}
-
-enum Command {
-    Register,
-    Order,
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("never")]
-struct Never;
-
-impl Aggregate for Customer {
-    const CATEGORY: &'static str = "customer";
-    type Command = Command;
-    type Event = CustomerEvent;
-    type Refusal = Never;
-
-    fn decide(&self, command: &Command) -> Result<Vec<CustomerEvent>, Never> {
-        Ok(vec![match command {
-            Command::Register => CustomerEvent::Registered {
-                name: Personal::new("subject-4711", PLAIN.to_owned()),
-            },
-            Command::Order => CustomerEvent::Ordered,
-        }])
-    }
-
-    fn evolve(&mut self, event: &CustomerEvent) {
-        match event {
-            CustomerEvent::Registered { name } => self.name = Some(name.clone()),
-            CustomerEvent::Ordered => self.orders += 1,
-        }
-    }
-}
-
-impl Snapshot for Customer {
-    const SCHEMA: i64 = 1;
-}
+use support::{databases, postgres_url, sqlite};
 
 async fn open(url: &DatabaseUrl) -> Db {
     let settings = DatabaseSettings::default();
@@ -89,25 +35,49 @@ async fn migrated() -> Vec<Db> {
     all
 }
 
-async fn customers(db: &Db, vault: &Arc<SqlVault>) -> Repository<Customer> {
-    let log = SqlLog::open(db.clone()).await.unwrap();
-    Repository::new(Arc::new(log))
-        .snapshots(Arc::new(SqlSnapshots::new(db.clone())), 2)
-        .personal(Arc::clone(vault) as Arc<dyn Vault>)
+/// Log, snapshots and keys in one store.
+async fn house(db: &Db, master: &SealingKey) -> House {
+    let vault = SqlVault::new(db.clone(), master.clone());
+    let (shredding, elsewhere) = (Arc::clone(&vault), (db.clone(), master.clone()));
+    House {
+        log: Arc::new(SqlLog::open(db.clone()).await.unwrap()),
+        snapshots: Arc::new(SqlSnapshots::new(db.clone())),
+        vault,
+        shred: Box::new(move |subject| {
+            let vault = Arc::clone(&shredding);
+            Box::pin(async move {
+                vault.shred(subject, &Metadata::new(None)).await.unwrap();
+            })
+        }),
+        elsewhere: Box::new(move || {
+            let (db, master) = elsewhere.clone();
+            SqlVault::new(db, master)
+        }),
+    }
 }
 
-/// A customer with a name and two orders, and a snapshot of that.
-async fn some_customer(db: &Db, vault: &Arc<SqlVault>) {
-    let customers = customers(db, vault).await;
-    for command in [Command::Register, Command::Order, Command::Order] {
-        let metadata = Metadata::new(None);
-        customers.execute("1", &command, &metadata).await.unwrap();
-    }
-    let snapshots = SqlSnapshots::new(db.clone());
-    let stream = StreamId::new("customer", "1");
-    while snapshots.load(&stream).await.unwrap().is_none() {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_vault_on_sqlite_conforms() {
+    personal::run(async || {
+        let db = sqlite(&DatabaseSettings::default()).await;
+        migrate(&db, &[], Mode::Auto).await.unwrap();
+        house(&db, &SealingKey::generate()).await
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_vault_on_postgres_conforms() {
+    let Some(url) = postgres_url() else { return };
+    personal::run(async || {
+        // Another schema of the same database: a server takes long to copy a whole one.
+        let schema = format!("m{}", id::new_v7().simple());
+        let settings = DatabaseSettings::default();
+        let db = Db::open(&url, &schema, &settings).await.unwrap();
+        migrate(&db, &[], Mode::Auto).await.unwrap();
+        house(&db, &SealingKey::generate()).await
+    })
+    .await;
 }
 
 async fn exported(db: &Db) -> Vec<u8> {
@@ -155,23 +125,20 @@ async fn no_file_of_sqlite_ever_holds_the_value_and_after_shredding_none_its_key
     let url = DatabaseUrl::sqlite(folder.path());
     let master = SealingKey::generate();
     let db = open(&url).await;
-    let vault = SqlVault::new(db.clone(), master.clone());
-    some_customer(&db, &vault).await;
+    let house = house(&db, &master).await;
+    house.some_customer().await;
     let key = sealed_key(&db).await;
     // The search can find something: the key stands in a file now.
     assert!(!holding(folder.path(), &key).is_empty());
-    assert_eq!(holding(folder.path(), PLAIN.as_bytes()), [] as [PathBuf; 0]);
-    assert!(!contains(&exported(&db).await, PLAIN.as_bytes()));
-    vault
-        .shred("subject-4711", &Metadata::new(None))
-        .await
-        .unwrap();
+    assert_eq!(holding(folder.path(), NAME.as_bytes()), [] as [PathBuf; 0]);
+    assert!(!contains(&exported(&db).await, NAME.as_bytes()));
+    (house.shred)(SUBJECT).await;
     db.close().await;
-    drop((db, vault));
+    drop((db, house));
     assert_eq!(holding(folder.path(), &key), [] as [PathBuf; 0]);
     let db = open(&url).await;
-    let vault = SqlVault::new(db.clone(), master);
-    let state = customers(&db, &vault).await.load("1").await.unwrap().state;
+    let house = self::house(&db, &master).await;
+    let state = house.customers().load("1").await.unwrap().state;
     assert!(state.name.unwrap().is_shredded());
     assert_eq!(state.orders, 2);
 }
@@ -184,43 +151,43 @@ async fn no_page_and_no_wal_of_postgres_ever_holds_the_value() {
     // One of its own: its files are searched.
     let server = Postgres::start().unwrap();
     let db = open(&server.url().parse().unwrap()).await;
-    let vault = SqlVault::new(db.clone(), SealingKey::generate());
-    some_customer(&db, &vault).await;
+    let house = house(&db, &SealingKey::generate()).await;
+    house.some_customer().await;
     db.exec("checkpoint", params![]).await.unwrap();
     let folder = server.socket_folder().unwrap();
-    assert!(!holding(folder, b"subject-4711").is_empty());
-    assert_eq!(holding(folder, PLAIN.as_bytes()), [] as [PathBuf; 0]);
-    assert!(!contains(&exported(&db).await, PLAIN.as_bytes()));
+    assert!(!holding(folder, SUBJECT.as_bytes()).is_empty());
+    assert_eq!(holding(folder, NAME.as_bytes()), [] as [PathBuf; 0]);
+    assert!(!contains(&exported(&db).await, NAME.as_bytes()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn shredding_leaves_a_proof_and_tells_who_follows_the_log() {
     for db in migrated().await {
         let master = SealingKey::generate();
-        let vault = SqlVault::new(db.clone(), master.clone());
-        some_customer(&db, &vault).await;
+        house(&db, &master).await.some_customer().await;
+        let vault = SqlVault::new(db.clone(), master);
         let metadata = Metadata::new(Some("operator".into()));
-        let first = vault.shred("subject-4711", &metadata).await.unwrap();
+        let first = vault.shred(SUBJECT, &metadata).await.unwrap();
         assert_eq!(first.snapshots, 1);
-        let again = vault.shred("subject-4711", &metadata).await.unwrap();
-        assert_eq!((again.at, again.snapshots), (first.at, 0));
+        let again = vault.shred(SUBJECT, &metadata).await.unwrap();
+        assert_eq!(again.snapshots, 0);
         let log = SqlLog::open(db.clone()).await.unwrap();
         let told = log
             .read(Position::START, &Filter::category(SUBJECT_CATEGORY), 10)
             .await
             .unwrap();
         let shredded = SubjectEvent::SubjectShredded {
-            subject: "subject-4711".into(),
+            subject: SUBJECT.into(),
         };
         assert_eq!(told.len(), 1);
         assert_eq!(told[0].decode::<SubjectEvent>().unwrap(), shredded);
         assert_eq!(told[0].metadata.principal.as_deref(), Some("operator"));
-        // Another process reads the rest, and no new key is made.
-        let vault = SqlVault::new(db.clone(), master);
-        let state = customers(&db, &vault).await.load("1").await.unwrap().state;
-        assert_eq!((state.orders, state.name.unwrap().is_shredded()), (2, true));
-        let keys = vault.keys_to_seal(&["subject-4711".into()]).await.unwrap();
-        assert!(matches!(keys["subject-4711"], SubjectKey::Shredded));
+        for proof in [first, again] {
+            assert_eq!(proof.subject, SUBJECT);
+            assert_eq!((proof.log, proof.event), (log.id(), told[0].id));
+            assert_eq!(proof.position, told[0].position);
+            assert!(proof.at.duration_since(told[0].at).abs().as_secs() < 60);
+        }
     }
 }
 
@@ -246,6 +213,103 @@ async fn processes_that_meet_a_subject_together_agree_on_its_key() {
         let stranger = SqlVault::new(db.clone(), SealingKey::generate());
         let refused = stranger.keys_to_open(&subjects).await.unwrap_err();
         assert!(refused.to_string().contains("sealed with"), "{refused}");
+    }
+}
+
+/// A vault of a process of its own with these keys.
+fn process(db: &Db, keys: impl Into<MasterKeys>) -> Arc<SqlVault> {
+    SqlVault::new(db.clone(), keys)
+}
+
+async fn keys_of(vault: &SqlVault, subjects: &[String]) -> Vec<String> {
+    let keys = vault.keys_to_seal(subjects).await.unwrap();
+    subjects
+        .iter()
+        .map(|subject| format!("{:?}", keys[subject]))
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_master_key_is_told_before_anybody_is_known() {
+    for db in migrated().await {
+        let [right, wrong] = [(); 2].map(|()| SealingKey::generate());
+        process(&db, right.clone()).check().await.unwrap();
+        process(&db, right.clone()).check().await.unwrap();
+        let refused = process(&db, wrong.clone()).check().await.unwrap_err();
+        let MasterKeyError::Wrong { sealed_by, have } = &refused else {
+            panic!("{refused}");
+        };
+        assert_eq!(sealed_by[..], [right.fingerprint()]);
+        assert_eq!(have[..], [wrong.fingerprint()]);
+        let said = refused.to_string();
+        assert!(said.contains(&right.fingerprint()), "{said}");
+        // The vault's own key is nobody's to shred.
+        let vault = process(&db, right);
+        let own = vault.shred("stanchion.vault", &Metadata::new(None)).await;
+        assert!(own.is_err());
+        vault.check().await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn keys_are_sealed_anew_in_steps_while_processes_with_both_keys_go_on() {
+    for db in migrated().await {
+        let [old, new] = [(); 2].map(|()| SealingKey::generate());
+        let subjects: Vec<String> = (0..20).map(|n| format!("subject {n}")).collect();
+        let before = process(&db, old.clone());
+        before.check().await.unwrap();
+        let keys = keys_of(&before, &subjects).await;
+        before.shred(&subjects[19], &Metadata::new(None)).await.unwrap();
+        let living = &subjects[..19];
+
+        // Whoever has the new key alone may neither start nor change anything.
+        let early = process(&db, new.clone());
+        assert!(early.check().await.is_err());
+        let refused = early.reseal(100).await.unwrap_err();
+        assert!(matches!(refused, MasterKeyError::Wrong { .. }), "{refused}");
+
+        let first = MasterKeys::from(old.clone()).and_opening(new.clone());
+        let second = MasterKeys::from(new.clone()).and_opening(old.clone());
+        // Cut off after some; the next process finds the rest.
+        let begun = process(&db, second.clone()).reseal(7).await.unwrap();
+        assert_eq!((begun.resealed, &begun.left[..]), (7, &[old.fingerprint()][..]));
+        for vault in [process(&db, first.clone()), process(&db, second.clone())] {
+            vault.check().await.unwrap();
+            assert_eq!(keys_of(&vault, living).await, keys[..19]);
+        }
+        // One that still seals with the old key meets somebody new meanwhile.
+        let late = ["late".to_owned()];
+        let late_key = keys_of(&process(&db, first), &late).await;
+        let rest = process(&db, second.clone()).reseal(1_000).await.unwrap();
+        // 19 and the vault's own, without the 7, and the late one.
+        assert_eq!((rest.resealed, rest.left.len()), (14, 0));
+        let nothing = process(&db, second).reseal(1_000).await.unwrap();
+        assert_eq!((nothing.resealed, nothing.left.len()), (0, 0));
+
+        let after = process(&db, new);
+        after.check().await.unwrap();
+        assert_eq!(keys_of(&after, living).await, keys[..19]);
+        assert_eq!(keys_of(&after, &late).await, late_key);
+        let shredded = keys_of(&after, &subjects[19..]).await;
+        assert_eq!(shredded, ["Shredded"]);
+        assert!(process(&db, old).check().await.is_err());
+    }
+}
+
+#[tokio::test]
+async fn a_snapshot_that_is_no_json_is_discarded_like_any_other_that_does_not_fit() {
+    for db in migrated().await {
+        let house = house(&db, &SealingKey::generate()).await;
+        house.some_customer().await;
+        let sql = "update snapshot set data = $1, version = $2";
+        db.exec(sql, params!["no json {", 1_000_000_i64]).await.unwrap();
+        let state = house.customers().load("1").await.unwrap().state;
+        assert_eq!((state.orders, state.name.is_some()), (2, true));
+        // The next state is kept again: what nobody can read stands in nobody's way.
+        let stream = StreamId::new("customer", "1");
+        while house.snapshots.load(&stream).await.unwrap().is_some_and(|kept| kept.version.0 > 9) {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
     }
 }
 

@@ -11,6 +11,7 @@ use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use shop_orders::{Dependencies, default_step_timeout};
 use stanchion::auth::{Permissions, Principal};
+use stanchion::eventsourcing::{EventLog, MemoryVault};
 use stanchion::messaging::{MemoryBroker, Subscriber};
 use stanchion::server::{Authenticate, AuthenticateError, Running, ServerSettings, Service};
 use stanchion::sql::{
@@ -32,6 +33,7 @@ pub(crate) struct Shop {
     pub(crate) running: Running,
     pub(crate) catalog: Arc<PriceList>,
     pub(crate) stand_in: StandIn,
+    pub(crate) log: Arc<dyn EventLog>,
     base: String,
     client: Client,
     _folder: TempDir,
@@ -66,7 +68,8 @@ impl Shop {
         let broker = Arc::new(MemoryBroker::new());
         let catalog = Arc::new(PriceList::default());
         let dependencies = dependencies(&folder, &broker, &catalog, step_timeout).await;
-        let stand_in = StandIn::new();
+        let stand_in = StandIn::new(Arc::clone(&dependencies.vault));
+        let log = Arc::clone(&dependencies.log);
         broker.register(Arc::new(shop_orders::relay(dependencies.log.clone())));
         broker.register(Arc::new(stand_in.relay()));
         let acting = stand_in.consumer(broker.clone());
@@ -84,6 +87,7 @@ impl Shop {
             running,
             catalog,
             stand_in,
+            log,
             base: format!("http://{public}"),
             client: Client::new(),
             _folder: folder,
@@ -276,6 +280,7 @@ async fn dependencies(
         db,
         broker: Arc::clone(broker) as Arc<dyn Subscriber>,
         catalog: catalog.clone(),
+        vault: Arc::new(MemoryVault::default()),
         metrics: Metrics::default(),
         step_timeout,
     }

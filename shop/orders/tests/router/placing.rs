@@ -1,4 +1,5 @@
 use serde_json::json;
+use stanchion::eventsourcing::{Filter, Position};
 
 use crate::harness::{Shop, Who, eur, id, order};
 
@@ -213,4 +214,15 @@ async fn an_order_for_a_customer_is_placed_by_the_customer_or_by_staff() {
         let refused = shop.post(&who, &path).fresh_key().json(&body).await;
         assert_eq!((refused.status, refused.code()), (404, "USER_NOT_FOUND"));
     }
+}
+
+#[tokio::test]
+async fn how_an_order_is_paid_stands_sealed_in_the_log() {
+    let (shop, customer) = (Shop::open().await, Who::customer());
+    shop.settled(&customer, "BEANS").await;
+    let all = shop.log.read(Position::START, &Filter::all(), 100).await;
+    let text = format!("{:?}", all.unwrap());
+    assert!(!text.contains("pm_card_visa"), "{text}");
+    let sealed = format!("\"subject\": String(\"{}\")", customer.id);
+    assert!(text.contains("cipher") && text.contains(&sealed), "{text}");
 }

@@ -16,3 +16,4 @@ mod shop;
 mod signals;
 mod sockets;
 mod stop;
+mod subjects;

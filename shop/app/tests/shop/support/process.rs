@@ -163,7 +163,7 @@ impl Shop {
         self.launch = settings.iter().fold(self.launch.clone(), set);
         let mut process = self.launch.spawn().unwrap();
         match process.ready(READY_WITHIN).await {
-            Ok(()) => {
+            Ok(_) => {
                 self.process = process;
                 Ok(())
             }

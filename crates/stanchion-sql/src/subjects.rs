@@ -172,8 +172,7 @@ impl SqlVault {
             return Ok((subject, SubjectKey::Shredded));
         };
         let key = self.masters.opened(&sealed, &subject);
-        let key = key
-            .map_err(|error| VaultError(format!("the key of {subject} is {error}")))?;
+        let key = key.map_err(|error| VaultError(format!("the key of {subject} is {error}")))?;
         Ok((subject, SubjectKey::Present(key)))
     }
 

@@ -259,7 +259,10 @@ async fn keys_are_sealed_anew_in_steps_while_processes_with_both_keys_go_on() {
         let before = process(&db, old.clone());
         before.check().await.unwrap();
         let keys = keys_of(&before, &subjects).await;
-        before.shred(&subjects[19], &Metadata::new(None)).await.unwrap();
+        before
+            .shred(&subjects[19], &Metadata::new(None))
+            .await
+            .unwrap();
         let living = &subjects[..19];
 
         // Whoever has the new key alone may neither start nor change anything.
@@ -272,7 +275,10 @@ async fn keys_are_sealed_anew_in_steps_while_processes_with_both_keys_go_on() {
         let second = MasterKeys::from(new.clone()).and_opening(old.clone());
         // Cut off after some; the next process finds the rest.
         let begun = process(&db, second.clone()).reseal(7).await.unwrap();
-        assert_eq!((begun.resealed, &begun.left[..]), (7, &[old.fingerprint()][..]));
+        assert_eq!(
+            (begun.resealed, &begun.left[..]),
+            (7, &[old.fingerprint()][..])
+        );
         for vault in [process(&db, first.clone()), process(&db, second.clone())] {
             vault.check().await.unwrap();
             assert_eq!(keys_of(&vault, living).await, keys[..19]);
@@ -302,12 +308,20 @@ async fn a_snapshot_that_is_no_json_is_discarded_like_any_other_that_does_not_fi
         let house = house(&db, &SealingKey::generate()).await;
         house.some_customer().await;
         let sql = "update snapshot set data = $1, version = $2";
-        db.exec(sql, params!["no json {", 1_000_000_i64]).await.unwrap();
+        db.exec(sql, params!["no json {", 1_000_000_i64])
+            .await
+            .unwrap();
         let state = house.customers().load("1").await.unwrap().state;
         assert_eq!((state.orders, state.name.is_some()), (2, true));
         // The next state is kept again: what nobody can read stands in nobody's way.
         let stream = StreamId::new("customer", "1");
-        while house.snapshots.load(&stream).await.unwrap().is_some_and(|kept| kept.version.0 > 9) {
+        while house
+            .snapshots
+            .load(&stream)
+            .await
+            .unwrap()
+            .is_some_and(|kept| kept.version.0 > 9)
+        {
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         }
     }

@@ -262,12 +262,19 @@ fn check_master_keys(personal: &PersonalSettings, checks: &mut Checks<'_>) {
         ("personal.master_key", &personal.master_key),
         ("personal.other_master_key", &personal.other_master_key),
     ] {
-        if given.as_ref().is_some_and(|text| SealingKey::from_text(text).is_err()) {
+        if given
+            .as_ref()
+            .is_some_and(|text| SealingKey::from_text(text).is_err())
+        {
             checks.refuse(key, "a key is 32 random bytes in base64", mend);
         }
     }
     if personal.other_master_key.is_some() && personal.master_key.is_none() {
         let mend = "set the one that seals as personal.master_key";
-        checks.refuse("personal.other_master_key", "it is no other without a first", mend);
+        checks.refuse(
+            "personal.other_master_key",
+            "it is no other without a first",
+            mend,
+        );
     }
 }

@@ -139,13 +139,10 @@ impl<'a> Through<'a> {
     }
 }
 
-async fn asked<T: DeserializeOwned>(
-    admin: &AdminSettings,
-    path: &[&str],
-) -> Result<T, Stopped> {
+async fn asked<T: DeserializeOwned>(admin: &AdminSettings, path: &[&str]) -> Result<T, Stopped> {
     let answer = running::ask(admin, Method::POST, path).await;
-    let answer = answer
-        .map_err(|(NoAnswer::Nobody(why) | NoAnswer::Failed(why))| Stopped::Failed(why))?;
+    let answer =
+        answer.map_err(|(NoAnswer::Nobody(why) | NoAnswer::Failed(why))| Stopped::Failed(why))?;
     if answer.status != StatusCode::OK {
         let why = answer.body["error"].as_str().map(str::to_owned);
         let why = why.unwrap_or_else(|| format!("the service answered {}", answer.status));

@@ -120,7 +120,9 @@ async fn one_is_shredded_and_the_keys_are_resealed_through_the_port() {
 async fn the_command_line_asks_the_service_over_the_same_log_and_no_other() {
     let (theirs, ours, other) = (Probe::new(1, 2), Probe::new(1, 2), Probe::new(2, 2));
     let (_running, address) = start(with(&theirs)).await;
-    let by = async |probe: &Arc<Probe>, line: &str| operate(with(probe).admin(admin(address)), line).await;
+    let by = async |probe: &Arc<Probe>, line: &str| {
+        operate(with(probe).admin(admin(address)), line).await
+    };
     assert_eq!(by(&ours, "subjects shred ada").await, 0);
     assert_eq!((theirs.shredded().len(), ours.shredded().len()), (1, 0));
     assert_eq!(by(&ours, "subjects shred last").await, 1);
@@ -137,7 +139,11 @@ async fn the_command_line_asks_the_service_over_the_same_log_and_no_other() {
 async fn resealing_goes_on_until_nothing_more_can_be_done() {
     let (many, none) = (Probe::new(1, 3_000), Probe::new(1, 0));
     assert_eq!(operate(with(&many), "subjects reseal").await, 1);
-    assert_eq!(*many.left.lock(), 1, "another process seals with the other key");
+    assert_eq!(
+        *many.left.lock(),
+        1,
+        "another process seals with the other key"
+    );
     assert_eq!(operate(with(&none), "subjects reseal").await, 0);
 }
 

@@ -190,7 +190,10 @@ async fn what_is_said_of_a_shredded_subject_is_not_written(house: House) {
     (house.shred)(SUBJECT).await;
     house.some_customer().await;
     let stored = house.stored().await;
-    assert!(!stored.contains(NAME) && stored.contains(SUBJECT), "{stored}");
+    assert!(
+        !stored.contains(NAME) && stored.contains(SUBJECT),
+        "{stored}"
+    );
     assert!(name(&house.customers()).await.is_shredded());
 }
 
@@ -234,7 +237,10 @@ async fn a_value_is_sealed_where_it_enters_and_opened_where_it_leaves(house: Hou
     let sealed = open.clone().sealed(&*house.vault).await.unwrap();
     // Whoever passes it on needs no vault.
     let passed = serde_json::to_string(&sealed).unwrap();
-    assert!(!passed.contains(NAME) && passed.contains("cipher"), "{passed}");
+    assert!(
+        !passed.contains(NAME) && passed.contains("cipher"),
+        "{passed}"
+    );
     let passed: Personal<String> = serde_json::from_str(&passed).unwrap();
     assert_eq!(passed, sealed);
     let elsewhere = (house.elsewhere)();

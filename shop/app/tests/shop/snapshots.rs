@@ -64,7 +64,9 @@ async fn change(shop: &mut Shop, set: &str) {
     let db = Db::open(shop.stores(), "inventory", &DatabaseSettings::default())
         .await
         .unwrap();
-    let changed = db.exec(&format!("update snapshot set {set}"), params![]).await;
+    let changed = db
+        .exec(&format!("update snapshot set {set}"), params![])
+        .await;
     assert_eq!(changed.unwrap(), 1, "{set}");
     db.close().await;
     shop.restart().await;

@@ -432,8 +432,17 @@ mod tests {
             "available": 3,
             "held": {"00000000-0000-0000-0000-000000000001": 2},
         });
-        assert_eq!((serde_json::to_value(given.state()).unwrap(), Product::SCHEMA), (kept.clone(), 1));
-        assert_eq!(serde_json::from_value::<Product>(kept).unwrap(), *given.state());
+        assert_eq!(
+            (
+                serde_json::to_value(given.state()).unwrap(),
+                Product::SCHEMA
+            ),
+            (kept.clone(), 1)
+        );
+        assert_eq!(
+            serde_json::from_value::<Product>(kept).unwrap(),
+            *given.state()
+        );
     }
 
     #[test]

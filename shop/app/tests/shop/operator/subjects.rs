@@ -20,6 +20,9 @@ on_both_stores!(
 /// Stands nowhere but in what is searched for.
 const NAME: &str = "Lovelace-of-Ockham-Park";
 
+const MASTER: &str = "SHOP__PERSONAL__MASTER_KEY";
+const OTHER: &str = "SHOP__PERSONAL__OTHER_MASTER_KEY";
+
 const MODULES: [&str; 4] = ["identity", "inventory", "orders", "payments"];
 
 async fn nothing_of_a_shredded_customer_is_readable_and_all_else_goes_on(mut shop: Shop) {
@@ -27,7 +30,11 @@ async fn nothing_of_a_shredded_customer_is_readable_and_all_else_goes_on(mut sho
     let ada = some_customer(&admin).await;
     let bob = shop.customer("bob").await;
     let order = ada.order(&item("MUG-BLUE", 1)).await;
-    assert_eq!(order.text_at("/status"), "confirmed", "the gateway was told how it is paid");
+    assert_eq!(
+        order.text_at("/status"),
+        "confirmed",
+        "the gateway was told how it is paid"
+    );
     bob.order(&item("MUG-BLUE", 1)).await;
     // How it is paid never was in a log.
     for module in MODULES {
@@ -43,9 +50,14 @@ async fn nothing_of_a_shredded_customer_is_readable_and_all_else_goes_on(mut sho
     assert_eq!(again.out, first.out, "the proof is the first time's");
 
     // The log has it, by whom, and where the proof says.
-    let told = shop.operate(&["log", "show", "identity", "--category", "subject"]).await;
+    let told = shop
+        .operate(&["log", "show", "identity", "--category", "subject"])
+        .await;
     let entry: serde_json::Value = serde_json::from_str(&told.expect(0).out).unwrap();
-    assert_eq!((entry["type"].as_str(), entry["data"]["subject"].as_str()), (Some("subject_shredded"), Some(ada.id.as_str())));
+    assert_eq!(
+        (entry["type"].as_str(), entry["data"]["subject"].as_str()),
+        (Some("subject_shredded"), Some(ada.id.as_str()))
+    );
     assert_eq!(entry["metadata"]["principal"], "operator");
     let place = format!(
         "event {} at position {} ",
@@ -62,7 +74,11 @@ async fn nothing_of_a_shredded_customer_is_readable_and_all_else_goes_on(mut sho
     assert_eq!(seen.text_at("/customer_id"), ada.id);
     let payment = admin.payment_of(&order).await;
     assert_eq!(payment.text_at("/status"), "captured");
-    let found = admin.get(&format!("/users?q={NAME}")).send().await.expect(200);
+    let found = admin
+        .get(&format!("/users?q={NAME}"))
+        .send()
+        .await
+        .expect(200);
     assert_eq!(found.meta()["total"], 0);
     bob.order(&item("MUG-BLUE", 1)).await;
     shop.operate(&["log", "verify"]).await.expect(0);
@@ -105,9 +121,11 @@ async fn nothing_is_read(shop: &mut Shop, id: &str) {
     let row = db.one(row, params![id]).await.unwrap();
     let texts: Vec<Option<String>> = (0..5).map(|n| row.get(n).unwrap()).collect();
     assert!(texts.into_iter().flatten().all(|text| text.is_empty()));
-    let sql = "select count(*) from sessions where user_id = $1";
-    let sessions = db.one(sql, params![id]).await.unwrap();
-    assert_eq!(sessions.get::<i64>(0).unwrap(), 0);
+    let sql = "select (select count(*) from sessions where user_id = $1), \
+               (select count(*) from inbox where answer is not null)";
+    let left = db.one(sql, params![id]).await.unwrap();
+    let left: (i64, i64) = (left.get(0).unwrap(), left.get(1).unwrap());
+    assert_eq!(left, (0, 0), "sessions, and answers that were kept");
     db.close().await;
     let holding: Vec<PathBuf> = files_in(&shop.data())
         .into_iter()
@@ -121,7 +139,9 @@ fn holds_name(bytes: &[u8]) -> bool {
     // Folded as well: lists are searched by that.
     let folded = bytes.to_ascii_lowercase();
     let name = NAME.to_ascii_lowercase();
-    folded.windows(name.len()).any(|part| part == name.as_bytes())
+    folded
+        .windows(name.len())
+        .any(|part| part == name.as_bytes())
 }
 
 fn files_in(folder: &Path) -> Vec<PathBuf> {
@@ -136,12 +156,17 @@ async fn who_is_shredded_must_have_been_and_must_be_free_to_go(shop: Shop) {
         (nobody, "there is no user 01900000"),
         (&shop.admin().await.id, "the last active administrator"),
     ] {
-        let refused = shop.operate(&["subjects", "shred", subject]).await.expect(1);
+        let refused = shop
+            .operate(&["subjects", "shred", subject])
+            .await
+            .expect(1);
         assert_eq!(refused.out, "");
         refused.says(&[why]);
     }
     // Nobody was: no proof of it stands in the log.
-    let told = shop.operate(&["log", "show", "identity", "--category", "subject"]).await;
+    let told = shop
+        .operate(&["log", "show", "identity", "--category", "subject"])
+        .await;
     assert_eq!(told.expect(0).out, "");
     shop.admin().await.order(&item("MUG-BLUE", 1)).await;
 }
@@ -153,7 +178,10 @@ async fn of_a_stopped_embedded_shop_nobody_is_shredded() {
     let ada = shop.customer("ada").await;
     shop.process.terminate(STOPPED_WITHIN).await.unwrap();
     let nobody = format!("no service answers on {}", shop.admin_address);
-    let refused = shop.operate(&["subjects", "shred", &ada.id]).await.expect(1);
+    let refused = shop
+        .operate(&["subjects", "shred", &ada.id])
+        .await
+        .expect(1);
     assert_eq!(refused.out, "");
     refused.says(&[&nobody, "Start the service"]);
 }
@@ -169,10 +197,15 @@ async fn on_postgres_it_is_done_from_anywhere() {
     shop.process.kill().unwrap();
     let shredded = shop.operate(&["subjects", "shred", &ada.id]).await;
     shredded.expect(0).says(&["shredded: ", &ada.id]);
-    shop.operate(&["subjects", "reseal"]).await.expect(0).says(&["resealed: 0 keys"]);
+    shop.operate(&["subjects", "reseal"])
+        .await
+        .expect(0)
+        .says(&["resealed: 0 keys"]);
     shop.restart().await;
     let again = shop.operate(&["subjects", "shred", &ada.id]).await;
-    again.expect(0).says(&["shredded: ", "snapshots deleted: 0"]);
+    again
+        .expect(0)
+        .says(&["shredded: ", "snapshots deleted: 0"]);
 }
 
 async fn the_master_key_is_changed_while_the_shop_runs(mut shop: Shop) {
@@ -180,14 +213,20 @@ async fn the_master_key_is_changed_while_the_shop_runs(mut shop: Shop) {
     for customer in [&ada, &bob] {
         customer.order(&item("MUG-BLUE", 1)).await;
     }
-    shop.operate(&["subjects", "reseal"]).await.expect(0).says(&["resealed: 0 keys"]);
+    shop.operate(&["subjects", "reseal"])
+        .await
+        .expect(0)
+        .says(&["resealed: 0 keys"]);
     let old = shop.master_key();
     let new = SealingKey::generate_text().expose_secret().to_owned();
-    const (MASTER, OTHER): (&str, &str) = ("SHOP__PERSONAL__MASTER_KEY", "SHOP__PERSONAL__OTHER_MASTER_KEY");
 
     shop.process.kill().unwrap();
     let refused = shop.restart_with(&[(MASTER, &new)]).await.unwrap_err();
-    for words in ["personal.master_key is not the one", "personal.other_master_key", "subjects reseal"] {
+    for words in [
+        "personal.master_key is not the one",
+        "personal.other_master_key",
+        "subjects reseal",
+    ] {
         assert!(refused.contains(words), "{refused}");
     }
     assert!(!refused.contains(&new), "{refused}");
@@ -197,12 +236,17 @@ async fn the_master_key_is_changed_while_the_shop_runs(mut shop: Shop) {
     let resealed = shop.operate(&["subjects", "reseal"]).await.expect(0);
     // Theirs and the vault's own.
     resealed.says(&["resealed: 3 keys", "no other master key is needed"]);
-    shop.operate(&["subjects", "reseal"]).await.expect(0).says(&["resealed: 0 keys"]);
+    shop.operate(&["subjects", "reseal"])
+        .await
+        .expect(0)
+        .says(&["resealed: 0 keys"]);
     shop.process.kill().unwrap();
     // The old one is nowhere any more.
     shop.restart_with(&[(OTHER, &new)]).await.unwrap();
     let order = ada.order(&item("MUG-BLUE", 1)).await;
     assert_eq!(order.text_at("/status"), "confirmed");
-    shop.operate(&["subjects", "shred", &ada.id]).await.expect(0);
+    shop.operate(&["subjects", "shred", &ada.id])
+        .await
+        .expect(0);
     assert_eq!(shop.audit().await.complaints, []);
 }

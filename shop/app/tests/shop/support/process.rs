@@ -167,7 +167,11 @@ impl Shop {
                 self.process = process;
                 Ok(())
             }
-            Err(error) => Err(format!("{error:#}\n{}{}", process.stdout(), process.stderr())),
+            Err(error) => Err(format!(
+                "{error:#}\n{}{}",
+                process.stdout(),
+                process.stderr()
+            )),
         }
     }
 

@@ -11,7 +11,7 @@ use stanchion_eventsourcing::{
 };
 use tokio::time::Instant;
 
-use crate::{Db, Engine, Row, SqlError, SqlSnapshots, Tx, UnitOfWork, Value, params, sqlite};
+use crate::{Db, Engine, Row, SqlError, SqlSnapshots, Tx, UnitOfWork, Value, log, params, sqlite};
 
 pub use self::master::MasterKeyError;
 
@@ -77,17 +77,16 @@ impl SqlVault {
 
     /// What is recorded of a shredding.
     async fn proof(&self, subject: &str) -> Result<Shredded, SqlError> {
-        let sql = "select s.shredded_at, f.id, e.position, e.event_id \
-                   from subject s, feed f, event e where s.subject = $1 and e.stream = $2 \
-                   order by e.version limit 1";
+        let sql = "select s.shredded_at, e.position, e.event_id from subject s, event e \
+                   where s.subject = $1 and e.stream = $2 order by e.version limit 1";
         let stream = StreamId::new(SUBJECT_CATEGORY, subject).key();
         let row = self.db.one(sql, params![subject, stream]).await?;
         Ok(Shredded {
             subject: subject.to_owned(),
             at: row.get(0)?,
-            log: row.get(1)?,
-            position: row.get(2)?,
-            event: row.get(3)?,
+            log: log::identity(&self.db).await?,
+            position: row.get(1)?,
+            event: row.get(2)?,
             snapshots: 0,
         })
     }

@@ -1,3 +1,5 @@
+use std::sync::atomic::Ordering;
+
 use serde_json::json;
 use stanchion::eventsourcing::{Filter, Position};
 
@@ -225,4 +227,22 @@ async fn how_an_order_is_paid_stands_sealed_in_the_log() {
     assert!(!text.contains("pm_card_visa"), "{text}");
     let sealed = format!("\"subject\": String(\"{}\")", customer.id);
     assert!(text.contains("cipher") && text.contains(&sealed), "{text}");
+}
+
+#[tokio::test]
+async fn without_the_customers_keys_there_is_no_order_and_orders_are_read_on() {
+    let (shop, customer) = (Shop::open().await, Who::customer());
+    let before = shop.settled(&customer, "BEANS").await;
+    shop.vault.out.store(true, Ordering::Relaxed);
+    let placing = shop.post(&customer, "/orders").key("later");
+    let out = placing.json(&order(&[("BEANS", 1)])).await;
+    assert_eq!((out.status, out.code()), (503, "UNAVAILABLE"));
+    assert!(!out.body.to_string().contains("safe"), "{:?}", out.body);
+    let path = format!("/orders/{}", id(&before));
+    for path in [path.clone(), format!("{path}/history")] {
+        assert_eq!(shop.get(&customer, &path).send().await.status, 200);
+    }
+    shop.vault.out.store(false, Ordering::Relaxed);
+    let placing = shop.post(&customer, "/orders").key("later");
+    assert_eq!(placing.json(&order(&[("BEANS", 1)])).await.status, 202);
 }

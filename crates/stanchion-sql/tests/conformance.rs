@@ -155,7 +155,7 @@ async fn of_the_kept_answers_only_those_are_forgotten_that_have_the_text_in_them
             fingerprint: [7; 32],
             owner: stanchion_runtime::id::new_v7(),
             now: stanchion_runtime::clock::now(),
-            expires_at: jiff::Timestamp::MAX,
+            expires_at: stanchion_runtime::clock::now() + jiff::SignedDuration::from_secs(30),
         };
         for (name, answer) in [("a", "\"id\":\"4711\""), ("b", "\"id\":\"4712\"")] {
             let claim = claim(name);

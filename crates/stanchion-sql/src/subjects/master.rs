@@ -3,7 +3,7 @@
 use stanchion_eventsourcing::{NotOpened, Resealed, SealingKey};
 
 use super::{OWN_SUBJECT, SqlVault, overwriting};
-use crate::{SqlError, params};
+use crate::{SqlError, Tx, params};
 
 /// Keys that are sealed anew in one transaction.
 const PAGE: usize = 256;
@@ -85,12 +85,11 @@ impl SqlVault {
         let tx = self.db.begin();
         overwriting(&tx).await?;
         let own = self.masters.sealing();
-        let others = "select subject, key from subject where key is not null \
-                      and (substr(key, 1, 9) < $1 or substr(key, 1, 9) > $1) limit $2";
-        let page = tx.query(others, params![own.mark(), size as i64]).await?;
+        let mut page = self.others(&tx, size).await?;
+        // In one order, so that two who do it do not wait for each other.
+        page.sort_unstable();
         let mut changed = 0;
-        for row in &page {
-            let (subject, sealed): (String, Vec<u8>) = (row.get(0)?, row.get(1)?);
+        for (subject, sealed) in page {
             let anew = self.opened_again(&subject, sealed.clone())?;
             let anew = anew.sealed_by(own, &subject);
             let sql = "update subject set key = $3 where subject = $1 and key = $2";
@@ -99,6 +98,24 @@ impl SqlVault {
         }
         tx.commit().await?;
         Ok(changed)
+    }
+
+    /// Some subjects with keys that another master key sealed.
+    async fn others(&self, tx: &Tx, size: usize) -> Result<Vec<(String, Vec<u8>)>, SqlError> {
+        let own = self.masters.sealing().mark();
+        // One after the other: with an `or` the index is not used, and every page would look at all that is done.
+        for side in ["<", ">"] {
+            let sql = format!(
+                "select subject, key from subject where key is not null \
+                 and substr(key, 1, 9) {side} $1 order by substr(key, 1, 9) limit $2"
+            );
+            let rows = tx.query(&sql, params![own.clone(), size as i64]).await?;
+            if !rows.is_empty() {
+                let rows = rows.iter().map(|row| Ok((row.get(0)?, row.get(1)?)));
+                return rows.collect();
+            }
+        }
+        Ok(Vec::new())
     }
 
     fn opened_again(&self, subject: &str, sealed: Vec<u8>) -> Result<SealingKey, MasterKeyError> {

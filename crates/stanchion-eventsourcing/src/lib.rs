@@ -32,8 +32,9 @@ pub use event::{Decoded, Filter, NewEvent, Recorded, StreamId, UnknownEvent, Ver
 pub use log::{EventLog, LogError};
 pub use memory::MemoryLog;
 pub use personal::{
-    KEY_AGE_MAX, MemoryVault, NotASealingKey, NotOpened, Personal, ReadError, SUBJECT_CATEGORY,
-    SealingKey, SubjectEvent, SubjectKey, Vault, VaultError,
+    KEY_AGE_MAX, MasterKeys, MemoryVault, NotASealingKey, NotOpened, Personal, ReadError, Resealed,
+    SUBJECT_CATEGORY, SealingKey, Shredded, SubjectEvent, SubjectKey, Subjects, SubjectsError,
+    Vault, VaultError,
 };
 pub use process::ProcessManager;
 pub use projection::{

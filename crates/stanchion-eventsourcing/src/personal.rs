@@ -4,8 +4,10 @@
 //! exports) holds more than cipher text, so shredding a subject is deleting its key.
 
 mod key;
+mod master;
 mod memory;
 mod scope;
+mod subjects;
 mod vault;
 
 use std::fmt;
@@ -15,11 +17,13 @@ use serde::ser::{Error as _, SerializeStruct};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use self::key::{NotASealingKey, NotOpened, SealingKey};
+pub use self::master::MasterKeys;
 pub use self::memory::MemoryVault;
+pub use self::subjects::{Resealed, Shredded, Subjects, SubjectsError};
 pub use self::vault::{
     KEY_AGE_MAX, ReadError, SUBJECT_CATEGORY, SubjectEvent, SubjectKey, Vault, VaultError,
 };
-pub(crate) use self::vault::{opening, sealing};
+pub(crate) use self::vault::{opening, opening_now, sealing};
 
 /// A value about a person: an event's or a state's field that shredding makes unreadable.
 ///
@@ -73,6 +77,15 @@ struct Stored {
     cipher: Option<String>,
 }
 
+impl<T> From<Stored> for Personal<T> {
+    fn from(Stored { subject, cipher }: Stored) -> Self {
+        match cipher {
+            Some(cipher) => Self::Sealed { subject, cipher },
+            None => Self::Shredded { subject },
+        }
+    }
+}
+
 impl<T> Personal<T> {
     /// A value about `subject`, an id that is itself no personal data.
     pub fn new(subject: impl Into<String>, value: T) -> Self {
@@ -105,6 +118,40 @@ impl<T> Personal<T> {
     #[must_use]
     pub fn is_shredded(&self) -> bool {
         matches!(self, Self::Shredded { .. })
+    }
+}
+
+impl<T: Serialize + Sync> Personal<T> {
+    /// The value as it may be kept and passed on by whoever has no vault: sealed where it enters a service, it stays
+    /// so through aggregates, events, contracts and projections, until somebody has it [`opened`](Self::opened).
+    ///
+    /// What is sealed already stays as it is; a value about a shredded subject comes back shredded.
+    ///
+    /// # Errors
+    /// See [`ReadError`].
+    pub async fn sealed(self, vault: &dyn Vault) -> Result<Self, ReadError> {
+        if !matches!(self, Self::Open { .. }) {
+            return Ok(self);
+        }
+        let written = sealing(vault, || serde_json::to_value(&self)).await?;
+        let stored = written.and_then(Stored::deserialize);
+        stored.map(Self::from).map_err(not_personal)
+    }
+}
+
+impl<T: Serialize + DeserializeOwned + Send + Sync> Personal<T> {
+    /// The value with the key as it is stored now: open, shredded, or still sealed where the vault has never heard of
+    /// the subject.
+    ///
+    /// # Errors
+    /// See [`ReadError`]. A shredded value is none.
+    pub async fn opened(self, vault: &dyn Vault) -> Result<Self, ReadError> {
+        if !matches!(self, Self::Sealed { .. }) {
+            return Ok(self);
+        }
+        let stored = serde_json::to_value(&self).map_err(not_personal)?;
+        let read = opening_now(vault, || Self::deserialize(&stored)).await?;
+        read.map_err(not_personal)
     }
 }
 
@@ -166,8 +213,12 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Personal<T> {
     }
 }
 
+fn not_personal(error: serde_json::Error) -> ReadError {
+    ReadError::Value(error.to_string())
+}
+
 fn unsealed(subject: &str) -> String {
     format!(
-        "personal data of {subject} is only written sealed: through a repository with a vault, or with NewEvent::sealed"
+        "personal data of {subject} is only written sealed: through a repository with a vault, or with `sealed`"
     )
 }

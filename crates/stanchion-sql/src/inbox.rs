@@ -3,7 +3,7 @@ use jiff::Timestamp;
 use stanchion_messaging::{Claim, Claimed, Inbox, InboxError, InboxKey};
 use uuid::Uuid;
 
-use crate::{Db, SqlError, params};
+use crate::{Db, Engine, SqlError, params};
 
 /// The most rows one [`Inbox::prune`] deletes.
 const PRUNE_MAX: usize = 10_000;
@@ -29,6 +29,20 @@ impl SqlInbox {
     pub async fn release_all(&self) -> Result<u64, SqlError> {
         let sql = "delete from inbox where owner is not null";
         self.db.exec(sql, params![]).await
+    }
+
+    /// Deletes the requests whose kept answer has this text in it, such as the id of somebody who is to be forgotten; how
+    /// many there were. A repeat of such a request is then a new one. It looks at all answers.
+    ///
+    /// # Errors
+    /// See [`SqlError`].
+    pub async fn forget_answers(&self, text: &str) -> Result<u64, SqlError> {
+        let named = match self.db.engine() {
+            Engine::Sqlite => "instr(answer, $1) > 0",
+            Engine::Postgres => "position($1::bytea in answer) > 0",
+        };
+        let sql = format!("delete from inbox where fingerprint is not null and {named}");
+        self.db.exec(&sql, params![text.as_bytes()]).await
     }
 
     /// Inserts the claim, or takes over one that has expired; either way in one statement.

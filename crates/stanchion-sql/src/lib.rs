@@ -60,7 +60,7 @@ pub use query::Query;
 pub use row::Row;
 pub use settings::DatabaseSettings;
 pub use snapshots::SqlSnapshots;
-pub use subjects::{Shredded, SqlVault};
+pub use subjects::{MasterKeyError, SqlVault};
 pub use transfer::{TransferError, Transferred, export, import};
 pub use tx::Tx;
 pub use url::{DatabaseUrl, Engine, InvalidDatabaseUrl};

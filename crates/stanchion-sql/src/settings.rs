@@ -46,6 +46,9 @@ stanchion_config::settings! {
         /// SQLite: writes that may wait for the writer.
         #[range(1..=100000)]
         pub writer_queue_max: usize = 1024usize,
+        /// SQLite: what is deleted or replaced is overwritten with zeroes in its page; for rows about people. PostgreSQL
+        /// does so with VACUUM.
+        pub overwrite_deleted: bool = false,
         /// SQLite: longest time one transaction may hold the writer between its statements.
         #[range("1ms"..="60s")]
         pub writer_hold: Duration = "2s",

@@ -86,7 +86,11 @@ impl Snapshots for SqlSnapshots {
 }
 
 fn kept(row: &Row) -> Result<KeptState, SqlError> {
-    let data: Data<Json> = row.json(2)?;
+    // What is no JSON, or another one, is no event's state: it is discarded like any other that does not fit.
+    let data: Data<Json> = row.json(2).unwrap_or(Data {
+        event: Uuid::nil(),
+        state: Json::Null,
+    });
     Ok(KeptState {
         version: row.get(0)?,
         event: data.event,

@@ -1,16 +1,23 @@
+mod master;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use jiff::Timestamp;
 use parking_lot::Mutex;
 use stanchion_eventsourcing::{
-    Expected, KEY_AGE_MAX, Metadata, NewEvent, SUBJECT_CATEGORY, SealingKey, StreamId,
-    SubjectEvent, SubjectKey, Vault, VaultError,
+    Expected, KEY_AGE_MAX, MasterKeys, Metadata, NewEvent, SUBJECT_CATEGORY, SealingKey, Shredded,
+    StreamId, SubjectEvent, SubjectKey, Vault, VaultError,
 };
 use tokio::time::Instant;
 
-use crate::{Db, Engine, Row, SqlError, SqlSnapshots, UnitOfWork, Value, params};
+use crate::{Db, Engine, Row, SqlError, SqlSnapshots, Tx, UnitOfWork, Value, log, params, sqlite};
+
+pub use self::master::MasterKeyError;
+
+/// The vault's own subject: its key is made at the first [`SqlVault::check`] and tells the master key apart from a wrong
+/// one before there is anybody else.
+const OWN_SUBJECT: &str = "stanchion.vault";
 
 /// The most keys remembered; beyond that the memory starts anew.
 const REMEMBERED_MAX: usize = 10_000;
@@ -20,32 +27,26 @@ const ASKED_MAX: usize = 256;
 
 /// The subjects' keys in a store's table `subject`, each sealed with a master key from outside the store.
 ///
+/// A service that starts asks [`check`](Self::check) first: with a wrong master key nothing is read, and what is
+/// written could later not be read with the right one.
+///
 /// A key is durable before it is handed out, and remembered for at most [`KEY_AGE_MAX`]: so long
 /// another process may still open what was shredded here. One vault may serve several modules. Whoever
 /// has neither the master key nor a row of the table reads no personal value: keep the two apart, in
 /// backups too. A backup older than a shredding still has the key; it ends with the backup.
 pub struct SqlVault {
     db: Db,
-    master: SealingKey,
+    masters: MasterKeys,
     remembered: Mutex<HashMap<String, (SealingKey, Instant)>>,
 }
 
-/// The proof that a subject's key was deleted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Shredded {
-    /// When; the first time counts.
-    pub at: Timestamp,
-    /// Snapshots of the vault's store that named the subject and were deleted now.
-    pub snapshots: u64,
-}
-
 impl SqlVault {
-    /// The vault in a store whose `stanchion` migrations are applied.
+    /// The vault in a store whose `stanchion` migrations are applied; one master key, or [`MasterKeys`].
     #[must_use]
-    pub fn new(db: Db, master: SealingKey) -> Arc<Self> {
+    pub fn new(db: Db, masters: impl Into<MasterKeys>) -> Arc<Self> {
         Arc::new(Self {
             db,
-            master,
+            masters: masters.into(),
             remembered: Mutex::default(),
         })
     }
@@ -61,16 +62,33 @@ impl SqlVault {
     /// # Errors
     /// The store failed. Whether the key is deleted is then unknown: do it again.
     pub async fn shred(&self, subject: &str, metadata: &Metadata) -> Result<Shredded, VaultError> {
+        if subject == OWN_SUBJECT {
+            return Err(VaultError(format!("`{subject}` is the vault's own key")));
+        }
         self.remembered.lock().remove(subject);
         self.delete_key(subject, metadata).await?;
         // Once more: it may have been read meanwhile.
         self.remembered.lock().remove(subject);
-        let sql = "select shredded_at from subject where subject = $1";
-        let row = self.db.one(sql, params![subject]).await.map_err(failed)?;
-        let at = row.get(0).map_err(failed)?;
         let snapshots = SqlSnapshots::new(self.db.clone());
         let snapshots = snapshots.forget_subject(subject).await.map_err(failed)?;
-        Ok(Shredded { at, snapshots })
+        let proof = self.proof(subject).await.map_err(failed)?;
+        Ok(Shredded { snapshots, ..proof })
+    }
+
+    /// What is recorded of a shredding.
+    async fn proof(&self, subject: &str) -> Result<Shredded, SqlError> {
+        let sql = "select s.shredded_at, e.position, e.event_id from subject s, event e \
+                   where s.subject = $1 and e.stream = $2 order by e.version limit 1";
+        let stream = StreamId::new(SUBJECT_CATEGORY, subject).key();
+        let row = self.db.one(sql, params![subject, stream]).await?;
+        Ok(Shredded {
+            subject: subject.to_owned(),
+            at: row.get(0)?,
+            log: log::identity(&self.db).await?,
+            position: row.get(1)?,
+            event: row.get(2)?,
+            snapshots: 0,
+        })
     }
 
     async fn delete_key(&self, subject: &str, metadata: &Metadata) -> Result<(), VaultError> {
@@ -79,14 +97,7 @@ impl SqlVault {
         };
         let event = NewEvent::of(&event).map_err(|error| VaultError(error.to_string()))?;
         let mut work = UnitOfWork::begin(&self.db);
-        if self.db.engine() == Engine::Sqlite {
-            // What is deleted is overwritten with zeroes, not only unlinked.
-            let overwrite = |conn: &rusqlite::Connection| {
-                conn.query_row("pragma secure_delete = on", [], |_| Ok(()))
-                    .map_err(|error| SqlError::Unavailable(error.to_string()))
-            };
-            work.tx().sqlite(overwrite).await.map_err(failed)?;
-        }
+        overwriting(work.tx()).await.map_err(failed)?;
         let sql = "insert into subject (subject, key, created_at, shredded_at) \
                    values ($1, null, $2, $2) on conflict (subject) do update \
                    set key = null, shredded_at = excluded.shredded_at \
@@ -159,8 +170,8 @@ impl SqlVault {
         let Some(sealed) = row.get::<Option<Vec<u8>>>(1).map_err(failed)? else {
             return Ok((subject, SubjectKey::Shredded));
         };
-        let key = SealingKey::opened_by(&self.master, &sealed, &subject)
-            .map_err(|error| VaultError(format!("the key of {subject} is {error}")))?;
+        let key = self.masters.opened(&sealed, &subject);
+        let key = key.map_err(|error| VaultError(format!("the key of {subject} is {error}")))?;
         Ok((subject, SubjectKey::Present(key)))
     }
 
@@ -168,7 +179,7 @@ impl SqlVault {
     async fn make(&self, subject: &str) -> Result<(), VaultError> {
         let sql = "insert into subject (subject, key, created_at) values ($1, $2, $3) \
                    on conflict (subject) do nothing";
-        let sealed = SealingKey::generate().sealed_by(&self.master, subject);
+        let sealed = SealingKey::generate().sealed_by(self.masters.sealing(), subject);
         let params = params![subject, sealed, stanchion_runtime::clock::now()];
         self.db.exec(sql, params).await.map(drop).map_err(failed)
     }
@@ -209,6 +220,15 @@ impl Vault for SqlVault {
         known.extend(self.stored(&missing).await?);
         Ok(known)
     }
+}
+
+/// What this transaction deletes or replaces is overwritten with zeroes, not only unlinked: on SQLite at once, on
+/// PostgreSQL that is VACUUM's work.
+async fn overwriting(tx: &Tx) -> Result<(), SqlError> {
+    if tx.db().engine() != Engine::Sqlite {
+        return Ok(());
+    }
+    tx.sqlite(sqlite::overwrite_deleted).await
 }
 
 fn failed(error: SqlError) -> VaultError {

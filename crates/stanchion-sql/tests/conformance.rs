@@ -6,7 +6,9 @@ mod support;
 use std::sync::Arc;
 
 use stanchion_eventsourcing::{EventLog, MemoryLog};
-use stanchion_messaging::{ConsumerStore, Inbox, MemoryConsumerStore, MemoryInbox};
+use stanchion_messaging::{
+    Claim, Claimed, ConsumerStore, Inbox, InboxKey, MemoryConsumerStore, MemoryInbox,
+};
 use stanchion_sql::{
     DatabaseSettings, DatabaseUrl, Db, Mode, SqlConsumerStore, SqlInbox, SqlLog, migrate,
 };
@@ -141,5 +143,33 @@ async fn the_consumers_on_sqlite_conform() {
 async fn the_consumers_on_postgres_conform() {
     if let Some(url) = postgres_url() {
         consumer_store::run(async || consumers(on_postgres(&url).await)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_the_kept_answers_only_those_are_forgotten_that_have_the_text_in_them() {
+    for db in support::migrated().await {
+        let inbox = SqlInbox::new(db);
+        let claim = |name: &str| Claim {
+            key: InboxKey::request("caller", "POST /users", name),
+            fingerprint: [7; 32],
+            owner: stanchion_runtime::id::new_v7(),
+            now: stanchion_runtime::clock::now(),
+            expires_at: stanchion_runtime::clock::now() + jiff::SignedDuration::from_secs(30),
+        };
+        for (name, answer) in [("a", "\"id\":\"4711\""), ("b", "\"id\":\"4712\"")] {
+            let claim = claim(name);
+            inbox.claim(&claim).await.unwrap();
+            let done = inbox.complete(&claim.key, claim.owner, answer.as_bytes());
+            assert!(done.await.unwrap());
+        }
+        inbox.claim(&claim("running")).await.unwrap();
+        assert_eq!(inbox.forget_answers("4711").await.unwrap(), 1);
+        assert_eq!(inbox.forget_answers("4711").await.unwrap(), 0);
+        assert_eq!(inbox.claim(&claim("a")).await.unwrap(), Claimed::Fresh);
+        let other = inbox.claim(&claim("b")).await.unwrap();
+        assert!(matches!(other, Claimed::Answered { .. }));
+        let running = inbox.claim(&claim("running")).await.unwrap();
+        assert_eq!(running, Claimed::Running);
     }
 }

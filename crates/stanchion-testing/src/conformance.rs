@@ -18,6 +18,7 @@
 pub mod consumer_store;
 pub mod event_log;
 pub mod inbox;
+pub mod personal;
 
 use std::future::Future;
 use std::pin::Pin;

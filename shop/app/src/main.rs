@@ -4,6 +4,7 @@ mod banner;
 mod catalog;
 mod demo;
 mod logs;
+mod personal;
 mod platform;
 mod sandbox;
 mod schema;

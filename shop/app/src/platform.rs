@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use secrecy::SecretString;
+use shop_identity::Identity;
 use shop_inventory::Inventory;
 use shop_sandbox::Running as Sandbox;
 use stanchion::auth::key::KeyEncryptionKey;
@@ -13,12 +14,13 @@ use stanchion::auth::secret::Signer;
 use stanchion::auth::{Passwords, secret};
 use stanchion::messaging::{Feed, MemoryBroker, Subscriber};
 use stanchion::server::{Module, Options, Purpose, Service};
-use stanchion::sql::Migrations;
+use stanchion::sql::{Db, Migrations, SqlSnapshots, SqlVault};
 use stanchion::telemetry::{Metrics, Telemetry};
 
 use crate::banner::Banner;
 use crate::catalog::InventoryCatalog;
 use crate::demo;
+use crate::personal::{self, Customers};
 use crate::sandbox;
 use crate::secrets::configured_or_kept;
 use crate::settings::{ModuleDatabase, SANDBOX, ShopSettings};
@@ -60,14 +62,22 @@ pub(crate) async fn build(
     )?;
 
     let identity = parts.identity().await?;
-    let inventory = parts.inventory().await?;
+    let vault = personal::vault(&settings, options.purpose, identity.store.db.clone()).await?;
+    let (inventory, stock) = parts.inventory().await?;
     let demo = running && options.demo && settings.wants_demo();
     if demo {
         demo::stock_up(&inventory.products).await?;
     }
     let products = inventory.products.clone();
-    let orders = parts.orders(InventoryCatalog(products)).await?;
-    let payments = parts.payments(sandbox.as_deref()).await?;
+    let catalog = InventoryCatalog(products);
+    let (orders, ordered) = parts.orders(catalog, &vault).await?;
+    let (payments, paid) = parts.payments(sandbox.as_deref(), &vault).await?;
+    let customers = Customers {
+        identity: identity.identity,
+        vault,
+        log: identity.store.log.id(),
+        snapshots: [stock, ordered, paid].map(SqlSnapshots::new).into(),
+    };
     let modules = [identity.module, inventory.module(), orders, payments];
 
     let banner = Banner {
@@ -88,6 +98,7 @@ pub(crate) async fn build(
         .signer(Arc::new(Signer::new(&server_secret)?))
         .tokens(identity.tokens)
         .metrics(metrics)
+        .subjects(Arc::new(customers))
         .on_started(move |addresses| {
             webhooks.come_to(addresses);
             println!("{}", banner.text(addresses));
@@ -142,6 +153,8 @@ struct Parts<'a> {
 
 /// Identity, with what the service needs of it.
 struct WiredIdentity {
+    identity: Arc<Identity>,
+    store: Store,
     module: Module,
     tokens: Arc<dyn stanchion::server::Authenticate>,
     made_password: Option<SecretString>,
@@ -209,9 +222,9 @@ impl Parts<'_> {
         })?;
         let store = self.store("identity").await?;
         let dependencies = shop_identity::Dependencies {
-            db: store.db,
-            log: store.log,
-            inbox: store.inbox,
+            db: store.db.clone(),
+            log: store.log.clone(),
+            inbox: store.inbox.clone(),
             passwords,
             sealing: Arc::new(KeyEncryptionKey::from_text(&key)?),
             issuer: self.settings.issuer(),
@@ -219,7 +232,7 @@ impl Parts<'_> {
             access_ttl: self.settings.auth.access_token_life.try_into()?,
             lifetimes: Lifetimes::default(),
         };
-        let identity = shop_identity::Identity::new(&dependencies);
+        let identity = Identity::new(&dependencies);
         let mut made_password = None;
         if self.purpose == Purpose::Run {
             let made = identity.bootstrap(settings.admin_password.as_ref()).await?;
@@ -228,14 +241,16 @@ impl Parts<'_> {
         Ok(WiredIdentity {
             module: shop_identity::module(&identity, &dependencies),
             tokens: identity.authenticator(),
+            identity,
+            store,
             made_password,
         })
     }
 
-    async fn inventory(&self) -> anyhow::Result<Inventory> {
+    async fn inventory(&self) -> anyhow::Result<(Inventory, Db)> {
         let store = self.store("inventory").await?;
         let inventory = Inventory::new(shop_inventory::Dependencies {
-            db: store.db,
+            db: store.db.clone(),
             log: store.log,
             inbox: store.inbox,
             consumers: store.consumers,
@@ -243,25 +258,35 @@ impl Parts<'_> {
             metrics: self.metrics.clone(),
         });
         self.announce(inventory.relay());
-        Ok(inventory)
+        Ok((inventory, store.db))
     }
 
-    async fn orders(&self, catalog: InventoryCatalog) -> anyhow::Result<Module> {
+    async fn orders(
+        &self,
+        catalog: InventoryCatalog,
+        vault: &Arc<SqlVault>,
+    ) -> anyhow::Result<(Module, Db)> {
         let store = self.store("orders").await?;
         self.announce(shop_orders::relay(Arc::clone(&store.log)));
-        Ok(shop_orders::module(shop_orders::Dependencies {
-            db: store.db,
+        let module = shop_orders::module(shop_orders::Dependencies {
+            db: store.db.clone(),
             log: store.log,
             inbox: store.inbox,
             consumers: store.consumers,
             broker: self.subscriber(),
             catalog: Arc::new(catalog),
+            vault: vault.clone(),
             metrics: self.metrics.clone(),
             step_timeout: self.settings.orders.step_timeout,
-        }))
+        });
+        Ok((module, store.db))
     }
 
-    async fn payments(&self, sandbox: Option<&Sandbox>) -> anyhow::Result<Module> {
+    async fn payments(
+        &self,
+        sandbox: Option<&Sandbox>,
+        vault: &Arc<SqlVault>,
+    ) -> anyhow::Result<(Module, Db)> {
         let store = self.store("payments").await?;
         let settings = &self.settings.payments;
         self.announce(shop_payments::relay(Arc::clone(&store.log)));
@@ -281,17 +306,18 @@ impl Parts<'_> {
                 settings.webhook_secret.clone(),
             ),
         };
-        shop_payments::module(shop_payments::Dependencies {
-            db: store.db,
+        let module = shop_payments::module(shop_payments::Dependencies {
+            db: store.db.clone(),
             log: store.log,
             inbox: store.inbox,
             consumers: store.consumers,
             broker: self.subscriber(),
+            vault: vault.clone(),
             metrics: self.metrics.clone(),
             gateway_url: url,
             gateway_key: key,
             webhook_secret,
-        })
-        .context("the payment gateway")
+        });
+        Ok((module.context("the payment gateway")?, store.db))
     }
 }

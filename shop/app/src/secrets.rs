@@ -25,9 +25,17 @@ pub(crate) fn configured_or_kept(
         format!("{setting} must be set: every replica needs the same one, and this store is not embedded")
     })?;
     let path = folder.join(name);
-    match fs::read_to_string(&path) {
-        Ok(text) => Ok(SecretString::from(text.trim().to_owned())),
-        Err(error) if error.kind() == ErrorKind::NotFound => keep(&path, make()),
+    match kept(&path)? {
+        Some(secret) => Ok(secret),
+        None => keep(&path, make()),
+    }
+}
+
+/// The secret kept in this file, if one is.
+pub(crate) fn kept(path: &Path) -> anyhow::Result<Option<SecretString>> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(SecretString::from(text.trim().to_owned()))),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).with_context(|| format!("cannot read {}", path.display())),
     }
 }

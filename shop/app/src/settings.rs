@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use stanchion::config::{Checks, SecretString, choice, settings};
+use stanchion::eventsourcing::SealingKey;
 use stanchion::server::{AdminSettings, ServerSettings};
 use stanchion::telemetry::TelemetrySettings;
 
@@ -49,6 +50,8 @@ settings! {
         pub(crate) cache: CacheSettings = section,
         /// Access tokens.
         pub(crate) auth: AuthSettings = section,
+        /// Personal data: what is about a customer is sealed with a key of the customer's.
+        pub(crate) personal: PersonalSettings = section,
         /// Logs, metrics and traces.
         pub(crate) telemetry: TelemetrySettings = section,
         /// Users, sessions and keys.
@@ -103,6 +106,16 @@ settings! {
         /// How long one lives.
         #[range("1s"..="24h")]
         pub(crate) access_token_life: Duration = "15m",
+    }
+}
+
+settings! {
+    /// Personal data: what is about a customer is sealed with a key of the customer's.
+    pub(crate) struct PersonalSettings {
+        /// Seals the customers' keys: 32 random bytes in base64; made and kept beside an embedded store unless given.
+        pub(crate) master_key: Option<SecretString> = unset,
+        /// Opens what it sealed: the next master key before a change, the last one until everything is resealed.
+        pub(crate) other_master_key: Option<SecretString> = unset,
     }
 }
 
@@ -219,8 +232,15 @@ fn check_environment(settings: &ShopSettings, checks: &mut Checks<'_>) {
             mend,
         );
     }
+    check_master_keys(&settings.personal, checks);
     if settings.environment != Environment::Prod {
         return;
+    }
+    if settings.personal.master_key.is_none() {
+        let mend = "make one with `openssl rand -base64 32`, keep it apart from the database and its backups, and set \
+                    personal.master_key, or better its _FILE";
+        let what = "prod does not keep the master key of personal data beside them";
+        checks.refuse("personal.master_key", what, mend);
     }
     if gateway == SANDBOX {
         let mend = "set the URL of the real one";
@@ -242,5 +262,29 @@ fn check_environment(settings: &ShopSettings, checks: &mut Checks<'_>) {
     if public && !settings.server.behind_proxy && !settings.server.tls.is_on() {
         let mend = "set server.tls.certificate and key, or put a proxy with TLS in front and set server.behind_proxy = true";
         checks.refuse("server.listen", "a public address without TLS", mend);
+    }
+}
+
+/// A key that is none is told before anything is opened.
+fn check_master_keys(personal: &PersonalSettings, checks: &mut Checks<'_>) {
+    let mend = "make one with `openssl rand -base64 32`";
+    for (key, given) in [
+        ("personal.master_key", &personal.master_key),
+        ("personal.other_master_key", &personal.other_master_key),
+    ] {
+        if given
+            .as_ref()
+            .is_some_and(|text| SealingKey::from_text(text).is_err())
+        {
+            checks.refuse(key, "a key is 32 random bytes in base64", mend);
+        }
+    }
+    if personal.other_master_key.is_some() && personal.master_key.is_none() {
+        let mend = "set the one that seals as personal.master_key";
+        checks.refuse(
+            "personal.other_master_key",
+            "it is no other without a first",
+            mend,
+        );
     }
 }

@@ -17,6 +17,9 @@ use crate::settings::{DatabaseSection, Migrate, ModuleDatabase};
 /// What a module cannot work with less than: one connection that writes, one that reads meanwhile.
 const CONNECTIONS_MIN: usize = 2;
 
+/// The module with rows about people: what it deletes is gone from the file as well.
+const PEOPLE: &str = "identity";
+
 /// What every module stands on.
 #[derive(Clone)]
 pub(crate) struct Store {
@@ -121,6 +124,7 @@ pub(crate) async fn open_database(
     let settings = DatabaseSettings {
         statement_timeout: shared.statement_timeout,
         connections_max: share(shared.connections_max, sharers),
+        overwrite_deleted: module == PEOPLE,
         ..DatabaseSettings::default()
     };
     Db::open(&url, module, &settings)

@@ -1,7 +1,7 @@
 //! Messages between the shop's contexts, and those of its public gRPC API; no logic.
 //!
 //! Every contract of the shop is about one order and is kept in order by it. A field is never
-//! removed or renamed within a version.
+//! removed or renamed within a version. What is personal in them is sealed: it may lie about in brokers and dead letters.
 
 pub mod grpc;
 mod inventory;

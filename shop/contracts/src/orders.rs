@@ -1,6 +1,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use shop_kernel::{Money, OrderId, PaymentId, UserId};
+use stanchion::eventsourcing::Personal;
 
 use crate::{StockItem, contracts};
 
@@ -24,8 +25,8 @@ pub struct OrderPlaced {
     pub items: Vec<StockItem>,
     /// What it costs.
     pub total: Money,
-    /// The gateway's name of the payment method.
-    pub payment_method: String,
+    /// The gateway's name of the payment method, sealed with the customer's key.
+    pub payment_method: Personal<String>,
     /// When.
     pub placed_at: Timestamp,
 }

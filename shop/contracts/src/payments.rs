@@ -1,5 +1,6 @@
 use serde::{Deserialize, Serialize};
 use shop_kernel::{Money, OrderId, PaymentId, UserId};
+use stanchion::eventsourcing::Personal;
 
 use crate::contracts;
 
@@ -24,8 +25,8 @@ pub struct AuthorizePayment {
     pub customer_id: UserId,
     /// How much.
     pub amount: Money,
-    /// The gateway's name of the payment method.
-    pub payment_method: String,
+    /// The gateway's name of the payment method, sealed with the customer's key.
+    pub payment_method: Personal<String>,
 }
 
 /// Command: take the money that was reserved. Answered by captured or declined.

@@ -78,9 +78,12 @@ async fn place(log: Arc<SqlLog>) -> anyhow::Result<()> {
     let item = json!({
         "sku": "MUG-BLUE", "name": "Blue mug", "quantity": 1, "unit_price": price, "total": price,
     });
+    let customer = id::new_v7();
+    // Of somebody who was shredded since: it takes no key.
+    let method = json!({ "subject": customer, "cipher": null });
     let placed = json!({
-        "order_id": order, "customer_id": id::new_v7(), "payment_id": id::new_v7(),
-        "items": [item], "total": price, "payment_method": "pm_card_visa", "at": at,
+        "order_id": order, "customer_id": customer, "payment_id": id::new_v7(),
+        "items": [item], "total": price, "payment_method": method, "at": at,
     });
     let event = |kind: &str, data| NewEvent {
         id: id::new_v7(),

@@ -7,6 +7,7 @@ mod change_roles;
 mod change_status;
 mod delete_user;
 mod failure;
+mod forget_user;
 mod keys;
 mod live;
 mod log_in;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use stanchion::eventsourcing::{EventLog, Relay, Repository};
 use stanchion::messaging::{Consumer, ConsumerStore, Inbox, Subscriber};
 use stanchion::server::Module;
-use stanchion::sql::{Db, Migrations, Projector, params};
+use stanchion::sql::{Db, Migrations, Projector, SqlSnapshots, params};
 use stanchion::telemetry::Metrics;
 
 use crate::adapters::announce::{ReservationStep, announce};
@@ -16,6 +16,9 @@ use crate::application::products::Products;
 use crate::application::reservations;
 use crate::application::stockkeeper::Stockkeeper;
 use crate::domain::reservation::Reservation;
+
+/// After how many events of a product its state is kept: reading so many more takes less time than a request.
+const SNAPSHOT_EVERY: u32 = 100;
 
 /// What inventory needs of whoever runs it.
 #[derive(Clone)]
@@ -56,7 +59,11 @@ impl Inventory {
     /// Wires it; nothing runs yet.
     #[must_use]
     pub fn new(dependencies: Dependencies) -> Self {
-        let products = Products::new(Arc::new(Repository::new(Arc::clone(&dependencies.log))));
+        let snapshots = Arc::new(SqlSnapshots::new(dependencies.db.clone()));
+        let repository = Repository::new(Arc::clone(&dependencies.log))
+            .snapshots(snapshots, SNAPSHOT_EVERY)
+            .with_metrics(&dependencies.metrics);
+        let products = Products::new(Arc::new(repository));
         Self {
             products,
             dependencies,

@@ -9,7 +9,7 @@ pub(crate) mod watch_order;
 
 use std::sync::Arc;
 
-use stanchion::eventsourcing::{LogError, Repository};
+use stanchion::eventsourcing::{LogError, Repository, Vault};
 
 use crate::domain::order::Order;
 use ports::Catalog;
@@ -19,6 +19,8 @@ use ports::Catalog;
 pub(crate) struct Orders {
     pub(crate) repository: Arc<Repository<Order>>,
     pub(crate) catalog: Arc<dyn Catalog>,
+    /// Seals what is about a customer.
+    pub(crate) vault: Arc<dyn Vault>,
 }
 
 /// Why an order was not shown.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use stanchion::eventsourcing::{EventLog, Relay, Repository};
+use stanchion::eventsourcing::{EventLog, Relay, Repository, Vault};
 use stanchion::messaging::{Consumer, ConsumerStore, Inbox, Subscriber};
 use stanchion::server::Module;
 use stanchion::sql::{Db, Migrations, Projector};
@@ -33,6 +33,8 @@ pub struct Dependencies {
     pub broker: Arc<dyn Subscriber>,
     /// Where prices come from.
     pub catalog: Arc<dyn Catalog>,
+    /// The customers' keys: what is about them is sealed before it is recorded.
+    pub vault: Arc<dyn Vault>,
     /// Where its metrics are kept.
     pub metrics: Metrics,
     /// How long stock and payment may take for one step before the order is given up;
@@ -57,6 +59,7 @@ pub fn module(dependencies: Dependencies) -> Module {
         orders: Orders {
             repository: Arc::clone(&repository),
             catalog: Arc::clone(&dependencies.catalog),
+            vault: Arc::clone(&dependencies.vault),
         },
         list: Arc::new(OrderList::new(db.clone(), log.id(), projector.clone())),
     };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use secrecy::SecretString;
-use stanchion::eventsourcing::{EventLog, Relay, Repository, Timers};
+use stanchion::eventsourcing::{EventLog, Relay, Repository, Timers, Vault};
 use stanchion::messaging::{Consumer, ConsumerStore, Inbox, Subscriber};
 use stanchion::server::Module;
 use stanchion::sql::{Db, Migrations, Projector};
@@ -35,6 +35,8 @@ pub struct Dependencies {
     pub broker: Arc<dyn Subscriber>,
     /// Where its metrics are kept.
     pub metrics: Metrics,
+    /// The customers' keys: payment methods come sealed.
+    pub vault: Arc<dyn Vault>,
     /// Where the gateway is: https, or http on a loopback address.
     pub gateway_url: String,
     /// The key sent to it.
@@ -64,6 +66,7 @@ pub fn module(dependencies: Dependencies) -> Result<Module, InvalidGatewayUrl> {
     let caller = CallGateway {
         payments: Arc::clone(&payments),
         gateway: Arc::clone(&stripe) as Arc<dyn Gateway>,
+        vault: Arc::clone(&dependencies.vault),
     };
     let commands = consumers::commands(&payments, dependencies.consumer(consumers::COMMANDS));
     let gateway = consumers::gateway(&caller, dependencies.consumer(consumers::GATEWAY));

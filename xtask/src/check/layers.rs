@@ -38,8 +38,9 @@ const LAYERS: [Layer; 2] = [
 
 const CONTEXTS: [&str; 4] = ["identity", "inventory", "orders", "payments"];
 
-/// Contracts are messages: of the facade they may name this module only.
+/// Contracts are messages: of the facade they may name this module, and the type of a sealed field.
 const CONTRACTS_MAY_NAME: [&str; 1] = ["messaging"];
+const SEALED_FIELD: [&str; 2] = ["eventsourcing", "Personal"];
 
 pub(super) fn check() -> Result<String> {
     let shop = workspace::root().join("shop");
@@ -81,16 +82,16 @@ fn faults(source: &str, layer: &Layer) -> Vec<(usize, String)> {
 
 fn contract_faults(source: &str) -> Vec<(usize, String)> {
     let segments = source::segments(source);
-    let pairs = segments
-        .windows(2)
-        .filter(|pair| pair[0].name == "stanchion");
-    let wrong = pairs.filter(|pair| !CONTRACTS_MAY_NAME.contains(&pair[1].name.as_str()));
+    let name = |at: usize| segments.get(at).map_or("", |segment| segment.name.as_str());
+    let named = (1..segments.len()).filter(|at| name(at - 1) == "stanchion");
+    let wrong = named.filter(|at| {
+        let sealed_field = [name(*at), name(at + 1)] == SEALED_FIELD;
+        !sealed_field && !CONTRACTS_MAY_NAME.contains(&name(*at))
+    });
     wrong
-        .map(|pair| {
-            (
-                pair[1].line,
-                format!("contracts name stanchion::{}", pair[1].name),
-            )
+        .map(|at| {
+            let fault = format!("contracts name stanchion::{}", name(at));
+            (segments[at].line, fault)
         })
         .collect()
 }
@@ -164,5 +165,10 @@ mod tests {
     fn contracts_know_of_the_facade_what_a_message_is() {
         assert!(contract_faults("use stanchion::messaging::Contract;").is_empty());
         assert_eq!(contract_faults("use stanchion::sql::Db;").len(), 1);
+        assert!(contract_faults("use stanchion::eventsourcing::Personal;").is_empty());
+        assert_eq!(
+            contract_faults("use stanchion::eventsourcing::Recorded;").len(),
+            1
+        );
     }
 }

@@ -14,7 +14,7 @@ const KEY_BYTES: usize = 32;
 const FORMAT: u8 = 1;
 
 const ID_BYTES: usize = 8;
-const HEADER_BYTES: usize = 1 + ID_BYTES + NONCE_LEN;
+const HEADER_BYTES: usize = SealingKey::MARK_BYTES + NONCE_LEN;
 
 /// An AES-256-GCM key: a subject's, or the master key that seals the subjects' keys at rest.
 ///
@@ -55,6 +55,9 @@ pub enum NotOpened {
 pub struct NotASealingKey;
 
 impl SealingKey {
+    /// The length of a [`mark`](Self::mark).
+    pub const MARK_BYTES: usize = 1 + ID_BYTES;
+
     /// A new random key.
     #[must_use]
     pub fn generate() -> Self {
@@ -93,6 +96,29 @@ impl SealingKey {
         Ok(Self(Arc::new(Inner { id, bytes, key })))
     }
 
+    /// Its name, which tells nothing of it: 16 hexadecimal digits, the same wherever the key is.
+    #[must_use]
+    pub fn fingerprint(&self) -> String {
+        hex(&self.0.id)
+    }
+
+    /// What everything sealed with this key begins with: format and key id.
+    #[must_use]
+    pub fn mark(&self) -> Vec<u8> {
+        [&[FORMAT][..], &self.0.id].concat()
+    }
+
+    /// The fingerprint of the key that sealed this, or what begins it.
+    ///
+    /// # Errors
+    /// [`NotOpened::NotSealed`]
+    pub fn fingerprint_of(sealed: &[u8]) -> Result<String, NotOpened> {
+        match sealed.get(..Self::MARK_BYTES) {
+            Some([FORMAT, id @ ..]) => Ok(hex(id)),
+            _ => Err(NotOpened::NotSealed),
+        }
+    }
+
     /// `plain` encrypted; only the same `bound` opens it again.
     #[must_use]
     pub fn seal(&self, plain: &[u8], bound: &[u8]) -> Vec<u8> {
@@ -129,7 +155,7 @@ impl SealingKey {
         if id != self.0.id {
             return Err(NotOpened::OtherKey {
                 sealed_by: hex(id),
-                have: hex(&self.0.id),
+                have: self.fingerprint(),
             });
         }
         let nonce = Nonce::try_assume_unique_for_key(nonce).map_err(|_| NotOpened::NotSealed)?;
@@ -176,7 +202,7 @@ impl SealingKey {
 
 impl fmt::Debug for SealingKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SealingKey({}, ***)", hex(&self.0.id))
+        write!(f, "SealingKey({}, ***)", self.fingerprint())
     }
 }
 

@@ -94,6 +94,9 @@ pub enum ReadError {
     /// The vault cannot be asked; trying again may help.
     #[error(transparent)]
     Vault(#[from] VaultError),
+    /// A personal value on its own does not open or cannot be written; trying again does not help.
+    #[error("{0}")]
+    Value(String),
 }
 
 impl Recorded {
@@ -106,7 +109,7 @@ impl Recorded {
         &self,
         vault: &dyn Vault,
     ) -> Result<E, ReadError> {
-        Ok(with_keys(vault, Want::Now, || self.decode::<E>()).await??)
+        Ok(opening_now(vault, || self.decode::<E>()).await??)
     }
 }
 
@@ -130,6 +133,7 @@ impl From<ReadError> for ProjectionError {
         match error {
             ReadError::Unknown(error) => error.into(),
             ReadError::Vault(error) => Self::Store(error.to_string()),
+            ReadError::Value(error) => Self::Poison(error),
         }
     }
 }
@@ -146,6 +150,14 @@ pub(crate) async fn opening<T: Send>(
     read: impl Fn() -> T + Send + Sync,
 ) -> Result<T, VaultError> {
     with_keys(vault, Want::Remembered, read).await
+}
+
+/// The same with the keys as they are stored, for values that will be kept as they were opened.
+pub(crate) async fn opening_now<T: Send>(
+    vault: &dyn Vault,
+    read: impl Fn() -> T + Send + Sync,
+) -> Result<T, VaultError> {
+    with_keys(vault, Want::Now, read).await
 }
 
 /// Runs a synchronous write with the keys it turns out to need.

@@ -1,8 +1,9 @@
-//! The operator's port: metrics, health, logs, projections, dead letters. Never reachable through the public one.
+//! The operator's port: metrics, health, logs, projections, dead letters, subjects. Never reachable through the public one.
 
 mod dead_letters;
 mod guard;
 mod projections;
+mod subjects;
 mod work;
 
 use std::sync::Arc;
@@ -14,13 +15,14 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::{StatusCode, header};
 use serde_json::{Value, json};
-use stanchion_eventsourcing::{EventLog, OperatedProjection};
+use stanchion_eventsourcing::{EventLog, OperatedProjection, Subjects};
 use stanchion_messaging::ConsumerStore;
 use stanchion_telemetry::Metrics;
 
 use crate::Module;
 use crate::service::{AdminSettings, Closer, Health, Listed};
 
+pub(crate) use self::subjects::by_operator;
 use self::work::Works;
 
 /// What the operator can look at, by module.
@@ -29,6 +31,7 @@ struct Operated {
     metrics: Metrics,
     modules: Arc<Vec<OperatedModule>>,
     routes: Arc<Vec<Listed>>,
+    subjects: Option<Arc<dyn Subjects>>,
     works: Works,
 }
 
@@ -53,6 +56,7 @@ pub(crate) fn port(
     metrics: &Metrics,
     health: &Health,
     modules: &[Module],
+    subjects: Option<Arc<dyn Subjects>>,
     routes: Vec<Listed>,
 ) -> Port {
     let modules = modules
@@ -69,6 +73,7 @@ pub(crate) fn port(
         metrics: metrics.clone(),
         modules: Arc::new(modules),
         routes: Arc::new(routes),
+        subjects,
         works: works.clone(),
     };
     let router = Router::new()
@@ -90,6 +95,9 @@ pub(crate) fn port(
             "/projections/{module}/{projection}/{action}",
             post(projections::act),
         )
+        .route("/subjects", get(subjects::show))
+        .route("/subjects/reseal", post(subjects::reseal))
+        .route("/subjects/{subject}/shred", post(subjects::shred))
         .with_state(operated)
         .merge(health.router())
         .layer(from_fn_with_state(

@@ -7,6 +7,7 @@ mod options;
 mod projections;
 mod routes;
 mod running;
+mod subjects;
 
 pub use logs::LogTask;
 pub use options::{Migration, Options, Purpose};
@@ -167,7 +168,8 @@ impl ServiceCli {
             .subcommand(log)
             .subcommand(dead_letters::command())
             .subcommand(dead_letters::redrive_command())
-            .subcommand(projections::command());
+            .subcommand(projections::command())
+            .subcommand(subjects::command());
         if self.configure.is_some() {
             parser = parser.subcommand(options::config_command());
         }
@@ -214,6 +216,10 @@ impl ServiceCli {
             ("projections", ..) => {
                 let service = operated(self.build, options, Purpose::Operate).await?;
                 projections::run(service, given).await?;
+            }
+            ("subjects", ..) => {
+                let service = operated(self.build, options, Purpose::Operate).await?;
+                subjects::run(service, given).await?;
             }
             ("config", Some(configure), _) => {
                 say(configure(options, given.get_flag("default"))?.trim_end())?;

@@ -163,7 +163,9 @@ impl Service {
             .admin
             .zip(self.admin.as_ref())
             .map(|(socket, settings)| {
-                let port = admin::port(settings, &self.metrics, &health, &modules, routes);
+                let subjects = self.subjects.clone();
+                let port =
+                    admin::port(settings, &self.metrics, &health, &modules, subjects, routes);
                 closers.push(port.closer);
                 self.open_admin(socket, port.router, &stack)
             });

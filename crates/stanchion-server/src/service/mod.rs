@@ -24,6 +24,7 @@ use std::sync::Arc;
 
 use stanchion_auth::secret::Signer;
 use stanchion_config::{ExposeSecret, SecretString};
+use stanchion_eventsourcing::Subjects;
 use stanchion_telemetry::Metrics;
 
 use crate::lifecycle::Addresses;
@@ -64,6 +65,7 @@ pub struct Service {
     pub(crate) tokens: Option<Arc<dyn Authenticate>>,
     pub(crate) signer: Option<Arc<Signer>>,
     pub(crate) metrics: Metrics,
+    pub(crate) subjects: Option<Arc<dyn Subjects>>,
     pub(crate) closers: Vec<Closer>,
     pub(crate) on_started: Option<OnStarted>,
 }
@@ -83,6 +85,7 @@ impl Service {
             tokens: None,
             signer: None,
             metrics: Metrics::default(),
+            subjects: None,
             closers: Vec::new(),
             on_started: None,
         }
@@ -142,6 +145,14 @@ impl Service {
     #[must_use]
     pub fn metrics(mut self, metrics: Metrics) -> Self {
         self.metrics = metrics;
+        self
+    }
+
+    /// The people in its data, for the operator: `/subjects` on the admin port, `subjects shred` and `subjects reseal` on
+    /// the command line.
+    #[must_use]
+    pub fn subjects(mut self, subjects: Arc<dyn Subjects>) -> Self {
+        self.subjects = Some(subjects);
         self
     }
 

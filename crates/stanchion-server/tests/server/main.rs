@@ -17,4 +17,5 @@ mod shop;
 mod signals;
 mod sockets;
 mod stop;
+mod subjects;
 mod tls;

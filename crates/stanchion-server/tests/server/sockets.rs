@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use serde_json::Value;
 use stanchion_server::{Running, ServerSettings};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -59,6 +60,19 @@ impl Line {
             .expect("it ends");
         began.elapsed()
     }
+}
+
+/// Asks an admin port in one line, such as `POST /subjects/reseal`; status and body.
+pub async fn ask(address: SocketAddr, line: &str) -> (u16, Value) {
+    let mut connection = Line::open(address).await;
+    connection
+        .say(&format!(
+            "{line} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n"
+        ))
+        .await;
+    let (head, body) = connection.answer().await.unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, serde_json::from_str(&body).unwrap_or_default())
 }
 
 #[tokio::test]

@@ -229,7 +229,8 @@ impl EventLog for SqlLog {
     }
 }
 
-async fn identity(db: &Db) -> Result<LogId, SqlError> {
+/// The log's identity, made where it has none yet.
+pub(crate) async fn identity(db: &Db) -> Result<LogId, SqlError> {
     let made = stanchion_runtime::id::new_v7();
     let at = stanchion_runtime::clock::now();
     let insert =

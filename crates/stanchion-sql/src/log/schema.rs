@@ -26,6 +26,13 @@ const SUBJECT: Text = (
     include_str!("schema/0004_subject.down.sql"),
 );
 
+const SUBJECT_MASTER: Text = (
+    5,
+    "subject_master",
+    include_str!("schema/0005_subject_master.up.sql"),
+    include_str!("schema/0005_subject_master.down.sql"),
+);
+
 pub(crate) const POSTGRES: &[Text] = &[
     (
         1,
@@ -36,6 +43,7 @@ pub(crate) const POSTGRES: &[Text] = &[
     LEASE,
     SNAPSHOT,
     SUBJECT,
+    SUBJECT_MASTER,
 ];
 
 pub(crate) const SQLITE: &[Text] = &[
@@ -48,4 +56,5 @@ pub(crate) const SQLITE: &[Text] = &[
     LEASE,
     SNAPSHOT,
     SUBJECT,
+    SUBJECT_MASTER,
 ];

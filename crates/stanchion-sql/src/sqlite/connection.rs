@@ -80,6 +80,12 @@ pub(super) fn open_writer(
     Ok((conn, watch))
 }
 
+/// From now on, as long as the connection lives.
+pub(crate) fn overwrite_deleted(conn: &Connection) -> Result<(), SqlError> {
+    let on = conn.execute_batch("pragma secure_delete = on");
+    on.map_err(|error| sql_error(error, ""))
+}
+
 pub(super) fn open_reader(path: &Path) -> Result<(Connection, Arc<Watch>), SqlError> {
     let (conn, watch) = open(
         path,

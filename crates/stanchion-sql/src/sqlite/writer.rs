@@ -61,6 +61,9 @@ impl Writer {
         folder: Arc<Folder>,
     ) -> Result<Self, SqlError> {
         let (conn, watch) = connection::open_writer(path, temporary)?;
+        if settings.overwrite_deleted {
+            connection::overwrite_deleted(&conn)?;
+        }
         let (jobs, queue) = mpsc::channel();
         let pen = Pen {
             conn,

@@ -5,13 +5,22 @@ use std::net::Ipv4Addr;
 
 use stanchion_runtime::id;
 use stanchion_sql::tokio_postgres::Config;
-use stanchion_sql::{DatabaseSettings, DatabaseUrl, Db, Query, Value, params};
+use stanchion_sql::{DatabaseSettings, DatabaseUrl, Db, Mode, Query, Value, migrate, params};
 use stanchion_testing::proxy::FaultProxy;
 use stanchion_testing::servers::Postgres;
 
 /// A fresh SQLite database, and one on the shared PostgreSQL server where there is one.
 pub async fn databases() -> Vec<Db> {
     databases_with(&DatabaseSettings::default()).await
+}
+
+/// The same with the tables that every store has.
+pub async fn migrated() -> Vec<Db> {
+    let all = databases().await;
+    for db in &all {
+        migrate(db, &[], Mode::Auto).await.unwrap();
+    }
+    all
 }
 
 pub async fn databases_with(settings: &DatabaseSettings) -> Vec<Db> {

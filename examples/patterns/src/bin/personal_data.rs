@@ -67,6 +67,7 @@ async fn main() -> anyhow::Result<()> {
     // In a service: SealingKey::from_text, from a secret that is kept apart from the database and its backups.
     let master = SealingKey::generate();
     let vault = SqlVault::new(db.clone(), master);
+    vault.check().await?;
     let customers = Repository::<Customer>::new(Arc::clone(&log))
         .personal(Arc::clone(&vault) as Arc<dyn Vault>);
 

@@ -227,7 +227,7 @@ fn production_refuses_what_is_only_good_for_a_first_look() {
     let output = shop(&[], &[("SHOP__ENVIRONMENT", "prod")]);
     let said = said(&output);
     assert_eq!(output.status.code(), Some(2), "{said}");
-    for part in ["sandbox", "admin_password"] {
+    for part in ["sandbox", "admin_password", "master_key"] {
         assert!(said.contains(part), "no {part} in\n{said}");
     }
 }

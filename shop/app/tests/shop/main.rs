@@ -16,6 +16,7 @@ mod readme;
 mod repeats;
 mod roles;
 mod sessions;
+mod snapshots;
 mod stop;
 mod support;
 mod traces;

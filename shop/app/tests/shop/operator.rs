@@ -3,6 +3,7 @@
 mod dead_letters;
 mod projections;
 mod schema;
+mod subjects;
 
 use serde_json::Value;
 
@@ -20,6 +21,7 @@ async fn the_help_names_every_command() {
         "dead-letters",
         "redrive",
         "projections",
+        "subjects",
         "config",
         "migrate",
         "sandbox",
@@ -34,6 +36,7 @@ async fn the_help_names_every_command() {
         "dead-letters",
         "redrive",
         "projections",
+        "subjects",
         "config",
         "migrate",
         "sandbox",
@@ -54,6 +57,8 @@ async fn the_help_names_every_command() {
         &["redrive", "everything"],
         &["projections", "pause"],
         &["projections", "explode", "products"],
+        &["subjects"],
+        &["subjects", "shred"],
         &["migrate", "--down", "-1"],
         &["migrate", "--check", "--down", "1"],
         &["sandbox", "--listen", "nowhere"],
@@ -173,6 +178,7 @@ async fn the_logs_are_told_of_a_stopped_shop_and_not_of_one_that_never_was() {
         &["dead-letters", "list"],
         &["redrive"],
         &["projections"],
+        &["subjects", "reseal"],
     ] {
         let told = operate(never.clone(), command).await.expect(1);
         told.says(&["there is no store of identity in data yet"]);

@@ -42,6 +42,9 @@ pub(crate) trait UserRepository: Send + Sync {
     /// Marks that version of a user as deleted and forgets its password; stale otherwise.
     async fn delete(&self, on: &dyn Query, user: &User, now: Timestamp) -> Result<(), Failure>;
 
+    /// Blanks all that a deleted user was known by; refuses one that never was or still lives.
+    async fn erase(&self, on: &dyn Query, id: UserId) -> Result<(), Failure>;
+
     /// What a login typed as an e-mail address or a username is checked against.
     async fn credentials(
         &self,
@@ -104,6 +107,9 @@ pub(crate) trait SessionRepository: Send + Sync {
         reason: SessionEnd,
         now: Timestamp,
     ) -> Result<Vec<SessionId>, Failure>;
+
+    /// Deletes all sessions of a user, with their tokens.
+    async fn erase(&self, on: &dyn Query, user: UserId) -> Result<(), Failure>;
 
     /// A token with its family, which is locked until the unit of work ends.
     async fn find_token(

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use shop_kernel::{Money, OrderId};
-use stanchion::eventsourcing::Aggregate;
+use stanchion::eventsourcing::{Aggregate, Snapshot};
 
 /// The most of a product that can be in stock; far from where arithmetic would end.
 pub(crate) const AVAILABLE_MAX: i64 = 1_000_000_000;
@@ -18,7 +18,7 @@ pub(crate) struct Description {
     pub(crate) price: Money,
 }
 
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Product {
     pub(crate) listed: Option<Listed>,
     pub(crate) available: i64,
@@ -26,7 +26,7 @@ pub(crate) struct Product {
 }
 
 /// A product that is on offer.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Listed {
     pub(crate) about: Description,
     pub(crate) created_at: Timestamp,
@@ -250,6 +250,11 @@ impl Aggregate for Product {
     }
 }
 
+/// A product's stream grows with every order of it, so its state is kept now and then.
+impl Snapshot for Product {
+    const SCHEMA: i64 = 1;
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -410,6 +415,34 @@ mod tests {
         given::<Product>([created(0), ProductEvent::ProductWithdrawn { at: AT }])
             .when(create)
             .then([created(0)]);
+    }
+
+    /// A state that is kept must mean the same to later code: what changes here raises `SCHEMA`.
+    #[test]
+    fn a_kept_product_is_read_as_it_was_written() {
+        let given = given::<Product>([created(5), held(2)]);
+        let kept = serde_json::json!({
+            "listed": {
+                "about": {
+                    "name": "Beans", "description": "",
+                    "price": {"amount": 1250, "currency": "EUR"},
+                },
+                "created_at": "1970-01-01T00:00:00Z", "updated_at": "1970-01-01T00:00:00Z",
+            },
+            "available": 3,
+            "held": {"00000000-0000-0000-0000-000000000001": 2},
+        });
+        assert_eq!(
+            (
+                serde_json::to_value(given.state()).unwrap(),
+                Product::SCHEMA
+            ),
+            (kept.clone(), 1)
+        );
+        assert_eq!(
+            serde_json::from_value::<Product>(kept).unwrap(),
+            *given.state()
+        );
     }
 
     #[test]

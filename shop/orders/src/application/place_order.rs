@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use shop_kernel::{OrderId, PaymentId, Sku, UserId};
-use stanchion::eventsourcing::{ExecuteError, Executed, Version};
+use stanchion::eventsourcing::{ExecuteError, Executed, Personal, ReadError, Version};
 use stanchion::messaging::{InboxEntry, Metadata};
 use tracing::{Instrument, info_span};
 
@@ -36,6 +36,9 @@ pub(crate) enum PlaceError {
     Items(Vec<(usize, WishFault)>),
     #[error(transparent)]
     Catalog(#[from] CatalogUnavailable),
+    /// The payment method cannot be sealed.
+    #[error(transparent)]
+    Sealing(#[from] ReadError),
     #[error(transparent)]
     Execute(ExecuteError<OrderRefusal>),
 }
@@ -71,12 +74,14 @@ async fn place(
     let merged = merged(&wanted.wishes)?;
     let skus: Vec<Sku> = merged.iter().map(|(_, wish)| wish.sku.clone()).collect();
     let prices = orders.catalog.prices(&skus).await?;
+    let payment_method = Personal::new(wanted.customer_id.to_string(), wanted.payment_method);
+    let payment_method = payment_method.sealed(&*orders.vault).await?;
     let command = OrderCommand::Place(Place {
         order_id,
         customer_id: wanted.customer_id,
         payment_id: PaymentId(stanchion::runtime::id::new_v7()),
         lines: priced(&merged, prices)?,
-        payment_method: wanted.payment_method,
+        payment_method,
         at: stanchion::runtime::clock::now(),
     });
     let id = order_id.to_string();

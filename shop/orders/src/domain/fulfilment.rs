@@ -15,7 +15,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use shop_contracts::{FailureReason, OrderPlaced, RefusalReason, StockItem};
 use shop_kernel::{Money, PaymentId, UserId};
-use stanchion::eventsourcing::{Aggregate, TimerChange};
+use stanchion::eventsourcing::{Aggregate, Personal, TimerChange};
 
 /// How long a step may take until the order is given up, unless set otherwise.
 pub(crate) const STEP_TIMEOUT: SignedDuration = SignedDuration::from_secs(60);
@@ -43,7 +43,7 @@ pub(crate) struct About {
     pub(crate) payment_id: PaymentId,
     pub(crate) customer_id: UserId,
     pub(crate) amount: Money,
-    pub(crate) payment_method: String,
+    pub(crate) payment_method: Personal<String>,
     pub(crate) step_timeout: SignedDuration,
 }
 
@@ -133,7 +133,7 @@ pub(crate) enum FulfilmentEvent {
         payment_id: PaymentId,
         customer_id: UserId,
         amount: Money,
-        payment_method: String,
+        payment_method: Personal<String>,
         due_at: Timestamp,
     },
     PaymentAuthorized {

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use shop_contracts::FailureReason;
 use shop_kernel::{Money, OrderId, PaymentId, UserId};
-use stanchion::eventsourcing::Aggregate;
+use stanchion::eventsourcing::{Aggregate, Personal};
 
 pub(crate) use item::{ITEMS_MAX, Item, ItemFault, Line, QUANTITY_MAX};
 
@@ -70,7 +70,7 @@ pub(crate) struct Place {
     pub(crate) customer_id: UserId,
     pub(crate) payment_id: PaymentId,
     pub(crate) lines: Vec<Line>,
-    pub(crate) payment_method: String,
+    pub(crate) payment_method: Personal<String>,
     pub(crate) at: Timestamp,
 }
 
@@ -87,7 +87,8 @@ pub(crate) enum OrderEvent {
         payment_id: PaymentId,
         items: Vec<Item>,
         total: Money,
-        payment_method: String,
+        /// Sealed from where it enters to where the gateway is called: nothing between needs it.
+        payment_method: Personal<String>,
         at: Timestamp,
     },
     OrderConfirmed {

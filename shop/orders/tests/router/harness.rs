@@ -11,6 +11,7 @@ use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use shop_orders::{Dependencies, default_step_timeout};
 use stanchion::auth::{Permissions, Principal};
+use stanchion::eventsourcing::{EventLog, Vault};
 use stanchion::messaging::{MemoryBroker, Subscriber};
 use stanchion::server::{Authenticate, AuthenticateError, Running, ServerSettings, Service};
 use stanchion::sql::{
@@ -23,6 +24,7 @@ use uuid::Uuid;
 
 use crate::catalog::PriceList;
 use crate::stand_in::StandIn;
+use crate::vault::Keys;
 
 /// Longer than anything in these tests takes.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
@@ -31,7 +33,9 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) struct Shop {
     pub(crate) running: Running,
     pub(crate) catalog: Arc<PriceList>,
+    pub(crate) vault: Arc<Keys>,
     pub(crate) stand_in: StandIn,
+    pub(crate) log: Arc<dyn EventLog>,
     base: String,
     client: Client,
     _folder: TempDir,
@@ -65,8 +69,13 @@ impl Shop {
         let folder = TempDir::new().unwrap();
         let broker = Arc::new(MemoryBroker::new());
         let catalog = Arc::new(PriceList::default());
-        let dependencies = dependencies(&folder, &broker, &catalog, step_timeout).await;
-        let stand_in = StandIn::new();
+        let vault = Arc::new(Keys::default());
+        let dependencies = Dependencies {
+            vault: Arc::clone(&vault) as Arc<dyn Vault>,
+            ..dependencies(&folder, &broker, &catalog, step_timeout).await
+        };
+        let stand_in = StandIn::new(Arc::clone(&dependencies.vault));
+        let log = Arc::clone(&dependencies.log);
         broker.register(Arc::new(shop_orders::relay(dependencies.log.clone())));
         broker.register(Arc::new(stand_in.relay()));
         let acting = stand_in.consumer(broker.clone());
@@ -83,7 +92,9 @@ impl Shop {
         Self {
             running,
             catalog,
+            vault,
             stand_in,
+            log,
             base: format!("http://{public}"),
             client: Client::new(),
             _folder: folder,
@@ -276,6 +287,7 @@ async fn dependencies(
         db,
         broker: Arc::clone(broker) as Arc<dyn Subscriber>,
         catalog: catalog.clone(),
+        vault: Arc::new(Keys::default()),
         metrics: Metrics::default(),
         step_timeout,
     }

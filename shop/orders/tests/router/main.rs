@@ -10,4 +10,5 @@ mod placing;
 mod reading;
 mod settling;
 mod stand_in;
+mod vault;
 mod watching;

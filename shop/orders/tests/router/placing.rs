@@ -1,4 +1,7 @@
+use std::sync::atomic::Ordering;
+
 use serde_json::json;
+use stanchion::eventsourcing::{Filter, Position};
 
 use crate::harness::{Shop, Who, eur, id, order};
 
@@ -213,4 +216,33 @@ async fn an_order_for_a_customer_is_placed_by_the_customer_or_by_staff() {
         let refused = shop.post(&who, &path).fresh_key().json(&body).await;
         assert_eq!((refused.status, refused.code()), (404, "USER_NOT_FOUND"));
     }
+}
+
+#[tokio::test]
+async fn how_an_order_is_paid_stands_sealed_in_the_log() {
+    let (shop, customer) = (Shop::open().await, Who::customer());
+    shop.settled(&customer, "BEANS").await;
+    let all = shop.log.read(Position::START, &Filter::all(), 100).await;
+    let text = format!("{:?}", all.unwrap());
+    assert!(!text.contains("pm_card_visa"), "{text}");
+    let sealed = format!("\"subject\": String(\"{}\")", customer.id);
+    assert!(text.contains("cipher") && text.contains(&sealed), "{text}");
+}
+
+#[tokio::test]
+async fn without_the_customers_keys_there_is_no_order_and_orders_are_read_on() {
+    let (shop, customer) = (Shop::open().await, Who::customer());
+    let before = shop.settled(&customer, "BEANS").await;
+    shop.vault.out.store(true, Ordering::Relaxed);
+    let placing = shop.post(&customer, "/orders").key("later");
+    let out = placing.json(&order(&[("BEANS", 1)])).await;
+    assert_eq!((out.status, out.code()), (503, "UNAVAILABLE"));
+    assert!(!out.body.to_string().contains("safe"), "{:?}", out.body);
+    let path = format!("/orders/{}", id(&before));
+    for path in [path.clone(), format!("{path}/history")] {
+        assert_eq!(shop.get(&customer, &path).send().await.status, 200);
+    }
+    shop.vault.out.store(false, Ordering::Relaxed);
+    let placing = shop.post(&customer, "/orders").key("later");
+    assert_eq!(placing.json(&order(&[("BEANS", 1)])).await.status, 202);
 }

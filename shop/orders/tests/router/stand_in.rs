@@ -14,7 +14,7 @@ use shop_contracts::{
 };
 use stanchion::eventsourcing::{
     Announcement, Append, EventLog, Expected, MemoryLog, NewEvent, Recorded, Relay, StreamId,
-    UnknownEvent,
+    UnknownEvent, Vault,
 };
 use stanchion::messaging::{
     Consumer, Contract, HandlerError, MemoryConsumerStore, Received, Subscriber,
@@ -41,13 +41,15 @@ pub(crate) enum Side {
 pub(crate) struct StandIn {
     log: Arc<MemoryLog>,
     holdings: Arc<Mutex<HashMap<String, Holdings>>>,
+    vault: Arc<dyn Vault>,
 }
 
 impl StandIn {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(vault: Arc<dyn Vault>) -> Self {
         Self {
             log: Arc::new(MemoryLog::new()),
             holdings: Arc::default(),
+            vault,
         }
     }
 
@@ -168,7 +170,8 @@ impl StandIn {
         received: &Received,
     ) -> Result<(), HandlerError> {
         let (order_id, payment_id) = (command.order_id, command.payment_id);
-        if command.payment_method == "pm_card_chargeDeclined" {
+        let method = command.payment_method.opened(&*self.vault).await.unwrap();
+        if method.value().map(String::as_str) == Some("pm_card_chargeDeclined") {
             let code = "card_declined".to_owned();
             let answer = PaymentDeclined {
                 order_id,

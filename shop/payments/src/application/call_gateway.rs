@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use shop_kernel::PaymentId;
-use stanchion::eventsourcing::ExecuteError;
+use stanchion::eventsourcing::{ExecuteError, Personal, Vault};
 use stanchion::messaging::{HandlerError, Received};
 use stanchion::runtime::clock;
 
@@ -23,7 +23,12 @@ use crate::domain::payment::{Action, Payment, PaymentRefusal};
 pub(crate) struct CallGateway {
     pub(crate) payments: Arc<Payments>,
     pub(crate) gateway: Arc<dyn Gateway>,
+    /// Opens payment methods, for the length of a call.
+    pub(crate) vault: Arc<dyn Vault>,
 }
+
+/// The code of a payment whose method was shredded before the gateway could be asked.
+const METHOD_SHREDDED: &str = "payment_method_shredded";
 
 impl CallGateway {
     /// Reserves, unless the answer came another way already.
@@ -39,11 +44,17 @@ impl CallGateway {
         if !payment.awaits_authorization() {
             return Ok(());
         }
+        let Some(payment_method) = self.opened(request.payment_method).await? else {
+            // If an earlier attempt did reach the gateway, what it reserved ends by itself there: nothing was taken.
+            let code = METHOD_SHREDDED.to_owned();
+            let action = Action::RecordDeclined { code };
+            return self.record(request.payment_id, action, &received).await;
+        };
         let wanted = Authorization {
             payment_id: request.payment_id,
             order_id: request.order_id,
             amount: request.amount,
-            payment_method: request.payment_method,
+            payment_method,
         };
         let answer = self.gateway.authorize(received.id, &wanted).await;
         let answer = answer.map_err(|error| later(&error))?;
@@ -119,6 +130,18 @@ impl CallGateway {
             }
         };
         self.record(request.payment_id, action, &received).await
+    }
+
+    /// The payment method; none if the customer was shredded.
+    async fn opened(&self, method: Personal<String>) -> Result<Option<String>, HandlerError> {
+        let opened = method.opened(&*self.vault).await;
+        match opened.map_err(|error| HandlerError::Later(error.to_string()))? {
+            Personal::Open { value, .. } => Ok(Some(value)),
+            Personal::Shredded { .. } => Ok(None),
+            Personal::Sealed { subject, .. } => Err(HandlerError::Later(format!(
+                "the vault has no key of {subject}"
+            ))),
+        }
     }
 
     async fn load(&self, id: PaymentId) -> Result<Payment, HandlerError> {

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 use shop_kernel::{Money, OrderId, PaymentId};
+use stanchion::eventsourcing::Personal;
 use stanchion::messaging::Contract;
 
 use crate::domain::payment::RefundId;
@@ -15,7 +16,7 @@ pub(crate) struct GatewayAuthorizationRequested {
     pub(crate) payment_id: PaymentId,
     pub(crate) order_id: OrderId,
     pub(crate) amount: Money,
-    pub(crate) payment_method: String,
+    pub(crate) payment_method: Personal<String>,
 }
 
 /// Take the money.

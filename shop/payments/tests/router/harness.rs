@@ -14,8 +14,8 @@ use shop_payments::Dependencies;
 use shop_sandbox::{Running as Sandbox, Settings};
 use stanchion::auth::{Permissions, Principal};
 use stanchion::eventsourcing::{
-    Announcement, Append, EventLog, Expected, MemoryLog, Metadata, NewEvent, Recorded, Relay,
-    StreamId, UnknownEvent,
+    Announcement, Append, EventLog, Expected, Filter, MemoryLog, MemoryVault, Metadata, NewEvent,
+    Personal, Recorded, Relay, StreamId, UnknownEvent,
 };
 use stanchion::messaging::{Contract, Feed, MemoryBroker, Message, Place};
 use stanchion::runtime::id;
@@ -35,6 +35,7 @@ pub(crate) struct Shop {
     pub(crate) sandbox: Sandbox,
     pub(crate) db: Db,
     pub(crate) log: Arc<dyn EventLog>,
+    pub(crate) vault: Arc<MemoryVault>,
     running: Running,
     orders: Arc<MemoryLog>,
     base: String,
@@ -70,7 +71,8 @@ impl Shop {
             .unwrap();
         let broker = Arc::new(MemoryBroker::new());
         let orders = Arc::new(MemoryLog::new());
-        let dependencies = dependencies(&folder, &broker, &sandbox).await;
+        let vault = Arc::new(MemoryVault::default());
+        let dependencies = dependencies(&folder, &broker, &sandbox, &vault).await;
         let (db, log) = (dependencies.db.clone(), Arc::clone(&dependencies.log));
         broker.register(Arc::new(shop_payments::relay(Arc::clone(&log))));
         broker.register(Arc::new(Relay::new("orders", orders.clone(), announce)));
@@ -89,6 +91,7 @@ impl Shop {
             sandbox,
             db,
             log,
+            vault,
             running,
             orders,
             base,
@@ -104,12 +107,13 @@ impl Shop {
             payment_id: PaymentId(id::new_v7()),
             customer_id: UserId(id::new_v7()),
         };
+        let method = Personal::new(asked.customer_id.to_string(), method.to_owned());
         let command = AuthorizePayment {
             order_id: asked.order_id,
             payment_id: asked.payment_id,
             customer_id: asked.customer_id,
             amount: Money::new(1_250, Currency::EUR),
-            payment_method: method.into(),
+            payment_method: method.sealed(&*self.vault).await.unwrap(),
         };
         self.ask(&command).await;
         asked
@@ -256,6 +260,14 @@ impl Shop {
         named.unwrap().to_owned()
     }
 
+    /// Everything in the log and everything announced, as text.
+    pub(crate) async fn stored(&self) -> String {
+        let (start, all) = (stanchion::eventsourcing::Position::START, Filter::all());
+        let entries = self.log.read(start, &all, 10_000).await.unwrap();
+        let data: Vec<_> = entries.iter().map(|entry| &entry.data).collect();
+        format!("{data:?} {:?}", self.announced().await)
+    }
+
     pub(crate) async fn stop(mut self) {
         self.running.stop();
         let stopped = self.running.stopped().await;
@@ -335,6 +347,7 @@ async fn dependencies(
     folder: &TempDir,
     broker: &Arc<MemoryBroker>,
     sandbox: &Sandbox,
+    vault: &Arc<MemoryVault>,
 ) -> Dependencies {
     let url = DatabaseUrl::sqlite(folder.path());
     let db = Db::open(&url, "payments", &DatabaseSettings::default())
@@ -350,6 +363,7 @@ async fn dependencies(
         db,
         broker: broker.clone(),
         metrics: Metrics::default(),
+        vault: vault.clone(),
         gateway_url: sandbox.url.clone(),
         gateway_key: sandbox.key.clone(),
         webhook_secret: Some(sandbox.webhook_secret.clone()),

@@ -73,3 +73,21 @@ async fn a_cancellation_waits_for_a_gateway_that_is_out() {
     shop.sandbox.set_knobs(Knobs::default()).unwrap();
     shop.becomes(asked, "voided").await;
 }
+
+#[tokio::test]
+async fn a_payment_method_that_is_shredded_before_the_gateway_could_be_asked_is_declined() {
+    let shop = Shop::open().await;
+    let broken = Knobs {
+        error_rate: 1.0,
+        ..Knobs::default()
+    };
+    shop.sandbox.set_knobs(broken).unwrap();
+    let asked = shop.authorize("pm_card_visa").await;
+    shop.becomes(asked, "pending").await;
+    shop.vault.shred(&asked.customer_id.to_string());
+    shop.sandbox.set_knobs(Knobs::default()).unwrap();
+    shop.becomes(asked, "declined").await;
+    shop.told(asked, &["payments.payment_declined.v1"]).await;
+    let stored = shop.stored().await;
+    assert!(!stored.contains("pm_card"), "{stored}");
+}

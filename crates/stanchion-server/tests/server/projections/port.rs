@@ -9,7 +9,7 @@ use stanchion_server::Service;
 use super::{Probe, inventory, start};
 use crate::api::Api;
 use crate::shop::settings;
-use crate::sockets::Line;
+use crate::sockets::ask;
 
 #[tokio::test]
 async fn they_are_listed_paused_and_resumed() {
@@ -178,19 +178,6 @@ async fn a_halted_projection_is_degraded_and_the_service_still_ready() {
         "unhealthy: halted at position 4: why"
     );
     assert_eq!(told["checks"]["projection/prices"]["status"], "healthy");
-}
-
-/// The status and what was said.
-async fn ask(address: SocketAddr, line: &str) -> (u16, Value) {
-    let mut connection = Line::open(address).await;
-    connection
-        .say(&format!(
-            "{line} HTTP/1.1\r\nhost: localhost\r\ncontent-length: 0\r\n\r\n"
-        ))
-        .await;
-    let (head, body) = connection.answer().await.unwrap();
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    (status, serde_json::from_str(&body).unwrap_or_default())
 }
 
 /// Looks at the projection until its work has come to an end.

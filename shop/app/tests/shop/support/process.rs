@@ -8,6 +8,7 @@ use reqwest::{Client, Method};
 use secrecy::ExposeSecret;
 use shop_auditor::Audit;
 use stanchion::auth::key::KeyEncryptionKey;
+use stanchion::eventsourcing::SealingKey;
 use stanchion::sql::DatabaseUrl;
 use stanchion_testing::process::{Launch, ServiceProcess, free_port};
 use stanchion_testing::servers;
@@ -43,6 +44,8 @@ pub(crate) struct Shop {
     launch: Launch,
     folder: TempDir,
     stores: DatabaseUrl,
+    /// The master key it was given; an embedded shop makes its own.
+    master_key: Option<String>,
     http: Client,
 }
 
@@ -76,10 +79,12 @@ impl Shop {
     pub(crate) async fn start_on_postgres() -> Option<Self> {
         let url = servers::required("postgres")?;
         let key = KeyEncryptionKey::generate_text();
+        let master = SealingKey::generate_text();
         let settings = [
             ("SHOP__DATABASE__URL", url.as_str()),
             ("SHOP__SERVER__SECRET", SERVER_SECRET),
             ("SHOP__IDENTITY__KEY_ENCRYPTION_KEY", key.expose_secret()),
+            ("SHOP__PERSONAL__MASTER_KEY", master.expose_secret()),
         ];
         operate(launch(&settings), &["migrate"]).await.expect(0);
         Some(Self::start_with(&settings).await)
@@ -127,6 +132,10 @@ impl Shop {
             Some((_, url)) => url.parse()?,
             None => DatabaseUrl::sqlite(&data),
         };
+        let master_key = settings
+            .iter()
+            .find(|(name, _)| *name == "SHOP__PERSONAL__MASTER_KEY")
+            .map(|(_, key)| (*key).to_owned());
         let http = http_client(Client::builder());
         Ok((
             Self {
@@ -136,6 +145,7 @@ impl Shop {
                 launch,
                 folder,
                 stores,
+                master_key,
                 http,
             },
             data,
@@ -145,6 +155,24 @@ impl Shop {
     /// The process again on the same folder and ports, after it has ended.
     pub(crate) async fn restart(&mut self) {
         self.process = self.launch.start(READY_WITHIN).await.unwrap();
+    }
+
+    /// The process again with other settings as well; what it said if it did not start.
+    pub(crate) async fn restart_with(&mut self, settings: &[(&str, &str)]) -> Result<(), String> {
+        let set = |launch: Launch, (name, value): &(&str, &str)| launch.env(*name, *value);
+        self.launch = settings.iter().fold(self.launch.clone(), set);
+        let mut process = self.launch.spawn().unwrap();
+        match process.ready(READY_WITHIN).await {
+            Ok(_) => {
+                self.process = process;
+                Ok(())
+            }
+            Err(error) => Err(format!(
+                "{error:#}\n{}{}",
+                process.stdout(),
+                process.stderr()
+            )),
+        }
     }
 
     /// Runs a command of an operator, with this shop's settings and in its folder.
@@ -168,6 +196,12 @@ impl Shop {
     /// Where embedded stores, secrets and the gateway's books are.
     pub(crate) fn data(&self) -> PathBuf {
         self.folder.path().join("data")
+    }
+
+    /// The master key of personal data, as it was at the first start.
+    pub(crate) fn master_key(&self) -> String {
+        let kept = || std::fs::read_to_string(self.data().join("personal-data.key")).unwrap();
+        self.master_key.clone().unwrap_or_else(kept)
     }
 
     /// The process's working folder.

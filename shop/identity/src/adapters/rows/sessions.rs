@@ -83,6 +83,15 @@ impl SessionRepository for SessionRows {
         Ok(ids.collect::<Result<_, _>>()?)
     }
 
+    async fn erase(&self, on: &dyn Query, user: UserId) -> Result<(), Failure> {
+        let own = "select id from sessions where user_id = $1";
+        let sql = format!("delete from refresh_tokens where session_id in ({own})");
+        on.exec(&sql, params![user.0]).await?;
+        let sql = "delete from sessions where user_id = $1";
+        on.exec(sql, params![user.0]).await?;
+        Ok(())
+    }
+
     async fn find_token(
         &self,
         on: &dyn Query,

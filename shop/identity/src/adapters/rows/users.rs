@@ -112,6 +112,21 @@ impl UserRepository for UserRows {
         one_or_stale(changed)
     }
 
+    async fn erase(&self, on: &dyn Query, id: UserId) -> Result<(), Failure> {
+        let changed = on
+            .exec(
+                "update users set email = '', email_key = '', username = '', first_name = null, \
+                     last_name = null, search = '', password_hash = '', last_login_at = null \
+                 where id = $1 and deleted_at is not null",
+                params![id.0],
+            )
+            .await?;
+        match changed {
+            0 => Err(Refusal::UserNotFound.into()),
+            _ => Ok(()),
+        }
+    }
+
     async fn credentials(
         &self,
         on: &dyn Query,

@@ -31,6 +31,7 @@ impl From<PlaceError> for Problem {
         match error {
             PlaceError::Items(faults) => wrong_items(&faults),
             PlaceError::Catalog(error) => Self::unavailable(error),
+            PlaceError::Sealing(error) => Self::unavailable(error),
             PlaceError::Execute(error) => error.into(),
         }
     }

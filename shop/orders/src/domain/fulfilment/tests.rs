@@ -18,11 +18,18 @@ pub(super) fn start() -> C {
             payment_id: PAYMENT,
             items: vec![beans()],
             total: Money::new(2500, Currency::EUR),
-            payment_method: "pm_card_visa".into(),
+            payment_method: payment_method(),
             placed_at: AT,
         }),
         step_timeout: STEP_TIMEOUT,
         at: AT,
+    }
+}
+
+fn payment_method() -> Personal<String> {
+    Personal::Sealed {
+        subject: Uuid::from_u128(2).to_string(),
+        cipher: "AQ".into(),
     }
 }
 
@@ -43,7 +50,7 @@ fn started() -> E {
             payment_id: PAYMENT,
             customer_id: UserId(Uuid::from_u128(2)),
             amount: Money::new(2500, Currency::EUR),
-            payment_method: "pm_card_visa".into(),
+            payment_method: payment_method(),
             step_timeout: STEP_TIMEOUT,
         },
         items: vec![beans()],
@@ -57,7 +64,7 @@ fn stock_held() -> E {
         payment_id: PAYMENT,
         customer_id: UserId(Uuid::from_u128(2)),
         amount: Money::new(2500, Currency::EUR),
-        payment_method: "pm_card_visa".into(),
+        payment_method: payment_method(),
         due_at: second(61),
     }
 }

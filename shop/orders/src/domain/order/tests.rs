@@ -19,13 +19,21 @@ fn line(sku: &str, quantity: i64, amount: i64) -> Line {
     }
 }
 
+/// As it comes in: sealed.
+fn payment_method() -> Personal<String> {
+    Personal::Sealed {
+        subject: Uuid::from_u128(2).to_string(),
+        cipher: "AQ".into(),
+    }
+}
+
 fn place(lines: Vec<Line>) -> OrderCommand {
     OrderCommand::Place(Place {
         order_id: OrderId(Uuid::from_u128(1)),
         customer_id: UserId(Uuid::from_u128(2)),
         payment_id: PaymentId(Uuid::from_u128(3)),
         lines,
-        payment_method: "pm_card_visa".into(),
+        payment_method: payment_method(),
         at: AT,
     })
 }
@@ -47,7 +55,7 @@ fn placed() -> OrderEvent {
             item(line("CUP", 1, 900), 900),
         ],
         total: Money::new(3400, Currency::EUR),
-        payment_method: "pm_card_visa".into(),
+        payment_method: payment_method(),
         at: AT,
     }
 }

@@ -93,12 +93,13 @@ async fn orders_is_answered_by_order() {
 
 #[tokio::test]
 async fn the_gateway_is_asked_by_payment() {
+    let sealed = json!({"subject": CUSTOMER, "cipher": "AQ"});
     let requested = json!({
         "payment_id": PAYMENT, "order_id": ORDER, "customer_id": CUSTOMER, "amount": eur(5),
-        "payment_method": "pm_card_visa",
+        "payment_method": sealed,
     });
     let wanted = json!({
-        "payment_id": PAYMENT, "order_id": ORDER, "amount": eur(5), "payment_method": "pm_card_visa",
+        "payment_id": PAYMENT, "order_id": ORDER, "amount": eur(5), "payment_method": sealed,
     });
     let capture = json!({"intent": "pi_1", "amount": eur(5)});
     let void = json!({"intent": "pi_1"});

@@ -1,5 +1,6 @@
 use jiff::Timestamp;
 use shop_kernel::{Money, OrderId, PaymentId, UserId};
+use stanchion::eventsourcing::Personal;
 
 use super::event::RefundId;
 
@@ -20,7 +21,7 @@ pub(crate) enum Action {
         order_id: OrderId,
         customer_id: UserId,
         amount: Money,
-        payment_method: String,
+        payment_method: Personal<String>,
     },
     /// Take what is reserved.
     Capture,

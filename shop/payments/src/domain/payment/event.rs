@@ -3,6 +3,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use shop_kernel::{Money, OrderId, PaymentId, UserId};
+use stanchion::eventsourcing::Personal;
 use uuid::Uuid;
 
 use crate::domain::ledger::Entries;
@@ -30,7 +31,8 @@ pub(crate) enum PaymentEvent {
         order_id: OrderId,
         customer_id: UserId,
         amount: Money,
-        payment_method: String,
+        /// Sealed until the gateway is called.
+        payment_method: Personal<String>,
         at: Timestamp,
     },
     Authorized {

@@ -230,7 +230,7 @@ fn authorize() -> Action {
         order_id: OrderId(Uuid::from_u128(2)),
         customer_id: UserId(Uuid::from_u128(3)),
         amount: Money::new(AMOUNT, Currency::EUR),
-        payment_method: "pm_card_visa".into(),
+        payment_method: super::tests::payment_method(),
     }
 }
 

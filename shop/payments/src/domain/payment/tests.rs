@@ -4,6 +4,7 @@ mod cancelling;
 mod refunding;
 
 use shop_kernel::{Currency, Money, OrderId, PaymentId, UserId};
+use stanchion::eventsourcing::Personal;
 use stanchion::eventsourcing::testing::{Given, given};
 use uuid::Uuid;
 
@@ -32,13 +33,20 @@ fn refund(n: u128) -> RefundId {
     RefundId(id(n))
 }
 
+pub(super) fn payment_method() -> Personal<String> {
+    Personal::Sealed {
+        subject: id(3).to_string(),
+        cipher: "AQ".into(),
+    }
+}
+
 fn authorize() -> Action {
     Action::Authorize {
         payment_id: PaymentId(id(1)),
         order_id: order(),
         customer_id: UserId(id(3)),
         amount: euros(1_000),
-        payment_method: "pm_card_visa".into(),
+        payment_method: payment_method(),
     }
 }
 
@@ -52,7 +60,7 @@ fn requested() -> PaymentEvent {
         order_id: order(),
         customer_id: UserId(id(3)),
         amount: euros(1_000),
-        payment_method: "pm_card_visa".into(),
+        payment_method: payment_method(),
         at: at(0),
     }
 }

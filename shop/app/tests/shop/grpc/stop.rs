@@ -47,7 +47,8 @@ async fn streams_of_every_kind_end_with_unavailable_when_the_shop_stops() {
         .into_inner();
     let mut inventory = grpc.inventory.clone();
     let importing = staff.call(stream::pending());
-    let import = tokio::spawn(async move { inventory.import_products(importing).await });
+    let importing = async move { inventory.import_products(importing).await };
+    let import = stanchion::runtime::task::spawn("import", importing);
     // It has begun when the shop has nothing else to do.
     tokio::time::sleep(Duration::from_millis(300)).await;
 

@@ -4,6 +4,7 @@ mod errors;
 mod journey;
 mod products;
 mod reflection;
+mod stop;
 mod users;
 mod who_may;
 

@@ -14,7 +14,7 @@ use crate::domain::product::{Description, Product, ProductCommand, ProductRefusa
 pub(crate) type Refused = ExecuteError<ProductRefusal>;
 
 /// How often a change starts anew because the stock moved meanwhile.
-const ATTEMPTS_MAX: usize = 8;
+const DESCRIBE_MAX: usize = 8;
 
 /// Products by SKU.
 #[derive(Clone)]
@@ -121,7 +121,7 @@ impl Products {
         change: impl Fn(Description) -> Result<Description, E>,
         metadata: &Metadata,
     ) -> Result<Executed<Product>, E> {
-        for _ in 0..ATTEMPTS_MAX {
+        for _ in 0..DESCRIBE_MAX {
             let loaded = self.find(sku).await?;
             let (Some(listed), Some(version)) = (loaded.state.listed, loaded.version) else {
                 return Err(ExecuteError::Refused(ProductRefusal::Unknown).into());
@@ -170,48 +170,6 @@ impl Products {
         } else {
             Imported::Described
         })
-    }
-
-    /// Moves the stock to what was counted, only at the `expected` version if one is given. Once is enough.
-    pub(crate) async fn set_stock(
-        &self,
-        sku: &Sku,
-        counted: i64,
-        reason: &str,
-        expected: Option<Version>,
-        metadata: &Metadata,
-    ) -> Result<(Product, Version), Refused> {
-        for _ in 0..ATTEMPTS_MAX {
-            let loaded = self.find(sku).await;
-            let loaded = loaded.map_err(|error| ExecuteError::Unavailable(error.to_string()))?;
-            let (Some(_), Some(version)) = (&loaded.state.listed, loaded.version) else {
-                return Err(ExecuteError::Refused(ProductRefusal::Unknown));
-            };
-            if expected.is_some_and(|expected| expected != version) {
-                let actual = Some(version);
-                return Err(ExecuteError::VersionMismatch { actual });
-            }
-            let delta = counted - loaded.state.available;
-            if delta == 0 {
-                return Ok((loaded.state, version));
-            }
-            let command = ProductCommand::Adjust {
-                delta,
-                reason: reason.to_owned(),
-                at: now(),
-            };
-            let adjusting = self.on(sku, metadata).expecting(Some(version));
-            match adjusting.execute(&command).await {
-                Err(ExecuteError::VersionMismatch { .. }) if expected.is_none() => {}
-                Err(error) => return Err(error),
-                Ok(executed) => {
-                    return Ok((executed.state, executed.version.unwrap_or(version)));
-                }
-            }
-        }
-        Err(ExecuteError::Unavailable(
-            "the stock moved all the time".into(),
-        ))
     }
 }
 

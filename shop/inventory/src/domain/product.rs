@@ -52,6 +52,12 @@ pub(crate) enum ProductCommand {
         reason: String,
         at: Timestamp,
     },
+    /// So many are free: the stock moves by what lacks or is too much.
+    Count {
+        available: i64,
+        reason: String,
+        at: Timestamp,
+    },
     Hold {
         order_id: OrderId,
         quantity: i64,
@@ -185,6 +191,20 @@ impl Aggregate for Product {
                 self.listed()?;
                 self.adjusted(delta)?;
                 vec![E::StockAdjusted { delta, reason, at }]
+            }
+            C::Count {
+                available,
+                reason,
+                at,
+            } => {
+                self.listed()?;
+                let delta = available.saturating_sub(self.available);
+                self.adjusted(delta)?;
+                if delta == 0 {
+                    vec![]
+                } else {
+                    vec![E::StockAdjusted { delta, reason, at }]
+                }
             }
             C::Hold { order_id, quantity } => self.hold(order_id, quantity)?,
             C::Commit { order_id } => held(&order_id)
@@ -400,6 +420,35 @@ mod tests {
                 at: AT,
             })
             .then_refused(ProductRefusal::TooMuch);
+    }
+
+    #[test]
+    fn a_count_moves_the_stock_to_what_was_counted_and_once_is_enough() {
+        let count = |available| ProductCommand::Count {
+            available,
+            reason: "sync".into(),
+            at: AT,
+        };
+        let moved = |delta| ProductEvent::StockAdjusted {
+            delta,
+            reason: "sync".into(),
+            at: AT,
+        };
+        let counted = given::<Product>([created(10), held(3)])
+            .when(count(4))
+            .then([moved(-3)]);
+        assert_eq!(counted.state().available, 4);
+        let counted = counted.when(count(9)).then([moved(5)]);
+        counted.when(count(9)).then_nothing();
+        given::<Product>([created(10)])
+            .when(count(-1))
+            .then_refused(ProductRefusal::OutOfStock);
+        given::<Product>([created(10)])
+            .when(count(AVAILABLE_MAX + 1))
+            .then_refused(ProductRefusal::TooMuch);
+        given::<Product>([])
+            .when(count(1))
+            .then_refused(ProductRefusal::Unknown);
     }
 
     #[test]

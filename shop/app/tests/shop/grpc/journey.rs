@@ -10,6 +10,7 @@ use shop_contracts::grpc::payment::v1::{
 };
 use shop_contracts::grpc::user::v1::{CreateUserRequest, GetUserRequest};
 use tokio::time::timeout;
+use tonic::codec::CompressionEncoding;
 use tonic::{Code, Streaming};
 
 use super::{cancel_order, get_order, new_order, watch_order};
@@ -180,6 +181,23 @@ async fn a_watch_goes_on_behind_what_was_seen_and_ends_when_nothing_can_follow()
         .unwrap()
         .into_inner();
     assert_eq!(next(&mut over).await, None);
+}
+
+#[tokio::test]
+async fn who_would_rather_wait_gets_the_order_when_it_is_settled() {
+    let shop = Shop::start().await;
+    let grpc = shop.grpc().await;
+    let ada = shop.customer("ada").await;
+    // Compressed both ways, which is the client's to choose.
+    let mut orders = grpc
+        .orders
+        .send_compressed(CompressionEncoding::Gzip)
+        .accept_compressed(CompressionEncoding::Gzip);
+    let placing = ada.keyed("key-1", new_order("MUG-BLUE", 1));
+    let placing = with(placing, "prefer", "wait=9");
+    let placed = orders.place_order(placing).await.unwrap();
+    assert_eq!(beside(&placed, "grpc-encoding").as_deref(), Some("gzip"));
+    assert_eq!(placed.into_inner().status(), OrderStatus::Confirmed);
 }
 
 #[tokio::test]

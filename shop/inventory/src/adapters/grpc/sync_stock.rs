@@ -12,8 +12,8 @@ use tonic::{Status, Streaming};
 
 use super::messages::refusal;
 use crate::adapters::http::products::{ProductView, not_found, refused, view};
-use crate::application::products::Products;
-use crate::domain::product::AVAILABLE_MAX;
+use crate::application::products::{Products, now};
+use crate::domain::product::{AVAILABLE_MAX, ProductCommand};
 
 /// What stands in a product's history unless the client says why.
 const REASON: &str = "sync";
@@ -57,16 +57,21 @@ impl Syncing {
 
     async fn one(&self, message: pb::SyncStockRequest) -> Result<ProductView, Problem> {
         let expected = message.expected_version.map(Version);
-        let Body(count) = count(message)?;
-        let Count {
+        let Body(Count {
             sku,
             available,
             reason,
-        } = count;
-        let products = &self.products;
-        let set = products.set_stock(&sku, available, &reason, expected, &self.metadata);
-        let (product, version) = set.await.map_err(|error| refused(error, &sku))?;
-        view(&sku, &product, version).ok_or_else(|| not_found(&sku))
+        }) = count(message)?;
+        let command = ProductCommand::Count {
+            available,
+            reason,
+            at: now(),
+        };
+        let counting = self.products.on(&sku, &self.metadata).expecting(expected);
+        let counted = counting.execute(&command).await;
+        let counted = counted.map_err(|error| refused(error, &sku))?;
+        let version = counted.version.unwrap_or(Version(0));
+        view(&sku, &counted.state, version).ok_or_else(|| not_found(&sku))
     }
 }
 

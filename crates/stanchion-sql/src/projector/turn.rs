@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use stanchion_runtime::task;
-use tokio::sync::MutexGuard;
+use tokio::sync::{MutexGuard, oneshot};
+use tokio::time::Instant;
 use tracing::debug;
 
 use super::target::name_of;
@@ -12,6 +13,10 @@ use crate::{Engine, Lease, LeaseError, Leases, SqlError, Tx};
 
 /// For how long a process that is gone keeps others from a rebuild or a verification.
 const LEASE: Duration = Duration::from_secs(15);
+
+/// For how long it is waited for: whoever was stopped gives it back a moment later.
+const WAIT: Duration = Duration::from_secs(2);
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Held by whoever rebuilds or verifies.
 pub(super) struct Turn<'a> {
@@ -30,12 +35,17 @@ pub(super) struct Fence {
 impl Projector {
     /// The turn, unless somebody has it.
     pub(super) async fn turn(&self) -> Result<Turn<'_>, ProjectorError> {
-        let turn = self.turn_if_free().await?;
-        turn.ok_or_else(|| {
-            let busy =
-                "another process rebuilds or verifies it, or did less than 15 s ago and is gone";
-            ProjectorError::Refused(busy.into())
-        })
+        let end = Instant::now() + WAIT;
+        loop {
+            if let Some(turn) = self.turn_if_free().await? {
+                return Ok(turn);
+            }
+            if Instant::now() >= end {
+                let busy = "another process rebuilds or verifies it, or did less than 15 s ago and is gone";
+                return Err(ProjectorError::Refused(busy.into()));
+            }
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     /// `None` if another process has it.
@@ -46,9 +56,22 @@ impl Projector {
         }
         let leases = Leases::new(self.db().clone());
         let name = name_of(self.name(), "turn");
-        let taken = leases.take(&name, LEASE).await?;
+        let taken = take(leases.clone(), name).await?;
         Ok(taken.map(|lease| Turn::new(here, Some((leases, lease)))))
     }
+}
+
+/// Takes the lease; whoever asked and went away meanwhile does not keep it.
+async fn take(leases: Leases, name: String) -> Result<Option<Lease>, SqlError> {
+    let (tell, told) = oneshot::channel();
+    let _runs_on = task::spawn("turn", async move {
+        let taken = leases.take(&name, LEASE).await;
+        if let Err(Ok(Some(lease))) = tell.send(taken) {
+            drop(leases.release(&lease).await);
+        }
+    });
+    let gone = |_| SqlError::Unavailable("the runtime ends".into());
+    told.await.map_err(gone)?
 }
 
 impl<'a> Turn<'a> {
@@ -75,8 +98,9 @@ impl<'a> Turn<'a> {
                 "the lease on it was lost: another process may be at it".into(),
             )),
         };
-        self.over = true;
         self.fence.release().await;
+        // Not before: cancelled meanwhile, it is done again.
+        self.over = true;
         done
     }
 }

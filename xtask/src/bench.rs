@@ -11,6 +11,7 @@ mod markdown;
 mod peers;
 mod replay;
 mod report;
+mod resilience;
 mod rows;
 mod turns;
 
@@ -29,11 +30,14 @@ enum What {
     Log(log::Options),
     /// The shop's start on a log of a million events: how long its lists take, and how much memory.
     Replay(replay::Options),
+    /// What a call through each policy costs, beside the specialist libraries.
+    Resilience(resilience::Options),
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     match &options.what {
         What::Log(options) => log::run(options),
         What::Replay(options) => replay::run(options),
+        What::Resilience(options) => resilience::run(options),
     }
 }

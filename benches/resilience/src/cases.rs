@@ -28,3 +28,11 @@ fn case(name: impl Into<String>, threads: usize, ours: &Work, peer: &Work) -> Ca
 fn repeat(call: impl Fn() + Send + Sync + 'static) -> Work {
     Arc::new(move |calls| (0..calls).for_each(|_| call()))
 }
+
+fn on(threads: usize) -> &'static str {
+    if threads == 1 {
+        "1 thread"
+    } else {
+        "2 threads"
+    }
+}

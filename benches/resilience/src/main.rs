@@ -9,7 +9,9 @@ mod measure;
 use measure::Case;
 
 fn main() {
-    let only = std::env::args().skip(1).find(|argument| argument != "--wall");
+    let only = std::env::args()
+        .skip(1)
+        .find(|argument| argument != "--wall");
     let wanted = |case: &Case| only.as_deref().is_none_or(|only| case.name.contains(only));
     for case in cases::all().into_iter().filter(wanted) {
         println!("{}", case.measured());

@@ -67,7 +67,10 @@ fn time() -> f64 {
         return BEGUN.get_or_init(Instant::now).elapsed().as_nanos() as f64;
     }
     let statistics = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let run = statistics.split(' ').next().and_then(|nanos| nanos.parse().ok());
+    let run = statistics
+        .split(' ')
+        .next()
+        .and_then(|nanos| nanos.parse().ok());
     run.expect("Linux tells how long a thread has run")
 }
 

@@ -42,7 +42,7 @@ stanchion_config::settings! {
         /// With fewer calls it does not.
         #[range(1..=10000)]
         pub window_calls_min: u32 = 10,
-        /// How often the time of an unloaded call is measured while the limit is reached, give or take 15 %.
+        /// How often the time of an unloaded call is measured while the limit is felt, give or take 15 %.
         #[range("1s"..="1h")]
         pub probe_every: Duration = "1m",
         /// With so many calls.
@@ -202,8 +202,11 @@ impl State {
         now: Moment,
         priority: Priority,
     ) -> Option<Place> {
-        let limit = self.gradient.limit();
-        let is_free = self.running < priority.part_of(limit) && !self.queue.is_waited_for(priority);
+        let has_room = self.running < self.gradient.limit_of(priority);
+        let is_free = has_room && !self.queue.is_waited_for(priority);
+        if !is_free {
+            self.gradient.felt();
+        }
         is_free.then(|| self.place(shared, now))
     }
 
@@ -236,11 +239,8 @@ impl State {
 
     /// Who may begin now that something has ended.
     fn next(&mut self, now: Moment) -> Option<oneshot::Sender<Place>> {
-        let limit = self.gradient.limit();
-        let least = Priority::ALL.into_iter().rev();
-        let least = least
-            .into_iter()
-            .find(|class| self.running < class.part_of(limit))?;
+        let has_room = |class: &Priority| self.running < self.gradient.limit_of(*class);
+        let least = Priority::ALL.into_iter().rev().find(has_room)?;
         // Shed senders are dropped, which tells their receivers.
         self.queue.pop(now, least).next
     }

@@ -8,6 +8,7 @@
 //! which there is no room then share one limit, so that a flood of invented keys limits itself and nobody known.
 //! (Which keys of a full table these are depends on the process's hash seed; all else is the same in each run.)
 
+mod layer;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +18,8 @@ use std::time::Duration;
 
 use hashbrown::{DefaultHashBuilder, HashTable};
 use parking_lot::Mutex;
+
+pub use layer::{KeyedRateLayer, KeyedRated};
 
 use crate::atomic::{Cell, taken};
 use crate::guard::{Guard, GuardLayer};
@@ -65,7 +68,7 @@ pub struct Rate {
 }
 
 /// A limit for each key; clones share them. Keys are hashed with a seed of the process, so that nobody can aim.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct KeyedRate<K> {
     shared: Arc<Shared<K>>,
     quota: Quota,
@@ -218,6 +221,28 @@ impl<K: Hash + Eq> KeyedRate<K> {
         Ok(())
     }
 
+    /// Runs `call`, of cost 1, if the rate of `key` allows it.
+    ///
+    /// # Errors
+    /// Refused as [`check`](Self::check) does, else what `call` gave.
+    pub async fn call<Q, T, E>(
+        &self,
+        key: &Q,
+        call: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, Failure<E>>
+    where
+        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+        K: std::borrow::Borrow<Q>,
+    {
+        self.check(key, Moment::now(), 1)?;
+        call.await.map_err(Failure::Remote)
+    }
+
+    /// A tower layer over these very limits; `of` tells a request's key and cost.
+    pub fn layer<R, Of: Fn(&R) -> (K, u32)>(&self, of: Of) -> KeyedRateLayer<K, Of> {
+        KeyedRateLayer::new(self.clone(), of)
+    }
+
     /// Keys remembered at present.
     #[must_use]
     pub fn keys(&self) -> usize {
@@ -226,6 +251,16 @@ impl<K: Hash + Eq> KeyedRate<K> {
             .iter()
             .map(|shard| shard.0.lock().table.len())
             .sum()
+    }
+}
+
+// Not derived: a key need not be `Clone` for the limits to be shared.
+impl<K> Clone for KeyedRate<K> {
+    fn clone(&self) -> Self {
+        KeyedRate {
+            shared: self.shared.clone(),
+            quota: self.quota,
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use governor::{Quota, RateLimiter};
 use stanchion_resilience::Moment;
 use stanchion_resilience::rate::{KeyedRate, Rate, RateSettings};
 
-use super::{case, repeat};
+use super::{case, on, repeat};
 use crate::measure::{Case, Work};
 
 const KEYS: usize = 1_000;
@@ -19,7 +19,7 @@ pub fn cases() -> Vec<Case> {
     let (direct, check) = ((direct_ours(), direct_peer()), "beside governor");
     let mut cases = Vec::new();
     for threads in [1, 2] {
-        let name = |keys| format!("rate check, {keys}, {threads} threads, {check}");
+        let name = |keys| format!("rate check, {keys}, {}, {check}", on(threads));
         cases.push(case(
             name("1,000 keys u64"),
             threads,

@@ -16,36 +16,35 @@ use tower_resilience_bulkhead::BulkheadLayer;
 use tower_resilience_circuitbreaker::CircuitBreakerLayer;
 use tower_resilience_retry::RetryLayer;
 
-use super::case;
+use super::{case, on};
 use crate::measure::{Case, Work};
 
 pub fn cases() -> Vec<Case> {
-    let bare = served(bare());
+    // Boxed, or the compiler would see through it and find nothing to do.
+    let boxed = served(BoxCloneSyncService::new(bare()));
     let pairs = [
-        ("breaker", breaker(), breaker_peer()),
-        ("bulkhead", bulkhead(), bulkhead_peer()),
-        ("retry, no failure", retry(), retry_peer()),
+        ("breaker as a tower layer", breaker(), breaker_peer()),
+        ("bulkhead as a tower layer", bulkhead(), bulkhead_peer()),
+        ("retry as a tower layer, no failure", retry(), retry_peer()),
     ];
     let policy = policy();
     let mut cases = Vec::new();
     for threads in [1, 2] {
-        let name = |what: &str, peer: &str| {
-            format!("{what}, tower layer, {threads} threads, beside {peer}")
-        };
+        let name = |what: &str, peer: &str| format!("{what}, {}, beside {peer}", on(threads));
         for (what, ours, peer) in &pairs {
             cases.push(case(name(what, "tower-resilience"), threads, ours, peer));
         }
         cases.push(case(
-            name("timeout", "the bare service"),
+            name("timeout as a tower layer", "a boxed service"),
             threads,
             &timeout(),
-            &bare,
+            &boxed,
         ));
         cases.push(case(
-            name("full policy, a function", "the bare service"),
+            name("full policy as a function", "a boxed service"),
             threads,
             &policy,
-            &bare,
+            &boxed,
         ));
     }
     cases

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::AdaptiveSettings;
 use crate::moment::nanos;
-use crate::{Dice, Moment};
+use crate::{Dice, Moment, Priority};
 
 /// Finds how many calls at a time a dependency, or this process, answers without queueing.
 ///
@@ -18,7 +18,7 @@ use crate::{Dice, Moment};
 /// ```
 ///
 /// It grows only when at least half the limit was in use. An unloaded call is one that runs nearly alone; while the
-/// limit is reached all the time there is none, and now and then it is lowered for a few calls to have some. Taken
+/// limit is felt all the time there is none, and now and then it is lowered for a few calls to have some. Taken
 /// under load instead, the measure would drift up with the load it should show. An idle service is never held back.
 #[derive(Debug)]
 pub struct Gradient {
@@ -31,6 +31,8 @@ pub struct Gradient {
     quiet: Samples,
     began: Moment,
     running_max: u32,
+    /// Whether a call found no place in this window.
+    is_felt: bool,
     probe: Option<Probe>,
     next_probe: Moment,
 }
@@ -49,6 +51,8 @@ pub struct Sample {
 #[derive(Debug)]
 struct Probe {
     began: Moment,
+    /// Critical calls are held back too.
+    is_strict: bool,
     samples: Samples,
 }
 
@@ -81,6 +85,7 @@ impl Gradient {
             quiet: Samples::default(),
             began: now,
             running_max: 0,
+            is_felt: false,
             probe: None,
         }
     }
@@ -88,11 +93,25 @@ impl Gradient {
     /// How many calls there may be at a time now; at least 1.
     #[must_use]
     pub fn limit(&self) -> u32 {
-        let limit = (self.limit as u32).max(self.settings.min);
-        match self.probe {
-            Some(_) => limit.min(self.settings.probe_limit),
-            None => limit,
+        (self.limit as u32).max(self.settings.min)
+    }
+
+    /// How many calls of this class there may be at a time now. While an unloaded call is measured critical ones are
+    /// not held back, unless there are so many of them that it cannot be measured otherwise.
+    #[must_use]
+    pub fn limit_of(&self, priority: Priority) -> u32 {
+        let part = priority.part_of(self.limit());
+        match &self.probe {
+            Some(probe) if probe.is_strict || priority != Priority::Critical => {
+                part.min(self.settings.probe_limit)
+            }
+            _ => part,
         }
+    }
+
+    /// A call found no place: the limit is felt, so its measure must be right.
+    pub fn felt(&mut self) {
+        self.is_felt = true;
     }
 
     /// What an unloaded call takes, once that is known.
@@ -113,12 +132,13 @@ impl Gradient {
         self.notice_quiet(&sample, took);
         let is_over = now.since(self.began) >= self.settings.window;
         if is_over && self.window.seen >= self.settings.window_calls_min as usize {
-            let is_reached = self.running_max >= self.limit();
+            let is_felt = self.is_felt;
             self.adapt();
             self.restart(now);
-            if is_reached && now >= self.next_probe {
+            if is_felt && now >= self.next_probe {
                 self.probe = Some(Probe {
                     began: now,
+                    is_strict: false,
                     samples: Samples::default(),
                 });
             }
@@ -171,6 +191,8 @@ impl Gradient {
             let next = self.settings.probe_every.max(lasted * 20);
             self.next_probe = now + self.dice.around(next, 0.15);
             self.restart(now);
+        } else if lasted >= self.settings.probe_max {
+            probe.is_strict = true;
         }
     }
 
@@ -178,6 +200,7 @@ impl Gradient {
         self.window = Samples::default();
         self.began = now;
         self.running_max = 0;
+        self.is_felt = false;
     }
 }
 

@@ -131,6 +131,25 @@ async fn the_function_and_the_layer_share_the_limit() {
     assert!(service.oneshot(()).await.is_ok());
 }
 
+#[tokio::test(start_paused = true)]
+async fn the_keyed_layer_asks_each_request_for_its_key_and_cost() {
+    use tower::{Layer, ServiceExt, service_fn};
+
+    let rate = KeyedRate::<String>::new(&settings(10.0, 5, 100));
+    let of = |request: &(&str, u32)| (request.0.to_owned(), request.1);
+    let service = rate
+        .layer(of)
+        .layer(service_fn(|_: (&str, u32)| async { Ok::<_, ()>(()) }));
+    assert!(service.clone().oneshot(("ann", 4)).await.is_ok());
+    assert!(rate.call("ann", async { Ok::<_, ()>(()) }).await.is_ok());
+    let refused = service.clone().oneshot(("ann", 1)).await.unwrap_err();
+    assert_eq!(
+        refused.refusal().unwrap().retry_after(),
+        Some(Duration::from_millis(100))
+    );
+    assert!(service.oneshot(("bob", 5)).await.is_ok());
+}
+
 proptest! {
     /// In no stretch of time does a key pass more than the burst and what the rate earned.
     #[test]

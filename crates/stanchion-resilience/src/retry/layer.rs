@@ -24,23 +24,27 @@ pub trait RetryRule<R, E>: Send + Sync + 'static {
 /// Puts a [`Retry`] around a service whose requests are `Clone`.
 #[derive(Debug)]
 pub struct RetryLayer<Rule> {
-    retry: Retry,
-    rule: Arc<Rule>,
+    shared: Arc<Shared<Rule>>,
 }
 
 /// A service that sends failed requests again.
 #[derive(Debug)]
 pub struct Retrying<S, Rule> {
     inner: S,
+    shared: Arc<Shared<Rule>>,
+}
+
+/// In one place, so that a request counts one reference.
+#[derive(Debug)]
+struct Shared<Rule> {
     retry: Retry,
-    rule: Arc<Rule>,
+    rule: Rule,
 }
 
 impl<Rule> RetryLayer<Rule> {
     pub(super) fn new(retry: Retry, rule: Rule) -> Self {
         RetryLayer {
-            retry,
-            rule: Arc::new(rule),
+            shared: Arc::new(Shared { retry, rule }),
         }
     }
 }
@@ -51,8 +55,7 @@ impl<S, Rule> Layer<S> for RetryLayer<Rule> {
     fn layer(&self, inner: S) -> Self::Service {
         Retrying {
             inner,
-            retry: self.retry.clone(),
-            rule: self.rule.clone(),
+            shared: self.shared.clone(),
         }
     }
 }
@@ -75,18 +78,18 @@ where
     }
 
     fn call(&mut self, request: R) -> Self::Future {
-        let (inner, retry, rule) = (self.inner.clone(), self.retry.clone(), self.rule.clone());
+        let (inner, shared) = (self.inner.clone(), self.shared.clone());
         Box::pin(async move {
+            let rule = &shared.rule;
             let terms = rule.terms(&request);
-            let marks = rule.clone();
             // Owning what it clones, it need not be `Sync`.
             let attempt = move |attempt| {
                 let mut request = request.clone();
-                marks.mark(&mut request, attempt);
+                rule.mark(&mut request, attempt);
                 inner.clone().oneshot(request)
             };
             let classify = |error: &S::Error| rule.retryable(error);
-            retry.call(terms, classify, attempt).await
+            shared.retry.call(terms, classify, attempt).await
         })
     }
 }
@@ -94,8 +97,7 @@ where
 impl<Rule> Clone for RetryLayer<Rule> {
     fn clone(&self) -> Self {
         RetryLayer {
-            retry: self.retry.clone(),
-            rule: self.rule.clone(),
+            shared: self.shared.clone(),
         }
     }
 }
@@ -104,8 +106,7 @@ impl<S: Clone, Rule> Clone for Retrying<S, Rule> {
     fn clone(&self) -> Self {
         Retrying {
             inner: self.inner.clone(),
-            retry: self.retry.clone(),
-            rule: self.rule.clone(),
+            shared: self.shared.clone(),
         }
     }
 }

@@ -17,11 +17,12 @@ const PAGES: [&str; 3] = ["README.md", "ARCHITECTURE.md", "docs/patterns.md"];
 const FOLDERS: [&str; 2] = ["docs/guide", "docs/runbooks"];
 
 /// What a block says it is, and the ending of the files that such code is taken from.
-const LANGUAGES: [(&str, &str); 5] = [
+const LANGUAGES: [(&str, &str); 6] = [
     ("rust", ".rs"),
     ("rs", ".rs"),
     ("sql", ".sql"),
     ("toml", ".toml"),
+    ("proto", ".proto"),
     ("sh", SCRIPT),
 ];
 

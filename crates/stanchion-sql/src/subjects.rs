@@ -25,6 +25,9 @@ const REMEMBERED_MAX: usize = 10_000;
 /// The most subjects asked for in one statement.
 const ASKED_MAX: usize = 256;
 
+/// As many as a stream's name: the shredding is recorded in one.
+const SUBJECT_BYTES_MAX: usize = 255;
+
 /// The subjects' keys in a store's table `subject`, each sealed with a master key from outside the store.
 ///
 /// A service that starts asks [`check`](Self::check) first: with a wrong master key nothing is read, and what is
@@ -177,6 +180,13 @@ impl SqlVault {
 
     /// Makes a key where there is none; whoever was first has made it.
     async fn make(&self, subject: &str) -> Result<(), VaultError> {
+        // It must be possible to record its shredding: in a stream of its name.
+        if !(1..=SUBJECT_BYTES_MAX).contains(&subject.len()) {
+            return Err(VaultError(format!(
+                "a subject has 1 to {SUBJECT_BYTES_MAX} bytes, not {}",
+                subject.len()
+            )));
+        }
         let sql = "insert into subject (subject, key, created_at) values ($1, $2, $3) \
                    on conflict (subject) do nothing";
         let sealed = SealingKey::generate().sealed_by(self.masters.sealing(), subject);
@@ -222,8 +232,9 @@ impl Vault for SqlVault {
     }
 }
 
-/// What this transaction deletes or replaces is overwritten with zeroes, not only unlinked: on SQLite at once, on
-/// PostgreSQL that is VACUUM's work.
+/// What this transaction deletes or replaces is overwritten with zeroes, not only unlinked: on SQLite, where the
+/// write-ahead log and, until its next checkpoint, the file may hold the bytes of before; on PostgreSQL that is
+/// VACUUM's work.
 async fn overwriting(tx: &Tx) -> Result<(), SqlError> {
     if tx.db().engine() != Engine::Sqlite {
         return Ok(());

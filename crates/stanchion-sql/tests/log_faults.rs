@@ -399,6 +399,32 @@ async fn a_connection_that_falls_silent_while_it_is_made_ready_is_made_anew() {
     assert!(!proxy.armed(), "the silence was met");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_breaks_while_it_is_made_ready_is_made_anew_at_once() {
+    let Some((_, through, proxy)) = proxied() else {
+        return;
+    };
+    let (_db, log) = open(&through, &DatabaseSettings::default()).await;
+    log.append(append("a", Expected::NoStream)).await.unwrap();
+    for pattern in [&b"force_generic_plan"[..], b"stanchion_write", b"pg_notify"] {
+        proxy.cut(Cut::Tail(0), pattern);
+        proxy.sever();
+        let goes_on = async { while log.append(append("b", Expected::Any)).await.is_err() {} };
+        // Whoever waited for the answer that was lost is told: no bound is waited for.
+        tokio::time::timeout(Duration::from_secs(5), goes_on)
+            .await
+            .expect("it waits for a bound");
+        assert!(!proxy.armed(), "the cut was met");
+    }
+    // The first connection of all, too.
+    proxy.cut(Cut::Tail(0), b"stanchion_write");
+    let db = Db::open(&through, "orders", &DatabaseSettings::default()).await;
+    let opened = SqlLog::open(db.unwrap());
+    let opened = tokio::time::timeout(Duration::from_secs(5), opened).await;
+    let refused = opened.expect("it waits for a bound").map(drop).unwrap_err();
+    assert!(matches!(refused, SqlError::Unavailable(_)), "{refused}");
+}
+
 #[tokio::test]
 async fn a_server_that_forgets_what_it_acknowledged_is_refused() {
     if !Postgres::available() {

@@ -45,6 +45,20 @@ async fn a_wrong_master_key_is_told_before_anybody_is_known() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_wrong_master_key_leaves_nothing_behind() {
+    for db in migrated().await {
+        let [right, wrong] = [(); 2].map(|()| SealingKey::generate());
+        // Known before anybody checked: a store from before there were checks.
+        let vault = process(&db, right.clone());
+        keys_of(&vault, &["subject 1".to_owned()]).await;
+        assert!(process(&db, wrong).check().await.is_err());
+        vault.check().await.unwrap();
+        let long = "x".repeat(256);
+        assert!(vault.keys_to_seal(&[long]).await.is_err());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn keys_are_sealed_anew_in_steps_while_processes_with_both_keys_go_on() {
     for db in migrated().await {
         let [old, new] = [(); 2].map(|()| SealingKey::generate());

@@ -70,7 +70,9 @@ impl Committer {
     ) -> Result<Self, SqlError> {
         let (line, driver) = match db.postgres() {
             Some(postgres) => {
-                let (packets, driver) = Packets::open(postgres).await?;
+                let opened = tokio::time::timeout(OPEN_MAX, Packets::open(postgres)).await;
+                let late = |_| Err(SqlError::Unavailable("the server does not answer".into()));
+                let (packets, driver) = opened.unwrap_or_else(late)?;
                 postgres.count_writer(true);
                 (Line::Up(Arc::new(packets)), Some(driver))
             }
@@ -120,13 +122,19 @@ impl Committer {
                     self.gather().await;
                 }
                 () = queue.wait_for(wanted) => self.gather().await,
-                () = db.log().hint.notified(), if !self.exclusive => self.hint(),
+                () = db.log().hint.notified(), if self.may_hint() => self.hint(),
                 () = &mut sweep, if self.is_waited_for() => {
                     again(sweep.as_mut());
                     self.shed();
                 }
             }
         }
+    }
+
+    /// Never between the steps of somebody's transaction, which one by one go over the same connection.
+    fn may_hint(&self) -> bool {
+        let whole = matches!(&self.line, Line::Up(packets) if packets.is_pipelined());
+        !self.exclusive && (whole || self.batches == 0)
     }
 
     /// Whoever is ready to append now, also one who was just answered, gets into the same transaction.
@@ -305,6 +313,8 @@ impl Drop for Committer {
         if let Some(postgres) = self.db.postgres() {
             postgres.count_writer(false);
         }
+        // Nothing waits after a good end; after a bad one nobody must wait for ever.
+        self.queue.abandon();
     }
 }
 

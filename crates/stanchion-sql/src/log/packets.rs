@@ -86,7 +86,7 @@ select pg_notify('stanchion_' || replace(feed.id::text, '-', ''), \
 
 /// Writes something, so that the commit waits for what every commit waits for (a synchronous replica): what an
 /// earlier commit, cut off in that wait, left is only then as safe as its answer will say.
-const TOUCH: &str = "update feed set created_at = created_at";
+pub(super) const TOUCH: &str = "update feed set created_at = created_at";
 
 /// Why a packet did not do what it should.
 #[derive(Debug)]
@@ -216,10 +216,7 @@ impl Packets {
         if !writes.is_empty() {
             steps.extend(self.rows(&columns));
         }
-        if verdicts
-            .iter()
-            .any(|one| matches!(one, Verdict::Answered(Ok(_))))
-        {
+        if verdicts.iter().any(Verdict::rests_on_earlier_rows) {
             steps.push(self.simple(TOUCH));
         }
         steps.push(self.simple("commit"));
@@ -241,7 +238,7 @@ impl Packets {
     /// Tells whoever listens that the log grew: a hint, so its failure is nobody's.
     pub(super) async fn notify(&self) {
         if let Some(hint) = self.hint() {
-            let _ = hint.await;
+            let _ = tokio::time::timeout(self.longest, hint).await;
         }
     }
 

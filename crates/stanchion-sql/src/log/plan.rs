@@ -22,6 +22,16 @@ pub(crate) enum Verdict {
     Answered(Answer),
 }
 
+impl Verdict {
+    /// Whether its answer says that something is there already, which must then be as safe as what is written now.
+    pub(super) fn rests_on_earlier_rows(&self) -> bool {
+        matches!(
+            self,
+            Self::Answered(Ok(_) | Err(AppendError::AlreadyHandled { .. }))
+        )
+    }
+}
+
 /// What was found out about a batch, under the log's lock.
 #[derive(Debug, Default)]
 pub(crate) struct Facts {

@@ -102,6 +102,14 @@ impl Queue {
         self.ready.notify_one();
     }
 
+    /// Refuses what comes, and drops what waits: nobody is there to commit it, and who asked is told that it is unknown.
+    pub(super) fn abandon(&self) {
+        let mut state = self.state.lock();
+        state.closed = true;
+        state.events = 0;
+        state.jobs.clear();
+    }
+
     /// How many wait.
     pub(super) fn len(&self) -> usize {
         self.state.lock().jobs.len()

@@ -232,8 +232,15 @@ async fn explain(
         let all: Vec<&Ready> = readies.iter().collect();
         packets::look_on(&client, &all).await?
     };
-    tx.rollback().await?;
-    Ok(judge(readies, &facts.verdicts(readies), facts.head))
+    let verdicts = facts.verdicts(readies);
+    if verdicts.iter().any(Verdict::rests_on_earlier_rows) {
+        // Its own commit waits for a replica that the earlier one may not have waited for.
+        tx.exec(packets::TOUCH, params![]).await?;
+        tx.commit().await?;
+    } else {
+        tx.rollback().await?;
+    }
+    Ok(judge(readies, &verdicts, facts.head))
 }
 
 /// Refused by one append, refused as a whole; there already, there as a whole.

@@ -101,7 +101,6 @@ impl Driver {
         poll_fn(|context| {
             let done = work.as_mut().poll(context);
             if done.is_pending() {
-                // Ended, it has told the work so.
                 let _ = self.drive(context);
             }
             done
@@ -113,7 +112,11 @@ impl Driver {
         while !self.ended {
             match self.messages.as_mut().poll_next(context) {
                 Poll::Ready(Some(Ok(_))) => {}
-                Poll::Ready(_) => self.ended = true,
+                Poll::Ready(_) => {
+                    self.ended = true;
+                    // With the connection goes what would have answered: whoever waits for it is told.
+                    self.messages = stream::empty().boxed();
+                }
                 Poll::Pending => return Poll::Pending,
             }
         }

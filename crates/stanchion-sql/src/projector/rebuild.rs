@@ -65,7 +65,8 @@ impl Projector {
     /// file of their own), with [`Tx::is_replay`](crate::Tx::is_replay) true so that nothing reaches the outside twice.
     /// The swap is one transaction that also moves the checkpoint, never backwards: readers see the rows of before or
     /// those of after, as far in the log as before. While rows are copied in it this projection waits and, on SQLite, every other write; readers and,
-    /// on PostgreSQL, other writers do not. A rebuild that was interrupted is taken up where it was, if the projection is
+    /// on PostgreSQL, other writers do not. An [inline](Projector::inline) projection's appends wait as well, and those
+    /// that waited for too long are refused: rebuild a large one at a quiet hour. A rebuild that was interrupted is taken up where it was, if the projection is
     /// what it was then ([version](stanchion_eventsourcing::Projection::version), filter, tables and their columns); else
     /// it begins anew. Only one process at a time rebuilds or verifies a projection, by a lease.
     ///

@@ -48,6 +48,8 @@ impl SqlVault {
     /// # Errors
     /// See [`MasterKeyError`].
     pub async fn check(&self) -> Result<(), MasterKeyError> {
+        // Before as well: a wrong master key must not leave a mark of its own.
+        self.missing_masters().await?;
         self.make_own().await?;
         self.missing_masters().await?;
         let sql = "select key from subject where subject = $1";

@@ -401,6 +401,7 @@ async fn health_says_what_ready_says() {
         .await
         .unwrap();
     let mut client = HealthClient::new(channel(&running).await);
+    let mut watcher = client.clone();
     let name = "grpc.reflection.v1alpha.ServerReflection";
     let mut until = async |wanted: ServingStatus, of: &str| {
         let began = Instant::now();
@@ -417,6 +418,11 @@ async fn health_says_what_ready_says() {
     };
     until(ServingStatus::Serving, "").await;
     until(ServingStatus::Serving, name).await;
+    let asked = watcher.watch(HealthCheckRequest::default()).await;
+    let mut told = asked.unwrap().into_inner();
+    assert!(told.message().await.unwrap().is_some());
+    let again = timeout(Duration::from_millis(2_200), told.message()).await;
+    assert!(again.is_err(), "told again, and nothing is new: {again:?}");
     failing.store(true, std::sync::atomic::Ordering::Relaxed);
     until(ServingStatus::NotServing, "").await;
     until(ServingStatus::NotServing, name).await;

@@ -6,6 +6,7 @@ use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpStream;
 
+use super::super::sockets::Line;
 use super::*;
 
 /// A client that has room for nothing: it reads the head, and never a message.
@@ -64,6 +65,30 @@ async fn a_client_that_reads_nothing_gives_its_place_back_at_the_deadline() {
 }
 
 #[tokio::test]
+async fn streams_for_anyone_take_no_places_of_callers() {
+    let tiny = ServerSettings {
+        waiting_max: 1,
+        ..settings()
+    };
+    let mut ours = Ours::start(tiny).await;
+    let mut client = ServerReflectionClient::new(channel(&ours.running).await);
+    let mut open = Vec::new();
+    let refused = loop {
+        match client.server_reflection_info(stream::pending()).await {
+            Ok(stream) => open.push(stream),
+            Err(status) => break status,
+        }
+        assert!(open.len() < 100, "without bound");
+    };
+    assert_eq!((open.len(), refused.code()), (64, Grpced::Unavailable));
+    let shown = ours.metrics.encode();
+    let line = r#"requests_shed_total{reason="public_streams"} 1"#;
+    assert!(shown.contains(line), "{shown}");
+    let mut stream = ours.watch(asking("writer", "")).await.unwrap();
+    assert!(stream.message().await.unwrap().is_some());
+}
+
+#[tokio::test]
 async fn a_stream_that_panics_is_an_internal_error_and_costs_nobody_else_anything() {
     let mut ours = Ours::start(settings()).await;
     let mut other = ours.watch(asking("writer", "")).await.unwrap();
@@ -78,4 +103,18 @@ async fn a_stream_that_panics_is_an_internal_error_and_costs_nobody_else_anythin
     assert!(shown.contains("stanchion_server_panics_total 1"), "{shown}");
     assert!(other.message().await.unwrap().is_some());
     assert!(ours.check("").await.is_ok(), "on the same connection");
+}
+
+#[tokio::test]
+async fn below_http2_a_call_is_refused_in_its_head() {
+    let ours = Ours::start(settings()).await;
+    let mut line = Line::open(ours.running.addresses().public.unwrap()).await;
+    line.say(
+        "POST /grpc.health.v1.Health/Check HTTP/1.1\r\nhost: localhost\r\n\
+         content-type: application/grpc\r\nauthorization: Bearer reader\r\n\
+         content-length: 5\r\n\r\n\0\0\0\0\0",
+    )
+    .await;
+    let (head, _) = line.answer().await.unwrap();
+    assert!(head.contains("grpc-status: 3\r\n"), "{head}");
 }

@@ -210,6 +210,18 @@ async fn a_problem_becomes_a_status_with_its_details() {
 }
 
 #[tokio::test]
+async fn what_a_problem_has_in_headers_is_metadata() {
+    let mut ours = Ours::start(settings()).await;
+    let status = ours.check("replayed").await.unwrap_err();
+    assert_eq!(
+        status.metadata().get("idempotent-replayed").unwrap(),
+        "true"
+    );
+    let status = ours.check("away").await.unwrap_err();
+    assert!(!status.metadata().contains_key("retry-after"), "{status:?}");
+}
+
+#[tokio::test]
 async fn only_who_a_method_allows_is_let_in() {
     let mut ours = Ours::start(settings()).await;
     let mut code = async |request| {

@@ -53,7 +53,7 @@ async fn a_slow_client_that_takes_something_is_not_left() {
     let files = Files::of(&authority.identity("localhost"));
     let impatient = ServerSettings {
         tls: files.settings(),
-        write_timeout: Duration::from_millis(300),
+        write_timeout: Duration::from_millis(800),
         ..settings()
     };
     let bytes = 24 * 1024 * 1024;

@@ -20,6 +20,10 @@ use crate::Problem;
 use crate::accept::Accept;
 use crate::metrics::{Counting, ServerMetrics};
 
+/// The most gRPC streams at once that anyone may open (health, reflection): whoever is not known does not take the
+/// places that callers wait in.
+pub(crate) const PUBLIC_STREAMS_MAX: usize = 64;
+
 tokio::task_local! {
     static CURRENT: Arc<Context>;
 }
@@ -57,6 +61,8 @@ pub(crate) struct Lent {
     pub(crate) metrics: ServerMetrics,
     /// One permit for each request that waits for something to happen.
     pub(crate) waiting: Arc<Semaphore>,
+    /// One permit for each gRPC stream that anyone may open.
+    pub(crate) public_streams: Arc<Semaphore>,
 }
 
 /// What a module lends the requests to its routes.
@@ -174,8 +180,17 @@ impl Context {
     /// Gives the admission permit back: the request waits now, it does not work. `None` when as
     /// many wait as may.
     pub(crate) fn begin_waiting(&self) -> Option<Waiting> {
-        let Ok(place) = self.lent.waiting.clone().try_acquire_owned() else {
-            self.lent.metrics.shed("waiting");
+        self.begin(&self.lent.waiting, "waiting")
+    }
+
+    /// Likewise, for a gRPC stream that anyone may open: of those are [`PUBLIC_STREAMS_MAX`].
+    pub(crate) fn begin_public_stream(&self) -> Option<Waiting> {
+        self.begin(&self.lent.public_streams, "public_streams")
+    }
+
+    fn begin(&self, places: &Arc<Semaphore>, bound: &'static str) -> Option<Waiting> {
+        let Ok(place) = Arc::clone(places).try_acquire_owned() else {
+            self.lent.metrics.shed(bound);
             return None;
         };
         self.permit.lock().take();

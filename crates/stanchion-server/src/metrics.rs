@@ -88,7 +88,7 @@ impl ServerMetrics {
             calls: metrics.counter_family("grpc_requests_total", "gRPC calls ended."),
             call_durations: metrics.histogram_family(
                 "grpc_request_duration_seconds",
-                "From a gRPC call's head to its status.",
+                "From a gRPC call's head to its status; of streams none.",
                 || Histogram::new(BUCKETS),
             ),
             connections: metrics.gauge("stanchion_server_connections", "Open connections."),
@@ -148,15 +148,22 @@ impl ServerMetrics {
             .inc();
     }
 
-    pub(crate) fn called(&self, endpoint: Option<&str>, status: &'static str, seconds: f64) {
+    pub(crate) fn called(
+        &self,
+        endpoint: Option<&str>,
+        status: &'static str,
+        seconds: Option<f64>,
+    ) {
         let endpoint = endpoint.unwrap_or(UNMATCHED).to_owned();
         let method = endpoint.rsplit('/').next().unwrap_or_default().to_owned();
-        self.call_durations
-            .get_or_create(&CallEndpoint {
-                method: method.clone(),
-                endpoint: endpoint.clone(),
-            })
-            .observe(seconds);
+        if let Some(seconds) = seconds {
+            self.call_durations
+                .get_or_create(&CallEndpoint {
+                    method: method.clone(),
+                    endpoint: endpoint.clone(),
+                })
+                .observe(seconds);
+        }
         self.calls
             .get_or_create(&Call {
                 method,

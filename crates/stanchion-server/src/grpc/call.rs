@@ -1,7 +1,9 @@
 use std::future::Future;
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{self, Poll};
+use std::task::{self, Poll, Waker};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -10,10 +12,13 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use http_body::{Body as HttpBody, Frame};
+use parking_lot::Mutex;
 use stanchion_runtime::clock;
+use stanchion_runtime::task::{Task, panic_text, spawn};
 use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
+use tracing::Span;
 
 use crate::context::Context;
 use crate::{Problem, codes};
@@ -39,40 +44,98 @@ pub(crate) fn outcome(headers: &HeaderMap) -> Option<Code> {
 }
 
 type Ended = Box<dyn FnOnce(Code) + Send>;
-type Reason = Pin<Box<dyn Future<Output = Problem> + Send>>;
+type Polled = Poll<Option<Result<Frame<Bytes>, axum::Error>>>;
 
 /// The messages of an answer, up to the status behind them. It ends at the deadline, with the caller's token and with the
 /// service, in gRPC's own words; what came of it is told once. Dropped before its end, the client went away.
 pub(crate) struct Call {
-    body: Body,
-    /// Current again whenever the messages' maker runs: it runs after the handler has returned.
+    state: Arc<Mutex<State>>,
+    /// Both current again whenever the messages' maker runs: it runs after the handler has returned.
     context: Arc<Context>,
-    cut: Reason,
-    ended: Option<Ended>,
+    span: Span,
+    /// Ends the call although nobody asks for its next message: a client that reads nothing is not polled for.
+    cutter: Task<()>,
+}
+
+enum State {
+    Open(Open),
+    /// Over before its end; the client has yet to be told.
+    Cut(Status),
+    Over,
+}
+
+/// What a call holds while it goes on.
+struct Open {
+    body: Body,
+    ended: Ended,
+    /// Waits for the next message.
+    reader: Option<Waker>,
 }
 
 impl Call {
-    /// Takes the answer's body over.
+    /// Takes the answer's body over, within the request's span.
     pub(crate) fn watch(
         response: Response,
         context: Arc<Context>,
         ended: impl FnOnce(Code) + Send + 'static,
     ) -> Response {
         response.map(|body| {
-            Body::new(Self {
+            let state = Arc::new(Mutex::new(State::Open(Open {
                 body,
-                cut: Box::pin(cut(&context)),
+                ended: Box::new(ended),
+                reader: None,
+            })));
+            let cutter = cut_off(Arc::clone(&state), Arc::clone(&context));
+            Body::new(Self {
+                state,
                 context,
-                ended: Some(Box::new(ended)),
+                span: Span::current(),
+                cutter: spawn("grpc cutter", cutter),
             })
         })
     }
 
-    fn end(&mut self, code: Code) {
-        if let Some(ended) = self.ended.take() {
-            ended(code);
+    /// Nobody has to cut it any more; told if nobody was.
+    fn end(&self, state: State, code: Code) {
+        self.cutter.abort();
+        if let State::Open(open) = state {
+            (open.ended)(code);
         }
     }
+
+    /// The next frame; what a panic leaves half done is dropped with the call.
+    fn poll(
+        &self,
+        open: &mut Open,
+        context: &mut task::Context<'_>,
+    ) -> std::thread::Result<Polled> {
+        let body = Pin::new(&mut open.body);
+        let polled = || self.context.enter(|| body.poll_frame(context));
+        catch_unwind(AssertUnwindSafe(|| self.span.in_scope(polled)))
+    }
+}
+
+/// Waits for the reason to end a call that is still open then, and gives back what it holds.
+async fn cut_off(state: Arc<Mutex<State>>, context: Arc<Context>) {
+    let problem = cut(&context).await;
+    let (open, code) = {
+        let mut state = state.lock();
+        if !matches!(*state, State::Open(_)) {
+            return;
+        }
+        let status = Status::from(problem);
+        let code = status.code();
+        let State::Open(open) = mem::replace(&mut *state, State::Cut(status)) else {
+            return;
+        };
+        (open, code)
+    };
+    (open.ended)(code);
+    if let Some(reader) = open.reader {
+        reader.wake();
+    }
+    // Dropped, the messages' maker stops.
+    context.enter(|| drop(open.body));
 }
 
 /// Why a call does not go on: its time or its caller's token is over, or the service stops.
@@ -118,46 +181,55 @@ impl HttpBody for Call {
     type Data = Bytes;
     type Error = axum::Error;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut task::Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        if self.ended.is_none() {
-            return Poll::Ready(None);
-        }
-        let this = &mut *self;
-        let polled = this
-            .context
-            .enter(|| Pin::new(&mut this.body).poll_frame(context));
-        let frame = match polled {
-            Poll::Ready(frame) => frame,
-            Poll::Pending => {
-                let Poll::Ready(problem) = self.cut.as_mut().poll(context) else {
+    fn poll_frame(self: Pin<&mut Self>, context: &mut task::Context<'_>) -> Polled {
+        let mut state = self.state.lock();
+        let (frame, code) = match &mut *state {
+            State::Over => return Poll::Ready(None),
+            State::Cut(status) => {
+                let frame = Frame::trailers(trailers(status));
+                *state = State::Over;
+                return Poll::Ready(Some(Ok(frame)));
+            }
+            State::Open(open) => match self.poll(open, context) {
+                Ok(Poll::Pending) => {
+                    open.reader = Some(context.waker().clone());
                     return Poll::Pending;
-                };
-                // Dropped, the messages' maker stops.
-                self.body = Body::empty();
-                let status = Status::from(problem);
-                self.end(status.code());
-                return Poll::Ready(Some(Ok(Frame::trailers(trailers(&status)))));
-            }
-        };
-        match &frame {
-            Some(Ok(frame)) => {
-                let code = frame
-                    .trailers_ref()
-                    .map(|trailers| outcome(trailers).unwrap_or(Code::Unknown));
-                if let Some(code) = code {
-                    self.end(code);
                 }
-            }
-            Some(Err(_)) | None => self.end(Code::Unknown),
-        }
+                Ok(Poll::Ready(frame)) => {
+                    let code = last(&frame);
+                    (frame, code)
+                }
+                Err(payload) => {
+                    self.context.lent.metrics.panicked();
+                    let text = format!("a stream panicked: {}", panic_text(&*payload));
+                    let status = Status::from(Problem::internal(text));
+                    let frame = Frame::trailers(trailers(&status));
+                    (Some(Ok(frame)), Some(status.code()))
+                }
+            },
+        };
+        let Some(code) = code else {
+            return Poll::Ready(frame);
+        };
+        let before = mem::replace(&mut *state, State::Over);
+        drop(state);
+        self.end(before, code);
         Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        self.ended.is_none()
+        matches!(*self.state.lock(), State::Over)
+    }
+}
+
+/// What came of the call, when nothing follows this.
+fn last(frame: &Option<Result<Frame<Bytes>, axum::Error>>) -> Option<Code> {
+    match frame {
+        Some(Ok(frame)) => {
+            let trailers = frame.trailers_ref()?;
+            Some(outcome(trailers).unwrap_or(Code::Unknown))
+        }
+        Some(Err(_)) | None => Some(Code::Unknown),
     }
 }
 
@@ -172,6 +244,7 @@ fn trailers(status: &Status) -> HeaderMap {
 
 impl Drop for Call {
     fn drop(&mut self) {
-        self.end(Code::Cancelled);
+        let state = mem::replace(&mut *self.state.lock(), State::Over);
+        self.end(state, Code::Cancelled);
     }
 }

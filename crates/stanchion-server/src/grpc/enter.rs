@@ -5,11 +5,12 @@ use std::time::Duration;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::HeaderMap;
+use http::{HeaderMap, Version};
 use tokio::time::{Instant, timeout_at};
 
 use super::{Method, cut, is_grpc, timeout};
 use crate::context::{Context, ModuleParts};
+use crate::net::Peer;
 use crate::service::Authenticator;
 use crate::{Access, Problem, codes};
 
@@ -43,6 +44,11 @@ impl Entrance {
             let taken = ["application/grpc"];
             return Err(codes::UNSUPPORTED_MEDIA_TYPE.with("content_types", taken));
         }
+        // Below HTTP/2 the status behind the messages is lost. A call within the process has no peer.
+        let has_trailers = request.version() >= Version::HTTP_2;
+        if !has_trailers && request.extensions().get::<Peer>().is_some() {
+            return Err(codes::BAD_REQUEST.with("reason", "gRPC goes over HTTP/2"));
+        }
         let context = request.extensions().get::<Arc<Context>>().cloned();
         let context = context.ok_or_else(|| Problem::internal("a call outside its service"))?;
         let called = request.uri().path().rsplit('/').next().unwrap_or_default();
@@ -62,7 +68,12 @@ impl Entrance {
             return timeout_at(deadline, next.run(request)).await.map_err(late);
         }
         // A stream waits more than it works: it is counted with those, and gives its place of work back.
-        let waiting = context.begin_waiting();
+        // Whoever is let in unasked has places of its own.
+        let waiting = if method.access == Some(Access::Public) {
+            context.begin_public_stream()
+        } else {
+            context.begin_waiting()
+        };
         let waiting = waiting.ok_or_else(|| codes::OVERLOADED.problem())?;
         let mut response = tokio::select! {
             response = next.run(request) => response,

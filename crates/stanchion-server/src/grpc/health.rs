@@ -33,9 +33,13 @@ impl HealthService {
 
     /// Tells what is ready until the service stops, and then that nothing is.
     pub(crate) async fn follow(self, health: Health, telling: CancellationToken) {
+        let mut told = None;
         loop {
             let ready = health.is_ready().await && !telling.is_cancelled();
-            self.tell(ready).await;
+            // Told again, it would be sent again to everybody who watches.
+            if told.replace(ready) != Some(ready) {
+                self.tell(ready).await;
+            }
             tokio::select! {
                 () = telling.cancelled() => return self.tell(false).await,
                 () = sleep(EVERY) => {}

@@ -62,6 +62,9 @@ impl Grpc {
 
     /// States who may call a method: `Anyone`, `Optional`, `Caller` or `Authorized<P>`.
     ///
+    /// Streams that `Anyone` may open are at most 64 at once, all methods together, and take no place of
+    /// `waiting_max`; one more is `UNAVAILABLE`.
+    ///
     /// # Panics
     /// The service has no such method, or its access was stated before.
     #[must_use]

@@ -2,8 +2,9 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use axum::response::Response;
-use http::header;
+use http::{HeaderMap, header};
 use serde_json::Value;
+use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
@@ -27,7 +28,8 @@ const DETAILS_MAX: usize = 32;
 /// | 408, 504 | `DEADLINE_EXCEEDED` | |
 /// | other | `INTERNAL` | |
 ///
-/// Each carries `ErrorInfo` with the problem's code as `reason` and its plain details as `metadata`. The cause of what
+/// Each carries `ErrorInfo` with the problem's code as `reason` and its plain details as `metadata`, and its headers as
+/// the status's own metadata (`idempotent-replayed`). The cause of what
 /// is our fault is logged here, once.
 impl From<Problem> for Status {
     fn from(problem: Problem) -> Self {
@@ -85,7 +87,16 @@ fn status(problem: &Problem) -> Status {
     if let Some(wait) = retry_after(problem) {
         details.set_retry_info(Some(wait));
     }
-    Status::with_error_details(code(problem), problem.text(), details)
+    let (code, text) = (code(problem), problem.text());
+    Status::with_error_details_and_metadata(code, text, details, metadata(problem))
+}
+
+/// Its headers, but for those that a status has other words for.
+fn metadata(problem: &Problem) -> MetadataMap {
+    let said = [header::RETRY_AFTER, header::WWW_AUTHENTICATE];
+    let headers = problem.headers().iter();
+    let headers = headers.filter(|(name, _)| !said.contains(name)).cloned();
+    MetadataMap::from_headers(HeaderMap::from_iter(headers))
 }
 
 fn code(problem: &Problem) -> Code {

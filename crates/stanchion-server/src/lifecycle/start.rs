@@ -13,7 +13,7 @@ use tokio_util::task::TaskTracker;
 use super::stop::{AdminPort, StopTimes, Stopping};
 use super::workers::Workers;
 use super::{Addresses, Running, Stopped};
-use crate::context::Lent;
+use crate::context::{Lent, PUBLIC_STREAMS_MAX};
 use crate::metrics::ServerMetrics;
 use crate::net::{ConnectionLimits, Listener, Moments, Serving, Tls};
 use crate::service::{
@@ -128,6 +128,7 @@ impl Service {
                 signer,
                 stopping: waits.clone(),
                 waiting: Arc::new(Semaphore::new(self.settings.waiting_max)),
+                public_streams: Arc::new(Semaphore::new(PUBLIC_STREAMS_MAX)),
             }),
             in_flight: InFlight::default(),
             admission: Arc::new(Semaphore::new(self.settings.in_flight_max)),

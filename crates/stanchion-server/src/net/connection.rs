@@ -18,7 +18,7 @@ use tokio::net::TcpStream;
 use tower::ServiceExt;
 
 use super::activity::Activity;
-use super::io::WatchedIo;
+use super::io::{TimedIo, WatchedIo};
 use super::{Moments, Tls};
 use crate::metrics::ServerMetrics;
 
@@ -99,10 +99,13 @@ pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, serving: Serving)
         certificates: None,
     };
     let Some(tls) = serving.tls.clone() else {
+        let stream = TimedIo::new(stream, serving.limits.write);
         return converse(stream, agreed, serving).await;
     };
     let handshake = tokio::select! {
-        handshake = tls.handshake(stream, serving.limits.header) => handshake,
+        handshake = tls.handshake(stream, serving.limits) => handshake,
+        // Nothing was asked yet that a stop would have to wait for.
+        () = serving.moments.idle.cancelled() => return,
         () = serving.moments.cut.cancelled() => return,
     };
     let stream = match handshake {
@@ -135,7 +138,7 @@ where
     } = serving;
     let peer = agreed.peer;
     let activity = Arc::new(Activity::new());
-    let io = TokioIo::new(WatchedIo::new(stream, activity.clone(), limits.write));
+    let io = TokioIo::new(WatchedIo::new(stream, activity.clone()));
     let telling = moments.telling.clone();
     let watched = activity.clone();
     let builder = builder(limits, agreed.protocol);

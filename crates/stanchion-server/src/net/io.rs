@@ -9,19 +9,21 @@ use tokio::time::{Sleep, sleep};
 
 use super::activity::Activity;
 
-/// A socket, or TLS over one, that tells what it reads, and gives up on a peer that takes nothing.
-pub(crate) struct WatchedIo<S> {
-    stream: S,
-    activity: Arc<Activity>,
+/// A socket that gives up on a peer that takes nothing.
+///
+/// It stands below TLS: what is above has buffers of its own, takes writes into them, and is stuck only when it
+/// flushes or shuts down. A flush of a long answer to a slow client does not end for minutes, and is no sign of one
+/// that takes nothing; a write to the socket that cannot go on is.
+pub(crate) struct TimedIo<S> {
+    socket: S,
     write_timeout: Duration,
     blocked: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S> WatchedIo<S> {
-    pub(crate) fn new(stream: S, activity: Arc<Activity>, write_timeout: Duration) -> Self {
+impl<S> TimedIo<S> {
+    pub(crate) fn new(socket: S, write_timeout: Duration) -> Self {
         Self {
-            stream,
-            activity,
+            socket,
             write_timeout,
             blocked: None,
         }
@@ -47,6 +49,61 @@ impl<S> WatchedIo<S> {
     }
 }
 
+impl<S: AsyncRead + Unpin> AsyncRead for TimedIo<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_read(context, buffer)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for TimedIo<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.socket).poll_write(context, bytes);
+        self.timed(written, context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.socket).poll_write_vectored(context, slices);
+        self.timed(written, context)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.socket.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        // Of a socket always ready, which is no sign that the peer takes anything.
+        Pin::new(&mut self.socket).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.socket).poll_shutdown(context)
+    }
+}
+
+/// A connection, or TLS over one, that tells what it reads.
+pub(crate) struct WatchedIo<S> {
+    stream: S,
+    activity: Arc<Activity>,
+}
+
+impl<S> WatchedIo<S> {
+    pub(crate) fn new(stream: S, activity: Arc<Activity>) -> Self {
+        Self { stream, activity }
+    }
+}
+
 impl<S: AsyncRead + Unpin> AsyncRead for WatchedIo<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
@@ -69,8 +126,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WatchedIo<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.timed(written, context)
+        Pin::new(&mut self.stream).poll_write(context, bytes)
     }
 
     fn poll_write_vectored(
@@ -78,8 +134,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WatchedIo<S> {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-        self.timed(written, context)
+        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
     }
 
     fn is_write_vectored(&self) -> bool {

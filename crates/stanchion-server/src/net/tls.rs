@@ -3,12 +3,11 @@
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use parking_lot::RwLock;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
-use rustls::server::WebPkiClientVerifier;
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig, version};
 use sha2::{Digest, Sha256};
 use tokio::io::AsyncWriteExt;
@@ -18,6 +17,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
+use super::connection::ConnectionLimits;
+use super::io::TimedIo;
 use crate::metrics::ServerMetrics;
 use crate::service::{ClientProof, TlsSettings, TlsVersion};
 
@@ -27,7 +28,7 @@ const FILE_BYTES_MAX: usize = 1 << 20;
 const HANDSHAKE: u8 = 0x16;
 /// What somebody reads who left out the `s`.
 const PLAIN_HTTP: &[u8] =
-    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 41\r\n\
+    b"HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 42\r\n\
     Connection: close\r\n\r\nThis port speaks TLS: ask it by https://.\n";
 
 /// The protocols we offer, the better one first.
@@ -70,8 +71,8 @@ impl Tls {
     pub(crate) async fn handshake(
         &self,
         mut stream: TcpStream,
-        longest: Duration,
-    ) -> Result<TlsStream<TcpStream>, &'static str> {
+        limits: ConnectionLimits,
+    ) -> Result<TlsStream<TimedIo<TcpStream>>, &'static str> {
         let acceptor = TlsAcceptor::from(Arc::clone(&self.now.read().config));
         let agreed = async {
             let mut first = [0];
@@ -84,9 +85,12 @@ impl Tls {
                 Ok(1) => return Err("not_tls"),
                 _ => return Err("gone"),
             }
+            let stream = TimedIo::new(stream, limits.write);
             acceptor.accept(stream).await.map_err(|error| why(&error))
         };
-        timeout(longest, agreed).await.unwrap_or(Err("timeout"))
+        timeout(limits.header, agreed)
+            .await
+            .unwrap_or(Err("timeout"))
     }
 
     /// Looks at the files again and again, until told to stop. Files that do not fit leave all as it is.
@@ -185,6 +189,11 @@ impl Files {
         let mut config = builder
             .with_single_cert(chain, key)
             .map_err(|error| format!("tls.certificate and tls.key: {error}"))?;
+        if self.roots.is_some() {
+            // A session that is resumed would not show its certificate again, which may have run out or be taken back.
+            config.send_tls13_tickets = 0;
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+        }
         config.alpn_protocols = PROTOCOLS.map(<[u8]>::to_vec).to_vec();
         Ok(Loaded {
             config: Arc::new(config),

@@ -125,6 +125,8 @@ impl Module {
     ///
     /// It gets the stop protocol, limits, deadline, request ids, metrics, log lines and the panic
     /// guard. Its answers are left alone, its authorisation is its own, and OpenAPI does not know it.
+    /// Their heads come within `request_timeout`; the messages of its gRPC calls end with the caller's `grpc-timeout`,
+    /// and at the latest with `grpc_stream_timeout`.
     #[must_use]
     pub fn http_router(mut self, router: axum::Router) -> Self {
         self.routers.push(router);

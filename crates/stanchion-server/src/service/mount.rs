@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
@@ -344,34 +345,50 @@ pub(crate) fn recording(router: Router) -> Router {
 
 /// Somebody's own router within our deadline and body limit; its answers stay what they are.
 fn bounded(router: Router, service: &Service) -> Router {
-    let timeout = service.settings.request_timeout;
+    let bounds = Bounds {
+        request: service.settings.request_timeout,
+        stream: service.settings.grpc_stream_timeout,
+    };
     router
         .layer(DefaultBodyLimit::max(
             service.settings.body_bytes_max.as_usize(),
         ))
-        .layer(from_fn_with_state(timeout, within))
+        .layer(from_fn_with_state(bounds, within))
+}
+
+/// The longest that somebody's own router may take.
+#[derive(Clone, Copy)]
+struct Bounds {
+    /// Until the head of its answer.
+    request: Duration,
+    /// Until the last message of a gRPC call: whether it is a stream, only its maker knows.
+    stream: Duration,
 }
 
 async fn within(
-    axum::extract::State(timeout): axum::extract::State<std::time::Duration>,
+    axum::extract::State(bounds): axum::extract::State<Bounds>,
     request: Request,
     next: Next,
 ) -> Response {
     let context = request.extensions().get::<Arc<Context>>().cloned();
-    let requested = if crate::grpc::is_grpc(request.headers()) {
-        crate::grpc::requested_timeout(request.headers())
+    let (requested, longest) = if crate::grpc::is_grpc(request.headers()) {
+        let requested = crate::grpc::requested_timeout(request.headers());
+        (requested, bounds.stream)
     } else {
-        crate::extract::requested_timeout(request.headers())
+        let requested = crate::extract::requested_timeout(request.headers());
+        (requested, bounds.request)
     };
-    let timeout = match requested {
-        Ok(requested) => requested.map_or(timeout, |requested| requested.min(timeout)),
+    let requested = match requested {
+        Ok(requested) => requested.unwrap_or(Duration::MAX),
         Err(problem) => return problem.into_response(),
     };
-    let deadline = Instant::now() + timeout;
+    let now = Instant::now();
     if let Some(context) = &context {
-        let _ = context.deadline.set(deadline);
+        // The messages of a gRPC call end with it, and come after the head.
+        let _ = context.deadline.set(now + requested.min(longest));
     }
-    match tokio::time::timeout_at(deadline, next.run(request)).await {
+    let head = now + requested.min(bounds.request);
+    match tokio::time::timeout_at(head, next.run(request)).await {
         Ok(response) if is_bare(&response) => enveloped(response),
         Ok(response) => response,
         Err(_) => codes::DEADLINE_EXCEEDED.problem().into_response(),

@@ -46,7 +46,7 @@ stanchion_config::settings! {
         /// Requests worked on at once; more are answered 503 OVERLOADED.
         #[range(1..=1000000)]
         pub in_flight_max: usize = 512,
-        /// Requests that may wait at once (Prefer: wait, event streams).
+        /// Requests that may wait at once (Prefer: wait, event streams, gRPC streams). Of gRPC streams that anyone may open there are 64 beside these.
         #[range(1..=1000000)]
         pub waiting_max: usize = 4096,
         /// How long a readiness check may take.

@@ -2,7 +2,6 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::task;
 
 use axum::body::Body;
@@ -32,39 +31,57 @@ const HOPS_MAX: usize = 16;
 #[derive(Clone, Debug, Default)]
 pub(crate) struct InFlight(Arc<Table>);
 
+/// By the address of their contexts, which the table keeps from being used again.
 #[derive(Debug, Default)]
 struct Table {
-    next: AtomicU64,
-    requests: Mutex<HashMap<u64, Arc<Context>>>,
+    requests: Mutex<HashMap<usize, Row>>,
 }
 
-/// A request in the table until its answer is sent.
+#[derive(Debug)]
+struct Row {
+    context: Arc<Context>,
+    _counting: Counting,
+}
+
+/// A request in the table until its answer is sent, or it left before.
 struct Entered {
     table: InFlight,
-    number: u64,
-    _counting: Counting,
+    context: Arc<Context>,
 }
 
 impl InFlight {
     /// Every request being served now.
     pub(crate) fn all(&self) -> Vec<Arc<Context>> {
-        self.0.requests.lock().values().cloned().collect()
+        let requests = self.0.requests.lock();
+        requests
+            .values()
+            .map(|row| Arc::clone(&row.context))
+            .collect()
     }
 
     fn enter(&self, context: Arc<Context>, counting: Counting) -> Entered {
-        let number = self.0.next.fetch_add(1, Ordering::Relaxed);
-        self.0.requests.lock().insert(number, context);
-        Entered {
-            table: self.clone(),
-            number,
+        let row = Row {
+            context: Arc::clone(&context),
             _counting: counting,
-        }
+        };
+        self.0.requests.lock().insert(place(&context), row);
+        let table = self.clone();
+        Entered { table, context }
     }
+
+    /// Nothing is done for it any more, although its client may not have taken all of the answer.
+    pub(crate) fn leave(&self, context: &Arc<Context>) {
+        self.0.requests.lock().remove(&place(context));
+    }
+}
+
+fn place(context: &Arc<Context>) -> usize {
+    Arc::as_ptr(context).addr()
 }
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        self.table.0.requests.lock().remove(&self.number);
+        self.table.leave(&self.context);
     }
 }
 

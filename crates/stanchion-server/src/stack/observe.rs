@@ -26,6 +26,7 @@ pub(crate) async fn observe(State(stack): State<Stack>, request: Request, next: 
         span: Span::current(),
         context,
         answered: false,
+        waited: false,
     };
     let response = next.run(request).await;
     if grpc::is_grpc(response.headers()) {
@@ -44,6 +45,8 @@ struct Watch {
     span: Span,
     context: Option<Arc<Context>>,
     answered: bool,
+    /// How long a stream lasts says nothing of how fast we are.
+    waited: bool,
 }
 
 /// What came of a request.
@@ -58,7 +61,7 @@ const CLIENT_CLOSED: u16 = 499;
 
 impl Watch {
     /// A call has ended when its status is sent, which may be long after its head.
-    fn call(self, mut response: Response) -> Response {
+    fn call(mut self, mut response: Response) -> Response {
         if let Some(code) = grpc::outcome(response.headers()) {
             self.finish(Ended::Call(code));
             return response;
@@ -67,8 +70,10 @@ impl Watch {
             return response;
         };
         let waiting = response.extensions_mut().remove::<Arc<Waiting>>();
-        grpc::Call::watch(response, context, move |code| {
+        self.waited = waiting.is_some();
+        grpc::Call::watch(response, Arc::clone(&context), move |code| {
             drop(waiting);
+            self.stack.in_flight.leave(&context);
             self.finish(Ended::Call(code));
         })
     }
@@ -91,7 +96,8 @@ impl Watch {
             }
             Ended::Call(code) => {
                 let name = grpc::name(code);
-                metrics.called(endpoint, name, elapsed);
+                let timed = (!self.waited).then_some(elapsed);
+                metrics.called(endpoint, name, timed);
                 (200, Some(name))
             }
         };

@@ -1,5 +1,7 @@
 //! Somebody's own axum router, mounted as it is.
 
+use std::time::Duration;
+
 use axum::Router;
 use axum::body::Body;
 use axum::http::StatusCode;
@@ -29,7 +31,7 @@ fn application() -> Router {
 
 fn api(application: Router) -> Api {
     let quick = ServerSettings {
-        request_timeout: std::time::Duration::from_millis(200),
+        request_timeout: Duration::from_millis(200),
         ..settings()
     };
     let service = Service::new(quick).mount(module(Things::default()));
@@ -70,6 +72,30 @@ async fn it_gets_what_it_did_not_have() {
         .send("POST //echo", &[], "x".repeat(2 * 1024 * 1024))
         .await;
     assert_eq!(large.status, 413);
+}
+
+#[tokio::test]
+async fn its_streams_last_longer_than_a_request_may() {
+    // Says how things are, and then nothing, for as long as its reporter is there.
+    let (_reporter, server) = tonic_health::server::health_reporter();
+    let own = Router::new().route_service("/grpc.health.v1.Health/{method}", server);
+    let api = api(own);
+    let watch = async |headers: &[(&str, &str)]| {
+        let mut all = vec![("content-type", "application/grpc")];
+        all.extend(headers);
+        let answered = api.send(
+            "POST //grpc.health.v1.Health/Watch",
+            &all,
+            b"\0\0\0\0\0".to_vec(),
+        );
+        tokio::time::timeout(Duration::from_millis(700), answered).await
+    };
+    assert!(watch(&[]).await.is_err(), "it goes on");
+    assert!(
+        watch(&[("grpc-timeout", "5S")]).await.is_err(),
+        "it goes on"
+    );
+    assert!(watch(&[("grpc-timeout", "100m")]).await.is_ok());
 }
 
 #[tokio::test]

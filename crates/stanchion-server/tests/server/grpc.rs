@@ -1,11 +1,14 @@
 //! gRPC on the public port, through tonic's own client: same stack, access, deadlines, problems and stop as REST.
 
+mod held;
+
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt, stream};
+use http::{HeaderName, HeaderValue};
 use stanchion_runtime::task;
 use stanchion_server::*;
 use stanchion_telemetry::Metrics;
@@ -38,6 +41,14 @@ impl Health for Scripted {
             "sleep" => std::future::pending().await,
             "panic" => panic!("canary-secret"),
             "taken" => NAME_TAKEN.with("name", "one"),
+            "replayed" => {
+                let (name, value) = ("idempotent-replayed", "true");
+                let (name, value) = (
+                    HeaderName::from_static(name),
+                    HeaderValue::from_static(value),
+                );
+                NAME_TAKEN.problem().header(name, value)
+            }
             "missing" => THING_NOT_FOUND.with("thing_id", 7),
             "wrong" => Problem::invalid_field("items[0].sku", "is not known"),
             "stale" => codes::VERSION_CONFLICT.problem(),
@@ -50,17 +61,21 @@ impl Health for Scripted {
 
     type WatchStream = Pin<Box<dyn Stream<Item = Result<HealthCheckResponse, Status>> + Send>>;
 
-    /// For the writer: one message, then silence; two and the end for whoever asks for `short`.
+    /// For the writer: one message, then silence; two and the end for whoever asks for `short`, a panic for `panic`.
     async fn watch(
         &self,
         request: Request<HealthCheckRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
         let _writer = access::<Authorized<ChangeThings>>()?;
         let first = stream::iter([Ok(said(ServingStatus::Serving))]);
-        let rest: Self::WatchStream = if request.get_ref().service == "short" {
-            Box::pin(stream::iter([Ok(said(ServingStatus::NotServing))]))
-        } else {
-            Box::pin(stream::pending())
+        let rest: Self::WatchStream = match request.get_ref().service.as_str() {
+            "short" => Box::pin(stream::iter([Ok(said(ServingStatus::NotServing))])),
+            "panic" => Box::pin(stream::once(async {
+                // Or the first message is lost with it, which is not yet sent.
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                panic!("canary-secret")
+            })),
+            _ => Box::pin(stream::pending()),
         };
         Ok(Response::new(Box::pin(first.chain(rest))))
     }
@@ -146,6 +161,9 @@ async fn a_call_is_answered_counted_and_named() {
         assert!(shown.contains(line), "{line} in\n{shown}");
     }
     assert!(!shown.contains("http_requests_total{"), "{shown}");
+    let timed = |method: &str| format!(r#"grpc_request_duration_seconds_count{{method="{method}""#);
+    assert!(shown.contains(&timed("Check")), "{shown}");
+    assert!(!shown.contains(&timed("Watch")), "{shown}");
 }
 
 #[tokio::test]
@@ -189,6 +207,18 @@ async fn a_problem_becomes_a_status_with_its_details() {
     assert_eq!(Status::from(THERE.problem()).code(), Grpced::AlreadyExists);
     // Each on the connection that the panic was on.
     assert!(ours.check("").await.is_ok());
+}
+
+#[tokio::test]
+async fn what_a_problem_has_in_headers_is_metadata() {
+    let mut ours = Ours::start(settings()).await;
+    let status = ours.check("replayed").await.unwrap_err();
+    assert_eq!(
+        status.metadata().get("idempotent-replayed").unwrap(),
+        "true"
+    );
+    let status = ours.check("away").await.unwrap_err();
+    assert!(!status.metadata().contains_key("retry-after"), "{status:?}");
 }
 
 #[tokio::test]
@@ -401,6 +431,7 @@ async fn health_says_what_ready_says() {
         .await
         .unwrap();
     let mut client = HealthClient::new(channel(&running).await);
+    let mut watcher = client.clone();
     let name = "grpc.reflection.v1alpha.ServerReflection";
     let mut until = async |wanted: ServingStatus, of: &str| {
         let began = Instant::now();
@@ -417,6 +448,11 @@ async fn health_says_what_ready_says() {
     };
     until(ServingStatus::Serving, "").await;
     until(ServingStatus::Serving, name).await;
+    let asked = watcher.watch(HealthCheckRequest::default()).await;
+    let mut told = asked.unwrap().into_inner();
+    assert!(told.message().await.unwrap().is_some());
+    let again = timeout(Duration::from_millis(2_200), told.message()).await;
+    assert!(again.is_err(), "told again, and nothing is new: {again:?}");
     failing.store(true, std::sync::atomic::Ordering::Relaxed);
     until(ServingStatus::NotServing, "").await;
     until(ServingStatus::NotServing, name).await;

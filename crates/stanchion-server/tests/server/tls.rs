@@ -1,6 +1,7 @@
 //! TLS on the public port, over real sockets.
 
 mod authority;
+mod held;
 
 use std::io;
 use std::net::SocketAddr;
@@ -258,7 +259,7 @@ async fn whoever_speaks_plain_http_is_told_so() {
     line.get("/things").await;
     let (head, body) = line.answer().await.unwrap();
     assert!(head.starts_with("http/1.1 400"), "{head}");
-    assert!(body.contains("https://"), "{body}");
+    assert!(body.ends_with("by https://.\n"), "{body:?}");
 }
 
 #[tokio::test]

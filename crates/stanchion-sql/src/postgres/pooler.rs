@@ -7,7 +7,8 @@ use super::lone::Dial;
 use super::sql_error;
 use crate::SqlError;
 
-const MARK: &str = "set stanchion.session = 'mine'";
+/// Tried one after the other: which of its connections a pooler takes next is up to it.
+const MARKS: [&str; 3] = ["one", "two", "three"];
 const ASK: &str = "select coalesce(current_setting('stanchion.session', true), '')";
 
 /// Refuses a pooler that keeps no sessions. Simple queries alone: such a pooler may not know prepared statements.
@@ -19,13 +20,17 @@ const ASK: &str = "select coalesce(current_setting('stanchion.session', true), '
 /// [`SqlError::Unavailable`] says what to change; or the server cannot be reached.
 pub(super) async fn refuse_shared_sessions(dial: &Dial) -> Result<(), SqlError> {
     let (ours, other) = tokio::try_join!(dial.lone("look", |_| ()), dial.lone("look", |_| ()))?;
-    run(&ours.client, MARK).await?;
-    run(&other.client, "begin; select 1").await?;
-    let kept = ask(&ours.client).await?;
-    run(&other.client, "rollback").await?;
-    // What `other` was given must not be ours either.
-    let foreign = ask(&other.client).await?;
-    if kept == "mine" && foreign.is_empty() {
+    let mut mixed_up = false;
+    for mark in MARKS {
+        run(&ours.client, &format!("set stanchion.session = '{mark}'")).await?;
+        run(&other.client, "begin; select 1").await?;
+        let kept = ask(&ours.client).await?;
+        run(&other.client, "rollback").await?;
+        // What `other` was given must not be ours either.
+        let foreign = ask(&other.client).await?;
+        mixed_up |= kept != mark || !foreign.is_empty();
+    }
+    if !mixed_up {
         return Ok(());
     }
     Err(SqlError::Unavailable(

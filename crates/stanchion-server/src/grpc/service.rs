@@ -17,12 +17,13 @@ use crate::{Access, StatesAccess};
 /// Every method states its access, or the service does not start: nothing is public by omission. The descriptors are
 /// what the build wrote (`file_descriptor_set_path`); reflection shows them.
 ///
-/// ```ignore
-/// Module::new("orders").grpc(
-///     Grpc::new(OrderServiceServer::new(api), order::v1::DESCRIPTORS)
-///         .allow::<Authorized<ReadOrders>>("GetOrder")
-///         .allow::<Caller>("PlaceOrder"),
-/// )
+/// ```
+/// # use stanchion_server::{Anyone, Grpc, Module};
+/// // Any service that tonic generates; this one is at hand.
+/// let (_, service) = tonic_health::server::health_reporter();
+/// let descriptors = tonic_health::pb::FILE_DESCRIPTOR_SET;
+/// let grpc = Grpc::new(service, descriptors).allow::<Anyone>("Check").allow::<Anyone>("Watch");
+/// let module = Module::new("own").grpc(grpc);
 /// ```
 pub struct Grpc {
     pub(crate) name: &'static str,

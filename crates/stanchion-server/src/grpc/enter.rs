@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, Version};
+use http::Version;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Method, cut, is_grpc, timeout};
@@ -62,8 +62,11 @@ impl Entrance {
         let _ = context.module.set(Arc::clone(&self.module));
         let deadline = self.deadline(&request, *method, &context)?;
         let late = |_| codes::DEADLINE_EXCEEDED.problem();
-        let authenticated = self.authenticate(request.headers(), *method, &context);
-        timeout_at(deadline, authenticated).await.map_err(late)??;
+        let access = method.access.unwrap_or(Access::Permission("unstated"));
+        let admitted = self
+            .authenticator
+            .admit(access, request.headers(), &context);
+        timeout_at(deadline, admitted).await.map_err(late)??;
         if !method.streams {
             return timeout_at(deadline, next.run(request)).await.map_err(late);
         }
@@ -99,33 +102,5 @@ impl Entrance {
         let deadline = Instant::now() + requested.map_or(longest, |time| time.min(longest));
         let _ = context.deadline.set(deadline);
         Ok(deadline)
-    }
-
-    async fn authenticate(
-        &self,
-        headers: &HeaderMap,
-        method: Method,
-        context: &Context,
-    ) -> Result<(), Problem> {
-        let access = method.access.unwrap_or(Access::Permission("unstated"));
-        if access == Access::Public {
-            return Ok(());
-        }
-        let principal = self.authenticator.principal(headers).await?;
-        let Some(principal) = principal else {
-            return match access {
-                Access::Optional => Ok(()),
-                _ => Err(Problem::unauthenticated()),
-            };
-        };
-        let lacks = match access {
-            Access::Permission(name) if !principal.allows(name) => Some(name),
-            _ => None,
-        };
-        let _ = context.principal.set(principal);
-        match lacks {
-            Some(name) => Err(Problem::forbidden().with("permission", name)),
-            None => Ok(()),
-        }
     }
 }

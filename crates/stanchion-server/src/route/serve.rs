@@ -76,7 +76,10 @@ impl Mounted {
             );
         }
         // Authentication and access, before a stranger can make us work.
-        if let Err(problem) = self.authenticate(request.headers(), context).await {
+        let admitted = self
+            .authenticator
+            .admit(self.operation.access, request.headers(), context);
+        if let Err(problem) = admitted.await {
             return Outcome::rejected(problem);
         }
         if let Err(problem) = self.acceptable(context) {
@@ -87,26 +90,6 @@ impl Mounted {
             Ok(Some(key)) => self.once(key, request, context).await,
             Ok(None) => self.operation.call(request, ()).await,
             Err(problem) => Outcome::rejected(problem),
-        }
-    }
-
-    async fn authenticate(&self, headers: &HeaderMap, context: &Context) -> Result<(), Problem> {
-        if self.operation.access == Access::Public {
-            return Ok(());
-        }
-        match self.authenticator.principal(headers).await? {
-            Some(principal) => {
-                if let Access::Permission(name) = self.operation.access
-                    && !principal.allows(name)
-                {
-                    let _ = context.principal.set(principal);
-                    return Err(Problem::forbidden().with("permission", name));
-                }
-                let _ = context.principal.set(principal);
-                Ok(())
-            }
-            None if self.operation.access == Access::Optional => Ok(()),
-            None => Err(Problem::unauthenticated()),
         }
     }
 

@@ -5,7 +5,8 @@ use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
 use http::{HeaderMap, HeaderValue};
 use stanchion_auth::{AccessTokens, Principal};
 
-use crate::Problem;
+use crate::context::Context;
+use crate::{Access, Problem};
 
 /// The longest token that is looked at.
 const TOKEN_BYTES_MAX: usize = 8 * 1024;
@@ -46,11 +47,35 @@ impl Authenticate for AccessTokens {
 pub(crate) struct Authenticator(pub(crate) Option<Arc<dyn Authenticate>>);
 
 impl Authenticator {
-    /// The caller; `None` if no token was sent, 401 if a wrong one was.
-    pub(crate) async fn principal(
+    /// Lets the caller in as the access says, and makes them the request's principal.
+    pub(crate) async fn admit(
         &self,
+        access: Access,
         headers: &HeaderMap,
-    ) -> Result<Option<Principal>, Problem> {
+        context: &Context,
+    ) -> Result<(), Problem> {
+        if access == Access::Public {
+            return Ok(());
+        }
+        let Some(principal) = self.principal(headers).await? else {
+            return match access {
+                Access::Optional => Ok(()),
+                _ => Err(Problem::unauthenticated()),
+            };
+        };
+        let lacks = match access {
+            Access::Permission(name) if !principal.allows(name) => Some(name),
+            _ => None,
+        };
+        let _ = context.principal.set(principal);
+        match lacks {
+            Some(name) => Err(Problem::forbidden().with("permission", name)),
+            None => Ok(()),
+        }
+    }
+
+    /// The caller; `None` if no token was sent, 401 if a wrong one was.
+    async fn principal(&self, headers: &HeaderMap) -> Result<Option<Principal>, Problem> {
         let mut values = headers.get_all(AUTHORIZATION).iter();
         let Some(value) = values.next() else {
             return Ok(None);

@@ -134,7 +134,7 @@ pub fn grpc_timeout(left: Duration) -> String {
     }
 }
 
-/// What a `grpc-timeout` header says; none when it is malformed, which a server answers with INTERNAL.
+/// What a `grpc-timeout` header says; none when it is malformed: a server refuses the call then, it does not take it for one without a deadline.
 #[must_use]
 pub fn parse_grpc_timeout(header: &str) -> Option<Duration> {
     let unit = header.chars().next_back().filter(char::is_ascii)?;

@@ -28,6 +28,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "stanchion-auth",
             "stanchion-eventsourcing",
             "stanchion-messaging",
+            "stanchion-resilience",
         ],
     ),
     (

@@ -14,6 +14,9 @@ use crate::{Problem, StatesAccess, codes};
 /// Values of `ErrorInfo.metadata` and violations are at most so many: the header has its bounds.
 const DETAILS_MAX: usize = 32;
 
+/// `ErrorInfo.domain`, the same for every service: reasons are told apart by their names.
+const DOMAIN: &str = "stanchion";
+
 /// gRPC's form of a problem: its code, the message, and details as `google.rpc` has them.
 ///
 /// | problem | status | details |
@@ -70,7 +73,7 @@ fn status(problem: &Problem) -> Status {
         .take(DETAILS_MAX)
         .map(|(name, value)| (name.clone(), text(value)))
         .collect();
-    details.set_error_info(problem.code(), domain(), plain);
+    details.set_error_info(problem.code(), DOMAIN, plain);
     let parameter = problem.details().get("parameter");
     if let Some((name, reason)) = parameter.zip(problem.details().get("reason")) {
         details.add_bad_request_violation(text(name), text(reason));
@@ -119,11 +122,6 @@ fn code(problem: &Problem) -> Code {
         503 => Code::Unavailable,
         _ => Code::Internal,
     }
-}
-
-/// Who the reasons are named by: the service, as telemetry knows it.
-fn domain() -> &'static str {
-    "stanchion"
 }
 
 fn text(value: &Value) -> String {

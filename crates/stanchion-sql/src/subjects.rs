@@ -62,6 +62,10 @@ impl SqlVault {
     /// contexts hear of it through a relay. Snapshots of this store that name the subject are deleted
     /// afterwards; other stores' with [`SqlSnapshots::forget_subject`]. A repeat changes nothing more.
     ///
+    /// For 30 s a process may still remember what it opened before. A snapshot that it writes then has the values
+    /// themselves empty, but whatever its state derived from them in a field of its own in clear: shred once more after a
+    /// minute, which deletes it.
+    ///
     /// # Errors
     /// The store failed. Whether the key is deleted is then unknown: do it again.
     pub async fn shred(&self, subject: &str, metadata: &Metadata) -> Result<Shredded, VaultError> {

@@ -3,6 +3,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::de::value::MapDeserializer;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -133,12 +134,11 @@ impl Recorded {
     /// # Errors
     /// The type is not one of `E`'s, or the content does not fit.
     pub fn decode<E: DeserializeOwned>(&self) -> Result<E, UnknownEvent> {
-        let mut fields = serde_json::Map::with_capacity(2);
-        fields.insert("type".into(), Value::String(self.kind.clone()));
-        if !self.data.is_null() {
-            fields.insert("data".into(), self.data.clone());
-        }
-        E::deserialize(Value::Object(fields)).map_err(|error| {
+        // Where it stands, not a copy: events are read by the million.
+        let kind = Value::String(self.kind.clone());
+        let data = (!self.data.is_null()).then_some(("data", &self.data));
+        let fields = [("type", &kind)].into_iter().chain(data);
+        E::deserialize(MapDeserializer::new(fields)).map_err(|error: serde_json::Error| {
             UnknownEvent(format!(
                 "{} at {} version {}: {error}",
                 self.kind, self.stream, self.version

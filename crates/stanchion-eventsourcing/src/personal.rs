@@ -23,7 +23,7 @@ pub use self::subjects::{Resealed, Shredded, Subjects, SubjectsError};
 pub use self::vault::{
     KEY_AGE_MAX, ReadError, SUBJECT_CATEGORY, SubjectEvent, SubjectKey, Vault, VaultError,
 };
-pub(crate) use self::vault::{opening, opening_now, sealing};
+pub(crate) use self::vault::{opening, opening_now, sealing, sealing_state};
 
 /// A value about a person: an event's or a state's field that shredding makes unreadable.
 ///
@@ -177,7 +177,11 @@ impl<T: Serialize> Serialize for Personal<T> {
                     Some(key.seal_text(&plain, subject.as_bytes()))
                 }
                 // Forgotten is forgotten: nothing new about a shredded subject is written.
-                Some(SubjectKey::Shredded | SubjectKey::Absent) => None,
+                Some(SubjectKey::Shredded) => {
+                    scope::outlived();
+                    None
+                }
+                Some(SubjectKey::Absent) => None,
             },
             Self::Sealed { cipher, .. } => Some(cipher.clone()),
             Self::Shredded { .. } => None,

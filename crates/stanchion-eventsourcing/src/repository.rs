@@ -63,7 +63,8 @@ impl<A: Aggregate> Repository<A> {
     }
 
     /// Counts what becomes of snapshots in `stanchion_snapshots_total`, by `category` and `outcome`:
-    /// `hit`, `missed`, `discarded`, `written`, `skipped` (too many were being written), `failed`.
+    /// `hit`, `missed`, `discarded`, `written`, `skipped` (too many were being written), `outlived` (it remembered
+    /// somebody who is shredded, and is made anew), `failed`.
     #[must_use]
     pub fn with_metrics(mut self, metrics: &Metrics) -> Self {
         if let Some(keeper) = &mut self.snapshots {
@@ -201,7 +202,8 @@ impl<A: Aggregate> Repository<A> {
         if let Some(keeper) = &self.snapshots
             && read >= keeper.every()
         {
-            keeper.write(stream, loaded, self.vault.clone());
+            let slot = self.slots.slot(stream.id());
+            keeper.write(stream, loaded, self.vault.clone(), slot);
         }
     }
 

@@ -23,6 +23,14 @@ const REPLAYED_WITHIN: Duration = Duration::from_secs(900);
 const STOPPED_WITHIN: Duration = Duration::from_secs(60);
 const LOOK: Duration = Duration::from_millis(50);
 
+/// What a shop must be given when its store is not embedded; these seal nothing that anybody keeps.
+const SECRETS: [(&str, &str); 3] = [
+    ("SHOP__SERVER__SECRET", "signs-the-cursors-of-a-measurement"),
+    ("SHOP__IDENTITY__KEY_ENCRYPTION_KEY", KEY),
+    ("SHOP__PERSONAL__MASTER_KEY", KEY),
+];
+const KEY: &str = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
+
 #[derive(clap::Args)]
 pub(crate) struct Options {
     /// How many orders the shop had; each has two events.
@@ -31,6 +39,9 @@ pub(crate) struct Options {
     /// On PostgreSQL as well as on embedded storage.
     #[arg(long)]
     postgres: bool,
+    /// Where `shop` and `shop-history` are; built unless given.
+    #[arg(long)]
+    programs: Option<PathBuf>,
 }
 
 /// What one start came to.
@@ -43,7 +54,10 @@ struct Start {
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let programs = build()?;
+    let programs = match &options.programs {
+        Some(folder) => folder.canonicalize()?,
+        None => build()?,
+    };
     let folder = workspace::target().join("bench/replay");
     if folder.exists() {
         fs::remove_dir_all(&folder)?;
@@ -105,7 +119,12 @@ fn measure(
 
 async fn start_on(programs: &Path, folder: &Path, url: &str, applies: u64) -> Result<Start> {
     let (public, admin) = (free_port()?, free_port()?);
-    let launch = Launch::new(programs.join("shop"))
+    let launch = SECRETS
+        .iter()
+        .fold(
+            Launch::new(programs.join("shop")),
+            |launch, (key, value)| launch.env(*key, *value),
+        )
         .folder(folder)
         .env("SHOP__SERVER__LISTEN", format!("127.0.0.1:{public}"))
         .env("SHOP__ADMIN__LISTEN", format!("127.0.0.1:{admin}"))

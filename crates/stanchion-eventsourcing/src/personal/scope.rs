@@ -15,6 +15,19 @@ thread_local! {
 struct Scope {
     keys: Keys,
     missing: BTreeSet<String>,
+    outlived: bool,
+}
+
+/// What came of work within a scope.
+pub(super) struct Done<T> {
+    /// Of use only if no key was missing.
+    pub(super) value: T,
+    /// The keys again.
+    pub(super) keys: Keys,
+    /// Whose keys it lacked.
+    pub(super) missing: BTreeSet<String>,
+    /// Whether an open value was to be written whose subject is shredded: somebody still remembered it.
+    pub(super) outlived: bool,
 }
 
 /// Puts back what was there before, also when serde panics.
@@ -27,23 +40,36 @@ impl Drop for Restore {
     }
 }
 
-/// Runs `work` with these keys; what it gave, the keys again, and which subjects' keys it lacked.
-///
-/// What it gave is of use only if it lacked none.
-pub(super) fn within<T>(keys: Keys, work: impl FnOnce() -> T) -> (T, Keys, BTreeSet<String>) {
+/// Runs `work` with these keys.
+pub(super) fn within<T>(keys: Keys, work: impl FnOnce() -> T) -> Done<T> {
     let scope = Scope {
         keys,
         missing: BTreeSet::new(),
+        outlived: false,
     };
     let before = SCOPE.with(|current| current.borrow_mut().replace(scope));
     let restore = Restore(before);
-    let done = work();
+    let value = work();
     let scope = SCOPE.with(|current| current.borrow_mut().take());
     drop(restore);
-    let (keys, missing) = scope
-        .map(|scope| (scope.keys, scope.missing))
+    let (keys, missing, outlived) = scope
+        .map(|scope| (scope.keys, scope.missing, scope.outlived))
         .unwrap_or_default();
-    (done, keys, missing)
+    Done {
+        value,
+        keys,
+        missing,
+        outlived,
+    }
+}
+
+/// Notes that an open value of a shredded subject was met.
+pub(super) fn outlived() {
+    SCOPE.with(|scope| {
+        if let Some(scope) = scope.borrow_mut().as_mut() {
+            scope.outlived = true;
+        }
+    });
 }
 
 /// The key of a subject; `None` outside any scope. One that the scope lacks is noted.

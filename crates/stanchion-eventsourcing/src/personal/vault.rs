@@ -149,7 +149,7 @@ pub(crate) async fn opening<T: Send>(
     vault: &dyn Vault,
     read: impl Fn() -> T + Send + Sync,
 ) -> Result<T, VaultError> {
-    with_keys(vault, Want::Remembered, read).await
+    Ok(with_keys(vault, Want::Remembered, read).await?.0)
 }
 
 /// The same with the keys as they are stored, for values that will be kept as they were opened.
@@ -157,7 +157,7 @@ pub(crate) async fn opening_now<T: Send>(
     vault: &dyn Vault,
     read: impl Fn() -> T + Send + Sync,
 ) -> Result<T, VaultError> {
-    with_keys(vault, Want::Now, read).await
+    Ok(with_keys(vault, Want::Now, read).await?.0)
 }
 
 /// Runs a synchronous write with the keys it turns out to need.
@@ -165,7 +165,17 @@ pub(crate) async fn sealing<T: Send>(
     vault: &dyn Vault,
     write: impl Fn() -> T + Send + Sync,
 ) -> Result<T, VaultError> {
-    with_keys(vault, Want::Made, write).await
+    Ok(with_keys(vault, Want::Made, write).await?.0)
+}
+
+/// The same for a state that was remembered; `None` if it still has an open value of somebody who is shredded: what was
+/// derived from that value stands in the state as well, and nothing seals it.
+pub(crate) async fn sealing_state<T: Send>(
+    vault: &dyn Vault,
+    write: impl Fn() -> T + Send + Sync,
+) -> Result<Option<T>, VaultError> {
+    let (written, outlived) = with_keys(vault, Want::Made, write).await?;
+    Ok((!outlived).then_some(written))
 }
 
 /// Which keys a piece of work is done with.
@@ -179,25 +189,26 @@ enum Want {
     Made,
 }
 
+/// What the work gave, and whether an open value of a shredded subject was met.
 async fn with_keys<T: Send>(
     vault: &dyn Vault,
     want: Want,
     work: impl Fn() -> T + Send + Sync,
-) -> Result<T, VaultError> {
+) -> Result<(T, bool), VaultError> {
     let mut known = Keys::default();
     for _ in 0..ROUNDS_MAX {
-        let (done, keys, missing) = scope::within(known, &work);
-        if missing.is_empty() {
-            return Ok(done);
+        let done = scope::within(known, &work);
+        if done.missing.is_empty() {
+            return Ok((done.value, done.outlived));
         }
-        drop(done);
-        let missing: Vec<String> = missing.into_iter().collect();
+        drop(done.value);
+        let missing: Vec<String> = done.missing.into_iter().collect();
         let mut found = match want {
             Want::Remembered => vault.keys_to_open(&missing).await?,
             Want::Now => vault.keys_as_stored(&missing).await?,
             Want::Made => vault.keys_to_seal(&missing).await?,
         };
-        known = keys;
+        known = done.keys;
         for subject in missing {
             let key = found.remove(&subject).unwrap_or(SubjectKey::Absent);
             known.insert(subject, key);

@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use stanchion_messaging::InboxEntry;
@@ -121,7 +122,7 @@ impl<'a, A: Aggregate> Execution<'a, A> {
 
     async fn attempt(
         &self,
-        slot: &Slot<A>,
+        slot: &Arc<Slot<A>>,
         remembered: Option<Loaded<A>>,
         command: &A::Command,
     ) -> Result<Executed<A>, Attempt<A::Refusal>> {
@@ -162,7 +163,7 @@ impl<'a, A: Aggregate> Execution<'a, A> {
 
     async fn append(
         &self,
-        slot: &Slot<A>,
+        slot: &Arc<Slot<A>>,
         before: Loaded<A>,
         events: Vec<A::Event>,
     ) -> Result<Executed<A>, Attempt<A::Refusal>> {
@@ -183,7 +184,7 @@ impl<'a, A: Aggregate> Execution<'a, A> {
         }
         let appended = appended?;
         slot.remember(&after);
-        self.keep(&before, &after);
+        self.keep(slot, &before, &after);
         Ok(Executed {
             state: after.state,
             version: after.version,
@@ -193,12 +194,13 @@ impl<'a, A: Aggregate> Execution<'a, A> {
     }
 
     /// Has the state kept when the stream passed a multiple of the snapshots' interval.
-    fn keep(&self, before: &Loaded<A>, after: &Loaded<A>) {
+    fn keep(&self, slot: &Arc<Slot<A>>, before: &Loaded<A>, after: &Loaded<A>) {
         if let Some(keeper) = &self.repository.snapshots
             && keeper.is_due(before.next(), after.next())
         {
             let stream = self.repository.stream(self.id);
-            keeper.write(&stream, after, self.repository.vault.clone());
+            let vault = self.repository.vault.clone();
+            keeper.write(&stream, after, vault, Arc::clone(slot));
         }
     }
 

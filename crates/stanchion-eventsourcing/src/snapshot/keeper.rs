@@ -14,6 +14,7 @@ use tracing::debug;
 
 use super::{KeptState, Snapshot, Snapshots};
 use crate::personal;
+use crate::slots::Slot;
 use crate::{Aggregate, Loaded, StreamId, Vault, Version};
 
 /// Snapshots being written at once by one repository; one more is skipped, a later event brings the next.
@@ -33,6 +34,13 @@ pub(crate) struct Keeper<A> {
     inner: Arc<Inner<A>>,
     every: i64,
     writes: Arc<Semaphore>,
+}
+
+/// What became of a state that was to be written.
+enum Written {
+    Kept,
+    /// It remembered somebody who is shredded.
+    Outlived,
 }
 
 /// What a write takes along.
@@ -133,11 +141,14 @@ impl<A: Aggregate> Keeper<A> {
     }
 
     /// Has the state written beside the request; when too many are being written already, not at all.
+    ///
+    /// A state that remembers somebody who is shredded is not written but forgotten: the next one is made of the stream.
     pub(crate) fn write(
         &self,
         stream: &StreamId,
         loaded: &Loaded<A>,
         vault: Option<Arc<dyn Vault>>,
+        slot: Arc<Slot<A>>,
     ) {
         let (Some(version), Some(event)) = (loaded.version, loaded.last) else {
             return;
@@ -148,10 +159,18 @@ impl<A: Aggregate> Keeper<A> {
             let written = inner
                 .write(&stream, (version, event), &state, vault.as_deref())
                 .await;
-            if let Err(reason) = &written {
-                debug!(%stream, %version, reason, "no snapshot was written");
-            }
-            inner.count::<A>(if written.is_ok() { "written" } else { "failed" });
+            let outcome = match written {
+                Ok(Written::Kept) => "written",
+                Ok(Written::Outlived) => {
+                    slot.forget();
+                    "outlived"
+                }
+                Err(reason) => {
+                    debug!(%stream, %version, reason, "no snapshot was written");
+                    "failed"
+                }
+            };
+            inner.count::<A>(outcome);
         });
         if !begun {
             self.inner.count::<A>("skipped");
@@ -197,13 +216,16 @@ impl<A: Aggregate> Inner<A> {
         (version, event): (Version, uuid::Uuid),
         state: &A,
         vault: Option<&dyn Vault>,
-    ) -> Result<(), String> {
+    ) -> Result<Written, String> {
         let encode = || (self.encode)(state);
         let encoded = match vault {
-            Some(vault) => personal::sealing(vault, encode)
+            Some(vault) => personal::sealing_state(vault, encode)
                 .await
                 .map_err(|error| error.to_string())?,
-            None => encode(),
+            None => Some(encode()),
+        };
+        let Some(encoded) = encoded else {
+            return Ok(Written::Outlived);
         };
         let kept = KeptState {
             version,
@@ -212,7 +234,8 @@ impl<A: Aggregate> Inner<A> {
             state: encoded.map_err(|error| error.to_string())?,
         };
         let kept = self.store.keep(stream, &kept).await;
-        kept.map_err(|error| error.to_string())
+        kept.map(|()| Written::Kept)
+            .map_err(|error| error.to_string())
     }
 
     fn count<T: Aggregate>(&self, outcome: &'static str) {

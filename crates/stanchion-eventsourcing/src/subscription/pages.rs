@@ -1,3 +1,5 @@
+mod pace;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -5,25 +7,16 @@ use stanchion_runtime::task::{self, Task};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use self::pace::Pace;
 use crate::{Checkpoint, CheckpointError, EventLog, Filter, LogError, Position, Recorded};
 
 /// How often a reader that goes on checks its place in the log again.
 const VERIFY_EVERY: Duration = Duration::from_secs(10);
 
-/// The most entries of a page: a log gives no more at once.
-const ENTRIES_MAX: usize = 10_000;
-
-/// How much larger the next page is after a full one.
-const GROWTH: usize = 4;
-
-/// How long handling a page should take at most: who waits for its end (locks, other writers, readers of what comes
-/// after it) waits no longer. Handling may take more than proportionally longer with the page's size.
-const HANDLED_MAX: Duration = Duration::from_millis(250);
-
 /// A log read page by page, in order and without a hole; the next page is fetched while this one is handled.
 ///
 /// Pages are small at the head and grow with the backlog, between the bounds given, as long as handling one takes no
-/// longer than 250 ms ([`Pages::handled`]). The place it goes on from is verified at the first page, every 10 s, and
+/// longer than 250 ms ([`Pages::handled`]) and its entries take about 4 MiB of memory. The place it goes on from is verified at the first page, every 10 s, and
 /// after each read whenever the log is of another [incarnation](EventLog::incarnation): a log that went back stops it,
 /// also one that has grown beyond the place since. At most one page is fetched ahead.
 ///
@@ -106,7 +99,7 @@ impl Pages {
         };
         let page = page.inspect_err(|_| self.slow_down())?;
         self.verify_in_a_new_incarnation(&page.through).await?;
-        self.pace.saw(page.entries.len() >= page.limit);
+        self.pace.saw(&page.entries, page.limit);
         self.at = page.through;
         if page.more {
             let request = self.request(page.through);
@@ -178,7 +171,7 @@ impl Pages {
             log: Arc::clone(&self.log),
             filter: self.filter.clone(),
             at,
-            limit: self.pace.size,
+            limit: self.pace.size(),
             until: self.until,
             known: self.until.map_or(known, |last| known.min(last)),
         }
@@ -280,104 +273,5 @@ impl Ahead {
 impl Drop for Ahead {
     fn drop(&mut self) {
         self.0.abort();
-    }
-}
-
-/// How many entries the next page has.
-#[derive(Clone, Copy, Debug)]
-struct Pace {
-    least: usize,
-    most: usize,
-    ceiling: usize,
-    size: usize,
-}
-
-impl Pace {
-    fn new(least: usize, most: usize) -> Self {
-        let least = least.clamp(1, ENTRIES_MAX);
-        let most = most.clamp(least, ENTRIES_MAX);
-        Self {
-            least,
-            most,
-            ceiling: most,
-            size: least,
-        }
-    }
-
-    fn saw(&mut self, full_page: bool) {
-        if full_page {
-            self.size = (self.size * GROWTH).min(self.ceiling);
-        } else {
-            self.size = self.least;
-            self.ceiling = self.most;
-        }
-    }
-
-    /// Stays below what takes too long, and tries more again once that is far away.
-    fn handled(&mut self, entries: usize, took: Duration) {
-        if took > HANDLED_MAX {
-            let share = HANDLED_MAX.as_secs_f64() / took.as_secs_f64();
-            self.ceiling = ((entries as f64 * share) as usize).clamp(self.least, self.most);
-            self.size = self.size.min(self.ceiling);
-        } else if took < HANDLED_MAX / 4 {
-            self.ceiling = (self.ceiling * 2).min(self.most);
-        }
-    }
-
-    /// Stays below what failed until it has caught up.
-    fn slow_down(&mut self) {
-        self.ceiling = (self.size / GROWTH).max(self.least);
-        self.size = self.least;
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pages_grow_with_the_backlog_and_shrink_at_the_head() {
-        let mut pace = Pace::new(100, 10_000);
-        let mut sizes = Vec::new();
-        for full in [true, true, true, true, true, false, true] {
-            pace.saw(full);
-            sizes.push(pace.size);
-        }
-        assert_eq!(sizes, [400, 1_600, 6_400, 10_000, 10_000, 100, 400]);
-    }
-
-    #[test]
-    fn a_page_that_took_long_makes_the_later_ones_smaller_until_they_are_quick() {
-        let mut pace = Pace::new(100, 10_000);
-        for _ in 0..4 {
-            pace.saw(true);
-        }
-        pace.handled(10_000, Duration::from_secs(5));
-        assert_eq!(pace.size, 500);
-        pace.saw(true);
-        pace.handled(500, Duration::from_millis(100));
-        assert_eq!(pace.size, 500, "neither slow nor quick: it stays");
-        let mut sizes = Vec::new();
-        for _ in 0..6 {
-            pace.handled(pace.size, Duration::from_millis(10));
-            pace.saw(true);
-            sizes.push(pace.size);
-        }
-        assert_eq!(sizes, [1_000, 2_000, 4_000, 8_000, 10_000, 10_000]);
-    }
-
-    #[test]
-    fn after_a_failure_pages_stay_small_until_it_has_caught_up() {
-        let mut pace = Pace::new(100, 10_000);
-        for _ in 0..4 {
-            pace.saw(true);
-        }
-        pace.slow_down();
-        let mut sizes = vec![pace.size];
-        for full in [true, true, true, false, true, true, true] {
-            pace.saw(full);
-            sizes.push(pace.size);
-        }
-        assert_eq!(sizes, [100, 400, 1_600, 2_500, 100, 400, 1_600, 6_400]);
     }
 }

@@ -140,7 +140,7 @@ read! {
     &'a [u8], "bytes" => { Value::Bytes(value) => Some(value) }
     Vec<u8>, "bytes" => { Value::Bytes(value) => Some(value.clone()) }
     Uuid, "a uuid" => { Value::Uuid(value) => Some(*value), Value::Bytes(bytes) => Uuid::from_slice(bytes).ok() }
-    Timestamp, "a timestamp" => { Value::Timestamp(value) => Some(*value), Value::I64(micros) => Timestamp::from_microsecond(*micros).ok() }
+    Timestamp, "a timestamp" => { Value::Timestamp(value) => Some(*value), Value::I64(micros) => from_microseconds(*micros).ok() }
     serde_json::Value, "json" => { Value::Json(value) => Some(value.clone()), Value::Text(text) => serde_json::from_str(text).ok(), Value::I64(number) => Some((*number).into()), Value::F64(number) => Some((*number).into()) }
     stanchion_messaging::Position, "a position" => { Value::I64(value) => Some(Self(*value)) }
     stanchion_messaging::LogId, "a log id" => { Value::Uuid(value) => Some(Self(*value)), Value::Bytes(bytes) => Uuid::from_slice(bytes).ok().map(Self) }
@@ -168,6 +168,12 @@ impl<'a, T: FromValue<'a>> FromValue<'a> for Option<T> {
 
 /// Both databases keep microseconds: what is written equals what is read.
 fn whole_microseconds(exact: Timestamp) -> Timestamp {
-    Timestamp::from_microsecond(exact.as_microsecond())
+    from_microseconds(exact.as_microsecond())
         .expect("a cut timestamp is within the range of the exact one")
+}
+
+/// jiff's own `from_microsecond` refuses the last second that a timestamp can be in.
+pub(crate) fn from_microseconds(micros: i64) -> Result<Timestamp, jiff::Error> {
+    let nanos = micros.rem_euclid(1_000_000) * 1_000;
+    Timestamp::new(micros.div_euclid(1_000_000), nanos as i32)
 }

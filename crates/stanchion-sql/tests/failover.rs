@@ -18,7 +18,7 @@ use stanchion_eventsourcing::{
 use stanchion_runtime::{id, task};
 use stanchion_sql::{
     DatabaseSettings, DatabaseUrl, Db, Migrations, Mode, Projector, ProjectorError, SqlLog, Tx,
-    migrate, params,
+    UnitOfWork, migrate, params,
 };
 use stanchion_testing::servers::{self, Cluster};
 use tempfile::TempDir;
@@ -72,8 +72,10 @@ impl Pair {
         );
     }
 
-    /// The replica gets no more of what the primary writes.
-    fn cut(&self) {
+    /// The replica gets no more of what the primary writes; how to [`join`](Self::join) them again.
+    fn cut(&self) -> String {
+        let way = self.replica.sql("postgres", "show primary_conninfo");
+        let way = way.unwrap().trim().to_owned();
         let caught_up = "select 1 from pg_stat_replication where replay_lsn = pg_current_wal_lsn()";
         self.until(&self.primary, caught_up);
         let set = "alter system set primary_conninfo = ''";
@@ -85,6 +87,25 @@ impl Pair {
             &self.replica,
             "select 1 where not exists (select 1 from pg_stat_wal_receiver)",
         );
+        way
+    }
+
+    /// The replica gets what it missed.
+    fn join(&self, way: &str) {
+        let way = way.replace('\'', "''");
+        let set = format!("alter system set primary_conninfo = '{way}'");
+        self.replica.sql("postgres", &set).unwrap();
+        self.replica
+            .sql("postgres", "select pg_reload_conf()")
+            .unwrap();
+    }
+
+    /// Ends whoever waits for the replica: what they wrote is there, and nobody was told.
+    fn end_who_waits(&self) {
+        let waits = "from pg_stat_activity where wait_event = 'SyncRep'";
+        self.until(&self.primary, &format!("select 1 {waits}"));
+        let end = format!("select pg_terminate_backend(pid) {waits}");
+        self.primary.sql("postgres", &end).unwrap();
     }
 
     fn fail_over(&mut self) {
@@ -242,6 +263,51 @@ async fn a_synchronous_replica_takes_over_without_a_loss_and_the_writers_go_on()
     assert_eq!(there.len(), acknowledged.len(), "none is left over");
     db.close().await;
     drop(pair);
+}
+
+/// How long nothing may be answered while the replica is away.
+const AWAY: Duration = Duration::from_millis(700);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_answer_that_rests_on_an_earlier_commit_waits_for_the_replica_as_well() {
+    let Some(pair) = Pair::start() else {
+        return;
+    };
+    let (db, log) = open(&pair.url()).await;
+    put(&*log, append("before", Expected::NoStream)).await;
+    pair.synchronous();
+    let way = pair.cut();
+    let one = append("1", Expected::NoStream);
+    let mut repeated = {
+        let (log, one) = (Arc::clone(&log), one.clone());
+        task::spawn("append", async move { put(&*log, one).await.1 })
+    };
+    pair.end_who_waits();
+    let visible = "select 1 from orders.event where position = 2";
+    pair.until(&pair.primary, visible);
+    let mut recorded = {
+        let db = db.clone();
+        task::spawn("unit of work", async move {
+            let mut work = UnitOfWork::begin(&db);
+            work.append(one);
+            work.commit().await
+        })
+    };
+    // Both find it there already, and where it is now it may still be lost.
+    let answered = tokio::time::timeout(AWAY, &mut repeated).await;
+    assert!(answered.is_err(), "the append was answered: {answered:?}");
+    let answered = tokio::time::timeout(Duration::ZERO, &mut recorded).await;
+    assert!(answered.is_err(), "the unit was answered: {answered:?}");
+    pair.join(&way);
+    let repeated = tokio::time::timeout(LONG, repeated).await.unwrap();
+    assert_eq!(repeated.unwrap(), Version(0));
+    let recorded = tokio::time::timeout(LONG, recorded).await.unwrap().unwrap();
+    // It may have given up meanwhile, but not have called it done.
+    if let Ok(recorded) = recorded {
+        assert_eq!(recorded.position, Some(Position(2)));
+    }
+    assert_eq!(entries(&*log).await.len(), 2);
+    db.close().await;
 }
 
 /// Counts entries, in a store of its own that does not fail over.

@@ -6,6 +6,10 @@ use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 use uuid::Uuid;
 
 use crate::Value;
+use crate::value::from_microseconds;
+
+/// Where PostgreSQL's times begin, 2000-01-01, in microseconds since 1970.
+const EPOCH_MICROS: i64 = 946_684_800_000_000;
 
 type Failure = Box<dyn Error + Sync + Send>;
 
@@ -30,7 +34,9 @@ impl ToSql for Value {
             (Self::Text(text), _) if is_text(wanted) => text_to_sql(text, out),
             (Self::Bytes(bytes), &Type::BYTEA) => bytes.to_sql(wanted, out),
             (Self::Uuid(id), &Type::UUID) => id.to_sql(wanted, out),
-            (Self::Timestamp(at), &Type::TIMESTAMPTZ) => at.to_sql(wanted, out),
+            (Self::Timestamp(at), &Type::TIMESTAMPTZ) => {
+                (at.as_microsecond() - EPOCH_MICROS).to_sql(&Type::INT8, out)
+            }
             (Self::Json(json), &Type::JSON | &Type::JSONB) => json.to_sql(wanted, out),
             (Self::Json(json), _) if is_text(wanted) => text_to_sql(&json.to_string(), out),
             _ => Err(format!("{} does not fit a column of type {wanted}", self.kind()).into()),
@@ -60,7 +66,7 @@ impl<'a> FromSql<'a> for Found {
             Type::NUMERIC => numeric(raw)?,
             Type::BYTEA => Value::Bytes(raw.to_vec()),
             Type::UUID => Value::Uuid(Uuid::from_sql(found, raw)?),
-            Type::TIMESTAMPTZ => Value::Timestamp(Timestamp::from_sql(found, raw)?),
+            Type::TIMESTAMPTZ => Value::Timestamp(timestamp(raw)?),
             Type::VOID => Value::Null,
             Type::JSON => Value::Text(text(raw)?),
             // The first byte is the format's version.
@@ -89,6 +95,15 @@ fn is_text(kind: &Type) -> bool {
         *kind,
         Type::TEXT | Type::VARCHAR | Type::BPCHAR | Type::NAME | Type::UNKNOWN
     )
+}
+
+fn timestamp(raw: &[u8]) -> Result<Timestamp, Failure> {
+    let micros = i64::from_sql(&Type::INT8, raw)?;
+    let micros = micros
+        .checked_add(EPOCH_MICROS)
+        .filter(|_| micros != i64::MIN);
+    let micros = micros.ok_or("an infinite time is not read")?;
+    Ok(from_microseconds(micros)?)
 }
 
 fn text(raw: &[u8]) -> Result<String, Failure> {
@@ -160,6 +175,21 @@ fn numeric_to_sql(number: i64, out: &mut BytesMut) -> Result<IsNull, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_time_is_written_and_read_and_no_infinite_one() {
+        let cut = |at: Timestamp| from_microseconds(at.as_microsecond()).unwrap();
+        for at in [Timestamp::MIN, Timestamp::MAX, Timestamp::UNIX_EPOCH] {
+            let at = cut(at);
+            let mut raw = BytesMut::new();
+            let written = Value::Timestamp(at).to_sql(&Type::TIMESTAMPTZ, &mut raw);
+            written.unwrap();
+            assert_eq!(timestamp(&raw).unwrap(), at);
+        }
+        for infinite in [i64::MIN, i64::MAX] {
+            assert!(timestamp(&infinite.to_be_bytes()).is_err());
+        }
+    }
 
     #[test]
     fn a_whole_numeric_is_a_number_again() {

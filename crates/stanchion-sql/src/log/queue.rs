@@ -259,6 +259,23 @@ mod tests {
     }
 
     #[test]
+    fn an_abandoned_queue_tells_who_waits_that_nothing_is_known_and_takes_no_more() {
+        let queue = Queue::default();
+        let (answer, mut told) = oneshot::channel();
+        let waiting = Job {
+            answer,
+            ..job("a", 1, None)
+        };
+        assert!(queue.push(waiting).is_ok());
+        queue.abandon();
+        let nobody = oneshot::error::TryRecvError::Closed;
+        assert!(told.try_recv().is_err_and(|error| error == nobody));
+        let refused = queue.push(job("b", 1, None));
+        assert!(matches!(refused, Err(AppendError::Unavailable(_))));
+        assert!(queue.is_done());
+    }
+
+    #[test]
     fn a_stream_and_a_key_stand_in_a_batch_once_and_keep_their_order() {
         let key = InboxKey::message("c", id::new_v7(), None);
         let jobs = vec![

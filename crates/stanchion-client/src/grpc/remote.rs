@@ -7,8 +7,8 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use parking_lot::Mutex;
 use stanchion_resilience::breaker::Verdict;
 use stanchion_resilience::deadline::{Deadline, grpc_timeout, parse_grpc_timeout};
-use stanchion_resilience::policy::{Attempt, Judge};
-use stanchion_resilience::retry::{Effect, Retryable, Terms};
+use stanchion_resilience::policy::{Attempt, Judge, PolicyError};
+use stanchion_resilience::retry::{Effect, Retryable, Stopped, Terms};
 use stanchion_resilience::{Failure, Moment, Priority};
 use tonic::Status;
 use tonic::body::Body;
@@ -134,12 +134,8 @@ impl<'l> Remote<'l> {
 
     fn place(&self) -> Result<Streaming, Status> {
         self.line.stream().map_err(|refusal| {
-            let error = stanchion_resilience::retry::GaveUp {
-                last: Failure::<Fault<Said>>::Refused(refusal),
-                attempts: 1,
-                stopped: stanchion_resilience::retry::Stopped::Final,
-            };
-            ClientError::of(&self.line.name, None, error, unanswered).into()
+            let (name, reason) = (&self.line.name, Reason::Refused(refusal));
+            ClientError::new(name, None, reason, 1, Stopped::Final).into()
         })
     }
 
@@ -148,7 +144,7 @@ impl<'l> Remote<'l> {
         trying: &Trying<'_>,
         attempt: Attempt,
         left: Option<std::time::Duration>,
-    ) -> Result<Response<Arriving>, Fault<Said>> {
+    ) -> Result<Response<Arriving>, Fault<Box<Said>>> {
         let mut request = Request::new(self.outgoing()?);
         *request.method_mut() = self.head.method.clone();
         *request.uri_mut() = self.uri.clone();
@@ -168,7 +164,7 @@ impl<'l> Remote<'l> {
         Ok(response)
     }
 
-    fn outgoing(&self) -> Result<Outgoing, Fault<Said>> {
+    fn outgoing(&self) -> Result<Outgoing, Fault<Box<Said>>> {
         let mut messages = self.messages.lock();
         match &*messages {
             Some(Messages::Whole(bytes)) => Ok(Outgoing::Whole(bytes.clone())),
@@ -180,10 +176,7 @@ impl<'l> Remote<'l> {
     }
 
     /// The dependency's own answer stays what it is; all else is said for it.
-    fn failed(
-        &self,
-        error: stanchion_resilience::policy::PolicyError<Fault<Said>>,
-    ) -> Result<Response<Body>, Status> {
+    fn failed(&self, error: PolicyError<Fault<Box<Said>>>) -> Result<Response<Body>, Status> {
         if let Failure::Remote(Fault::Said(said)) = error.last {
             return Ok(said.answer);
         }
@@ -201,7 +194,7 @@ fn terms(head: &http::request::Parts, method: Method, messages: &Messages) -> Te
     let terms = match (messages, effect) {
         (Messages::Coming(_), _) | (_, Effect::Once) => Terms::once(),
         // Two streams of the same beside each other help nobody.
-        (_, Effect::Read) if !(method.known && !method.answers_stream) => Terms::repeatable(),
+        (_, Effect::Read) if !method.known || method.answers_stream => Terms::repeatable(),
         (_, Effect::Read) => Terms::read(),
         (_, Effect::Repeatable) => Terms::repeatable(),
     };
@@ -214,7 +207,7 @@ fn read(
     head: http::response::Parts,
     message: bytes::Bytes,
     trailers: Option<HeaderMap>,
-) -> Result<Response<Body>, Fault<Said>> {
+) -> Result<Response<Body>, Fault<Box<Said>>> {
     let mut trailers = trailers;
     if let Some(trailers) = &mut trailers {
         status::sanitized(trailers);
@@ -228,15 +221,15 @@ fn read(
     if code == tonic::Code::Ok {
         return Ok(answer);
     }
-    Err(Fault::Said(Said {
+    Err(Fault::Said(Box::new(Said {
         answer,
         code,
         retryable,
-    }))
+    })))
 }
 
 /// A stream that has begun, or the error that its head is.
-fn head_of(response: Response<Arriving>) -> Result<Response<Arriving>, Fault<Said>> {
+fn head_of(response: Response<Arriving>) -> Result<Response<Arriving>, Fault<Box<Said>>> {
     let said = status::code(response.headers());
     let code = match said {
         Some(code) => code,
@@ -248,35 +241,38 @@ fn head_of(response: Response<Arriving>) -> Result<Response<Arriving>, Fault<Sai
     }
     let retryable = status::retryable(code, response.headers());
     let (head, _nothing) = response.into_parts();
-    Err(Fault::Said(Said {
+    Err(Fault::Said(Box::new(Said {
         answer: Response::from_parts(head, Body::empty()),
         code,
         retryable,
-    }))
+    })))
 }
 
-fn settled<T: Send>(result: Result<T, Fault<Said>>, trying: Trying<'_>) -> Result<T, Fault<Said>> {
+fn settled<T: Send>(
+    result: Result<T, Fault<Box<Said>>>,
+    trying: Trying<'_>,
+) -> Result<T, Fault<Box<Said>>> {
     let outcome = result.as_ref().err().map_or("ok", line::label);
     trying.ended(outcome, Statuses.verdict(&result));
     result
 }
 
-fn unanswered(_: Said) -> Reason {
+fn unanswered(_: Box<Said>) -> Reason {
     Reason::Broken("a status without its answer".into())
 }
 
 /// What statuses mean.
 struct Statuses;
 
-impl<T: Send> Judge<T, Fault<Said>> for Statuses {
-    fn verdict(&self, result: &Result<T, Fault<Said>>) -> Verdict {
+impl<T: Send> Judge<T, Fault<Box<Said>>> for Statuses {
+    fn verdict(&self, result: &Result<T, Fault<Box<Said>>>) -> Verdict {
         let Err(fault) = result else {
             return Verdict::Success;
         };
         line::verdict_of(fault, |said| status::verdict(said.code))
     }
 
-    fn retryable(&self, fault: &Fault<Said>) -> Retryable {
+    fn retryable(&self, fault: &Fault<Box<Said>>) -> Retryable {
         line::retryable(fault, |said| said.retryable)
     }
 }

@@ -74,8 +74,8 @@ pub(super) fn sanitized(headers: &mut HeaderMap) {
         let (body, padding) = text.split_at(body.unwrap_or(text.len()));
         let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
         let whole = body.len() % 4 != 1 && body.iter().all(plain);
-        let padded =
-            padding.is_empty() || (padding.iter().all(|byte| *byte == b'=') && text.len() % 4 == 0);
+        let padded = padding.is_empty()
+            || (padding.iter().all(|byte| *byte == b'=') && text.len().is_multiple_of(4));
         whole && padded && ends_clean(body)
     };
     if headers

@@ -97,37 +97,31 @@ impl HttpClient {
     }
 
     /// A read.
-    #[must_use]
     pub fn get(&self, path: &str) -> Call<'_> {
         self.call(Method::GET, path)
     }
 
     /// A call that is sent once, unless it has an [idempotency key](Call::idempotency_key).
-    #[must_use]
     pub fn post(&self, path: &str) -> Call<'_> {
         self.call(Method::POST, path)
     }
 
     /// A call that may be repeated.
-    #[must_use]
     pub fn put(&self, path: &str) -> Call<'_> {
         self.call(Method::PUT, path)
     }
 
     /// A call that is sent once, unless it has an idempotency key.
-    #[must_use]
     pub fn patch(&self, path: &str) -> Call<'_> {
         self.call(Method::PATCH, path)
     }
 
     /// A call that may be repeated.
-    #[must_use]
     pub fn delete(&self, path: &str) -> Call<'_> {
         self.call(Method::DELETE, path)
     }
 
     /// Any method; `path` begins with a slash, is below the URL's own, and may have a query.
-    #[must_use]
     pub fn call(&self, method: Method, path: &str) -> Call<'_> {
         Call::new(self, method, path)
     }

@@ -8,6 +8,7 @@
 //! |---|---|
 //! | [`policy`] | all that guards the calls to one dependency |
 //! | [`deadline`] | an absolute end that travels with the request |
+//! | [`origin`] | the request on whose behalf a task works: what calls to others pass on |
 //! | [`timeout`] | how long one attempt may take |
 //! | [`retry`], [`budget`] | once more, when that is safe, useful and paid for |
 //! | [`hedge`] | a second try beside a slow read |
@@ -30,6 +31,7 @@ pub mod bulkhead;
 pub mod codel;
 pub mod deadline;
 pub mod hedge;
+pub mod origin;
 pub mod outlier;
 pub mod policy;
 pub mod pool;

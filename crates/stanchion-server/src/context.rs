@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use stanchion_auth::Principal;
 use stanchion_auth::secret::Signer;
 use stanchion_messaging::{Inbox, LogId};
+use stanchion_resilience::origin::{self, Origin};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -118,12 +119,14 @@ impl Context {
 
     /// Runs `work` as part of this request.
     pub async fn scope<T>(self: Arc<Self>, work: impl Future<Output = T>) -> T {
-        CURRENT.scope(self, work).await
+        let origin = Arc::clone(&self) as Arc<dyn Origin>;
+        CURRENT.scope(self, origin::scope(origin, work)).await
     }
 
     /// Runs `work` as part of this request.
     pub(crate) fn enter<T>(self: &Arc<Self>, work: impl FnOnce() -> T) -> T {
-        CURRENT.sync_scope(Arc::clone(self), work)
+        let origin = Arc::clone(self) as Arc<dyn Origin>;
+        CURRENT.sync_scope(Arc::clone(self), || origin::enter(origin, work))
     }
 
     /// The request's id: taken over from the caller or made.
@@ -204,6 +207,18 @@ impl Context {
         parts.extensions.get::<Arc<Self>>().cloned().ok_or_else(|| {
             Problem::internal("the route is not mounted in a Service: mount it with Module::routes")
         })
+    }
+}
+
+/// What calls to others pass on: when the answer must be there, and the request's id.
+impl Origin for Context {
+    fn deadline(&self) -> stanchion_resilience::deadline::Deadline {
+        use stanchion_resilience::deadline::Deadline;
+        Context::deadline(self).map_or(Deadline::NONE, |end| Deadline::at(end.into()))
+    }
+
+    fn request_id(&self) -> Option<&str> {
+        Some(&self.request_id)
     }
 }
 

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`server`] | services and modules, REST with an envelope, problems and stated permissions, the stop protocol |
 //! | [`resilience`] | deadline, retry with budget, hedge, breaker, bulkhead, rate and adaptive limits, one policy a dependency |
+//! | [`client`] (feature `client`, on by default) | outgoing HTTP and gRPC, a policy a dependency, discovery and balancing |
 //! | [`eventsourcing`] | aggregates, the event log, repositories, projections, process managers, the relay |
 //! | [`messaging`] | contracts, consumers with inbox, retry and dead letters, the in-process broker |
 //! | [`sql`] | one facade over SQLite and PostgreSQL: the durable log, unit of work, migrations |
@@ -15,6 +16,8 @@
 //! | [`runtime`] | the one home of clock, randomness and spawned tasks |
 
 pub use stanchion_auth as auth;
+#[cfg(feature = "client")]
+pub use stanchion_client as client;
 pub use stanchion_config as config;
 pub use stanchion_eventsourcing as eventsourcing;
 pub use stanchion_messaging as messaging;

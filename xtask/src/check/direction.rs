@@ -17,6 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("stanchion-auth", &[]),
     ("stanchion-messaging", &[]),
     ("stanchion-resilience", &[]),
+    ("stanchion-client", &["stanchion-resilience"]),
     ("stanchion-eventsourcing", &["stanchion-messaging"]),
     (
         "stanchion-sql",
@@ -35,6 +36,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "stanchion",
         &[
             "stanchion-auth",
+            "stanchion-client",
             "stanchion-eventsourcing",
             "stanchion-messaging",
             "stanchion-resilience",

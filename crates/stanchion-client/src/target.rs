@@ -1,0 +1,100 @@
+//! Where a dependency is, out of its URL.
+
+use http::uri::{Authority, PathAndQuery, Scheme};
+use http::{HeaderValue, Uri};
+
+use crate::SetupError;
+
+/// A URL without user, query and fragment.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    pub(crate) tls: bool,
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    /// Host, and port unless it is the usual one.
+    pub(crate) authority: Authority,
+    /// What HTTP/1.1 wants beside it.
+    pub(crate) host_header: HeaderValue,
+    /// Without a slash at its end.
+    base: String,
+}
+
+impl Target {
+    pub(crate) fn parse(url: &str) -> Result<Self, SetupError> {
+        let malformed = || SetupError::Url("write http://HOST[:PORT][/PATH] or https://…".into());
+        let uri: Uri = url.parse().map_err(|_| malformed())?;
+        let tls = match uri.scheme() {
+            Some(scheme) if *scheme == Scheme::HTTPS => true,
+            Some(scheme) if *scheme == Scheme::HTTP => false,
+            _ => return Err(malformed()),
+        };
+        let authority = uri.authority().cloned().ok_or_else(malformed)?;
+        if authority.as_str().contains('@') || uri.query().is_some() || url.contains('#') {
+            let why = "scheme, host, port and path alone; what a call is signed with is a header";
+            return Err(SetupError::Url(why.into()));
+        }
+        let host = authority.host().trim_matches(['[', ']']).to_owned();
+        let port = authority.port_u16();
+        if host.is_empty() || (port.is_none() && authority.as_str().ends_with(':')) {
+            return Err(malformed());
+        }
+        Ok(Self {
+            tls,
+            host,
+            port: port.unwrap_or(if tls { 443 } else { 80 }),
+            host_header: HeaderValue::from_str(authority.as_str()).map_err(|_| malformed())?,
+            authority,
+            base: uri.path().trim_end_matches('/').to_owned(),
+        })
+    }
+
+    /// The path and query of a call: `path` below the URL's own.
+    pub(crate) fn below(&self, path: &str) -> Result<PathAndQuery, String> {
+        if !path.starts_with('/') {
+            return Err(format!("the path {path:?} does not begin with a slash"));
+        }
+        let whole = format!("{}{path}", self.base);
+        whole
+            .parse()
+            .map_err(|error| format!("the path {path:?}: {error}"))
+    }
+
+    pub(crate) fn scheme(&self) -> Scheme {
+        if self.tls {
+            Scheme::HTTPS
+        } else {
+            Scheme::HTTP
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_a_place() {
+        let target = Target::parse("https://bank.example/v1/").unwrap();
+        assert!(target.tls && target.port == 443 && target.host == "bank.example");
+        assert_eq!(target.below("/rates?of=EUR").unwrap(), "/v1/rates?of=EUR");
+        let target = Target::parse("http://[::1]:8080").unwrap();
+        assert_eq!((target.host.as_str(), target.port), ("::1", 8080));
+        assert_eq!(target.host_header, "[::1]:8080");
+        assert!(target.below("rates").is_err());
+    }
+
+    #[test]
+    fn a_url_is_only_a_place() {
+        for url in [
+            "",
+            "bank.example",
+            "ftp://bank.example",
+            "https://user:secret@bank.example",
+            "https://bank.example?key=1",
+            "https://bank.example#part",
+            "sandbox:",
+        ] {
+            assert!(Target::parse(url).is_err(), "{url}");
+        }
+    }
+}

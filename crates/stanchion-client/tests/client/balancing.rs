@@ -1,0 +1,143 @@
+//! Several hosts behind one name.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use stanchion_client::{ClientSettings, Discovery, HttpClient, Reason};
+use stanchion_telemetry::Metrics;
+
+use super::host::{Host, eventually, of_all, quick};
+
+#[tokio::test]
+async fn of_two_hosts_the_failing_one_is_left_out_and_no_caller_notices() {
+    let (bad, good) = (Host::start().await, Host::start().await);
+    bad.status(500);
+    let metrics = Metrics::default();
+    let client = of_all(&[&bad, &good], &quick(), &metrics);
+    for nth in 0..200 {
+        let answer = client.get("/").send().await;
+        assert!(answer.is_ok(), "call {nth}: {answer:?}");
+    }
+    assert!(bad.calls() <= 6, "{} calls to the failing one", bad.calls());
+    assert_eq!(good.calls(), 200);
+}
+
+#[tokio::test]
+async fn a_host_that_is_down_fails_to_its_neighbour_before_anything_is_sent() {
+    let (down, good) = (Host::start().await, Host::start().await);
+    let gone = down.address;
+    drop(down);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let both = Discovery::fixed([gone, good.address]);
+    let client = HttpClient::with_discovery(
+        "stub",
+        "http://stub.test",
+        both,
+        &quick(),
+        &Metrics::default(),
+    );
+    let client = client.unwrap();
+    for _ in 0..50 {
+        // Not even a call that must not be repeated is lost: nothing of it was sent.
+        client.post("/orders").json(&1).send().await.unwrap();
+    }
+    assert_eq!(good.calls(), 50);
+}
+
+#[tokio::test]
+async fn the_slower_host_gets_fewer_calls() {
+    let (slow, fast) = (Host::start().await, Host::start().await);
+    slow.takes(Duration::from_millis(60));
+    fast.takes(Duration::from_millis(2));
+    let client = of_all(&[&slow, &fast], &quick(), &Metrics::default());
+    for _ in 0..100 {
+        client.get("/").send().await.unwrap();
+    }
+    assert!(slow.calls() < 20, "{} of 100", slow.calls());
+}
+
+#[tokio::test]
+async fn addresses_are_asked_for_again_and_those_of_before_count_while_nobody_answers() {
+    let (one, other) = (Host::start().await, Host::start().await);
+    let answer = Arc::new(Mutex::new(vec![one.address]));
+    let asked = Arc::clone(&answer);
+    let registry = Discovery::asking(move || {
+        let now = asked.lock().clone();
+        async move {
+            if now.is_empty() {
+                return Err(io::Error::other("the registry is away"));
+            }
+            Ok(now)
+        }
+    });
+    let settings = ClientSettings {
+        lookup_every: Duration::from_millis(100),
+        ..quick()
+    };
+    let metrics = Metrics::default();
+    let client =
+        HttpClient::with_discovery("stub", "http://stub.test", registry, &settings, &metrics);
+    let client = client.unwrap();
+    client.get("/").send().await.unwrap();
+    answer.lock().clear();
+    eventually("the registry was asked in vain", || {
+        metrics
+            .encode()
+            .contains("stanchion_client_lookups_total{dependency=\"stub\",outcome=\"failed\"}")
+    })
+    .await;
+    client.get("/").send().await.unwrap();
+    assert_eq!((one.calls(), other.calls()), (2, 0));
+
+    *answer.lock() = vec![other.address];
+    for _ in 0..100 {
+        client.get("/").send().await.unwrap();
+        if other.calls() > 0 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let before = one.calls();
+    for _ in 0..20 {
+        client.get("/").send().await.unwrap();
+    }
+    assert_eq!(one.calls(), before, "the host that left gets nothing");
+}
+
+#[tokio::test]
+async fn a_name_is_looked_up() {
+    let host = Host::start().await;
+    let url = format!("http://localhost:{}", host.address.port());
+    let metrics = Metrics::default();
+    let client = HttpClient::new("stub", &url, &quick(), &metrics).unwrap();
+    client.get("/").send().await.unwrap();
+    assert!(
+        metrics
+            .encode()
+            .contains("stanchion_client_lookups_total{dependency=\"stub\",outcome=\"ok\"} 1")
+    );
+    let head = &host.heads()[0];
+    assert_eq!(head["host"], format!("localhost:{}", host.address.port()));
+}
+
+#[tokio::test]
+async fn a_registry_that_hangs_costs_no_more_than_connecting_may_take() {
+    let silent = Discovery::asking(std::future::pending);
+    let mut settings = quick();
+    settings.connect_timeout = Duration::from_millis(100);
+    settings.policy.retry_on = false;
+    let client = HttpClient::with_discovery(
+        "stub",
+        "http://stub.test",
+        silent,
+        &settings,
+        &Metrics::default(),
+    );
+    let error = client.unwrap().post("/").send().await.unwrap_err();
+    assert!(
+        matches!(error.reason(), Reason::Connect(_)) && error.had_no_effect(),
+        "{error}"
+    );
+}

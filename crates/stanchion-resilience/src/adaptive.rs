@@ -2,9 +2,13 @@
 //!
 //! One algorithm, [`Gradient`], with a short [CoDel queue](crate::codel) before it, ordered by
 //! [`Priority`]. It protects a server from its callers, and a dependency from us, where nobody knows the right number.
-//! Mixed cheap and expensive routes need a limit each: their times are not comparable.
+//! Where cheap and expensive calls share a limit, [`Adaptive::mixed`] compares each with the usual time of its
+//! [`Kind`].
 
 mod gradient;
+mod kind;
+#[cfg(test)]
+mod mixed_tests;
 #[cfg(test)]
 mod tests;
 
@@ -15,10 +19,12 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 pub use gradient::{Gradient, Sample};
+pub use kind::Kind;
 
 use crate::codel::{Codel, CodelSettings};
 use crate::deadline::Deadline;
 use crate::guard::{Guard, GuardLayer};
+use crate::moment::nanos;
 use crate::{Dice, Failure, Moment, Priority, Refusal};
 
 stanchion_config::settings! {
@@ -54,8 +60,11 @@ stanchion_config::settings! {
         /// For so long, or until five calls of a slower kind have ended.
         #[range("10ms"..="1m")]
         pub probe_max: Duration = "1s",
-        /// The queue before it; it holds as many as run.
+        /// The queue before it.
         pub queue: CodelSettings = section,
+        /// So many wait in it at most, and never more than can be served in time; as many as run unless given.
+        #[range("0"..="1000000")]
+        pub queue_max: Option<u32> = unset,
     }
     check = min_fits_max;
 }
@@ -93,7 +102,17 @@ struct State {
     gradient: Gradient,
     running: u32,
     queue: Codel<oneshot::Sender<Place>>,
+    queue_max: Option<u32>,
+    /// With so many calls at a time or fewer, what a call takes is what it takes unloaded.
+    quiet: u32,
+    /// Calls are compared by their kinds.
+    is_mixed: bool,
+    /// Mean nanoseconds of the last calls, of whatever kind.
+    took: f64,
 }
+
+/// The mean time of calls is one over about so many.
+const TOOK_CALLS: f64 = 64.0;
 
 /// A place under the limit; dropping it frees it for who waits.
 #[derive(Debug)]
@@ -102,6 +121,7 @@ pub struct Place {
     shared: Option<Arc<Mutex<State>>>,
     began: Moment,
     running: u32,
+    kind: Option<Kind>,
 }
 
 impl Adaptive {
@@ -114,11 +134,27 @@ impl Adaptive {
     /// The same with given chance, begun at `now`.
     #[must_use]
     pub fn with(settings: &AdaptiveSettings, dice: Dice, now: Moment) -> Self {
+        Adaptive::of(Gradient::new(settings, dice, now), settings, false, now)
+    }
+
+    /// The same for calls of several kinds: each place is told its [`Kind`] by [`Place::of_kind`], and one without says
+    /// nothing about the limit.
+    #[must_use]
+    pub fn mixed(settings: &AdaptiveSettings, dice: Dice, now: Moment) -> Self {
+        let gradient = Gradient::new(settings, dice, now).against(kind::REFERENCE);
+        Adaptive::of(gradient, settings, true, now)
+    }
+
+    fn of(gradient: Gradient, settings: &AdaptiveSettings, is_mixed: bool, now: Moment) -> Self {
         Adaptive {
             shared: Arc::new(Mutex::new(State {
-                gradient: Gradient::new(settings, dice, now),
+                gradient,
                 running: 0,
                 queue: Codel::new(&settings.queue, now),
+                queue_max: settings.queue_max,
+                quiet: settings.probe_limit,
+                is_mixed,
+                took: 0.0,
             })),
         }
     }
@@ -132,6 +168,14 @@ impl Adaptive {
         place.ok_or(Refusal::Overloaded)
     }
 
+    /// A place for a call that had one and gave it back to wait for its caller: whether one is free or not, it goes on.
+    /// It had `worked` so long before.
+    pub fn resume(&self, now: Moment, worked: Duration) -> Place {
+        let mut place = self.shared.lock().place(&self.shared, now);
+        place.began = now.before(worked);
+        place
+    }
+
     /// A place, waited for as long as the queue allows.
     ///
     /// # Errors
@@ -143,7 +187,8 @@ impl Adaptive {
             if let Some(place) = state.enter(&self.shared, now, priority) {
                 return Ok(place);
             }
-            (state.wait(now, priority, deadline)?, state.queue.wait_max())
+            let waiting = state.wait(now, priority, deadline)?;
+            (waiting, state.queue.wait_max(now))
         };
         // Whoever goes away, in time or not, is found gone when it would be its turn.
         match tokio::time::timeout(wait_max, waiting).await {
@@ -216,7 +261,34 @@ impl State {
             shared: Some(shared.clone()),
             began: now,
             running: self.running,
+            kind: None,
         }
+    }
+
+    /// As many as are served within the longest wait, as things are: whoever came behind them would wait in vain.
+    fn room(&self) -> usize {
+        let limit = self.gradient.limit();
+        let Some(queue_max) = self.queue_max.filter(|_| self.took > 0.0) else {
+            return self.queue_max.unwrap_or(limit) as usize;
+        };
+        let served = f64::from(limit) * self.queue.interval().as_nanos() as f64 / self.took;
+        (served as u32).max(limit).min(queue_max) as usize
+    }
+
+    fn sample(&mut self, place: &Place, now: Moment, kind: Option<&Kind>) {
+        let mut took = now.since(place.began);
+        self.took += (nanos(took) as f64 - self.took) / TOOK_CALLS;
+        match (self.is_mixed, kind) {
+            (false, _) => {}
+            (true, Some(kind)) => took = kind.compare(took, place.running <= self.quiet),
+            (true, None) => return,
+        }
+        self.gradient.sample(Sample {
+            began: place.began,
+            ended: now,
+            took,
+            running: place.running,
+        });
     }
 
     fn wait(
@@ -226,7 +298,7 @@ impl State {
         deadline: Deadline,
     ) -> Result<oneshot::Receiver<Place>, Refusal> {
         let (turn, waiting) = oneshot::channel();
-        let room = self.gradient.limit() as usize;
+        let room = self.room();
         if self.queue.len() >= room {
             self.queue.forget(oneshot::Sender::is_closed);
         }
@@ -247,6 +319,18 @@ impl State {
 }
 
 impl Place {
+    /// The call is one of this kind, for a limit of several.
+    pub fn of_kind(mut self, kind: Kind) -> Self {
+        self.kind = Some(kind);
+        self
+    }
+
+    /// When it was taken.
+    #[must_use]
+    pub fn began(&self) -> Moment {
+        self.began
+    }
+
     /// The call has ended, or was given up for taking too long: its time counts for the limit.
     pub fn finish(mut self) {
         let now = Moment::now();
@@ -265,11 +349,8 @@ impl Place {
         let mut state = shared.lock();
         state.running -= 1;
         if is_sample {
-            state.gradient.sample(Sample {
-                began: self.began,
-                ended: now,
-                running: self.running,
-            });
+            let kind = self.kind.take();
+            state.sample(self, now, kind.as_ref());
         }
         // As many as the limit lets in; a waiter that has gone leaves its place to the next.
         while let Some(turn) = state.next(now) {

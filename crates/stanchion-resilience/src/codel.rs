@@ -78,10 +78,24 @@ impl<T> Codel<T> {
             .any(|class| !class.is_empty())
     }
 
-    /// The longest an entry pushed now could wait.
+    /// The longest an entry that was pushed at `now` waits.
     #[must_use]
-    pub fn wait_max(&self) -> Duration {
+    pub fn wait_max(&self, now: Moment) -> Duration {
+        if self.is_standing(now) {
+            self.settings.target
+        } else {
+            self.settings.interval
+        }
+    }
+
+    /// The longest anybody waits.
+    #[must_use]
+    pub fn interval(&self) -> Duration {
         self.settings.interval
+    }
+
+    fn is_standing(&self, now: Moment) -> bool {
+        now.since(self.empty) >= self.settings.interval
     }
 
     /// Lets `item` wait, if there is room for so many. In a full queue it takes the place of the newest of the least
@@ -121,12 +135,7 @@ impl<T> Codel<T> {
         if self.is_empty() {
             self.empty = now;
         }
-        let is_standing = now.since(self.empty) >= self.settings.interval;
-        let wait_max = if is_standing {
-            self.settings.target
-        } else {
-            self.settings.interval
-        };
+        let (is_standing, wait_max) = (self.is_standing(now), self.wait_max(now));
         let mut shed = Vec::new();
         for class in &mut self.classes {
             // The oldest are in front, so the late ones are too.

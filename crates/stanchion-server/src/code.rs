@@ -213,6 +213,12 @@ pub mod codes {
     /// Fields break rules; `details.fields` names each with its reasons.
     pub const VALIDATION_FAILED: Code =
         Code::refused("VALIDATION_FAILED", "Some fields are not valid.");
+    /// The caller or its address asked more often than it may; `Retry-After` says when it may again.
+    pub const RATE_LIMITED: Code = Code::new(
+        429,
+        "RATE_LIMITED",
+        "This was asked too often; try again later.",
+    );
     /// The idempotency key was used for another request.
     pub const IDEMPOTENCY_KEY_REUSED: Code = Code::refused(
         "IDEMPOTENCY_KEY_REUSED",

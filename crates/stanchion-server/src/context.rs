@@ -12,6 +12,7 @@ use parking_lot::Mutex;
 use stanchion_auth::Principal;
 use stanchion_auth::secret::Signer;
 use stanchion_messaging::{Inbox, LogId};
+use stanchion_resilience::Priority;
 use stanchion_resilience::origin::{self, Origin};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::Problem;
 use crate::accept::Accept;
+use crate::admission::{Admission, Permit};
 use crate::metrics::{Counting, ServerMetrics};
 
 /// The most gRPC streams at once that anyone may open (health, reflection): whoever is not known does not take the
@@ -46,7 +48,9 @@ pub struct Context {
     pub(crate) module: OnceLock<Arc<ModuleParts>>,
     pub(crate) principal: OnceLock<Principal>,
     pub(crate) deadline: OnceLock<Instant>,
-    pub(crate) permit: Mutex<Option<OwnedSemaphorePermit>>,
+    pub(crate) permit: Mutex<Option<Permit>>,
+    /// It was made within another request of this process, whose place it inherits.
+    pub(crate) is_inner: bool,
     /// The preference that was honoured, as `Preference-Applied` tells it.
     pub(crate) preference: OnceLock<String>,
 }
@@ -60,6 +64,8 @@ pub(crate) struct Lent {
     pub(crate) stopping: CancellationToken,
     /// Counts those that wait.
     pub(crate) metrics: ServerMetrics,
+    /// Lets requests in.
+    pub(crate) admission: Arc<Admission>,
     /// One permit for each request that waits for something to happen.
     pub(crate) waiting: Arc<Semaphore>,
     /// One permit for each gRPC stream that anyone may open.
@@ -70,6 +76,8 @@ pub(crate) struct Lent {
 pub(crate) struct ModuleParts {
     pub(crate) name: &'static str,
     pub(crate) base: String,
+    /// Of its requests, unless a route says otherwise.
+    pub(crate) priority: Priority,
     pub(crate) inbox: Option<Arc<dyn Inbox>>,
     pub(crate) log: Option<LogId>,
 }
@@ -107,6 +115,7 @@ impl Context {
             principal: OnceLock::new(),
             deadline: OnceLock::new(),
             permit: Mutex::new(None),
+            is_inner: Self::current().is_some(),
             preference: OnceLock::new(),
         }
     }
@@ -196,7 +205,7 @@ impl Context {
             self.lent.metrics.shed(bound);
             return None;
         };
-        self.permit.lock().take();
+        drop(self.permit.lock().take().map(Permit::pause));
         Some(Waiting {
             _place: place,
             _counting: self.lent.metrics.waiting(),

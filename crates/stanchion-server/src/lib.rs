@@ -3,6 +3,7 @@
 mod accept;
 mod access;
 mod admin;
+mod admission;
 mod answer;
 mod cli;
 mod code;
@@ -23,6 +24,7 @@ mod service;
 mod stack;
 
 pub use access::{Access, Anyone, Authorized, Caller, Optional, StatesAccess};
+pub use admission::AdmissionSettings;
 pub use answer::{Answer, Event, Events, Listed, Page, Plain, Reply};
 pub use cli::{LogTask, Migration, Options, Purpose, ServiceCli};
 pub use code::{Code, codes};
@@ -43,5 +45,7 @@ pub use service::{
     ServerSettings, Service, TlsSettings, TlsVersion,
 };
 
+/// How much a request matters, see [`Operation::priority`], [`Module::priority`] and [`Grpc::priority`].
+pub use stanchion_resilience::Priority;
 /// Derives a schema, which every type in a request or an answer needs.
 pub use utoipa::ToSchema;

@@ -233,7 +233,8 @@ impl Problem {
 
     /// Logs the cause of what is our fault; called once, where the answer is made.
     pub(crate) fn log(&self) {
-        if !self.0.status.is_server_error() {
+        // What is shed is counted: a line each would be the more to do the less can be done.
+        if !self.0.status.is_server_error() || self.code() == codes::OVERLOADED.name() {
             return;
         }
         let cause = self.0.cause.as_deref().map(chain);

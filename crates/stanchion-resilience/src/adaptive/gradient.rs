@@ -26,6 +26,8 @@ pub struct Gradient {
     dice: Dice,
     limit: f64,
     unloaded: Option<u64>,
+    /// The unloaded time was given, and is not measured.
+    is_given: bool,
     window: Samples,
     /// Calls of quiet times.
     quiet: Samples,
@@ -44,6 +46,8 @@ pub struct Sample {
     pub began: Moment,
     /// When it ended, or was given up.
     pub ended: Moment,
+    /// How long it took; calls of several kinds are made comparable here.
+    pub took: Duration,
     /// How many calls ran when it began, itself included.
     pub running: u32,
 }
@@ -81,6 +85,7 @@ impl Gradient {
             dice,
             limit: f64::from(settings.start),
             unloaded: None,
+            is_given: false,
             window: Samples::default(),
             quiet: Samples::default(),
             began: now,
@@ -88,6 +93,14 @@ impl Gradient {
             is_felt: false,
             probe: None,
         }
+    }
+
+    /// Compares with this time instead of a measured one: for calls whose times were made comparable before.
+    #[must_use]
+    pub fn against(mut self, unloaded: Duration) -> Self {
+        self.unloaded = Some(nanos(unloaded));
+        self.is_given = true;
+        self
     }
 
     /// How many calls there may be at a time now; at least 1.
@@ -122,7 +135,7 @@ impl Gradient {
 
     /// Takes in a call that ended or was given up; streams and calls that wait by intention are no samples.
     pub fn sample(&mut self, sample: Sample) {
-        let (now, took) = (sample.ended, nanos(sample.ended.since(sample.began)).max(1));
+        let (now, took) = (sample.ended, nanos(sample.took).max(1));
         if self.probe.is_some() {
             self.probe(sample, took);
             return;
@@ -151,15 +164,26 @@ impl Gradient {
         }
         self.quiet.add(took);
         if self.quiet.seen >= self.settings.probe_calls as usize {
-            self.unloaded = Some(self.quiet.usual());
+            let usual = self.quiet.usual();
+            self.measured(usual);
             self.quiet = Samples::default();
             self.next_probe = sample.ended + self.dice.around(self.settings.probe_every, 0.15);
         }
     }
 
+    fn measured(&mut self, unloaded: u64) {
+        if !self.is_given {
+            self.unloaded = Some(unloaded);
+        }
+    }
+
     fn adapt(&mut self) {
         let usual = self.window.usual();
-        let unloaded = self.unloaded.map_or(usual, |unloaded| unloaded.min(usual));
+        let least = |unloaded: u64| unloaded.min(usual);
+        let unloaded = match self.unloaded {
+            Some(given) if self.is_given => given,
+            measured => measured.map_or(usual, least),
+        };
         self.unloaded = Some(unloaded);
         let gradient = unloaded as f64 * (1.0 + self.settings.buffer) / usual as f64;
         let next = self.limit * gradient.clamp(0.5, 2.0) + self.limit.sqrt();
@@ -183,8 +207,9 @@ impl Gradient {
         let is_enough_for_long_calls = seen >= PROBED_MIN && lasted >= self.settings.probe_max;
         if is_enough || is_enough_for_long_calls || lasted >= self.settings.probe_max * PROBED_LONG
         {
-            if seen >= PROBED_MIN {
-                self.unloaded = Some(probe.samples.usual());
+            let usual = (seen >= PROBED_MIN).then(|| probe.samples.usual());
+            if let Some(usual) = usual {
+                self.measured(usual);
             }
             self.probe = None;
             // Long calls make a long probe: it never costs more than one part in twenty.

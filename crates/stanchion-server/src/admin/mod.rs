@@ -1,7 +1,8 @@
-//! The operator's port: metrics, health, logs, projections, dead letters, subjects. Never reachable through the public one.
+//! The operator's port: metrics, health, logs, projections, dead letters, policies, subjects. Never reachable through the public one.
 
 mod dead_letters;
 mod guard;
+mod policies;
 mod projections;
 mod subjects;
 mod work;
@@ -17,9 +18,11 @@ use http::{StatusCode, header};
 use serde_json::{Value, json};
 use stanchion_eventsourcing::{EventLog, OperatedProjection, Subjects};
 use stanchion_messaging::ConsumerStore;
+use stanchion_resilience::policy::Policy;
 use stanchion_telemetry::Metrics;
 
 use crate::Module;
+use crate::admission::Admission;
 use crate::service::{AdminSettings, Closer, Health, Listed};
 
 pub(crate) use self::subjects::by_operator;
@@ -32,6 +35,7 @@ struct Operated {
     modules: Arc<Vec<OperatedModule>>,
     routes: Arc<Vec<Listed>>,
     subjects: Option<Arc<dyn Subjects>>,
+    admission: Arc<Admission>,
     works: Works,
 }
 
@@ -48,6 +52,7 @@ struct OperatedModule {
     log: Option<Arc<dyn EventLog>>,
     consumers: Option<Arc<dyn ConsumerStore>>,
     projections: Vec<Arc<dyn OperatedProjection>>,
+    policies: Vec<Policy>,
 }
 
 /// The port of a service with these modules.
@@ -58,6 +63,7 @@ pub(crate) fn port(
     modules: &[Module],
     subjects: Option<Arc<dyn Subjects>>,
     routes: Vec<Listed>,
+    admission: Arc<Admission>,
 ) -> Port {
     let modules = modules
         .iter()
@@ -66,6 +72,7 @@ pub(crate) fn port(
             log: module.log.clone(),
             consumers: module.consumers.clone(),
             projections: module.projections.clone(),
+            policies: module.policies.clone(),
         })
         .collect();
     let works = Works::default();
@@ -74,6 +81,7 @@ pub(crate) fn port(
         modules: Arc::new(modules),
         routes: Arc::new(routes),
         subjects,
+        admission,
         works: works.clone(),
     };
     let router = Router::new()
@@ -95,6 +103,11 @@ pub(crate) fn port(
             "/projections/{module}/{projection}/{action}",
             post(projections::act),
         )
+        .route("/debug/policies", get(policies::list))
+        .route(
+            "/debug/policies/{module}/{dependency}/{action}",
+            post(policies::act),
+        )
         .route("/subjects", get(subjects::show))
         .route("/subjects/reseal", post(subjects::reseal))
         .route("/subjects/{subject}/shred", post(subjects::shred))
@@ -111,6 +124,7 @@ pub(crate) fn port(
 }
 
 async fn metrics_text(State(operated): State<Operated>) -> Response {
+    policies::observe(&operated);
     (
         [(header::CONTENT_TYPE, Metrics::CONTENT_TYPE)],
         operated.metrics.encode(),

@@ -4,6 +4,7 @@ mod dead_letters;
 mod log;
 mod logs;
 mod options;
+mod policies;
 mod projections;
 mod routes;
 mod running;
@@ -169,6 +170,7 @@ impl ServiceCli {
             .subcommand(dead_letters::command())
             .subcommand(dead_letters::redrive_command())
             .subcommand(projections::command())
+            .subcommand(policies::command())
             .subcommand(subjects::command());
         if self.configure.is_some() {
             parser = parser.subcommand(options::config_command());
@@ -216,6 +218,10 @@ impl ServiceCli {
             ("projections", ..) => {
                 let service = operated(self.build, options, Purpose::Operate).await?;
                 projections::run(service, given).await?;
+            }
+            ("policies", ..) => {
+                let service = operated(self.build, options, Purpose::Describe).await?;
+                policies::run(service, given).await?;
             }
             ("subjects", ..) => {
                 let service = operated(self.build, options, Purpose::Operate).await?;

@@ -184,6 +184,7 @@ pub(crate) fn usual_codes(access: Access) -> Vec<Code> {
     let mut usual = vec![
         codes::INVALID_PARAMETER,
         codes::NOT_ACCEPTABLE,
+        codes::RATE_LIMITED,
         codes::INTERNAL,
         codes::OVERLOADED,
         codes::UNAVAILABLE,

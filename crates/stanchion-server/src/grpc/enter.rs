@@ -9,6 +9,7 @@ use http::Version;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Method, cut, is_grpc, timeout};
+use crate::admission::{Lane, awaited, is_always_open};
 use crate::context::{Context, ModuleParts};
 use crate::net::Peer;
 use crate::service::Authenticator;
@@ -18,6 +19,8 @@ use crate::{Access, Problem, codes};
 pub(crate) struct Entrance {
     pub(crate) service: &'static str,
     pub(crate) methods: BTreeMap<String, Method>,
+    /// Where calls are let in, by method.
+    pub(crate) lanes: BTreeMap<String, Lane>,
     pub(crate) module: Arc<ModuleParts>,
     pub(crate) authenticator: Authenticator,
     /// The longest a call of one message each way may take.
@@ -62,13 +65,26 @@ impl Entrance {
         let _ = context.module.set(Arc::clone(&self.module));
         let deadline = self.deadline(&request, *method, &context)?;
         let late = |_| codes::DEADLINE_EXCEEDED.problem();
+        let admission = Arc::clone(&context.lent.admission);
+        // Who asks after our health without saying who it is gets an answer, however much there is to do.
+        let is_open = method.access == Some(Access::Public) && is_always_open(request.uri().path());
+        let working = match self.lanes.get(called).filter(|_| !is_open) {
+            Some(lane) => Some(admission.admit(lane, request.headers(), &context).await?),
+            None => None,
+        };
+        let request = awaited(request, &context);
         let access = method.access.unwrap_or(Access::Permission("unstated"));
         let admitted = self
             .authenticator
             .admit(access, request.headers(), &context);
         timeout_at(deadline, admitted).await.map_err(late)??;
         if !method.streams {
-            return timeout_at(deadline, next.run(request)).await.map_err(late);
+            let answered = timeout_at(deadline, next.run(request)).await.map_err(late);
+            let response = answered.unwrap_or_else(Problem::into_response);
+            if let Some(working) = working {
+                working.answered(&response);
+            }
+            return Ok(response);
         }
         // A stream waits more than it works: it is counted with those, and gives its place of work back.
         // Whoever is let in unasked has places of its own.

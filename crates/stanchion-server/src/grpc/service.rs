@@ -7,6 +7,7 @@ use axum::extract::Request;
 use axum::response::IntoResponse;
 use prost::Message;
 use prost_types::FileDescriptorSet;
+use stanchion_resilience::Priority;
 use tonic::server::NamedService;
 use tower::Service;
 
@@ -29,6 +30,7 @@ pub struct Grpc {
     pub(crate) name: &'static str,
     pub(crate) router: Router,
     pub(crate) methods: BTreeMap<String, Method>,
+    pub(crate) priority: Option<Priority>,
     pub(crate) descriptors: &'static [u8],
 }
 
@@ -38,6 +40,7 @@ pub(crate) struct Method {
     pub(crate) access: Option<Access>,
     /// Either side may send several messages: its time is bounded otherwise.
     pub(crate) streams: bool,
+    pub(crate) priority: Option<Priority>,
 }
 
 impl Grpc {
@@ -57,6 +60,7 @@ impl Grpc {
             name: S::NAME,
             router: Router::new().route_service(&path, service),
             methods: methods(S::NAME, descriptors),
+            priority: None,
             descriptors,
         }
     }
@@ -81,6 +85,28 @@ impl Grpc {
         );
         self
     }
+
+    /// How much its calls matter under overload, instead of what the module says. A caller can lower it for one call by
+    /// the metadata `x-request-priority: background` (or `normal`, `bulk`), never raise it.
+    #[must_use]
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.priority = Some(priority);
+        self
+    }
+
+    /// The same for one method.
+    ///
+    /// # Panics
+    /// The service has no such method.
+    #[must_use]
+    pub fn priority_of(mut self, method: &str, priority: Priority) -> Self {
+        let name = self.name;
+        let Some(found) = self.methods.get_mut(method) else {
+            panic!("`{name}` has no method `{method}`");
+        };
+        found.priority = Some(priority);
+        self
+    }
 }
 
 fn methods(name: &str, descriptors: &[u8]) -> BTreeMap<String, Method> {
@@ -94,8 +120,12 @@ fn methods(name: &str, descriptors: &[u8]) -> BTreeMap<String, Method> {
     let service = service.unwrap_or_else(|| panic!("no descriptor describes `{name}`"));
     let methods = service.method.iter().map(|method| {
         let streams = method.client_streaming() || method.server_streaming();
-        let access = None;
-        (method.name().to_owned(), Method { access, streams })
+        let method_of = Method {
+            access: None,
+            streams,
+            priority: None,
+        };
+        (method.name().to_owned(), method_of)
     });
     methods.collect()
 }

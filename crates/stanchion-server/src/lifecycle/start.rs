@@ -13,6 +13,7 @@ use tokio_util::task::TaskTracker;
 use super::stop::{AdminPort, StopTimes, Stopping};
 use super::workers::Workers;
 use super::{Addresses, Running, Stopped};
+use crate::admission::Admission;
 use crate::context::{Lent, PUBLIC_STREAMS_MAX};
 use crate::metrics::ServerMetrics;
 use crate::net::{ConnectionLimits, Listener, Moments, Serving, Tls};
@@ -122,16 +123,19 @@ impl Service {
         let health = Health::new(checks, self.settings.check_timeout);
         let waits = CancellationToken::new();
         let metrics = ServerMetrics::new(&self.metrics);
+        let (in_flight_max, server) = (self.settings.in_flight_max, metrics.clone());
+        let admission = &self.settings.admission;
+        let admission = Admission::new(admission, in_flight_max, &self.metrics, server);
         let stack = Stack {
             lent: Arc::new(Lent {
                 metrics: metrics.clone(),
+                admission: Arc::new(admission),
                 signer,
                 stopping: waits.clone(),
                 waiting: Arc::new(Semaphore::new(self.settings.waiting_max)),
                 public_streams: Arc::new(Semaphore::new(PUBLIC_STREAMS_MAX)),
             }),
             in_flight: InFlight::default(),
-            admission: Arc::new(Semaphore::new(self.settings.in_flight_max)),
             trusted: Arc::new(trusted(&self.settings)),
             metrics,
         };
@@ -165,8 +169,16 @@ impl Service {
             .zip(self.admin.as_ref())
             .map(|(socket, settings)| {
                 let subjects = self.subjects.clone();
-                let port =
-                    admin::port(settings, &self.metrics, &health, &modules, subjects, routes);
+                let admission = Arc::clone(&stack.lent.admission);
+                let port = admin::port(
+                    settings,
+                    &self.metrics,
+                    &health,
+                    &modules,
+                    subjects,
+                    routes,
+                    admission,
+                );
                 closers.push(port.closer);
                 self.open_admin(socket, port.router, &stack)
             });

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::extract::Request;
 use http::Method;
+use stanchion_resilience::Priority;
 
 use super::Handler;
 use crate::answer::Outcome;
@@ -27,6 +28,7 @@ pub struct Operation<S = ()> {
     pub(crate) deadline: Option<Duration>,
     pub(crate) body_bytes_max: Option<usize>,
     pub(crate) idempotency: Option<IdempotencyRule>,
+    pub(crate) priority: Option<Priority>,
     pub(crate) access: Access,
     pub(crate) describe: fn(&mut Description),
     call: Call<S>,
@@ -51,6 +53,7 @@ pub fn op<S, X, H: Handler<S, X>>(summary: &'static str, handler: H) -> Operatio
         deadline: None,
         body_bytes_max: None,
         idempotency: None,
+        priority: None,
         access: H::ACCESS,
         describe: H::describe,
         call: Arc::new(move |request, state| handler.clone().call(request, state)),
@@ -107,6 +110,14 @@ impl<S: Clone + Send + Sync + 'static> Operation<S> {
         self
     }
 
+    /// How much its requests matter under overload, instead of what the module says. A caller can lower it for one
+    /// request by `X-Request-Priority: background` (or `normal`, `bulk`), never raise it.
+    #[must_use]
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.priority = Some(priority);
+        self
+    }
+
     /// The status of its success; 200 with data and 204 without unless given. Several calls, several statuses.
     #[must_use]
     pub fn status(mut self, status: u16) -> Self {
@@ -140,6 +151,7 @@ impl<S: Clone + Send + Sync + 'static> Operation<S> {
             deadline: self.deadline,
             body_bytes_max: self.body_bytes_max,
             idempotency: self.idempotency,
+            priority: self.priority,
             access: self.access,
             describe: self.describe,
             call: Arc::new(move |request, ()| call(request, state.clone())),

@@ -12,6 +12,7 @@ use stanchion_messaging::InboxKey;
 use tokio::time::Instant;
 
 use super::Operation;
+use crate::admission::{Lane, awaited};
 use crate::answer::{Outcome, Success};
 use crate::context::{Context, ModuleParts};
 use crate::extract::{BodyLimit, Collected, collect, consistency_stamp, requested_timeout};
@@ -29,6 +30,7 @@ pub(crate) struct Mounted {
     pub(crate) body_bytes_max: usize,
     pub(crate) idempotency: IdempotencyRule,
     pub(crate) events: bool,
+    pub(crate) lane: Lane,
     pub(crate) authenticator: Authenticator,
     /// Every status and code it declares, to notice what it does not.
     pub(crate) statuses: Vec<u16>,
@@ -50,12 +52,24 @@ pub(crate) async fn serve(mounted: Arc<Mounted>, request: Request) -> Response {
         Err(problem) => return problem.into_response(),
     };
     let _ = context.deadline.set(deadline);
+    // Shed before a body is read: refusing must be cheaper than serving.
+    let admission = Arc::clone(&context.lent.admission);
+    let working = match admission
+        .admit(&mounted.lane, request.headers(), &context)
+        .await
+    {
+        Ok(working) => working,
+        Err(problem) => return problem.into_response(),
+    };
+    let request = awaited(request, &context);
     let outcome = match tokio::time::timeout_at(deadline, mounted.outcome(request, &context)).await
     {
         Ok(outcome) => outcome,
         Err(_) => Outcome::Problem(codes::DEADLINE_EXCEEDED.problem()),
     };
-    mounted.rendered(outcome, &context)
+    let response = mounted.rendered(outcome, &context);
+    working.answered(&response);
+    response
 }
 
 impl Mounted {
@@ -282,6 +296,7 @@ pub(crate) fn enveloped(response: Response) -> Response {
         414 => codes::URI_TOO_LONG,
         415 => codes::UNSUPPORTED_MEDIA_TYPE,
         422 => codes::VALIDATION_FAILED,
+        429 => codes::RATE_LIMITED,
         431 => codes::HEADERS_TOO_LARGE,
         503 => codes::UNAVAILABLE,
         504 => codes::DEADLINE_EXCEEDED,

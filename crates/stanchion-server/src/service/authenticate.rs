@@ -67,7 +67,9 @@ impl Authenticator {
             Access::Permission(name) if !principal.allows(name) => Some(name),
             _ => None,
         };
+        let counted = context.lent.admission.caller(&principal, context);
         let _ = context.principal.set(principal);
+        counted?;
         match lacks {
             Some(name) => Err(Problem::forbidden().with("permission", name)),
             None => Ok(()),

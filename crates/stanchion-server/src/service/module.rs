@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use stanchion_eventsourcing::{EventLog, OperatedProjection};
 use stanchion_messaging::{ConsumerStore, Inbox};
+use stanchion_resilience::Priority;
+use stanchion_resilience::policy::Policy;
 use tokio_util::sync::CancellationToken;
 
 use crate::{Grpc, Routes};
@@ -35,6 +37,8 @@ pub struct Module {
     pub(crate) root_routes: Vec<Routes>,
     pub(crate) routers: Vec<axum::Router>,
     pub(crate) grpc: Vec<Grpc>,
+    pub(crate) priority: Priority,
+    pub(crate) policies: Vec<Policy>,
     pub(crate) workers: Vec<Worker>,
     pub(crate) checks: Vec<Check>,
     pub(crate) closers: Vec<Closer>,
@@ -91,6 +95,8 @@ impl Module {
             root_routes: Vec::new(),
             routers: Vec::new(),
             grpc: Vec::new(),
+            priority: Priority::Normal,
+            policies: Vec::new(),
             workers: Vec::new(),
             checks: Vec::new(),
             closers: Vec::new(),
@@ -137,6 +143,28 @@ impl Module {
     #[must_use]
     pub fn grpc(mut self, service: Grpc) -> Self {
         self.grpc.push(service);
+        self
+    }
+
+    /// How much its requests matter under overload, routers included; routes and gRPC services that say so otherwise.
+    /// `Normal` unless given.
+    #[must_use]
+    pub fn priority(mut self, priority: Priority) -> Self {
+        self.priority = priority;
+        self
+    }
+
+    /// The guard of something it calls, for the operator: `/debug/policies` on the admin port and `policies` on the
+    /// command line show it, and force or reset its breaker; its gauges are refreshed before metrics are read.
+    ///
+    /// # Panics
+    /// The module has one of that name.
+    #[must_use]
+    pub fn policy(mut self, policy: Policy) -> Self {
+        let name = policy.name();
+        let taken = self.policies.iter().any(|other| other.name() == name);
+        assert!(!taken, "two policies of {} are `{name}`", self.name);
+        self.policies.push(policy);
         self
     }
 

@@ -11,9 +11,11 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
 use http::Method;
 use serde_json::Value;
+use stanchion_resilience::Priority;
 use tokio::time::Instant;
 
 use super::{Authenticator, Module, Service};
+use crate::admission::{Lane, Lanes, admit_foreign};
 use crate::context::{Context, ModuleParts};
 use crate::describe::{Description, Documented, ReplyShape, Schemas, document, usual_codes};
 use crate::grpc::{Entrance, HealthService, enter, reflection};
@@ -99,7 +101,8 @@ impl Mounting<'_> {
             self.grpc(grpc, &at_root);
         }
         for router in std::mem::take(&mut module.routers) {
-            let router = recording(router);
+            let lanes = Lanes::new(module.priority);
+            let router = recording(router).layer(from_fn_with_state(lanes, admit_foreign));
             self.foreign = Some(match self.foreign.take() {
                 Some(others) => others.merge(router),
                 None => router,
@@ -111,6 +114,7 @@ impl Mounting<'_> {
         Arc::new(ModuleParts {
             name: module.name,
             base: base.to_owned(),
+            priority: module.priority,
             inbox: module.inbox.clone(),
             log: module.log.as_ref().map(|log| log.id()),
         })
@@ -153,6 +157,7 @@ impl Mounting<'_> {
         self.descriptors.push(grpc.descriptors);
         let entrance = Arc::new(Entrance {
             service: grpc.name,
+            lanes: lanes(&grpc, module.priority),
             methods: grpc.methods,
             module: Arc::clone(module),
             authenticator: Authenticator(self.service.tokens.clone()),
@@ -210,6 +215,7 @@ impl Mounting<'_> {
                 .unwrap_or(self.service.settings.body_bytes_max.as_usize()),
             idempotency: rule,
             events: matches!(description.reply, ReplyShape::Events(_)),
+            lane: Lane::new(operation.priority.unwrap_or(module.priority)),
             authenticator: Authenticator(self.service.tokens.clone()),
             statuses: statuses.clone(),
             codes: description.codes.iter().map(|code| code.name()).collect(),
@@ -312,6 +318,16 @@ impl Mounting<'_> {
             grpc_health: None,
         }
     }
+}
+
+/// Where the calls of a gRPC service are let in.
+fn lanes(grpc: &Grpc, usual: Priority) -> BTreeMap<String, Lane> {
+    let methods = grpc.methods.iter();
+    let lanes = methods.map(|(name, method)| {
+        let priority = method.priority.or(grpc.priority).unwrap_or(usual);
+        (name.clone(), Lane::new(priority))
+    });
+    lanes.collect()
 }
 
 /// Statuses of success: as declared, else by what is answered.

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use stanchion_config::{ByteSize, Checks, SecretString};
 
+use crate::AdmissionSettings;
+
 stanchion_config::settings! {
     /// Where and how the service listens.
     pub struct ServerSettings {
@@ -43,7 +45,7 @@ stanchion_config::settings! {
         /// Connections open at once from one address; proxies that are trusted are not counted.
         #[range(1..=1000000)]
         pub connections_per_address_max: usize = 1000,
-        /// Requests worked on at once; more are answered 503 OVERLOADED.
+        /// Requests worked on at once at most; below that see server.admission. What is too much is answered 503 OVERLOADED.
         #[range(1..=1000000)]
         pub in_flight_max: usize = 512,
         /// Requests that may wait at once (Prefer: wait, event streams, gRPC streams). Of gRPC streams that anyone may open there are 64 beside these.
@@ -64,6 +66,8 @@ stanchion_config::settings! {
         /// How long a whole stop may take; workers and stores get what draining leaves, at least a second.
         #[range("1s"..="2h")]
         pub stop: Duration = "30s",
+        /// Who is let in under load.
+        pub admission: AdmissionSettings = section,
         /// Cross-origin requests; closed unless origins are named.
         pub cors: CorsSettings = section,
     }

@@ -11,7 +11,7 @@ const PREFLIGHT_KEPT: Duration = Duration::from_secs(600);
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 
 /// What the conventions let a client send.
-const HEADERS: [&str; 10] = [
+const HEADERS: [&str; 11] = [
     "authorization",
     "content-type",
     "accept",
@@ -22,6 +22,7 @@ const HEADERS: [&str; 10] = [
     "consistency-token",
     "x-request-id",
     "x-request-timeout",
+    crate::admission::HEADER,
 ];
 
 /// What they let a client read.

@@ -1,6 +1,5 @@
 //! What every request passes before its route, outermost first.
 
-mod admission;
 mod cors;
 mod identify;
 mod limits;
@@ -15,11 +14,11 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
-use tokio::sync::Semaphore;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 use tower_http::decompression::RequestDecompressionLayer;
 
+use crate::admission::count_address;
 use crate::context::Lent;
 use crate::metrics::ServerMetrics;
 use crate::service::{Network, ServerSettings};
@@ -32,12 +31,12 @@ const COMPRESSED_BYTES_MIN: u16 = 1024;
 pub(crate) struct Stack {
     pub(crate) lent: Arc<Lent>,
     pub(crate) in_flight: InFlight,
-    pub(crate) admission: Arc<Semaphore>,
     pub(crate) trusted: Arc<Vec<Network>>,
     pub(crate) metrics: ServerMetrics,
 }
 
-/// Puts the stack around a router. Header timeouts and connection limits stand outside of it, in `net`.
+/// Puts the stack around a router. Header timeouts and connection limits stand outside of it, in `net`; admission stands
+/// within, at each route, where the priority is known and the body is not read yet.
 pub(crate) fn around(router: Router, stack: &Stack, settings: &ServerSettings) -> Router {
     let router = router
         // Bodies arrive decompressed, so that every limit below counts what they really are. Other
@@ -47,8 +46,6 @@ pub(crate) fn around(router: Router, stack: &Stack, settings: &ServerSettings) -
                 .gzip(true)
                 .pass_through_unaccepted(true),
         )
-        // Shed before a body is read: refusing must be cheaper than serving.
-        .layer(from_fn_with_state(stack.clone(), admission::admit))
         // A path or a head that is too large is refused in our own words.
         .layer(from_fn(limits::check))
         // A panic costs its own request a 500, and nobody else anything.
@@ -62,6 +59,13 @@ pub(crate) fn around(router: Router, stack: &Stack, settings: &ServerSettings) -
                     .and(NotForContentType::SSE),
             ),
         );
+    // Who asks too often is refused before anything is done; off unless switched on.
+    let admission = &stack.lent.admission;
+    let router = if admission.counts_addresses() {
+        router.layer(from_fn_with_state(Arc::clone(admission), count_address))
+    } else {
+        router
+    };
     // A preflight asks before any work; it is answered here.
     let router = match cors::layer(&settings.cors) {
         Some(layer) => router.layer(layer),

@@ -62,7 +62,8 @@ async fn an_operation_is_described_by_its_types() {
     assert_eq!(
         statuses,
         [
-            "201", "400", "401", "403", "406", "409", "413", "415", "422", "500", "503", "504"
+            "201", "400", "401", "403", "406", "409", "413", "415", "422", "429", "500", "503",
+            "504"
         ]
     );
     let conflicts = responses["409"]["content"]["application/json"]["examples"]

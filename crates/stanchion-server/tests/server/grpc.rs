@@ -359,6 +359,22 @@ async fn what_is_shed_is_unavailable_and_says_when_to_come_back() {
 }
 
 #[tokio::test]
+async fn who_asks_too_often_is_told_when_to_come_back() {
+    let mut counted = settings();
+    counted.admission.caller_rate_on = true;
+    counted.admission.caller_rate.per_second = 0.5;
+    counted.admission.caller_rate.burst = 1;
+    let mut ours = Ours::start(counted).await;
+    ours.check("").await.unwrap();
+    let status = ours.check("").await.unwrap_err();
+    assert_eq!(status.code(), Grpced::ResourceExhausted, "{status:?}");
+    let wait = status.get_details_retry_info().unwrap().retry_delay;
+    assert_eq!(wait, Some(Duration::from_secs(2)));
+    let info = status.get_details_error_info().unwrap();
+    assert_eq!(info.reason, "RATE_LIMITED");
+}
+
+#[tokio::test]
 async fn what_is_not_there_is_unimplemented_and_plain_http_is_told_the_type() {
     let ours = Ours::start(settings()).await;
     let mut other =

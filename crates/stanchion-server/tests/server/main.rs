@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, unreachable_pub, missing_docs)]
 
 mod admin;
+mod admission;
 mod api;
 mod cli;
 mod document;
@@ -12,6 +13,7 @@ mod health;
 mod idempotency;
 mod input;
 mod listing;
+mod policies;
 mod projections;
 mod shop;
 mod signals;

@@ -1,0 +1,110 @@
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use http::HeaderMap;
+use parking_lot::Mutex;
+use stanchion_resilience::Priority;
+use stanchion_resilience::adaptive::Kind;
+
+/// The header by which a caller says that its request matters less than usual: `normal`, `background` or `bulk`.
+pub(crate) const HEADER: &str = "x-request-priority";
+
+/// Routes of somebody's own routers that are told apart; the others are taken for one.
+const LANES_MAX: usize = 256;
+
+/// How a route's requests are let in.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Lane {
+    pub(crate) priority: Priority,
+    /// What its requests take is compared among themselves.
+    pub(crate) kind: Kind,
+}
+
+impl Lane {
+    pub(crate) fn new(priority: Priority) -> Self {
+        Self {
+            priority,
+            kind: Kind::default(),
+        }
+    }
+
+    /// The route's priority, or a lower one that the caller asks for. What is not understood is not asked for.
+    pub(super) fn asked(&self, headers: &HeaderMap) -> Priority {
+        let asked = headers.get(HEADER).and_then(|value| {
+            let is_it = |class: &Priority| value.as_bytes() == class.label().as_bytes();
+            Priority::ALL.into_iter().find(is_it)
+        });
+        // The less important class is the greater one.
+        asked.map_or(self.priority, |asked| asked.max(self.priority))
+    }
+}
+
+/// The lanes of somebody's own router, whose routes are known when they are asked for.
+#[derive(Clone, Debug)]
+pub(crate) struct Lanes {
+    others: Lane,
+    known: Arc<Mutex<HashMap<String, Kind>>>,
+}
+
+impl Lanes {
+    pub(crate) fn new(priority: Priority) -> Self {
+        Self {
+            others: Lane::new(priority),
+            known: Arc::default(),
+        }
+    }
+
+    /// The lane of a route's template or a gRPC call's path.
+    pub(crate) fn of(&self, route: Option<&str>) -> Lane {
+        let Some(route) = route else {
+            return self.others.clone();
+        };
+        let mut known = self.known.lock();
+        let kind = match known.get(route) {
+            Some(kind) => kind.clone(),
+            None if known.len() >= LANES_MAX => self.others.kind.clone(),
+            None => known.entry(route.to_owned()).or_default().clone(),
+        };
+        Lane {
+            priority: self.others.priority,
+            kind,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_caller_can_only_lower_its_priority() {
+        let cases = [
+            (Priority::Normal, None, Priority::Normal),
+            (Priority::Normal, Some("critical"), Priority::Normal),
+            (Priority::Normal, Some("bulk"), Priority::Bulk),
+            (Priority::Bulk, Some("background"), Priority::Bulk),
+            (Priority::Critical, Some("normal"), Priority::Normal),
+            (Priority::Normal, Some("BULK!"), Priority::Normal),
+        ];
+        for (own, asked, expected) in cases {
+            let mut headers = HeaderMap::new();
+            if let Some(asked) = asked {
+                headers.insert(HEADER, asked.parse().unwrap());
+            }
+            assert_eq!(
+                Lane::new(own).asked(&headers),
+                expected,
+                "{own:?} {asked:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn however_many_routes_are_made_up_the_lanes_are_bounded() {
+        let lanes = Lanes::new(Priority::Normal);
+        for number in 0..10_000 {
+            lanes.of(Some(&number.to_string()));
+        }
+        assert_eq!(lanes.known.lock().len(), LANES_MAX);
+    }
+}

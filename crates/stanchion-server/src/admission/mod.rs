@@ -1,0 +1,204 @@
+//! Admission: who is let in while there is more to do than can be done, decided before a body is read.
+//!
+//! It stands at each route, where the router has found out which one it is: its [`Lane`] has its priority, and what its
+//! requests usually take. One limit is shared by all routes, so that it is about the whole process; times are compared
+//! within a route, so that a change of the mix is no overload (see [`stanchion_resilience::adaptive::Kind`]). What is
+//! answered from memory (health, documents, 404) passes no limit.
+
+mod body;
+mod lane;
+mod metrics;
+mod permit;
+mod rates;
+mod settings;
+
+pub(crate) use body::awaited;
+pub(crate) use lane::{HEADER, Lane, Lanes};
+pub(crate) use permit::{Paused, Permit, Working};
+pub use settings::AdmissionSettings;
+
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use http::HeaderMap;
+use serde_json::{Value, json};
+use stanchion_auth::Principal;
+use stanchion_resilience::adaptive::Adaptive;
+use stanchion_resilience::deadline::Deadline;
+use stanchion_resilience::{Dice, Moment};
+use stanchion_telemetry::Metrics;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use self::metrics::AdmissionMetrics;
+use self::rates::Rates;
+use crate::context::Context;
+use crate::grpc::HealthService;
+use crate::metrics::ServerMetrics;
+use crate::{Problem, codes};
+
+/// One limit for all that the public port is asked.
+#[derive(Debug)]
+pub(crate) struct Admission {
+    limit: Adaptive,
+    rates: Rates,
+    /// One for each body that is waited for.
+    arriving: Arc<Semaphore>,
+    arriving_max: usize,
+    metrics: AdmissionMetrics,
+    server: ServerMetrics,
+    is_adaptive: bool,
+    in_flight_max: usize,
+}
+
+impl Admission {
+    pub(crate) fn new(
+        settings: &AdmissionSettings,
+        in_flight_max: usize,
+        metrics: &Metrics,
+        server: ServerMetrics,
+    ) -> Self {
+        let adaptive = settings.adaptive(in_flight_max);
+        Self {
+            limit: Adaptive::mixed(&adaptive, Dice::system(), Moment::now()),
+            rates: Rates::new(settings),
+            arriving: Arc::new(Semaphore::new(in_flight_max)),
+            arriving_max: in_flight_max,
+            metrics: AdmissionMetrics::new(metrics),
+            server,
+            is_adaptive: settings.adaptive_on,
+            in_flight_max,
+        }
+    }
+
+    /// Lets a request in, at once or after a short wait. Calls from within a request inherit its place.
+    ///
+    /// # Errors
+    /// 503 `OVERLOADED`; nothing was done.
+    pub(crate) async fn admit(
+        &self,
+        lane: &Lane,
+        headers: &HeaderMap,
+        context: &Arc<Context>,
+    ) -> Result<Working, Problem> {
+        let working = Working(Arc::clone(context));
+        if context.is_inner {
+            return Ok(working);
+        }
+        let priority = lane.asked(headers);
+        let deadline = context
+            .deadline()
+            .map_or(Deadline::NONE, |end| Deadline::at(Moment::from(end)));
+        let entered = self.limit.enter(priority, deadline).await;
+        self.metrics.asked(priority, entered.is_ok());
+        let Ok(place) = entered else {
+            self.server.shed("overloaded");
+            return Err(codes::OVERLOADED.problem());
+        };
+        let permit = Permit::new(self.limit.clone(), lane.clone(), place);
+        *context.permit.lock() = Some(permit);
+        Ok(working)
+    }
+
+    /// Counts a request of a caller that proved who it is.
+    ///
+    /// # Errors
+    /// 429 `RATE_LIMITED`.
+    pub(crate) fn caller(&self, principal: &Principal, context: &Context) -> Result<(), Problem> {
+        if context.is_inner {
+            return Ok(());
+        }
+        let counted = self.rates.caller(principal);
+        counted.inspect_err(|_| self.server.shed("caller_rate"))
+    }
+
+    /// Whether addresses are counted.
+    pub(crate) fn counts_addresses(&self) -> bool {
+        self.rates.addresses.is_some()
+    }
+
+    fn address(&self, context: &Context) -> Result<(), Problem> {
+        let Some(address) = context.remote.filter(|_| !context.is_inner) else {
+            return Ok(());
+        };
+        let counted = self.rates.address(address);
+        counted.inspect_err(|_| self.server.shed("address_rate"))
+    }
+
+    /// A place among the bodies that are waited for; none when there are too many.
+    fn begin_arriving(&self) -> Option<OwnedSemaphorePermit> {
+        let place = Arc::clone(&self.arriving).try_acquire_owned();
+        place.inspect_err(|_| self.server.shed("arriving")).ok()
+    }
+
+    /// Writes how things are into the gauges; called before metrics are read.
+    pub(crate) fn observe(&self) {
+        self.metrics.observe(&self.limit, &self.rates);
+        let arriving = self.arriving_max - self.arriving.available_permits();
+        let arriving = i64::try_from(arriving).unwrap_or(i64::MAX);
+        self.metrics.arriving.set(arriving);
+    }
+
+    /// How things are, for the operator.
+    pub(crate) fn shown(&self) -> Value {
+        json!({
+            "limit": self.limit.limit(),
+            "adaptive": self.is_adaptive,
+            "in_flight_max": self.in_flight_max,
+            "running": self.limit.running(),
+            "queued": self.limit.waiting(),
+            "address_rate": self.rates.addresses.is_some(),
+            "caller_rate": self.rates.callers.is_some(),
+        })
+    }
+}
+
+/// Whether a path answers however much there is to do.
+pub(crate) fn is_always_open(path: &str) -> bool {
+    let grpc = || path.strip_prefix('/')?.strip_prefix(HealthService::NAME);
+    matches!(path, "/health" | "/ready") || grpc().is_some_and(|rest| rest.starts_with('/'))
+}
+
+/// Refuses an address that asks too often, before anything else is done for it.
+pub(crate) async fn count_address(
+    State(admission): State<Arc<Admission>>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let context = request.extensions().get::<Arc<Context>>();
+    if let Some(context) = context.filter(|_| !is_always_open(request.uri().path()))
+        && let Err(problem) = admission.address(context)
+    {
+        return problem.into_response();
+    }
+    next.run(request).await
+}
+
+/// Lets the requests for somebody's own router in.
+pub(crate) async fn admit_foreign(
+    State(lanes): State<Lanes>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let context = request.extensions().get::<Arc<Context>>().cloned();
+    let Some(context) = context.filter(|_| !is_always_open(request.uri().path())) else {
+        return next.run(request).await;
+    };
+    let lane = if crate::grpc::is_grpc(request.headers()) {
+        // Its route may be one for all methods.
+        lanes.of(Some(request.uri().path()))
+    } else {
+        let matched = request.extensions().get::<axum::extract::MatchedPath>();
+        lanes.of(matched.map(axum::extract::MatchedPath::as_str))
+    };
+    let admission = Arc::clone(&context.lent.admission);
+    match admission.admit(&lane, request.headers(), &context).await {
+        Ok(working) => {
+            let response = next.run(awaited(request, &context)).await;
+            working.answered(&response);
+            response
+        }
+        Err(problem) => problem.into_response(),
+    }
+}

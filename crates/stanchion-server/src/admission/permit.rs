@@ -1,0 +1,112 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::response::Response;
+use stanchion_resilience::Moment;
+use stanchion_resilience::adaptive::{Adaptive, Place};
+use tonic::Code;
+
+use super::Lane;
+use crate::context::Context;
+use crate::grpc;
+
+/// A request's leave to be worked on. It is given back while the request waits for its client or for something to happen.
+#[derive(Debug)]
+pub(crate) struct Permit {
+    limit: Adaptive,
+    lane: Lane,
+    place: Option<Place>,
+}
+
+/// A request whose client has not sent all of it yet; it has no place meanwhile.
+#[derive(Debug)]
+pub(crate) struct Paused {
+    permit: Permit,
+    worked: Duration,
+}
+
+/// A request while it is worked on. Dropped, it was given up: its client went away.
+#[derive(Debug)]
+pub(crate) struct Working(pub(super) Arc<Context>);
+
+impl Permit {
+    pub(super) fn new(limit: Adaptive, lane: Lane, place: Place) -> Self {
+        Self {
+            limit,
+            lane,
+            place: Some(place),
+        }
+    }
+
+    /// Its place is free until it goes on; the wait is no work.
+    pub(crate) fn pause(mut self) -> Paused {
+        let worked = self
+            .place
+            .take()
+            .map(|place| Moment::now().since(place.began()));
+        Paused {
+            permit: self,
+            worked: worked.unwrap_or_default(),
+        }
+    }
+
+    /// The request is answered: how long that took says something, unless it was refused on the way.
+    fn ended(mut self, says_how_long: bool) {
+        if let Some(place) = self.place.take() {
+            let place = place.of_kind(self.lane.kind.clone());
+            if says_how_long {
+                place.finish();
+            }
+        }
+    }
+}
+
+impl Paused {
+    /// Goes on, whether a place is free or not: it was let in before.
+    pub(crate) fn resume(self) -> Permit {
+        let mut permit = self.permit;
+        permit.place = Some(permit.limit.resume(Moment::now(), self.worked));
+        permit
+    }
+}
+
+impl Drop for Permit {
+    /// Given up. Whoever was left by an impatient client was slow: under overload these may be all there are.
+    fn drop(&mut self) {
+        let Some(place) = self.place.take() else {
+            return;
+        };
+        let now = Moment::now();
+        let usual = self.lane.kind.unloaded();
+        if usual.is_some_and(|usual| now.since(place.began()) > usual) {
+            place.of_kind(self.lane.kind.clone()).finish_at(now);
+        }
+    }
+}
+
+impl Working {
+    /// The head of the answer is known; nothing is worked on after that but what the answer streams.
+    pub(crate) fn answered(self, response: &Response) {
+        if let Some(permit) = self.0.permit.lock().take() {
+            permit.ended(says_how_long(response));
+        }
+    }
+}
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        let permit = self.0.permit.lock().take();
+        drop(permit);
+    }
+}
+
+/// Refusals are quick, and tell nothing of how long the work takes.
+fn says_how_long(response: &Response) -> bool {
+    match grpc::outcome(response.headers()) {
+        None => matches!(response.status().as_u16(), 200..400 | 500 | 504),
+        Some(code) => matches!(
+            code,
+            Code::Ok | Code::DeadlineExceeded | Code::Internal | Code::Unknown
+        ),
+    }
+}

@@ -1,0 +1,271 @@
+//! Who is let in while there is more to do than can be done, over real sockets and in the stack.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::routing::{get, post};
+use futures_util::future::join_all;
+use stanchion_server::{AdmissionSettings, Module, Priority, Running, ServerSettings, Service};
+use stanchion_telemetry::Metrics;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, sleep};
+
+use super::api::Api;
+use super::shop::{Tokens, service_with, settings};
+use super::sockets::Line;
+
+/// Ten requests at once, none let wait.
+fn ten() -> ServerSettings {
+    ServerSettings {
+        in_flight_max: 10,
+        admission: AdmissionSettings {
+            adaptive_on: false,
+            ..AdmissionSettings::default()
+        },
+        ..settings()
+    }
+}
+
+/// A module whose one route, with its own name as path, is answered when the gate opens.
+fn gated(name: &'static str, priority: Priority, gate: &Arc<Semaphore>) -> Module {
+    let gate = Arc::clone(gate);
+    let route = get(async move || drop(gate.acquire().await));
+    let router = Router::new().route(&format!("/{name}"), route);
+    Module::new(name).priority(priority).http_router(router)
+}
+
+#[tokio::test]
+async fn the_less_important_is_shed_first_and_a_caller_can_only_lower_its_own() {
+    let gate = Arc::new(Semaphore::new(0));
+    let service = Service::new(ten())
+        .mount(gated("usual", Priority::Normal, &gate))
+        .mount(gated("vital", Priority::Critical, &gate))
+        .mount(gated("some-day", Priority::Bulk, &gate));
+    let api = Api(service.into_router().unwrap());
+    // Thirteen of each at once; bulk may fill three tenths, background six, normal nine, critical all.
+    let ask = async |path: &str, priority: Option<&str>| {
+        let headers: Vec<_> = priority
+            .map(|priority| ("x-request-priority", priority))
+            .into_iter()
+            .collect();
+        api.send(&format!("GET //{path}"), &headers, Body::empty())
+            .await
+    };
+    let let_in = async |path: &str, priority: Option<&str>| {
+        let all = join_all((0..13).map(|_| ask(path, priority)));
+        let open = async {
+            sleep(Duration::from_millis(100)).await;
+            gate.add_permits(13);
+        };
+        let (all, ()) = tokio::join!(all, open);
+        gate.forget_permits(13);
+        all.iter().filter(|got| got.status == 200).count()
+    };
+    let cases = [
+        ("some-day", None, 3),
+        ("some-day", Some("critical"), 3),
+        ("usual", Some("bulk"), 3),
+        ("usual", Some("background"), 6),
+        ("usual", None, 9),
+        ("usual", Some("critical"), 9),
+        ("usual", Some("nonsense"), 9),
+        ("vital", Some("normal"), 9),
+        ("vital", None, 10),
+    ];
+    for (path, priority, expected) in cases {
+        assert_eq!(
+            let_in(path, priority).await,
+            expected,
+            "{path} {priority:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn health_is_answered_while_all_places_are_taken_and_the_metrics_tell() {
+    let (gate, metrics) = (Arc::new(Semaphore::new(0)), Metrics::default());
+    let admin = stanchion_server::AdminSettings {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        ..stanchion_server::AdminSettings::default()
+    };
+    let service = service_with(ten())
+        .metrics(metrics.clone())
+        .admin(admin)
+        .mount(gated("vital", Priority::Critical, &gate));
+    let running = service.start().await.unwrap();
+    let address = running.addresses().public.unwrap();
+    let mut held = Vec::new();
+    for _ in 0..10 {
+        let mut line = Line::open(address).await;
+        line.say("GET /vital HTTP/1.1\r\nhost: a\r\n\r\n").await;
+        held.push(line);
+    }
+    sleep(Duration::from_millis(100)).await;
+    let began = Instant::now();
+    assert!(status(address, "/vital").await.starts_with("http/1.1 503"));
+    assert!(
+        began.elapsed() < Duration::from_millis(50),
+        "{:?}",
+        began.elapsed()
+    );
+    for open in ["/health", "/ready"] {
+        assert!(
+            status(address, open).await.starts_with("http/1.1 200"),
+            "{open}"
+        );
+    }
+    let operator = running.addresses().admin.unwrap();
+    let (_, text) = raw(operator, "/metrics").await;
+    for line in [
+        "stanchion_admission_limit 10",
+        "stanchion_admission_running 10",
+        "stanchion_admission_requests_total{priority=\"critical\",outcome=\"admitted\"} 10",
+        "stanchion_admission_requests_total{priority=\"critical\",outcome=\"shed\"} 1",
+        "stanchion_server_requests_shed_total{reason=\"overloaded\"} 1",
+    ] {
+        assert!(text.contains(line), "{line} in {text}");
+    }
+    let (_, shown) = raw(operator, "/debug/policies").await;
+    assert!(shown.contains("\"running\":10"), "{shown}");
+    gate.add_permits(10);
+    for line in &mut held {
+        assert!(line.answer().await.unwrap().0.starts_with("http/1.1 200"));
+    }
+    gate.add_permits(1);
+    assert!(status(address, "/vital").await.starts_with("http/1.1 200"));
+}
+
+async fn raw(address: SocketAddr, path: &str) -> (String, String) {
+    let mut line = Line::open(address).await;
+    line.say(&format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n"))
+        .await;
+    line.answer().await.unwrap()
+}
+
+async fn status(address: SocketAddr, path: &str) -> String {
+    raw(address, path).await.0
+}
+
+/// Whoever sends its body slowly holds no place that others could work in: without this, as many slow clients as the
+/// limit has places would keep everybody out.
+#[tokio::test]
+async fn clients_that_send_slowly_keep_nobody_out_and_are_served_in_the_end() {
+    let echo = Router::new()
+        .route("/echo", post(async |body: String| body))
+        .route("/quick", get(async || "here"));
+    let service = Service::new(ten()).mount(Module::new("own").http_router(echo));
+    let running: Running = service.start().await.unwrap();
+    let address = running.addresses().public.unwrap();
+    let mut slow = Vec::new();
+    for _ in 0..10 {
+        let mut line = Line::open(address).await;
+        line.say("POST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\nab")
+            .await;
+        slow.push(line);
+    }
+    sleep(Duration::from_millis(100)).await;
+    assert!(status(address, "/quick").await.starts_with("http/1.1 200"));
+    // As many as may be worked on may arrive; one more is told that it was too slow.
+    let mut one_more = Line::open(address).await;
+    one_more
+        .say("POST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\nab")
+        .await;
+    let (head, _) = one_more.answer().await.unwrap();
+    assert!(head.starts_with("http/1.1 4"), "{head}");
+    for line in &mut slow {
+        line.say("cd").await;
+        let (head, body) = line.answer().await.unwrap();
+        assert!(head.starts_with("http/1.1 200") && body == "abcd", "{head}");
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_leaves_its_place() {
+    let gate = Arc::new(Semaphore::new(0));
+    let service = Service::new(ten()).mount(gated("vital", Priority::Critical, &gate));
+    let running = service.start().await.unwrap();
+    let address = running.addresses().public.unwrap();
+    for _ in 0..3 {
+        let mut held = Vec::new();
+        for _ in 0..10 {
+            let mut line = Line::open(address).await;
+            line.say("GET /vital HTTP/1.1\r\nhost: a\r\n\r\n").await;
+            held.push(line);
+        }
+        sleep(Duration::from_millis(100)).await;
+        assert!(status(address, "/vital").await.starts_with("http/1.1 503"));
+        drop(held);
+        sleep(Duration::from_millis(100)).await;
+    }
+    gate.add_permits(1);
+    assert!(status(address, "/vital").await.starts_with("http/1.1 200"));
+}
+
+#[tokio::test]
+async fn an_address_that_asks_too_often_is_told_when_to_come_back() {
+    let mut counted = settings();
+    counted.admission.address_rate_on = true;
+    counted.admission.address_rate.per_second = 1.0;
+    counted.admission.address_rate.burst = 3;
+    let running = service_with(counted).start().await.unwrap();
+    let address = running.addresses().public.unwrap();
+    for _ in 0..3 {
+        assert!(
+            status(address, "/api/v1/seen")
+                .await
+                .starts_with("http/1.1 200")
+        );
+    }
+    let (head, body) = raw(address, "/nowhere").await;
+    assert!(
+        head.starts_with("http/1.1 429") && body.contains("RATE_LIMITED"),
+        "{head}{body}"
+    );
+    for header in [
+        "retry-after: 1\r\n",
+        "ratelimit-limit: 3\r\n",
+        "ratelimit-remaining: 0\r\n",
+        "ratelimit-reset: 1\r\n",
+        "ratelimit-policy: 3;w=3\r\n",
+    ] {
+        assert!(head.contains(header), "{header} in {head}");
+    }
+    assert!(status(address, "/health").await.starts_with("http/1.1 200"));
+    sleep(Duration::from_millis(1_100)).await;
+    assert!(
+        status(address, "/api/v1/seen")
+            .await
+            .starts_with("http/1.1 200")
+    );
+}
+
+#[tokio::test]
+async fn each_caller_has_a_rate_of_its_own() {
+    let mut counted = settings();
+    counted.admission.caller_rate_on = true;
+    counted.admission.caller_rate.per_second = 0.01;
+    counted.admission.caller_rate.burst = 2;
+    let service = Service::new(counted)
+        .tokens(Arc::new(Tokens))
+        .mount(super::shop::module(super::shop::Things::default()));
+    let api = Api(service.into_router().unwrap());
+    let ask = async |token: &str| {
+        let token = format!("Bearer {token}");
+        let headers = [("authorization", token.as_str())];
+        let got = api.send("GET /seen", &headers, Body::empty()).await;
+        got.status
+    };
+    let reader = [
+        ask("reader").await,
+        ask("reader").await,
+        ask("reader").await,
+    ];
+    assert_eq!(
+        (reader[0] == 429, reader[1] == 429, reader[2]),
+        (false, false, 429)
+    );
+    assert_ne!(ask("writer").await, 429);
+}

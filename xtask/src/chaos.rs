@@ -6,6 +6,7 @@ pub(crate) mod log;
 pub(crate) mod log_programs;
 mod power;
 mod programs;
+mod rolling;
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -26,6 +27,8 @@ enum Fault {
     Log(log::Options),
     /// Power cuts under writers, on SQLite and PostgreSQL: an image of the disk as the device has it, and an audit.
     Power(power::Options),
+    /// Two instances restarted in turn under a steady load over every protocol, directly and behind HAProxy.
+    Rolling(rolling::Options),
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
@@ -34,5 +37,6 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         Fault::Full(options) => full::run(options),
         Fault::Log(options) => log::run(options),
         Fault::Power(options) => power::run(options),
+        Fault::Rolling(options) => rolling::run(options),
     }
 }

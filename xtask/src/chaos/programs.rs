@@ -1,4 +1,4 @@
-//! The three programs: the shop, its customers, and the judge.
+//! The programs: the shop, its customers, clients at a steady rate, and the judge.
 
 use std::{
     path::{Path, PathBuf},
@@ -28,12 +28,14 @@ impl Programs {
             "shop-load",
             "-p",
             "shop-auditor",
+            "-p",
+            "shop-rolling",
         ];
         if release {
             arguments.push("--release");
         }
         let built = shell::aloud(&mut workspace::cargo(&arguments))?;
-        ensure!(built, "the shop, its load or its auditor does not compile");
+        ensure!(built, "the shop, its clients or its auditor do not compile");
         let folder = workspace::metadata()?.target_directory;
         let profile = if release { "release" } else { "debug" };
         Ok(Self {
@@ -53,6 +55,23 @@ impl Programs {
             .env("SHOP__TELEMETRY__FORMAT", "json")
             .ready_when(format!("{url}/ready"));
         Ok((launch, url))
+    }
+
+    /// A command of the shop's binary, in `folder`.
+    pub(super) fn command(&self, folder: &Path, arguments: &[&str]) -> Launch {
+        let launch = Launch::new(self.folder.join("shop")).folder(folder);
+        arguments
+            .iter()
+            .fold(launch, |launch, word| launch.arg(*word))
+    }
+
+    /// Clients at a steady rate, at addresses for HTTP/1.1 and for HTTP/2, until they are told to leave.
+    pub(super) fn rolling(&self, http1: &str, http2: &str, rate: f64, seed: u64) -> Launch {
+        Launch::new(self.folder.join("shop-rolling"))
+            .arg(format!("--http1={http1}"))
+            .arg(format!("--http2={http2}"))
+            .arg(format!("--rate={rate}"))
+            .arg(format!("--seed={seed}"))
     }
 
     /// Customers who order at `url` until they are told to leave.

@@ -9,13 +9,9 @@ use axum::routing::get;
 use futures_util::future::join_all;
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Map, Value, json};
-use tokio::sync::Mutex;
-use tokio::time::Instant;
 
 use super::Check;
-
-/// Checks are asked at most this often, however many ask us.
-const FRESH: Duration = Duration::from_millis(500);
+use super::probe::{Probe, Seen};
 
 /// How far the service has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,15 +28,12 @@ pub(crate) struct Health(Arc<Inner>);
 
 struct Inner {
     state: AtomicU8,
-    checks: Vec<Check>,
-    timeout: Duration,
-    last: Mutex<Option<(Instant, Vec<Checked>)>>,
+    probes: Vec<Probe>,
 }
 
 /// What came of a check.
-#[derive(Clone)]
-struct Checked {
-    check: Check,
+struct Checked<'a> {
+    check: &'a Check,
     result: Result<(), String>,
     latency: Duration,
 }
@@ -48,12 +41,9 @@ struct Checked {
 impl Health {
     pub(crate) fn new(checks: Vec<Check>, timeout: Duration) -> Self {
         let state = AtomicU8::new(State::Starting as u8);
-        Self(Arc::new(Inner {
-            state,
-            checks,
-            timeout,
-            last: Mutex::new(None),
-        }))
+        let probes = checks.into_iter().map(|check| Probe::new(check, timeout));
+        let probes = probes.collect();
+        Self(Arc::new(Inner { state, probes }))
     }
 
     pub(crate) fn enter(&self, state: State) {
@@ -62,7 +52,7 @@ impl Health {
 
     /// Whether `/ready` says 200.
     pub(crate) async fn is_ready(&self) -> bool {
-        let out = |checked: &Checked| checked.check.required && checked.result.is_err();
+        let out = |checked: &Checked<'_>| checked.check.required && checked.result.is_err();
         self.state() == State::Ready && !self.checked().await.iter().any(out)
     }
 
@@ -102,37 +92,37 @@ impl Health {
         plain(status, &json!({"status": word, "checks": shown(&checked)}))
     }
 
-    /// The last results, or new ones: whoever comes meanwhile waits for the same.
-    async fn checked(&self) -> Vec<Checked> {
-        let mut last = self.0.last.lock().await;
-        if let Some((at, checked)) = &*last
-            && at.elapsed() < FRESH
-        {
-            return checked.clone();
+    /// What each check says now; before we are ready and when we stop, what it said last: nothing is decided by it then.
+    async fn checked(&self) -> Vec<Checked<'_>> {
+        let probes = &self.0.probes;
+        if self.state() != State::Ready {
+            let said = probes.iter().filter_map(|probe| {
+                let seen = probe.last()?;
+                Some(Checked::of(probe, seen))
+            });
+            return said.collect();
         }
-        let checked = join_all(self.0.checks.iter().map(|check| self.ask(check))).await;
-        *last = Some((Instant::now(), checked.clone()));
-        checked
+        let asked = probes.iter().map(async |probe| {
+            let seen = probe.seen().await;
+            Checked::of(probe, seen)
+        });
+        join_all(asked).await
     }
+}
 
-    async fn ask(&self, check: &Check) -> Checked {
-        let started = Instant::now();
-        let timeout = self.0.timeout;
-        let result = match tokio::time::timeout(timeout, (check.ask)()).await {
-            Ok(result) => result,
-            Err(_) => Err(format!("no answer within {timeout:?}")),
-        };
-        Checked {
-            check: check.clone(),
-            result,
-            latency: started.elapsed(),
+impl<'a> Checked<'a> {
+    fn of(probe: &'a Probe, seen: Seen) -> Self {
+        Self {
+            check: &probe.check,
+            result: seen.result,
+            latency: seen.latency,
         }
     }
 }
 
 /// One entry a name; modules that share a name share it, the worst one speaks.
-fn shown(checked: &[Checked]) -> Map<String, Value> {
-    let mut by_name: BTreeMap<&str, Vec<&Checked>> = BTreeMap::new();
+fn shown(checked: &[Checked<'_>]) -> Map<String, Value> {
+    let mut by_name: BTreeMap<&str, Vec<&Checked<'_>>> = BTreeMap::new();
     for one in checked {
         by_name.entry(&one.check.name).or_default().push(one);
     }

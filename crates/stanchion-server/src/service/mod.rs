@@ -5,6 +5,7 @@ mod docs;
 mod health;
 mod module;
 mod mount;
+mod probe;
 mod settings;
 
 pub(crate) use authenticate::Authenticator;

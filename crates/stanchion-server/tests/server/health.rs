@@ -1,7 +1,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use stanchion_server::{Module, Service};
+use tokio::time::Instant;
 
 use super::api::Api;
 use super::shop::settings;
@@ -95,4 +97,28 @@ async fn a_check_that_hangs_is_unhealthy_in_time() {
         got.json()["checks"]["database"]["status"],
         "unhealthy: no answer within 2s"
     );
+}
+
+/// A balancer's probe waits for less than a check may take.
+#[tokio::test(start_paused = true)]
+async fn what_is_slow_and_optional_makes_nobody_wait() {
+    let slow = || async {
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        Ok(())
+    };
+    let module = Module::new("one").degraded_unless("gateway", slow);
+    let service = Service::new(settings()).mount(module);
+    let api = Api(service.into_router().unwrap());
+    let ask = async || {
+        let began = Instant::now();
+        let got = api.get("//ready").await;
+        assert_eq!(got.status, 200);
+        assert!(began.elapsed() <= Duration::from_millis(250));
+        got.json()["checks"]["gateway"]["status"].clone()
+    };
+    assert_eq!(ask().await, "unhealthy: no answer within 250ms");
+    tokio::time::sleep(Duration::from_millis(1_300)).await;
+    assert_eq!(ask().await, "healthy", "it was asked all the while");
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(ask().await, "healthy", "what it said last");
 }

@@ -5,6 +5,7 @@
 //! Mixed cheap and expensive routes need a limit each: their times are not comparable.
 
 mod gradient;
+mod limit;
 #[cfg(test)]
 mod tests;
 
@@ -15,10 +16,11 @@ use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
 pub use gradient::{Gradient, Sample};
+use limit::Limit;
 
 use crate::codel::{Codel, CodelSettings};
 use crate::deadline::Deadline;
-use crate::guard::{Guard, GuardLayer};
+use crate::guard::{Guard, GuardByLayer, GuardLayer};
 use crate::{Dice, Failure, Moment, Priority, Refusal};
 
 stanchion_config::settings! {
@@ -90,7 +92,7 @@ pub struct Adaptive {
 
 #[derive(Debug)]
 struct State {
-    gradient: Gradient,
+    limit: Limit,
     running: u32,
     queue: Codel<oneshot::Sender<Place>>,
 }
@@ -104,6 +106,31 @@ pub struct Place {
     running: u32,
 }
 
+/// Calls of one class under an [`Adaptive`] limit or a [`CodelGate`](crate::codel::CodelGate), as a [`Guard`].
+#[derive(Debug, Clone)]
+pub struct Ranked {
+    limit: Adaptive,
+    priority: Priority,
+    deadline: Deadline,
+}
+
+/// A turn waited for; dropped, it leaves the queue, or gives on the place it has been sent.
+struct Waiting<'s> {
+    shared: &'s Mutex<State>,
+    turn: oneshot::Receiver<Place>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.turn.close();
+        // Sent in this very moment: its drop hands it on, and must not find the lock taken.
+        if self.turn.try_recv().is_err() {
+            let mut state = self.shared.lock();
+            state.queue.forget(oneshot::Sender::is_closed);
+        }
+    }
+}
+
 impl Adaptive {
     /// A limit at its start.
     #[must_use]
@@ -114,11 +141,23 @@ impl Adaptive {
     /// The same with given chance, begun at `now`.
     #[must_use]
     pub fn with(settings: &AdaptiveSettings, dice: Dice, now: Moment) -> Self {
+        let gradient = Gradient::new(settings, dice, now);
+        Adaptive::of(Limit::Measured(Box::new(gradient)), &settings.queue, now)
+    }
+
+    /// Not adaptive at all: `slots` places for ever, behind the same queue. What [`CodelGate`] is made of.
+    ///
+    /// [`CodelGate`]: crate::codel::CodelGate
+    pub(crate) fn fixed(slots: u32, queue: &CodelSettings, now: Moment) -> Self {
+        Adaptive::of(Limit::Fixed(slots), queue, now)
+    }
+
+    fn of(limit: Limit, queue: &CodelSettings, now: Moment) -> Self {
         Adaptive {
             shared: Arc::new(Mutex::new(State {
-                gradient: Gradient::new(settings, dice, now),
+                limit,
                 running: 0,
-                queue: Codel::new(&settings.queue, now),
+                queue: Codel::new(queue, now),
             })),
         }
     }
@@ -145,14 +184,24 @@ impl Adaptive {
             }
             (state.wait(now, priority, deadline)?, state.queue.wait_max())
         };
-        // Whoever goes away, in time or not, is found gone when it would be its turn.
-        match tokio::time::timeout(wait_max, waiting).await {
+        let mut waiting = Waiting {
+            shared: &self.shared,
+            turn: waiting,
+        };
+        match tokio::time::timeout(wait_max, &mut waiting.turn).await {
             Ok(Ok(place)) => Ok(place),
             Ok(Err(_shed)) => Err(Refusal::Overloaded),
-            Err(_elapsed) => {
-                self.shared.lock().queue.forget(oneshot::Sender::is_closed);
-                Err(Refusal::Overloaded)
-            }
+            Err(_elapsed) => Err(Refusal::Overloaded),
+        }
+    }
+
+    /// The guard of a call of this class that ends by `deadline`.
+    #[must_use]
+    pub fn ranked(&self, priority: Priority, deadline: Deadline) -> Ranked {
+        Ranked {
+            limit: self.clone(),
+            priority,
+            deadline,
         }
     }
 
@@ -164,16 +213,15 @@ impl Adaptive {
         &self,
         call: impl Future<Output = Result<T, E>>,
     ) -> Result<T, Failure<E>> {
-        let place = self.enter(Priority::Normal, Deadline::NONE).await?;
-        let result = call.await;
-        place.finish();
-        result.map_err(Failure::Remote)
+        self.ranked(Priority::Normal, Deadline::NONE)
+            .call(call)
+            .await
     }
 
     /// The present limit.
     #[must_use]
     pub fn limit(&self) -> u32 {
-        self.shared.lock().gradient.limit()
+        self.shared.lock().limit.now()
     }
 
     /// Places in use.
@@ -193,6 +241,34 @@ impl Adaptive {
     pub fn layer(&self) -> GuardLayer<Self> {
         GuardLayer(self.clone())
     }
+
+    /// The same with each request's own class and deadline, which `of` tells.
+    pub fn layer_by<R>(
+        &self,
+        of: impl Fn(&R) -> (Priority, Deadline) + Clone,
+    ) -> GuardByLayer<impl Fn(&R) -> Ranked + Clone> {
+        let limit = self.clone();
+        GuardByLayer::new(move |request: &R| {
+            let (priority, deadline) = of(request);
+            limit.ranked(priority, deadline)
+        })
+    }
+}
+
+impl Ranked {
+    /// Runs `call` in a place of its class.
+    ///
+    /// # Errors
+    /// Refused as [`Adaptive::enter`] does, else what `call` gave.
+    pub async fn call<T, E>(
+        &self,
+        call: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, Failure<E>> {
+        let place = self.limit.enter(self.priority, self.deadline).await?;
+        let result = call.await;
+        place.finish();
+        result.map_err(Failure::Remote)
+    }
 }
 
 impl State {
@@ -202,10 +278,10 @@ impl State {
         now: Moment,
         priority: Priority,
     ) -> Option<Place> {
-        let has_room = self.running < self.gradient.limit_of(priority);
+        let has_room = self.running < self.limit.of(priority);
         let is_free = has_room && !self.queue.is_waited_for(priority);
         if !is_free {
-            self.gradient.felt();
+            self.limit.felt();
         }
         is_free.then(|| self.place(shared, now))
     }
@@ -226,7 +302,7 @@ impl State {
         deadline: Deadline,
     ) -> Result<oneshot::Receiver<Place>, Refusal> {
         let (turn, waiting) = oneshot::channel();
-        let room = self.gradient.limit() as usize;
+        let room = self.limit.now() as usize;
         if self.queue.len() >= room {
             self.queue.forget(oneshot::Sender::is_closed);
         }
@@ -239,7 +315,7 @@ impl State {
 
     /// Who may begin now that something has ended.
     fn next(&mut self, now: Moment) -> Option<oneshot::Sender<Place>> {
-        let has_room = |class: &Priority| self.running < self.gradient.limit_of(*class);
+        let has_room = |class: &Priority| self.running < self.limit.of(*class);
         let least = Priority::ALL.into_iter().rev().find(has_room)?;
         // Shed senders are dropped, which tells their receivers.
         self.queue.pop(now, least).next
@@ -265,7 +341,7 @@ impl Place {
         let mut state = shared.lock();
         state.running -= 1;
         if is_sample {
-            state.gradient.sample(Sample {
+            state.limit.sample(Sample {
                 began: self.began,
                 ended: now,
                 running: self.running,
@@ -292,6 +368,15 @@ impl Drop for Place {
 }
 
 impl Guard for Adaptive {
+    async fn guard<T: Send, E: Send>(
+        &self,
+        call: impl Future<Output = Result<T, E>> + Send,
+    ) -> Result<T, Failure<E>> {
+        self.call(call).await
+    }
+}
+
+impl Guard for Ranked {
     async fn guard<T: Send, E: Send>(
         &self,
         call: impl Future<Output = Result<T, E>> + Send,

@@ -118,14 +118,15 @@ impl Hedge {
     where
         F: Future<Output = Result<T, E>>,
     {
-        self.call_at(Moment::now(), call).await
+        self.call_at(Moment::now(), call, |_, later| later).await
     }
 
-    /// The same, begun at `begun`.
+    /// The same, begun at `begun`; of two errors `worse` is given the earlier and the later.
     pub(crate) async fn call_at<T, E, F>(
         &self,
         begun: Moment,
         mut call: impl FnMut(u32) -> F,
+        worse: impl Fn(E, E) -> E,
     ) -> Result<T, E>
     where
         F: Future<Output = Result<T, E>>,
@@ -140,7 +141,7 @@ impl Hedge {
             }
             if self.spend(Moment::now()) {
                 let second = pin!(call(2));
-                return self.race(begun, first, second).await;
+                return self.race(begun, first, second, worse).await;
             }
         }
         let result = first.await;
@@ -153,6 +154,7 @@ impl Hedge {
         begun: Moment,
         mut first: impl Future<Output = Result<T, E>> + Unpin,
         mut second: impl Future<Output = Result<T, E>> + Unpin,
+        worse: impl Fn(E, E) -> E,
     ) -> Result<T, E> {
         let hedged = Moment::now();
         let (is_first, result) = tokio::select! {
@@ -167,8 +169,14 @@ impl Hedge {
                 self.learn(Moment::now().since(begun));
                 self.ended(hedged, Ok(answer))
             }
-            (true, Err(_)) => self.ended(hedged, second.await),
-            (false, Err(_)) => self.ended(begun, first.await),
+            (true, Err(earlier)) => {
+                let result = second.await.map_err(|later| worse(earlier, later));
+                self.ended(hedged, result)
+            }
+            (false, Err(earlier)) => {
+                let result = first.await.map_err(|later| worse(earlier, later));
+                self.ended(begun, result)
+            }
         }
     }
 

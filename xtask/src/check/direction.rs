@@ -17,6 +17,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("stanchion-auth", &[]),
     ("stanchion-messaging", &[]),
     ("stanchion-resilience", &[]),
+    ("stanchion-redis", &["stanchion-resilience"]),
     ("stanchion-eventsourcing", &["stanchion-messaging"]),
     (
         "stanchion-sql",
@@ -37,6 +38,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "stanchion-auth",
             "stanchion-eventsourcing",
             "stanchion-messaging",
+            "stanchion-redis",
             "stanchion-resilience",
             "stanchion-server",
             "stanchion-sql",
@@ -99,6 +101,7 @@ const PRIVATE: &[(&str, &str)] = &[
     ("deadpool-postgres", "stanchion-sql"),
     ("tokio-postgres-rustls", "stanchion-sql"),
     ("rusqlite", "stanchion-sql"),
+    ("redis", "stanchion-redis"),
 ];
 const JUDGE: &str = "log-auditor";
 

@@ -69,6 +69,12 @@ impl Hedge {
     /// A hedge that knows no latency yet.
     #[must_use]
     pub fn new(settings: &HedgeSettings) -> Self {
+        Hedge::with(settings, Moment::now())
+    }
+
+    /// The same, begun at `now`.
+    #[must_use]
+    pub fn with(settings: &HedgeSettings, now: Moment) -> Self {
         let share = BudgetSettings {
             share: settings.share,
             // As good as nothing: the share alone earns.
@@ -78,7 +84,7 @@ impl Hedge {
         Hedge {
             settings: Arc::new(settings.clone()),
             latency: Arc::new(Latency::new(settings)),
-            share: Budget::empty(&share, Moment::now()),
+            share: Budget::empty(&share, now),
             paid_by: None,
         }
     }
@@ -88,6 +94,11 @@ impl Hedge {
     pub fn paid_by(mut self, budget: Budget) -> Self {
         self.paid_by = Some(budget);
         self
+    }
+
+    /// The core: a call begins at `now`, and earns its part of a second try.
+    pub fn begun(&self, now: Moment) {
+        self.share.deposit(now);
     }
 
     /// The core: after what time a second try would be sent; none before enough calls are known.
@@ -131,7 +142,7 @@ impl Hedge {
     where
         F: Future<Output = Result<T, E>>,
     {
-        self.share.deposit(begun);
+        self.begun(begun);
         let mut first = pin!(call(1));
         if let Some(wait) = self.wait() {
             tokio::select! {

@@ -81,7 +81,7 @@ impl PolicyBuilder {
         let (settings, dice) = (self.settings, self.dice);
         let budget = Budget::new(&settings.retry.budget);
         let retry = Retry::with(&settings.retry, budget.clone(), dice.clone());
-        let hedge = Hedge::new(&settings.hedge);
+        let hedge = Hedge::with(&settings.hedge, now);
         // Without retries nothing fills the budget, and the hedge has its own share.
         let hedge = if settings.retry_on {
             hedge.paid_by(budget)

@@ -9,6 +9,7 @@ mod kits;
 mod log;
 mod markdown;
 mod peers;
+mod policies;
 mod replay;
 mod report;
 mod resilience;
@@ -30,6 +31,8 @@ enum What {
     Log(log::Options),
     /// The shop's start on a log of a million events: how long its lists take, and how much memory.
     Replay(replay::Options),
+    /// What each policy does over time, drawn into the guide; a test compares the pictures with what is committed.
+    Policies(policies::Options),
     /// What a call through each policy costs, beside the specialist libraries.
     Resilience(resilience::Options),
 }
@@ -38,6 +41,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     match &options.what {
         What::Log(options) => log::run(options),
         What::Replay(options) => replay::run(options),
+        What::Policies(options) => policies::run(options),
         What::Resilience(options) => resilience::run(options),
     }
 }

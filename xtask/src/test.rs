@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::{Result, bail};
-use stanchion_testing::servers::{PgBouncer, Postgres};
+use stanchion_testing::servers::{PgBouncer, Postgres, Redis};
 
 use crate::{
     chaos::{log, log_programs::LogPrograms},
@@ -108,7 +108,11 @@ impl Servers {
         if !PgBouncer::available() {
             packages::install(&["pgbouncer"], "PgBouncer")?;
         }
+        if !Redis::available() {
+            packages::install(&["redis-server"], "Redis")?;
+        }
         for (tool, what) in [
+            ("faketime", "faketime, which gives a process another clock,"),
             ("sqlite3", "sqlite3, which copies a store for a test,"),
             ("openssl", "openssl, which makes certificates for a test,"),
         ] {

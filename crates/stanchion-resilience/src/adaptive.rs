@@ -7,6 +7,7 @@
 
 mod gradient;
 mod kind;
+mod limit;
 #[cfg(test)]
 mod mixed_tests;
 #[cfg(test)]
@@ -20,10 +21,11 @@ use tokio::sync::oneshot;
 
 pub use gradient::{Gradient, Sample};
 pub use kind::Kind;
+use limit::Limit;
 
 use crate::codel::{Codel, CodelSettings};
 use crate::deadline::Deadline;
-use crate::guard::{Guard, GuardLayer};
+use crate::guard::{Guard, GuardByLayer, GuardLayer};
 use crate::moment::nanos;
 use crate::{Dice, Failure, Moment, Priority, Refusal};
 
@@ -99,7 +101,7 @@ pub struct Adaptive {
 
 #[derive(Debug)]
 struct State {
-    gradient: Gradient,
+    limit: Limit,
     running: u32,
     queue: Codel<oneshot::Sender<Place>>,
     queue_max: Option<u32>,
@@ -124,6 +126,31 @@ pub struct Place {
     kind: Option<Kind>,
 }
 
+/// Calls of one class under an [`Adaptive`] limit or a [`CodelGate`](crate::codel::CodelGate), as a [`Guard`].
+#[derive(Debug, Clone)]
+pub struct Ranked {
+    limit: Adaptive,
+    priority: Priority,
+    deadline: Deadline,
+}
+
+/// A turn waited for; dropped, it leaves the queue, or gives on the place it has been sent.
+struct Waiting<'s> {
+    shared: &'s Mutex<State>,
+    turn: oneshot::Receiver<Place>,
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.turn.close();
+        // Sent in this very moment: its drop hands it on, and must not find the lock taken.
+        if self.turn.try_recv().is_err() {
+            let mut state = self.shared.lock();
+            state.queue.forget(oneshot::Sender::is_closed);
+        }
+    }
+}
+
 impl Adaptive {
     /// A limit at its start.
     #[must_use]
@@ -134,7 +161,7 @@ impl Adaptive {
     /// The same with given chance, begun at `now`.
     #[must_use]
     pub fn with(settings: &AdaptiveSettings, dice: Dice, now: Moment) -> Self {
-        Adaptive::of(Gradient::new(settings, dice, now), settings, false, now)
+        Adaptive::measured(Gradient::new(settings, dice, now), settings, false, now)
     }
 
     /// The same for calls of several kinds: each place is told its [`Kind`] by [`Place::of_kind`], and one without says
@@ -142,20 +169,33 @@ impl Adaptive {
     #[must_use]
     pub fn mixed(settings: &AdaptiveSettings, dice: Dice, now: Moment) -> Self {
         let gradient = Gradient::new(settings, dice, now).against(kind::REFERENCE);
-        Adaptive::of(gradient, settings, true, now)
+        Adaptive::measured(gradient, settings, true, now)
     }
 
-    fn of(gradient: Gradient, settings: &AdaptiveSettings, is_mixed: bool, now: Moment) -> Self {
+    fn measured(
+        gradient: Gradient,
+        settings: &AdaptiveSettings,
+        is_mixed: bool,
+        now: Moment,
+    ) -> Self {
+        Adaptive::of(State {
+            queue_max: settings.queue_max,
+            quiet: settings.probe_limit,
+            is_mixed,
+            ..State::new(Limit::Measured(Box::new(gradient)), &settings.queue, now)
+        })
+    }
+
+    /// Not adaptive at all: `slots` places for ever, behind the same queue. What [`CodelGate`] is made of.
+    ///
+    /// [`CodelGate`]: crate::codel::CodelGate
+    pub(crate) fn fixed(slots: u32, queue: &CodelSettings, now: Moment) -> Self {
+        Adaptive::of(State::new(Limit::Fixed(slots), queue, now))
+    }
+
+    fn of(state: State) -> Self {
         Adaptive {
-            shared: Arc::new(Mutex::new(State {
-                gradient,
-                running: 0,
-                queue: Codel::new(&settings.queue, now),
-                queue_max: settings.queue_max,
-                quiet: settings.probe_limit,
-                is_mixed,
-                took: 0.0,
-            })),
+            shared: Arc::new(Mutex::new(state)),
         }
     }
 
@@ -190,14 +230,24 @@ impl Adaptive {
             let waiting = state.wait(now, priority, deadline)?;
             (waiting, state.queue.wait_max(now))
         };
-        // Whoever goes away, in time or not, is found gone when it would be its turn.
-        match tokio::time::timeout(wait_max, waiting).await {
+        let mut waiting = Waiting {
+            shared: &self.shared,
+            turn: waiting,
+        };
+        match tokio::time::timeout(wait_max, &mut waiting.turn).await {
             Ok(Ok(place)) => Ok(place),
             Ok(Err(_shed)) => Err(Refusal::Overloaded),
-            Err(_elapsed) => {
-                self.shared.lock().queue.forget(oneshot::Sender::is_closed);
-                Err(Refusal::Overloaded)
-            }
+            Err(_elapsed) => Err(Refusal::Overloaded),
+        }
+    }
+
+    /// The guard of a call of this class that ends by `deadline`.
+    #[must_use]
+    pub fn ranked(&self, priority: Priority, deadline: Deadline) -> Ranked {
+        Ranked {
+            limit: self.clone(),
+            priority,
+            deadline,
         }
     }
 
@@ -209,16 +259,15 @@ impl Adaptive {
         &self,
         call: impl Future<Output = Result<T, E>>,
     ) -> Result<T, Failure<E>> {
-        let place = self.enter(Priority::Normal, Deadline::NONE).await?;
-        let result = call.await;
-        place.finish();
-        result.map_err(Failure::Remote)
+        self.ranked(Priority::Normal, Deadline::NONE)
+            .call(call)
+            .await
     }
 
     /// The present limit.
     #[must_use]
     pub fn limit(&self) -> u32 {
-        self.shared.lock().gradient.limit()
+        self.shared.lock().limit.now()
     }
 
     /// Places in use.
@@ -238,19 +287,59 @@ impl Adaptive {
     pub fn layer(&self) -> GuardLayer<Self> {
         GuardLayer(self.clone())
     }
+
+    /// The same with each request's own class and deadline, which `of` tells.
+    pub fn layer_by<R>(
+        &self,
+        of: impl Fn(&R) -> (Priority, Deadline) + Clone,
+    ) -> GuardByLayer<impl Fn(&R) -> Ranked + Clone> {
+        let limit = self.clone();
+        GuardByLayer::new(move |request: &R| {
+            let (priority, deadline) = of(request);
+            limit.ranked(priority, deadline)
+        })
+    }
+}
+
+impl Ranked {
+    /// Runs `call` in a place of its class.
+    ///
+    /// # Errors
+    /// Refused as [`Adaptive::enter`] does, else what `call` gave.
+    pub async fn call<T, E>(
+        &self,
+        call: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, Failure<E>> {
+        let place = self.limit.enter(self.priority, self.deadline).await?;
+        let result = call.await;
+        place.finish();
+        result.map_err(Failure::Remote)
+    }
 }
 
 impl State {
+    fn new(limit: Limit, queue: &CodelSettings, now: Moment) -> Self {
+        State {
+            limit,
+            running: 0,
+            queue: Codel::new(queue, now),
+            queue_max: None,
+            quiet: 0,
+            is_mixed: false,
+            took: 0.0,
+        }
+    }
+
     fn enter(
         &mut self,
         shared: &Arc<Mutex<State>>,
         now: Moment,
         priority: Priority,
     ) -> Option<Place> {
-        let has_room = self.running < self.gradient.limit_of(priority);
+        let has_room = self.running < self.limit.of(priority);
         let is_free = has_room && !self.queue.is_waited_for(priority);
         if !is_free {
-            self.gradient.felt();
+            self.limit.felt();
         }
         is_free.then(|| self.place(shared, now))
     }
@@ -267,7 +356,7 @@ impl State {
 
     /// As many as are served within the longest wait, as things are: whoever came behind them would wait in vain.
     fn room(&self) -> usize {
-        let limit = self.gradient.limit();
+        let limit = self.limit.now();
         let Some(queue_max) = self.queue_max.filter(|_| self.took > 0.0) else {
             return self.queue_max.unwrap_or(limit) as usize;
         };
@@ -283,7 +372,7 @@ impl State {
             (true, Some(kind)) => took = kind.compare(took, place.running <= self.quiet),
             (true, None) => return,
         }
-        self.gradient.sample(Sample {
+        self.limit.sample(Sample {
             began: place.began,
             ended: now,
             took,
@@ -311,7 +400,7 @@ impl State {
 
     /// Who may begin now that something has ended.
     fn next(&mut self, now: Moment) -> Option<oneshot::Sender<Place>> {
-        let has_room = |class: &Priority| self.running < self.gradient.limit_of(*class);
+        let has_room = |class: &Priority| self.running < self.limit.of(*class);
         let least = Priority::ALL.into_iter().rev().find(has_room)?;
         // Shed senders are dropped, which tells their receivers.
         self.queue.pop(now, least).next
@@ -373,6 +462,15 @@ impl Drop for Place {
 }
 
 impl Guard for Adaptive {
+    async fn guard<T: Send, E: Send>(
+        &self,
+        call: impl Future<Output = Result<T, E>> + Send,
+    ) -> Result<T, Failure<E>> {
+        self.call(call).await
+    }
+}
+
+impl Guard for Ranked {
     async fn guard<T: Send, E: Send>(
         &self,
         call: impl Future<Output = Result<T, E>> + Send,

@@ -2,6 +2,8 @@
 //!
 //! `proofs.rs` compiles the same files a second time over loom's atomics; that is why they take theirs from
 //! `super::sync` and know nothing of the rest of the crate. It runs with the ordinary tests, without a `cfg`.
+//! The whole breaker, too large for that, runs under random schedules in `breaker/tests/schedules.rs`.
+//! `docs/concurrency.md` lists every atomic of the project, with what proves it.
 
 mod cell;
 #[cfg(test)]
@@ -12,11 +14,15 @@ mod cell;
 mod proofs;
 mod ring;
 mod standing;
+mod turnstile;
 
 pub(crate) use cell::{Cell, taken};
 pub(crate) use ring::Ring;
 pub(crate) use standing::Standing;
+pub(crate) use turnstile::{Asked, Had, Turnstile};
 
 mod sync {
     pub(super) use std::sync::atomic::{AtomicU64, Ordering};
+
+    pub(super) use parking_lot::Mutex;
 }

@@ -19,6 +19,7 @@
 //! its thread has to itself; there is no lock. Locks guard changes of state and the few probes of half-open.
 
 mod change;
+mod counts;
 mod machine;
 mod permit;
 mod settings;
@@ -32,14 +33,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use change::{Change, State};
+pub use counts::Counts;
 pub use permit::Permit;
 pub use settings::BreakerSettings;
 pub use verdict::Verdict;
-pub use window::Counts;
 
 use crate::guard::{Guard, GuardLayer};
 use crate::{Dice, Failure, Moment, Refusal};
 use machine::Machine;
+
+/// What the machine is made of; `tests/schedules.rs` makes it of shuttle's.
+mod sync {
+    pub(super) use std::sync::atomic::{AtomicU64, Ordering};
+
+    pub(super) use parking_lot::{Mutex, MutexGuard};
+
+    pub(super) use crate::atomic::{Ring, Standing};
+}
 
 /// A circuit breaker; clones are the same breaker.
 ///

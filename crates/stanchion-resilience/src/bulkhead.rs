@@ -1,11 +1,15 @@
 //! Bulkhead: how many calls to one dependency there may be at a time.
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use stanchion_runtime::task::{self, Task};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
+use tokio::sync::oneshot;
 
+use crate::atomic::{Asked, Had, Turnstile};
 use crate::guard::{Guard, GuardLayer};
 use crate::{Failure, Refusal};
 
@@ -48,9 +52,8 @@ pub struct Bulkhead {
 
 #[derive(Debug)]
 struct Shared {
-    slots: Arc<Semaphore>,
-    /// The places in the queue.
-    queue: Semaphore,
+    /// A message wakes a waiter; whether it has a slot is decided in the turnstile alone.
+    turnstile: Turnstile<oneshot::Sender<()>>,
     settings: BulkheadSettings,
 }
 
@@ -58,7 +61,20 @@ struct Shared {
 #[derive(Debug)]
 #[must_use = "a dropped slot is free again"]
 pub struct Slot {
-    _permit: OwnedSemaphorePermit,
+    shared: Arc<Shared>,
+}
+
+/// A slot that stays in the future it was taken in, which saves two reference counts a call.
+#[derive(Debug)]
+#[must_use = "a dropped slot is free again"]
+pub(crate) struct SlotHere<'b> {
+    shared: &'b Shared,
+}
+
+/// A place in the line; dropped, whatever it has become is given back.
+struct Waiting<'b> {
+    shared: &'b Shared,
+    number: u64,
 }
 
 impl Bulkhead {
@@ -67,8 +83,7 @@ impl Bulkhead {
     pub fn new(settings: &BulkheadSettings) -> Self {
         Bulkhead {
             shared: Arc::new(Shared {
-                slots: Arc::new(Semaphore::new(settings.slots as usize)),
-                queue: Semaphore::new(settings.queue as usize),
+                turnstile: Turnstile::new(settings.slots, settings.queue),
                 settings: settings.clone(),
             }),
         }
@@ -79,8 +94,9 @@ impl Bulkhead {
     /// # Errors
     /// [`Refusal::BulkheadFull`].
     pub fn try_enter(&self) -> Result<Slot, Refusal> {
-        let permit = self.shared.slots.clone().try_acquire_owned();
-        permit.map(Slot::new).map_err(|_| Refusal::BulkheadFull)
+        self.try_enter_here()
+            .map(|slot| slot.kept(&self.shared))
+            .ok_or(Refusal::BulkheadFull)
     }
 
     /// A slot, waited for if there is room in the queue.
@@ -88,13 +104,7 @@ impl Bulkhead {
     /// # Errors
     /// [`Refusal::BulkheadFull`] at once when the queue is full, or when the wait was too long.
     pub async fn enter(&self) -> Result<Slot, Refusal> {
-        if let Ok(slot) = self.try_enter() {
-            return Ok(slot);
-        }
-        let _place = self.place()?;
-        let waiting = self.shared.slots.clone().acquire_owned();
-        let permit = self.wait(waiting).await?;
-        permit.map(Slot::new).map_err(|_| Refusal::Closed)
+        Ok(self.enter_here().await?.kept(&self.shared))
     }
 
     /// Runs `call` in a slot.
@@ -128,13 +138,13 @@ impl Bulkhead {
     /// Slots in use.
     #[must_use]
     pub fn running(&self) -> u32 {
-        self.shared.settings.slots - self.shared.slots.available_permits() as u32
+        self.shared.turnstile.running()
     }
 
     /// Calls in the queue.
     #[must_use]
     pub fn waiting(&self) -> u32 {
-        self.shared.settings.queue - self.shared.queue.available_permits() as u32
+        self.shared.turnstile.waiting()
     }
 
     /// A tower layer over these very slots.
@@ -143,34 +153,79 @@ impl Bulkhead {
         GuardLayer(self.clone())
     }
 
-    /// A slot that stays in this future, which saves two reference counts a call.
-    pub(crate) fn try_enter_here(&self) -> Option<SemaphorePermit<'_>> {
-        self.shared.slots.try_acquire().ok()
+    /// The settings it was made with.
+    #[must_use]
+    pub fn settings(&self) -> &BulkheadSettings {
+        &self.shared.settings
     }
 
-    pub(crate) async fn enter_here(&self) -> Result<SemaphorePermit<'_>, Refusal> {
-        if let Some(permit) = self.try_enter_here() {
-            return Ok(permit);
+    pub(crate) fn try_enter_here(&self) -> Option<SlotHere<'_>> {
+        let shared = &*self.shared;
+        shared.turnstile.enter().then(|| SlotHere { shared })
+    }
+
+    pub(crate) async fn enter_here(&self) -> Result<SlotHere<'_>, Refusal> {
+        if let Some(slot) = self.try_enter_here() {
+            return Ok(slot);
         }
-        let _place = self.place()?;
-        let permit = self.wait(self.shared.slots.acquire()).await?;
-        permit.map_err(|_| Refusal::Closed)
-    }
-
-    fn place(&self) -> Result<SemaphorePermit<'_>, Refusal> {
-        let place = self.shared.queue.try_acquire();
-        place.map_err(|_| Refusal::BulkheadFull)
-    }
-
-    async fn wait<T>(&self, waiting: impl Future<Output = T>) -> Result<T, Refusal> {
-        let waited = tokio::time::timeout(self.shared.settings.wait, waiting).await;
-        waited.map_err(|_elapsed| Refusal::BulkheadFull)
+        let shared = &*self.shared;
+        let (turn, mut told) = oneshot::channel();
+        let waiting = match shared.turnstile.wait(turn) {
+            Asked::Slot => return Ok(SlotHere { shared }),
+            Asked::Full => return Err(Refusal::BulkheadFull),
+            Asked::Place(number) => Waiting { shared, number },
+        };
+        match tokio::time::timeout(shared.settings.wait, &mut told).await {
+            Ok(_told) => Ok(waiting.slot()),
+            Err(_elapsed) => Err(Refusal::BulkheadFull),
+        }
     }
 }
 
-impl Slot {
-    fn new(permit: OwnedSemaphorePermit) -> Self {
-        Slot { _permit: permit }
+impl Shared {
+    fn leave(&self) {
+        if let Some(turn) = self.turnstile.leave() {
+            // Whoever has gone away without hearing it finds the slot when it gives up.
+            let _ = turn.send(());
+        }
+    }
+}
+
+impl<'b> Waiting<'b> {
+    /// It was told that it has a slot.
+    fn slot(self) -> SlotHere<'b> {
+        let shared = self.shared;
+        std::mem::forget(self);
+        SlotHere { shared }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if self.shared.turnstile.give_up(self.number) == Had::Slot {
+            self.shared.leave();
+        }
+    }
+}
+
+impl SlotHere<'_> {
+    fn kept(self, shared: &Arc<Shared>) -> Slot {
+        std::mem::forget(self);
+        Slot {
+            shared: shared.clone(),
+        }
+    }
+}
+
+impl Drop for SlotHere<'_> {
+    fn drop(&mut self) {
+        self.shared.leave();
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.shared.leave();
     }
 }
 
@@ -180,107 +235,5 @@ impl Guard for Bulkhead {
         call: impl Future<Output = Result<T, E>> + Send,
     ) -> Result<T, Failure<E>> {
         self.call(call).await
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use futures_util::future::join_all;
-    use proptest::prelude::*;
-    use tokio::sync::oneshot;
-    use tokio::time::{sleep, timeout};
-
-    use super::*;
-    use crate::Moment;
-
-    fn given(slots: u32, queue: u32) -> Bulkhead {
-        Bulkhead::new(&BulkheadSettings {
-            slots,
-            queue,
-            ..BulkheadSettings::default()
-        })
-    }
-
-    async fn work(span: Duration) -> Result<(), ()> {
-        sleep(span).await;
-        Ok(())
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn calls_beyond_slots_and_queue_are_refused_at_once() {
-        let bulkhead = given(2, 3);
-        let begun = Moment::now();
-        let calls = (0..10).map(|_| bulkhead.call(work(Duration::from_millis(20))));
-        let answers = join_all(calls).await;
-        assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 5);
-        let refused = Err(Failure::Refused(Refusal::BulkheadFull));
-        assert_eq!(
-            answers.iter().filter(|answer| **answer == refused).count(),
-            5
-        );
-        assert!(Moment::now().since(begun) < Duration::from_millis(70));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_waiting_call_waits_no_longer_than_allowed() {
-        let bulkhead = given(1, 1);
-        let _slot = bulkhead.try_enter().unwrap();
-        let begun = Moment::now();
-        assert_eq!(bulkhead.enter().await.unwrap_err(), Refusal::BulkheadFull);
-        assert_eq!(Moment::now().since(begun).as_millis(), 100);
-        assert_eq!(bulkhead.waiting(), 0);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn spawned_work_keeps_its_slot_when_the_caller_has_gone() {
-        let bulkhead = given(1, 0);
-        let (finish, finished) = oneshot::channel::<()>();
-        let caller = async {
-            let task = bulkhead.spawn("work", finished).await.unwrap();
-            task.await
-        };
-        assert!(timeout(Duration::from_millis(10), caller).await.is_err());
-        assert_eq!(bulkhead.running(), 1, "the work still runs");
-        finish.send(()).unwrap();
-        tokio::task::yield_now().await;
-        assert_eq!(bulkhead.running(), 0);
-    }
-
-    #[tokio::test]
-    async fn a_panic_frees_the_slot() {
-        let bulkhead = given(1, 0);
-        let inside = bulkhead.clone();
-        let call = async move {
-            inside
-                .call(async { panic!("a bug") as Result<(), ()> })
-                .await
-        };
-        assert!(task::spawn("call", call).await.is_err());
-        assert_eq!(bulkhead.running(), 0);
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
-        /// Calls that begin, take and are dropped at random moments leave nothing behind.
-        #[test]
-        fn no_slot_and_no_place_leaks_under_random_cancellation(
-            calls in proptest::collection::vec((0..200_u64, 0..200_u64, 0..200_u64), 1..100),
-        ) {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-            runtime.block_on(async {
-                let bulkhead = given(3, 4);
-                let calls = calls.iter().map(|(begin, take, patience)| {
-                    let bulkhead = &bulkhead;
-                    async move {
-                        sleep(Duration::from_millis(*begin)).await;
-                        let call = bulkhead.call(work(Duration::from_millis(*take)));
-                        let _ = timeout(Duration::from_millis(*patience), call).await;
-                        assert!(bulkhead.running() <= 3 && bulkhead.waiting() <= 4);
-                    }
-                });
-                join_all(calls).await;
-                assert_eq!((bulkhead.running(), bulkhead.waiting()), (0, 0));
-            });
-        }
     }
 }

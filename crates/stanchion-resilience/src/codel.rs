@@ -4,8 +4,14 @@
 //! been empty within the last `interval` lets each wait up to `interval`; one that has not stands, and then nobody
 //! waits longer than `target` and the newest goes first, since whoever waited long has given up already.
 
+mod gate;
+#[cfg(test)]
+mod tests;
+
 use std::collections::VecDeque;
 use std::time::Duration;
+
+pub use gate::{CodelGate, CodelGateSettings};
 
 use crate::deadline::{Deadline, FLOOR};
 use crate::{Moment, Priority};
@@ -169,89 +175,5 @@ impl<T> Codel<T> {
         for class in &mut self.classes {
             class.retain(|entry| !is_gone(&entry.item));
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MS: Duration = Duration::from_millis(1);
-
-    fn given() -> Codel<u32> {
-        Codel::new(&CodelSettings::default(), Moment::START)
-    }
-
-    fn at(millis: u32) -> Moment {
-        Moment::START + MS * millis
-    }
-
-    fn push(
-        queue: &mut Codel<u32>,
-        millis: u32,
-        priority: Priority,
-        item: u32,
-    ) -> Result<Option<u32>, u32> {
-        queue.push(at(millis), priority, Deadline::NONE, item, 4)
-    }
-
-    #[test]
-    fn a_queue_that_empties_is_first_come_first_served() {
-        let mut queue = given();
-        for item in 1..=3 {
-            push(&mut queue, 0, Priority::Normal, item).unwrap();
-        }
-        assert_eq!(queue.pop(at(90), Priority::Bulk).next, Some(1));
-        assert_eq!(queue.pop(at(90), Priority::Bulk).next, Some(2));
-    }
-
-    #[test]
-    fn a_standing_queue_serves_the_newest_and_sheds_who_waited() {
-        let mut queue = given();
-        push(&mut queue, 0, Priority::Normal, 1).unwrap();
-        push(&mut queue, 97, Priority::Normal, 2).unwrap();
-        push(&mut queue, 99, Priority::Normal, 3).unwrap();
-        let popped = queue.pop(at(101), Priority::Bulk);
-        assert_eq!((popped.next, popped.shed), (Some(3), vec![1]));
-        let popped = queue.pop(at(103), Priority::Bulk);
-        assert_eq!((popped.next, popped.shed), (None, vec![2]));
-        push(&mut queue, 110, Priority::Normal, 4).unwrap();
-        assert_eq!(
-            queue.pop(at(150), Priority::Bulk).next,
-            Some(4),
-            "it was empty"
-        );
-    }
-
-    #[test]
-    fn the_important_goes_first_and_takes_the_place_of_the_unimportant() {
-        let mut queue = given();
-        push(&mut queue, 0, Priority::Bulk, 1).unwrap();
-        push(&mut queue, 0, Priority::Background, 2).unwrap();
-        push(&mut queue, 0, Priority::Bulk, 3).unwrap();
-        push(&mut queue, 0, Priority::Normal, 4).unwrap();
-        assert_eq!(push(&mut queue, 1, Priority::Critical, 5), Ok(Some(3)));
-        assert_eq!(push(&mut queue, 1, Priority::Bulk, 6), Err(6));
-        assert_eq!(queue.len(), 4);
-        let order: Vec<_> = std::iter::from_fn(|| queue.pop(at(2), Priority::Bulk).next).collect();
-        assert_eq!(order, [5, 4, 2, 1]);
-    }
-
-    #[test]
-    fn who_has_no_time_left_is_not_begun() {
-        let mut queue = given();
-        let soon = Deadline::at(at(20));
-        queue.push(at(0), Priority::Normal, soon, 1, 4).unwrap();
-        push(&mut queue, 0, Priority::Normal, 2).unwrap();
-        let popped = queue.pop(at(16), Priority::Bulk);
-        assert_eq!((popped.next, popped.shed), (Some(2), vec![1]));
-    }
-
-    #[test]
-    fn a_class_without_a_share_left_goes_on_waiting() {
-        let mut queue = given();
-        push(&mut queue, 0, Priority::Background, 1).unwrap();
-        assert_eq!(queue.pop(at(1), Priority::Normal).next, None);
-        assert_eq!(queue.pop(at(1), Priority::Background).next, Some(1));
     }
 }

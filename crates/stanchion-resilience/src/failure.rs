@@ -40,6 +40,12 @@ pub enum Refusal {
     /// The dependency refuses so much that the client spares it the call.
     #[error("throttled by the client")]
     Throttled,
+    /// The host is left out for having failed while others worked.
+    #[error("the host is left out")]
+    Ejected {
+        /// When it is taken in again.
+        retry_after: Duration,
+    },
     /// What is left of the deadline is less than a call needs.
     #[error("the deadline leaves no time for it")]
     NoTimeLeft,
@@ -53,9 +59,9 @@ impl Refusal {
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Refusal::BreakerOpen { retry_after } | Refusal::RateLimited { retry_after } => {
-                Some(*retry_after)
-            }
+            Refusal::BreakerOpen { retry_after }
+            | Refusal::RateLimited { retry_after }
+            | Refusal::Ejected { retry_after } => Some(*retry_after),
             _ => None,
         }
     }
@@ -69,6 +75,7 @@ impl Refusal {
             Refusal::Overloaded => "overloaded",
             Refusal::RateLimited { .. } => "rate_limited",
             Refusal::Throttled => "throttled",
+            Refusal::Ejected { .. } => "ejected",
             Refusal::NoTimeLeft => "no_time_left",
             Refusal::Closed => "closed",
         }

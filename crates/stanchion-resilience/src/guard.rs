@@ -39,6 +39,73 @@ impl<G> GuardLayer<G> {
     }
 }
 
+/// Puts around each request of a service the [`Guard`] that `of` makes for it: its deadline, its class, its host.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use std::time::Duration;
+/// use stanchion_resilience::{Failure, GuardByLayer, Moment, Refusal, deadline::Deadline};
+/// use tower::{Layer, ServiceExt, service_fn};
+///
+/// let by_request = GuardByLayer::new(|left: &Duration| Deadline::after(Moment::now(), *left));
+/// let service = by_request.layer(service_fn(|left: Duration| async move { Ok::<_, ()>(left) }));
+/// assert!(service.clone().oneshot(Duration::from_secs(1)).await.is_ok());
+/// let late = service.oneshot(Duration::from_millis(1)).await;
+/// assert_eq!(late, Err(Failure::Refused(Refusal::NoTimeLeft)));
+/// # }
+/// ```
+#[derive(Debug, Clone)]
+pub struct GuardByLayer<Of>(Of);
+
+/// A service each of whose requests has a [`Guard`] of its own.
+#[derive(Debug, Clone)]
+pub struct GuardedBy<S, Of> {
+    inner: S,
+    of: Of,
+}
+
+impl<Of> GuardByLayer<Of> {
+    /// The layer of the guards that `of` makes.
+    pub fn new(of: Of) -> Self {
+        GuardByLayer(of)
+    }
+}
+
+impl<S, Of: Clone> Layer<S> for GuardByLayer<Of> {
+    type Service = GuardedBy<S, Of>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        GuardedBy {
+            inner,
+            of: self.0.clone(),
+        }
+    }
+}
+
+impl<R, S, G, Of> Service<R> for GuardedBy<S, Of>
+where
+    R: Send + 'static,
+    S: Service<R> + Clone + Send + 'static,
+    S::Response: Send,
+    S::Error: Send,
+    S::Future: Send,
+    G: Guard,
+    Of: Fn(&R) -> G,
+{
+    type Response = S::Response;
+    type Error = Failure<S::Error>;
+    type Future = BoxFuture<'static, Result<S::Response, Failure<S::Error>>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: R) -> Self::Future {
+        let (guard, inner) = ((self.of)(&request), self.inner.clone());
+        Box::pin(async move { guard.guard(inner.oneshot(request)).await })
+    }
+}
+
 impl<S, G: Clone> Layer<S> for GuardLayer<G> {
     type Service = Guarded<S, G>;
 

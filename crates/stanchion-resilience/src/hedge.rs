@@ -69,6 +69,12 @@ impl Hedge {
     /// A hedge that knows no latency yet.
     #[must_use]
     pub fn new(settings: &HedgeSettings) -> Self {
+        Hedge::with(settings, Moment::now())
+    }
+
+    /// The same, begun at `now`.
+    #[must_use]
+    pub fn with(settings: &HedgeSettings, now: Moment) -> Self {
         let share = BudgetSettings {
             share: settings.share,
             // As good as nothing: the share alone earns.
@@ -78,7 +84,7 @@ impl Hedge {
         Hedge {
             settings: Arc::new(settings.clone()),
             latency: Arc::new(Latency::new(settings)),
-            share: Budget::empty(&share, Moment::now()),
+            share: Budget::empty(&share, now),
             paid_by: None,
         }
     }
@@ -88,6 +94,11 @@ impl Hedge {
     pub fn paid_by(mut self, budget: Budget) -> Self {
         self.paid_by = Some(budget);
         self
+    }
+
+    /// The core: a call begins at `now`, and earns its part of a second try.
+    pub fn begun(&self, now: Moment) {
+        self.share.deposit(now);
     }
 
     /// The core: after what time a second try would be sent; none before enough calls are known.
@@ -118,19 +129,20 @@ impl Hedge {
     where
         F: Future<Output = Result<T, E>>,
     {
-        self.call_at(Moment::now(), call).await
+        self.call_at(Moment::now(), call, |_, later| later).await
     }
 
-    /// The same, begun at `begun`.
+    /// The same, begun at `begun`; of two errors `worse` is given the earlier and the later.
     pub(crate) async fn call_at<T, E, F>(
         &self,
         begun: Moment,
         mut call: impl FnMut(u32) -> F,
+        worse: impl Fn(E, E) -> E,
     ) -> Result<T, E>
     where
         F: Future<Output = Result<T, E>>,
     {
-        self.share.deposit(begun);
+        self.begun(begun);
         let mut first = pin!(call(1));
         if let Some(wait) = self.wait() {
             tokio::select! {
@@ -140,7 +152,7 @@ impl Hedge {
             }
             if self.spend(Moment::now()) {
                 let second = pin!(call(2));
-                return self.race(begun, first, second).await;
+                return self.race(begun, first, second, worse).await;
             }
         }
         let result = first.await;
@@ -153,6 +165,7 @@ impl Hedge {
         begun: Moment,
         mut first: impl Future<Output = Result<T, E>> + Unpin,
         mut second: impl Future<Output = Result<T, E>> + Unpin,
+        worse: impl Fn(E, E) -> E,
     ) -> Result<T, E> {
         let hedged = Moment::now();
         let (is_first, result) = tokio::select! {
@@ -167,8 +180,14 @@ impl Hedge {
                 self.learn(Moment::now().since(begun));
                 self.ended(hedged, Ok(answer))
             }
-            (true, Err(_)) => self.ended(hedged, second.await),
-            (false, Err(_)) => self.ended(begun, first.await),
+            (true, Err(earlier)) => {
+                let result = second.await.map_err(|later| worse(earlier, later));
+                self.ended(hedged, result)
+            }
+            (false, Err(earlier)) => {
+                let result = first.await.map_err(|later| worse(earlier, later));
+                self.ended(begun, result)
+            }
         }
     }
 

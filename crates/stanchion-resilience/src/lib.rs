@@ -50,6 +50,6 @@ mod priority;
 
 pub use dice::Dice;
 pub use failure::{Failure, Refusal};
-pub use guard::{Guard, GuardLayer, Guarded};
+pub use guard::{Guard, GuardByLayer, GuardLayer, Guarded, GuardedBy};
 pub use moment::Moment;
 pub use priority::Priority;

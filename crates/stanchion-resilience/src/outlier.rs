@@ -4,6 +4,9 @@
 //! its ejections, at most a tenth of the hosts (but one, if there are two). When fewer than half would be left, nobody
 //! is ejected: then it is not the host.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::sync::Arc;
@@ -11,8 +14,9 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use crate::Moment;
 use crate::breaker::Verdict;
+use crate::guard::{Guard, GuardByLayer};
+use crate::{Failure, Moment, Refusal};
 
 stanchion_config::settings! {
     /// When a host is left out, and for how long.
@@ -54,6 +58,13 @@ stanchion_config::settings! {
 pub struct Outliers<H: Hash + Eq> {
     hosts: Arc<Mutex<HashMap<H, Host>>>,
     settings: Arc<OutlierSettings>,
+}
+
+/// The calls to one of the hosts, as a [`Guard`].
+#[derive(Debug, Clone)]
+pub struct HostGuard<H: Hash + Eq> {
+    hosts: Outliers<H>,
+    host: H,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -110,6 +121,67 @@ impl<H: Hash + Eq + Clone> Outliers<H> {
         }
     }
 
+    /// The core: whether a call to `host` may go out at `now`. A host that was not set always may.
+    ///
+    /// # Errors
+    /// [`Refusal::Ejected`] with the time until it is taken in again.
+    pub fn admit(&self, host: &H, now: Moment) -> Result<(), Refusal> {
+        match self.hosts.lock().get(host) {
+            Some(state) if state.is_ejected(now) => Err(Refusal::Ejected {
+                retry_after: state.until.since(now),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Runs `call` to `host` unless that is left out; every error counts as a failure of the host.
+    ///
+    /// A call whose caller goes away says nothing about the host. Nor does one that hangs: put a timeout inside.
+    ///
+    /// # Errors
+    /// Refused as [`admit`](Self::admit) does, else what `call` gave.
+    pub async fn call<T, E>(
+        &self,
+        host: &H,
+        call: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, Failure<E>> {
+        self.call_judged(host, call, Verdict::of).await
+    }
+
+    /// The same, with `judge` telling what the outcome says about the host.
+    ///
+    /// # Errors
+    /// As [`call`](Self::call).
+    pub async fn call_judged<T, E>(
+        &self,
+        host: &H,
+        call: impl Future<Output = Result<T, E>>,
+        judge: impl FnOnce(&Result<T, E>) -> Verdict,
+    ) -> Result<T, Failure<E>> {
+        self.admit(host, Moment::now())?;
+        let result = call.await;
+        self.record(host, Moment::now(), judge(&result));
+        result.map_err(Failure::Remote)
+    }
+
+    /// The guard of the calls to one host.
+    #[must_use]
+    pub fn host(&self, host: H) -> HostGuard<H> {
+        HostGuard {
+            hosts: self.clone(),
+            host,
+        }
+    }
+
+    /// A tower layer over these very hosts; `of` tells which one a request goes to.
+    pub fn layer<R>(
+        &self,
+        of: impl Fn(&R) -> H + Clone,
+    ) -> GuardByLayer<impl Fn(&R) -> HostGuard<H> + Clone> {
+        let hosts = self.clone();
+        GuardByLayer::new(move |request: &R| hosts.host(of(request)))
+    }
+
     /// Whether `host` is left out at `now`.
     #[must_use]
     pub fn is_ejected(&self, host: &H, now: Moment) -> bool {
@@ -152,74 +224,15 @@ impl Host {
     }
 }
 
-fn count<H>(hosts: &HashMap<H, Host>, now: Moment) -> usize {
-    hosts.values().filter(|host| host.is_ejected(now)).count()
+impl<H: Hash + Eq + Clone + Send + Sync + 'static> Guard for HostGuard<H> {
+    async fn guard<T: Send, E: Send>(
+        &self,
+        call: impl Future<Output = Result<T, E>> + Send,
+    ) -> Result<T, Failure<E>> {
+        self.hosts.call(&self.host, call).await
+    }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn given(hosts: u32) -> (Outliers<u32>, Moment) {
-        let outliers = Outliers::new(&OutlierSettings::default());
-        outliers.set_hosts(0..hosts);
-        (outliers, Moment::from_nanos(1_000_000_000))
-    }
-
-    fn fail(outliers: &Outliers<u32>, host: u32, now: Moment, times: u32) {
-        (0..times).for_each(|_| outliers.record(&host, now, Verdict::Failure));
-    }
-
-    #[test]
-    fn five_failures_in_a_row_eject_a_host_and_a_success_begins_anew() {
-        let (outliers, now) = given(10);
-        fail(&outliers, 1, now, 4);
-        outliers.record(&1, now, Verdict::Success);
-        fail(&outliers, 1, now, 4);
-        outliers.record(&1, now, Verdict::Ignored);
-        assert!(!outliers.is_ejected(&1, now));
-        fail(&outliers, 1, now, 1);
-        assert!(outliers.is_ejected(&1, now));
-    }
-
-    #[test]
-    fn each_ejection_lasts_longer_and_is_forgiven_in_time() {
-        let (outliers, mut now) = given(10);
-        for times in 1..=3 {
-            fail(&outliers, 1, now, 5);
-            let span = Duration::from_secs(30) * times;
-            assert!(outliers.is_ejected(&1, (now + span).before(Duration::from_millis(1))));
-            now = now + span;
-            assert!(!outliers.is_ejected(&1, now));
-        }
-        now = now + Duration::from_secs(60);
-        outliers.record(&1, now, Verdict::Success);
-        fail(&outliers, 1, now, 5);
-        assert!(
-            !outliers.is_ejected(&1, now + Duration::from_secs(30)),
-            "as if for the first time"
-        );
-    }
-
-    #[test]
-    fn at_most_a_tenth_is_out_and_never_the_better_half() {
-        for (hosts, out) in [(1, 0), (2, 1), (5, 1), (10, 1), (20, 2), (100, 10)] {
-            let (outliers, now) = given(hosts);
-            (0..hosts).for_each(|host| fail(&outliers, host, now, 5));
-            assert_eq!(outliers.ejected(now), out, "of {hosts}");
-        }
-    }
-
-    #[test]
-    fn hosts_that_left_are_forgotten_and_those_that_stay_are_not() {
-        let (outliers, now) = given(10);
-        fail(&outliers, 1, now, 5);
-        outliers.set_hosts(1..5);
-        assert!(outliers.is_ejected(&1, now));
-        outliers.set_hosts(2..5);
-        outliers.set_hosts(1..5);
-        assert!(!outliers.is_ejected(&1, now));
-        fail(&outliers, 77, now, 5);
-        assert!(!outliers.is_ejected(&77, now), "a stranger");
-    }
+fn count<H>(hosts: &HashMap<H, Host>, now: Moment) -> usize {
+    hosts.values().filter(|host| host.is_ejected(now)).count()
 }

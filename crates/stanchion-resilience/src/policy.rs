@@ -15,6 +15,7 @@
 //! One clock ([`Moment::now`]), one label (`dependency`), one section of the configuration. Each part can be switched
 //! off; [`Policy::breaker`] and the others give access to it, for an operator who forces or resets one.
 
+mod builder;
 mod call;
 mod display;
 mod layer;
@@ -28,17 +29,19 @@ use std::time::Duration;
 
 use stanchion_telemetry::Metrics;
 
+pub use builder::PolicyBuilder;
 pub use layer::{Guarding, PolicyLayer, PolicyRule};
 pub use settings::PolicySettings;
 
 use crate::adaptive::Adaptive;
 use crate::breaker::{Breaker, Verdict};
 use crate::bulkhead::Bulkhead;
+use crate::deadline::HopCost;
 use crate::hedge::Hedge;
 use crate::rate::Rate;
 use crate::retry::{GaveUp, Retry, Retryable};
 use crate::throttle::Throttle;
-use crate::{Dice, Failure, Moment};
+use crate::{Dice, Failure};
 use metrics::PolicyMetrics;
 
 /// The guard of one dependency; clones share all its state.
@@ -75,6 +78,7 @@ struct Parts {
     rate: Option<Rate>,
     bulkhead: Option<Bulkhead>,
     adaptive: Option<Adaptive>,
+    hop: HopCost,
     metrics: PolicyMetrics,
 }
 
@@ -86,7 +90,8 @@ pub type PolicyError<E> = GaveUp<Failure<E>>;
 pub struct Attempt {
     /// Its number, from 1; a hedge has the number of the attempt it belongs to.
     pub number: u32,
-    /// What it may take: the smaller of the timeout and what is left of the deadline.
+    /// What it may take over there: the smaller of the timeout and what is left of the deadline, the way's
+    /// [cost](Policy::hop_cost) subtracted.
     pub left: Duration,
 }
 
@@ -130,35 +135,16 @@ impl Policy {
         metrics: &Metrics,
         dice: &Dice,
     ) -> Self {
-        let (name, now) = (name.into(), Moment::now());
-        let metrics = PolicyMetrics::new(metrics, &name);
-        let budget = crate::budget::Budget::new(&settings.retry.budget);
-        let retry = Retry::with(&settings.retry, budget.clone(), dice.clone());
-        let breaker = Breaker::builder(name.as_str(), &settings.breaker)
-            .dice(dice.clone())
-            .on_state_change(metrics.breaker_listener());
-        Policy {
-            parts: Arc::new(Parts {
-                retry: settings.retry_on.then_some(retry),
-                hedge: settings
-                    .hedge_on
-                    .then(|| Hedge::new(&settings.hedge).paid_by(budget)),
-                breaker: settings.breaker_on.then(|| breaker.build_at(now)),
-                throttle: settings
-                    .throttle_on
-                    .then(|| Throttle::with(&settings.throttle, dice.clone(), now)),
-                rate: settings.rate_on.then(|| Rate::new(&settings.rate)),
-                bulkhead: settings
-                    .bulkhead_on
-                    .then(|| Bulkhead::new(&settings.bulkhead)),
-                adaptive: settings
-                    .adaptive_on
-                    .then(|| Adaptive::with(&settings.adaptive, dice.clone(), now)),
-                settings: settings.clone(),
-                name,
-                metrics,
-            }),
-        }
+        Policy::builder(name, settings)
+            .metrics(metrics)
+            .dice(dice)
+            .build()
+    }
+
+    /// The same with a predicate or a listener of the breaker, too.
+    #[must_use]
+    pub fn builder(name: impl Into<String>, settings: &PolicySettings) -> PolicyBuilder {
+        PolicyBuilder::new(name.into(), settings)
     }
 
     /// The dependency's name.
@@ -213,6 +199,13 @@ impl Policy {
     #[must_use]
     pub fn throttle(&self) -> Option<&Throttle> {
         self.parts.throttle.as_ref()
+    }
+
+    /// What the way to the dependency and back costs: whoever hears from it how long it worked lets this learn it, and
+    /// the calls to come are told so much less time. Zero until then.
+    #[must_use]
+    pub fn hop_cost(&self) -> &HopCost {
+        &self.parts.hop
     }
 
     /// A tower layer over this very policy; `rule` knows requests, answers and errors.

@@ -7,6 +7,8 @@
 //!
 //! Nothing survives a crash: what must, is an entry of the log or a row first.
 
+mod jobs;
+mod layer;
 mod queue;
 #[cfg(test)]
 mod tests;
@@ -21,6 +23,7 @@ use futures_util::FutureExt;
 use stanchion_runtime::task;
 use tokio::sync::oneshot;
 
+pub use layer::{PoolError, PoolLayer, Pooled};
 use queue::Queue;
 
 stanchion_config::settings! {

@@ -11,6 +11,7 @@
 //! Retry in one tier only: three tiers with three attempts each make 27 calls of one.
 
 mod class;
+mod date;
 mod layer;
 #[cfg(test)]
 mod tests;
@@ -19,11 +20,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use class::Retryable;
+pub use date::http_date;
 pub use layer::{RetryLayer, RetryRule, Retrying};
 
 use crate::budget::{Budget, BudgetSettings};
 use crate::deadline::{Deadline, FLOOR};
-use crate::{Dice, Moment, Priority};
+use crate::{Dice, Moment, Priority, Refusal};
 
 stanchion_config::settings! {
     /// How often and when a failed call is sent again.
@@ -107,15 +109,18 @@ pub enum Stopped {
     /// The retry budget is used up.
     #[error("the retry budget is used up")]
     Budget,
+    /// Something on the way refused the next attempt: the breaker opened, the bulkhead is full.
+    #[error("the next was not sent: {0}")]
+    Refused(Refusal),
 }
 
 /// The last error, and why it is the last.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{last} (attempt {attempts}; {stopped})")]
 pub struct GaveUp<E> {
-    /// What the last attempt gave.
+    /// What the last attempt that was sent gave; a refusal only when none was.
     pub last: E,
-    /// How many attempts were made.
+    /// How many attempts were sent, or 1.
     pub attempts: u32,
     /// Why there was no other.
     pub stopped: Stopped,
@@ -183,24 +188,38 @@ impl Retry {
     where
         F: Future<Output = Result<T, E>>,
     {
+        self.call_refusable(terms, classify, |_| None, &mut call)
+            .await
+    }
+
+    /// The same, where something on the way may refuse an attempt: what earlier ones gave is then not forgotten. "Not
+    /// sent" would be a lie about a call whose first attempt may have taken effect.
+    pub(crate) async fn call_refusable<T, E, F>(
+        &self,
+        terms: Terms,
+        classify: impl Fn(&E) -> Retryable,
+        refused: impl Fn(&E) -> Option<Refusal>,
+        mut call: impl FnMut(u32) -> F,
+    ) -> Result<T, GaveUp<E>>
+    where
+        F: Future<Output = Result<T, E>>,
+    {
         self.budget.deposit_now();
-        let mut sent = 0;
+        let (mut sent, mut before) = (0, None);
         loop {
-            sent += 1;
-            let last = match call(sent).await {
+            let error = match call(sent + 1).await {
                 Ok(answer) => return Ok(answer),
                 Err(error) => error,
             };
-            match self.next(sent, classify(&last), &terms, Moment::now()) {
-                Ok(wait) => tokio::time::sleep(wait).await,
-                Err(stopped) => {
-                    return Err(GaveUp {
-                        last,
-                        attempts: sent,
-                        stopped,
-                    });
-                }
+            if let (Some(refusal), Some(last)) = (refused(&error), before) {
+                return Err(gave_up(last, sent, Stopped::Refused(refusal)));
             }
+            sent += 1;
+            match self.next(sent, classify(&error), &terms, Moment::now()) {
+                Ok(wait) => tokio::time::sleep(wait).await,
+                Err(stopped) => return Err(gave_up(error, sent, stopped)),
+            }
+            before = Some(error);
         }
     }
 
@@ -223,6 +242,14 @@ impl Retry {
         };
         let doubled = base.saturating_mul(1 << (sent.clamp(1, 32) - 1));
         Ok(self.dice.within(doubled.min(settings.cap)))
+    }
+}
+
+fn gave_up<E>(last: E, attempts: u32, stopped: Stopped) -> GaveUp<E> {
+    GaveUp {
+        last,
+        attempts,
+        stopped,
     }
 }
 

@@ -1,5 +1,9 @@
 //! Single flight: many who want the same at the same time make one call.
 
+mod layer;
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::panic::AssertUnwindSafe;
@@ -7,6 +11,7 @@ use std::sync::{Arc, Weak};
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
+pub use layer::{Flying, SingleFlightLayer};
 use parking_lot::Mutex;
 use stanchion_runtime::task::panic_text;
 
@@ -29,9 +34,17 @@ pub const FLIGHTS_MAX: usize = 10_000;
 /// assert_eq!((one, other), (Ok(42), Ok(42)));
 /// # }
 /// ```
-#[derive(Clone)]
 pub struct SingleFlight<K: Hash + Eq, V, E> {
     flights: Arc<Mutex<Flights<K, V, E>>>,
+}
+
+// Not derived: key, value and error need not be `Clone` for the flights to be shared.
+impl<K: Hash + Eq, V, E> Clone for SingleFlight<K, V, E> {
+    fn clone(&self) -> Self {
+        SingleFlight {
+            flights: self.flights.clone(),
+        }
+    }
 }
 
 /// Why a shared call gave no answer.
@@ -83,11 +96,19 @@ where
     ///
     /// # Errors
     /// What the one call gave.
+    ///
+    /// `load` may be called in vain when two come at the same instant; its future is then never polled.
     pub async fn call<F>(&self, key: K, load: impl FnOnce() -> F) -> Result<V, FlightFailed<E>>
     where
         F: Future<Output = Result<V, E>> + Send + 'static,
     {
         self.join(key, load).await
+    }
+
+    /// A tower layer over these very flights; `of` tells a request's key. The answers must be `Clone`, and the service
+    /// one of reads: whoever joins gets the answer to another's request.
+    pub fn layer<R, Of: Fn(&R) -> K>(&self, of: Of) -> SingleFlightLayer<K, V, E, Of> {
+        SingleFlightLayer::new(self.clone(), of)
     }
 
     /// How many keys are in flight.
@@ -106,16 +127,17 @@ where
     where
         F: Future<Output = Result<V, E>> + Send + 'static,
     {
+        if let Some(flight) = self.flights.lock().flying(&key) {
+            return flight;
+        }
+        // Not under the lock: it is the caller's code, and may ask for another key.
+        let load = load();
         let mut flights = self.flights.lock();
-        let flying = flights
-            .by_key
-            .get(&key)
-            .and_then(|(_, flight)| flight.upgrade());
-        if let Some(flight) = flying {
+        if let Some(flight) = flights.flying(&key) {
             return flight;
         }
         if flights.by_key.len() >= FLIGHTS_MAX {
-            return caught(load(), None::<Landing<K, V, E>>).shared();
+            return caught(load, None::<Landing<K, V, E>>).shared();
         }
         flights.next += 1;
         let landing = Landing {
@@ -123,12 +145,20 @@ where
             key: key.clone(),
             number: flights.next,
         };
-        let flight = caught(load(), Some(landing)).shared();
+        let flight = caught(load, Some(landing)).shared();
         if let Some(weak) = flight.downgrade() {
             let number = flights.next;
             flights.by_key.insert(key, (number, weak));
         }
         flight
+    }
+}
+
+impl<K: Hash + Eq, V, E> Flights<K, V, E> {
+    fn flying(&self, key: &K) -> Option<Shared<Flight<V, E>>> {
+        self.by_key
+            .get(key)
+            .and_then(|(_, flight)| flight.upgrade())
     }
 }
 
@@ -180,85 +210,5 @@ impl<K: Hash + Eq, V, E> Default for SingleFlight<K, V, E> {
 impl<K: Hash + Eq, V, E> std::fmt::Debug for SingleFlight<K, V, E> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("SingleFlight").finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::atomic::{AtomicU32, Ordering};
-    use std::time::Duration;
-
-    use futures_util::future::join_all;
-    use proptest::prelude::*;
-    use tokio::time::{sleep, timeout};
-
-    use super::*;
-
-    type Prices = SingleFlight<u8, u32, &'static str>;
-
-    /// Loads in 200 ms, and counts.
-    fn load(
-        loads: &Arc<AtomicU32>,
-    ) -> impl Future<Output = Result<u32, &'static str>> + Send + 'static {
-        let loads = loads.clone();
-        async move {
-            sleep(Duration::from_millis(200)).await;
-            Ok(loads.fetch_add(1, Ordering::Relaxed))
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_thousand_at_once_make_one_call_and_the_next_makes_another() {
-        let (prices, loads) = (Prices::default(), Arc::default());
-        let answers = join_all((0..1_000).map(|_| prices.call(1, || load(&loads)))).await;
-        assert!(answers.iter().all(|answer| *answer == Ok(0)));
-        assert_eq!(prices.call(1, || load(&loads)).await, Ok(1));
-        assert!(prices.is_empty());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_leader_that_goes_away_hands_over() {
-        let (prices, loads) = (Prices::default(), Arc::default());
-        let leader = timeout(Duration::from_millis(100), prices.call(1, || load(&loads)));
-        let (leader, follower) = tokio::join!(leader, prices.call(1, || load(&loads)));
-        assert!(leader.is_err());
-        assert_eq!(follower, Ok(0));
-        assert_eq!(loads.load(Ordering::Relaxed), 1);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_error_and_a_panic_reach_everybody_without_a_second_call() {
-        let prices = Prices::default();
-        let failed = join_all((0..10).map(|_| prices.call(1, || async { Err("down") }))).await;
-        let down = FlightFailed::Failed(Arc::new("down"));
-        assert!(failed.iter().all(|answer| *answer == Err(down.clone())));
-        let panicked =
-            join_all((0..10).map(|_| prices.call(1, || async { panic!("a bug") }))).await;
-        let bug = FlightFailed::Panicked("a bug".into());
-        assert!(panicked.iter().all(|answer| *answer == Err(bug.clone())));
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(64))]
-        #[test]
-        fn no_flight_is_left_over_under_random_cancellation(
-            calls in proptest::collection::vec((0..4_u8, 0..300_u64, 0..400_u64), 1..60),
-        ) {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-            runtime.block_on(async {
-                let (prices, loads) = (Prices::default(), Arc::default());
-                let calls = calls.iter().map(|(key, begin, patience)| {
-                    let (prices, loads) = (&prices, &loads);
-                    async move {
-                        sleep(Duration::from_millis(*begin)).await;
-                        let answer = timeout(Duration::from_millis(*patience), prices.call(*key, || load(loads))).await;
-                        assert!(answer.is_err() || answer.is_ok_and(|answer| answer.is_ok()));
-                        assert!(prices.len() <= 4);
-                    }
-                });
-                join_all(calls).await;
-                assert!(prices.is_empty());
-            });
-        }
     }
 }

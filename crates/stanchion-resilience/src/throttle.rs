@@ -123,7 +123,7 @@ impl Throttle {
         self.call_judged(call, Verdict::of).await
     }
 
-    /// The same, with `judge` telling what was accepted: everything but a failure.
+    /// The same, with `judge` telling what was accepted: what it calls a success. A 429 is none.
     ///
     /// # Errors
     /// As [`call`](Self::call).

@@ -19,6 +19,7 @@ pub mod consumer_store;
 pub mod event_log;
 pub mod inbox;
 pub mod personal;
+pub mod rate;
 
 use std::future::Future;
 use std::pin::Pin;

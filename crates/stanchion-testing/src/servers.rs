@@ -12,11 +12,13 @@
 
 mod pgbouncer;
 pub mod postgres;
+mod redis;
 
 use std::{env, io::Write, thread};
 
 pub use pgbouncer::PgBouncer;
 pub use postgres::{Cluster, Postgres};
+pub use redis::Redis;
 
 /// URL of a server that a test needs, or `None` after saying loudly that the test is skipped.
 ///

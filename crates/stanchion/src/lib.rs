@@ -7,6 +7,7 @@
 //! | [`server`] | services and modules, REST with an envelope, problems and stated permissions, the stop protocol |
 //! | [`resilience`] | deadline, retry with budget, hedge, breaker, bulkhead, rate and adaptive limits, one policy a dependency |
 //! | [`client`] (feature `client`, on by default) | outgoing HTTP and gRPC, a policy a dependency, discovery and balancing |
+//! | `redis` | a rate limit that all processes share; with the feature `redis` |
 //! | [`eventsourcing`] | aggregates, the event log, repositories, projections, process managers, the relay |
 //! | [`messaging`] | contracts, consumers with inbox, retry and dead letters, the in-process broker |
 //! | [`sql`] | one facade over SQLite and PostgreSQL: the durable log, unit of work, migrations |
@@ -21,6 +22,8 @@ pub use stanchion_client as client;
 pub use stanchion_config as config;
 pub use stanchion_eventsourcing as eventsourcing;
 pub use stanchion_messaging as messaging;
+#[cfg(feature = "redis")]
+pub use stanchion_redis as redis;
 pub use stanchion_resilience as resilience;
 pub use stanchion_runtime as runtime;
 pub use stanchion_server as server;

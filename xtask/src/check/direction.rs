@@ -18,6 +18,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("stanchion-messaging", &[]),
     ("stanchion-resilience", &[]),
     ("stanchion-client", &["stanchion-resilience"]),
+    ("stanchion-redis", &["stanchion-resilience"]),
     ("stanchion-eventsourcing", &["stanchion-messaging"]),
     (
         "stanchion-sql",
@@ -39,6 +40,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "stanchion-client",
             "stanchion-eventsourcing",
             "stanchion-messaging",
+            "stanchion-redis",
             "stanchion-resilience",
             "stanchion-server",
             "stanchion-sql",
@@ -101,6 +103,7 @@ const PRIVATE: &[(&str, &str)] = &[
     ("deadpool-postgres", "stanchion-sql"),
     ("tokio-postgres-rustls", "stanchion-sql"),
     ("rusqlite", "stanchion-sql"),
+    ("redis", "stanchion-redis"),
 ];
 const JUDGE: &str = "log-auditor";
 

@@ -7,9 +7,25 @@ mod ring;
 
 #[path = "standing.rs"]
 mod standing;
+#[path = "turnstile.rs"]
+mod turnstile;
 
 mod sync {
     pub(super) use loom::sync::atomic::{AtomicU64, Ordering};
+
+    /// loom's lock with the face of parking_lot's.
+    #[derive(Debug)]
+    pub(super) struct Mutex<T>(loom::sync::Mutex<T>);
+
+    impl<T> Mutex<T> {
+        pub(super) fn new(value: T) -> Self {
+            Mutex(loom::sync::Mutex::new(value))
+        }
+
+        pub(super) fn lock(&self) -> loom::sync::MutexGuard<'_, T> {
+            self.0.lock().unwrap()
+        }
+    }
 }
 
 use cell::Cell;
@@ -17,6 +33,7 @@ use loom::sync::Arc;
 use loom::thread;
 use ring::Ring;
 use standing::Standing;
+use turnstile::{Asked, Had, Turnstile};
 
 /// Runs `work` on two threads at once and waits for both.
 fn race(work: impl Fn(u64) + Send + Sync + 'static) {
@@ -143,5 +160,102 @@ fn who_sees_a_state_sees_its_moments_or_later_ones() {
             }
         });
         assert_eq!(standing.word(), 3);
+    });
+}
+
+/// A waiter of the turnstile's proofs: a flag that whoever hands it a slot raises.
+type Handed = Arc<loom::sync::atomic::AtomicBool>;
+
+/// Leaves a slot, and tells who has it now.
+fn leave(turnstile: &Turnstile<Handed>) {
+    if let Some(next) = turnstile.leave() {
+        next.store(true, loom::sync::atomic::Ordering::Release);
+    }
+}
+
+#[test]
+fn a_slot_is_never_given_twice_and_none_is_lost() {
+    loom::model(|| {
+        let turnstile = Arc::new(Turnstile::<Handed>::new(1, 0));
+        let inside = Arc::new(loom::sync::atomic::AtomicU64::new(0));
+        let (shared, visits) = (turnstile.clone(), inside.clone());
+        race(move |_| {
+            if shared.enter() {
+                // Odd while somebody is in. Relaxed: that it is seen is the turnstile's doing.
+                let before = visits.load(loom::sync::atomic::Ordering::Relaxed);
+                assert!(before.is_multiple_of(2), "two are in");
+                visits.store(before + 1, loom::sync::atomic::Ordering::Relaxed);
+                visits.store(before + 2, loom::sync::atomic::Ordering::Relaxed);
+                leave(&shared);
+            }
+        });
+        assert_eq!((turnstile.running(), turnstile.waiting()), (0, 0));
+        assert!(turnstile.enter());
+    });
+}
+
+#[test]
+fn who_waits_is_handed_the_slot_of_who_leaves() {
+    loom::model(|| {
+        let turnstile = Arc::new(Turnstile::<Handed>::new(1, 1));
+        assert!(turnstile.enter());
+        let shared = turnstile.clone();
+        let handed = Handed::default();
+        let flag = handed.clone();
+        let asked = Arc::new(loom::sync::Mutex::new(None));
+        let told = asked.clone();
+        race(move |who| {
+            if who == 1 {
+                leave(&shared);
+            } else {
+                *told.lock().unwrap() = Some(shared.wait(flag.clone()));
+            }
+        });
+        let is_handed = handed.load(loom::sync::atomic::Ordering::Acquire);
+        match asked.lock().unwrap().take().unwrap() {
+            Asked::Slot => assert!(!is_handed),
+            Asked::Place(_) => assert!(is_handed, "a waiter was left behind"),
+            Asked::Full => panic!("there is a place"),
+        }
+        assert_eq!((turnstile.running(), turnstile.waiting()), (1, 0));
+    });
+}
+
+#[test]
+fn who_gives_up_beside_who_leaves_has_either_a_place_or_the_slot() {
+    loom::model(|| {
+        let turnstile = Arc::new(Turnstile::<Handed>::new(1, 1));
+        assert!(turnstile.enter());
+        let handed = Handed::default();
+        let Asked::Place(number) = turnstile.wait(handed.clone()) else {
+            panic!("the slot is taken");
+        };
+        let shared = turnstile.clone();
+        race(move |who| {
+            if who == 1 || shared.give_up(number) == Had::Slot {
+                leave(&shared);
+            }
+        });
+        assert_eq!((turnstile.running(), turnstile.waiting()), (0, 0));
+    });
+}
+
+#[test]
+fn no_newcomer_passes_who_waits() {
+    loom::model(|| {
+        let turnstile = Arc::new(Turnstile::<Handed>::new(1, 1));
+        assert!(turnstile.enter());
+        let handed = Handed::default();
+        assert!(matches!(turnstile.wait(handed.clone()), Asked::Place(_)));
+        let shared = turnstile.clone();
+        race(move |who| {
+            if who == 1 {
+                leave(&shared);
+            } else {
+                assert!(!shared.enter(), "it passed the line");
+            }
+        });
+        assert!(handed.load(loom::sync::atomic::Ordering::Acquire));
+        assert_eq!(turnstile.running(), 1);
     });
 }

@@ -2,14 +2,12 @@
 
 use std::time::Duration;
 
-use parking_lot::{Mutex, MutexGuard};
-
 use super::change::Word;
+use super::sync::{Mutex, MutexGuard, Standing};
 use super::window::{Baseline, Window};
 use super::{
     BreakerBuilder, BreakerSettings, Change, Counts, Listener, State, Ticket, Trips, Verdict,
 };
-use crate::atomic::Standing;
 use crate::{Dice, Moment, Refusal};
 
 /// When to ask again while the probes are out.

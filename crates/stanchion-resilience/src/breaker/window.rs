@@ -1,26 +1,13 @@
 //! The last calls of the closed state, and what a usual one takes.
 
 use std::cell::Cell;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-use super::BreakerSettings;
+use super::sync::{AtomicU64, Ordering, Ring};
+use super::{BreakerSettings, Counts};
 use crate::Moment;
-use crate::atomic::Ring;
 use crate::moment::nanos;
-
-/// What a window holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Counts {
-    /// Calls that ended, ignored ones left out.
-    pub calls: u32,
-    /// Of them, those that failed.
-    pub failures: u32,
-    /// Of them, those that were slow, failed or not.
-    pub slow: u32,
-    /// Calls that failed since the last that did not.
-    pub failures_in_row: u32,
-}
 
 /// The last calls, written without a lock, one ring a thread.
 #[derive(Debug)]
@@ -78,22 +65,20 @@ impl Window {
             calls.select_nth_unstable_by(self.calls - 1, |one, other| other.cmp(one));
             calls.truncate(self.calls);
         }
-        Counts::of(&calls)
+        counted(&calls)
     }
 }
 
-impl Counts {
-    fn of(calls: &[u64]) -> Counts {
-        let with = |flag: u64| calls.iter().filter(|word| **word & flag != 0).count() as u32;
-        let good = calls.iter().filter(|word| **word & FAILED == 0);
-        let last_good = good.map(|word| Call(*word).ticks()).max();
-        let after = |word: &&u64| last_good.is_none_or(|last| Call(**word).ticks() > last);
-        Counts {
-            calls: calls.len() as u32,
-            failures: with(FAILED),
-            slow: with(SLOW),
-            failures_in_row: calls.iter().filter(after).count() as u32,
-        }
+fn counted(calls: &[u64]) -> Counts {
+    let with = |flag: u64| calls.iter().filter(|word| **word & flag != 0).count() as u32;
+    let good = calls.iter().filter(|word| **word & FAILED == 0);
+    let last_good = good.map(|word| Call(*word).ticks()).max();
+    let after = |word: &&u64| last_good.is_none_or(|last| Call(**word).ticks() > last);
+    Counts {
+        calls: calls.len() as u32,
+        failures: with(FAILED),
+        slow: with(SLOW),
+        failures_in_row: calls.iter().filter(after).count() as u32,
     }
 }
 

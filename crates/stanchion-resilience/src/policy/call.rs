@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{Attempt, Judge, Parts, Policy, PolicyError};
 use crate::adaptive::Place;
-use crate::breaker::{Permit, Verdict};
+use crate::breaker::{Breaker, Permit, Verdict};
 use crate::deadline::Deadline;
 use crate::retry::{Effect, GaveUp, Retryable, Stopped, Terms};
 use crate::{Failure, Moment};
@@ -35,7 +35,9 @@ impl Policy {
         let result = match &parts.retry {
             Some(retry) => {
                 let classify = |failure: &Failure<E>| classified(failure, judge);
-                retry.call(terms, classify, attempt).await
+                retry
+                    .call_refusable(terms, classify, Failure::refusal, attempt)
+                    .await
             }
             None => attempt(1).await.map_err(only_one),
         };
@@ -50,6 +52,14 @@ fn classified<T, E>(failure: &Failure<E>, judge: &impl Judge<T, E>) -> Retryable
         Failure::Refused(_) => Retryable::Never,
         Failure::TimedOut(_) => Retryable::unknown(),
         Failure::Remote(error) => judge.retryable(error),
+    }
+}
+
+/// Of two tries' errors that of one which was sent: a try that was not says nothing of the other.
+fn sent_one<E>(earlier: Failure<E>, later: Failure<E>) -> Failure<E> {
+    match later {
+        Failure::Refused(_) => earlier,
+        _ => later,
     }
 }
 
@@ -86,7 +96,7 @@ impl Parts {
                     let now = if which == 1 { now } else { Moment::now() };
                     self.one_try(number, now, terms, judge, call)
                 };
-                hedge.call_at(now, one_try).await
+                hedge.call_at(now, one_try, sent_one).await
             }
             _ => {
                 self.metrics.tried(number, 1);
@@ -108,7 +118,8 @@ impl Parts {
         F: Future<Output = Result<T, E>>,
     {
         let deadline = terms.deadline;
-        deadline.for_hop(now, Duration::ZERO)?;
+        let hop = self.hop.estimate();
+        deadline.for_hop(now, hop)?;
         if let Some(breaker) = &self.breaker {
             breaker.peek(now)?;
         }
@@ -135,40 +146,47 @@ impl Parts {
             Some(breaker) => Some(breaker.acquire_at(now)?),
             None => None,
         };
-        let left = deadline.for_hop(now, Duration::ZERO)?;
+        let left = deadline.for_hop(now, hop)?;
         let attempt = Attempt {
             number,
             left: left.min(self.settings.timeout),
         };
-        let end = (now + attempt.left).instant();
-        let outcome = tokio::time::timeout_at(end, call(attempt)).await;
+        let span = deadline.left(now).min(self.settings.timeout);
+        let outcome = tokio::time::timeout_at((now + span).instant(), call(attempt)).await;
         let verdict = match &outcome {
-            Ok(result) => judge.verdict(result),
-            Err(_elapsed) => Verdict::Failure,
+            Ok(result) => Some(judge.verdict(result)),
+            Err(_elapsed) => self.is_slow(span).then_some(Verdict::Failure),
         };
         self.ended(Moment::now(), verdict, permit, place);
         drop(slot);
         match outcome {
             Ok(result) => result.map_err(Failure::Remote),
-            Err(_elapsed) => Err(Failure::TimedOut(attempt.left)),
+            Err(_elapsed) => Err(Failure::TimedOut(span)),
         }
     }
 
-    /// Tells every part that wants to know.
+    /// Whether a call that gave no answer in `span` speaks against the dependency. A deadline nearer than what counts
+    /// as slow speaks of the caller: one impatient caller must not open the breaker for all.
+    fn is_slow(&self, span: Duration) -> bool {
+        let usual = self.breaker.as_ref().map(Breaker::slow_above);
+        span >= self.settings.timeout || usual.is_none_or(|usual| span >= usual)
+    }
+
+    /// Tells every part that wants to know; with no verdict the call says nothing, as if its caller had gone.
     fn ended(
         &self,
         now: Moment,
-        verdict: Verdict,
+        verdict: Option<Verdict>,
         permit: Option<Permit<'_>>,
         place: Option<Place>,
     ) {
         if let Some(permit) = permit {
-            permit.settle_at(now, verdict);
+            permit.settle_at(now, verdict.unwrap_or(Verdict::Ignored));
         }
-        if let Some(place) = place {
+        if let (Some(place), Some(_)) = (place, verdict) {
             place.finish_at(now);
         }
-        if let (Some(throttle), Verdict::Success) = (&self.throttle, verdict) {
+        if let (Some(throttle), Some(Verdict::Success)) = (&self.throttle, verdict) {
             throttle.accepted(now);
         }
     }

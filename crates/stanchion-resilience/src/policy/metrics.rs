@@ -27,7 +27,7 @@ struct Dependency {
 }
 
 /// Every outcome a call can have; their counters are looked up once.
-const OUTCOMES: [&str; 10] = [
+const OUTCOMES: [&str; 11] = [
     "ok",
     "remote",
     "timed_out",
@@ -38,6 +38,7 @@ const OUTCOMES: [&str; 10] = [
     "throttled",
     "no_time_left",
     "closed",
+    "ejected",
 ];
 
 #[derive(Debug)]
@@ -164,6 +165,7 @@ fn outcome<T, E>(result: &Result<T, PolicyError<E>>) -> usize {
             Refusal::Throttled => 7,
             Refusal::NoTimeLeft => 8,
             Refusal::Closed => 9,
+            Refusal::Ejected { .. } => 10,
         },
     }
 }

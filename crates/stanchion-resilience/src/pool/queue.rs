@@ -1,28 +1,28 @@
-//! The bounded queue before the workers.
+//! The workers' side: who waits for a job, and who for room.
 
-use std::collections::VecDeque;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
+use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 use tokio::sync::{Semaphore, SemaphorePermit, TryAcquireError};
 
-/// Jobs in their order. `room` counts free places, `jobs` counts waiting jobs; both wake who waits for one.
+use super::jobs::{Jobs, Next, NotTaken};
+
+type Work = BoxFuture<'static, ()>;
+
+/// [`Jobs`] decides; the semaphores wake, in order, who waits for what it decided.
 pub(super) struct Queue {
-    waiting: Mutex<Waiting>,
+    jobs: Mutex<Jobs<Work>>,
+    /// A permit for each free place.
     room: Semaphore,
-    jobs: Semaphore,
+    /// A permit for each waiting job.
+    work: Semaphore,
     /// Closed to stop running jobs.
     stop: Semaphore,
     /// A permit for each worker that has ended.
     ended: Semaphore,
-    running: AtomicUsize,
-}
-
-struct Waiting {
-    jobs: VecDeque<BoxFuture<'static, ()>>,
-    is_open: bool,
 }
 
 /// A place in the queue that is not taken yet; dropped, it is free again.
@@ -39,15 +39,11 @@ pub(super) enum NoRoom {
 impl Queue {
     pub(super) fn new(room: usize) -> Self {
         Queue {
-            waiting: Mutex::new(Waiting {
-                jobs: VecDeque::new(),
-                is_open: true,
-            }),
+            jobs: Mutex::new(Jobs::new(room)),
             room: Semaphore::new(room),
-            jobs: Semaphore::new(0),
+            work: Semaphore::new(0),
             stop: Semaphore::new(0),
             ended: Semaphore::new(0),
-            running: AtomicUsize::new(0),
         }
     }
 
@@ -72,16 +68,16 @@ impl Queue {
 
     /// Takes no more jobs; workers run what is there and end.
     pub(super) fn close(&self) {
-        self.waiting.lock().is_open = false;
+        self.jobs.lock().close();
         self.room.close();
-        self.jobs.close();
+        self.work.close();
     }
 
     /// Drops what waits, and what runs at its next await.
     pub(super) fn stop(&self) {
         self.close();
         self.stop.close();
-        let dropped = std::mem::take(&mut self.waiting.lock().jobs);
+        let dropped = self.jobs.lock().stop();
         // A job's destructor may do anything: not under the lock.
         drop(dropped);
     }
@@ -93,51 +89,58 @@ impl Queue {
     }
 
     pub(super) fn len(&self) -> usize {
-        self.waiting.lock().jobs.len()
+        self.jobs.lock().waiting()
     }
 
     pub(super) fn running(&self) -> usize {
-        self.running.load(Ordering::Relaxed)
+        self.jobs.lock().running()
     }
 
     /// A worker: runs jobs until the queue is closed and empty, or stopped.
     pub(super) async fn work(self: Arc<Self>) {
         let _ended = Ended(&self.ended);
-        while let Some(job) = self.next().await {
-            let _running = Running::new(&self.running);
-            tokio::select! {
-                biased;
-                _ = self.stop.acquire() => return,
-                () = job => {}
+        loop {
+            // An error means closed: what is left needs no counting any more.
+            let has_permit = self.work.acquire().await.map(SemaphorePermit::forget);
+            let next = self.jobs.lock().next();
+            match next {
+                Next::End => return,
+                Next::Wait => {}
+                Next::Run(job) => {
+                    if has_permit.is_ok() {
+                        self.room.add_permits(1);
+                    }
+                    let _running = Running(&self.jobs);
+                    // A job catches its own panics; this is for one of its destructor.
+                    let job = AssertUnwindSafe(job).catch_unwind();
+                    tokio::select! {
+                        biased;
+                        _ = self.stop.acquire() => return,
+                        _ = job => {}
+                    }
+                }
             }
         }
-    }
-
-    async fn next(&self) -> Option<BoxFuture<'static, ()>> {
-        // An error means closed: what is left needs no counting any more.
-        if let Ok(permit) = self.jobs.acquire().await {
-            permit.forget();
-            self.room.add_permits(1);
-        }
-        self.waiting.lock().jobs.pop_front()
     }
 }
 
 impl Room<'_> {
     /// Takes the place; the job comes back when the queue has been closed meanwhile.
-    pub(super) fn put<F>(
-        self,
-        job: F,
-        boxed: impl FnOnce(F) -> BoxFuture<'static, ()>,
-    ) -> Result<(), F> {
-        let mut waiting = self.queue.waiting.lock();
-        if !waiting.is_open {
+    pub(super) fn put<F>(self, job: F, boxed: impl FnOnce(F) -> Work) -> Result<(), F> {
+        let mut jobs = self.queue.jobs.lock();
+        if !jobs.is_open() {
             return Err(job);
         }
-        waiting.jobs.push_back(boxed(job));
-        drop(waiting);
-        self.permit.forget();
-        self.queue.jobs.add_permits(1);
+        let taken = jobs.put(boxed(job));
+        drop(jobs);
+        match taken {
+            Ok(()) => {
+                self.permit.forget();
+                self.queue.work.add_permits(1);
+            }
+            // A permit is a place, so there is one; were it not so, the job would be dropped, and its caller told.
+            Err(NotTaken::Full(_) | NotTaken::Closed(_)) => {}
+        }
         Ok(())
     }
 }
@@ -151,19 +154,12 @@ impl Drop for Ended<'_> {
     }
 }
 
-/// Counts a running job, whichever way it ends.
-struct Running<'c>(&'c AtomicUsize);
-
-impl<'c> Running<'c> {
-    fn new(count: &'c AtomicUsize) -> Self {
-        count.fetch_add(1, Ordering::Relaxed);
-        Running(count)
-    }
-}
+/// Tells of a job's end, whichever way it ends.
+struct Running<'q>(&'q Mutex<Jobs<Work>>);
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
+        self.0.lock().ended();
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use futures_util::future::join_all;
 use proptest::prelude::*;
 use tokio::time::{sleep, timeout};
+use tower::{Layer, ServiceExt, service_fn};
 
 use super::*;
 use crate::Moment;
@@ -133,6 +134,53 @@ async fn a_panic_or_a_timeout_is_the_jobs_own() {
         Err(JobFailed::TimedOut(Duration::from_secs(30)))
     );
     assert_eq!(good.await, Ok(1), "the one worker goes on");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_panic_of_a_destructor_costs_no_worker() {
+    struct Bomb;
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("a bug in a destructor");
+        }
+    }
+    let pool = given(1, 8);
+    let bomb = Bomb;
+    let failed = pool.try_submit(async move {
+        let _bomb = &bomb;
+        pending::<()>().await;
+    });
+    assert!(failed.unwrap().await.is_err());
+    assert_eq!(pool.try_submit(worked(1)).unwrap().await, Ok(1));
+    assert_eq!(pool.running(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_function_and_the_layer_run_on_one_pool_and_say_what_happened() {
+    let pool = given(1, 1);
+    let service = pool.layer().layer(service_fn(|millis: u64| async move {
+        match worked(millis).await {
+            0 => Err("nothing to do"),
+            1 => panic!("a bug"),
+            done => Ok(done),
+        }
+    }));
+    let mut running = Box::pin(service.clone().oneshot(20));
+    assert!(futures_util::poll!(&mut running).is_pending());
+    tokio::task::yield_now().await;
+    let mut waiting = Box::pin(service.clone().oneshot(0));
+    assert!(futures_util::poll!(&mut waiting).is_pending());
+    let full = pool.call(async { Ok::<_, ()>(()) }).await;
+    assert_eq!(full, Err(PoolError::Full));
+    assert_eq!(running.await, Ok(20));
+    assert_eq!(waiting.await, Err(PoolError::Remote("nothing to do")));
+    let panicked = service.clone().oneshot(1).await;
+    assert_eq!(
+        panicked,
+        Err(PoolError::Job(JobFailed::Panicked("a bug".to_owned())))
+    );
+    pool.shutdown().await;
+    assert_eq!(service.oneshot(20).await, Err(PoolError::Closed));
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,6 +1,6 @@
 //! Whether an error can pass.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::{Effect, Stopped};
 
@@ -53,12 +53,25 @@ impl Retryable {
         }
     }
 
-    /// With the seconds of a `Retry-After` header; its date form, rare and dependent on clocks, is not read.
+    /// With the seconds of a `Retry-After` header; for its date form see
+    /// [`with_retry_after_at`](Self::with_retry_after_at).
     #[must_use]
     pub fn with_retry_after(self, header: Option<&str>) -> Self {
         match header.and_then(|text| text.trim().parse().ok()) {
             Some(seconds) => self.with_after(Duration::from_secs(seconds)),
             None => self,
+        }
+    }
+
+    /// With a `Retry-After` header in both its forms, seconds or a date, in an answer that was made at `now`.
+    ///
+    /// Take `now` from the answer's own `Date` header (by [`http_date`](super::http_date)) where it has one: then both
+    /// dates are the server's, and its clock may be wrong. A date that has passed asks for no wait.
+    #[must_use]
+    pub fn with_retry_after_at(self, header: Option<&str>, now: SystemTime) -> Self {
+        match header.and_then(super::http_date) {
+            Some(date) => self.with_after(date.duration_since(now).unwrap_or_default()),
+            None => self.with_retry_after(header),
         }
     }
 

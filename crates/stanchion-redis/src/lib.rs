@@ -1,0 +1,6 @@
+//! What needs Redis: a rate limit that all processes share.
+//!
+//! The only crate that knows the Redis client. It needs Redis 5 or later, or Valkey: one server, or a primary with
+//! replicas. Nothing here waits for Redis longer than its budget, and nothing depends on a client's clock.
+
+pub mod rate;

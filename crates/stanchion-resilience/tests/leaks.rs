@@ -221,7 +221,7 @@ proptest! {
             let flights = SingleFlight::<u8, (), &'static str>::default();
             hurt(&calls, |work| {
                 let flights = flights.clone();
-                async move { flights.call(1, || work()).await }
+                async move { flights.call(1, work).await }
             }).await;
             assert!(flights.is_empty());
         });

@@ -99,8 +99,7 @@ async fn run(seed: u64) -> Vec<String> {
     }
     sleep(Duration::from_secs(10)).await;
     trace.note(format_args!("{policy}"));
-    let steps = std::mem::take(&mut *trace.steps.lock());
-    steps
+    std::mem::take(&mut *trace.steps.lock())
 }
 
 fn simulated(seed: u64) -> Vec<String> {

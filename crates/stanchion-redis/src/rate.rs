@@ -20,6 +20,7 @@ mod settings;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
 use stanchion_resilience::breaker::{Breaker, BreakerSettings};
 use stanchion_resilience::rate::KeyedRate;
 use stanchion_resilience::{Dice, Failure, GuardByLayer, Moment, Refusal};
@@ -31,6 +32,9 @@ pub use settings::{SharedRateSettings, WhenOut};
 use connection::Connection;
 use metrics::RateMetrics;
 use script::{Decision, Quota};
+
+/// A longer key is stored as its digest: what comes from outside must not decide how much memory it takes.
+const KEY_BYTES_MAX: usize = 128;
 
 /// When a refused caller may ask again while the limit is closed for want of Redis.
 const CLOSED_RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -117,9 +121,8 @@ impl SharedRate {
     /// [`Refusal::RateLimited`] with the wait until it would pass; while Redis is out and the limit closed, a second.
     pub async fn check(&self, key: &str, cost: u32) -> Result<(), Refusal> {
         let (shared, metrics) = (&*self.shared, &self.shared.metrics);
-        let full = format!("{}:{}:{key}", shared.settings.prefix, shared.name);
         let arguments = shared.quota.arguments(cost);
-        match shared.connection.decide(&full, arguments).await {
+        match shared.connection.decide(&shared.full(key), arguments).await {
             Ok(Decision::Allowed { .. }) => {
                 metrics.allowed.inc();
                 Ok(())
@@ -185,6 +188,17 @@ impl SharedRate {
 }
 
 impl Shared {
+    /// A key as Redis knows it.
+    fn full(&self, key: &str) -> String {
+        let (prefix, name) = (&self.settings.prefix, &self.name);
+        if key.len() <= KEY_BYTES_MAX {
+            return format!("{prefix}:{name}:{key}");
+        }
+        let digest = Sha256::digest(key);
+        let digits = digest.iter().map(|byte| format!("{byte:02x}"));
+        format!("{prefix}:{name}:sha256:{}", digits.collect::<String>())
+    }
+
     fn without_redis(&self, key: &str, cost: u32) -> Result<(), Refusal> {
         if self.settings.when_out == WhenOut::Closed {
             self.metrics.closed.inc();

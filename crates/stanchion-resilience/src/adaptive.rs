@@ -8,6 +8,7 @@
 mod gradient;
 mod kind;
 mod limit;
+mod ranked;
 #[cfg(test)]
 mod mixed_tests;
 #[cfg(test)]
@@ -22,6 +23,7 @@ use tokio::sync::oneshot;
 pub use gradient::{Gradient, Sample};
 pub use kind::Kind;
 use limit::Limit;
+pub use ranked::Ranked;
 
 use crate::codel::{Codel, CodelSettings};
 use crate::deadline::Deadline;
@@ -124,14 +126,6 @@ pub struct Place {
     began: Moment,
     running: u32,
     kind: Option<Kind>,
-}
-
-/// Calls of one class under an [`Adaptive`] limit or a [`CodelGate`](crate::codel::CodelGate), as a [`Guard`].
-#[derive(Debug, Clone)]
-pub struct Ranked {
-    limit: Adaptive,
-    priority: Priority,
-    deadline: Deadline,
 }
 
 /// A turn waited for; dropped, it leaves the queue, or gives on the place it has been sent.
@@ -301,22 +295,6 @@ impl Adaptive {
     }
 }
 
-impl Ranked {
-    /// Runs `call` in a place of its class.
-    ///
-    /// # Errors
-    /// Refused as [`Adaptive::enter`] does, else what `call` gave.
-    pub async fn call<T, E>(
-        &self,
-        call: impl Future<Output = Result<T, E>>,
-    ) -> Result<T, Failure<E>> {
-        let place = self.limit.enter(self.priority, self.deadline).await?;
-        let result = call.await;
-        place.finish();
-        result.map_err(Failure::Remote)
-    }
-}
-
 impl State {
     fn new(limit: Limit, queue: &CodelSettings, now: Moment) -> Self {
         State {
@@ -462,15 +440,6 @@ impl Drop for Place {
 }
 
 impl Guard for Adaptive {
-    async fn guard<T: Send, E: Send>(
-        &self,
-        call: impl Future<Output = Result<T, E>> + Send,
-    ) -> Result<T, Failure<E>> {
-        self.call(call).await
-    }
-}
-
-impl Guard for Ranked {
     async fn guard<T: Send, E: Send>(
         &self,
         call: impl Future<Output = Result<T, E>> + Send,

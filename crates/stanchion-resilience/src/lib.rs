@@ -46,6 +46,7 @@ mod dice;
 mod failure;
 mod guard;
 mod moment;
+mod observe;
 mod priority;
 
 pub use dice::Dice;

@@ -169,6 +169,12 @@ impl Pool {
         self.shared.name
     }
 
+    /// The settings it was made with.
+    #[must_use]
+    pub fn settings(&self) -> &PoolSettings {
+        &self.shared.settings
+    }
+
     /// Jobs in the queue.
     #[must_use]
     pub fn waiting(&self) -> usize {

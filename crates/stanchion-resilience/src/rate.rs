@@ -243,6 +243,12 @@ impl<K: Hash + Eq> KeyedRate<K> {
         KeyedRateLayer::new(self.clone(), of)
     }
 
+    /// Keys that can be remembered: those of the settings, rounded up to whole shards.
+    #[must_use]
+    pub fn keys_max(&self) -> usize {
+        self.shared.keys_max_shard * self.shared.shards.len()
+    }
+
     /// Keys remembered at present.
     #[must_use]
     pub fn keys(&self) -> usize {

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use stanchion_resilience::breaker::State;
 use stanchion_resilience::policy::{EveryError, Policy, PolicySettings};
 use stanchion_resilience::retry::Terms;
-use stanchion_resilience::{Dice, Moment};
+use stanchion_resilience::{Dice, Moment, Refusal};
 use stanchion_runtime::task;
 use stanchion_telemetry::Metrics;
 use tokio::sync::Semaphore;
@@ -57,7 +57,35 @@ struct Seen {
     opened: Option<Duration>,
     sent: u32,
     closed: Option<Duration>,
-    neighbour_failed: u32,
+    /// The longest that a call took which found the breaker open.
+    refused_in: Duration,
+    neighbour: Neighbour,
+}
+
+/// What the neighbour's callers saw: failures, and the 99th percentile before the brownout and during it.
+#[derive(Debug, Clone, PartialEq)]
+struct Neighbour {
+    failed: u32,
+    p99_before: Duration,
+    p99_during: Duration,
+}
+
+/// What callers of one policy saw.
+#[derive(Debug, Default)]
+struct Callers {
+    failed: u32,
+    refused_in: Duration,
+    /// When a call began, and what it took.
+    took: Vec<(Moment, Duration)>,
+}
+
+impl Callers {
+    fn p99(&self, from: Moment, to: Moment) -> Duration {
+        let within = |(began, _): &&(Moment, Duration)| (from..to).contains(began);
+        let mut took: Vec<Duration> = self.took.iter().filter(within).map(|call| call.1).collect();
+        took.sort_unstable();
+        took[took.len() * 99 / 100]
+    }
 }
 
 fn policy(name: &str, dice: &Dice) -> Policy {
@@ -70,68 +98,87 @@ fn policy(name: &str, dice: &Dice) -> Policy {
     Policy::with(name, &settings, &Metrics::default(), dice)
 }
 
-/// 200 calls a second on average, at random distances, until `end`; watches for the first state that `is_awaited`.
+/// So many calls a second on average, at random distances, for `span`; watches for the first state that `is_awaited`.
 async fn load(
-    policy: &Policy,
-    dependency: &Arc<Dependency>,
-    dice: &Dice,
+    (policy, dependency): (&Policy, &Arc<Dependency>),
+    callers: &Arc<Mutex<Callers>>,
+    (per_second, dice): (f64, &Dice),
     span: Duration,
     is_awaited: impl Fn(State) -> bool,
-) -> (Option<Duration>, u32) {
-    let (begun, failed) = (Moment::now(), Arc::new(AtomicU32::new(0)));
-    let mut seen = None;
+) -> Option<Duration> {
+    let (begun, mut seen) = (Moment::now(), None);
+    let breaker = policy.breaker().expect("it is on").clone();
     while Moment::now().since(begun) < span {
-        let (policy, dependency, failed) = (policy.clone(), dependency.clone(), failed.clone());
-        let breaker = policy.breaker().expect("it is on").clone();
-        drop(task::spawn("call", async move {
-            let call = |_| dependency.clone().call();
-            if policy.call(Terms::once(), &EveryError, call).await.is_err() {
-                failed.fetch_add(1, Ordering::Relaxed);
-            }
-        }));
+        drop(task::spawn(
+            "call",
+            one_call(policy.clone(), dependency.clone(), callers.clone()),
+        ));
         // Exponential distances: a Poisson stream.
-        sleep(Duration::from_secs_f64(-(1.0 - dice.share()).ln() / 200.0)).await;
+        sleep(Duration::from_secs_f64(
+            -(1.0 - dice.share()).ln() / per_second,
+        ))
+        .await;
         if seen.is_none() && is_awaited(breaker.state()) {
             seen = Some(Moment::now().since(begun));
         }
     }
-    (seen, failed.load(Ordering::Relaxed))
+    seen
+}
+
+async fn one_call(policy: Policy, dependency: Arc<Dependency>, callers: Arc<Mutex<Callers>>) {
+    let began = Moment::now();
+    let breaker = policy.breaker().expect("it is on");
+    // Others wait for a slot while it opens, for 100 ms at most.
+    let came_late = breaker.peek(began).is_err();
+    let call = |_| dependency.clone().call();
+    let result = policy.call(Terms::once(), &EveryError, call).await;
+    let took = Moment::now().since(began);
+    let mut callers = callers.lock();
+    callers.took.push((began, took));
+    if let Err(gave_up) = result {
+        callers.failed += 1;
+        let refusal = gave_up.last.refusal();
+        if came_late && matches!(refusal, Some(Refusal::BreakerOpen { .. })) {
+            callers.refused_in = callers.refused_in.max(took);
+        }
+    }
 }
 
 async fn run(seed: u64) -> Seen {
     let dice = Dice::seeded(seed);
     let (policy, dependency) = (policy("brown", &dice), Dependency::new());
     let (neighbour, well) = (self::policy("well", &dice), Dependency::new());
-    let dice_beside = Dice::seeded(seed ^ 1);
+    let (callers, beside) = (Arc::default(), Arc::default());
+    let begun = Moment::now();
     let brown = async {
-        load(&policy, &dependency, &dice, WARM, |_| false).await;
+        let one = (&policy, &dependency);
+        load(one, &callers, (200.0, &dice), WARM, |_| false).await;
         *dependency.is_slow.lock() = true;
         let before = dependency.calls.load(Ordering::Relaxed);
-        let (opened, _) = load(&policy, &dependency, &dice, BROWN, |state| {
-            state == State::Open
-        })
-        .await;
+        let is_open = |state| state == State::Open;
+        let opened = load(one, &callers, (200.0, &dice), BROWN, is_open).await;
         let sent = dependency.calls.load(Ordering::Relaxed) - before;
         *dependency.is_slow.lock() = false;
-        let (closed, _) = load(&policy, &dependency, &dice, HEALED, |state| {
-            state == State::Closed
-        })
-        .await;
+        let is_closed = |state| state == State::Closed;
+        let closed = load(one, &callers, (200.0, &dice), HEALED, is_closed).await;
         (opened, sent, closed)
     };
-    let beside = load(
-        &neighbour,
-        &well,
-        &dice_beside,
-        Duration::from_secs(10),
-        |_| false,
-    );
-    let ((opened, sent, closed), (_, neighbour_failed)) = tokio::join!(brown, beside);
+    let other_dice = Dice::seeded(seed ^ 1);
+    let pace = (40.0, &other_dice);
+    let neighbours = load((&neighbour, &well), &beside, pace, WARM + BROWN, |_| false);
+    let ((opened, sent, closed), _) = tokio::join!(brown, neighbours);
+    sleep(SLOW).await;
+    let (callers, beside) = (callers.lock(), beside.lock());
     Seen {
         opened,
         sent,
         closed,
-        neighbour_failed,
+        refused_in: callers.refused_in,
+        neighbour: Neighbour {
+            failed: beside.failed,
+            p99_before: beside.p99(begun, begun + WARM),
+            p99_during: beside.p99(begun + WARM, begun + WARM + BROWN),
+        },
     }
 }
 
@@ -156,7 +203,16 @@ fn brownouts(seeds: std::ops::Range<u64>) {
         );
         assert!(seen.sent <= 150, "seed {seed}: {seen:?}");
         assert!(closed <= Duration::from_secs(7), "seed {seed}: {seen:?}");
-        assert_eq!(seen.neighbour_failed, 0, "seed {seed}: {seen:?}");
+        assert!(
+            seen.refused_in <= Duration::from_millis(1),
+            "seed {seed}: {seen:?}"
+        );
+        let neighbour = &seen.neighbour;
+        assert_eq!(neighbour.failed, 0, "seed {seed}: {seen:?}");
+        assert!(
+            neighbour.p99_during <= neighbour.p99_before * 11 / 10,
+            "seed {seed}: {seen:?}"
+        );
         worst = (
             worst.0.max(opened),
             worst.1.max(seen.sent),

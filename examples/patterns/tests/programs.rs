@@ -138,6 +138,77 @@ fn personal_data_is_sealed_everywhere_and_shredded_at_once() {
 
 /// What the program printed; it must have ended well.
 #[track_caller]
+#[test]
+fn breaker_opens_for_slow_answers_and_closes_after_good_ones() {
+    let said = run(env!("CARGO_BIN_EXE_breaker"));
+    assert_says(&said, "closed → open\nwhile open: Err(Refused(BreakerOpen");
+    assert_says(&said, "open → half_open");
+    assert_says(&said, "after three good ones: closed");
+}
+
+#[test]
+fn retry_repeats_what_is_safe_and_what_the_budget_pays() {
+    let said = run(env!("CARGO_BIN_EXE_retry"));
+    assert_says(&said, "not reached: sent 2 times, Ok(25)");
+    assert_says(
+        &said,
+        "timed out, without a key: sent 1 time, TimedOut (it may have taken effect)",
+    );
+    assert_says(&said, "timed out, with an idempotency key: sent 2 times");
+    assert_says(&said, "all down: 100 calls made 1");
+}
+
+#[test]
+fn bulkhead_keeps_one_hanging_dependency_to_itself() {
+    let said = run(env!("CARGO_BIN_EXE_bulkhead"));
+    assert_says(&said, "reports hang: Err(Refused(BulkheadFull))");
+    assert_says(&said, "payments meanwhile: Ok(42)");
+    assert_says(&said, "a hundred callers gone: 0 slots taken");
+    assert_says(&said, "caller gone, work goes on: 1 slot taken");
+}
+
+#[test]
+fn worker_pool_says_full_and_closed() {
+    let said = run(env!("CARGO_BIN_EXE_worker_pool"));
+    assert_says(&said, "3 taken, then Full");
+    assert_says(
+        &said,
+        "a panic is a result: Err(Panicked(\"not an image\"))",
+    );
+    assert_says(&said, "after the shutdown: Err(Closed)");
+}
+
+#[test]
+fn rate_limit_knows_no_border_and_forgets_the_invented() {
+    let said = run(env!("CARGO_BIN_EXE_rate_limit"));
+    assert_says(&said, "ann at once: 5 of 20");
+    assert_says(&said, "eve around a border of seconds: 5 of 20");
+    assert_says(
+        &said,
+        "ann wants three: the rate limit is used up, in 300ms",
+    );
+}
+
+#[test]
+fn graceful_shutdown_answers_what_it_has_taken() {
+    let said = run(env!("CARGO_BIN_EXE_graceful_shutdown"));
+    assert_says(&said, "in the lame-duck time, /ready: HTTP/1.1 503");
+    assert_says(&said, "the request under way: HTTP/1.1 200 OK");
+    assert_says(&said, "worker gave back: true");
+}
+
+#[test]
+fn health_checks_tell_alive_from_ready() {
+    let said = run(env!("CARGO_BIN_EXE_health_checks"));
+    assert_says(&said, "the cache is out: 200 OK degraded");
+    assert_says(
+        &said,
+        "the database too: 503 Service Unavailable unavailable",
+    );
+    assert_says(&said, "still alive: 200 OK");
+    assert_says(&said, "both are back: 200 OK ready");
+}
+
 fn run(program: &str) -> String {
     let ended = Command::new(program)
         .output()

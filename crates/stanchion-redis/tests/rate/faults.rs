@@ -21,6 +21,11 @@ fn falling_back(redis: &Redis, burst: u32) -> SharedRateSettings {
     settings
 }
 
+/// Another process with the same limit, which waits for Redis however loaded this machine is, and so counts exactly.
+fn patient(redis: &Redis) -> SharedRate {
+    open(&settings(&redis.url(), 40))
+}
+
 /// Until the breaker is closed again; with it the calls go to Redis.
 async fn recovered(rate: &SharedRate) -> Duration {
     let begun = Instant::now();
@@ -52,18 +57,18 @@ async fn while_redis_is_frozen_each_process_has_its_part_and_hardly_waits() {
     let Some(mut redis) = Redis::required() else {
         return;
     };
-    let rate = open(&falling_back(&redis, 40));
-    assert_eq!(passed(&rate, "ann", 40).await, 40);
+    let (rate, patient) = (open(&falling_back(&redis, 40)), patient(&redis));
+    assert_eq!(passed(&patient, "ann", 40).await, 40);
     redis.pause().unwrap();
     let (longest, passed) = timed(&rate, "bob", 100).await;
     // A quarter of the burst; twenty checks wait for the budget, then the breaker spares the rest.
     assert_eq!(passed, 10);
-    assert!(longest < Duration::from_millis(200), "{longest:?}");
+    assert!(longest < Duration::from_millis(400), "{longest:?}");
     assert_eq!(rate.breaker().state(), State::Open);
     redis.resume().unwrap();
     recovered(&rate).await;
     assert!(
-        rate.check("ann", 1).await.is_err(),
+        patient.check("ann", 1).await.is_err(),
         "Redis has forgotten nothing"
     );
 }
@@ -75,26 +80,26 @@ async fn a_killed_redis_comes_back_by_itself_and_empty() {
     };
     let metrics = Metrics::default();
     let rate = SharedRate::open("test", &falling_back(&redis, 40), &metrics).unwrap();
-    assert_eq!(passed(&rate, "ann", 41).await, 40);
+    assert_eq!(passed(&patient(&redis), "ann", 41).await, 40);
     redis.kill().unwrap();
     assert_eq!(
         passed(&rate, "ann", 100).await,
         10,
         "the part of one of four"
     );
+    let allowed = "redis_rate_checks_total{limit=\"test\",outcome=\"fallback_allowed\"} 10\n";
+    assert!(metrics.encode().contains(allowed), "{}", metrics.encode());
     redis.restart().unwrap();
     let took = recovered(&rate).await;
     assert!(took < Duration::from_secs(10), "{took:?}");
     assert_eq!(
-        passed(&rate, "ann", 41).await,
+        passed(&patient(&redis), "ann", 41).await,
         40,
         "a new Redis knows nothing"
     );
     rate.observe();
     let text = metrics.encode();
     for line in [
-        "redis_rate_checks_total{limit=\"test\",outcome=\"fallback_allowed\"} 1",
-        // And the probes, which cost nothing.
         "redis_rate_checks_total{limit=\"test\",outcome=\"fallback_refused\"} ",
         "redis_rate_breaker_state{limit=\"test\"} 0",
         "redis_rate_fallback_keys_max{limit=\"test\"} 100000",
@@ -110,6 +115,7 @@ async fn a_closed_limit_refuses_everything_without_redis_and_says_when_to_come_a
     };
     let mut settings = falling_back(&redis, 40);
     settings.when_out = WhenOut::Closed;
+    settings.budget = Duration::from_millis(500);
     let rate = open(&settings);
     assert_eq!(rate.check("ann", 1).await, Ok(()));
     redis.kill().unwrap();
@@ -132,7 +138,7 @@ async fn a_service_starts_without_redis_and_finds_it_later() {
     assert_eq!(passed(&rate, "ann", 100).await, 10);
     redis.restart().unwrap();
     recovered(&rate).await;
-    assert_eq!(passed(&rate, "ann", 41).await, 40);
+    assert_eq!(passed(&patient(&redis), "ann", 41).await, 40);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -149,3 +149,16 @@ async fn a_key_lives_no_longer_than_it_says_something() {
     let keys = redis.command("KEYS *").unwrap();
     assert!(keys.starts_with("*0"), "{keys}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_key_takes_no_more_memory_than_a_short_one() {
+    let Some(redis) = Redis::required() else {
+        return;
+    };
+    let limit = open(&settings(&redis.url(), 3));
+    let (long, other) = ("x".repeat(100_000), format!("{}y", "x".repeat(99_999)));
+    assert_eq!(passed(&limit, &long, 5).await, 3);
+    assert_eq!(passed(&limit, &other, 5).await, 3, "another key");
+    let keys = redis.command("KEYS *").unwrap();
+    assert!(keys.len() < 400, "{keys}");
+}

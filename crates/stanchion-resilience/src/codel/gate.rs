@@ -71,6 +71,10 @@ impl CodelGate {
         self.0.call(call).await
     }
 
+    pub(crate) fn limit(&self) -> &Adaptive {
+        &self.0
+    }
+
     /// Places in use.
     #[must_use]
     pub fn running(&self) -> u32 {

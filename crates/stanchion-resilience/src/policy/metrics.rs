@@ -50,6 +50,7 @@ pub(super) struct PolicyMetrics {
     breaker: Gauge,
     running: Gauge,
     waiting: Gauge,
+    waiting_max: Gauge,
     limit: Gauge,
     budget: Gauge,
 }
@@ -98,6 +99,7 @@ impl PolicyMetrics {
                 "Calls in a slot of the bulkhead or under the adaptive limit.",
             ),
             waiting: gauge("policy_waiting", "Calls that wait for one."),
+            waiting_max: gauge("policy_waiting_max", "Calls that may wait for one."),
             limit: gauge(
                 "policy_limit",
                 "The adaptive limit, or else the slots of the bulkhead.",
@@ -126,19 +128,23 @@ impl PolicyMetrics {
     }
 
     pub(super) fn observe(&self, parts: &Parts) {
-        let (mut running, mut waiting, mut limit) = (0, 0, 0);
+        let (mut running, mut waiting, mut waiting_max, mut limit) = (0, 0, 0, 0);
         if let Some(bulkhead) = &parts.bulkhead {
             running = i64::from(bulkhead.running());
             waiting = i64::from(bulkhead.waiting());
+            waiting_max = i64::from(parts.settings.bulkhead.queue);
             limit = i64::from(parts.settings.bulkhead.slots);
         }
         if let Some(adaptive) = &parts.adaptive {
             running = running.max(i64::from(adaptive.running()));
             waiting += i64::try_from(adaptive.waiting()).unwrap_or(i64::MAX);
             limit = i64::from(adaptive.limit());
+            // As many may wait as may run.
+            waiting_max += limit;
         }
         self.running.set(running);
         self.waiting.set(waiting);
+        self.waiting_max.set(waiting_max);
         self.limit.set(limit);
         if let Some(breaker) = &parts.breaker {
             self.breaker.set(number(breaker.state()));

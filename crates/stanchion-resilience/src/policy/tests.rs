@@ -1,5 +1,8 @@
 //! Given, when, then: what the parts do together.
 
+mod leaks;
+mod told;
+
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures_util::future::join_all;
@@ -114,101 +117,6 @@ async fn an_open_breaker_ends_the_retries() {
         "what was sent is not forgotten for what was not"
     );
     assert_eq!(sent.into_inner(), 2);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_caller_with_hardly_any_time_does_not_open_the_breaker_for_the_others() {
-    let policy = given(|settings| settings.retry_on = false);
-    let slow = |_| async {
-        sleep(20 * MS).await;
-        Ok::<_, ()>(())
-    };
-    for _ in 0..100 {
-        let hasty = Terms::once().until(Deadline::after(Moment::now(), 10 * MS));
-        let late = policy.call(hasty, &EveryError, slow).await.unwrap_err();
-        assert_eq!(late.last, Failure::TimedOut(10 * MS));
-    }
-    assert_eq!(policy.breaker().unwrap().state(), State::Closed);
-    assert_eq!(policy.call(Terms::once(), &EveryError, slow).await, Ok(()));
-    for _ in 0..100 {
-        let patient = Terms::once().until(Deadline::after(Moment::now(), 300 * MS));
-        let _ = policy
-            .call(patient, &EveryError, |_| {
-                std::future::pending::<Result<(), ()>>()
-            })
-            .await;
-    }
-    assert_ne!(
-        policy.breaker().unwrap().state(),
-        State::Closed,
-        "300 ms without an answer is slow by any measure"
-    );
-}
-
-#[tokio::test(start_paused = true)]
-async fn the_next_hop_is_told_so_much_less_as_the_way_costs() {
-    let policy = given(|_| ());
-    (0..100).for_each(|_| policy.hop_cost().learn(26 * MS, 20 * MS));
-    let cost = policy.hop_cost().estimate();
-    let terms = Terms::once().until(Deadline::after(Moment::now(), 100 * MS));
-    let told = policy
-        .call(terms, &EveryError, |attempt| async move {
-            Ok::<_, ()>(attempt.left)
-        })
-        .await;
-    assert_eq!(told, Ok(100 * MS - cost));
-    let late = Terms::once().until(Deadline::after(Moment::now(), 10 * MS));
-    let late = policy
-        .call(late, &EveryError, |_| async { Ok::<_, ()>(()) })
-        .await;
-    assert_eq!(
-        late.unwrap_err().last,
-        Failure::Refused(Refusal::NoTimeLeft)
-    );
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_predicate_and_a_listener_reach_its_breaker() {
-    let told = Arc::new(parking_lot::Mutex::new(Vec::new()));
-    let heard = told.clone();
-    let metrics = Metrics::default();
-    let policy = Policy::builder("bank", &PolicySettings::default())
-        .metrics(&metrics)
-        .ready_to_trip(|counts| counts.failures_in_row >= 2)
-        .on_state_change(move |change| heard.lock().push(change.to))
-        .build();
-    for _ in 0..2 {
-        let _ = policy
-            .call(Terms::once(), &EveryError, |_| async {
-                Err::<(), _>("down")
-            })
-            .await;
-    }
-    assert_eq!(*told.lock(), [State::Open]);
-    let line = "policy_breaker_state{dependency=\"bank\"} 1";
-    assert!(metrics.encode().contains(line), "the metric hears it too");
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_second_try_that_was_not_sent_does_not_hide_what_the_first_gave() {
-    let policy = given(|settings| {
-        settings.retry_on = false;
-        (settings.bulkhead.slots, settings.bulkhead.queue) = (1, 0);
-    });
-    (0..100).for_each(|_| policy.hedge().unwrap().learn(20 * MS));
-    // The share of second tries must be saved up first.
-    for _ in 0..40 {
-        policy
-            .call(Terms::read(), &EveryError, |_| async { Ok::<_, &str>(()) })
-            .await
-            .unwrap();
-    }
-    let slow = |_| async {
-        sleep(100 * MS).await;
-        Err::<(), _>("down")
-    };
-    let gave_up = policy.call(Terms::read(), &EveryError, slow).await;
-    assert_eq!(gave_up.unwrap_err().last, Failure::Remote("down"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -351,56 +259,6 @@ fn a_policy_is_configured_as_one_section() {
             .to_string()
             .contains("never opens the breaker")
     );
-}
-
-mod leaks {
-    use proptest::prelude::*;
-    use tokio::time::timeout;
-
-    use super::*;
-
-    proptest! {
-        #![proptest_config(ProptestConfig::with_cases(48))]
-        /// Calls that begin, take, fail and are dropped at random moments, hedged and retried, leave nothing taken; and
-        /// the breaker, whatever it went through, closes again.
-        #[test]
-        fn nothing_leaks_under_random_cancellation(
-            calls in proptest::collection::vec((0..2_000_u64, 0..200_u64, 0..300_u64, any::<bool>()), 1..150),
-        ) {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-            runtime.block_on(async {
-                let policy = given(|settings| {
-                    (settings.adaptive_on, settings.throttle_on) = (true, true);
-                    settings.timeout = 150 * MS;
-                    (settings.bulkhead.slots, settings.bulkhead.queue) = (3, 4);
-                    (settings.breaker.calls_min, settings.breaker.open) = (5, 200 * MS);
-                });
-                (0..20).for_each(|_| policy.hedge().unwrap().learn(20 * MS));
-                let calls = calls.iter().map(|(begin, take, patience, fails)| {
-                    let policy = &policy;
-                    async move {
-                        sleep(MS * *begin as u32).await;
-                        let call = |_| async move {
-                            sleep(MS * *take as u32).await;
-                            if *fails { Err("down") } else { Ok(()) }
-                        };
-                        let call = policy.call(Terms::read(), &EveryError, call);
-                        let _ = timeout(MS * *patience as u32, call).await;
-                        assert!(policy.bulkhead().unwrap().running() <= 3);
-                    }
-                });
-                join_all(calls).await;
-                sleep(1_000 * MS).await;
-                let (bulkhead, adaptive) = (policy.bulkhead().unwrap(), policy.adaptive().unwrap());
-                assert_eq!((bulkhead.running(), bulkhead.waiting(), adaptive.running()), (0, 0, 0));
-                let breaker = policy.breaker().unwrap();
-                for _ in 0..10 {
-                    breaker.acquire().expect("no probe is out").settle(Verdict::Success);
-                }
-                assert_eq!(breaker.state(), State::Closed);
-            });
-        }
-    }
 }
 
 struct Rule;

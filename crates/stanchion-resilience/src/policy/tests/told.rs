@@ -1,0 +1,98 @@
+//! What a call says to its caller, and what it says of the dependency.
+
+use super::*;
+
+#[tokio::test(start_paused = true)]
+async fn a_caller_with_hardly_any_time_does_not_open_the_breaker_for_the_others() {
+    let policy = given(|settings| settings.retry_on = false);
+    let slow = |_| async {
+        sleep(20 * MS).await;
+        Ok::<_, ()>(())
+    };
+    for _ in 0..100 {
+        let hasty = Terms::once().until(Deadline::after(Moment::now(), 10 * MS));
+        let late = policy.call(hasty, &EveryError, slow).await.unwrap_err();
+        assert_eq!(late.last, Failure::TimedOut(10 * MS));
+    }
+    assert_eq!(policy.breaker().unwrap().state(), State::Closed);
+    assert_eq!(policy.call(Terms::once(), &EveryError, slow).await, Ok(()));
+    for _ in 0..100 {
+        let patient = Terms::once().until(Deadline::after(Moment::now(), 300 * MS));
+        let _ = policy
+            .call(patient, &EveryError, |_| {
+                std::future::pending::<Result<(), ()>>()
+            })
+            .await;
+    }
+    assert_ne!(
+        policy.breaker().unwrap().state(),
+        State::Closed,
+        "300 ms without an answer is slow by any measure"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_next_hop_is_told_so_much_less_as_the_way_costs() {
+    let policy = given(|_| ());
+    (0..100).for_each(|_| policy.hop_cost().learn(26 * MS, 20 * MS));
+    let cost = policy.hop_cost().estimate();
+    let terms = Terms::once().until(Deadline::after(Moment::now(), 100 * MS));
+    let told = policy
+        .call(terms, &EveryError, |attempt| async move {
+            Ok::<_, ()>(attempt.left)
+        })
+        .await;
+    assert_eq!(told, Ok(100 * MS - cost));
+    let late = Terms::once().until(Deadline::after(Moment::now(), 10 * MS));
+    let late = policy
+        .call(late, &EveryError, |_| async { Ok::<_, ()>(()) })
+        .await;
+    assert_eq!(
+        late.unwrap_err().last,
+        Failure::Refused(Refusal::NoTimeLeft)
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_predicate_and_a_listener_reach_its_breaker() {
+    let told = Arc::new(parking_lot::Mutex::new(Vec::new()));
+    let heard = told.clone();
+    let metrics = Metrics::default();
+    let policy = Policy::builder("bank", &PolicySettings::default())
+        .metrics(&metrics)
+        .ready_to_trip(|counts| counts.failures_in_row >= 2)
+        .on_state_change(move |change| heard.lock().push(change.to))
+        .build();
+    for _ in 0..2 {
+        let _ = policy
+            .call(Terms::once(), &EveryError, |_| async {
+                Err::<(), _>("down")
+            })
+            .await;
+    }
+    assert_eq!(*told.lock(), [State::Open]);
+    let line = "policy_breaker_state{dependency=\"bank\"} 1";
+    assert!(metrics.encode().contains(line), "the metric hears it too");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_try_that_was_not_sent_does_not_hide_what_the_first_gave() {
+    let policy = given(|settings| {
+        settings.retry_on = false;
+        (settings.bulkhead.slots, settings.bulkhead.queue) = (1, 0);
+    });
+    (0..100).for_each(|_| policy.hedge().unwrap().learn(20 * MS));
+    // The share of second tries must be saved up first.
+    for _ in 0..40 {
+        policy
+            .call(Terms::read(), &EveryError, |_| async { Ok::<_, &str>(()) })
+            .await
+            .unwrap();
+    }
+    let slow = |_| async {
+        sleep(100 * MS).await;
+        Err::<(), _>("down")
+    };
+    let gave_up = policy.call(Terms::read(), &EveryError, slow).await;
+    assert_eq!(gave_up.unwrap_err().last, Failure::Remote("down"));
+}

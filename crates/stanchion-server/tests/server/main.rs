@@ -19,3 +19,4 @@ mod sockets;
 mod stop;
 mod subjects;
 mod tls;
+mod within;

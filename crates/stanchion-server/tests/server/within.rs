@@ -21,7 +21,10 @@ use super::shop::{SeeThings, Tokens, settings};
 
 /// What the called service saw.
 #[derive(Clone, Default)]
-struct Seen(Arc<Mutex<Vec<(String, Option<Uuid>, String, Duration)>>>);
+struct Seen(Arc<Mutex<Vec<Call>>>);
+
+/// Caller, user, request id and time left.
+type Call = (String, Option<Uuid>, String, Duration);
 
 #[tonic::async_trait]
 impl Health for Seen {

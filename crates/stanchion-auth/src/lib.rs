@@ -5,6 +5,7 @@
 //! | [`password`] | Argon2id on a bounded pool that sheds instead of queueing without end |
 //! | [`key`] | Ed25519 signing keys, JWKs, the ring of keys and its rotation, keys encrypted at rest |
 //! | [`token`] | access tokens: strict JWTs, issued and verified against a pinned ring |
+//! | [`service`] | tokens by which the processes of one platform know each other |
 //! | [`refresh`] | the decisions of refresh-token families; the store belongs to the caller |
 //! | [`principal`] | who calls |
 //! | [`permission`] | what they may: markers, wildcards, roles |
@@ -45,9 +46,11 @@ pub mod permission;
 pub mod principal;
 pub mod refresh;
 pub mod secret;
+pub mod service;
 pub mod token;
 
 pub use password::{PasswordError, Passwords};
 pub use permission::{Permission, Permissions, Roles};
 pub use principal::{Principal, Subject};
+pub use service::ServiceTokens;
 pub use token::{AccessTokens, TokenError};

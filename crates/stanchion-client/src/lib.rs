@@ -36,4 +36,6 @@ pub use error::{ClientError, Reason, SetupError};
 pub use grpc::GrpcChannel;
 pub use http::{Call, HttpClient, Response, Streamed};
 pub use settings::{ClientSettings, ClientTlsSettings};
+pub use stanchion_config::{ExposeSecret, SecretString};
 pub use stanchion_resilience::retry::Effect;
+pub use stanchion_telemetry::Metrics;

@@ -6,25 +6,26 @@ use anyhow::Context;
 use secrecy::SecretString;
 use shop_identity::Identity;
 use shop_inventory::Inventory;
+use shop_orders::InventoryCatalog;
 use shop_sandbox::Running as Sandbox;
 use stanchion::auth::key::KeyEncryptionKey;
 use stanchion::auth::password::{Cost, PasswordSettings};
 use stanchion::auth::refresh::Lifetimes;
 use stanchion::auth::secret::Signer;
-use stanchion::auth::{Passwords, secret};
+use stanchion::auth::{Passwords, ServiceTokens, secret};
 use stanchion::messaging::{Feed, MemoryBroker, Subscriber};
-use stanchion::server::{Module, Options, Purpose, Service};
+use stanchion::server::{InProcess, Module, Options, Purpose, Service};
 use stanchion::sql::{Db, Migrations, SqlSnapshots, SqlVault};
 use stanchion::telemetry::{Metrics, Telemetry};
 
 use crate::banner::Banner;
-use crate::catalog::InventoryCatalog;
 use crate::demo;
 use crate::personal::{self, Customers};
 use crate::sandbox;
 use crate::secrets::configured_or_kept;
 use crate::settings::{ModuleDatabase, SANDBOX, ShopSettings};
 use crate::store::{Opening, Store};
+use crate::tokens::Tokens;
 
 /// The modules, in the order they are mounted.
 pub(crate) const MODULES: [&str; 4] = ["identity", "inventory", "orders", "payments"];
@@ -43,7 +44,7 @@ pub(crate) async fn build(
             .with_context(|| format!("cannot make the folder {}", folder.display()))?;
     }
     let broker = Arc::new(MemoryBroker::new());
-    let sandbox = if running {
+    let sandbox = if running && options.wants("payments") {
         sandbox::start(&settings).await?.map(Arc::new)
     } else {
         None
@@ -61,15 +62,17 @@ pub(crate) async fn build(
         secret::generate,
     )?;
 
+    let signer = Arc::new(Signer::new(&server_secret)?);
+    let services = ServiceTokens::new(Arc::clone(&signer));
+    let within = InProcess::default();
     let identity = parts.identity().await?;
     let vault = personal::vault(&settings, options.purpose, identity.store.db.clone()).await?;
     let (inventory, stock) = parts.inventory().await?;
-    let demo = running && options.demo && settings.wants_demo();
+    let demo = running && options.demo && settings.wants_demo() && options.wants("inventory");
     if demo {
         demo::stock_up(&inventory.products).await?;
     }
-    let products = inventory.products.clone();
-    let catalog = InventoryCatalog(products);
+    let catalog = parts.catalog(&within, &services)?;
     let (orders, ordered) = parts.orders(catalog, &vault).await?;
     let (payments, paid) = parts.payments(sandbox.as_deref(), &vault).await?;
     let customers = Customers {
@@ -78,7 +81,12 @@ pub(crate) async fn build(
         log: identity.store.log.id(),
         snapshots: [stock, ordered, paid].map(SqlSnapshots::new).into(),
     };
-    let modules = [identity.module, inventory.module(), orders, payments];
+    let mut modules = vec![identity.module, inventory.module(), orders, payments];
+    modules.retain(|module| options.wants(module.name()));
+    let tokens = Tokens {
+        users: identity.tokens,
+        services,
+    };
 
     let banner = Banner {
         scheme: settings.server.tls.scheme(),
@@ -95,8 +103,9 @@ pub(crate) async fn build(
         .titled("shop", env!("CARGO_PKG_VERSION"))
         .admin(settings.admin.clone())
         .role(options.role)
-        .signer(Arc::new(Signer::new(&server_secret)?))
-        .tokens(identity.tokens)
+        .signer(signer)
+        .in_process(&within)
+        .tokens(Arc::new(tokens))
         .metrics(metrics)
         .subjects(Arc::new(customers))
         .on_started(move |addresses| {
@@ -261,6 +270,21 @@ impl Parts<'_> {
         Ok((inventory, store.db))
     }
 
+    /// Where orders asks for prices: here, or in the process that has inventory.
+    fn catalog(
+        &self,
+        within: &InProcess,
+        tokens: &ServiceTokens,
+    ) -> anyhow::Result<InventoryCatalog> {
+        let inventory = &self.settings.inventory;
+        let Some(url) = &inventory.endpoint else {
+            return Ok(InventoryCatalog::within(within));
+        };
+        let (client, tokens) = (&inventory.client, tokens.clone());
+        let elsewhere = InventoryCatalog::at(url, client, self.metrics, tokens);
+        elsewhere.context("inventory.endpoint")
+    }
+
     async fn orders(
         &self,
         catalog: InventoryCatalog,
@@ -274,11 +298,19 @@ impl Parts<'_> {
             inbox: store.inbox,
             consumers: store.consumers,
             broker: self.subscriber(),
-            catalog: Arc::new(catalog),
+            catalog: Arc::new(catalog.clone()),
             vault: vault.clone(),
             metrics: self.metrics.clone(),
             step_timeout: self.settings.orders.step_timeout,
         });
+        let module = if catalog.policy().is_some() {
+            module.degraded_unless("inventory", move || {
+                let catalog = catalog.clone();
+                async move { catalog.check().await.map_err(|error| error.to_string()) }
+            })
+        } else {
+            module
+        };
         Ok((module, store.db))
     }
 
@@ -316,6 +348,7 @@ impl Parts<'_> {
             metrics: self.metrics.clone(),
             gateway_url: url,
             gateway_key: key,
+            gateway_client: settings.gateway.clone(),
             webhook_secret,
         });
         Ok((module.context("the payment gateway")?, store.db))

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use stanchion::client::ClientSettings;
 use stanchion::config::{Checks, SecretString, choice, settings};
 use stanchion::eventsourcing::SealingKey;
 use stanchion::server::{AdminSettings, ServerSettings};
@@ -57,7 +58,7 @@ settings! {
         /// Users, sessions and keys.
         pub(crate) identity: IdentitySettings = section,
         /// Products and stock.
-        pub(crate) inventory: ModuleSettings = section,
+        pub(crate) inventory: InventorySettings = section,
         /// Orders and their fulfilment.
         pub(crate) orders: OrdersSettings = section,
         /// Payments and the gateway.
@@ -135,8 +136,12 @@ settings! {
 }
 
 settings! {
-    /// A module without settings of its own but its store.
-    pub(crate) struct ModuleSettings {
+    /// Products and stock.
+    pub(crate) struct InventorySettings {
+        /// Where it runs, if not in this process: a URL that orders asks for prices, over gRPC.
+        pub(crate) endpoint: Option<String> = unset,
+        /// How it is called there.
+        pub(crate) client: ClientSettings = section,
         /// A store of its own.
         pub(crate) database: ModuleDatabase = section,
     }
@@ -160,6 +165,8 @@ settings! {
         pub(crate) gateway_url: String = "sandbox:",
         /// The key sent to it.
         pub(crate) gateway_key: Option<SecretString> = unset,
+        /// How it is called: policy, connections, TLS.
+        pub(crate) gateway: ClientSettings = section,
         /// What it signs webhooks with.
         pub(crate) webhook_secret: Option<SecretString> = unset,
         /// Where the sandbox delivers webhooks; to this process, wherever it listens, unless given.
@@ -184,6 +191,21 @@ impl ShopSettings {
             .url
             .strip_prefix("sqlite://")
             .map(PathBuf::from)
+    }
+
+    /// Whether processes with some modules each can work together: they hear of each other by what all of them can read.
+    pub(crate) fn can_be_split(&self) -> bool {
+        let own = [
+            &self.identity.database,
+            &self.inventory.database,
+            &self.orders.database,
+            &self.payments.database,
+        ];
+        let urls = own
+            .iter()
+            .map(|own| own.url.as_ref().unwrap_or(&self.database.url));
+        let mut urls = urls.map(|url| url.starts_with("postgres"));
+        self.environment != Environment::Prod && urls.all(|is_shared| is_shared)
     }
 
     /// Whether it was configured to begin with products for a first look, unless told otherwise.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use secrecy::SecretString;
+use stanchion::client::ClientSettings;
 use stanchion::eventsourcing::{EventLog, Relay, Repository, Timers, Vault};
 use stanchion::messaging::{Consumer, ConsumerStore, Inbox, Subscriber};
 use stanchion::server::Module;
@@ -41,6 +42,8 @@ pub struct Dependencies {
     pub gateway_url: String,
     /// The key sent to it.
     pub gateway_key: SecretString,
+    /// How it is called: policy, connections, TLS.
+    pub gateway_client: ClientSettings,
     /// What it signs webhooks with; without it no webhook is believed, and answers to calls suffice.
     pub webhook_secret: Option<SecretString>,
 }
@@ -50,7 +53,11 @@ pub struct Dependencies {
 /// # Errors
 /// [`InvalidGatewayUrl`]
 pub fn module(dependencies: Dependencies) -> Result<Module, InvalidGatewayUrl> {
-    let settings = GatewaySettings::new(&dependencies.gateway_url, &dependencies.gateway_key)?;
+    let settings = GatewaySettings::new(
+        &dependencies.gateway_url,
+        &dependencies.gateway_key,
+        &dependencies.gateway_client,
+    )?;
     let log = Arc::clone(&dependencies.log);
     let payments = Arc::new(Repository::<Payment>::new(Arc::clone(&log)));
     let db = dependencies.db.clone();
@@ -62,7 +69,7 @@ pub fn module(dependencies: Dependencies) -> Result<Module, InvalidGatewayUrl> {
         list: Arc::new(PaymentList::new(db.clone(), log.id(), rows.clone())),
         webhook_secret: dependencies.webhook_secret.as_ref().map(WebhookSecret::new),
     };
-    let stripe = Arc::new(StripeGateway::new(&settings, metrics));
+    let stripe = Arc::new(StripeGateway::new(&settings, metrics)?);
     let caller = CallGateway {
         payments: Arc::clone(&payments),
         gateway: Arc::clone(&stripe) as Arc<dyn Gateway>,

@@ -61,6 +61,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     // The judge shares no rule with what it judges, and the customers know the public contract alone.
     ("shop-auditor", &["stanchion"]),
     ("shop-history", &["stanchion"]),
+    // For outside users: the public contract and a client, nothing else of the library.
+    ("shop-client", &["stanchion-client"]),
     ("shop-load", &[]),
     (
         "shop",
@@ -95,7 +97,15 @@ const BASE: &[&str] = &[
 const CONTEXT: &[&str] = &["stanchion", "shop-kernel", "shop-contracts"];
 
 /// What tests may use beyond the arrows.
-const TESTS: &[&str] = &["stanchion-testing", "shop-sandbox", "shop-auditor"];
+const TESTS: &[&str] = &[
+    "stanchion-testing",
+    "shop-sandbox",
+    "shop-auditor",
+    "shop-client",
+];
+
+/// What one crate's tests may use beyond them: the client's need somebody to be called.
+const TEST_ARROWS: &[(&str, &str)] = &[("stanchion-client", "stanchion-server")];
 
 /// Crates of others that only one of ours may know, and the judge that must not trust ours.
 const PRIVATE: &[(&str, &str)] = &[
@@ -163,7 +173,7 @@ fn fault(from: &str, allowed: &[&str], to: &str, test_only: bool) -> Option<Stri
     }
     let granted = allowed.contains(&to)
         || (may_use_base(from) && BASE.contains(&to))
-        || (test_only && TESTS.contains(&to));
+        || (test_only && (TESTS.contains(&to) || TEST_ARROWS.contains(&(from, to))));
     (ours(to) && !granted && to != from)
         .then(|| format!("{from} uses {to}: no such arrow in section 2 of the design"))
 }

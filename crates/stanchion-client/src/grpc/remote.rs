@@ -90,6 +90,7 @@ impl<'l> Remote<'l> {
 
     /// Guarded up to its status.
     async fn unary(&self) -> Result<Response<Body>, Status> {
+        let judge = Statuses(&self.messages);
         let max = self.line.settings.body_bytes_max.as_usize();
         let one_try = |attempt| async move {
             let trying = self.line.begin(attempt, &self.seen).await?;
@@ -102,12 +103,13 @@ impl<'l> Remote<'l> {
             };
             settled(result.await, trying)
         };
-        let called = self.line.policy.call(self.terms, &Statuses, one_try).await;
+        let called = self.line.policy.call(self.terms, &judge, one_try).await;
         called.or_else(|error| self.failed(error))
     }
 
     /// Guarded up to the head of its answer.
     async fn streamed(&self) -> Result<Response<Body>, Status> {
+        let judge = Statuses(&self.messages);
         let place = Mutex::new(Some(self.place()?));
         let one_try = |attempt| async move {
             let trying = self.line.begin(attempt, &self.seen).await?;
@@ -119,7 +121,7 @@ impl<'l> Remote<'l> {
             };
             settled(result.await, trying)
         };
-        let called = self.line.policy.call(self.terms, &Statuses, one_try).await;
+        let called = self.line.policy.call(self.terms, &judge, one_try).await;
         match called {
             Ok(response) => {
                 let Some(place) = place.lock().take() else {
@@ -248,12 +250,12 @@ fn head_of(response: Response<Arriving>) -> Result<Response<Arriving>, Fault<Box
     })))
 }
 
-fn settled<T: Send>(
+fn settled<T>(
     result: Result<T, Fault<Box<Said>>>,
     trying: Trying<'_>,
 ) -> Result<T, Fault<Box<Said>>> {
     let outcome = result.as_ref().err().map_or("ok", line::label);
-    trying.ended(outcome, Statuses.verdict(&result));
+    trying.ended(outcome, verdict(&result));
     result
 }
 
@@ -261,18 +263,25 @@ fn unanswered(_: Box<Said>) -> Reason {
     Reason::Broken("a status without its answer".into())
 }
 
-/// What statuses mean.
-struct Statuses;
+fn verdict<T>(result: &Result<T, Fault<Box<Said>>>) -> Verdict {
+    let Err(fault) = result else {
+        return Verdict::Success;
+    };
+    line::verdict_of(fault, |said| status::verdict(said.code))
+}
 
-impl<T: Send> Judge<T, Fault<Box<Said>>> for Statuses {
+/// What statuses mean; messages that are gone cannot be sent again, whatever is said.
+struct Statuses<'m>(&'m Mutex<Option<Messages>>);
+
+impl<T: Send> Judge<T, Fault<Box<Said>>> for Statuses<'_> {
     fn verdict(&self, result: &Result<T, Fault<Box<Said>>>) -> Verdict {
-        let Err(fault) = result else {
-            return Verdict::Success;
-        };
-        line::verdict_of(fault, |said| status::verdict(said.code))
+        verdict(result)
     }
 
     fn retryable(&self, fault: &Fault<Box<Said>>) -> Retryable {
+        if self.0.lock().is_none() {
+            return Retryable::Never;
+        }
         line::retryable(fault, |said| said.retryable)
     }
 }

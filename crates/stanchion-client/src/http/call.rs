@@ -4,22 +4,21 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, HeaderName};
 use http::uri::PathAndQuery;
-use http::{HeaderMap, HeaderValue, Method, Request, Uri};
+use http::{HeaderMap, HeaderValue, Method, Uri};
 use serde::Serialize;
 use stanchion_config::{ExposeSecret, SecretString};
 use stanchion_resilience::Priority;
-use stanchion_resilience::breaker::Verdict;
-use stanchion_resilience::deadline::{self, Deadline};
-use stanchion_resilience::policy::{Attempt, Judge};
-use stanchion_resilience::retry::{Effect, Retryable, Stopped, Terms};
+use stanchion_resilience::deadline::Deadline;
+use stanchion_resilience::policy::Judge;
+use stanchion_resilience::retry::{Effect, Stopped, Terms};
 use tracing::{Instrument, info_span};
 
+use super::sending::{Sending, Status, is_error, outcome, read, whole};
 use super::{HttpClient, Response, Streamed};
 use crate::error::Fault;
-use crate::line::{self, Arriving, Line, Outgoing, Seen};
+use crate::line::{Line, Seen};
 use crate::{ClientError, Reason};
 
-const ATTEMPT: HeaderName = HeaderName::from_static("x-request-attempt");
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// A call being made ready; [`send`](Self::send) sends it.
@@ -261,88 +260,6 @@ fn usual(method: &Method, keyed: bool) -> Effect {
         Method::PUT | Method::DELETE => Effect::Repeatable,
         _ if keyed => Effect::Repeatable,
         _ => Effect::Once,
-    }
-}
-
-/// A call that can be sent any number of times.
-struct Sending<'c> {
-    line: &'c Arc<Line>,
-    method: Method,
-    uri: Uri,
-    headers: HeaderMap,
-    body: Bytes,
-    terms: Terms,
-    seen: Seen,
-}
-
-impl Sending<'_> {
-    fn request(&self, attempt: Attempt, left: std::time::Duration) -> Request<Outgoing> {
-        let mut request = Request::new(Outgoing::Whole(self.body.clone()));
-        *request.method_mut() = self.method.clone();
-        *request.uri_mut() = self.uri.clone();
-        *request.headers_mut() = self.headers.clone();
-        let headers = request.headers_mut();
-        self.line.pass(headers);
-        if self.line.settings.pass_context {
-            headers.insert(ATTEMPT, attempt.number.into());
-            if let Ok(left) = HeaderValue::from_str(&deadline::http_timeout(left)) {
-                headers.insert(deadline::HEADER, left);
-            }
-        }
-        request
-    }
-}
-
-/// What statuses mean.
-#[derive(Clone, Copy)]
-struct Status;
-
-impl<T: Send> Judge<T, Fault<Response>> for Status {
-    fn verdict(&self, result: &Result<T, Fault<Response>>) -> Verdict {
-        let Err(fault) = result else {
-            return Verdict::Success;
-        };
-        line::verdict_of(fault, |answer| Verdict::of_http(answer.status.as_u16()))
-    }
-
-    fn retryable(&self, fault: &Fault<Response>) -> Retryable {
-        line::retryable(fault, |answer| {
-            let asked = answer.header(http::header::RETRY_AFTER);
-            Retryable::of_http(answer.status.as_u16()).with_retry_after(asked)
-        })
-    }
-}
-
-async fn read(response: http::Response<Arriving>, max: usize) -> Result<Response, Fault<Response>> {
-    let (head, body) = response.into_parts();
-    let (body, _trailers) = line::collected(body, max).await?;
-    Ok(Response {
-        status: head.status,
-        headers: head.headers,
-        body,
-    })
-}
-
-/// An answer that is no error.
-async fn whole(
-    response: http::Response<Arriving>,
-    max: usize,
-) -> Result<Response, Fault<Response>> {
-    let answer = read(response, max).await?;
-    if is_error(answer.status) {
-        return Err(Fault::Said(answer));
-    }
-    Ok(answer)
-}
-
-fn is_error(status: http::StatusCode) -> bool {
-    status.is_client_error() || status.is_server_error()
-}
-
-fn outcome<T>(result: &Result<T, Fault<Response>>) -> &'static str {
-    match result {
-        Ok(_) => "ok",
-        Err(fault) => line::label(fault),
     }
 }
 

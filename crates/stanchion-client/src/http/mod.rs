@@ -2,6 +2,7 @@
 
 mod call;
 mod response;
+mod sending;
 
 use std::sync::Arc;
 

@@ -8,11 +8,11 @@ use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use stanchion_resilience::Moment;
 use stanchion_resilience::deadline::HopCost;
-use stanchion_runtime::task::spawn;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::detached;
 use super::outgoing::Outgoing;
 use crate::ClientSettings;
 use crate::metrics::{ClientMetrics, Counting};
@@ -105,17 +105,17 @@ impl Dialer {
                 .keep_alive_interval(self.settings.ping_every)
                 .keep_alive_timeout(self.settings.ping_timeout);
             let (sender, connection) = builder.handshake(io).await.map_err(failed)?;
-            drop(spawn("client connection", async move {
+            detached("client connection", async move {
                 ended(connection.await, open);
-            }));
+            });
             return Ok(Dialed::Shared(sender));
         }
         let mut builder = http1::Builder::new();
         builder.max_header_size(HEAD_BYTES_MAX as usize);
         let (sender, connection) = builder.handshake(io).await.map_err(failed)?;
-        drop(spawn("client connection", async move {
+        detached("client connection", async move {
             ended(connection.await, open);
-        }));
+        });
         Ok(Dialed::One(sender))
     }
 }

@@ -9,10 +9,10 @@ use parking_lot::{Mutex, RwLock};
 use stanchion_resilience::breaker::Verdict;
 use stanchion_resilience::outlier::Outliers;
 use stanchion_resilience::{Dice, Moment};
-use stanchion_runtime::task::spawn;
 use tokio::sync::Notify;
 use tokio::time::timeout;
 
+use super::detached;
 use super::dial::SharedDialer;
 use super::load::{Load, choose};
 use super::pool::Pool;
@@ -138,11 +138,11 @@ impl Hosts {
         }
         *self.asked_at.lock() = Moment::now();
         let (hosts, about, asked) = (Arc::clone(self), about.clone(), ask());
-        drop(spawn("client discovery", async move {
+        detached("client discovery", async move {
             let done = Asked(hosts);
             let answer = asked.await;
             done.0.answered(&about, answer);
-        }));
+        });
     }
 
     fn answered(&self, about: &str, answer: io::Result<Vec<SocketAddr>>) {

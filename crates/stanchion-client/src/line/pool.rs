@@ -99,7 +99,8 @@ impl Pool {
                 mut sender, ends, ..
             } = idle;
             // It may have to see the end of its last answer first, or find that the host has closed it.
-            if sender.ready().await.is_ok() {
+            let patience = self.dialer.settings.connect_timeout;
+            if matches!(timeout(patience, sender.ready()).await, Ok(Ok(()))) {
                 return Ok(Leased::One(One {
                     sender,
                     ends,

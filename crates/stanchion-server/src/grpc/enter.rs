@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use http::Version;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Method, cut, is_grpc, timeout};
+use super::{Method, Trusted, cut, is_grpc, timeout};
 use crate::admission::{Lane, awaited, is_always_open};
 use crate::context::{Context, ModuleParts};
 use crate::net::Peer;
@@ -74,10 +74,13 @@ impl Entrance {
         };
         let request = awaited(request, &context);
         let access = method.access.unwrap_or(Access::Permission("unstated"));
-        let admitted = self
-            .authenticator
-            .admit(access, request.headers(), &context);
-        timeout_at(deadline, admitted).await.map_err(late)??;
+        if let Some(Trusted(principal)) = request.extensions().get() {
+            Authenticator::let_in(access, principal.clone(), &context)?;
+        } else {
+            let headers = request.headers();
+            let admitted = self.authenticator.admit(access, headers, &context);
+            timeout_at(deadline, admitted).await.map_err(late)??;
+        }
         if !method.streams {
             let answered = timeout_at(deadline, next.run(request)).await.map_err(late);
             let response = answered.unwrap_or_else(Problem::into_response);

@@ -8,6 +8,7 @@ mod reflection;
 mod service;
 mod status;
 mod timeout;
+mod within;
 
 pub(crate) use call::{Call, cut, is_grpc, outcome};
 pub(crate) use enter::{Entrance, enter};
@@ -19,3 +20,5 @@ pub(crate) use service::Method;
 pub use status::{access, respond};
 pub(crate) use status::{name, rendered};
 pub(crate) use timeout::requested as requested_timeout;
+pub(crate) use within::Trusted;
+pub use within::{InProcess, InProcessCaller};

@@ -139,6 +139,9 @@ impl Service {
             trusted: Arc::new(trusted(&self.settings)),
             metrics,
         };
+        if let Some(within) = self.in_process.take() {
+            within.open(mounts.grpc, Arc::clone(&stack.lent));
+        }
         let own = health.router().merge(docs_router(&mounts.document));
         let router = recording(own).fallback_service(mounts.router);
         let router = stack::around(router, &stack, &self.settings);

@@ -28,6 +28,7 @@ use stanchion_config::{ExposeSecret, SecretString};
 use stanchion_eventsourcing::Subjects;
 use stanchion_telemetry::Metrics;
 
+use crate::InProcess;
 use crate::lifecycle::Addresses;
 
 /// Which part of the work this process does.
@@ -67,6 +68,7 @@ pub struct Service {
     pub(crate) signer: Option<Arc<Signer>>,
     pub(crate) metrics: Metrics,
     pub(crate) subjects: Option<Arc<dyn Subjects>>,
+    pub(crate) in_process: Option<InProcess>,
     pub(crate) closers: Vec<Closer>,
     pub(crate) on_started: Option<OnStarted>,
 }
@@ -87,6 +89,7 @@ impl Service {
             signer: None,
             metrics: Metrics::default(),
             subjects: None,
+            in_process: None,
             closers: Vec::new(),
             on_started: None,
         }
@@ -154,6 +157,13 @@ impl Service {
     #[must_use]
     pub fn subjects(mut self, subjects: Arc<dyn Subjects>) -> Self {
         self.subjects = Some(subjects);
+        self
+    }
+
+    /// Lets modules of this process call each other's gRPC services without the network.
+    #[must_use]
+    pub fn in_process(mut self, within: &InProcess) -> Self {
+        self.in_process = Some(within.clone());
         self
     }
 

@@ -25,6 +25,8 @@ use crate::{Access, Grpc, Problem, Routes, codes, idempotency};
 /// All that is mounted.
 pub(crate) struct Mounts {
     pub(crate) router: Router,
+    /// The gRPC services alone, for calls within the process.
+    pub(crate) grpc: Router,
     pub(crate) document: Value,
     pub(crate) listed: Vec<Listed>,
     /// Keeps `grpc.health.v1` true, where there is gRPC.
@@ -305,7 +307,7 @@ impl Mounting<'_> {
             .fold(Router::new(), |router, (path, methods)| {
                 router.route(&path, methods)
             });
-        let router = router.merge(self.grpc);
+        let router = router.merge(self.grpc.clone());
         let router = router.method_not_allowed_fallback(method_not_allowed);
         let router = match self.foreign {
             Some(foreign) => router.fallback_service(bounded(foreign, service)),
@@ -313,6 +315,7 @@ impl Mounting<'_> {
         };
         Mounts {
             router,
+            grpc: self.grpc.fallback(not_found),
             document,
             listed: self.listed,
             grpc_health: None,

@@ -21,3 +21,4 @@ mod sockets;
 mod stop;
 mod subjects;
 mod tls;
+mod within;

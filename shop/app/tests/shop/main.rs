@@ -4,6 +4,7 @@
 mod audit;
 mod bad_input;
 mod docs_page;
+mod elsewhere;
 mod first_run;
 mod grpc;
 mod journeys;
@@ -15,6 +16,7 @@ mod payments;
 mod readme;
 mod repeats;
 mod roles;
+mod sdk;
 mod sessions;
 mod snapshots;
 mod stop;

@@ -16,8 +16,8 @@ use shop_contracts::grpc::inventory::v1::inventory_service_server::{
 };
 use shop_kernel::Sku;
 use stanchion::server::{
-    Anyone, Authorized, Grpc, Listed, Listing, Problem, Violations, access, answered, metadata,
-    respond,
+    Anyone, Authorized, Grpc, Listed, Listing, Optional, Problem, Violations, access, answered,
+    metadata, respond,
 };
 use tonic::codec::CompressionEncoding;
 use tonic::{Request, Response, Status, Streaming};
@@ -37,7 +37,7 @@ pub(crate) fn service(routes: ProductRoutes) -> Grpc {
         .send_compressed(CompressionEncoding::Gzip);
     Grpc::new(server, pb::DESCRIPTORS)
         .allow::<Anyone>("GetProduct")
-        .allow::<Anyone>("BatchGetProducts")
+        .allow::<Optional>("BatchGetProducts")
         .allow::<Anyone>("ListProducts")
         .allow::<Authorized<WriteInventory>>("ImportProducts")
         .allow::<Authorized<WriteInventory>>("SyncStock")

@@ -22,7 +22,7 @@ pub struct Products {
     repository: Arc<Repository<Product>>,
 }
 
-/// A product's name and price, as an order fixes them.
+/// A product's name and price.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Priced {
     /// Which product.
@@ -36,23 +36,6 @@ pub struct Priced {
 impl Products {
     pub(crate) fn new(repository: Arc<Repository<Product>>) -> Self {
         Self { repository }
-    }
-
-    /// Names and prices of products that are on offer; `None` for one that is not.
-    ///
-    /// # Errors
-    /// The log cannot be read.
-    pub async fn priced(&self, skus: &[Sku]) -> Result<Vec<Option<Priced>>, LogError> {
-        let mut all = Vec::with_capacity(skus.len());
-        for sku in skus {
-            let product = self.repository.load(sku.as_str()).await?.state;
-            all.push(product.listed.map(|listed| Priced {
-                sku: sku.clone(),
-                name: listed.about.name,
-                price: listed.about.price,
-            }));
-        }
-        Ok(all)
     }
 
     /// The SKUs of all products, in the order of their creation, if creating at most `limit` of them

@@ -1,4 +1,7 @@
-//! The gateway over HTTP, in the Stripe PaymentIntents wire format.
+//! The gateway over HTTP, in the Stripe PaymentIntents wire format, behind a policy.
+//!
+//! Every order to it has an idempotency key, so the policy may send it again; what is still unknown then is asked again
+//! by the consumer, later and under the same key.
 
 mod answer;
 mod call;
@@ -11,8 +14,8 @@ mod webhook;
 mod tests;
 
 use async_trait::async_trait;
-use reqwest::Method;
 use shop_kernel::Money;
+use stanchion::client::SetupError;
 use stanchion::telemetry::Metrics;
 use uuid::Uuid;
 
@@ -33,10 +36,12 @@ pub(crate) struct StripeGateway {
 
 impl StripeGateway {
     /// A client of the gateway at that URL. Makes no connection yet.
-    pub(crate) fn new(settings: &GatewaySettings, metrics: &Metrics) -> Self {
-        Self {
-            calls: Calls::new(settings, metrics),
-        }
+    ///
+    /// # Errors
+    /// What its client cannot use, such as a file of certificates.
+    pub(crate) fn new(settings: &GatewaySettings, metrics: &Metrics) -> Result<Self, SetupError> {
+        let calls = Calls::new(settings, metrics)?;
+        Ok(Self { calls })
     }
 
     /// Whether it answers and takes our key.
@@ -51,7 +56,7 @@ impl StripeGateway {
             .send(Call::get("look_up", intent_path(id)?))
             .await?
         {
-            Answered::Success(body) => Intent::read(&body),
+            Answered::Success(answer) => Intent::read(answer.body()),
             Answered::Refused { code, .. } => Err(GatewayError::Unusable(code)),
         }
     }
@@ -86,8 +91,8 @@ impl Gateway for StripeGateway {
             .field("metadata[payment_id]", wanted.payment_id)
             .field("metadata[order_id]", wanted.order_id);
         match self.calls.send(call).await? {
-            Answered::Success(body) => {
-                let intent = Intent::read(&body)?;
+            Answered::Success(answer) => {
+                let intent = Intent::read(answer.body())?;
                 if intent.is_unsettled() {
                     return self.look_up(&intent.id).await;
                 }
@@ -106,7 +111,7 @@ impl Gateway for StripeGateway {
         let call = Call::post("capture", format!("{}/capture", intent_path(intent)?), key)
             .field("amount_to_capture", amount.amount);
         match self.calls.send(call).await? {
-            Answered::Success(body) => Intent::read(&body)?.answer(),
+            Answered::Success(answer) => Intent::read(answer.body())?.answer(),
             Answered::Refused { code, card: true } => Ok(IntentAnswer::CaptureFailed { code }),
             Answered::Refused { code, .. } => {
                 self.looked_up_instead(intent, || Ok(IntentAnswer::CaptureFailed { code }))
@@ -118,7 +123,7 @@ impl Gateway for StripeGateway {
     async fn void(&self, key: Uuid, intent: &str) -> Result<IntentAnswer, GatewayError> {
         let call = Call::post("void", format!("{}/cancel", intent_path(intent)?), key);
         match self.calls.send(call).await? {
-            Answered::Success(body) => Intent::read(&body)?.answer(),
+            Answered::Success(answer) => Intent::read(answer.body())?.answer(),
             Answered::Refused { code, .. } => {
                 self.looked_up_instead(intent, || Err(GatewayError::Unusable(code)))
                     .await
@@ -133,7 +138,7 @@ impl Gateway for StripeGateway {
             .field("metadata[payment_id]", wanted.payment_id)
             .field("metadata[refund_id]", wanted.refund_id);
         let refund = match self.calls.send(call).await? {
-            Answered::Success(body) => Refund::read(&body)?,
+            Answered::Success(answer) => Refund::read(answer.body())?,
             Answered::Refused { code, .. } => return Ok(RefundAnswer::Failed { code }),
         };
         // The answer under a key never changes; how a pending refund went on must be asked for.
@@ -142,7 +147,7 @@ impl Gateway for StripeGateway {
         }
         let path = format!("/v1/refunds/{}", safe_id(&refund.id)?);
         match self.calls.send(Call::get("look_up_refund", path)).await? {
-            Answered::Success(body) => Ok(Refund::read(&body)?.answer()),
+            Answered::Success(answer) => Ok(Refund::read(answer.body())?.answer()),
             Answered::Refused { code, .. } => Err(GatewayError::Unusable(code)),
         }
     }
@@ -171,14 +176,4 @@ fn safe_id(id: &str) -> Result<&str, GatewayError> {
     Err(GatewayError::Unusable(
         "it gave out an id that is none".into(),
     ))
-}
-
-impl Call {
-    fn get(name: &'static str, path: String) -> Self {
-        Self::new(name, Method::GET, path, None)
-    }
-
-    fn post(name: &'static str, path: String, key: Uuid) -> Self {
-        Self::new(name, Method::POST, path, Some(key))
-    }
 }

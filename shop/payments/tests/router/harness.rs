@@ -13,6 +13,7 @@ use shop_kernel::{Currency, Money, OrderId, PaymentId, UserId};
 use shop_payments::Dependencies;
 use shop_sandbox::{Running as Sandbox, Settings};
 use stanchion::auth::{Permissions, Principal};
+use stanchion::client::ClientSettings;
 use stanchion::eventsourcing::{
     Announcement, Append, EventLog, Expected, Filter, MemoryLog, MemoryVault, Metadata, NewEvent,
     Personal, Recorded, Relay, StreamId, UnknownEvent,
@@ -366,6 +367,7 @@ async fn dependencies(
         vault: vault.clone(),
         gateway_url: sandbox.url.clone(),
         gateway_key: sandbox.key.clone(),
+        gateway_client: impatient(),
         webhook_secret: Some(sandbox.webhook_secret.clone()),
     }
 }
@@ -381,4 +383,11 @@ impl Authenticate for TestTokens {
         let permissions = Permissions::parse(scope).map_err(|_| AuthenticateError::Invalid)?;
         Ok(Principal::user(id, id, permissions))
     }
+}
+
+/// A test does not wait five seconds until an open breaker asks again.
+fn impatient() -> ClientSettings {
+    let mut settings = ClientSettings::default();
+    settings.policy.breaker.open = Duration::from_millis(200);
+    settings
 }

@@ -11,6 +11,8 @@ pub(crate) mod wait;
 
 pub(crate) use answer::Answer;
 pub(crate) use caller::{Caller, PASSWORD, VISA, item, items};
-pub(crate) use process::{Operated, READY_WITHIN, STOPPED_WITHIN, Shop, launch, operate};
+pub(crate) use process::{
+    ADMIN_PASSWORD, Operated, READY_WITHIN, STOPPED_WITHIN, Shop, launch, operate,
+};
 pub(crate) use stores::on_both_stores;
 pub(crate) use wait::eventually;

@@ -106,8 +106,28 @@ impl Shop {
         .await;
     }
 
+    /// Some modules alone, on stores that were made before.
+    pub(crate) async fn start_modules(modules: &str, settings: &[(&str, &str)]) -> Self {
+        let begin = async || -> anyhow::Result<Self> {
+            let arguments = ["--no-demo", "--modules", modules];
+            let (mut shop, _) = Self::spawn_as(settings, &arguments)?;
+            shop.process.ready(READY_WITHIN).await?;
+            Ok(shop)
+        };
+        for _ in 1..STARTS_MAX {
+            if let Ok(shop) = begin().await {
+                return shop;
+            }
+        }
+        begin().await.unwrap()
+    }
+
     /// Starts the process and waits for nothing; also says where it keeps its data.
     pub(crate) fn spawn_with(settings: &[(&str, &str)]) -> anyhow::Result<(Self, PathBuf)> {
+        Self::spawn_as(settings, &[])
+    }
+
+    fn spawn_as(settings: &[(&str, &str)], arguments: &[&str]) -> anyhow::Result<(Self, PathBuf)> {
         let folder = tempfile::Builder::new().prefix("shop-").tempdir()?;
         let (port, admin_port) = (free_port()?, free_port()?);
         let (address, admin_address) = (
@@ -123,6 +143,9 @@ impl Shop {
         let launch = launch(&[&own, settings].concat())
             .folder(folder.path())
             .ready_when(format!("http://{address}/ready"));
+        let launch = arguments
+            .iter()
+            .fold(launch, |launch, argument| launch.arg(argument));
         let process = launch.spawn()?;
         let data = folder.path().join("data");
         let url = settings

@@ -1,11 +1,9 @@
 //! One call: sent with its limits, answered with a success, a refusal, or nothing certain.
 
-use std::time::Duration;
-
-use reqwest::{Client, Method, Response, StatusCode, redirect};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use serde::Deserialize;
-use stanchion::telemetry::{Metrics, trace};
+use stanchion::client::{ClientError, HttpClient, Reason, Response, SetupError};
+use stanchion::telemetry::Metrics;
 use tracing::{Instrument, info_span};
 use uuid::Uuid;
 
@@ -13,31 +11,26 @@ use super::GatewaySettings;
 use super::metrics::CallMetrics;
 use crate::application::ports::GatewayError;
 
-/// How long connecting may take.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// How long a call may take, from connecting to the last byte of the answer.
-const CALL_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// The largest answer that is read.
-const ANSWER_BYTES_MAX: usize = 256 * 1024;
-
 /// The longest code that is taken over from an answer.
 const CODE_CHARS_MAX: usize = 64;
 
 /// What is to be asked.
 pub(super) struct Call {
     name: &'static str,
-    method: Method,
     path: String,
-    key: Option<Uuid>,
+    /// What makes it an order instead of a question: its key, and its fields.
+    order: Option<Order>,
+}
+
+struct Order {
+    key: Uuid,
     fields: Vec<(&'static str, String)>,
 }
 
 /// A certain answer.
 pub(super) enum Answered {
     /// It was done.
-    Success(Vec<u8>),
+    Success(Response),
     /// It was not done, and asking again would not change that.
     Refused {
         /// Why, such as `card_declined`.
@@ -47,10 +40,9 @@ pub(super) enum Answered {
     },
 }
 
-/// The gateway's end of the line.
+/// The gateway's end of the line, with its policy.
 pub(super) struct Calls {
-    client: Client,
-    base: String,
+    client: HttpClient,
     key: SecretString,
     metrics: CallMetrics,
 }
@@ -68,43 +60,41 @@ struct ErrorFields {
 }
 
 impl Call {
-    pub(super) fn new(name: &'static str, method: Method, path: String, key: Option<Uuid>) -> Self {
-        Self {
-            name,
-            method,
-            path,
-            key,
-            fields: Vec::new(),
-        }
+    /// Asks; it may be repeated.
+    pub(super) fn get(name: &'static str, path: String) -> Self {
+        let order = None;
+        Self { name, path, order }
     }
 
-    /// Adds a form field.
+    /// Orders under a key, by which the gateway knows a repeat: that makes it safe to send it again.
+    pub(super) fn post(name: &'static str, path: String, key: Uuid) -> Self {
+        let fields = Vec::new();
+        let order = Some(Order { key, fields });
+        Self { name, path, order }
+    }
+
+    /// Adds a form field to an order.
     pub(super) fn field(mut self, name: &'static str, value: impl ToString) -> Self {
-        self.fields.push((name, value.to_string()));
+        if let Some(order) = &mut self.order {
+            order.fields.push((name, value.to_string()));
+        }
         self
     }
 }
 
 impl Calls {
-    pub(super) fn new(settings: &GatewaySettings, metrics: &Metrics) -> Self {
-        stanchion::telemetry::install_crypto();
-        let client = Client::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(CALL_TIMEOUT)
-            .redirect(redirect::Policy::none())
-            .build()
-            .expect("the TLS provider is installed and nothing else is asked of the client");
-        Self {
+    pub(super) fn new(settings: &GatewaySettings, metrics: &Metrics) -> Result<Self, SetupError> {
+        let client = HttpClient::new("gateway", &settings.base, &settings.client, metrics)?;
+        Ok(Self {
             client,
-            base: settings.base.clone(),
             key: settings.key.clone(),
             metrics: CallMetrics::new(metrics),
-        }
+        })
     }
 
     /// Sends a call. Whatever leaves its outcome open is [`GatewayError::Unknown`].
     pub(super) async fn send(&self, call: Call) -> Result<Answered, GatewayError> {
-        let span = info_span!("gateway.call", otel.kind = "client", call = call.name);
+        let span = info_span!("gateway.call", call = call.name);
         let running = self.metrics.start(call.name);
         let answer = self.send_within(call).instrument(span).await;
         running.end(&answer);
@@ -112,47 +102,31 @@ impl Calls {
     }
 
     async fn send_within(&self, call: Call) -> Result<Answered, GatewayError> {
-        let mut request = self
-            .client
-            .request(call.method.clone(), format!("{}{}", self.base, call.path))
-            .bearer_auth(self.key.expose_secret());
-        if let Some(key) = call.key {
-            request = request.header("Idempotency-Key", key.to_string());
+        let request = match &call.order {
+            None => self.client.get(&call.path),
+            Some(Order { key, fields }) => {
+                let request = self.client.post(&call.path).form(fields);
+                request.idempotency_key(key)
+            }
+        };
+        match request.bearer(&self.key).send().await {
+            Ok(answer) if answer.status().is_success() => Ok(Answered::Success(answer)),
+            Ok(answer) => Err(GatewayError::Unusable(said(&answer, ""))),
+            Err(error) => refused(error),
         }
-        if call.method == Method::POST {
-            request = request.form(&call.fields);
-        }
-        let mut request = request.build().map_err(unknown)?;
-        trace::inject(request.headers_mut());
-        let response = self.client.execute(request).await.map_err(unknown)?;
-        let status = response.status();
-        let body = read(response).await?;
-        understand(status, body)
     }
 }
 
-async fn read(mut response: Response) -> Result<Vec<u8>, GatewayError> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(unknown)? {
-        if body.len() + chunk.len() > ANSWER_BYTES_MAX {
-            let reason = format!("it answered with more than {ANSWER_BYTES_MAX} bytes");
-            return Err(GatewayError::Unknown(reason));
-        }
-        body.extend_from_slice(&chunk);
-    }
-    Ok(body)
-}
-
-fn understand(status: StatusCode, body: Vec<u8>) -> Result<Answered, GatewayError> {
-    if status.is_success() {
-        return Ok(Answered::Success(body));
-    }
-    let error = serde_json::from_slice::<ErrorBody>(&body).ok();
-    let kind = error.as_ref().map_or("", |body| body.error.kind.as_str());
-    let code = error.as_ref().and_then(|body| body.error.code.as_deref());
+fn refused(error: ClientError) -> Result<Answered, GatewayError> {
+    let Reason::Status(answer) = error.reason() else {
+        return Err(GatewayError::Unknown(error.to_string()));
+    };
+    let body = answer.json::<ErrorBody>().ok();
+    let kind = body.as_ref().map_or("", |body| body.error.kind.as_str());
+    let code = body.as_ref().and_then(|body| body.error.code.as_deref());
     let code: String = code.unwrap_or(kind).chars().take(CODE_CHARS_MAX).collect();
-    let said = format!("it answered {} {code}", status.as_u16());
-    match status.as_u16() {
+    let said = said(answer, &code);
+    match answer.status().as_u16() {
         402 => Ok(Answered::Refused { code, card: true }),
         400 | 404 if kind == "invalid_request_error" => Ok(Answered::Refused { code, card: false }),
         // In flight under the same key, too many calls, or broken: later it will know.
@@ -161,9 +135,6 @@ fn understand(status: StatusCode, body: Vec<u8>) -> Result<Answered, GatewayErro
     }
 }
 
-/// The URL in reqwest's message tells nothing that the trace does not, so it is left out.
-fn unknown(error: reqwest::Error) -> GatewayError {
-    let error = error.without_url();
-    let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}"));
-    GatewayError::Unknown(format!("{error}{}", cause.unwrap_or_default()))
+fn said(answer: &Response, code: &str) -> String {
+    format!("it answered {} {code}", answer.status().as_u16())
 }

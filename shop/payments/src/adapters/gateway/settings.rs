@@ -1,14 +1,19 @@
+use std::net::IpAddr;
+
+use http::Uri;
 use secrecy::SecretString;
+use stanchion::client::{ClientSettings, SetupError};
 
 /// How to reach the gateway.
 #[derive(Clone, Debug)]
 pub(crate) struct GatewaySettings {
     pub(super) base: String,
     pub(super) key: SecretString,
+    pub(super) client: ClientSettings,
 }
 
-/// A gateway URL that must not be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+/// A gateway that must not, or cannot, be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidGatewayUrl {
     /// It is no URL with scheme and host.
     #[error("the gateway URL is not one; write https://HOST, or http://127.0.0.1:PORT")]
@@ -21,31 +26,41 @@ pub enum InvalidGatewayUrl {
         "the gateway URL is scheme, host, port and path alone; the key is a setting of its own"
     )]
     NotPlain,
+    /// Its client cannot be made of its settings.
+    #[error(transparent)]
+    Client(#[from] SetupError),
 }
 
 impl GatewaySettings {
-    /// The gateway at `url`, and the key it wants.
-    pub(crate) fn new(url: &str, key: &SecretString) -> Result<Self, InvalidGatewayUrl> {
-        let parsed = reqwest::Url::parse(url).map_err(|_| InvalidGatewayUrl::Malformed)?;
-        let host = parsed.host_str().ok_or(InvalidGatewayUrl::Malformed)?;
+    /// The gateway at `url`, the key it wants, and how it is called.
+    pub(crate) fn new(
+        url: &str,
+        key: &SecretString,
+        client: &ClientSettings,
+    ) -> Result<Self, InvalidGatewayUrl> {
+        let parsed: Uri = url.parse().map_err(|_| InvalidGatewayUrl::Malformed)?;
+        let host = parsed.host().ok_or(InvalidGatewayUrl::Malformed)?;
         let is_loopback = host == "localhost"
             || host
                 .trim_matches(['[', ']'])
-                .parse::<std::net::IpAddr>()
+                .parse::<IpAddr>()
                 .is_ok_and(|address| address.is_loopback());
-        match parsed.scheme() {
-            "https" => {}
-            "http" if is_loopback => {}
-            "http" => return Err(InvalidGatewayUrl::NotEncrypted),
+        match parsed.scheme_str() {
+            Some("https") => {}
+            Some("http") if is_loopback => {}
+            Some("http") => return Err(InvalidGatewayUrl::NotEncrypted),
             _ => return Err(InvalidGatewayUrl::Malformed),
         }
-        let has_user = !parsed.username().is_empty() || parsed.password().is_some();
-        if has_user || parsed.query().is_some() || parsed.fragment().is_some() {
+        let has_user = parsed
+            .authority()
+            .is_some_and(|authority| authority.as_str().contains('@'));
+        if has_user || parsed.query().is_some() || url.contains('#') {
             return Err(InvalidGatewayUrl::NotPlain);
         }
         Ok(Self {
-            base: parsed.as_str().trim_end_matches('/').to_owned(),
+            base: url.trim_end_matches('/').to_owned(),
             key: key.clone(),
+            client: client.clone(),
         })
     }
 }
@@ -55,7 +70,7 @@ mod tests {
     use super::*;
 
     fn settings(url: &str) -> Result<GatewaySettings, InvalidGatewayUrl> {
-        GatewaySettings::new(url, &"sk_secret".into())
+        GatewaySettings::new(url, &"sk_secret".into(), &ClientSettings::default())
     }
 
     #[test]

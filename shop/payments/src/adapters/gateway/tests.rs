@@ -3,6 +3,7 @@
 use secrecy::SecretString;
 use shop_kernel::{Currency, OrderId, PaymentId};
 use shop_sandbox::{Knobs, Running, Sandbox, Settings};
+use stanchion::client::ClientSettings;
 use stanchion::runtime::id;
 
 use super::*;
@@ -44,10 +45,11 @@ impl Line {
 }
 
 fn gateway(url: &str, key: &SecretString) -> StripeGateway {
-    StripeGateway::new(
-        &GatewaySettings::new(url, key).unwrap(),
-        &Metrics::default(),
-    )
+    StripeGateway::new(&settings(url, key), &Metrics::default()).unwrap()
+}
+
+fn settings(url: &str, key: &SecretString) -> GatewaySettings {
+    GatewaySettings::new(url, key, &ClientSettings::default()).unwrap()
 }
 
 fn euros(amount: i64) -> Money {
@@ -268,8 +270,8 @@ async fn the_check_says_whether_it_can_be_used() {
 async fn calls_are_counted_by_what_became_of_them() {
     let line = Line::open().await;
     let metrics = Metrics::default();
-    let settings = GatewaySettings::new(&line.sandbox.url, &line.sandbox.key).unwrap();
-    let gateway = StripeGateway::new(&settings, &metrics);
+    let settings = settings(&line.sandbox.url, &line.sandbox.key);
+    let gateway = StripeGateway::new(&settings, &metrics).unwrap();
     for method in ["pm_card_visa", "pm_card_chargeDeclined"] {
         let answer = gateway.authorize(id::new_v7(), &wanted(method)).await;
         assert!(answer.is_ok());
@@ -289,4 +291,43 @@ async fn an_id_that_is_no_id_goes_into_no_path() {
         let answer = line.gateway.look_up(id).await;
         assert!(matches!(answer, Err(GatewayError::Unusable(_))), "{id}");
     }
+}
+
+#[tokio::test]
+async fn one_lost_answer_is_asked_for_again_under_the_same_key() {
+    let line = Line::open().await;
+    // A call has three attempts, and ten are saved up in the budget.
+    line.knobs(Knobs {
+        error_rate: 0.3,
+        ..Knobs::default()
+    });
+    let mut found = 0;
+    for _ in 0..10 {
+        let wanted = wanted("pm_card_visa");
+        let answer = line.gateway.authorize(id::new_v7(), &wanted).await;
+        found += u32::from(matches!(answer, Ok(IntentAnswer::Authorized { .. })));
+    }
+    assert!(
+        found >= 8,
+        "{found} of 10; without a second attempt it were 7 on average"
+    );
+}
+
+#[tokio::test]
+async fn a_gateway_that_fails_for_good_is_left_alone_for_a_while() {
+    let line = Line::open().await;
+    line.knobs(Knobs {
+        error_rate: 1.0,
+        ..Knobs::default()
+    });
+    let mut refused_at_once = 0;
+    for _ in 0..40 {
+        let wanted = wanted("pm_card_visa");
+        let answer = line.gateway.authorize(id::new_v7(), &wanted).await;
+        let Err(GatewayError::Unknown(reason)) = answer else {
+            panic!("it answers");
+        };
+        refused_at_once += u32::from(reason.contains("the circuit breaker is open"));
+    }
+    assert!(refused_at_once > 10, "{refused_at_once}");
 }

@@ -1,0 +1,103 @@
+//! A call on its way, and what its answers mean.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::HeaderName;
+use http::{HeaderMap, HeaderValue, Method, Request, Uri};
+use stanchion_resilience::breaker::Verdict;
+use stanchion_resilience::deadline;
+use stanchion_resilience::policy::{Attempt, Judge};
+use stanchion_resilience::retry::{Retryable, Terms};
+
+use super::Response;
+use crate::error::Fault;
+use crate::line::{self, Arriving, Line, Outgoing, Seen};
+
+const ATTEMPT: HeaderName = HeaderName::from_static("x-request-attempt");
+
+/// A call that can be sent any number of times.
+pub(super) struct Sending<'c> {
+    pub(super) line: &'c Arc<Line>,
+    pub(super) method: Method,
+    pub(super) uri: Uri,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Bytes,
+    pub(super) terms: Terms,
+    pub(super) seen: Seen,
+}
+
+impl Sending<'_> {
+    pub(super) fn request(&self, attempt: Attempt, left: Duration) -> Request<Outgoing> {
+        let mut request = Request::new(Outgoing::Whole(self.body.clone()));
+        *request.method_mut() = self.method.clone();
+        *request.uri_mut() = self.uri.clone();
+        *request.headers_mut() = self.headers.clone();
+        let headers = request.headers_mut();
+        self.line.pass(headers);
+        if self.line.settings.pass_context {
+            headers.insert(ATTEMPT, attempt.number.into());
+            if let Ok(left) = HeaderValue::from_str(&deadline::http_timeout(left)) {
+                headers.insert(deadline::HEADER, left);
+            }
+        }
+        request
+    }
+}
+
+/// What statuses mean.
+#[derive(Clone, Copy)]
+pub(super) struct Status;
+
+impl<T: Send> Judge<T, Fault<Response>> for Status {
+    fn verdict(&self, result: &Result<T, Fault<Response>>) -> Verdict {
+        let Err(fault) = result else {
+            return Verdict::Success;
+        };
+        line::verdict_of(fault, |answer| Verdict::of_http(answer.status.as_u16()))
+    }
+
+    fn retryable(&self, fault: &Fault<Response>) -> Retryable {
+        line::retryable(fault, |answer| {
+            let asked = answer.header(http::header::RETRY_AFTER);
+            Retryable::of_http(answer.status.as_u16()).with_retry_after(asked)
+        })
+    }
+}
+
+pub(super) async fn read(
+    response: http::Response<Arriving>,
+    max: usize,
+) -> Result<Response, Fault<Response>> {
+    let (head, body) = response.into_parts();
+    let (body, _trailers) = line::collected(body, max).await?;
+    Ok(Response {
+        status: head.status,
+        headers: head.headers,
+        body,
+    })
+}
+
+/// An answer that is no error.
+pub(super) async fn whole(
+    response: http::Response<Arriving>,
+    max: usize,
+) -> Result<Response, Fault<Response>> {
+    let answer = read(response, max).await?;
+    if is_error(answer.status) {
+        return Err(Fault::Said(answer));
+    }
+    Ok(answer)
+}
+
+pub(super) fn is_error(status: http::StatusCode) -> bool {
+    status.is_client_error() || status.is_server_error()
+}
+
+pub(super) fn outcome<T>(result: &Result<T, Fault<Response>>) -> &'static str {
+    match result {
+        Ok(_) => "ok",
+        Err(fault) => line::label(fault),
+    }
+}

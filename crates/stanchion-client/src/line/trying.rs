@@ -1,0 +1,183 @@
+//! One try at one host.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::header::HOST;
+use http::{HeaderMap, Request, Response, Uri, Version};
+use http_body_util::BodyExt;
+use stanchion_resilience::Moment;
+use stanchion_resilience::breaker::Verdict;
+
+use super::hosts::Host;
+use super::pool::Leased;
+use super::{Arriving, Line, Outgoing};
+use crate::error::Fault;
+use crate::target::Target;
+
+/// How often a call finds that a connection was closed before anything of it was sent, and takes another.
+const STALE_MAX: usize = 3;
+
+/// Nobody is told of less time than this: it would read as none.
+const LEFT_MIN: Duration = Duration::from_millis(1);
+
+/// One try at one host; what came of it is recorded when it ends, or is dropped.
+pub(crate) struct Trying<'l> {
+    pub(super) line: &'l Line,
+    pub(super) host: Arc<Host>,
+    pub(super) begun: Moment,
+    pub(super) allowed: Duration,
+    pub(super) settled: bool,
+}
+
+impl Trying<'_> {
+    /// What the host is told to be left: what the attempt may still take, less what the way costs.
+    pub(crate) fn left(&self) -> Duration {
+        let spent = Moment::now().since(self.begun);
+        let left = self.allowed.saturating_sub(spent);
+        left.saturating_sub(self.host.pool.way.estimate())
+            .max(LEFT_MIN)
+    }
+
+    /// Sends the request, once: a connection that was closed before it took anything is replaced.
+    pub(crate) async fn send<R>(
+        &self,
+        mut request: Request<Outgoing>,
+    ) -> Result<Response<Arriving>, Fault<R>> {
+        let whole = request.uri().clone();
+        for _ in 0..STALE_MAX {
+            let leased = self.host.pool.lease().await.map_err(Fault::Connect)?;
+            let (mut error, fresh) = match leased {
+                Leased::Shared { mut sender, fresh } => {
+                    addressed(&mut request, &whole, Version::HTTP_2, &self.line.target);
+                    match sender.try_send_request(request).await {
+                        Ok(response) => return Ok(response.map(|body| Arriving::new(body, None))),
+                        Err(error) => (error, fresh),
+                    }
+                }
+                Leased::One(mut one) => {
+                    addressed(&mut request, &whole, Version::HTTP_11, &self.line.target);
+                    match one.sender.try_send_request(request).await {
+                        Ok(response) => {
+                            let pool = Arc::downgrade(&self.host.pool);
+                            return Ok(response.map(|body| Arriving::new(body, Some((one, pool)))));
+                        }
+                        Err(error) => (error, one.fresh),
+                    }
+                }
+            };
+            match error.take_message() {
+                Some(unsent) if !fresh => request = unsent,
+                unsent => return Err(broken(error.error(), unsent.is_some())),
+            }
+        }
+        Err(Fault::Connect(format!(
+            "{}: one connection after the other was closed",
+            self.host.address
+        )))
+    }
+
+    /// The try has ended, or a stream has begun, and this is what it says of the host.
+    pub(crate) fn ended(mut self, outcome: &'static str, verdict: Verdict) {
+        self.settle(outcome, verdict);
+    }
+
+    fn settle(&mut self, outcome: &'static str, verdict: Verdict) {
+        self.settled = true;
+        let now = Moment::now();
+        let took = now.since(self.begun);
+        let mut load = self.host.load.lock();
+        load.end();
+        match verdict {
+            Verdict::Success => load.learn(now, took, false),
+            Verdict::Failure => load.learn(now, took, true),
+            Verdict::Ignored => {}
+        }
+        drop(load);
+        self.line.metrics.attempted(outcome);
+        self.line.metrics.seconds.observe(took.as_secs_f64());
+        self.line.hosts.record(&self.host, now, verdict);
+    }
+}
+
+/// Dropped unsettled, its time was over or its caller went away: only the first is the host's fault.
+impl Drop for Trying<'_> {
+    fn drop(&mut self) {
+        if self.settled {
+            return;
+        }
+        let took = Moment::now().since(self.begun);
+        if took + LEFT_MIN >= self.allowed {
+            self.settle("timed_out", Verdict::Failure);
+        } else {
+            self.settle("cancelled", Verdict::Ignored);
+        }
+    }
+}
+
+/// HTTP/1.1 has the path alone and a header for the host; HTTP/2 has it all in the URL.
+fn addressed(request: &mut Request<Outgoing>, whole: &Uri, version: Version, target: &Target) {
+    *request.version_mut() = version;
+    if version == Version::HTTP_2 {
+        *request.uri_mut() = whole.clone();
+        request.headers_mut().remove(HOST);
+        return;
+    }
+    if let Some(path) = whole.path_and_query() {
+        *request.uri_mut() = path.clone().into();
+    }
+    let host = target.host_header.clone();
+    request.headers_mut().insert(HOST, host);
+}
+
+fn broken<R>(error: &hyper::Error, unsent: bool) -> Fault<R> {
+    let cause = std::error::Error::source(error);
+    let unsent = unsent || cause.is_some_and(is_refused);
+    let why = match cause {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    };
+    Fault::Broken { why, unsent }
+}
+
+/// Whether the host says that it did nothing: a refused stream, or one above those it still serves while going away
+/// (RFC 9113, 6.8 and 8.7).
+fn is_refused(cause: &(dyn std::error::Error + 'static)) -> bool {
+    let Some(error) = cause.downcast_ref::<h2::Error>() else {
+        return false;
+    };
+    let refused = error.reason() == Some(h2::Reason::REFUSED_STREAM);
+    let gone = error.is_go_away() && error.reason() == Some(h2::Reason::NO_ERROR);
+    error.is_remote() && (refused || gone)
+}
+
+/// The whole body and what stands behind it, if it is not too large.
+pub(crate) async fn collected<R>(
+    mut body: Arriving,
+    bytes_max: usize,
+) -> Result<(Bytes, Option<HeaderMap>), Fault<R>> {
+    let (mut first, mut more, mut trailers) = (Bytes::new(), BytesMut::new(), None);
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| broken(&error, false))?;
+        match frame.into_data() {
+            Ok(data) if first.is_empty() && more.is_empty() => first = data,
+            Ok(data) => {
+                if more.is_empty() {
+                    more.extend_from_slice(&first);
+                }
+                more.extend_from_slice(&data);
+            }
+            Err(frame) => trailers = frame.into_trailers().ok(),
+        }
+        if first.len().max(more.len()) > bytes_max {
+            return Err(Fault::TooLarge(bytes_max));
+        }
+    }
+    let whole = if more.is_empty() {
+        first
+    } else {
+        more.freeze()
+    };
+    Ok((whole, trailers))
+}

@@ -1,0 +1,145 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Method, StatusCode};
+use serde::{Deserialize, Serialize};
+use stanchion_client::{Call, ClientError, ExposeSecret, Response, SecretString};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use crate::api::data;
+use crate::{ShopClient, ShopError};
+
+/// A token with less life than this is renewed before it is used.
+const LIFE_MIN: Duration = Duration::from_secs(30);
+
+/// Somebody who has logged in; clones are the same session.
+///
+/// The access token is renewed when it is about to end, by one call at a time: a refresh token is good for one use.
+/// Both are only in memory.
+#[derive(Clone)]
+pub struct Session {
+    shop: ShopClient,
+    tokens: Arc<Mutex<Tokens>>,
+}
+
+struct Tokens {
+    access: SecretString,
+    refresh: SecretString,
+    ends: Instant,
+}
+
+#[derive(Deserialize)]
+struct Granted {
+    access_token: SecretString,
+    refresh_token: SecretString,
+    expires_in: u64,
+}
+
+#[derive(Serialize)]
+struct Credentials<'a> {
+    login: &'a str,
+    password: &'a str,
+}
+
+#[derive(Serialize)]
+struct Renewal<'a> {
+    refresh_token: &'a str,
+}
+
+impl ShopClient {
+    /// Logs in with e-mail address or username.
+    ///
+    /// # Errors
+    /// `UNAUTHENTICATED` for a wrong one, and what any call can end with.
+    pub async fn log_in(&self, login: &str, password: &SecretString) -> Result<Session, ShopError> {
+        let password = password.expose_secret();
+        let call = self.call(Method::POST, "/auth/login");
+        let answer = call.json(&Credentials { login, password }).send().await?;
+        let tokens = Arc::new(Mutex::new(Tokens::of(data(&answer)?)));
+        let shop = self.clone();
+        Ok(Session { shop, tokens })
+    }
+}
+
+impl Session {
+    /// The shop, as anybody sees it.
+    #[must_use]
+    pub fn shop(&self) -> &ShopClient {
+        &self.shop
+    }
+
+    /// Ends the session at the shop as well.
+    ///
+    /// # Errors
+    /// [`ShopError`]; the session may live on then.
+    pub async fn log_out(self) -> Result<(), ShopError> {
+        let body = serde_json::json!({});
+        let sent = self.send(|shop| shop.call(Method::POST, "/auth/logout").json(&body));
+        sent.await.map(drop)
+    }
+
+    /// Gets other tokens now. It is never sent twice: a refresh token that is used again ends the session.
+    ///
+    /// # Errors
+    /// `UNAUTHENTICATED` when the session has ended: log in again.
+    pub async fn refresh(&self) -> Result<(), ShopError> {
+        let mut tokens = self.tokens.lock().await;
+        self.renew(&mut tokens).await
+    }
+
+    /// Sends a call as this caller, with a token that lives; one that the shop does not take any more is renewed once.
+    pub(crate) async fn send<'s>(
+        &'s self,
+        call: impl Fn(&'s ShopClient) -> Call<'s>,
+    ) -> Result<Response, ShopError> {
+        let token = self.token(None).await?;
+        match call(&self.shop).bearer(&token).send().await {
+            Err(error) if is_unauthenticated(&error) => {
+                let other = self.token(Some(&token)).await?;
+                Ok(call(&self.shop).bearer(&other).send().await?)
+            }
+            sent => Ok(sent?),
+        }
+    }
+
+    /// A token that lives and is not `refused`.
+    async fn token(&self, refused: Option<&SecretString>) -> Result<SecretString, ShopError> {
+        let mut tokens = self.tokens.lock().await;
+        let is_refused =
+            refused.is_some_and(|refused| refused.expose_secret() == tokens.access.expose_secret());
+        if is_refused || Instant::now() + LIFE_MIN >= tokens.ends {
+            self.renew(&mut tokens).await?;
+        }
+        Ok(tokens.access.clone())
+    }
+
+    async fn renew(&self, tokens: &mut Tokens) -> Result<(), ShopError> {
+        let refresh_token = tokens.refresh.expose_secret();
+        let call = self.shop.call(Method::POST, "/auth/refresh");
+        let answer = call.json(&Renewal { refresh_token }).send().await?;
+        *tokens = Tokens::of(data(&answer)?);
+        Ok(())
+    }
+}
+
+fn is_unauthenticated(error: &ClientError) -> bool {
+    error.status() == Some(StatusCode::UNAUTHORIZED)
+}
+
+impl Tokens {
+    fn of(granted: Granted) -> Self {
+        Self {
+            access: granted.access_token,
+            refresh: granted.refresh_token,
+            ends: Instant::now() + Duration::from_secs(granted.expires_in),
+        }
+    }
+}
+
+impl fmt::Debug for Session {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Session").finish_non_exhaustive()
+    }
+}

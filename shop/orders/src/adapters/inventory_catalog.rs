@@ -1,0 +1,135 @@
+//! The catalogue: inventory's gRPC service, in this process or in another one.
+
+use std::collections::HashMap;
+
+use async_trait::async_trait;
+use shop_contracts::grpc::inventory::v1 as pb;
+use shop_contracts::grpc::inventory::v1::inventory_service_client::InventoryServiceClient;
+use shop_kernel::{Money, Sku};
+use stanchion::auth::{Permissions, Principal, ServiceTokens};
+use stanchion::client::{ClientSettings, GrpcChannel, SetupError};
+use stanchion::config::ExposeSecret;
+use stanchion::resilience::policy::Policy;
+use stanchion::server::{Context, InProcess};
+use stanchion::telemetry::Metrics;
+use tonic::metadata::MetadataValue;
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
+use tonic::{Request, Status};
+
+use crate::application::ports::{Catalog, CatalogUnavailable, Priced};
+
+/// The name of orders where it calls others.
+const SERVICE: &str = "orders";
+/// What it may there.
+const SCOPE: &str = "inventory:read";
+
+/// Prices from inventory, which orders asks as `svc:orders` on behalf of the customer.
+#[derive(Clone)]
+pub struct InventoryCatalog {
+    client: InventoryServiceClient<InterceptedService<GrpcChannel, Signed>>,
+    channel: GrpcChannel,
+}
+
+/// Signs calls over the network; in a process callers are trusted.
+#[derive(Clone)]
+struct Signed(Option<ServiceTokens>);
+
+impl InventoryCatalog {
+    /// Inventory in this process.
+    #[must_use]
+    pub fn within(process: &InProcess) -> Self {
+        let channel = GrpcChannel::within(process.calling_as(principal()));
+        Self::over(channel, None)
+    }
+
+    /// Inventory at that URL; `tokens` say who asks.
+    ///
+    /// # Errors
+    /// The URL or a certificate cannot be used.
+    pub fn at(
+        url: &str,
+        settings: &ClientSettings,
+        metrics: &Metrics,
+        tokens: ServiceTokens,
+    ) -> Result<Self, SetupError> {
+        let channel = GrpcChannel::new("inventory", url, settings, metrics)?;
+        let channel = channel.describe(pb::DESCRIPTORS)?;
+        Ok(Self::over(channel, Some(tokens)))
+    }
+
+    /// The policy around the calls; none within the process.
+    #[must_use]
+    pub fn policy(&self) -> Option<&Policy> {
+        self.channel.policy()
+    }
+
+    /// Whether inventory answers.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn check(&self) -> Result<(), CatalogUnavailable> {
+        let nothing: Sku = "CHECK".parse().expect("these letters are a SKU");
+        self.prices(&[nothing]).await.map(drop)
+    }
+
+    fn over(channel: GrpcChannel, tokens: Option<ServiceTokens>) -> Self {
+        let client = InventoryServiceClient::with_interceptor(channel.clone(), Signed(tokens));
+        Self { client, channel }
+    }
+}
+
+#[async_trait]
+impl Catalog for InventoryCatalog {
+    async fn prices(&self, skus: &[Sku]) -> Result<Vec<Option<Priced>>, CatalogUnavailable> {
+        let asked = pb::BatchGetProductsRequest {
+            skus: skus.iter().map(|sku| sku.as_str().to_owned()).collect(),
+        };
+        let answer = self.client.clone().batch_get_products(asked).await;
+        let answer = answer.map_err(|status| CatalogUnavailable(status.to_string()))?;
+        let products = answer.into_inner().products.into_iter().map(priced);
+        let mut priced: HashMap<Sku, Priced> = products.collect::<Result<_, _>>()?;
+        Ok(skus.iter().map(|sku| priced.remove(sku)).collect())
+    }
+}
+
+fn priced(product: pb::Product) -> Result<(Sku, Priced), CatalogUnavailable> {
+    let sku: Option<Sku> = product.sku.parse().ok();
+    let price = product.price.and_then(|price| {
+        let currency = price.currency.parse().ok()?;
+        Some(Money::new(price.amount, currency))
+    });
+    let Some((sku, price)) = sku.zip(price) else {
+        let why = format!("it answered a product without a price: {:?}", product.sku);
+        return Err(CatalogUnavailable(why));
+    };
+    let name = product.name;
+    Ok((sku.clone(), Priced { sku, name, price }))
+}
+
+fn principal() -> Principal {
+    let permissions = Permissions::parse(SCOPE).unwrap_or_default();
+    Principal::service(SERVICE, permissions).expect("its name is one of a service")
+}
+
+impl Interceptor for Signed {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        let Some(tokens) = &self.0 else {
+            return Ok(request);
+        };
+        let context = Context::current();
+        let user = context.and_then(|context| context.principal()?.acting_user());
+        let caller = match user {
+            Some(user) => principal().on_behalf_of(user),
+            None => principal(),
+        };
+        let token = tokens.issue(&caller, stanchion::runtime::clock::now());
+        let token = token.ok_or_else(|| Status::internal("orders is no service"))?;
+        let bearer = format!("Bearer {}", token.expose_secret());
+        let mut bearer = MetadataValue::try_from(bearer)
+            .map_err(|_| Status::internal("a service token is no header"))?;
+        bearer.set_sensitive(true);
+        request.metadata_mut().insert("authorization", bearer);
+        Ok(request)
+    }
+}

@@ -40,7 +40,7 @@ struct Dependency {
 }
 
 pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
-    let telemetry = init(&TelemetrySettings::default(), "overload");
+    let telemetry = init(&TelemetrySettings::default(), "overload")?;
     let policy = PolicySettings {
         retry_on: false,
         hedge_on: false,

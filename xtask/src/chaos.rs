@@ -4,6 +4,7 @@ mod full;
 mod kill;
 pub(crate) mod log;
 pub(crate) mod log_programs;
+mod overload;
 mod power;
 mod programs;
 mod rolling;
@@ -25,6 +26,8 @@ enum Fault {
     Full(full::Options),
     /// The event log alone: writers, followers, server and network are hurt by a schedule, and the books are audited.
     Log(log::Options),
+    /// Ten times the load that a service can take, a hanging dependency and a frozen database; a number missed is a failure.
+    Overload(overload::Options),
     /// Power cuts under writers, on SQLite and PostgreSQL: an image of the disk as the device has it, and an audit.
     Power(power::Options),
     /// Two instances restarted in turn under a steady load over every protocol, directly and behind HAProxy.
@@ -36,6 +39,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         Fault::Kill(options) => kill::run(options),
         Fault::Full(options) => full::run(options),
         Fault::Log(options) => log::run(options),
+        Fault::Overload(options) => overload::run(options),
         Fault::Power(options) => power::run(options),
         Fault::Rolling(options) => rolling::run(options),
     }

@@ -80,6 +80,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     // The judge of the log shares no code with it: not even the facade.
     ("log-load", &["stanchion"]),
     ("log-auditor", &[]),
+    // Small, so that it is optimised alone.
+    ("overload", &["stanchion-resilience", "stanchion-server"]),
     // Beside them.
     ("patterns", &["stanchion"]),
     ("hello", &["stanchion"]),

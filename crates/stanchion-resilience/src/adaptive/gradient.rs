@@ -205,8 +205,11 @@ impl Gradient {
         let (seen, lasted) = (probe.samples.seen, now.since(probe.began));
         let is_enough = seen >= self.settings.probe_calls as usize;
         let is_enough_for_long_calls = seen >= PROBED_MIN && lasted >= self.settings.probe_max;
-        if is_enough || is_enough_for_long_calls || lasted >= self.settings.probe_max * PROBED_LONG
-        {
+        // Where the measure is given, calls of all kinds only want a quiet moment to begin in: critical ones need not be
+        // held back for it, and nobody waits for the long ones.
+        let is_quiet_over = self.is_given && lasted >= self.settings.probe_max;
+        let is_given_up = is_quiet_over || lasted >= self.settings.probe_max * PROBED_LONG;
+        if is_enough || is_enough_for_long_calls || is_given_up {
             let usual = (seen >= PROBED_MIN).then(|| probe.samples.usual());
             if let Some(usual) = usual {
                 self.measured(usual);

@@ -89,7 +89,7 @@ impl Admission {
         let priority = lane.asked(headers);
         let deadline = context
             .deadline()
-            .map_or(Deadline::NONE, |end| Deadline::at(Moment::from(end)));
+            .map_or(Deadline::NONE, |end| crate::Deadline(end).into());
         let entered = self.limit.enter(priority, deadline).await;
         self.metrics.asked(priority, entered.is_ok());
         let Ok(place) = entered else {

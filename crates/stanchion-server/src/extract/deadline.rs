@@ -3,6 +3,7 @@ use std::time::Duration;
 use axum::extract::FromRequestParts;
 use http::HeaderMap;
 use http::request::Parts;
+use stanchion_resilience::Moment;
 use tokio::time::Instant;
 
 use crate::context::Context;
@@ -59,6 +60,13 @@ impl<S: Sync> FromRequestParts<S> for Deadline {
 }
 
 impl Describe for Deadline {}
+
+/// The same end as policies take it: `Terms::read().until(deadline.into())`.
+impl From<Deadline> for stanchion_resilience::deadline::Deadline {
+    fn from(deadline: Deadline) -> Self {
+        Self::at(Moment::from(deadline.0))
+    }
+}
 
 /// The time a caller gives its request.
 pub(crate) fn requested(headers: &HeaderMap) -> Result<Option<Duration>, Problem> {

@@ -14,8 +14,8 @@ use shop_contracts::grpc::order::v1::order_service_server::{OrderService, OrderS
 use shop_kernel::{OrderId, UserId};
 use stanchion::eventsourcing::Version;
 use stanchion::server::{
-    Answer, Body, Caller, Grpc, IdempotencyRule, IfMatch, Listed, Listing, PathId, Prefer, Problem,
-    access, answered, metadata, once, respond,
+    Answer, Body, Caller, Grpc, IdempotencyRule, IfMatch, Listed, Listing, PathId, Prefer,
+    Priority, Problem, access, answered, metadata, once, respond,
 };
 use tonic::codec::CompressionEncoding;
 use tonic::{Request, Response, Status};
@@ -38,6 +38,7 @@ pub(crate) fn service(routes: OrderRoutes) -> Grpc {
         .allow::<Caller>("ListOrders")
         .allow::<Caller>("CancelOrder")
         .allow::<Caller>("WatchOrder")
+        .priority_of("PlaceOrder", Priority::Critical)
 }
 
 struct OrderApi {

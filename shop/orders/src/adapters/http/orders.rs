@@ -9,7 +9,7 @@ use shop_kernel::{OrderId, Sku, UserId};
 use stanchion::eventsourcing::{Executed, Version};
 use stanchion::server::{
     Answer, Body, Caller, ConsistencyToken, Filters, Idempotency, IdempotencyRule, Listed, Listing,
-    Operation, Prefer, Problem, Routes, Validate, Violations, codes, op,
+    Operation, Prefer, Priority, Problem, Routes, Validate, Violations, codes, op,
 };
 use utoipa::ToSchema;
 
@@ -44,6 +44,8 @@ pub(super) fn placing(operation: Operation<OrderRoutes>) -> Operation<OrderRoute
         )
         .idempotency(IdempotencyRule::Required)
         .deadline(PLACE_DEADLINE)
+        // Somebody pays.
+        .priority(Priority::Critical)
         .status(202)
         .status(200)
 }

@@ -6,7 +6,8 @@ use serde::Serialize;
 use serde_json::json;
 use stanchion::runtime::clock;
 use stanchion::server::{
-    Answer, Anyone, Code, Describe, Description, IdempotencyRule, Problem, Routes, codes, op,
+    Answer, Anyone, Code, Describe, Description, IdempotencyRule, Priority, Problem, Routes, codes,
+    op,
 };
 use utoipa::ToSchema;
 
@@ -33,6 +34,8 @@ pub(super) fn routes() -> Routes<PaymentRoutes> {
              are received and have no effect.",
         )
         .body_bytes_max(EVENT_BYTES_MAX)
+        // Money has moved already: it is learned of now or asked for again.
+        .priority(Priority::Critical)
         .idempotency(IdempotencyRule::Ignored);
     Routes::new().post("/payments/webhook", hear)
 }

@@ -1,0 +1,155 @@
+//! The shop's database stands still for five seconds under load, and clients who try again.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+use stanchion_testing::process::free_port;
+use stanchion_testing::servers::Postgres;
+use tokio::time::sleep;
+
+use super::asked::{self, Asked, Load};
+use super::peers::Programs;
+use super::sheet::Sheet;
+use crate::shell;
+
+const READY_WITHIN: Duration = Duration::from_secs(60);
+/// Of what the shop can do, what is asked for.
+const LOAD: f64 = 0.8;
+/// When the database freezes, for how long, and how long it is looked at then.
+const BEFORE: u64 = 10;
+const FROZEN: u64 = 5;
+const AFTER: u64 = 20;
+/// A second is good with so much of what was answered before; recovered is who is good to the end but for one second.
+const GOOD: f64 = 0.95;
+
+pub(super) async fn judge(sheet: &mut Sheet, programs: &Programs) -> Result<()> {
+    let what = "C11 goodput back after a frozen database, s";
+    if !Postgres::available() {
+        sheet.skipped(what, "no PostgreSQL here");
+        return Ok(());
+    }
+    // One of our own: others must not be frozen with it.
+    let postgres = Postgres::start()?;
+    let folder = postgres.socket_folder().context("a server of our own")?;
+    let place = tempfile::tempdir()?;
+    let (public, admin) = (free_port()?, free_port()?);
+    let url = format!("http://127.0.0.1:{public}");
+    let mut shop = programs
+        .shop()
+        .folder(place.path())
+        .env("SHOP__SERVER__LISTEN", format!("127.0.0.1:{public}"))
+        .env("SHOP__ADMIN__LISTEN", format!("127.0.0.1:{admin}"))
+        .env("SHOP__DATABASE__URL", postgres.fresh_database()?)
+        .env("SHOP__DATABASE__MIGRATE", "auto")
+        .env("SHOP__SERVER__SECRET", "0123456789abcdef0123456789abcdef")
+        .env("SHOP__TELEMETRY__FORMAT", "json")
+        .env("RUST_LOG", "warn")
+        .ready_when(format!("{url}/ready"))
+        .spawn()?;
+    shop.ready(READY_WITHIN).await?;
+    let path = product(&url).await?;
+
+    let seconds = 8.0;
+    let closed = Load::new(&url, seconds).closed(16).load(&path, 1.0);
+    programs.ask(&closed).await?;
+    let can = programs.ask(&closed).await?.remove(0);
+    let capacity = can.ok as f64 / seconds;
+    println!("the shop answers {capacity:.0} a second: {can}");
+
+    let span = (BEFORE + FROZEN + AFTER) as f64;
+    let load = Load::new(&url, span)
+        .retries(3)
+        .load(&path, capacity * LOAD);
+    let (asked, frozen) = tokio::join!(programs.ask(&load), freeze(folder));
+    frozen?;
+    let asked = asked?.remove(0);
+    println!(
+        "frozen from second {BEFORE} to {}: {asked}",
+        BEFORE + FROZEN
+    );
+    println!("answered by second: {:?}", asked.ok_by_second);
+    sheet.at_most(what, 10.0, back(&asked));
+    ensure!(
+        shop.exited()?.is_none(),
+        "the shop ended: {}",
+        shop.stderr()
+    );
+    Ok(())
+}
+
+/// A product to look at.
+async fn product(url: &str) -> Result<String> {
+    let answer = asked::get(&format!("{url}/api/v1/products?limit=1")).await?;
+    let body = answer.find('{').map_or("", |from| &answer[from..]);
+    let body: Value = serde_json::from_str(body.trim()).context(body.to_owned())?;
+    let sku = body["data"][0]["sku"].as_str().context("a product")?;
+    Ok(format!("/api/v1/products/{sku}"))
+}
+
+/// Every process of the server stands still for a while.
+async fn freeze(folder: &Path) -> Result<()> {
+    sleep(Duration::from_secs(BEFORE)).await;
+    let stopped = processes(folder)?;
+    ensure!(
+        stopped.len() > 3,
+        "only {stopped:?} of PostgreSQL were found"
+    );
+    signal("-STOP", &stopped)?;
+    sleep(Duration::from_secs(FROZEN)).await;
+    signal("-CONT", &stopped)
+}
+
+/// The server that has this folder, and its children.
+fn processes(folder: &Path) -> Result<Vec<String>> {
+    let folder = folder.to_string_lossy();
+    let mut all = Vec::new();
+    for entry in fs::read_dir("/proc")?.flatten() {
+        let id = entry.file_name().to_string_lossy().into_owned();
+        let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else {
+            continue;
+        };
+        let command = fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        let command = String::from_utf8_lossy(&command).into_owned();
+        // pid (name) state parent …
+        let parent = stat
+            .rsplit_once(") ")
+            .and_then(|(_, rest)| rest.split(' ').nth(1));
+        all.push((id, parent.unwrap_or_default().to_owned(), command));
+    }
+    let is_main = |command: &str| {
+        let program = command.split('\0').next().unwrap_or_default();
+        program.ends_with("postgres") && command.contains(folder.as_ref())
+    };
+    let main = all.iter().find(|(_, _, command)| is_main(command));
+    let (main, ..) = main.context("PostgreSQL's process")?;
+    let belongs = |(id, parent, _): &&(String, String, String)| id == main || parent == main;
+    Ok(all
+        .iter()
+        .filter(belongs)
+        .map(|(id, ..)| id.clone())
+        .collect())
+}
+
+fn signal(signal: &str, processes: &[String]) -> Result<()> {
+    shell::quiet(Command::new("kill").arg(signal).args(processes)).map(drop)
+}
+
+/// Seconds from the thaw until as much is answered as before, and stays so.
+fn back(asked: &Asked) -> f64 {
+    let by_second = &asked.ok_by_second;
+    let (from, to) = (2, BEFORE as usize);
+    let before = by_second[from..to].iter().sum::<u64>() as f64 / (to - from) as f64;
+    let thaw = (BEFORE + FROZEN) as usize;
+    let last = (thaw + AFTER as usize).min(by_second.len());
+    let after = &by_second[thaw..last.saturating_sub(1)];
+    let good = |answered: &u64| *answered as f64 >= GOOD * before;
+    // A single second may be short of it by chance; two in a row are not.
+    let bad = |at: usize| !good(&after[at]) && after.get(at + 1).is_none_or(|next| !good(next));
+    let last_bad = (0..after.len()).rposition(bad);
+    println!("before: {before:.0} a second");
+    last_bad.map_or(0.0, |at| at as f64 + 1.0)
+}

@@ -5,6 +5,7 @@ mod docs;
 mod health;
 mod module;
 mod mount;
+mod routed;
 mod settings;
 
 pub(crate) use authenticate::Authenticator;
@@ -13,7 +14,8 @@ pub(crate) use docs::router as docs_router;
 pub(crate) use health::{Health, State};
 pub use module::Module;
 pub(crate) use module::{Check, Closer, Worker};
-pub(crate) use mount::{Listed, Mounts, recording};
+pub(crate) use mount::{Listed, Mounts};
+pub(crate) use routed::Routed;
 pub(crate) use settings::Network;
 pub use settings::{
     AdminSettings, ClientProof, CorsSettings, ServerSettings, TlsSettings, TlsVersion,

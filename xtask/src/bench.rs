@@ -5,6 +5,7 @@ mod cluster;
 mod cpu;
 mod drivers;
 mod figures;
+mod go;
 mod kits;
 mod log;
 mod markdown;
@@ -13,6 +14,7 @@ mod replay;
 mod report;
 mod resilience;
 mod rows;
+mod server;
 mod turns;
 
 use anyhow::Result;
@@ -32,6 +34,9 @@ enum What {
     Replay(replay::Options),
     /// What a call through each policy costs, beside the specialist libraries.
     Resilience(resilience::Options),
+    /// The whole default stack beside bare axum and other languages' servers, gRPC beside bare tonic, an idle service's
+    /// memory.
+    Server(server::Options),
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
@@ -39,5 +44,6 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         What::Log(options) => log::run(options),
         What::Replay(options) => replay::run(options),
         What::Resilience(options) => resilience::run(options),
+        What::Server(options) => server::run(options),
     }
 }

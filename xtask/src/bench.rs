@@ -5,6 +5,7 @@ mod cluster;
 mod cpu;
 mod drivers;
 mod figures;
+mod go;
 mod kits;
 mod log;
 mod markdown;
@@ -14,6 +15,7 @@ mod replay;
 mod report;
 mod resilience;
 mod rows;
+mod server;
 mod turns;
 
 use anyhow::Result;
@@ -35,6 +37,9 @@ enum What {
     Policies(policies::Options),
     /// What a call through each policy costs, beside the specialist libraries.
     Resilience(resilience::Options),
+    /// The whole default stack beside bare axum and other languages' servers, gRPC beside bare tonic, an idle service's
+    /// memory.
+    Server(server::Options),
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
@@ -43,5 +48,6 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         What::Replay(options) => replay::run(options),
         What::Policies(options) => policies::run(options),
         What::Resilience(options) => resilience::run(options),
+        What::Server(options) => server::run(options),
     }
 }

@@ -8,9 +8,9 @@
 mod gradient;
 mod kind;
 mod limit;
-mod ranked;
 #[cfg(test)]
 mod mixed_tests;
+mod ranked;
 #[cfg(test)]
 mod tests;
 

@@ -43,17 +43,14 @@ impl Accept {
 
     fn add(&mut self, range: &str) {
         let mut parts = range.split(';').map(str::trim);
-        let name = parts.next().unwrap_or_default().to_ascii_lowercase();
+        let name = parts.next().unwrap_or_default();
         if parts.any(is_zero_quality) {
             return;
         }
-        match name.as_str() {
-            "*/*" => (self.json, self.events) = (true, true),
-            "application/*" | "application/json" => self.json = true,
-            "application/problem+json" => self.problem = true,
-            "text/*" | "text/event-stream" => self.events = true,
-            _ => {}
-        }
+        let is = |names: &[&str]| names.iter().any(|one| name.eq_ignore_ascii_case(one));
+        self.json |= is(&["*/*", "application/*", "application/json"]);
+        self.problem |= is(&["application/problem+json"]);
+        self.events |= is(&["*/*", "text/*", "text/event-stream"]);
     }
 }
 

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::Problem;
 use crate::accept::Accept;
 use crate::admission::{Admission, Permit};
+use crate::grpc::Fresh;
 use crate::metrics::{Counting, ServerMetrics};
 
 /// The most gRPC streams at once that anyone may open (health, reflection): whoever is not known does not take the
@@ -62,6 +63,8 @@ pub(crate) struct Lent {
     pub(crate) signer: Arc<Signer>,
     /// Cancelled when a stop begins.
     pub(crate) stopping: CancellationToken,
+    /// gRPC calls that have just begun to be answered.
+    pub(crate) fresh_calls: Arc<Fresh>,
     /// Counts those that wait.
     pub(crate) metrics: ServerMetrics,
     /// Lets requests in.

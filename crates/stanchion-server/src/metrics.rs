@@ -1,7 +1,11 @@
 //! The server's metrics, by the names of the contract.
 
+use std::collections::HashMap;
+use std::ops::Deref;
+use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
+use parking_lot::RwLock;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -54,9 +58,15 @@ struct Reload {
     result: &'static str,
 }
 
-/// Every bound of the server, counted.
+/// Every bound of the server, counted. Cheap to clone.
 #[derive(Clone, Debug)]
-pub(crate) struct ServerMetrics {
+pub(crate) struct ServerMetrics(Arc<Kept>);
+
+#[derive(Debug)]
+pub(crate) struct Kept {
+    answers: Used<(&'static str, u16)>,
+    /// Timed or not: a stream's duration says nothing, and is none of its metrics.
+    outcomes: Used<(&'static str, bool)>,
     requests: Family<Request, Counter>,
     durations: Family<Endpoint, Histogram, Buckets>,
     calls: Family<Call, Counter>,
@@ -78,7 +88,9 @@ pub(crate) struct Counting(Gauge<i64, AtomicI64>);
 
 impl ServerMetrics {
     pub(crate) fn new(metrics: &Metrics) -> Self {
-        Self {
+        Self(Arc::new(Kept {
+            answers: Used::default(),
+            outcomes: Used::default(),
             requests: metrics.counter_family("http_requests_total", "Requests answered."),
             durations: metrics.histogram_family(
                 "http_request_duration_seconds",
@@ -121,7 +133,7 @@ impl ServerMetrics {
                 "stanchion_server_requests_cut_total",
                 "Requests cut off by a stop.",
             ),
-        }
+        }))
     }
 
     pub(crate) fn answered(
@@ -131,21 +143,24 @@ impl ServerMetrics {
         status: u16,
         seconds: f64,
     ) {
+        let endpoint = endpoint.unwrap_or(UNMATCHED);
         let method = method_label(method);
-        let endpoint = endpoint.unwrap_or(UNMATCHED).to_owned();
-        self.durations
-            .get_or_create(&Endpoint {
+        let metrics = || {
+            let endpoint = endpoint.to_owned();
+            let labels = Endpoint {
                 method,
                 endpoint: endpoint.clone(),
-            })
-            .observe(seconds);
-        self.requests
-            .get_or_create(&Request {
+            };
+            let durations = Some(self.durations.get_or_create_owned(&labels));
+            let labels = Request {
                 method,
                 endpoint,
                 status,
-            })
-            .inc();
+            };
+            (self.requests.get_or_create_owned(&labels), durations)
+        };
+        let count = (Some(seconds), (method, status));
+        self.answers.count(endpoint, count, metrics);
     }
 
     pub(crate) fn called(
@@ -154,23 +169,24 @@ impl ServerMetrics {
         status: &'static str,
         seconds: Option<f64>,
     ) {
-        let endpoint = endpoint.unwrap_or(UNMATCHED).to_owned();
-        let method = endpoint.rsplit('/').next().unwrap_or_default().to_owned();
-        if let Some(seconds) = seconds {
-            self.call_durations
-                .get_or_create(&CallEndpoint {
-                    method: method.clone(),
-                    endpoint: endpoint.clone(),
-                })
-                .observe(seconds);
-        }
-        self.calls
-            .get_or_create(&Call {
+        let endpoint = endpoint.unwrap_or(UNMATCHED);
+        let metrics = || {
+            let endpoint = endpoint.to_owned();
+            let method = endpoint.rsplit('/').next().unwrap_or_default().to_owned();
+            let labels = CallEndpoint {
+                method: method.clone(),
+                endpoint: endpoint.clone(),
+            };
+            let durations = seconds.map(|_| self.call_durations.get_or_create_owned(&labels));
+            let labels = Call {
                 method,
                 endpoint,
                 status,
-            })
-            .inc();
+            };
+            (self.calls.get_or_create_owned(&labels), durations)
+        };
+        let count = (seconds, (status, seconds.is_some()));
+        self.outcomes.count(endpoint, count, metrics);
     }
 
     pub(crate) fn connection(&self) -> Counting {
@@ -213,6 +229,57 @@ impl ServerMetrics {
 
     pub(crate) fn cut(&self) {
         self.cut.inc();
+    }
+}
+
+impl Deref for ServerMetrics {
+    type Target = Kept;
+
+    fn deref(&self) -> &Kept {
+        &self.0
+    }
+}
+
+/// The metrics that were used before, by endpoint and what else tells them apart: finding them by their labels would take
+/// longer than counting. As many as the families have, which are bounded by the routes.
+#[derive(Debug)]
+struct Used<K>(RwLock<HashMap<String, Vec<OneUsed<K>>>>);
+
+type OneUsed<K> = (K, Counter, Option<Histogram>);
+
+impl<K> Default for Used<K> {
+    fn default() -> Self {
+        Self(RwLock::default())
+    }
+}
+
+impl<K: Copy + PartialEq> Used<K> {
+    /// Counts one more, and how long it took if that is known.
+    fn count(
+        &self,
+        endpoint: &str,
+        (seconds, key): (Option<f64>, K),
+        metrics: impl FnOnce() -> (Counter, Option<Histogram>),
+    ) {
+        let add = |counter: &Counter, durations: &Option<Histogram>| {
+            counter.inc();
+            if let Some((seconds, durations)) = seconds.zip(durations.as_ref()) {
+                durations.observe(seconds);
+            }
+        };
+        if let Some(used) = self.0.read().get(endpoint)
+            && let Some((_, counter, durations)) = used.iter().find(|(used, ..)| *used == key)
+        {
+            return add(counter, durations);
+        }
+        let (counter, durations) = metrics();
+        add(&counter, &durations);
+        let mut used = self.0.write();
+        let used = used.entry(endpoint.to_owned()).or_default();
+        // Somebody else may have been quicker.
+        if used.iter().all(|(used, ..)| *used != key) {
+            used.push((key, counter, durations));
+        }
     }
 }
 

@@ -8,7 +8,9 @@ use opentelemetry::trace::TracerProvider;
 use opentelemetry_http::{HttpClient, HttpError};
 use opentelemetry_otlp::{Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
-use opentelemetry_sdk::trace::{Sampler, SdkTracer, SdkTracerProvider};
+use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
+
+use crate::unrecorded::Share;
 
 /// How long one export may take.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -25,22 +27,19 @@ pub struct ExportError {
 /// when there is an endpoint. The queue is the SDK's: 2,048 spans, the rest is dropped.
 pub(crate) fn provider(
     endpoint: Option<&str>,
+    share: &Share,
     service: &str,
 ) -> Result<SdkTracerProvider, ExportError> {
     let resource = Resource::builder()
         .with_service_name(service.to_owned())
         .build();
     let builder = SdkTracerProvider::builder().with_resource(resource);
+    let builder = builder.with_sampler(share.clone());
     let Some(endpoint) = endpoint else {
-        let sampler = Sampler::ParentBased(Box::new(Sampler::AlwaysOff));
-        return Ok(builder.with_sampler(sampler).build());
+        return Ok(builder.build());
     };
-    let sampler = Sampler::ParentBased(Box::new(Sampler::AlwaysOn));
     let exporter = exporter(endpoint)?;
-    Ok(builder
-        .with_sampler(sampler)
-        .with_batch_exporter(exporter)
-        .build())
+    Ok(builder.with_batch_exporter(exporter).build())
 }
 
 pub(crate) fn tracer(provider: &SdkTracerProvider) -> SdkTracer {
@@ -131,7 +130,10 @@ mod tests {
     #[tokio::test]
     async fn what_is_no_url_is_refused_at_the_start() {
         for endpoint in ["127.0.0.1:4318", "what is this", "", "ftp://host"] {
-            assert!(provider(Some(endpoint), "shop").is_err(), "{endpoint:?}");
+            assert!(
+                provider(Some(endpoint), &Share(1.0), "shop").is_err(),
+                "{endpoint:?}"
+            );
         }
     }
 }

@@ -10,6 +10,7 @@ use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 use crate::export::{self, ExportError};
 use crate::lines::{self, Lines};
+use crate::unrecorded::{Recorded, Share, Unrecorded};
 use crate::{LogFormat, Metrics, TelemetrySettings};
 
 /// How long a flush may take.
@@ -51,12 +52,18 @@ pub fn init(settings: &TelemetrySettings, service: &str) -> Result<Telemetry, Te
         LogFormat::Json
     };
     let format = settings.format.unwrap_or(terminal);
-    let provider = export::provider(settings.otlp_endpoint.as_deref(), service)?;
+    let share = Share(
+        settings
+            .otlp_endpoint
+            .as_ref()
+            .map_or(0.0, |_| settings.sampled),
+    );
+    let provider = export::provider(settings.otlp_endpoint.as_deref(), &share, service)?;
     let lines = Lines {
         format,
         sink: lines::stderr(),
     };
-    subscriber(&provider, lines, filter)
+    subscriber(&provider, share, lines, filter)
         .try_init()
         .map_err(|_| TelemetryError::Twice)?;
     crate::install_crypto();
@@ -68,6 +75,7 @@ pub fn init(settings: &TelemetrySettings, service: &str) -> Result<Telemetry, Te
 /// Spans to the provider, events to lines.
 pub(crate) fn subscriber(
     provider: &SdkTracerProvider,
+    share: Share,
     lines: Lines,
     filter: EnvFilter,
 ) -> impl Subscriber + Send + Sync {
@@ -80,7 +88,8 @@ pub(crate) fn subscriber(
     let carrying = filter_fn(|metadata| metadata.is_span() && *metadata.level() <= Level::INFO)
         .with_max_level_hint(LevelFilter::INFO);
     Registry::default()
-        .with(spans.with_filter(LevelFilter::INFO))
+        .with(Unrecorded { share })
+        .with(spans.with_filter(Recorded))
         .with(lines.with_filter(filter.or(carrying)))
 }
 

@@ -17,10 +17,12 @@ mod panic;
 mod settings;
 pub mod testing;
 pub mod trace;
+mod unrecorded;
 
 pub use bounded::Bounded;
 pub use export::ExportError;
 pub use init::{Telemetry, TelemetryError, init, install_crypto};
+pub use lines::MAY_WAIT;
 pub use metrics::{Buckets, Labels, Metrics};
 pub use prometheus_client;
 pub use settings::{LogFormat, TelemetrySettings};

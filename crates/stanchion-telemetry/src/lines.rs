@@ -1,29 +1,32 @@
 //! Log lines: one event, one line, with the fields of the spans around it.
 
-use std::fmt::{self, Write as _};
-use std::io::Write as _;
+mod escape;
+mod fields;
+mod sink;
 
-use serde_json::{Map, Value};
-use tracing::field::{Field, Visit};
+pub(crate) use sink::{Sink, stderr};
+
+use std::cell::Cell;
+use std::fmt::Write as _;
+
+use stanchion_runtime::clock;
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Level, Subscriber};
+use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::LogFormat;
+use fields::Fields;
 
-/// The longest value of a field, in bytes, with the mark that it was cut.
-const VALUE_BYTES_MAX: usize = 8 * 1024;
+/// The name of events whose lines may wait a moment (20 ms) for others, to be written together with them.
+///
+/// For lines that come by the thousand, as the one of each request: `tracing::info!(name: MAY_WAIT, …)`. Every other
+/// line is written at once, and those that wait before it. A process that is killed loses the ones that wait.
+pub const MAY_WAIT: &str = "stanchion.may_wait";
 
-/// What stands where the rest of a value was cut.
-const CUT: char = '…';
-
-/// Fields of spans that tell the exporter something and a reader of logs nothing new.
-const HIDDEN: [&str; 2] = ["otel.", "http."];
-
-/// Where lines go.
-pub(crate) type Sink = std::sync::Arc<dyn Fn(&str) + Send + Sync>;
+/// What a thread keeps of one line's memory for the next, in bytes.
+const KEPT_BYTES_MAX: usize = 64 * 1024;
 
 /// Writes each event as one line.
 pub(crate) struct Lines {
@@ -31,12 +34,9 @@ pub(crate) struct Lines {
     pub(crate) sink: Sink,
 }
 
-/// To standard error, a line in one write.
-pub(crate) fn stderr() -> Sink {
-    std::sync::Arc::new(|line| {
-        // Nobody is left to be told that nobody can be told.
-        let _ = std::io::stderr().lock().write_all(line.as_bytes());
-    })
+thread_local! {
+    /// Taken out while it is in use: what is logged may itself log while it is written out.
+    static KEPT: Cell<Option<Box<Line>>> = const { Cell::new(None) };
 }
 
 impl<S> Layer<S> for Lines
@@ -44,7 +44,7 @@ where
     S: Subscriber + for<'span> LookupSpan<'span>,
 {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
-        let mut fields = Fields::default();
+        let mut fields = Fields::new(self.format);
         attributes.record(&mut fields);
         if let Some(span) = ctx.span(id) {
             span.extensions_mut().insert(fields);
@@ -60,169 +60,188 @@ where
     }
 
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
-        let mut fields = Fields::default();
-        if let Some(scope) = ctx.event_scope(event) {
-            for span in scope.from_root() {
-                if let Some(of_span) = span.extensions().get::<Fields>() {
-                    fields.0.extend(of_span.0.clone());
-                }
+        let kept = KEPT.take().filter(|kept| kept.format == self.format);
+        let mut line = kept.unwrap_or_else(|| Box::new(Line::new(self.format)));
+        line.write(event, &ctx);
+        let may_wait = event.metadata().name() == MAY_WAIT;
+        self.sink.write(&line.text, may_wait);
+        if line.text.capacity() + line.own.capacity() <= KEPT_BYTES_MAX {
+            line.clear();
+            KEPT.set(Some(line));
+        }
+    }
+}
+
+/// A line on its way.
+struct Line {
+    format: LogFormat,
+    /// The event's own fields.
+    own: Fields,
+    text: String,
+    /// Of the fields in it: the innermost of a name is the one that is written.
+    names: Vec<&'static str>,
+    second: Second,
+}
+
+impl Line {
+    fn new(format: LogFormat) -> Self {
+        Self {
+            format,
+            own: Fields::new(format),
+            text: String::new(),
+            names: Vec::new(),
+            second: Second::default(),
+        }
+    }
+
+    fn clear(&mut self) {
+        self.own.clear();
+        self.text.clear();
+        self.names.clear();
+    }
+
+    /// The order is for people who read lines as they come: when, how bad, what, then the fields, then where.
+    fn write<S>(&mut self, event: &Event<'_>, ctx: &Context<'_, S>)
+    where
+        S: Subscriber + for<'span> LookupSpan<'span>,
+    {
+        event.record(&mut self.own);
+        let level = event.metadata().level().as_str();
+        let is_json = self.format == LogFormat::Json;
+        if is_json {
+            self.text.push_str("{\"timestamp\":\"");
+            self.second.write(&mut self.text, 6);
+            self.text.push_str("\",\"level\":\"");
+            self.text.push_str(level);
+            self.text.push_str("\",\"message\":");
+        } else {
+            self.second.write(&mut self.text, 3);
+            // Writing to a string does not fail.
+            let _ = write!(self.text, " {level:5} ");
+        }
+        self.message(event, ctx);
+        self.fields(event, ctx);
+        self.text
+            .push_str(if is_json { ",\"target\":" } else { " (" });
+        match self.own.get("log.target") {
+            // Where a record of the `log` crate came from.
+            Some(target) => self.text.push_str(target),
+            None => escape::text(&mut self.text, self.format, event.metadata().target()),
+        }
+        self.text.push_str(if is_json { "}\n" } else { ")\n" });
+    }
+
+    /// The event's; of one that has none its innermost span's.
+    fn message<S>(&mut self, event: &Event<'_>, ctx: &Context<'_, S>)
+    where
+        S: Subscriber + for<'span> LookupSpan<'span>,
+    {
+        if let Some(message) = self.own.get("message") {
+            return self.text.push_str(message);
+        }
+        for span in ctx.event_scope(event).into_iter().flatten() {
+            let extensions = span.extensions();
+            let fields = extensions.get::<Fields>();
+            if let Some(message) = fields.and_then(|fields| fields.get("message")) {
+                return self.text.push_str(message);
             }
         }
-        event.record(&mut fields);
-        if !fields.0.contains_key("trace_id")
+        self.text.push_str("null");
+    }
+
+    /// The event's own, then those of its spans from the innermost outwards, then the trace's id.
+    fn fields<S>(&mut self, event: &Event<'_>, ctx: &Context<'_, S>)
+    where
+        S: Subscriber + for<'span> LookupSpan<'span>,
+    {
+        let Self {
+            format,
+            own,
+            text,
+            names,
+            ..
+        } = self;
+        let mut put = |name: &'static str, value: &str| {
+            if !is_written_elsewhere(*format, name) && !names.contains(&name) {
+                names.push(name);
+                label(text, *format, name);
+                text.push_str(value);
+            }
+        };
+        let of_log = own.get("log.target").is_some();
+        for (name, value) in own.iter() {
+            // A record's place in a file goes, as with every other event.
+            if !(of_log && name.starts_with("log.")) {
+                put(name, value);
+            }
+        }
+        for span in ctx.event_scope(event).into_iter().flatten() {
+            if let Some(fields) = span.extensions().get::<Fields>() {
+                fields.iter().for_each(|(name, value)| put(name, value));
+            }
+        }
+        if !names.contains(&"trace_id")
             && let Some(trace) = crate::trace::active_trace()
         {
-            fields.0.insert("trace_id".into(), trace.into());
-        }
-        let level = event.metadata().level();
-        let target = fields.target_of_log_record();
-        let target = target.as_deref().unwrap_or(event.metadata().target());
-        let line = match self.format {
-            LogFormat::Json => json(level, target, fields.0),
-            LogFormat::Pretty => pretty(level, target, fields.0),
-        };
-        (self.sink)(&line);
-    }
-}
-
-/// The order is for people who read lines as they come: when, how bad, what, then the fields.
-fn json(level: &Level, target: &str, mut fields: Map<String, Value>) -> String {
-    let message = fields.remove("message").unwrap_or_default();
-    let now = stanchion_runtime::clock::now();
-    let level = level.as_str();
-    let mut text = format!(r#"{{"timestamp":"{now:.6}","level":"{level}","message":{message}"#);
-    let head = ["timestamp", "level", "target"];
-    for (name, value) in fields
-        .iter()
-        .filter(|(name, _)| !head.contains(&name.as_str()))
-    {
-        // Writing to a string does not fail.
-        let _ = write!(text, ",{}:{value}", Value::from(name.as_str()));
-    }
-    let _ = write!(text, r#","target":{}}}"#, Value::from(target));
-    let mut line = String::with_capacity(text.len() + 1);
-    for character in text.chars() {
-        // Only within a string can JSON hold one: all that stands between strings is plain ASCII.
-        if disturbs(character) {
-            let _ = write!(line, "\\u{:04x}", u32::from(character));
-        } else {
-            line.push(character);
-        }
-    }
-    line.push('\n');
-    line
-}
-
-fn pretty(level: &Level, target: &str, mut fields: Map<String, Value>) -> String {
-    let message = fields.remove("message").unwrap_or_default();
-    let now = stanchion_runtime::clock::now();
-    let mut line = format!("{now:.3} {:5} ", level.as_str());
-    plain(&mut line, &message);
-    for (name, value) in &fields {
-        line.push_str(&format!(" {name}="));
-        plain(&mut line, value);
-    }
-    // Writing to a string does not fail.
-    let _ = writeln!(line, " ({target})");
-    line
-}
-
-/// A value on one line, whatever is in it.
-fn plain(line: &mut String, value: &Value) {
-    let text = match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
-    for character in text.chars() {
-        if disturbs(character) {
-            line.extend(character.escape_default());
-        } else {
-            line.push(character);
+            label(text, *format, "trace_id");
+            escape::text(text, *format, &trace);
         }
     }
 }
 
-/// What breaks a line, moves a terminal's cursor or turns the direction of writing, in one viewer or another.
-fn disturbs(character: char) -> bool {
-    let breaks = matches!(character, '\u{2028}' | '\u{2029}');
-    let turns = matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    character.is_control() || breaks || turns
+/// What a line has in a place of its own.
+fn is_written_elsewhere(format: LogFormat, name: &str) -> bool {
+    let of_json = ["timestamp", "level", "target"];
+    name == "message" || format == LogFormat::Json && of_json.contains(&name)
 }
 
-/// The fields of a span or an event.
+/// What stands before a field's value.
+fn label(text: &mut String, format: LogFormat, name: &str) {
+    if format == LogFormat::Json {
+        text.push_str(",\"");
+        escape::part(text, format, name);
+        text.push_str("\":");
+    } else {
+        text.push(' ');
+        text.push_str(name);
+        text.push('=');
+    }
+}
+
+/// The text of a second, without its end: most lines are of the same second as the one before.
 #[derive(Default)]
-struct Fields(Map<String, Value>);
-
-impl Fields {
-    fn put(&mut self, field: &Field, value: impl Into<Value>) {
-        let name = field.name().trim_start_matches("r#");
-        if !HIDDEN.iter().any(|prefix| name.starts_with(prefix)) {
-            self.0.insert(name.to_owned(), value.into());
-        }
-    }
-
-    /// Where a record of the `log` crate came from; its place in a file goes, as with every other event.
-    fn target_of_log_record(&mut self) -> Option<String> {
-        let target = self.0.remove("log.target")?;
-        for name in ["log.module_path", "log.file", "log.line"] {
-            self.0.remove(name);
-        }
-        target.as_str().map(str::to_owned)
-    }
+struct Second {
+    text: String,
+    number: i64,
 }
 
-impl Visit for Fields {
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.put(field, cut(format_args!("{value}")));
-    }
-
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.put(field, value);
-    }
-
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.put(field, value);
-    }
-
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        self.put(field, value);
-    }
-
-    fn record_f64(&mut self, field: &Field, value: f64) {
-        self.put(field, value);
-    }
-
-    fn record_error(&mut self, field: &Field, value: &(dyn std::error::Error + 'static)) {
-        self.put(field, cut(format_args!("{value}")));
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.put(field, cut(format_args!("{value:?}")));
-    }
-}
-
-/// The text, cut while it is written: a huge value is never built.
-fn cut(text: fmt::Arguments<'_>) -> String {
-    let mut start = Start(String::new());
-    if start.write_fmt(text).is_err() {
-        start.0.push(CUT);
-    }
-    start.0
-}
-
-/// The start of a text; refuses what does not fit, which ends the writing.
-struct Start(String);
-
-impl fmt::Write for Start {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        let room = VALUE_BYTES_MAX - CUT.len_utf8() - self.0.len();
-        let fits = text.floor_char_boundary(room);
-        self.0.push_str(&text[..fits]);
-        if fits == text.len() {
-            Ok(())
-        } else {
-            Err(fmt::Error)
+impl Second {
+    /// The time now, with so many digits behind the second.
+    fn write(&mut self, text: &mut String, digits: usize) {
+        let now = clock::now();
+        let (number, nanos) = (now.as_second(), now.subsec_nanosecond());
+        if nanos < 0 {
+            // Before 1970 the parts count the other way round.
+            let _ = write!(text, "{now:.digits$}");
+            return;
         }
+        if number != self.number || self.text.is_empty() {
+            self.number = number;
+            self.text.clear();
+            // Writing to a string does not fail.
+            let _ = write!(self.text, "{now:.0}");
+            self.text.truncate(self.text.trim_end_matches('Z').len());
+        }
+        text.push_str(&self.text);
+        text.push('.');
+        let mut rest = nanos;
+        let mut unit = 100_000_000;
+        for _ in 0..digits {
+            text.push(char::from(b'0' + (rest / unit) as u8));
+            rest %= unit;
+            unit /= 10;
+        }
+        text.push('Z');
     }
 }
 
@@ -232,6 +251,7 @@ mod tests {
     use stanchion_config::SecretString;
     use tracing::{Level, error, error_span, info, info_span, span, warn};
 
+    use super::escape::{CUT, VALUE_BYTES_MAX, disturbs};
     use super::*;
     use crate::testing::{capture, capture_as};
 
@@ -323,8 +343,11 @@ mod tests {
     #[test]
     fn a_value_that_just_fits_is_whole() {
         let fits = "x".repeat(VALUE_BYTES_MAX - CUT.len_utf8());
-        assert_eq!(cut(format_args!("{fits}")), fits);
-        assert!(cut(format_args!("{fits}x")).ends_with(CUT));
+        let logged = capture();
+        info!(whole = fits, cut = %format_args!("{fits}x"), "two");
+        let line = &logged.lines()[0];
+        assert_eq!(line["whole"], fits);
+        assert!(line["cut"].as_str().unwrap().ends_with(CUT));
     }
 
     #[test]
@@ -341,6 +364,42 @@ mod tests {
             line.ends_with(" (shop)\n") && line.lines().count() == 1,
             "{line}"
         );
+    }
+
+    #[test]
+    fn numbers_and_truth_values_are_none_of_texts() {
+        let logged = capture();
+        info!(
+            whole = 1.0,
+            odd = f64::NAN,
+            low = i64::MIN,
+            high = u64::MAX,
+            wide = u128::MAX,
+            yes = true,
+            "kinds"
+        );
+        let line = &logged.lines()[0];
+        let expected = serde_json::json!({
+            "whole": 1.0, "odd": null, "low": i64::MIN, "high": u64::MAX, "wide": u128::MAX.to_string(), "yes": true,
+        });
+        for (name, value) in expected.as_object().unwrap() {
+            assert_eq!(line[name], *value, "{name}");
+        }
+    }
+
+    #[test]
+    fn what_is_logged_may_log_while_it_is_written() {
+        struct Loud;
+        impl std::fmt::Display for Loud {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                info!("inner");
+                f.write_str("loud")
+            }
+        }
+        let logged = capture();
+        info!(value = %Loud, "outer");
+        // tracing itself lets no event in from within another.
+        assert_eq!(logged.lines().last().unwrap()["value"], "loud");
     }
 
     #[test]

@@ -17,5 +17,8 @@ stanchion_config::settings! {
         pub format: Option<LogFormat> = unset,
         /// Where traces are exported to by OTLP over HTTP, such as http://127.0.0.1:4318; off unless given.
         pub otlp_endpoint: Option<String> = unset,
+        /// The share of the traces beginning here that are exported; of one that began elsewhere its beginning has decided.
+        #[range(0.0..=1.0)]
+        pub sampled: f64 = 1.0,
     }
 }

@@ -14,7 +14,7 @@
 
 use std::sync::Arc;
 
-use opentelemetry_sdk::trace::{Sampler, SdkTracerProvider};
+use opentelemetry_sdk::trace::SdkTracerProvider;
 use parking_lot::Mutex;
 use serde_json::Value;
 use tracing::subscriber::DefaultGuard;
@@ -23,6 +23,7 @@ use tracing_subscriber::EnvFilter;
 use crate::LogFormat;
 use crate::init::subscriber;
 use crate::lines::Lines;
+use crate::unrecorded::Share;
 
 /// Catches what is logged on this thread, at every level, until it is dropped.
 ///
@@ -61,11 +62,13 @@ impl Captured {
 pub(crate) fn capture_as(format: LogFormat, directives: &str) -> Captured {
     let text = Arc::new(Mutex::new(String::new()));
     let kept = text.clone();
-    let sink = Arc::new(move |line: &str| kept.lock().push_str(line));
-    let sampler = Sampler::ParentBased(Box::new(Sampler::AlwaysOff));
-    let provider = SdkTracerProvider::builder().with_sampler(sampler).build();
+    let sink = Arc::new(move |line: &[u8]| kept.lock().push_str(&String::from_utf8_lossy(line)));
+    let share = Share(0.0);
+    let provider = SdkTracerProvider::builder()
+        .with_sampler(share.clone())
+        .build();
     let lines = Lines { format, sink };
-    let subscriber = subscriber(&provider, lines, EnvFilter::new(directives));
+    let subscriber = subscriber(&provider, share, lines, EnvFilter::new(directives));
     Captured {
         text,
         _subscriber: tracing::subscriber::set_default(subscriber),

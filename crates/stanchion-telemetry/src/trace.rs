@@ -9,6 +9,8 @@ use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, Tra
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
+use crate::unrecorded::{self, Unrecorded};
+
 const TRACEPARENT: &str = "traceparent";
 const TRACESTATE: &str = "tracestate";
 
@@ -89,17 +91,13 @@ impl TraceContext {
         } else {
             TraceFlags::default()
         };
-        let state = self
-            .state
-            .as_deref()
-            .and_then(|state| TraceState::from_str(state).ok());
-        SpanContext::new(
-            self.trace,
-            self.span,
-            flags,
-            true,
-            state.unwrap_or_default(),
-        )
+        SpanContext::new(self.trace, self.span, flags, true, self.otel_state())
+    }
+
+    fn otel_state(&self) -> TraceState {
+        let state = self.state.as_deref();
+        let state = state.and_then(|state| TraceState::from_str(state).ok());
+        state.unwrap_or_default()
     }
 }
 
@@ -126,13 +124,53 @@ impl FromStr for TraceContext {
 /// The context of the current span; `None` outside of one, or before [`init`](crate::init).
 #[must_use]
 pub fn current() -> Option<TraceContext> {
+    if unrecorded::is_within() {
+        return Context::map_current(|context| TraceContext::of(context.span().span_context()));
+    }
     TraceContext::of(Span::current().context().span().span_context())
 }
 
 /// The id of the current trace.
 #[must_use]
 pub fn trace_id() -> Option<String> {
+    if unrecorded::is_within() {
+        return active_trace();
+    }
     current().map(|context| context.trace_id())
+}
+
+/// Makes the first span of some work: in the trace of whoever asked for it, or the beginning of a new one.
+///
+/// What is not sampled is not recorded: of a trace that began elsewhere its caller says so, of one that begins here the
+/// share in the settings (none without an endpoint). Such a span costs little, and its ids are in lines and in calls to
+/// others all the same. `span` makes one span; call this before anything of the work runs.
+pub fn begin(parent: Option<&TraceContext>, span: impl FnOnce() -> Span) -> Span {
+    let of_layer = |layer: &Unrecorded| match parent {
+        Some(parent) => parent.sampled,
+        None => layer.share.takes(),
+    };
+    let recorded = tracing::dispatcher::get_default(|dispatch| {
+        // Somebody's own subscriber decides for itself.
+        dispatch.downcast_ref().is_none_or(of_layer)
+    });
+    match parent {
+        Some(parent) if recorded => {
+            let span = span();
+            continue_from(&span, parent);
+            span
+        }
+        None if recorded => unrecorded::taken(span),
+        _ => {
+            let trace = parent.map(|parent| (parent.trace, parent.otel_state()));
+            unrecorded::beginning(unrecorded::ids(trace), span)
+        }
+    }
+}
+
+/// Whether what is said of the current span reaches anybody: attributes of an unrecorded one need not be made.
+#[must_use]
+pub fn is_recorded() -> bool {
+    !unrecorded::is_within()
 }
 
 /// Makes `span` part of a trace that began elsewhere. Call it before the span is entered.
@@ -175,10 +213,11 @@ pub fn extract(headers: &HeaderMap) -> Option<TraceContext> {
 
 /// The trace that the current thread works in, without asking the subscriber: for log lines.
 pub(crate) fn active_trace() -> Option<String> {
-    let context = Context::current();
-    let span = context.span();
-    let context = span.span_context();
-    context.is_valid().then(|| context.trace_id().to_string())
+    Context::map_current(|context| {
+        let span = context.span();
+        let context = span.span_context();
+        context.is_valid().then(|| context.trace_id().to_string())
+    })
 }
 
 #[cfg(test)]
@@ -228,6 +267,62 @@ mod tests {
             assert_ne!(sent, parent, "the span of this service comes between");
             assert_eq!(outgoing[TRACESTATE], "a=1,b=2");
         }
+    }
+
+    #[test]
+    fn an_unrecorded_span_has_ids_like_any_other() {
+        let logged = crate::testing::capture();
+        let parent: TraceContext = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00"
+            .parse()
+            .unwrap();
+        for parent in [Some(&parent), None] {
+            let span = begin(parent, || tracing::info_span!("request"));
+            assert!(
+                is_recorded() && current().is_none(),
+                "it is not entered yet"
+            );
+            let inner = span.in_scope(|| {
+                assert!(!is_recorded());
+                let ours = current().unwrap();
+                assert!(!ours.sampled);
+                if let Some(parent) = parent {
+                    assert_eq!(ours.trace, parent.trace);
+                    assert_ne!(ours.span, parent.span, "this service comes between");
+                }
+                let inner = tracing::info_span!("inner");
+                inner.in_scope(|| assert_eq!(current().as_ref(), Some(&ours)));
+                assert_eq!(current(), Some(ours.clone()), "the inner one is left");
+                (inner, ours)
+            });
+            assert!(is_recorded());
+            // Work that goes on elsewhere, in a span from within.
+            inner.0.in_scope(|| {
+                tracing::info!("later");
+                assert_eq!(trace_id(), Some(inner.1.trace_id()));
+            });
+            let lines = logged.lines();
+            let last = lines.last().unwrap();
+            assert_eq!(last["trace_id"], *inner.1.trace_id());
+        }
+    }
+
+    #[test]
+    fn a_span_of_a_sampled_trace_is_recorded() {
+        let _logged = crate::testing::capture();
+        let parent: TraceContext = PARENT.parse().unwrap();
+        let span = begin(Some(&parent), || tracing::info_span!("request"));
+        span.in_scope(|| {
+            assert!(is_recorded());
+            let ours = current().unwrap();
+            assert_eq!((ours.trace, ours.sampled), (parent.trace, true));
+            assert_ne!(ours.span, parent.span);
+        });
+    }
+
+    #[test]
+    fn without_our_subscriber_a_span_is_what_it_was() {
+        let span = begin(None, || tracing::info_span!("request"));
+        assert!(span.is_disabled() && current().is_none());
     }
 
     #[test]

@@ -129,21 +129,21 @@ fn bounded(command: &mut Command) -> Result<Output> {
 }
 
 /// The last line that says something.
-fn reason(errors: &str) -> String {
+pub(super) fn reason(errors: &str) -> String {
     let last = errors.lines().rev().find(|line| !line.trim().is_empty());
     let last = last.unwrap_or("it failed without a word").trim();
     last.chars().take(REASON_MAX).collect()
 }
 
 /// Of `{"events":…,"seconds":…,"p50_us":…,"p99_us":…}`.
-fn measurement(line: &str) -> Option<Measurement> {
+pub(super) fn measurement(line: &str) -> Option<Measurement> {
     let line: Value = serde_json::from_str(line).ok()?;
     let (events, seconds) = (line["events"].as_f64()?, line["seconds"].as_f64()?);
     Some(Measurement {
         rate: events / seconds,
         p50_us: line["p50_us"].as_f64(),
         p99_us: line["p99_us"].as_f64(),
-        foreign: 0.0,
+        ..Measurement::default()
     })
 }
 

@@ -12,6 +12,8 @@ pub(super) struct Measurement {
     pub(super) rate: f64,
     pub(super) p50_us: Option<f64>,
     pub(super) p99_us: Option<f64>,
+    /// Processor time of a server for one event.
+    pub(super) cpu_us: Option<f64>,
     /// The share of the machine that neither the driver nor its database used.
     pub(super) foreign: f64,
 }
@@ -22,6 +24,7 @@ pub(super) enum Figure {
     Rate,
     P50,
     P99,
+    Cpu,
 }
 
 /// A median with the lowest and the highest value.
@@ -50,6 +53,7 @@ impl Figure {
             Self::Rate => Some(measurement.rate),
             Self::P50 => measurement.p50_us,
             Self::P99 => measurement.p99_us,
+            Self::Cpu => measurement.cpu_us,
         }
     }
 }

@@ -9,6 +9,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
+use super::go;
 use crate::{shell, test::packages, workspace};
 
 /// A group of drivers that come together.
@@ -26,6 +27,14 @@ pub(super) enum Kit {
     MessageDb,
     /// Comes with the database.
     Database,
+    /// Ours and the bare servers in Rust, and the load that asks all servers, compiled for release.
+    Servers,
+    /// Servers in Go, compiled with the libraries that Debian has.
+    GoServers,
+    /// A server from the npm registry.
+    Fastify,
+    /// The example of the smallest service, compiled for release.
+    Hello,
 }
 
 /// The kits of this session: each is made once, and a failure is remembered.
@@ -69,25 +78,27 @@ pub(super) fn built(package: &str, name: &str) -> PathBuf {
 
 fn make(kit: Kit) -> Result<()> {
     match kit {
-        Kit::Ours => cargo("ours"),
-        Kit::Rust => cargo("peers"),
+        Kit::Ours => cargo("benches/log/ours", "ours"),
+        Kit::Rust => cargo("benches/log/peers", "peers"),
         Kit::Python => python(),
-        Kit::Node => node(),
-        Kit::MessageDb => node().and_then(|()| cargo("peers")),
+        Kit::Node => node("node", &sources().join("node"), "driver.js"),
+        Kit::MessageDb => make(Kit::Node).and_then(|()| make(Kit::Rust)),
         Kit::Database => Ok(()),
+        Kit::Servers => cargo("benches/server/rust", "server"),
+        Kit::GoServers => go::build(),
+        Kit::Fastify => node("fastify", &go::sources().join("node"), "server.js"),
+        Kit::Hello => cargo("examples/hello", "hello"),
     }
 }
 
-fn cargo(package: &str) -> Result<()> {
-    eprintln!("building benches/log/{package} for release");
-    let manifest = sources().join(package).join("Cargo.toml");
+/// Compiles a package with a manifest of its own; `name` is its folder below ours.
+fn cargo(source: &str, name: &str) -> Result<()> {
+    eprintln!("building {source} for release");
+    let manifest = workspace::root().join(source).join("Cargo.toml");
     let mut build = workspace::cargo(&["build", "--quiet", "--locked", "--release"]);
     build.arg("--manifest-path").arg(manifest);
-    build.arg("--target-dir").arg(folder().join(package));
-    ensure!(
-        shell::aloud(&mut build)?,
-        "benches/log/{package} does not compile"
-    );
+    build.arg("--target-dir").arg(folder().join(name));
+    ensure!(shell::aloud(&mut build)?, "{source} does not compile");
     Ok(())
 }
 
@@ -116,9 +127,10 @@ fn python() -> Result<()> {
     })
 }
 
-fn node() -> Result<()> {
-    let home = folder().join("node");
-    let wanted = sources().join("node/package.json");
+/// Installs what `package.json` in `source` lists, and puts the program beside it.
+fn node(name: &str, source: &Path, program: &str) -> Result<()> {
+    let home = folder().join(name);
+    let wanted = source.join("package.json");
     once(&home, &wanted, || {
         eprintln!("installing the npm peers");
         fs::copy(&wanted, home.join("package.json"))?;
@@ -134,7 +146,7 @@ fn node() -> Result<()> {
         Ok(())
     })?;
     // Modules are looked for beside the file that imports them.
-    fs::copy(sources().join("node/driver.js"), home.join("driver.js"))?;
+    fs::copy(source.join(program), home.join(program))?;
     Ok(())
 }
 

@@ -25,14 +25,14 @@ use super::{
 use crate::{shell, test::packages};
 
 /// Day, processors, system, disk.
-const MACHINE: &str = "echo \"$(date -u +%F), $(nproc) x $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1), \
+pub(super) const MACHINE: &str = "echo \"$(date -u +%F), $(nproc) x $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1), \
                        $(free -g | awk '/^Mem/ {print $2}') GiB, $(uname -sr), $(df --output=fstype /tmp | tail -1)\"";
 
 /// In haste, reading cases have so much less to read.
 const HASTE: usize = 10;
 
 /// A disturbed run is repeated this often.
-const AGAIN_MAX: usize = 1;
+pub(super) const AGAIN_MAX: usize = 1;
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -49,7 +49,7 @@ pub(crate) struct Options {
     /// How often each pair is run.
     #[arg(long, default_value_t = 3)]
     rounds: usize,
-    /// Writes the result as Markdown to this file, between its two marks if it has them, instead of it otherwise.
+    /// Writes the result as Markdown to this file, between its two marks if it has them, at its end otherwise.
     #[arg(long, value_name = "FILE")]
     markdown: Option<PathBuf>,
     /// Neither waits for a quiet machine nor repeats a disturbed run, and reads a tenth: shows whether everything runs,
@@ -92,7 +92,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         println!("{}", report::table(&rows));
     }
     if let Some(file) = &options.markdown {
-        markdown::write(file, &conditions, &rows)?;
+        markdown::write(file, "log", &conditions, &rows)?;
     }
     let ours_failed = rows.iter().any(|row| row.case.ends_with(FAILED));
     ensure!(!ours_failed, "our own driver failed, see above");
@@ -116,7 +116,7 @@ fn chosen(options: &Options) -> Result<Vec<Case>> {
     Ok(chosen.collect())
 }
 
-fn takes(wanted: &str, name: &str) -> bool {
+pub(super) fn takes(wanted: &str, name: &str) -> bool {
     match wanted.strip_suffix('*') {
         Some(start) => name.starts_with(start),
         None => name == wanted,

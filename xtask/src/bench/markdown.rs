@@ -9,26 +9,29 @@ use super::{
     report::{Row, short, shown},
 };
 
-/// What stands between them in a file is replaced.
-const BEGIN: &str = "<!-- bench log: begin -->";
-const END: &str = "<!-- bench log: end -->";
-
-/// Writes it to `file`, keeping what stands outside of its marks.
+/// Writes it to `file`, keeping what stands outside of the marks `<!-- bench NAME: begin -->` and `… end -->`. A file
+/// without them gets them at its end.
 ///
 /// # Errors
 /// The file cannot be written, or has one mark without the other.
-pub(super) fn write(file: &Path, conditions: &[String], rows: &[Row]) -> Result<()> {
+pub(super) fn write(file: &Path, name: &str, conditions: &[String], rows: &[Row]) -> Result<()> {
+    replace(file, name, &page(conditions, rows))
+}
+
+/// Likewise, with a page that is made already.
+pub(super) fn replace(file: &Path, name: &str, page: &str) -> Result<()> {
     let before = fs::read_to_string(file).unwrap_or_default();
-    let after = between_marks(&before, &page(conditions, rows))?;
+    let after = between_marks(&before, name, page)?;
     fs::write(file, after).with_context(|| file.display().to_string())
 }
 
-fn between_marks(before: &str, page: &str) -> Result<String> {
-    let Some((head, rest)) = before.split_once(BEGIN) else {
-        return Ok(format!("{BEGIN}\n{page}{END}\n"));
+fn between_marks(before: &str, name: &str, page: &str) -> Result<String> {
+    let [begin, end] = ["begin", "end"].map(|mark| format!("<!-- bench {name}: {mark} -->"));
+    let Some((head, rest)) = before.split_once(&begin) else {
+        return Ok(format!("{before}{begin}\n{page}{end}\n"));
     };
-    let (_, tail) = rest.split_once(END).with_context(|| format!("no {END}"))?;
-    Ok(format!("{head}{BEGIN}\n{page}{END}{tail}"))
+    let (_, tail) = rest.split_once(&end).with_context(|| format!("no {end}"))?;
+    Ok(format!("{head}{begin}\n{page}{end}{tail}"))
 }
 
 fn page(conditions: &[String], rows: &[Row]) -> String {
@@ -49,23 +52,30 @@ fn table(rows: &[Row]) -> String {
     };
     let mut figures: Vec<Figure> = rows.iter().map(|row| row.figure).collect();
     figures.dedup();
-    let mut table = format!("\n### {}\n\n| beside | order |", first.case);
+    let ordered = !first.order.is_empty();
+    let order = if ordered { " order |" } else { "" };
+    let mut table = format!("\n### {}\n\n| beside |{order}", first.case);
     for figure in &figures {
         let title = match figure {
             Figure::Rate => first.unit,
             Figure::P50 => "p50 µs",
             Figure::P99 => "p99 µs",
+            Figure::Cpu => "processor µs",
         };
         table.push_str(&format!(" {title}: ours | peer | ratio |"));
     }
     table.push_str(&format!(
-        "\n|---|---|{}\n",
+        "\n|---|{}{}\n",
+        if ordered { "---|" } else { "" },
         "--:|--:|--:|".repeat(figures.len())
     ));
     let mut seen = HashSet::new();
     // The best in one figure is not always the best in another: all of them, each once.
     for line in rows.iter().filter(|row| seen.insert(&row.peer)) {
-        table.push_str(&format!("| {} | {} |", line.peer, line.order));
+        table.push_str(&format!("| {} |", line.peer));
+        if ordered {
+            table.push_str(&format!(" {} |", line.order));
+        }
         for figure in &figures {
             let same = |row: &&Row| row.figure == *figure && row.peer == line.peer;
             table.push_str(&cells(rows.iter().find(same)));
@@ -158,15 +168,35 @@ mod tests {
     }
 
     #[test]
-    fn only_what_stands_between_the_marks_is_replaced() {
-        let before = format!("# Title\n{BEGIN}\nold\n{END}\nEnd\n");
-        let after = between_marks(&before, "new\n").unwrap();
-        assert_eq!(after, format!("# Title\n{BEGIN}\nnew\n{END}\nEnd\n"));
-        assert_eq!(between_marks(&after, "new\n").unwrap(), after);
-        assert!(between_marks(BEGIN, "new").is_err());
+    fn a_table_without_orders_has_no_column_for_them() {
+        let mut row = row("a", Figure::Cpu, Ok(compared(5.0, 10.0, false)));
+        row.order = "";
+        let page = page(&[], &[row]);
+        assert!(
+            page.contains(
+                "| beside | processor µs: ours | peer | ratio |\n|---|--:|--:|--:|\n| a | 5.00"
+            ),
+            "{page}"
+        );
+    }
+
+    #[test]
+    fn only_what_stands_between_the_marks_of_that_bench_is_replaced() {
+        let mark = |name, mark| format!("<!-- bench {name}: {mark} -->\n");
+        let section = |name, text| format!("{}{text}\n{}", mark(name, "begin"), mark(name, "end"));
+        let [log, old, new] = [
+            section("log", "kept"),
+            section("server", "old"),
+            section("server", "new"),
+        ];
+        let before = format!("# Title\n{log}{old}End\n");
+        let after = between_marks(&before, "server", "new\n").unwrap();
+        assert_eq!(after, format!("# Title\n{log}{new}End\n"));
+        assert_eq!(between_marks(&after, "server", "new\n").unwrap(), after);
+        assert!(between_marks(&mark("server", "begin"), "server", "new").is_err());
         assert_eq!(
-            between_marks("", "new\n").unwrap(),
-            format!("{BEGIN}\nnew\n{END}\n")
+            between_marks(&log, "server", "new\n").unwrap(),
+            format!("{log}{new}")
         );
     }
 }

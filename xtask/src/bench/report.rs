@@ -12,7 +12,7 @@ pub(super) struct Row {
     pub(super) case: String,
     pub(super) figure: Figure,
     pub(super) peer: String,
-    /// What the peer promises about the order of its feed.
+    /// What the peer promises about the order of its feed; empty where there is none.
     pub(super) order: &'static str,
     pub(super) unit: &'static str,
     /// The reason, where there is no figure.
@@ -27,6 +27,7 @@ impl Row {
             Figure::Rate => case.clone(),
             Figure::P50 => format!("{case}-p50"),
             Figure::P99 => format!("{case}-p99"),
+            Figure::Cpu => format!("{case}-cpu"),
         }
     }
 
@@ -44,7 +45,9 @@ impl Row {
         set("unit", json!(self.unit));
         set("ratio", median(|compared| compared.ratio));
         set("peer_name", json!(self.peer));
-        set("order", json!(self.order));
+        if !self.order.is_empty() {
+            set("order", json!(self.order));
+        }
         match &self.result {
             Ok(compared) => {
                 set("ours_range", range(compared.ours));

@@ -87,7 +87,7 @@ fn best(case: &Case, figure: Figure, compared: &[(&Contestant, Comparison)]) -> 
     let better = |comparison: &Comparison| match figure {
         Figure::Rate => comparison.peer.median,
         // Less is better.
-        Figure::P50 | Figure::P99 => -comparison.peer.median,
+        Figure::P50 | Figure::P99 | Figure::Cpu => -comparison.peer.median,
     };
     let best_of = |only_ordered: bool, title: &str| {
         let (peer, comparison) = stores()

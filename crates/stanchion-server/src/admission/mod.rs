@@ -161,18 +161,22 @@ pub(crate) fn is_always_open(path: &str) -> bool {
 }
 
 /// Refuses an address that asks too often, before anything else is done for it.
-pub(crate) async fn count_address(
-    State(admission): State<Arc<Admission>>,
+pub(crate) async fn count_address<F>(
+    admission: &Admission,
     request: Request,
-    next: Next,
-) -> Response {
+    next: impl FnOnce(Request) -> F,
+) -> Response
+where
+    F: Future<Output = Response>,
+{
     let context = request.extensions().get::<Arc<Context>>();
-    if let Some(context) = context.filter(|_| !is_always_open(request.uri().path()))
+    if admission.counts_addresses()
+        && let Some(context) = context.filter(|_| !is_always_open(request.uri().path()))
         && let Err(problem) = admission.address(context)
     {
         return problem.into_response();
     }
-    next.run(request).await
+    next(request).await
 }
 
 /// Lets the requests for somebody's own router in.

@@ -2,7 +2,7 @@ use std::future::Future;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{self, Poll, Waker};
 use std::time::Duration;
 
@@ -48,13 +48,14 @@ type Polled = Poll<Option<Result<Frame<Bytes>, axum::Error>>>;
 
 /// The messages of an answer, up to the status behind them. It ends at the deadline, with the caller's token and with the
 /// service, in gRPC's own words; what came of it is told once. Dropped before its end, the client went away.
-pub(crate) struct Call {
-    state: Arc<Mutex<State>>,
+pub(crate) struct Call(Arc<Shared>);
+
+/// What the call and whoever cuts it off have in common.
+struct Shared {
+    state: Mutex<State>,
     /// Both current again whenever the messages' maker runs: it runs after the handler has returned.
     context: Arc<Context>,
     span: Span,
-    /// Ends the call although nobody asks for its next message: a client that reads nothing is not polled for.
-    cutter: Task<()>,
 }
 
 enum State {
@@ -70,6 +71,41 @@ struct Open {
     ended: Ended,
     /// Waits for the next message.
     reader: Option<Waker>,
+    /// Ends the call although nobody asks for its next message: a client that reads nothing is not polled for.
+    cutter: Option<Task<()>>,
+}
+
+/// Calls whose answer has just begun. Most are over a moment later, and need nobody to cut them off.
+#[derive(Debug, Default)]
+pub(crate) struct Fresh(Mutex<Vec<Weak<Shared>>>);
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared").finish_non_exhaustive()
+    }
+}
+
+impl Fresh {
+    /// Has the call cut off when its time is over, unless it has ended as soon as others get their turn.
+    fn add(self: &Arc<Self>, call: &Arc<Shared>) {
+        let mut fresh = self.0.lock();
+        fresh.push(Arc::downgrade(call));
+        if fresh.len() == 1 {
+            // One task for all that begin before it runs.
+            let all = Arc::clone(self);
+            drop(spawn("grpc cutters", async move { all.watch() }));
+        }
+    }
+
+    fn watch(&self) {
+        let fresh = mem::take(&mut *self.0.lock());
+        for call in fresh.iter().filter_map(Weak::upgrade) {
+            if let State::Open(open) = &mut *call.state.lock() {
+                let cutter = || spawn("grpc cutter", cut_off(Arc::clone(&call)));
+                open.cutter = Some(call.span.in_scope(cutter));
+            }
+        }
+    }
 }
 
 impl Call {
@@ -80,25 +116,26 @@ impl Call {
         ended: impl FnOnce(Code) + Send + 'static,
     ) -> Response {
         response.map(|body| {
-            let state = Arc::new(Mutex::new(State::Open(Open {
+            let state = State::Open(Open {
                 body,
                 ended: Box::new(ended),
                 reader: None,
-            })));
-            let cutter = cut_off(Arc::clone(&state), Arc::clone(&context));
-            Body::new(Self {
-                state,
+                cutter: None,
+            });
+            let shared = Arc::new(Shared {
+                state: Mutex::new(state),
                 context,
                 span: Span::current(),
-                cutter: spawn("grpc cutter", cutter),
-            })
+            });
+            shared.context.lent.fresh_calls.add(&shared);
+            Body::new(Self(shared))
         })
     }
 
     /// Nobody has to cut it any more; told if nobody was.
-    fn end(&self, state: State, code: Code) {
-        self.cutter.abort();
+    fn end(state: State, code: Code) {
         if let State::Open(open) = state {
+            open.cutter.inspect(Task::abort);
             (open.ended)(code);
         }
     }
@@ -109,17 +146,20 @@ impl Call {
         open: &mut Open,
         context: &mut task::Context<'_>,
     ) -> std::thread::Result<Polled> {
+        let Shared {
+            context: of, span, ..
+        } = &*self.0;
         let body = Pin::new(&mut open.body);
-        let polled = || self.context.enter(|| body.poll_frame(context));
-        catch_unwind(AssertUnwindSafe(|| self.span.in_scope(polled)))
+        let polled = || of.enter(|| body.poll_frame(context));
+        catch_unwind(AssertUnwindSafe(|| span.in_scope(polled)))
     }
 }
 
 /// Waits for the reason to end a call that is still open then, and gives back what it holds.
-async fn cut_off(state: Arc<Mutex<State>>, context: Arc<Context>) {
-    let problem = cut(&context).await;
+async fn cut_off(call: Arc<Shared>) {
+    let problem = cut(&call.context).await;
     let (open, code) = {
-        let mut state = state.lock();
+        let mut state = call.state.lock();
         if !matches!(*state, State::Open(_)) {
             return;
         }
@@ -135,7 +175,7 @@ async fn cut_off(state: Arc<Mutex<State>>, context: Arc<Context>) {
         reader.wake();
     }
     // Dropped, the messages' maker stops.
-    context.enter(|| drop(open.body));
+    call.context.enter(|| drop(open.body));
 }
 
 /// Why a call does not go on: its time or its caller's token is over, or the service stops.
@@ -182,7 +222,7 @@ impl HttpBody for Call {
     type Error = axum::Error;
 
     fn poll_frame(self: Pin<&mut Self>, context: &mut task::Context<'_>) -> Polled {
-        let mut state = self.state.lock();
+        let mut state = self.0.state.lock();
         let (frame, code) = match &mut *state {
             State::Over => return Poll::Ready(None),
             State::Cut(status) => {
@@ -200,7 +240,7 @@ impl HttpBody for Call {
                     (frame, code)
                 }
                 Err(payload) => {
-                    self.context.lent.metrics.panicked();
+                    self.0.context.lent.metrics.panicked();
                     let text = format!("a stream panicked: {}", panic_text(&*payload));
                     let status = Status::from(Problem::internal(text));
                     let frame = Frame::trailers(trailers(&status));
@@ -213,12 +253,12 @@ impl HttpBody for Call {
         };
         let before = mem::replace(&mut *state, State::Over);
         drop(state);
-        self.end(before, code);
+        Self::end(before, code);
         Poll::Ready(frame)
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(*self.state.lock(), State::Over)
+        matches!(*self.0.state.lock(), State::Over)
     }
 }
 
@@ -244,7 +284,7 @@ fn trailers(status: &Status) -> HeaderMap {
 
 impl Drop for Call {
     fn drop(&mut self) {
-        let state = mem::replace(&mut *self.state.lock(), State::Over);
-        self.end(state, Code::Cancelled);
+        let state = mem::replace(&mut *self.0.state.lock(), State::Over);
+        Self::end(state, Code::Cancelled);
     }
 }

@@ -10,7 +10,7 @@ mod status;
 mod timeout;
 mod within;
 
-pub(crate) use call::{Call, cut, is_grpc, outcome};
+pub(crate) use call::{Call, Fresh, cut, is_grpc, outcome};
 pub(crate) use enter::{Entrance, enter};
 pub(crate) use health::HealthService;
 pub use input::{answered, metadata, once};

@@ -16,11 +16,11 @@ use super::{Addresses, Running, Stopped};
 use crate::admission::Admission;
 use crate::context::{Lent, PUBLIC_STREAMS_MAX};
 use crate::metrics::ServerMetrics;
-use crate::net::{ConnectionLimits, Listener, Moments, Serving, Tls};
+use crate::net::{App, ConnectionLimits, Listener, Moments, Serving, Tls};
 use crate::service::{
-    Health, Module, Mounts, Network, Role, ServerSettings, State, Worker, docs_router, recording,
+    Health, Module, Mounts, Network, Role, Routed, ServerSettings, State, Worker, docs_router,
 };
-use crate::stack::{self, InFlight, Stack};
+use crate::stack::{self, Around, InFlight, Stack};
 use crate::{Service, admin};
 
 /// How long a stop goes on serving when nobody sits at a terminal.
@@ -58,7 +58,7 @@ struct Ports {
 
 /// A service put together, before it listens.
 struct Assembled {
-    router: Router,
+    around: Around,
     health: Health,
     stack: Stack,
     waits: CancellationToken,
@@ -109,7 +109,7 @@ impl Service {
         let mut service = self;
         let assembled = service.assemble()?;
         assembled.health.enter(State::Ready);
-        Ok(assembled.router)
+        Ok(Router::new().fallback_service(assembled.around))
     }
 
     fn assemble(&mut self) -> Result<Assembled, StartError> {
@@ -128,6 +128,7 @@ impl Service {
         let admission = Admission::new(admission, in_flight_max, &self.metrics, server);
         let stack = Stack {
             lent: Arc::new(Lent {
+                fresh_calls: Arc::default(),
                 metrics: metrics.clone(),
                 admission: Arc::new(admission),
                 signer,
@@ -143,10 +144,10 @@ impl Service {
             within.open(mounts.grpc, Arc::clone(&stack.lent));
         }
         let own = health.router().merge(docs_router(&mounts.document));
-        let router = recording(own).fallback_service(mounts.router);
-        let router = stack::around(router, &stack, &self.settings);
+        let routed = Routed::of(own, mounts.outlet);
+        let around = stack::around(routed, &stack, &self.settings);
         Ok(Assembled {
-            router,
+            around,
             health,
             stack,
             waits,
@@ -158,7 +159,7 @@ impl Service {
 
     fn launch(self, assembled: Assembled, ports: Ports, addresses: Addresses) -> Running {
         let Assembled {
-            router,
+            around,
             health,
             stack,
             waits,
@@ -183,13 +184,14 @@ impl Service {
                     admission,
                 );
                 closers.push(port.closer);
-                self.open_admin(socket, port.router, &stack)
+                self.open_admin(socket, App::Admin(port.router), &stack)
             });
         let moments = Moments::default();
         let connections = TaskTracker::new();
         let accepting = ports.public.map(|socket| {
+            let app = App::Public(around);
             let mut listener =
-                self.listener(socket, router, moments.clone(), connections.clone(), &stack);
+                self.listener(socket, app, moments.clone(), connections.clone(), &stack);
             listener.serving.tls = ports.tls;
             task::spawn("accept", listener.run())
         });
@@ -230,7 +232,7 @@ impl Service {
     fn listener(
         &self,
         socket: TcpListener,
-        app: Router,
+        app: App,
         moments: Moments,
         connections: TaskTracker,
         stack: &Stack,
@@ -252,7 +254,7 @@ impl Service {
         }
     }
 
-    fn open_admin(&self, socket: TcpListener, app: Router, stack: &Stack) -> AdminPort {
+    fn open_admin(&self, socket: TcpListener, app: App, stack: &Stack) -> AdminPort {
         let moments = Moments::default();
         let listener = Listener {
             name: "admin",

@@ -21,6 +21,7 @@ use super::activity::Activity;
 use super::io::{TimedIo, WatchedIo};
 use super::{Moments, Tls};
 use crate::metrics::ServerMetrics;
+use crate::stack::Around;
 
 /// The most HTTP/2 streams of a connection at once (hyper's default, which others remove).
 const STREAMS_MAX: u32 = 200;
@@ -30,8 +31,6 @@ const PENDING_RESETS_MAX: usize = 20;
 const ERROR_RESETS_MAX: usize = 1024;
 /// What hyper reads of a head; beyond our own bound, so that ours answers in its own form.
 const HEAD_BYTES_HARD_MAX: usize = 128 * 1024;
-/// The most headers hyper reads; likewise.
-const HEADERS_HARD_MAX: usize = 256;
 /// How often an HTTP/2 peer is asked whether it is there, and how long it may take to say so.
 const PING_EVERY: Duration = Duration::from_secs(30);
 const PING_WITHIN: Duration = Duration::from_secs(10);
@@ -66,11 +65,32 @@ impl ClientCertificates {
 /// What connections of a port are served with.
 #[derive(Clone)]
 pub(crate) struct Serving {
-    pub(crate) app: Router,
+    pub(crate) app: App,
     pub(crate) limits: ConnectionLimits,
     pub(crate) moments: Moments,
     pub(crate) tls: Option<Arc<Tls>>,
     pub(crate) metrics: ServerMetrics,
+}
+
+/// What answers the requests of a port.
+#[derive(Clone)]
+pub(crate) enum App {
+    /// The public port's.
+    Public(Around),
+    /// The operator's.
+    Admin(Router),
+}
+
+impl App {
+    async fn answer(self, request: Request<Body>) -> Response {
+        match self {
+            Self::Public(around) => around.answer(request).await,
+            Self::Admin(router) => {
+                let Ok(response) = router.oneshot(request).await;
+                response
+            }
+        }
+    }
 }
 
 /// Who is at the other end of a connection, and what was agreed on with them.
@@ -186,9 +206,10 @@ fn builder(limits: ConnectionLimits, protocol: Protocol) -> auto::Builder<TokioE
     builder
         .http1()
         .timer(TokioTimer::new())
+        // Of headers it reads 100, our own bound: more are a bare 431. To be told of one more in our own words, it would
+        // have to fill a larger table for each request, which costs as much as parsing does.
         // Hyper's header timeout counts idle time too; heads have a stricter one in `Activity`.
         .header_read_timeout(limits.idle)
-        .max_headers(HEADERS_HARD_MAX)
         .max_buf_size(HEAD_BYTES_HARD_MAX)
         .keep_alive(true);
     builder
@@ -209,7 +230,7 @@ fn builder(limits: ConnectionLimits, protocol: Protocol) -> auto::Builder<TokioE
 }
 
 async fn answer(
-    app: Router,
+    app: App,
     request: Request<Incoming>,
     agreed: Agreed,
     activity: Arc<Activity>,
@@ -230,7 +251,7 @@ async fn answer(
     if let Some(certificates) = agreed.certificates {
         extensions.insert(certificates);
     }
-    let mut response = app.oneshot(request).await?;
+    let mut response = app.answer(request).await;
     let leaves_unread = large && response.status().as_u16() >= 400;
     if persistent && (leaves_unread || telling.is_cancelled()) {
         response

@@ -9,7 +9,7 @@ mod tls;
 
 pub(crate) use accept::Listener;
 pub use connection::ClientCertificates;
-pub(crate) use connection::{ConnectionLimits, Peer, Serving};
+pub(crate) use connection::{App, ConnectionLimits, Peer, Serving};
 pub(crate) use tls::Tls;
 
 use tokio_util::sync::CancellationToken;

@@ -18,6 +18,11 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'u
     img-src 'self' data:; font-src 'self'; connect-src 'self'; frame-ancestors 'none'; \
     base-uri 'none'; form-action 'none'";
 
+/// Whether the path may be one of [`router`]'s.
+pub(crate) fn is_document(path: &str) -> bool {
+    path == "/openapi.json" || path == "/docs" || path.starts_with(HOME)
+}
+
 /// `/openapi.json` and `/docs`.
 pub(crate) fn router(document: &Value) -> Router {
     let document: Arc<[u8]> = serde_json::to_vec(document).unwrap_or_default().into();

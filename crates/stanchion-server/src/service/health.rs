@@ -38,6 +38,11 @@ struct Checked<'a> {
     latency: Duration,
 }
 
+/// Whether the path is one of [`Health::router`]'s.
+pub(crate) fn is_health(path: &str) -> bool {
+    matches!(path, "/health" | "/ready")
+}
+
 impl Health {
     pub(crate) fn new(checks: Vec<Check>, timeout: Duration) -> Self {
         let state = AtomicU8::new(State::Starting as u8);
@@ -57,6 +62,7 @@ impl Health {
     }
 
     /// `/health` and `/ready`, for both ports.
+    /// `/health` and `/ready`.
     pub(crate) fn router(&self) -> Router {
         let health = self.clone();
         Router::new()

@@ -6,6 +6,7 @@ mod health;
 mod module;
 mod mount;
 mod probe;
+mod routed;
 mod settings;
 
 pub(crate) use authenticate::Authenticator;
@@ -14,7 +15,8 @@ pub(crate) use docs::router as docs_router;
 pub(crate) use health::{Health, State};
 pub use module::Module;
 pub(crate) use module::{Check, Closer, Worker};
-pub(crate) use mount::{Listed, Mounts, recording};
+pub(crate) use mount::{Listed, Mounts};
+pub(crate) use routed::Routed;
 pub(crate) use settings::Network;
 pub use settings::{
     AdminSettings, ClientProof, CorsSettings, ServerSettings, TlsSettings, TlsVersion,

@@ -2,29 +2,28 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::extract::Request;
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
 use http::Method;
 use serde_json::Value;
 use stanchion_resilience::Priority;
-use tokio::time::Instant;
 
+use super::routed::{Foreign, Outlet, recording, set_endpoint};
 use super::{Authenticator, Module, Service};
 use crate::admission::{Lane, Lanes, admit_foreign};
-use crate::context::{Context, ModuleParts};
+use crate::context::ModuleParts;
 use crate::describe::{Description, Documented, ReplyShape, Schemas, document, usual_codes};
 use crate::grpc::{Entrance, HealthService, enter, reflection};
-use crate::route::{Mounted, Operation, Route, enveloped, serve};
+use crate::route::{Mounted, Operation, Route, serve};
 use crate::{Access, Grpc, Problem, Routes, codes, idempotency};
 
 /// All that is mounted.
 pub(crate) struct Mounts {
-    pub(crate) router: Router,
+    pub(crate) outlet: Outlet,
     /// The gRPC services alone, for calls within the process.
     pub(crate) grpc: Router,
     pub(crate) document: Value,
@@ -308,13 +307,18 @@ impl Mounting<'_> {
                 router.route(&path, methods)
             });
         let router = router.merge(self.grpc.clone());
-        let router = router.method_not_allowed_fallback(method_not_allowed);
-        let router = match self.foreign {
-            Some(foreign) => router.fallback_service(bounded(foreign, service)),
-            None => router.fallback(not_found),
+        let described = router.method_not_allowed_fallback(method_not_allowed);
+        let foreign = self.foreign;
+        let foreign = foreign.map(|router| Foreign::new(router, &service.settings));
+        let outlet = match foreign {
+            Some(foreign) if described.has_routes() => {
+                Outlet::Described(described.fallback_service(foreign))
+            }
+            Some(foreign) => Outlet::Foreign(foreign),
+            None => Outlet::Described(described.fallback(not_found)),
         };
         Mounts {
-            router,
+            outlet,
             grpc: self.grpc.fallback(not_found),
             document,
             listed: self.listed,
@@ -349,81 +353,4 @@ async fn not_found() -> Problem {
 async fn method_not_allowed(request: Request) -> Response {
     set_endpoint(&request);
     codes::METHOD_NOT_ALLOWED.problem().into_response()
-}
-
-/// A router that tells which of its routes was taken.
-pub(crate) fn recording(router: Router) -> Router {
-    if !router.has_routes() {
-        return router;
-    }
-    router.route_layer(from_fn(async |request: Request, next: Next| {
-        set_endpoint(&request);
-        next.run(request).await
-    }))
-}
-
-/// Somebody's own router within our deadline and body limit; its answers stay what they are.
-fn bounded(router: Router, service: &Service) -> Router {
-    let bounds = Bounds {
-        request: service.settings.request_timeout,
-        stream: service.settings.grpc_stream_timeout,
-    };
-    router
-        .layer(DefaultBodyLimit::max(
-            service.settings.body_bytes_max.as_usize(),
-        ))
-        .layer(from_fn_with_state(bounds, within))
-}
-
-/// The longest that somebody's own router may take.
-#[derive(Clone, Copy)]
-struct Bounds {
-    /// Until the head of its answer.
-    request: Duration,
-    /// Until the last message of a gRPC call: whether it is a stream, only its maker knows.
-    stream: Duration,
-}
-
-async fn within(
-    axum::extract::State(bounds): axum::extract::State<Bounds>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let context = request.extensions().get::<Arc<Context>>().cloned();
-    let (requested, longest) = if crate::grpc::is_grpc(request.headers()) {
-        let requested = crate::grpc::requested_timeout(request.headers());
-        (requested, bounds.stream)
-    } else {
-        let requested = crate::extract::requested_timeout(request.headers());
-        (requested, bounds.request)
-    };
-    let requested = match requested {
-        Ok(requested) => requested.unwrap_or(Duration::MAX),
-        Err(problem) => return problem.into_response(),
-    };
-    let now = Instant::now();
-    if let Some(context) = &context {
-        // The messages of a gRPC call end with it, and come after the head.
-        let _ = context.deadline.set(now + requested.min(longest));
-    }
-    let head = now + requested.min(bounds.request);
-    match tokio::time::timeout_at(head, next.run(request)).await {
-        Ok(response) if is_bare(&response) => enveloped(response),
-        Ok(response) => response,
-        Err(_) => codes::DEADLINE_EXCEEDED.problem().into_response(),
-    }
-}
-
-/// What axum itself answers when no route fits: it has no body and no type.
-fn is_bare(response: &Response) -> bool {
-    matches!(response.status().as_u16(), 404 | 405)
-        && !response.headers().contains_key(http::header::CONTENT_TYPE)
-}
-
-fn set_endpoint(request: &Request) {
-    let context = request.extensions().get::<Arc<Context>>();
-    let matched = request.extensions().get::<MatchedPath>();
-    if let (Some(context), Some(matched)) = (context, matched) {
-        let _ = context.endpoint.set(matched.as_str().into());
-    }
 }

@@ -1,8 +1,13 @@
+use std::convert::Infallible;
 use std::time::Duration;
 
+use axum::extract::Request;
+use axum::response::Response;
 use http::{HeaderName, HeaderValue, Method};
+use tower::{Layer, ServiceExt};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
+use super::once;
 use crate::service::CorsSettings;
 
 /// How long a browser may keep a preflight's answer.
@@ -34,6 +39,25 @@ const EXPOSED: [&str; 6] = [
     "idempotent-replayed",
     "preference-applied",
 ];
+
+/// Answers preflights, and tells browsers which pages may read the answers to others.
+pub(crate) async fn share<F>(
+    layer: Option<&CorsLayer>,
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response
+where
+    F: Future<Output = Response> + Send,
+{
+    let Some(layer) = layer else {
+        return next(request).await;
+    };
+    let answered: Result<_, Infallible> = layer.layer(once(next)).oneshot(request).await;
+    match answered {
+        Ok(response) => response,
+        Err(never) => match never {},
+    }
+}
 
 /// The layer for these settings; none keeps browsers of other origins out.
 pub(crate) fn layer(settings: &CorsSettings) -> Option<CorsLayer> {

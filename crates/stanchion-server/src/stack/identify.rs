@@ -5,8 +5,7 @@ use std::sync::Arc;
 use std::task;
 
 use axum::body::Body;
-use axum::extract::{Request, State};
-use axum::middleware::Next;
+use axum::extract::Request;
 use axum::response::Response;
 use bytes::Bytes;
 use http::header::HeaderName;
@@ -86,11 +85,14 @@ impl Drop for Entered {
 }
 
 /// Gives the request its id, trace and context.
-pub(crate) async fn identify(
-    State(stack): State<Stack>,
+pub(crate) async fn identify<F>(
+    stack: &Stack,
     mut request: Request,
-    next: Next,
-) -> Response {
+    next: impl FnOnce(Request) -> F,
+) -> Response
+where
+    F: Future<Output = Response>,
+{
     let id = request_id(request.headers());
     let context = Arc::new(Context::new(
         id,
@@ -105,7 +107,7 @@ pub(crate) async fn identify(
     request.extensions_mut().insert(context.clone());
     let mut response = context
         .clone()
-        .scope(next.run(request))
+        .scope(async { next(request).await })
         .instrument(span)
         .await;
     if let Ok(value) = HeaderValue::from_str(&context.request_id) {
@@ -120,18 +122,17 @@ pub(crate) async fn identify(
 }
 
 fn span(request: &Request, context: &Context) -> tracing::Span {
-    let span = tracing::info_span!(
-        "http.request",
-        otel.kind = "server",
-        request_id = %context.request_id,
-        http.request.method = %request.method(),
-        http.route = tracing::field::Empty,
-        http.response.status_code = tracing::field::Empty,
-    );
-    if let Some(parent) = trace::extract(request.headers()) {
-        trace::continue_from(&span, &parent);
-    }
-    span
+    let parent = trace::extract(request.headers());
+    trace::begin(parent.as_ref(), || {
+        tracing::info_span!(
+            "http.request",
+            otel.kind = "server",
+            request_id = context.request_id,
+            http.request.method = request.method().as_str(),
+            http.route = tracing::field::Empty,
+            http.response.status_code = tracing::field::Empty,
+        )
+    })
 }
 
 /// Taken over if it is one we would have made or could have: 1 to 64 of `[A-Za-z0-9._-]`.
@@ -149,6 +150,9 @@ fn request_id(headers: &HeaderMap) -> String {
 fn remote(request: &Request, trusted: &[Network]) -> Option<IpAddr> {
     let mut address = request.extensions().get::<Peer>()?.0.ip();
     let is_trusted = |address| trusted.iter().any(|network| network.contains(address));
+    if !is_trusted(address) {
+        return Some(address);
+    }
     let values = request
         .headers()
         .get_all("x-forwarded-for")

@@ -1,5 +1,4 @@
 use axum::extract::Request;
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::Version;
 use http::header::HOST;
@@ -15,7 +14,10 @@ const HEADERS_MAX: usize = 100;
 const HEADER_BYTES_MAX: usize = 64 * 1024;
 
 /// Refuses a head that is larger than we take; hyper's own bounds stand behind these.
-pub(crate) async fn check(request: Request, next: Next) -> Response {
+pub(crate) async fn check<F>(request: Request, next: impl FnOnce(Request) -> F) -> Response
+where
+    F: Future<Output = Response>,
+{
     if !names_its_host(&request) {
         return codes::BAD_REQUEST
             .with("reason", "a request of HTTP/1.1 has one Host header")
@@ -38,7 +40,7 @@ pub(crate) async fn check(request: Request, next: Next) -> Response {
     if headers.len() > HEADERS_MAX || bytes > HEADER_BYTES_MAX {
         return codes::HEADERS_TOO_LARGE.problem().into_response();
     }
-    next.run(request).await
+    next(request).await
 }
 
 /// RFC 9112, 3.2: none or several are refused, so that nobody in between reads another host than we do.

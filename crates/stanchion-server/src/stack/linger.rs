@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::middleware::Next;
 use axum::response::Response;
 use bytes::Bytes;
 use http::{StatusCode, Version, header};
@@ -25,9 +24,12 @@ const DISCARDED_BYTES_MAX: usize = 4 * 1024 * 1024;
 const DISCARDED_WITHIN: Duration = Duration::from_secs(1);
 
 /// Answers, and lets whoever still sends a body come to its end first.
-pub(crate) async fn linger(request: Request, next: Next) -> Response {
+pub(crate) async fn linger<F>(request: Request, next: impl FnOnce(Request) -> F) -> Response
+where
+    F: Future<Output = Response>,
+{
     let (request, rest) = Rest::of(request);
-    let response = next.run(request).await;
+    let response = next(request).await;
     // Who sent too slowly is not waited for once more.
     if response.status() != StatusCode::GATEWAY_TIMEOUT {
         rest.discard().await;

@@ -1,26 +1,34 @@
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
+use axum::extract::Request;
 use axum::response::Response;
-use stanchion_telemetry::trace;
+use stanchion_telemetry::{MAY_WAIT, trace};
 use tonic::Code;
 use tracing::Span;
 
-use super::Stack;
+use super::{InFlight, Stack};
 use crate::context::{Context, Waiting};
 use crate::grpc;
+use crate::metrics::ServerMetrics;
 
 /// A longer path is cut in the log, in characters.
 const PATH_CHARS_MAX: usize = 1024;
 
 /// Counts and times the request, and writes its one log line.
-pub(crate) async fn observe(State(stack): State<Stack>, request: Request, next: Next) -> Response {
+pub(crate) async fn observe<F>(
+    stack: &Stack,
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response
+where
+    F: Future<Output = Response>,
+{
     let method = request.method().clone();
-    let path: String = request.uri().path().chars().take(PATH_CHARS_MAX).collect();
+    let path = start(request.uri().path()).to_owned();
     let context = request.extensions().get::<Arc<Context>>().cloned();
     let watch = Watch {
-        stack,
+        in_flight: stack.in_flight.clone(),
+        metrics: stack.metrics.clone(),
         method,
         path,
         span: Span::current(),
@@ -28,7 +36,7 @@ pub(crate) async fn observe(State(stack): State<Stack>, request: Request, next: 
         answered: false,
         waited: false,
     };
-    let response = next.run(request).await;
+    let response = next(request).await;
     if grpc::is_grpc(response.headers()) {
         return watch.call(response);
     }
@@ -37,9 +45,15 @@ pub(crate) async fn observe(State(stack): State<Stack>, request: Request, next: 
     response
 }
 
+fn start(path: &str) -> &str {
+    let end = path.char_indices().nth(PATH_CHARS_MAX);
+    end.map_or(path, |(end, _)| &path[..end])
+}
+
 /// A request that is watched; dropped unanswered, its client went away.
 struct Watch {
-    stack: Stack,
+    in_flight: InFlight,
+    metrics: ServerMetrics,
     method: http::Method,
     path: String,
     span: Span,
@@ -73,8 +87,10 @@ impl Watch {
         self.waited = waiting.is_some();
         grpc::Call::watch(response, Arc::clone(&context), move |code| {
             drop(waiting);
-            self.stack.in_flight.leave(&context);
-            self.finish(Ended::Call(code));
+            self.in_flight.leave(&context);
+            // The request's own future has ended.
+            let span = self.span.clone();
+            span.in_scope(|| self.finish(Ended::Call(code)));
         })
     }
 
@@ -85,10 +101,9 @@ impl Watch {
     fn tell(&mut self, ended: Ended) {
         self.answered = true;
         let Some(context) = &self.context else { return };
-        let _within = self.span.clone().entered();
         let elapsed = context.started.elapsed().as_secs_f64();
         let endpoint = context.endpoint();
-        let metrics = &self.stack.metrics;
+        let metrics = &self.metrics;
         let (status, grpc_status) = match ended {
             Ended::Answer(status) => {
                 metrics.answered(&self.method, endpoint, status, elapsed);
@@ -101,28 +116,34 @@ impl Watch {
                 (200, Some(name))
             }
         };
-        self.span.record("http.route", endpoint);
-        // The name that tracing backends group by: the template, never the path.
-        let name = endpoint.map(|endpoint| format!("{} {endpoint}", self.method));
-        trace::rename(&self.span, name.unwrap_or_else(|| self.method.to_string()));
-        self.span.record("http.response.status_code", status);
-        let principal = context
-            .principal()
-            .map(|principal| principal.subject.to_string());
+        if trace::is_recorded() {
+            self.describe(endpoint, status);
+        }
+        let principal = context.principal();
         tracing::info!(
-            request_id = %context.request_id,
+            name: MAY_WAIT,
+            request_id = context.request_id,
             trace_id = trace::trace_id(),
-            method = %self.method,
-            path = %self.path,
+            method = self.method.as_str(),
+            path = self.path,
             endpoint,
             status,
             grpc_status,
             // Whole microseconds: a float's tail tells nothing.
             duration_ms = (elapsed * 1e6).round() / 1e3,
-            remote_addr = context.remote.map(|remote| remote.to_string()),
-            principal,
+            remote_addr = context.remote.map(tracing::field::display),
+            principal = principal.map(|principal| tracing::field::display(&principal.subject)),
             "request completed"
         );
+    }
+
+    /// For whoever looks at the trace.
+    fn describe(&self, endpoint: Option<&str>, status: u16) {
+        self.span.record("http.route", endpoint);
+        // The name that tracing backends group by: the template, never the path.
+        let name = endpoint.map(|endpoint| format!("{} {endpoint}", self.method));
+        trace::rename(&self.span, name.unwrap_or_else(|| self.method.to_string()));
+        self.span.record("http.response.status_code", status);
     }
 }
 

@@ -1,7 +1,6 @@
 use std::panic::AssertUnwindSafe;
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
+use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use stanchion_runtime::task::panic_text;
@@ -10,9 +9,17 @@ use super::Stack;
 use crate::Problem;
 
 /// Answers 500 for a handler that panicked; the panic hook has logged where.
-pub(crate) async fn guard(State(stack): State<Stack>, request: Request, next: Next) -> Response {
+pub(crate) async fn guard<F>(
+    stack: &Stack,
+    request: Request,
+    next: impl FnOnce(Request) -> F,
+) -> Response
+where
+    F: Future<Output = Response>,
+{
     // What a panic leaves half done is dropped with the request; stores have their own transactions.
-    match AssertUnwindSafe(next.run(request)).catch_unwind().await {
+    let answer = async { next(request).await };
+    match AssertUnwindSafe(answer).catch_unwind().await {
         Ok(response) => response,
         Err(payload) => {
             stack.metrics.panicked();

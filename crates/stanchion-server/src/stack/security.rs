@@ -1,5 +1,4 @@
-use axum::extract::{Request, State};
-use axum::middleware::Next;
+use axum::extract::Request;
 use axum::response::Response;
 use http::header::{
     CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
@@ -8,28 +7,32 @@ use http::header::{
 
 /// An API's answers are no pages: nothing may be loaded, framed or submitted.
 const POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
+const HEADERS: [(HeaderName, HeaderValue); 3] = [
+    (X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY)),
+    (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+];
+/// A year.
+const TLS_ONLY: HeaderValue = HeaderValue::from_static("max-age=31536000; includeSubDomains");
 
 /// Adds what browsers are told; a page's own policy is left alone.
-pub(crate) async fn headers(
-    State(behind_tls): State<bool>,
+pub(crate) async fn headers<F>(
+    behind_tls: bool,
     request: Request,
-    next: Next,
-) -> Response {
-    let mut response = next.run(request).await;
-    let mut add = |name: HeaderName, value: &'static str| {
-        response
-            .headers_mut()
-            .entry(name)
-            .or_insert(HeaderValue::from_static(value));
-    };
-    add(X_CONTENT_TYPE_OPTIONS, "nosniff");
-    add(CONTENT_SECURITY_POLICY, POLICY);
-    add(REFERRER_POLICY, "no-referrer");
+    next: impl FnOnce(Request) -> F,
+) -> Response
+where
+    F: Future<Output = Response>,
+{
+    let mut response = next(request).await;
+    let headers = response.headers_mut();
+    // One more for the request's id.
+    headers.reserve(HEADERS.len() + 1);
+    for (name, value) in HEADERS {
+        headers.entry(name).or_insert(value);
+    }
     if behind_tls {
-        add(
-            STRICT_TRANSPORT_SECURITY,
-            "max-age=31536000; includeSubDomains",
-        );
+        headers.entry(STRICT_TRANSPORT_SECURITY).or_insert(TLS_ONLY);
     }
     response
 }

@@ -1,0 +1,10 @@
+//! Tonic without any middleware: `bare_tonic ADDRESS`.
+
+use tonic::transport::Server;
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let (_, health) = tonic_health::server::health_reporter();
+    let server = Server::builder().tcp_nodelay(true).add_service(health);
+    Ok(server.serve(server::address().parse()?).await?)
+}

@@ -1,0 +1,152 @@
+//! Where requests end: the service's own routes, those of modules, somebody's own routers.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{self, Poll};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
+use axum::response::{IntoResponse, Response};
+use tokio::time::Instant;
+use tower::util::MapRequestLayer;
+use tower::{Service, ServiceExt};
+
+use super::ServerSettings;
+use super::docs::is_document;
+use super::health::is_health;
+use crate::codes;
+use crate::context::Context;
+use crate::route::enveloped;
+
+/// All routes of a service. A router is asked only for what may be its own: each costs what a layer costs.
+pub(crate) struct Routed {
+    /// Health and documents; what they do not know goes to the others.
+    own: Router,
+    others: Outlet,
+}
+
+/// The routes of modules.
+#[derive(Clone)]
+pub(crate) enum Outlet {
+    /// Described routes and gRPC; what they do not know goes to somebody's own routers, if there are any.
+    Described(Router),
+    /// Somebody's own routers alone.
+    Foreign(Foreign),
+}
+
+/// Somebody's own routers within our deadline and body limit; their answers stay what they are.
+#[derive(Clone)]
+pub(crate) struct Foreign {
+    router: Router,
+    body_bytes_max: usize,
+    /// The longest until the head of an answer.
+    request: Duration,
+    /// The longest until the last message of a gRPC call: whether it is a stream, only its maker knows.
+    stream: Duration,
+}
+
+impl Routed {
+    pub(crate) fn of(own: Router, others: Outlet) -> Self {
+        let own = recording(own);
+        let own = match others.clone() {
+            Outlet::Described(router) => own.fallback_service(router),
+            Outlet::Foreign(foreign) => own.fallback_service(foreign),
+        };
+        Self { own, others }
+    }
+
+    pub(crate) async fn answer(&self, request: Request) -> Response {
+        let path = request.uri().path();
+        if is_health(path) || is_document(path) {
+            return answered(&self.own, request).await;
+        }
+        match &self.others {
+            Outlet::Described(router) => answered(router, request).await,
+            Outlet::Foreign(foreign) => foreign.answer(request).await,
+        }
+    }
+}
+
+impl Foreign {
+    pub(crate) fn new(router: Router, settings: &ServerSettings) -> Self {
+        Self {
+            router,
+            body_bytes_max: settings.body_bytes_max.as_usize(),
+            request: settings.request_timeout,
+            stream: settings.grpc_stream_timeout,
+        }
+    }
+
+    async fn answer(&self, mut request: Request) -> Response {
+        DefaultBodyLimit::max(self.body_bytes_max).apply(&mut request);
+        let (requested, longest) = if crate::grpc::is_grpc(request.headers()) {
+            let requested = crate::grpc::requested_timeout(request.headers());
+            (requested, self.stream)
+        } else {
+            let requested = crate::extract::requested_timeout(request.headers());
+            (requested, self.request)
+        };
+        let requested = match requested {
+            Ok(requested) => requested.unwrap_or(Duration::MAX),
+            Err(problem) => return problem.into_response(),
+        };
+        let now = Instant::now();
+        if let Some(context) = request.extensions().get::<Arc<Context>>() {
+            // The messages of a gRPC call end with it, and come after the head.
+            let _ = context.deadline.set(now + requested.min(longest));
+        }
+        let head = now + requested.min(self.request);
+        match tokio::time::timeout_at(head, answered(&self.router, request)).await {
+            Ok(response) if is_bare(&response) => enveloped(response),
+            Ok(response) => response,
+            Err(_) => codes::DEADLINE_EXCEEDED.problem().into_response(),
+        }
+    }
+}
+
+impl Service<Request> for Foreign {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut task::Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let foreign = self.clone();
+        Box::pin(async move { Ok(foreign.answer(request).await) })
+    }
+}
+
+async fn answered(router: &Router, request: Request) -> Response {
+    let Ok(response) = router.clone().oneshot(request).await;
+    response
+}
+
+/// A router that tells which of its routes was taken.
+pub(crate) fn recording(router: Router) -> Router {
+    if !router.has_routes() {
+        return router;
+    }
+    router.route_layer(MapRequestLayer::new(|request: Request| {
+        set_endpoint(&request);
+        request
+    }))
+}
+
+/// What axum itself answers when no route fits: it has no body and no type.
+fn is_bare(response: &Response) -> bool {
+    matches!(response.status().as_u16(), 404 | 405)
+        && !response.headers().contains_key(http::header::CONTENT_TYPE)
+}
+
+pub(crate) fn set_endpoint(request: &Request) {
+    let context = request.extensions().get::<Arc<Context>>();
+    let matched = request.extensions().get::<MatchedPath>();
+    if let (Some(context), Some(matched)) = (context, matched) {
+        let _ = context.endpoint.set(matched.as_str().into());
+    }
+}

@@ -15,7 +15,7 @@ use super::workers::Workers;
 use super::{Addresses, Running, Stopped};
 use crate::context::{Lent, PUBLIC_STREAMS_MAX};
 use crate::metrics::ServerMetrics;
-use crate::net::{ConnectionLimits, Listener, Moments, Serving, Tls};
+use crate::net::{BodyRate, ConnectionLimits, Listener, Moments, Serving, Tls};
 use crate::service::{
     Health, Module, Mounts, Network, Role, ServerSettings, State, Worker, docs_router, recording,
 };
@@ -312,6 +312,10 @@ fn limits(settings: &ServerSettings) -> ConnectionLimits {
         header: settings.header_timeout,
         idle: settings.idle_timeout,
         write: settings.write_timeout,
+        body: BodyRate {
+            minimum: settings.body_rate_min.0,
+            grace: settings.header_timeout,
+        },
     }
 }
 

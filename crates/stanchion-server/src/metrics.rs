@@ -78,6 +78,7 @@ pub(crate) struct Kept {
     shed: Family<Reason, Counter>,
     handshakes_failed: Family<Reason, Counter>,
     tls_reloads: Family<Reload, Counter>,
+    tls_expires: Gauge<i64, AtomicI64>,
     panics: Counter,
     cut: Counter,
 }
@@ -127,6 +128,10 @@ impl ServerMetrics {
             tls_reloads: metrics.counter_family(
                 "stanchion_server_tls_reloads_total",
                 "Changed certificate files: taken into use, or refused.",
+            ),
+            tls_expires: metrics.gauge(
+                "stanchion_server_tls_certificate_expires_timestamp_seconds",
+                "When the certificate in use ends, in seconds since 1970; 0 without TLS.",
             ),
             panics: metrics.counter("stanchion_server_panics_total", "Handlers that panicked."),
             cut: metrics.counter(
@@ -221,6 +226,10 @@ impl ServerMetrics {
 
     pub(crate) fn tls_reloaded(&self, result: &'static str) {
         self.tls_reloads.get_or_create(&Reload { result }).inc();
+    }
+
+    pub(crate) fn tls_expires(&self, at: i64) {
+        self.tls_expires.set(at);
     }
 
     pub(crate) fn panicked(&self) {

@@ -1,6 +1,7 @@
 //! Kept connections of HTTP/1.1, one request at a time on each.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::CONNECTION;
@@ -11,12 +12,17 @@ use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use stanchion::runtime::task;
+use tokio::time::Instant;
 
 use crate::tally::Way;
 use crate::targets::Targets;
 
 /// So often a request that was never sent looks for another connection.
 const MOVES_MAX: u64 = 10;
+
+/// A connection that was not used for so long is not used again: the service may close it at any time (RFC 9112, 9.5),
+/// and says so before only to those who ask. Shorter than any lame duck.
+const IDLE_MAX: Duration = Duration::from_secs(1);
 
 /// Connections of HTTP/1.1.
 pub(crate) struct Http1 {
@@ -29,6 +35,7 @@ struct Line {
     sender: SendRequest<Full<Bytes>>,
     target: usize,
     answers: u64,
+    used_at: Instant,
 }
 
 /// An answer whose body is still to be read.
@@ -105,13 +112,14 @@ impl Http1 {
     pub(crate) async fn read(&self, answering: Answering) -> Result<(u16, Bytes), String> {
         let Answering {
             response,
-            line,
+            mut line,
             closes,
         } = answering;
         let status = response.status().as_u16();
         let body = response.into_body().collect().await;
         let body = body.map_err(|error| format!("{status}, and half a body: {error:?}"))?;
         if !closes {
+            line.used_at = Instant::now();
             self.idle.lock().push_back(line);
         }
         Ok((status, body.to_bytes()))
@@ -123,7 +131,8 @@ impl Http1 {
                 break;
             };
             // It is closed already, or has yet to notice that its last answer is over.
-            if line.sender.ready().await.is_ok() {
+            let fresh = line.used_at.elapsed() < IDLE_MAX;
+            if fresh && line.sender.ready().await.is_ok() {
                 return Ok(line);
             }
         }
@@ -135,6 +144,7 @@ impl Http1 {
             sender,
             target: opened.target,
             answers: 0,
+            used_at: Instant::now(),
         })
     }
 }

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 
 use crate::describe::{Describe, Description};
 use crate::json::{Misfit, MisfitKind, clean_body, from_json, parse};
+use crate::net::TooSlow;
 use crate::{Problem, Validate, Violations, codes};
 
 /// The most bytes of a body unless the operation says otherwise: 1 MiB.
@@ -123,7 +124,14 @@ pub(crate) async fn collect(request: Request) -> Result<Bytes, Problem> {
     let mut body = request.into_body();
     let mut bytes = BytesMut::new();
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| codes::BAD_REQUEST.problem().caused_by(error))?;
+        let frame = frame.map_err(|error| {
+            let code = if TooSlow::is_behind(&error) {
+                codes::REQUEST_TIMEOUT
+            } else {
+                codes::BAD_REQUEST
+            };
+            code.problem().caused_by(error)
+        })?;
         let Ok(data) = frame.into_data() else {
             continue;
         };

@@ -16,7 +16,7 @@ use super::{Addresses, Running, Stopped};
 use crate::admission::Admission;
 use crate::context::{Lent, PUBLIC_STREAMS_MAX};
 use crate::metrics::ServerMetrics;
-use crate::net::{App, ConnectionLimits, Listener, Moments, Serving, Tls};
+use crate::net::{App, BodyRate, ConnectionLimits, Listener, Moments, Serving, Tls};
 use crate::service::{
     Health, Module, Mounts, Network, Role, Routed, ServerSettings, State, Worker, docs_router,
 };
@@ -329,6 +329,10 @@ fn limits(settings: &ServerSettings) -> ConnectionLimits {
         header: settings.header_timeout,
         idle: settings.idle_timeout,
         write: settings.write_timeout,
+        body: BodyRate {
+            minimum: settings.body_rate_min.0,
+            grace: settings.header_timeout,
+        },
     }
 }
 

@@ -17,6 +17,9 @@ use crate::service::Network;
 const PAUSE_MIN: Duration = Duration::from_millis(20);
 const PAUSE_MAX: Duration = Duration::from_secs(1);
 
+/// What the kernel may have accepted for us: as much as tokio asks it to.
+const BACKLOG_MAX: usize = 1024;
+
 /// One port and the connections it has.
 pub(crate) struct Listener {
     pub(crate) name: &'static str,
@@ -54,7 +57,11 @@ impl Listener {
                 }
             }
         }
-        while let Some(Ok((stream, peer))) = self.socket.accept().now_or_never() {
+        // Whoever goes on connecting holds no stop.
+        for _ in 0..BACKLOG_MAX {
+            let Some(Ok((stream, peer))) = self.socket.accept().now_or_never() else {
+                return;
+            };
             self.take(stream, peer, &slots, &addresses);
         }
     }

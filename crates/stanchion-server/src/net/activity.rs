@@ -3,10 +3,16 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::sync::Notify;
 use tokio::time::Instant;
+
+use super::frames::Frames;
 
 /// What an HTTP/2 client with prior knowledge says first.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+/// So much of a head is kept until it is parsed, and so much room afterwards.
+const HEAD_KEPT_MAX: usize = 64 * 1024;
+const HEAD_ROOM: usize = 1024;
 
 /// What a connection is doing, as its bytes and requests tell.
 ///
@@ -18,36 +24,108 @@ pub(crate) struct Activity {
     preface_read: AtomicUsize,
     decided: AtomicBool,
     http2: AtomicBool,
-    /// Since when a head is awaited whose first byte (or connection) is there.
-    head_since: Mutex<Option<Instant>>,
+    head: Mutex<Head>,
+    /// Once it is HTTP/2.
+    frames: Mutex<Option<Frames>>,
+    /// The credit of its frames is spent: nothing more is read.
+    is_spent: AtomicBool,
+    spent: Notify,
+    answers: Mutex<Answers>,
+}
+
+/// The head that is awaited over HTTP/1.1.
+#[derive(Debug)]
+struct Head {
+    /// Since when, if its first byte (or the connection) is there.
+    since: Option<Instant>,
+    /// What came of it: hyper leaves out headers that others would have believed.
+    bytes: Vec<u8>,
+}
+
+/// Pieces of answers over HTTP/2, which the client takes when it likes.
+#[derive(Debug)]
+struct Answers {
+    /// Those that it has not taken.
+    held: usize,
+    /// When one was there, was taken or a request was done with last.
+    moved_at: Instant,
 }
 
 impl Activity {
     pub(crate) fn new() -> Self {
+        let now = Instant::now();
         Self {
             requests: AtomicUsize::new(0),
             preface_read: AtomicUsize::new(0),
             decided: AtomicBool::new(false),
             http2: AtomicBool::new(false),
-            head_since: Mutex::new(Some(Instant::now())),
+            head: Mutex::new(Head {
+                since: Some(now),
+                bytes: Vec::new(),
+            }),
+            frames: Mutex::new(None),
+            is_spent: AtomicBool::new(false),
+            spent: Notify::new(),
+            answers: Mutex::new(Answers {
+                held: 0,
+                moved_at: now,
+            }),
         }
     }
 
     /// Bytes came in.
-    pub(crate) fn read(&self, bytes: &[u8]) {
+    pub(crate) fn read(&self, mut bytes: &[u8]) {
         if !self.decided.load(Ordering::Relaxed) {
-            self.decide(bytes);
+            bytes = self.decide(bytes);
         }
-        if !self.is_http2() && self.requests.load(Ordering::Relaxed) == 0 {
-            self.head_since.lock().get_or_insert_with(Instant::now);
+        if self.is_http2() {
+            let paid = |frames: &mut Frames| frames.read(bytes, Instant::now());
+            if !self.frames.lock().as_mut().is_none_or(paid) {
+                self.is_spent.store(true, Ordering::Relaxed);
+                self.spent.notify_one();
+            }
+        } else if self.requests.load(Ordering::Relaxed) == 0 {
+            let mut head = self.head.lock();
+            head.since.get_or_insert_with(Instant::now);
+            let room = HEAD_KEPT_MAX.saturating_sub(head.bytes.len());
+            head.bytes
+                .extend_from_slice(&bytes[..bytes.len().min(room)]);
+        }
+    }
+
+    /// The client took bytes of ours.
+    pub(crate) fn wrote(&self, bytes: usize) {
+        if self.is_http2()
+            && let Some(frames) = self.frames.lock().as_mut()
+        {
+            frames.sent(bytes);
         }
     }
 
     /// A request's head is complete; the guard lives as long as its answer is made.
     pub(crate) fn request(self: &Arc<Self>) -> AtWork {
         self.requests.fetch_add(1, Ordering::Relaxed);
-        *self.head_since.lock() = None;
+        if !self.is_http2() {
+            let mut head = self.head.lock();
+            head.since = None;
+            head.bytes.clear();
+            head.bytes.shrink_to(HEAD_ROOM);
+        }
         AtWork(self.clone())
+    }
+
+    /// Whether the head that was just read has a header of this name, as it was sent; `None` where it is not known:
+    /// it came together with the one before.
+    pub(crate) fn head_names(&self, header: &str) -> Option<bool> {
+        let head = self.head.lock();
+        if head.bytes.is_empty() {
+            return None;
+        }
+        let names = head.bytes.split(|byte| *byte == b'\n').any(|line| {
+            let name = line.get(..header.len());
+            name.is_some_and(|name| name.eq_ignore_ascii_case(header.as_bytes()))
+        });
+        Some(names)
     }
 
     pub(crate) fn is_http2(&self) -> bool {
@@ -56,24 +134,69 @@ impl Activity {
 
     /// Whether a head has been on its way for longer than this.
     pub(crate) fn is_stalled(&self, head_max: Duration) -> bool {
-        self.head_since
-            .lock()
-            .is_some_and(|since| since.elapsed() >= head_max)
+        let since = self.head.lock().since;
+        since.is_some_and(|since| since.elapsed() >= head_max)
     }
 
-    fn decide(&self, bytes: &[u8]) {
+    /// Whether the client could have taken something of its answers for as long as this, and took nothing of any.
+    pub(crate) fn takes_nothing(&self, write_max: Duration) -> bool {
+        let answers = self.answers.lock();
+        answers.held > 0 && answers.moved_at.elapsed() >= write_max
+    }
+
+    /// Whether nothing was asked over HTTP/2 for as long as this; of HTTP/1.1 hyper knows.
+    pub(crate) fn is_idle(&self, idle_max: Duration) -> bool {
+        let answers = self.answers.lock();
+        self.is_http2()
+            && self.requests.load(Ordering::Relaxed) == 0
+            && answers.held == 0
+            && answers.moved_at.elapsed() >= idle_max
+    }
+
+    /// Whether its frames cost more than they brought: it is to be ended, and is read no more.
+    pub(crate) fn is_spent(&self) -> bool {
+        self.is_spent.load(Ordering::Relaxed)
+    }
+
+    /// Waits until it is.
+    pub(crate) async fn spent(&self) {
+        self.spent.notified().await;
+    }
+
+    /// A piece of an answer is there for the client.
+    pub(crate) fn hold(&self) {
+        let mut answers = self.answers.lock();
+        answers.held += 1;
+        answers.moved_at = Instant::now();
+    }
+
+    /// It has it, or will never have it.
+    pub(crate) fn release(&self) {
+        let mut answers = self.answers.lock();
+        answers.held -= 1;
+        answers.moved_at = Instant::now();
+    }
+
+    /// What follows the preface, once it is clear which protocol it is.
+    fn decide<'a>(&self, bytes: &'a [u8]) -> &'a [u8] {
         let known = self.preface_read.load(Ordering::Relaxed);
         let rest = &PREFACE[known..];
         let length = rest.len().min(bytes.len());
         if bytes[..length] != rest[..length] {
             self.decided.store(true, Ordering::Relaxed);
-        } else if known + length == PREFACE.len() {
+            return bytes;
+        }
+        if known + length == PREFACE.len() {
+            let mut head = self.head.lock();
+            head.since = None;
+            head.bytes = Vec::new();
+            *self.frames.lock() = Some(Frames::new(Instant::now()));
             self.http2.store(true, Ordering::Relaxed);
             self.decided.store(true, Ordering::Relaxed);
-            *self.head_since.lock() = None;
-        } else {
-            self.preface_read.store(known + length, Ordering::Relaxed);
+            return &bytes[length..];
         }
+        self.preface_read.store(known + length, Ordering::Relaxed);
+        bytes
     }
 }
 
@@ -81,9 +204,18 @@ impl Activity {
 #[derive(Debug)]
 pub(crate) struct AtWork(Arc<Activity>);
 
+impl AtWork {
+    pub(crate) fn activity(&self) -> Arc<Activity> {
+        Arc::clone(&self.0)
+    }
+}
+
 impl Drop for AtWork {
     fn drop(&mut self) {
         self.0.requests.fetch_sub(1, Ordering::Relaxed);
+        if self.0.is_http2() {
+            self.0.answers.lock().moved_at = Instant::now();
+        }
     }
 }
 
@@ -118,5 +250,54 @@ mod tests {
         other.read(b"PRI * HTTP/1.1\r\n");
         other.read(b"0\r\n\r\nSM\r\n\r\n");
         assert!(!other.is_http2());
+    }
+
+    #[test]
+    fn a_head_names_what_was_sent_however_it_came() {
+        let activity = Arc::new(Activity::new());
+        activity.read(b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\nContent-");
+        activity.read(b"LENGTH: 5\r\n\r\n");
+        assert_eq!(activity.head_names("content-length"), Some(true));
+        assert_eq!(activity.head_names("host"), Some(false));
+        let _answered = activity.request();
+        assert_eq!(activity.head_names("content-length"), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_takes_something_of_one_answer_is_not_left_for_another() {
+        let max = Duration::from_secs(30);
+        let activity = Activity::new();
+        tokio::time::advance(max).await;
+        assert!(!activity.takes_nothing(max), "nothing was answered");
+        activity.hold();
+        activity.hold();
+        tokio::time::advance(max / 2).await;
+        activity.release();
+        tokio::time::advance(max / 2).await;
+        assert!(!activity.takes_nothing(max));
+        tokio::time::advance(max / 2).await;
+        assert!(activity.takes_nothing(max));
+        activity.release();
+        assert!(!activity.takes_nothing(max));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_of_http2_is_idle_when_nothing_is_asked_or_answered() {
+        let max = Duration::from_secs(75);
+        let activity = Arc::new(Activity::new());
+        tokio::time::advance(max).await;
+        assert!(!activity.is_idle(max), "it is HTTP/1.1 until the preface");
+        activity.read(PREFACE);
+        let request = activity.request();
+        tokio::time::advance(max).await;
+        assert!(!activity.is_idle(max), "it is being answered");
+        activity.hold();
+        drop(request);
+        tokio::time::advance(max).await;
+        assert!(!activity.is_idle(max), "the answer is not taken");
+        activity.release();
+        assert!(!activity.is_idle(max));
+        tokio::time::advance(max).await;
+        assert!(activity.is_idle(max));
     }
 }

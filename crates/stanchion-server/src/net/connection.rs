@@ -6,8 +6,8 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::response::Response;
-use http::header::{CONNECTION, HeaderValue};
-use http::{Request, Version};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING};
+use http::{Request, StatusCode, Version};
 use hyper::body::{Body as _, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -19,7 +19,10 @@ use tower::ServiceExt;
 
 use super::activity::Activity;
 use super::io::{TimedIo, WatchedIo};
+use super::paced::{BodyRate, Paced};
+use super::taken::Taken;
 use super::{Moments, Tls};
+use crate::grpc;
 use crate::metrics::ServerMetrics;
 use crate::stack::Around;
 
@@ -27,8 +30,11 @@ use crate::stack::Around;
 const STREAMS_MAX: u32 = 200;
 /// Streams a peer may open and reset before they are looked at.
 const PENDING_RESETS_MAX: usize = 20;
-/// Streams reset for the peer's errors before the connection is ended.
-const ERROR_RESETS_MAX: usize = 1024;
+/// Streams reset for the peer's errors before the connection is ended: its requests were begun, and it makes us take
+/// them back (CVE-2025-8671, MadeYouReset). A client has few such errors, whatever h2's default of 1024 allows.
+const ERROR_RESETS_MAX: usize = 100;
+/// Whoever floods us has this long to be told to go.
+const TOLD_WITHIN: Duration = Duration::from_millis(100);
 /// What hyper reads of a head; beyond our own bound, so that ours answers in its own form.
 const HEAD_BYTES_HARD_MAX: usize = 128 * 1024;
 /// How often an HTTP/2 peer is asked whether it is there, and how long it may take to say so.
@@ -39,12 +45,15 @@ const UNREAD_BYTES_MAX: u64 = 16 * 1024;
 /// How much of an answer is kept for an HTTP/2 stream whose client is slow.
 const SEND_BYTES_MAX: usize = 256 * 1024;
 
+const CLOSE: HeaderValue = HeaderValue::from_static("close");
+
 /// How long connections may take for what.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ConnectionLimits {
     pub(crate) header: Duration,
     pub(crate) idle: Duration,
     pub(crate) write: Duration,
+    pub(crate) body: BodyRate,
 }
 
 /// Who is at the other end, as a request extension.
@@ -154,6 +163,7 @@ where
         app,
         limits,
         moments,
+        metrics,
         ..
     } = serving;
     let peer = agreed.peer;
@@ -170,6 +180,7 @@ where
             agreed,
             watched.clone(),
             telling.clone(),
+            limits.body,
         )
     });
     let connection = builder.serve_connection_with_upgrades(io, service);
@@ -191,9 +202,28 @@ where
                 closing = true;
                 connection.as_mut().graceful_shutdown();
             }
-            () = tokio::time::sleep(limits.header / 4) => {
+            () = activity.spent() => {
+                tracing::debug!(%peer, "more frames that ask for nothing than anybody needs");
+                metrics.connection_refused("flood");
+                connection.as_mut().graceful_shutdown();
+                let _told = tokio::time::timeout(TOLD_WITHIN, connection.as_mut()).await;
+                return;
+            }
+            () = tokio::time::sleep(limits.header.min(limits.write) / 4) => {
                 if activity.is_stalled(limits.header) {
                     tracing::debug!(%peer, "a head did not arrive in time");
+                    return;
+                }
+                if activity.is_idle(limits.idle + limits.header) {
+                    // Told to go, it did not.
+                    return;
+                }
+                if !closing && activity.is_idle(limits.idle) {
+                    closing = true;
+                    connection.as_mut().graceful_shutdown();
+                }
+                if activity.takes_nothing(limits.write) {
+                    tracing::debug!(%peer, "the client takes nothing of its answers");
                     return;
                 }
             }
@@ -235,15 +265,26 @@ async fn answer(
     agreed: Agreed,
     activity: Arc<Activity>,
     telling: tokio_util::sync::CancellationToken,
+    rate: BodyRate,
 ) -> Result<Response, Infallible> {
-    let _at_work = activity.request();
+    let length = length(&request, &activity);
+    let at_work = activity.request();
+    if length == Length::Two || names_two_hosts(&request) {
+        return Ok(refused());
+    }
+    let nameless = request.version() == Version::HTTP_11 && !request.headers().contains_key(HOST);
     let persistent = request.version() <= Version::HTTP_11;
+    // What streams has deadlines of its own, and is silent while it has nothing to say.
+    let is_call = grpc::is_grpc(request.headers());
     let large = request
         .body()
         .size_hint()
         .upper()
         .is_none_or(|bytes| bytes > UNREAD_BYTES_MAX);
     let mut request = request.map(Body::new);
+    if !is_call {
+        request = request.map(|body| Paced::watch(body, rate));
+    }
     let extensions = request.extensions_mut();
     extensions.insert(Peer(agreed.peer));
     // For somebody's own router, which may ask axum for it.
@@ -252,13 +293,63 @@ async fn answer(
         extensions.insert(certificates);
     }
     let mut response = app.answer(request).await;
-    let leaves_unread = large && response.status().as_u16() >= 400;
-    if persistent && (leaves_unread || telling.is_cancelled()) {
-        response
-            .headers_mut()
-            .insert(CONNECTION, HeaderValue::from_static("close"));
+    let status = response.status();
+    let leaves_unread = status == StatusCode::REQUEST_TIMEOUT || large && status.as_u16() >= 400;
+    let doubtful = nameless || length == Length::Doubtful;
+    if persistent && (leaves_unread || doubtful || telling.is_cancelled()) {
+        response.headers_mut().insert(CONNECTION, CLOSE);
+    }
+    if !persistent {
+        response = response.map(|body| Taken::watch(body, is_call, at_work));
     }
     Ok(response)
+}
+
+/// What a head of HTTP/1.1 says of the length of its body.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Length {
+    One,
+    /// It is chunked, and came together with the head before: what else it said is not known.
+    Doubtful,
+    Two,
+}
+
+/// RFC 9112, 6.1: who says a length and that it is chunked as well may mean another request for somebody in between.
+fn length(request: &Request<Incoming>, activity: &Activity) -> Length {
+    let headers = request.headers();
+    if !headers.contains_key(TRANSFER_ENCODING) {
+        return Length::One;
+    }
+    // Hyper leaves out the length that comes second.
+    match activity.head_names("content-length:") {
+        _ if headers.contains_key(CONTENT_LENGTH) => Length::Two,
+        Some(true) => Length::Two,
+        Some(false) => Length::One,
+        None => Length::Doubtful,
+    }
+}
+
+/// There are two headers, or the target names another host: somebody in between may have believed the other.
+fn names_two_hosts(request: &Request<Incoming>) -> bool {
+    if request.headers().get_all(HOST).iter().nth(1).is_some() {
+        return true;
+    }
+    let named = request.uri().authority();
+    let header = request.headers().get(HOST);
+    named.zip(header).is_some_and(|(named, header)| {
+        !named
+            .as_str()
+            .as_bytes()
+            .eq_ignore_ascii_case(header.as_bytes())
+    })
+}
+
+/// As hyper answers what it cannot read.
+fn refused() -> Response {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = StatusCode::BAD_REQUEST;
+    response.headers_mut().insert(CONNECTION, CLOSE);
+    response
 }
 
 fn ended(result: Result<(), Box<dyn std::error::Error + Send + Sync>>) {

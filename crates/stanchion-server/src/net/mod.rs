@@ -4,12 +4,17 @@ mod accept;
 mod activity;
 mod addresses;
 mod connection;
+mod frames;
 mod io;
+mod paced;
+mod taken;
 mod tls;
+mod validity;
 
 pub(crate) use accept::Listener;
 pub use connection::ClientCertificates;
 pub(crate) use connection::{App, ConnectionLimits, Peer, Serving};
+pub(crate) use paced::{BodyRate, TooSlow};
 pub(crate) use tls::Tls;
 
 use tokio_util::sync::CancellationToken;

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::connection::ConnectionLimits;
 use super::io::TimedIo;
+use super::validity::not_after;
 use crate::metrics::ServerMetrics;
 use crate::service::{ClientProof, TlsSettings, TlsVersion};
 
@@ -44,6 +45,8 @@ pub(crate) struct Tls {
 struct Loaded {
     config: Arc<ServerConfig>,
     fingerprint: [u8; 32],
+    /// When the own certificate does, in seconds since 1970.
+    expires_at: i64,
 }
 
 /// The files as they are.
@@ -96,6 +99,7 @@ impl Tls {
     /// Looks at the files again and again, until told to stop. Files that do not fit leave all as it is.
     pub(crate) async fn keep_fresh(&self, stop: CancellationToken, metrics: ServerMetrics) {
         let mut refused = None;
+        metrics.tls_expires(self.now.read().expires_at);
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -106,6 +110,7 @@ impl Tls {
                 Ok(true) => {
                     refused = None;
                     metrics.tls_reloaded("ok");
+                    metrics.tls_expires(self.now.read().expires_at);
                     tracing::info!("new connections get the new certificate");
                 }
                 // Told once: files are written one after the other, and somebody may be at it for a while.
@@ -184,6 +189,7 @@ impl Files {
             }
         };
         let chain = certificates("certificate", &self.chain)?;
+        let expires_at = chain.first().and_then(|own| not_after(own));
         let key = PrivateKeyDer::from_pem_slice(&self.key)
             .map_err(|error| format!("tls.key: no private key in PEM form: {error}"))?;
         let mut config = builder
@@ -198,6 +204,7 @@ impl Files {
         Ok(Loaded {
             config: Arc::new(config),
             fingerprint: self.fingerprint(),
+            expires_at: expires_at.unwrap_or_default(),
         })
     }
 }

@@ -70,6 +70,8 @@ stanchion_config::settings! {
         pub admission: AdmissionSettings = section,
         /// Cross-origin requests; closed unless origins are named.
         pub cors: CorsSettings = section,
+        /// How fast the body of a request must arrive, in bytes a second, once it was waited for as long as header_timeout; 0 for as slowly as its deadline allows.
+        pub body_rate_min: ByteSize = "240B",
     }
     check = check_server;
 }

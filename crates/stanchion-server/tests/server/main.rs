@@ -1,6 +1,7 @@
 //! The server from outside: through its router, and over real sockets.
 #![allow(clippy::unwrap_used, unreachable_pub, missing_docs)]
 
+mod abuse;
 mod admin;
 mod admission;
 mod api;

@@ -156,6 +156,8 @@ async fn a_changed_certificate_is_taken_into_use_and_no_connection_is_dropped() 
     let stream = connect(address, &client).await.unwrap();
     let (mut kept, connection) = http1::handshake(TokioIo::new(stream)).await.unwrap();
     drive(connection);
+    // A connection that asks nothing at all is left soon.
+    assert_eq!(kept.send_request(request()).await.unwrap().status(), 200);
 
     // The certificate is there, its key not yet: nothing changes, and every connection is served.
     files.put("server.pem", &new.chain);

@@ -24,7 +24,8 @@ const GATEWAY_KNOBS: &str = r#"{"latency_ms": 2500}"#;
 const GATEWAY_WITHIN: Duration = Duration::from_secs(20);
 
 /// What both instances are told. Twice a balancer's probe and more as lame duck; the rest is the default.
-const SETTINGS: [(&str, &str); 9] = [
+const SETTINGS: [(&str, &str); 10] = [
+    ("SHOP__DATABASE__CONNECTIONS_MAX", "60"),
     ("SHOP__SERVER__LAME_DUCK", "2s"),
     (
         "SHOP__SERVER__SECRET",
@@ -42,7 +43,10 @@ const SETTINGS: [(&str, &str); 9] = [
     ("SHOP__AUTH__ACCESS_TOKEN_LIFE", "2h"),
     ("SHOP__AUTH__ISSUER", "http://shop"),
     ("SHOP__TELEMETRY__FORMAT", "json"),
-    ("SHOP__TELEMETRY__LOG", "warn"),
+    (
+        "SHOP__TELEMETRY__LOG",
+        "warn,stanchion_server::lifecycle=info",
+    ),
 ];
 
 /// Everything but clients and the proxy.
@@ -91,7 +95,7 @@ impl Stage {
             fs::remove_dir_all(folder)?;
         }
         fs::create_dir_all(folder.join("server"))?;
-        let mut server = Cluster::create(&folder.join("server"), &["max_connections=120"])?;
+        let mut server = Cluster::create(&folder.join("server"), &["max_connections=200"])?;
         server.start()?;
         server.sql("postgres", &format!("create database {DATABASE}"))?;
         let gateway = format!("127.0.0.1:{}", free_port()?);

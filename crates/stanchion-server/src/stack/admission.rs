@@ -10,28 +10,34 @@ use crate::context::Context;
 /// Paths that answer however much there is to do.
 const ALWAYS: [&str; 2] = ["/health", "/ready"];
 
+/// A request that is let in; dropped, it gives its place back.
+pub(crate) struct Admitted(Option<Arc<Context>>);
+
 /// Lets a bounded number of requests be worked on; the others are told to come back.
-pub(crate) async fn admit<F>(
-    stack: &Stack,
-    request: Request,
-    next: impl FnOnce(Request) -> F,
-) -> Response
-where
-    F: Future<Output = Response>,
-{
+///
+/// # Errors
+/// The answer that tells so.
+#[expect(clippy::result_large_err, reason = "it is answered at once")]
+pub(crate) fn admit(stack: &Stack, request: &Request) -> Result<Admitted, Response> {
     if ALWAYS.contains(&request.uri().path()) {
-        return next(request).await;
+        return Ok(Admitted(None));
     }
     let Ok(permit) = stack.admission.clone().try_acquire_owned() else {
         stack.metrics.shed("in_flight");
-        return codes::OVERLOADED.problem().into_response();
+        return Err(codes::OVERLOADED.problem().into_response());
     };
-    let Some(context) = request.extensions().get::<Arc<Context>>().cloned() else {
-        return next(request).await;
-    };
-    // Kept in the context, so that a request that waits can give it back early.
-    *context.permit.lock() = Some(permit);
-    let response = next(request).await;
-    context.permit.lock().take();
-    response
+    let context = request.extensions().get::<Arc<Context>>().cloned();
+    if let Some(context) = &context {
+        // Kept in the context, so that a request that waits can give it back early.
+        *context.permit.lock() = Some(permit);
+    }
+    Ok(Admitted(context))
+}
+
+impl Drop for Admitted {
+    fn drop(&mut self) {
+        if let Some(context) = &self.0 {
+            context.permit.lock().take();
+        }
+    }
 }

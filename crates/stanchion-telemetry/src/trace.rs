@@ -211,12 +211,22 @@ pub fn extract(headers: &HeaderMap) -> Option<TraceContext> {
     TraceContext::parse(parent.to_str().ok()?, Some(&states.join(",")))
 }
 
+/// As `to_string`, which takes the long way round: every line has one.
+fn hex(trace: TraceId) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let bytes = trace.to_bytes();
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits
+        .map(|digit| char::from(DIGITS[usize::from(digit)]))
+        .collect()
+}
+
 /// The trace that the current thread works in, without asking the subscriber: for log lines.
 pub(crate) fn active_trace() -> Option<String> {
     Context::map_current(|context| {
         let span = context.span();
         let context = span.span_context();
-        context.is_valid().then(|| context.trace_id().to_string())
+        context.is_valid().then(|| hex(context.trace_id()))
     })
 }
 
@@ -323,6 +333,12 @@ mod tests {
     fn without_our_subscriber_a_span_is_what_it_was() {
         let span = begin(None, || tracing::info_span!("request"));
         assert!(span.is_disabled() && current().is_none());
+    }
+
+    #[test]
+    fn a_trace_in_a_line_is_written_as_elsewhere() {
+        let trace = PARENT.parse::<TraceContext>().unwrap().trace;
+        assert_eq!(hex(trace), trace.to_string());
     }
 
     #[test]

@@ -160,23 +160,14 @@ pub(crate) fn is_always_open(path: &str) -> bool {
     matches!(path, "/health" | "/ready") || grpc().is_some_and(|rest| rest.starts_with('/'))
 }
 
-/// Refuses an address that asks too often, before anything else is done for it.
-pub(crate) async fn count_address<F>(
-    admission: &Admission,
-    request: Request,
-    next: impl FnOnce(Request) -> F,
-) -> Response
-where
-    F: Future<Output = Response>,
-{
-    let context = request.extensions().get::<Arc<Context>>();
-    if admission.counts_addresses()
-        && let Some(context) = context.filter(|_| !is_always_open(request.uri().path()))
-        && let Err(problem) = admission.address(context)
-    {
-        return problem.into_response();
+/// The refusal of an address that asks too often, before anything else is done for it.
+pub(crate) fn count_address(admission: &Admission, request: &Request) -> Option<Response> {
+    if !admission.counts_addresses() || is_always_open(request.uri().path()) {
+        return None;
     }
-    next(request).await
+    let context = request.extensions().get::<Arc<Context>>()?;
+    let refused = admission.address(context).err()?;
+    Some(refused.into_response())
 }
 
 /// Lets the requests for somebody's own router in.

@@ -6,29 +6,27 @@ use axum::extract::Request;
 use axum::response::Response;
 use http::HeaderValue;
 use http::header::ACCEPT_ENCODING;
-use tower::{Layer, ServiceExt};
+use tower::{Layer, ServiceExt, service_fn};
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
-
-use super::once;
 
 /// Answers smaller than this are not worth compressing, in bytes.
 const COMPRESSED_BYTES_MIN: u16 = 1024;
 
+/// What the client takes.
+pub(crate) fn accepted(request: &Request) -> Vec<HeaderValue> {
+    let accepted = request.headers().get_all(ACCEPT_ENCODING);
+    accepted.iter().cloned().collect()
+}
+
 /// Compresses an answer that is worth it, in the way the client likes best.
-pub(crate) async fn compress<F>(request: Request, next: impl FnOnce(Request) -> F) -> Response
-where
-    F: Future<Output = Response>,
-{
-    let accepted = request.headers().get_all(ACCEPT_ENCODING).iter();
-    let accepted: Vec<HeaderValue> = accepted.cloned().collect();
-    let response = next(request).await;
+pub(crate) async fn compress(accepted: Vec<HeaderValue>, response: Response) -> Response {
     // Most are small: they do not pay for what it takes to choose.
     if !worth_it().should_compress(&response) {
         return response;
     }
     // In a box: the state of an encoder must not make every request's future large.
-    Box::pin(compressed(accepted, response)).await
+    Box::pin(through_layer(accepted, response)).await
 }
 
 fn worth_it() -> impl Predicate {
@@ -39,15 +37,18 @@ fn worth_it() -> impl Predicate {
 }
 
 /// The layer's answer to a request that accepts these; it also says that answers differ by that.
-async fn compressed(accepted: Vec<HeaderValue>, response: Response) -> Response {
+async fn through_layer(accepted: Vec<HeaderValue>, response: Response) -> Response {
     let mut request = http::Request::new(());
     for value in accepted {
         request.headers_mut().append(ACCEPT_ENCODING, value);
     }
-    let answer = once(|_: http::Request<()>| ready(response));
+    let mut response = Some(response);
+    let answer = service_fn(move |_: http::Request<()>| {
+        // It is asked once.
+        ready(Ok::<_, Infallible>(response.take().unwrap_or_default()))
+    });
     let layer = CompressionLayer::new().compress_when(worth_it());
-    let answered: Result<_, Infallible> = layer.layer(answer).oneshot(request).await;
-    match answered {
+    match layer.layer(answer).oneshot(request).await {
         Ok(response) => response.map(Body::new),
         Err(never) => match never {},
     }

@@ -4,10 +4,9 @@ use std::time::Duration;
 use axum::extract::Request;
 use axum::response::Response;
 use http::{HeaderName, HeaderValue, Method};
-use tower::{Layer, ServiceExt};
+use tower::{Layer, ServiceExt, service_fn};
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use super::once;
 use crate::service::CorsSettings;
 
 /// How long a browser may keep a preflight's answer.
@@ -47,13 +46,23 @@ pub(crate) async fn share<F>(
     next: impl FnOnce(Request) -> F,
 ) -> Response
 where
-    F: Future<Output = Response> + Send,
+    F: Future<Output = Response>,
 {
     let Some(layer) = layer else {
         return next(request).await;
     };
-    let answered: Result<_, Infallible> = layer.layer(once(next)).oneshot(request).await;
-    match answered {
+    let mut next = Some(next);
+    let answer = service_fn(move |request| {
+        let answer = next.take().map(|next| next(request));
+        async move {
+            Ok::<_, Infallible>(match answer {
+                Some(answer) => answer.await,
+                // It is asked once.
+                None => Response::default(),
+            })
+        }
+    });
+    match Box::pin(layer.layer(answer).oneshot(request)).await {
         Ok(response) => response,
         Err(never) => match never {},
     }

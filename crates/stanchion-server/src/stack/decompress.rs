@@ -1,30 +1,34 @@
 use std::convert::Infallible;
+use std::future::ready;
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::response::Response;
+use http::Response;
 use http::header::CONTENT_ENCODING;
-use tower::{Layer, ServiceExt};
+use parking_lot::Mutex;
+use tower::{Layer, ServiceExt, service_fn};
 use tower_http::decompression::RequestDecompressionLayer;
-
-use super::once;
 
 /// Undoes gzip while the body is read. Other encodings go through: described routes refuse them, somebody's own may
 /// know them.
-pub(crate) async fn decompress<F>(request: Request, next: impl FnOnce(Request) -> F) -> Response
-where
-    F: Future<Output = Response> + Send,
-{
+pub(crate) async fn decompressed(request: Request) -> Request {
     if !request.headers().contains_key(CONTENT_ENCODING) {
-        return next(request).await;
+        return request;
     }
+    // In a box: what seldom comes must not make every request's future large.
+    Box::pin(through_layer(request)).await
+}
+
+/// What the layer makes of the request for whatever it stands around.
+async fn through_layer(request: Request) -> Request {
+    let made = Mutex::new(Request::default());
+    let inner = service_fn(|request: http::Request<_>| {
+        *made.lock() = request.map(Body::new);
+        ready(Ok::<_, Infallible>(Response::new(Body::empty())))
+    });
     let layer = RequestDecompressionLayer::new().gzip(true);
     let layer = layer.pass_through_unaccepted(true);
-    let answer = once(|request: http::Request<_>| next(request.map(Body::new)));
-    // In a box, as what seldom comes must not make every request's future large.
-    let answered: Result<_, Infallible> = Box::pin(layer.layer(answer).oneshot(request)).await;
-    match answered {
-        Ok(response) => response.map(Body::new),
-        Err(never) => match never {},
-    }
+    // Its answer is none: the request was what it was asked for.
+    let _answered = layer.layer(inner).oneshot(request).await;
+    made.into_inner()
 }

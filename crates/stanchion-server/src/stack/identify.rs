@@ -13,7 +13,7 @@ use http::{HeaderMap, HeaderValue};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use parking_lot::Mutex;
 use stanchion_telemetry::trace;
-use tracing::Instrument;
+use tracing::{Instrument, Span};
 
 use super::Stack;
 use crate::context::{Context, header_text};
@@ -84,44 +84,53 @@ impl Drop for Entered {
     }
 }
 
-/// Gives the request its id, trace and context.
-pub(crate) async fn identify<F>(
-    stack: &Stack,
-    mut request: Request,
-    next: impl FnOnce(Request) -> F,
-) -> Response
-where
-    F: Future<Output = Response>,
-{
-    let id = request_id(request.headers());
-    let context = Arc::new(Context::new(
-        id,
-        &request,
-        stack.lent.clone(),
-        remote(&request, &stack.trusted),
-    ));
-    let entered = stack
-        .in_flight
-        .enter(context.clone(), stack.metrics.request());
-    let span = span(&request, &context);
-    request.extensions_mut().insert(context.clone());
-    let mut response = context
-        .clone()
-        .scope(async { next(request).await })
-        .instrument(span)
-        .await;
-    if let Ok(value) = HeaderValue::from_str(&context.request_id) {
-        response.headers_mut().insert(REQUEST_ID, value);
-    }
-    response.map(|body| {
-        Body::new(Tracked {
-            body,
-            _entered: entered,
-        })
-    })
+/// A request with its id, trace and context, in the table of those that are served.
+pub(crate) struct Identified {
+    context: Arc<Context>,
+    entered: Entered,
+    span: Span,
 }
 
-fn span(request: &Request, context: &Context) -> tracing::Span {
+impl Identified {
+    /// Gives the request what it is known by.
+    pub(crate) fn of(stack: &Stack, request: &mut Request) -> Self {
+        let id = request_id(request.headers());
+        let remote = remote(request, &stack.trusted);
+        let context = Context::new(id, request, stack.lent.clone(), remote);
+        let context = Arc::new(context);
+        let counting = stack.metrics.request();
+        let entered = stack.in_flight.enter(context.clone(), counting);
+        let span = span(request, &context);
+        request.extensions_mut().insert(context.clone());
+        Self {
+            context,
+            entered,
+            span,
+        }
+    }
+
+    /// The answer to it, made as part of it and with its id; it is in the table until the answer is sent.
+    pub(crate) async fn answer(self, answer: impl Future<Output = Response>) -> Response {
+        let Self {
+            context,
+            entered,
+            span,
+        } = self;
+        let id = HeaderValue::from_str(&context.request_id);
+        let mut response = context.scope(answer).instrument(span).await;
+        if let Ok(id) = id {
+            response.headers_mut().insert(REQUEST_ID, id);
+        }
+        response.map(|body| {
+            Body::new(Tracked {
+                body,
+                _entered: entered,
+            })
+        })
+    }
+}
+
+fn span(request: &Request, context: &Context) -> Span {
     let parent = trace::extract(request.headers());
     trace::begin(parent.as_ref(), || {
         tracing::info_span!(

@@ -14,23 +14,18 @@ const HEADERS_MAX: usize = 100;
 const HEADER_BYTES_MAX: usize = 64 * 1024;
 
 /// Refuses a head that is larger than we take; hyper's own bounds stand behind these.
-pub(crate) async fn check<F>(request: Request, next: impl FnOnce(Request) -> F) -> Response
-where
-    F: Future<Output = Response>,
-{
-    if !names_its_host(&request) {
-        return codes::BAD_REQUEST
-            .with("reason", "a request of HTTP/1.1 has one Host header")
-            .into_response();
+pub(crate) fn refused(request: &Request) -> Option<Response> {
+    if !names_its_host(request) {
+        let reason = "a request of HTTP/1.1 has one Host header";
+        return Some(codes::BAD_REQUEST.with("reason", reason).into_response());
     }
     let target = request
         .uri()
         .path_and_query()
         .map_or(0, |target| target.as_str().len());
     if target > URI_BYTES_MAX {
-        return codes::URI_TOO_LONG
-            .with("bytes_max", URI_BYTES_MAX)
-            .into_response();
+        let problem = codes::URI_TOO_LONG.with("bytes_max", URI_BYTES_MAX);
+        return Some(problem.into_response());
     }
     let headers = request.headers();
     let bytes: usize = headers
@@ -38,9 +33,9 @@ where
         .map(|(name, value)| name.as_str().len() + value.len() + 4)
         .sum();
     if headers.len() > HEADERS_MAX || bytes > HEADER_BYTES_MAX {
-        return codes::HEADERS_TOO_LARGE.problem().into_response();
+        return Some(codes::HEADERS_TOO_LARGE.problem().into_response());
     }
-    next(request).await
+    None
 }
 
 /// RFC 9112, 3.2: none or several are refused, so that nobody in between reads another host than we do.

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::response::Response;
 use bytes::Bytes;
 use http::{StatusCode, Version, header};
 use http_body::{Body as HttpBody, Frame, SizeHint};
@@ -23,24 +22,10 @@ const DISCARDED_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// The longest time for that.
 const DISCARDED_WITHIN: Duration = Duration::from_secs(1);
 
-/// Answers, and lets whoever still sends a body come to its end first.
-pub(crate) async fn linger<F>(request: Request, next: impl FnOnce(Request) -> F) -> Response
-where
-    F: Future<Output = Response>,
-{
-    let (request, rest) = Rest::of(request);
-    let response = next(request).await;
-    // Who sent too slowly is not waited for once more.
-    if response.status() != StatusCode::GATEWAY_TIMEOUT {
-        rest.discard().await;
-    }
-    response
-}
-
 type Home = Arc<Mutex<Option<Body>>>;
 
 /// The body of a request, to be looked after once the answer is known.
-struct Rest(Option<Home>);
+pub(crate) struct Rest(Option<Home>);
 
 /// Gives the body back when it is dropped before its end.
 struct Lent {
@@ -50,7 +35,7 @@ struct Lent {
 
 impl Rest {
     /// Puts a body into the request that comes back to this.
-    fn of(request: Request) -> (Request, Self) {
+    pub(crate) fn of(request: Request) -> (Request, Self) {
         // HTTP/2 ends the stream and tells so; who waits for `100 Continue` has not begun to send.
         let sends = request.version() <= Version::HTTP_11
             && !request.headers().contains_key(header::EXPECT)
@@ -64,11 +49,16 @@ impl Rest {
         (request, Self(Some(home)))
     }
 
-    /// Reads what nobody read: at most 4 MiB in at most 1 s.
-    async fn discard(self) {
+    /// Lets whoever still sends a body come to its end before the answer goes: reads what nobody read, at most 4 MiB in
+    /// at most 1 s.
+    pub(crate) async fn discard(self, answer: StatusCode) {
         let Some(mut body) = self.0.and_then(|home| home.lock().take()) else {
             return;
         };
+        // Who sent too slowly is not waited for once more.
+        if answer == StatusCode::GATEWAY_TIMEOUT {
+            return;
+        }
         let all = async {
             let mut bytes = 0;
             while let Some(Ok(frame)) = body.frame().await {

@@ -19,9 +19,12 @@ use std::task::{Context, Poll};
 
 use axum::extract::Request;
 use axum::response::Response;
-use tower::{Service, service_fn};
+use tower::Service;
 use tower_http::cors::CorsLayer;
 
+use self::identify::Identified;
+use self::linger::Rest;
+use self::observe::Watch;
 use crate::admission::count_address;
 use crate::context::Lent;
 use crate::metrics::ServerMetrics;
@@ -38,8 +41,7 @@ pub(crate) struct Stack {
 
 /// All routes with the stack around them.
 ///
-/// One function and one allocation a request: as layers of axum's, each of these would clone all that is within it and
-/// put its future in a box of its own.
+/// Plain functions: as layers of axum's, each would clone all that is within it and put its future in a box of its own.
 #[derive(Clone)]
 pub(crate) struct Around(Arc<Parts>);
 
@@ -62,51 +64,51 @@ pub(crate) fn around(routed: Routed, stack: &Stack, settings: &ServerSettings) -
 }
 
 impl Around {
-    /// The answer to a request; the innermost layer stands first.
-    pub(crate) async fn answer(&self, request: Request) -> Response {
-        let parts = &*self.0;
-        let stack = &parts.stack;
-        let routed = |request| parts.routed.answer(request);
-        // Bodies arrive decompressed, so that every limit within counts what they really are.
-        let decompressed = |request| decompress::decompress(request, routed);
-        // A path or a head that is too large is refused in our own words.
-        let checked = |request| limits::check(request, decompressed);
-        // A panic costs its own request a 500, and nobody else anything.
-        let guarded = |request| panics::guard(stack, request, checked);
-        // Compressed outside of the guard: what it answers is compressed as well.
-        let compressed = |request| compress::compress(request, guarded);
-        // Who asks too often is refused before anything is done; off unless switched on.
-        let counted = |request| count_address(&stack.lent.admission, request, compressed);
-        // A preflight asks before any work; it is answered here.
-        let shared = |request| cors::share(parts.cors.as_ref(), request, counted);
-        // Headers that keep browsers from harm, on every answer, errors included.
-        let secured = |request| security::headers(parts.behind_tls, request, shared);
-        // Metrics and the log line see the final answer.
-        let observed = |request| observe::observe(stack, request, secured);
-        // Who still sends a body when the answer is known must be able to read it.
-        let lingering = |request| linger::linger(request, observed);
-        // The request's id and trace come first: everything above logs under them.
-        identify::identify(stack, request, lingering).await
+    /// The answer to a request: outermost what stands first here.
+    pub(crate) async fn answer(&self, mut request: Request) -> Response {
+        // The request's id and trace come first: everything within logs under them.
+        let identified = Identified::of(&self.0.stack, &mut request);
+        identified.answer(self.0.watched(request)).await
     }
 }
 
-/// What is asked once, as the service that a layer of somebody else's wants.
-fn once<R, F>(
-    answer: impl FnOnce(R) -> F,
-) -> impl Service<R, Response = Response, Error = Infallible, Future: Send>
-where
-    F: Future<Output = Response> + Send,
-{
-    let mut answer = Some(answer);
-    service_fn(move |request| {
-        let answer = answer.take().map(|answer| answer(request));
-        async move {
-            Ok(match answer {
-                Some(answer) => answer.await,
-                None => Response::default(),
-            })
+impl Parts {
+    async fn watched(&self, request: Request) -> Response {
+        // Who still sends a body when the answer is known must be able to read it.
+        let (request, rest) = Rest::of(request);
+        // Metrics and the log line see the final answer.
+        let watch = Watch::of(&self.stack, &request);
+        // A preflight asks before any work; it is answered here.
+        let guarded = |request| self.guarded(request);
+        let mut response = cors::share(self.cors.as_ref(), request, guarded).await;
+        // Headers that keep browsers from harm, on every answer, errors included.
+        security::add(&mut response, self.behind_tls);
+        let response = watch.answered(response);
+        rest.discard(response.status()).await;
+        response
+    }
+
+    async fn guarded(&self, request: Request) -> Response {
+        // Who asks too often is refused before anything is done; off unless switched on.
+        if let Some(refused) = count_address(&self.stack.lent.admission, &request) {
+            return refused;
         }
-    })
+        // Compressed outside of the guard: what it answers is compressed as well.
+        let accepted = compress::accepted(&request);
+        // A panic costs its own request a 500, and nobody else anything.
+        let response = panics::guard(&self.stack, self.checked(request)).await;
+        compress::compress(accepted, response).await
+    }
+
+    async fn checked(&self, request: Request) -> Response {
+        // A path or a head that is too large is refused in our own words.
+        if let Some(refused) = limits::refused(&request) {
+            return refused;
+        }
+        // Bodies arrive decompressed, so that every limit within counts what they really are.
+        let request = decompress::decompressed(request).await;
+        self.routed.answer(request).await
+    }
 }
 
 impl Service<Request> for Around {

@@ -1,3 +1,4 @@
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::Request;
@@ -14,35 +15,23 @@ use crate::metrics::ServerMetrics;
 /// A longer path is cut in the log, in characters.
 const PATH_CHARS_MAX: usize = 1024;
 
-/// Counts and times the request, and writes its one log line.
-pub(crate) async fn observe<F>(
-    stack: &Stack,
-    request: Request,
-    next: impl FnOnce(Request) -> F,
-) -> Response
-where
-    F: Future<Output = Response>,
-{
-    let method = request.method().clone();
-    let path = start(request.uri().path()).to_owned();
-    let context = request.extensions().get::<Arc<Context>>().cloned();
-    let watch = Watch {
-        in_flight: stack.in_flight.clone(),
-        metrics: stack.metrics.clone(),
-        method,
-        path,
-        span: Span::current(),
-        context,
-        answered: false,
-        waited: false,
+/// As `to_string`, which takes the long way round: every line has one, most of them of this kind.
+fn text_of(address: IpAddr) -> String {
+    let IpAddr::V4(address) = address else {
+        return address.to_string();
     };
-    let response = next(request).await;
-    if grpc::is_grpc(response.headers()) {
-        return watch.call(response);
+    let mut text = String::with_capacity("255.255.255.255".len());
+    for (at, part) in address.octets().into_iter().enumerate() {
+        if at > 0 {
+            text.push('.');
+        }
+        for unit in [100, 10, 1] {
+            if part >= unit || unit == 1 {
+                text.push(char::from(b'0' + part / unit % 10));
+            }
+        }
     }
-    let status = response.status().as_u16();
-    watch.finish(Ended::Answer(status));
-    response
+    text
 }
 
 fn start(path: &str) -> &str {
@@ -50,8 +39,9 @@ fn start(path: &str) -> &str {
     end.map_or(path, |(end, _)| &path[..end])
 }
 
-/// A request that is watched; dropped unanswered, its client went away.
-struct Watch {
+/// A request that is watched: counted, timed, and told of in one line of the log. Dropped unanswered, its client went
+/// away.
+pub(crate) struct Watch {
     in_flight: InFlight,
     metrics: ServerMetrics,
     method: http::Method,
@@ -74,6 +64,30 @@ enum Ended {
 const CLIENT_CLOSED: u16 = 499;
 
 impl Watch {
+    /// From now on; the current span is the request's.
+    pub(crate) fn of(stack: &Stack, request: &Request) -> Self {
+        Self {
+            in_flight: stack.in_flight.clone(),
+            metrics: stack.metrics.clone(),
+            method: request.method().clone(),
+            path: start(request.uri().path()).to_owned(),
+            span: Span::current(),
+            context: request.extensions().get::<Arc<Context>>().cloned(),
+            answered: false,
+            waited: false,
+        }
+    }
+
+    /// To the answer, or of a gRPC call to its status.
+    pub(crate) fn answered(self, response: Response) -> Response {
+        if grpc::is_grpc(response.headers()) {
+            return self.call(response);
+        }
+        let status = response.status().as_u16();
+        self.finish(Ended::Answer(status));
+        response
+    }
+
     /// A call has ended when its status is sent, which may be long after its head.
     fn call(mut self, mut response: Response) -> Response {
         if let Some(code) = grpc::outcome(response.headers()) {
@@ -131,7 +145,7 @@ impl Watch {
             grpc_status,
             // Whole microseconds: a float's tail tells nothing.
             duration_ms = (elapsed * 1e6).round() / 1e3,
-            remote_addr = context.remote.map(tracing::field::display),
+            remote_addr = context.remote.map(text_of),
             principal = principal.map(|principal| tracing::field::display(&principal.subject)),
             "request completed"
         );
@@ -160,5 +174,30 @@ impl Drop for Watch {
                 Ended::Answer(CLIENT_CLOSED)
             });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_written_as_elsewhere() {
+        for address in [
+            "0.0.0.0",
+            "127.0.0.1",
+            "10.20.100.205",
+            "255.255.255.255",
+            "::1",
+        ] {
+            assert_eq!(text_of(address.parse().unwrap()), address);
+        }
+    }
+
+    #[test]
+    fn a_path_is_cut_between_characters() {
+        let long = "é".repeat(PATH_CHARS_MAX + 1);
+        assert_eq!(start(&long).chars().count(), PATH_CHARS_MAX);
+        assert_eq!(start("/hello"), "/hello");
     }
 }

@@ -1,6 +1,5 @@
 use std::panic::AssertUnwindSafe;
 
-use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
 use stanchion_runtime::task::panic_text;
@@ -9,16 +8,8 @@ use super::Stack;
 use crate::Problem;
 
 /// Answers 500 for a handler that panicked; the panic hook has logged where.
-pub(crate) async fn guard<F>(
-    stack: &Stack,
-    request: Request,
-    next: impl FnOnce(Request) -> F,
-) -> Response
-where
-    F: Future<Output = Response>,
-{
+pub(crate) async fn guard(stack: &Stack, answer: impl Future<Output = Response>) -> Response {
     // What a panic leaves half done is dropped with the request; stores have their own transactions.
-    let answer = async { next(request).await };
     match AssertUnwindSafe(answer).catch_unwind().await {
         Ok(response) => response,
         Err(payload) => {

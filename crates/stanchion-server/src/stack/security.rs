@@ -1,4 +1,3 @@
-use axum::extract::Request;
 use axum::response::Response;
 use http::header::{
     CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
@@ -16,15 +15,7 @@ const HEADERS: [(HeaderName, HeaderValue); 3] = [
 const TLS_ONLY: HeaderValue = HeaderValue::from_static("max-age=31536000; includeSubDomains");
 
 /// Adds what browsers are told; a page's own policy is left alone.
-pub(crate) async fn headers<F>(
-    behind_tls: bool,
-    request: Request,
-    next: impl FnOnce(Request) -> F,
-) -> Response
-where
-    F: Future<Output = Response>,
-{
-    let mut response = next(request).await;
+pub(crate) fn add(response: &mut Response, behind_tls: bool) {
     let headers = response.headers_mut();
     // One more for the request's id.
     headers.reserve(HEADERS.len() + 1);
@@ -34,5 +25,4 @@ where
     if behind_tls {
         headers.entry(STRICT_TRANSPORT_SECURITY).or_insert(TLS_ONLY);
     }
-    response
 }

@@ -62,7 +62,7 @@ where
         })
     });
     for call in calls.collect::<Vec<_>>() {
-        call.await.unwrap();
+        call.await.expect("the call did not panic");
     }
     assert_eq!(inside.now.load(Ordering::SeqCst), 0);
     inside.most.load(Ordering::SeqCst)

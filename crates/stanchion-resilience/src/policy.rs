@@ -12,8 +12,9 @@
 //! | breaker, passed | after the wait, so that no probe's place is held by a call that queues |
 //! | timeout | inside the breaker: a call that takes too long is a failure |
 //!
-//! One clock ([`Moment::now`]), one label (`dependency`), one section of the configuration. Each part can be switched
-//! off; [`Policy::breaker`] and the others give access to it, for an operator who forces or resets one.
+//! One clock ([`Moment::now`](crate::Moment::now)), one label (`dependency`), one section of the configuration. Each
+//! part can be switched off; [`Policy::breaker`] and the others give access to it, for an operator who forces or
+//! resets one.
 
 mod builder;
 mod call;

@@ -101,7 +101,7 @@ async fn amplification<J: Judge<(), Down> + 'static>(
 
 #[tokio::test(start_paused = true)]
 async fn a_full_outage_below_three_tiers_is_amplified_by_a_seventh_at_most() {
-    for seed in 0..8 {
+    for seed in 0..3 {
         let times = amplification(seed, || OneTier, |_| ()).await;
         println!("seed {seed}: amplification {times}");
         assert!(times > 1.05, "seed {seed}: there are retries: {times}");

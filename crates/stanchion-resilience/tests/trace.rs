@@ -38,6 +38,7 @@ fn everything_on() -> PolicySettings {
         ..PolicySettings::default()
     };
     (settings.rate.per_second, settings.rate.burst) = (85.0, 20);
+    settings.throttle.times = 1.2;
     settings.bulkhead.slots = 8;
     settings.breaker.open = Duration::from_millis(500);
     settings.adaptive.window = Duration::from_millis(200);

@@ -7,6 +7,7 @@ use crate::adaptive::Place;
 use crate::breaker::{Breaker, Permit, Verdict};
 use crate::deadline::Deadline;
 use crate::retry::{Effect, GaveUp, Retryable, Stopped, Terms};
+use crate::throttle::Admitted;
 use crate::{Failure, Moment};
 
 impl Policy {
@@ -123,8 +124,9 @@ impl Parts {
         if let Some(breaker) = &self.breaker {
             breaker.peek(now)?;
         }
+        let mut admitted = None;
         if let Some(throttle) = &self.throttle {
-            throttle.admit(now)?;
+            admitted = Some(throttle.enter(now)?);
         }
         if let Some(rate) = &self.rate {
             rate.check(now, 1)?;
@@ -157,7 +159,7 @@ impl Parts {
             Ok(result) => Some(judge.verdict(result)),
             Err(_elapsed) => self.is_slow(span).then_some(Verdict::Failure),
         };
-        self.ended(Moment::now(), verdict, permit, place);
+        ended(Moment::now(), verdict, permit, place, admitted);
         drop(slot);
         match outcome {
             Ok(result) => result.map_err(Failure::Remote),
@@ -171,23 +173,24 @@ impl Parts {
         let usual = self.breaker.as_ref().map(Breaker::slow_above);
         span >= self.settings.timeout || usual.is_none_or(|usual| span >= usual)
     }
+}
 
-    /// Tells every part that wants to know; with no verdict the call says nothing, as if its caller had gone.
-    fn ended(
-        &self,
-        now: Moment,
-        verdict: Option<Verdict>,
-        permit: Option<Permit<'_>>,
-        place: Option<Place>,
-    ) {
-        if let Some(permit) = permit {
-            permit.settle_at(now, verdict.unwrap_or(Verdict::Ignored));
-        }
-        if let (Some(place), Some(_)) = (place, verdict) {
-            place.finish_at(now);
-        }
-        if let (Some(throttle), Some(Verdict::Success)) = (&self.throttle, verdict) {
-            throttle.accepted(now);
-        }
+/// Tells every part that wants to know; with no verdict the call says nothing, as if its caller had gone.
+fn ended(
+    now: Moment,
+    verdict: Option<Verdict>,
+    permit: Option<Permit<'_>>,
+    place: Option<Place>,
+    admitted: Option<Admitted<'_>>,
+) {
+    if let Some(permit) = permit {
+        permit.settle_at(now, verdict.unwrap_or(Verdict::Ignored));
+    }
+    // Dropped they are free, and nothing was measured.
+    if let (Some(place), Some(_)) = (place, verdict) {
+        place.finish_at(now);
+    }
+    if let (Some(admitted), Some(verdict)) = (admitted, verdict) {
+        admitted.settle(now, verdict);
     }
 }

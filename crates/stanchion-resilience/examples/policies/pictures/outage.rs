@@ -189,6 +189,8 @@ pub(crate) fn throttle() -> Chart {
                 left -= 1;
                 accepted.push(now);
                 throttle.accepted(at(now));
+            } else {
+                throttle.not_accepted();
             }
         }
         now += if (10.0..60.0).contains(&now) {

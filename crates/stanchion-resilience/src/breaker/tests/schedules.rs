@@ -180,6 +180,37 @@ fn probe() {
     nothing_is_left_over(&bench);
 }
 
+/// Two failures that would open it, of calls from before an operator's reset, beside that reset.
+fn late() {
+    let bench = Bench::new();
+    let tickets = [(); 2].map(|()| bench.machine.acquire(bench.now()).expect("it is closed"));
+    let failing = tickets.map(|ticket| {
+        let bench = bench.clone();
+        thread::spawn(move || {
+            bench.machine.record(&ticket, bench.now(), Verdict::Failure);
+        })
+    });
+    bench.machine.force(State::Closed, bench.now());
+    for thread in failing {
+        thread.join().unwrap();
+    }
+    let told = bench.told.lock().unwrap().clone();
+    let opened = told.iter().filter(|change| change.to == State::Open);
+    for change in opened {
+        // The first state, which they belong to, has generation 1.
+        assert_eq!(
+            change.generation, 2,
+            "late results opened what had been reset"
+        );
+    }
+}
+
+#[test]
+fn under_any_schedule_late_results_do_not_open_what_was_reset() {
+    shuttle::check_random(late, SCHEDULES);
+    shuttle::check_pct(late, SCHEDULES, 3);
+}
+
 #[test]
 fn under_any_schedule_changes_follow_each_other_and_no_probe_leaks() {
     shuttle::check_random(run, SCHEDULES);

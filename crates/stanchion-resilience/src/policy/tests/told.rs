@@ -96,3 +96,23 @@ async fn a_second_try_that_was_not_sent_does_not_hide_what_the_first_gave() {
     let gave_up = policy.call(Terms::read(), &EveryError, slow).await;
     assert_eq!(gave_up.unwrap_err().last, Failure::Remote("down"));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_the_bulkhead_sheds_does_not_make_the_throttle_think_the_dependency_refuses() {
+    let policy = given(|settings| {
+        settings.throttle_on = true;
+        (settings.retry_on, settings.hedge_on) = (false, false);
+        (settings.bulkhead.slots, settings.bulkhead.queue) = (1, 0);
+    });
+    let slow = |_| async {
+        sleep(20 * MS).await;
+        Ok::<_, ()>(())
+    };
+    for _ in 0..20 {
+        let calls = (0..20).map(|_| policy.call(Terms::once(), &EveryError, slow));
+        let answers = join_all(calls).await;
+        assert_eq!(answers.iter().filter(|answer| answer.is_ok()).count(), 1);
+    }
+    let share = policy.throttle().unwrap().refused_share(Moment::now());
+    assert_eq!(share, 0.0);
+}

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use http::Version;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Method, cut, is_grpc, timeout};
+use super::{Method, cut, detailed, is_grpc, timeout};
 use crate::context::{Context, ModuleParts};
 use crate::net::Peer;
 use crate::service::Authenticator;
@@ -36,6 +36,12 @@ pub(crate) async fn enter(
         Ok(response) => response,
         Err(problem) => problem.into_response(),
     }
+}
+
+/// A refusal in the head; those behind messages get theirs from [`Call`](super::Call).
+fn with_details(mut response: Response) -> Response {
+    detailed(response.headers_mut());
+    response
 }
 
 impl Entrance {
@@ -68,7 +74,8 @@ impl Entrance {
             .admit(access, request.headers(), &context);
         timeout_at(deadline, admitted).await.map_err(late)??;
         if !method.streams {
-            return timeout_at(deadline, next.run(request)).await.map_err(late);
+            let answered = timeout_at(deadline, next.run(request)).await;
+            return answered.map(with_details).map_err(late);
         }
         // A stream waits more than it works: it is counted with those, and gives its place of work back.
         // Whoever is let in unasked has places of its own.
@@ -83,7 +90,7 @@ impl Entrance {
             problem = cut(&context) => return Err(problem),
         };
         response.extensions_mut().insert(Arc::new(waiting));
-        Ok(response)
+        Ok(with_details(response))
     }
 
     /// Never above our own, which for streams is another one.

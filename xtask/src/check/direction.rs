@@ -58,6 +58,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("shop-auditor", &["stanchion"]),
     ("shop-history", &["stanchion"]),
     ("shop-load", &[]),
+    ("shop-rolling", &["stanchion", "shop-contracts"]),
     (
         "shop",
         &[
@@ -74,6 +75,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     // The judge of the log shares no code with it: not even the facade.
     ("log-load", &["stanchion"]),
     ("log-auditor", &[]),
+    ("grpc-interop", &["stanchion"]),
     // Beside them.
     ("patterns", &["stanchion"]),
     ("hello", &["stanchion"]),

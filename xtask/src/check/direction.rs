@@ -64,6 +64,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     // For outside users: the public contract and a client, nothing else of the library.
     ("shop-client", &["stanchion-client"]),
     ("shop-load", &[]),
+    ("shop-rolling", &["stanchion", "shop-contracts"]),
     (
         "shop",
         &[
@@ -82,6 +83,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("log-auditor", &[]),
     // Small, so that it is optimised alone.
     ("overload", &["stanchion-resilience", "stanchion-server"]),
+    ("grpc-interop", &["stanchion"]),
     // Beside them.
     ("patterns", &["stanchion"]),
     ("hello", &["stanchion"]),

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
 use tracing::Span;
 
+use super::detailed;
 use crate::context::Context;
 use crate::{Problem, codes};
 
@@ -235,7 +236,12 @@ impl HttpBody for Call {
                     open.reader = Some(context.waker().clone());
                     return Poll::Pending;
                 }
-                Ok(Poll::Ready(frame)) => {
+                Ok(Poll::Ready(mut frame)) => {
+                    if let Some(Ok(frame)) = &mut frame
+                        && let Some(trailers) = frame.trailers_mut()
+                    {
+                        detailed(trailers);
+                    }
                     let code = last(&frame);
                     (frame, code)
                 }

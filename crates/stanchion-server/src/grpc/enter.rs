@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use http::Version;
 use tokio::time::{Instant, timeout_at};
 
-use super::{Method, Trusted, cut, is_grpc, timeout};
+use super::{Method, Trusted, cut, detailed, is_grpc, timeout};
 use crate::admission::{Lane, awaited, is_always_open};
 use crate::context::{Context, ModuleParts};
 use crate::net::Peer;
@@ -39,6 +39,12 @@ pub(crate) async fn enter(
         Ok(response) => response,
         Err(problem) => problem.into_response(),
     }
+}
+
+/// A refusal in the head; those behind messages get theirs from [`Call`](super::Call).
+fn with_details(mut response: Response) -> Response {
+    detailed(response.headers_mut());
+    response
 }
 
 impl Entrance {
@@ -82,7 +88,8 @@ impl Entrance {
             timeout_at(deadline, admitted).await.map_err(late)??;
         }
         if !method.streams {
-            let answered = timeout_at(deadline, next.run(request)).await.map_err(late);
+            let answered = timeout_at(deadline, next.run(request)).await;
+            let answered = answered.map(with_details).map_err(late);
             let response = answered.unwrap_or_else(Problem::into_response);
             if let Some(working) = working {
                 working.answered(&response);
@@ -102,7 +109,7 @@ impl Entrance {
             problem = cut(&context) => return Err(problem),
         };
         response.extensions_mut().insert(Arc::new(waiting));
-        Ok(response)
+        Ok(with_details(response))
     }
 
     /// Never above our own, which for streams is another one.

@@ -17,6 +17,7 @@ pub use input::{answered, metadata, once};
 pub(crate) use reflection::reflection;
 pub use service::Grpc;
 pub(crate) use service::Method;
+use status::detailed;
 pub use status::{access, respond};
 pub(crate) use status::{name, rendered};
 pub(crate) use timeout::requested as requested_timeout;

@@ -26,7 +26,7 @@ const DOMAIN: &str = "stanchion";
 /// | 404; no such method | `NOT_FOUND`; `UNIMPLEMENTED` | |
 /// | 409 made by [`Code::exists`](crate::Code::exists); another version; else | `ALREADY_EXISTS`; `ABORTED`; `FAILED_PRECONDITION` | |
 /// | 412; other 422 | `ABORTED`; `FAILED_PRECONDITION` | |
-/// | 413, 429 | `RESOURCE_EXHAUSTED` | `RetryInfo` where a wait is known |
+/// | 413, 414, 429, 431 | `RESOURCE_EXHAUSTED` | `RetryInfo` where a wait is known |
 /// | 503 | `UNAVAILABLE` | `RetryInfo` |
 /// | 408, 504 | `DEADLINE_EXCEEDED` | |
 /// | other | `INTERNAL` | |
@@ -62,6 +62,30 @@ pub fn access<A: StatesAccess>() -> Result<A, Status> {
 /// The whole answer: head and status in one, as for a call that was refused before it began.
 pub(crate) fn rendered(problem: &Problem) -> Response {
     status(problem).into_http()
+}
+
+/// What tonic says of a message that is larger than it takes.
+const TOO_LARGE: &str = "Error, decoded message length too large";
+
+/// Adds what our own refusals have to a status that has no details: what tonic refuses by itself, or a handler did
+/// without a problem. A message that is too large is `RESOURCE_EXHAUSTED`, as everywhere but in tonic.
+pub(super) fn detailed(headers: &mut HeaderMap) {
+    let Some(mut status) = Status::from_header_map(headers) else {
+        return;
+    };
+    if status.code() == Code::Ok || !status.details().is_empty() {
+        return;
+    }
+    let mut reason = name(status.code());
+    if status.code() == Code::OutOfRange && status.message().starts_with(TOO_LARGE) {
+        status = Status::resource_exhausted(status.message());
+        reason = codes::PAYLOAD_TOO_LARGE.name();
+    }
+    let details = ErrorDetails::with_error_info(reason, DOMAIN, HashMap::new());
+    let status = Status::with_error_details(status.code(), status.message(), details);
+    if let Err(error) = status.add_header(headers) {
+        tracing::warn!(%error, "a status goes without its details");
+    }
 }
 
 fn status(problem: &Problem) -> Status {
@@ -118,7 +142,7 @@ fn code(problem: &Problem) -> Code {
         412 => Code::Aborted,
         422 if is(codes::VALIDATION_FAILED) => Code::InvalidArgument,
         409 | 422 => Code::FailedPrecondition,
-        413 | 429 => Code::ResourceExhausted,
+        413 | 414 | 429 | 431 => Code::ResourceExhausted,
         503 => Code::Unavailable,
         _ => Code::Internal,
     }

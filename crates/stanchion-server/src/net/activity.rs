@@ -14,12 +14,23 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const HEAD_KEPT_MAX: usize = 64 * 1024;
 const HEAD_ROOM: usize = 1024;
 
+/// What was agreed on by the handshake of TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Protocol {
+    /// Nothing: it is as its first bytes tell.
+    Any,
+    Http1,
+    Http2,
+}
+
 /// What a connection is doing, as its bytes and requests tell.
 ///
 /// Hyper's own header timeout cannot tell a half-sent head from an idle connection, and does not
 /// run before the protocol is known. This can, and does.
 #[derive(Debug)]
 pub(crate) struct Activity {
+    /// Hyper's connections with upgrades take any, whatever they are told.
+    agreed: Protocol,
     requests: AtomicUsize,
     preface_read: AtomicUsize,
     decided: AtomicBool,
@@ -52,9 +63,10 @@ struct Answers {
 }
 
 impl Activity {
-    pub(crate) fn new() -> Self {
+    pub(super) fn new(agreed: Protocol) -> Self {
         let now = Instant::now();
         Self {
+            agreed,
             requests: AtomicUsize::new(0),
             preface_read: AtomicUsize::new(0),
             decided: AtomicBool::new(false),
@@ -73,10 +85,17 @@ impl Activity {
         }
     }
 
-    /// Bytes came in.
-    pub(crate) fn read(&self, mut bytes: &[u8]) {
+    /// Bytes came in; false when they are another protocol than was agreed on, and nobody may see them.
+    pub(crate) fn read(&self, mut bytes: &[u8]) -> bool {
         if !self.decided.load(Ordering::Relaxed) {
             bytes = self.decide(bytes);
+            let is_http2 = self.is_http2();
+            let decided = self.decided.load(Ordering::Relaxed);
+            match self.agreed {
+                Protocol::Http1 if is_http2 => return false,
+                Protocol::Http2 if decided && !is_http2 => return false,
+                _ => {}
+            }
         }
         if self.is_http2() {
             let paid = |frames: &mut Frames| frames.read(bytes, Instant::now());
@@ -88,9 +107,10 @@ impl Activity {
             let mut head = self.head.lock();
             head.since.get_or_insert_with(Instant::now);
             let room = HEAD_KEPT_MAX.saturating_sub(head.bytes.len());
-            head.bytes
-                .extend_from_slice(&bytes[..bytes.len().min(room)]);
+            let kept = bytes.len().min(room);
+            head.bytes.extend_from_slice(&bytes[..kept]);
         }
+        true
     }
 
     /// The client took bytes of ours.
@@ -226,37 +246,54 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_half_sent_head_stalls_and_an_idle_connection_does_not() {
         let max = Duration::from_secs(10);
-        let activity = Arc::new(Activity::new());
+        let activity = Arc::new(Activity::new(Protocol::Any));
         tokio::time::advance(max).await;
         assert!(activity.is_stalled(max), "nothing was sent at all");
-        activity.read(b"GET / HTTP/1.1\r\n\r\n");
+        assert!(activity.read(b"GET / HTTP/1.1\r\n\r\n"));
         drop(activity.request());
         tokio::time::advance(max * 3).await;
         assert!(!activity.is_stalled(max), "idle between requests");
-        activity.read(b"GET / HT");
+        assert!(activity.read(b"GET / HT"));
         tokio::time::advance(max).await;
         assert!(activity.is_stalled(max), "half a head");
     }
 
     #[test]
     fn the_preface_is_recognised_byte_by_byte() {
-        let activity = Activity::new();
+        let activity = Activity::new(Protocol::Any);
         for byte in PREFACE {
             assert!(!activity.is_http2());
-            activity.read(&[*byte]);
+            assert!(activity.read(&[*byte]));
         }
         assert!(activity.is_http2());
-        let other = Activity::new();
-        other.read(b"PRI * HTTP/1.1\r\n");
-        other.read(b"0\r\n\r\nSM\r\n\r\n");
+        let other = Activity::new(Protocol::Any);
+        assert!(other.read(b"PRI * HTTP/1.1\r\n"));
+        assert!(other.read(b"0\r\n\r\nSM\r\n\r\n"));
         assert!(!other.is_http2());
     }
 
     #[test]
+    fn who_agreed_on_one_protocol_speaks_no_other() {
+        let (h1, h2) = (b"GET / HTTP/1.1\r\n", PREFACE);
+        for (agreed, said, fits) in [
+            (Protocol::Http1, &h1[..], true),
+            (Protocol::Http1, h2, false),
+            (Protocol::Http2, h2, true),
+            (Protocol::Http2, h1, false),
+            (Protocol::Any, h1, true),
+            (Protocol::Any, h2, true),
+        ] {
+            let activity = Activity::new(agreed);
+            let taken = said.iter().all(|byte| activity.read(&[*byte]));
+            assert_eq!(taken, fits, "{agreed:?}");
+        }
+    }
+
+    #[test]
     fn a_head_names_what_was_sent_however_it_came() {
-        let activity = Arc::new(Activity::new());
-        activity.read(b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\nContent-");
-        activity.read(b"LENGTH: 5\r\n\r\n");
+        let activity = Arc::new(Activity::new(Protocol::Any));
+        assert!(activity.read(b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\nContent-"));
+        assert!(activity.read(b"LENGTH: 5\r\n\r\n"));
         assert_eq!(activity.head_names("content-length"), Some(true));
         assert_eq!(activity.head_names("host"), Some(false));
         let _answered = activity.request();
@@ -266,7 +303,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn who_takes_something_of_one_answer_is_not_left_for_another() {
         let max = Duration::from_secs(30);
-        let activity = Activity::new();
+        let activity = Activity::new(Protocol::Any);
         tokio::time::advance(max).await;
         assert!(!activity.takes_nothing(max), "nothing was answered");
         activity.hold();
@@ -284,10 +321,10 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_connection_of_http2_is_idle_when_nothing_is_asked_or_answered() {
         let max = Duration::from_secs(75);
-        let activity = Arc::new(Activity::new());
+        let activity = Arc::new(Activity::new(Protocol::Any));
         tokio::time::advance(max).await;
         assert!(!activity.is_idle(max), "it is HTTP/1.1 until the preface");
-        activity.read(PREFACE);
+        assert!(activity.read(PREFACE));
         let request = activity.request();
         tokio::time::advance(max).await;
         assert!(!activity.is_idle(max), "it is being answered");

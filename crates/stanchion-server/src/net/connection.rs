@@ -17,7 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tower::ServiceExt;
 
-use super::activity::Activity;
+use super::activity::{Activity, Protocol};
 use super::io::{TimedIo, WatchedIo};
 use super::paced::{BodyRate, Paced};
 use super::taken::Taken;
@@ -110,15 +110,6 @@ struct Agreed {
     certificates: Option<ClientCertificates>,
 }
 
-/// What a connection speaks.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Protocol {
-    /// As its first bytes tell.
-    Any,
-    Http1,
-    Http2,
-}
-
 /// Serves one connection to its end.
 pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, serving: Serving) {
     let _ = stream.set_nodelay(true);
@@ -167,11 +158,11 @@ where
         ..
     } = serving;
     let peer = agreed.peer;
-    let activity = Arc::new(Activity::new());
+    let activity = Arc::new(Activity::new(agreed.protocol));
     let io = TokioIo::new(WatchedIo::new(stream, activity.clone()));
     let telling = moments.telling.clone();
     let watched = activity.clone();
-    let builder = builder(limits, agreed.protocol);
+    let builder = builder(limits);
     let service = service_fn(move |request: Request<Incoming>| {
         let agreed = agreed.clone();
         answer(
@@ -231,7 +222,7 @@ where
     }
 }
 
-fn builder(limits: ConnectionLimits, protocol: Protocol) -> auto::Builder<TokioExecutor> {
+fn builder(limits: ConnectionLimits) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
@@ -252,11 +243,7 @@ fn builder(limits: ConnectionLimits, protocol: Protocol) -> auto::Builder<TokioE
         .max_send_buf_size(SEND_BYTES_MAX)
         .keep_alive_interval(PING_EVERY)
         .keep_alive_timeout(PING_WITHIN);
-    match protocol {
-        Protocol::Any => builder,
-        Protocol::Http1 => builder.http1_only(),
-        Protocol::Http2 => builder.http2_only(),
-    }
+    builder
 }
 
 async fn answer(

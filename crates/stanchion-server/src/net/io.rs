@@ -124,8 +124,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for WatchedIo<S> {
         let before = buffer.filled().len();
         let result = ready!(Pin::new(&mut self.stream).poll_read(context, buffer));
         let read = &buffer.filled()[before..];
-        if !read.is_empty() {
-            self.activity.read(read);
+        if !read.is_empty() && !self.activity.read(read) {
+            return Poll::Ready(Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "another protocol than was agreed on",
+            )));
         }
         Poll::Ready(result)
     }

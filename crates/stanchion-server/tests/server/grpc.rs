@@ -1,6 +1,7 @@
 //! gRPC on the public port, through tonic's own client: same stack, access, deadlines, problems and stop as REST.
 
 mod held;
+mod malformed;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;

@@ -2,6 +2,7 @@
 
 mod authority;
 mod held;
+mod refused;
 
 use std::io;
 use std::net::SocketAddr;

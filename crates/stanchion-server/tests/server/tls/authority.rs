@@ -32,8 +32,14 @@ impl Authority {
     }
 
     pub fn identity(&self, name: &str) -> Identity {
+        self.identity_with(name, |_| {})
+    }
+
+    /// One that differs from the usual.
+    pub fn identity_with(&self, name: &str, change: impl Fn(&mut CertificateParams)) -> Identity {
         let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        change(&mut params);
         let certificate = params.signed_by(&key, &self.0).unwrap();
         Identity {
             chain: certificate.pem(),

@@ -37,7 +37,7 @@ async fn split(more: &[(&str, &str)]) -> Option<(Shop, Shop)> {
 async fn logged(shop: &Shop, is_it: impl Fn(&Value) -> bool) -> Value {
     eventually("it is logged", STOPPED_WITHIN, || async {
         let text = format!("{}{}", shop.process.stdout(), shop.process.stderr());
-        let lines = text
+        let mut lines = text
             .lines()
             .filter_map(|line| serde_json::from_str(line).ok());
         lines.find(|line| is_it(line))

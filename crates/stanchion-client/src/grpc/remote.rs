@@ -77,7 +77,9 @@ impl<'l> Remote<'l> {
     }
 
     pub(super) async fn send(self) -> Result<Response<Body>, Status> {
-        let span = info_span!("client.call", otel.kind = "client", dependency = %self.line.name);
+        // A method is one of few, unlike a path of REST.
+        let (name, method) = (&self.line.name, self.uri.path());
+        let span = info_span!("client.call", otel.name = %method, otel.kind = "client", dependency = %name);
         let sent = async {
             if self.method.known && !self.method.answers_stream {
                 self.unary().await

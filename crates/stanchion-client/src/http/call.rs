@@ -11,7 +11,7 @@ use stanchion_resilience::Priority;
 use stanchion_resilience::deadline::Deadline;
 use stanchion_resilience::policy::Judge;
 use stanchion_resilience::retry::{Effect, Stopped, Terms};
-use tracing::{Instrument, info_span};
+use tracing::Instrument;
 
 use super::sending::{Sending, Status, is_error, outcome, read, whole};
 use super::{HttpClient, Response, Streamed};
@@ -141,7 +141,7 @@ impl<'c> Call<'c> {
                 result
             }
         };
-        let span = info_span!("client.call", otel.kind = "client", dependency = %sending.line.name);
+        let span = sending.span();
         let called = sending.line.policy.call(terms, &judge, one_try);
         let called = called.instrument(span).await;
         called.map_err(|error| {
@@ -184,7 +184,7 @@ impl<'c> Call<'c> {
                 result
             }
         };
-        let span = info_span!("client.call", otel.kind = "client", dependency = %name);
+        let span = sending.span();
         let called = sending
             .line
             .policy

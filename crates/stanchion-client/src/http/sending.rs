@@ -10,6 +10,7 @@ use stanchion_resilience::breaker::Verdict;
 use stanchion_resilience::deadline;
 use stanchion_resilience::policy::{Attempt, Judge};
 use stanchion_resilience::retry::{Retryable, Terms};
+use tracing::{Span, info_span};
 
 use super::Response;
 use crate::error::Fault;
@@ -29,6 +30,13 @@ pub(super) struct Sending<'c> {
 }
 
 impl Sending<'_> {
+    /// The call in traces, with all its attempts; its name has no path, of which there are too many.
+    pub(super) fn span(&self) -> Span {
+        let (method, name) = (&self.method, &self.line.name);
+        let shown = format_args!("{method} {name}");
+        info_span!("client.call", otel.name = %shown, otel.kind = "client", dependency = %name)
+    }
+
     pub(super) fn request(&self, attempt: Attempt, left: Duration) -> Request<Outgoing> {
         let mut request = Request::new(Outgoing::Whole(self.body.clone()));
         *request.method_mut() = self.method.clone();

@@ -22,6 +22,9 @@ const STALE_MAX: usize = 3;
 /// Nobody is told of less time than this: it would read as none.
 const LEFT_MIN: Duration = Duration::from_millis(1);
 
+/// A try that is dropped so shortly before its end was dropped at its end: it began a little after its time did.
+const SLACK: Duration = Duration::from_millis(5);
+
 /// One try at one host; what came of it is recorded when it ends, or is dropped.
 pub(crate) struct Trying<'l> {
     pub(super) line: &'l Line,
@@ -108,7 +111,7 @@ impl Drop for Trying<'_> {
             return;
         }
         let took = Moment::now().since(self.begun);
-        if took + LEFT_MIN >= self.allowed {
+        if took + SLACK >= self.allowed {
             self.settle("timed_out", Verdict::Failure);
         } else {
             self.settle("cancelled", Verdict::Ignored);

@@ -91,3 +91,56 @@ async fn a_dropped_call_is_cancelled_at_the_host_and_frees_its_permits() {
     .await;
     assert!(metrics.encode().contains("outcome=\"cancelled\"} 5"));
 }
+
+#[tokio::test]
+async fn no_slot_connection_or_place_leaks_however_calls_are_cut_off() {
+    let host = Host::start().await;
+    let mut settings = quick();
+    settings.connections_max = 4;
+    settings.streams_max = 4;
+    settings.policy.bulkhead.slots = 8;
+    settings.policy.breaker_on = false;
+    let metrics = Metrics::default();
+    let client =
+        stanchion_client::HttpClient::new("stub", &host.url(), &settings, &metrics).unwrap();
+    let seed = 2_026;
+    println!("seed {seed}");
+    let dice = stanchion_resilience::Dice::seeded(seed);
+    for _ in 0..40 {
+        host.takes(dice.within(Duration::from_millis(12)));
+        let calls = (0..6).map(|nth| {
+            let patience = dice.within(Duration::from_millis(25));
+            let client = &client;
+            timeout(patience, async move {
+                if nth % 3 == 0 {
+                    // A body that nobody reads to its end.
+                    let _ = client.get("/").stream().await;
+                } else {
+                    let _ = client.get("/").send().await;
+                }
+            })
+        });
+        let _ = futures_util::future::join_all(calls).await;
+        let bulkhead = client.policy().bulkhead().unwrap();
+        assert_eq!((bulkhead.running(), bulkhead.waiting()), (0, 0));
+    }
+    host.takes(Duration::ZERO);
+    assert!(
+        metrics
+            .encode()
+            .contains("stanchion_client_streams{dependency=\"stub\"} 0")
+    );
+    // All four connections can be had again, at once.
+    host.takes(Duration::from_millis(50));
+    let calls = (0..4).map(|_| client.get("/").send());
+    let begun = Instant::now();
+    for answer in futures_util::future::join_all(calls).await {
+        answer.unwrap();
+    }
+    assert!(
+        begun.elapsed() < Duration::from_millis(700),
+        "{:?}",
+        begun.elapsed()
+    );
+    eventually("nothing is left of the others", || host.running() == 0).await;
+}

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use http::{HeaderName, StatusCode};
-use stanchion_client::Reason;
+use stanchion_client::{ClientError, Reason};
 use stanchion_resilience::retry::Stopped;
 
 use super::host::{Host, quick};
@@ -117,4 +117,44 @@ async fn the_wait_that_a_server_asks_for_is_kept_and_one_that_is_too_long_is_an_
     let error = client.get("/things").send().await.unwrap_err();
     assert_eq!((host.calls() - calls, error.stopped()), (1, Stopped::Final));
     assert_eq!(error.retry_after(), Some(Duration::from_secs(60)));
+}
+
+/// What an operator is told.
+fn told(error: &ClientError) -> String {
+    match error.reason() {
+        Reason::Refused(refusal) => format!("{} is left alone: {refusal}", error.dependency()),
+        Reason::Status(answer) => format!("it said {}", answer.status()),
+        _ if error.stopped() == Stopped::Budget => "no retry is left to spend".into(),
+        _ if error.had_no_effect() => "it was not done".into(),
+        _ => "it may have been done".into(),
+    }
+}
+
+#[tokio::test]
+async fn what_happened_can_be_told_apart() {
+    let host = Host::start().await;
+    let client = host.client(&quick());
+    host.status(409);
+    let conflict = client.post("/").send().await.unwrap_err();
+    assert_eq!(told(&conflict), "it said 409 Conflict");
+    client.policy().breaker().unwrap().force_open();
+    let open = client.post("/").send().await.unwrap_err();
+    assert_eq!(
+        told(&open),
+        "stub is left alone: the circuit breaker is open"
+    );
+
+    let mut settings = quick();
+    settings.policy.timeout = Duration::from_millis(100);
+    host.takes(Duration::from_secs(60));
+    let lost = host.client(&settings).post("/").send().await.unwrap_err();
+    assert_eq!(told(&lost), "it may have been done");
+    let address = host.address;
+    drop(host);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let gone = format!("http://{address}");
+    settings.policy.retry_on = false;
+    let gone = stanchion_client::HttpClient::new("gone", &gone, &settings, &Default::default());
+    let gone = gone.unwrap().post("/").send().await.unwrap_err();
+    assert_eq!(told(&gone), "it was not done");
 }

@@ -33,12 +33,16 @@ async fn split(more: &[(&str, &str)]) -> Option<(Shop, Shop)> {
     Some((inventory, rest))
 }
 
-fn lines(shop: &Shop) -> Vec<Value> {
-    let text = format!("{}{}", shop.process.stdout(), shop.process.stderr());
-    let lines = text
-        .lines()
-        .filter_map(|line| serde_json::from_str(line).ok());
-    lines.collect()
+/// A line of the process's log.
+async fn logged(shop: &Shop, is_it: impl Fn(&Value) -> bool) -> Value {
+    eventually("it is logged", STOPPED_WITHIN, || async {
+        let text = format!("{}{}", shop.process.stdout(), shop.process.stderr());
+        let mut lines = text
+            .lines()
+            .filter_map(|line| serde_json::from_str(line).ok());
+        lines.find(|line| is_it(line))
+    })
+    .await
 }
 
 #[tokio::test]
@@ -65,23 +69,15 @@ async fn an_order_is_priced_by_inventory_in_another_process_which_knows_who_asks
     );
     assert_eq!(keeper.stock("BEANS").await, 8);
 
-    let asked = eventually("inventory has logged the call", STOPPED_WITHIN, || async {
-        let lines = lines(&inventory).into_iter();
-        lines
-            .rev()
-            .find(|line| line["endpoint"] == "/inventory.v1.InventoryService/BatchGetProducts")
-    });
-    let asked = asked.await;
+    let placed = logged(&rest, |line| line["endpoint"] == "/api/v1/orders").await;
+    // Readiness asks for prices as well: this is the call of that very request.
+    let asked = |line: &Value| {
+        let called = line["endpoint"] == "/inventory.v1.InventoryService/BatchGetProducts";
+        called && line["request_id"] == placed["request_id"]
+    };
+    let asked = logged(&inventory, asked).await;
     assert_eq!(asked["principal"], "svc:orders", "{asked}");
-    let placed = lines(&rest)
-        .into_iter()
-        .rev()
-        .find(|line| line["endpoint"] == "/api/v1/orders" && line["method"] == "POST");
-    let placed = placed.unwrap();
-    assert_eq!(
-        (&asked["request_id"], &asked["trace_id"]),
-        (&placed["request_id"], &placed["trace_id"])
-    );
+    assert_eq!(asked["trace_id"], placed["trace_id"]);
 
     let unknown = ada
         .post("/orders")

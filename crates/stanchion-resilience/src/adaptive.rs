@@ -195,7 +195,10 @@ impl Adaptive {
             Ok(Ok(place)) => Ok(place),
             Ok(Err(_shed)) => Err(Refusal::Overloaded),
             Err(_elapsed) => {
-                self.shared.lock().queue.forget(oneshot::Sender::is_closed);
+                let mut state = self.shared.lock();
+                state
+                    .queue
+                    .forget(Moment::now(), oneshot::Sender::is_closed);
                 Err(Refusal::Overloaded)
             }
         }
@@ -300,7 +303,7 @@ impl State {
         let (turn, waiting) = oneshot::channel();
         let room = self.room();
         if self.queue.len() >= room {
-            self.queue.forget(oneshot::Sender::is_closed);
+            self.queue.forget(now, oneshot::Sender::is_closed);
         }
         // A displaced sender is dropped, which tells its receiver.
         match self.queue.push(now, priority, deadline, turn, room) {

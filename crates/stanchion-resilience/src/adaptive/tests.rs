@@ -343,7 +343,7 @@ proptest! {
                 }
             });
             join_all(calls).await;
-            limit.shared.lock().queue.forget(oneshot::Sender::is_closed);
+            limit.shared.lock().queue.forget(Moment::now(), oneshot::Sender::is_closed);
             assert_eq!((limit.running(), limit.waiting()), (0, 0));
         });
     }

@@ -140,7 +140,9 @@ impl Drop for Waiting<'_> {
         // Sent in this very moment: its drop hands it on, and must not find the lock taken.
         if self.turn.try_recv().is_err() {
             let mut state = self.shared.lock();
-            state.queue.forget(oneshot::Sender::is_closed);
+            state
+                .queue
+                .forget(Moment::now(), oneshot::Sender::is_closed);
         }
     }
 }
@@ -367,7 +369,7 @@ impl State {
         let (turn, waiting) = oneshot::channel();
         let room = self.room();
         if self.queue.len() >= room {
-            self.queue.forget(oneshot::Sender::is_closed);
+            self.queue.forget(now, oneshot::Sender::is_closed);
         }
         // A displaced sender is dropped, which tells its receiver.
         match self.queue.push(now, priority, deadline, turn, room) {

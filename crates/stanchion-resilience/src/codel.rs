@@ -2,7 +2,8 @@
 //!
 //! After Nichols and Jacobson's CoDel in Facebook's form (Maurer, *Fail at Scale*, ACM Queue 2015): a queue that has
 //! been empty within the last `interval` lets each wait up to `interval`; one that has not stands, and then nobody
-//! waits longer than `target` and the newest goes first, since whoever waited long has given up already.
+//! waits longer than `target` and the newest goes first, since whoever waited long has given up already. It stands until
+//! nobody was shed for an `interval`: being empty for a moment says nothing, since waits as short as these empty it.
 
 mod gate;
 #[cfg(test)]
@@ -34,6 +35,8 @@ pub struct Codel<T> {
     classes: [VecDeque<Entry<T>>; Priority::ALL.len()],
     /// When it was last seen empty.
     empty: Moment,
+    /// When somebody was last shed from it while it stood.
+    shed: Option<Moment>,
     settings: CodelSettings,
 }
 
@@ -60,6 +63,7 @@ impl<T> Codel<T> {
         Codel {
             classes: Default::default(),
             empty: now,
+            shed: None,
             settings: settings.clone(),
         }
     }
@@ -101,7 +105,14 @@ impl<T> Codel<T> {
     }
 
     fn is_standing(&self, now: Moment) -> bool {
-        now.since(self.empty) >= self.settings.interval
+        let sheds = |shed| now.since(shed) < self.settings.interval;
+        now.since(self.empty) >= self.settings.interval || self.shed.is_some_and(sheds)
+    }
+
+    fn was_shed(&mut self, now: Moment) {
+        if self.is_standing(now) {
+            self.shed = Some(now);
+        }
     }
 
     /// Lets `item` wait, if there is room for so many. In a full queue it takes the place of the newest of the least
@@ -152,6 +163,9 @@ impl<T> Codel<T> {
                 shed.extend(class.pop_front().map(|entry| entry.item));
             }
         }
+        if !shed.is_empty() {
+            self.was_shed(now);
+        }
         for class in &mut self.classes[..=least as usize] {
             while let Some(entry) = if is_standing {
                 class.pop_back()
@@ -171,9 +185,13 @@ impl<T> Codel<T> {
     }
 
     /// Takes out everything that `is_gone` says nobody waits for any more.
-    pub fn forget(&mut self, is_gone: impl Fn(&T) -> bool) {
+    pub fn forget(&mut self, now: Moment, is_gone: impl Fn(&T) -> bool) {
+        let before = self.len();
         for class in &mut self.classes {
             class.retain(|entry| !is_gone(&entry.item));
+        }
+        if self.len() < before {
+            self.was_shed(now);
         }
     }
 }

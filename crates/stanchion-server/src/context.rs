@@ -208,7 +208,9 @@ impl Context {
             self.lent.metrics.shed(bound);
             return None;
         };
-        drop(self.permit.lock().take().map(Permit::pause));
+        if let Some(permit) = self.permit.lock().take() {
+            permit.give_back();
+        }
         Some(Waiting {
             _place: place,
             _counting: self.lent.metrics.waiting(),

@@ -46,11 +46,15 @@ fn a_standing_queue_serves_the_newest_and_sheds_who_waited() {
     assert_eq!((popped.next, popped.shed), (Some(3), vec![1]));
     let popped = queue.pop(at(103), Priority::Bulk);
     assert_eq!((popped.next, popped.shed), (None, vec![2]));
+    // Empty for a moment, it stands all the same: short waits empty it.
     push(&mut queue, 110, Priority::Normal, 4).unwrap();
+    let popped = queue.pop(at(150), Priority::Bulk);
+    assert_eq!((popped.next, popped.shed), (None, vec![4]));
+    push(&mut queue, 260, Priority::Normal, 5).unwrap();
     assert_eq!(
-        queue.pop(at(150), Priority::Bulk).next,
-        Some(4),
-        "it was empty"
+        queue.pop(at(300), Priority::Bulk).next,
+        Some(5),
+        "nobody was shed for the interval"
     );
 }
 

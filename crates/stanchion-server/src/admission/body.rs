@@ -8,22 +8,14 @@ use axum::body::Body;
 use axum::extract::Request;
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use tokio::sync::OwnedSemaphorePermit;
 
-use super::Paused;
 use crate::context::Context;
 
 /// A body whose request gives its place back whenever the next piece is not there yet.
 struct Awaited {
     body: Body,
     context: Arc<Context>,
-    pause: Option<Pause>,
-}
-
-struct Pause {
-    paused: Paused,
-    /// Among the bodies that are waited for.
-    _place: OwnedSemaphorePermit,
+    is_paused: bool,
 }
 
 /// Too many bodies are waited for already.
@@ -41,28 +33,27 @@ pub(crate) fn awaited(request: Request, context: &Arc<Context>) -> Request {
         Body::new(Awaited {
             body,
             context,
-            pause: None,
+            is_paused: false,
         })
     })
 }
 
 impl Awaited {
+    /// A request that is answered, or a stream, has given its place back before: it goes on as it likes.
     fn pause(&mut self) -> Result<(), TooMany> {
-        let mut permit = self.context.permit.lock();
-        // A stream has given its place back before.
-        let Some(held) = permit.take() else {
-            return Ok(());
-        };
-        let admission = &self.context.lent.admission;
-        let Some(place) = admission.begin_arriving() else {
-            *permit = Some(held);
-            return Err(TooMany);
-        };
-        self.pause = Some(Pause {
-            paused: held.pause(),
-            _place: place,
-        });
+        if let Some(permit) = &mut *self.context.permit.lock() {
+            let arriving = self.context.lent.admission.begin_arriving();
+            permit.pause(arriving.ok_or(TooMany)?);
+            self.is_paused = true;
+        }
         Ok(())
+    }
+
+    fn resume(&mut self) {
+        self.is_paused = false;
+        if let Some(permit) = &mut *self.context.permit.lock() {
+            permit.resume();
+        }
     }
 }
 
@@ -76,15 +67,13 @@ impl HttpBody for Awaited {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let polled = Pin::new(&mut self.body).poll_frame(context);
         if polled.is_pending() {
-            if self.pause.is_none()
+            if !self.is_paused
                 && let Err(error) = self.pause()
             {
                 return Poll::Ready(Some(Err(axum::Error::new(error))));
             }
-            return Poll::Pending;
-        }
-        if let Some(pause) = self.pause.take() {
-            *self.context.permit.lock() = Some(pause.paused.resume());
+        } else if self.is_paused {
+            self.resume();
         }
         polled
     }

@@ -14,7 +14,7 @@ mod settings;
 
 pub(crate) use body::awaited;
 pub(crate) use lane::{HEADER, Lane, Lanes};
-pub(crate) use permit::{Paused, Permit, Working};
+pub(crate) use permit::{Permit, Working};
 pub use settings::AdmissionSettings;
 
 use std::sync::Arc;

@@ -4,6 +4,7 @@ use std::time::Duration;
 use axum::response::Response;
 use stanchion_resilience::Moment;
 use stanchion_resilience::adaptive::{Adaptive, Place};
+use tokio::sync::OwnedSemaphorePermit;
 use tonic::Code;
 
 use super::Lane;
@@ -16,12 +17,9 @@ pub(crate) struct Permit {
     limit: Adaptive,
     lane: Lane,
     place: Option<Place>,
-}
-
-/// A request whose client has not sent all of it yet; it has no place meanwhile.
-#[derive(Debug)]
-pub(crate) struct Paused {
-    permit: Permit,
+    /// Instead of the place, while the client has not sent all of the request.
+    arriving: Option<OwnedSemaphorePermit>,
+    /// How long it had worked before that.
     worked: Duration,
 }
 
@@ -35,19 +33,28 @@ impl Permit {
             limit,
             lane,
             place: Some(place),
+            arriving: None,
+            worked: Duration::ZERO,
         }
     }
 
     /// Its place is free until it goes on; the wait is no work.
-    pub(crate) fn pause(mut self) -> Paused {
-        let worked = self
-            .place
-            .take()
-            .map(|place| Moment::now().since(place.began()));
-        Paused {
-            permit: self,
-            worked: worked.unwrap_or_default(),
+    pub(super) fn pause(&mut self, arriving: OwnedSemaphorePermit) {
+        if let Some(place) = self.place.take() {
+            self.worked = Moment::now().since(place.began());
         }
+        self.arriving = Some(arriving);
+    }
+
+    /// Goes on, whether a place is free or not: it was let in before.
+    pub(super) fn resume(&mut self) {
+        self.arriving = None;
+        self.place = Some(self.limit.resume(Moment::now(), self.worked));
+    }
+
+    /// For good: the request waits for something to happen, and how long that takes says nothing.
+    pub(crate) fn give_back(mut self) {
+        drop(self.place.take());
     }
 
     /// The request is answered: how long that took says something, unless it was refused on the way.
@@ -58,15 +65,6 @@ impl Permit {
                 place.finish();
             }
         }
-    }
-}
-
-impl Paused {
-    /// Goes on, whether a place is free or not: it was let in before.
-    pub(crate) fn resume(self) -> Permit {
-        let mut permit = self.permit;
-        permit.place = Some(permit.limit.resume(Moment::now(), self.worked));
-        permit
     }
 }
 

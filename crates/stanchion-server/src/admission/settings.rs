@@ -32,7 +32,7 @@ stanchion_config::settings! {
         pub wait: Duration = "100ms",
         /// How long it may wait in a queue that does not.
         #[range("1ms"..="10s")]
-        pub wait_standing: Duration = "2ms",
+        pub wait_standing: Duration = "1ms",
         /// Whether each address may ask only so often; behind a proxy, name it in server.trusted_proxies.
         pub address_rate_on: bool = false,
         /// How often; the addresses of an IPv6 network of 64 bits are one.

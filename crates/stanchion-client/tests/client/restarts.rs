@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::routing::post;
 use futures_util::future::join_all;
 use stanchion_client::{Discovery, GrpcChannel, HttpClient};
-use stanchion_server::{Anyone, Grpc, Module, Running, ServerSettings, Service};
+use stanchion_server::{Anyone, Grpc, Module, Running, ServerSettings, Service, Stopped};
 use stanchion_telemetry::Metrics;
 use tokio::time::sleep;
 use tonic_health::pb::FILE_DESCRIPTOR_SET;
@@ -68,7 +68,8 @@ async fn stopping(services: Vec<Running>, over: Arc<AtomicBool>) {
     for mut service in services.by_ref().take(2) {
         sleep(Duration::from_millis(300)).await;
         service.stop();
-        service.stopped().await;
+        let stopped = service.stopped().await;
+        assert!(matches!(stopped, Stopped::Clean), "{stopped:?}");
     }
     sleep(Duration::from_millis(300)).await;
     over.store(true, Ordering::Relaxed);

@@ -15,7 +15,7 @@ use stanchion::server::{
 };
 use stanchion::sql::tokio_postgres::{self, Client, NoTls};
 use stanchion::sql::{
-    DatabaseSettings, DatabaseUrl, Db, Engine, Mode, Query, SqlInbox, SqlLog, migrate, params,
+    DatabaseSettings, DatabaseUrl, Db, Engine, Mode, SqlInbox, SqlLog, migrate, params,
 };
 use stanchion_testing::servers::Postgres;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -2,13 +2,11 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use axum::Router;
 use axum::extract::State;
 use axum::routing::get;
-use axum::{Json, Router};
-use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 #[derive(clap::Args)]
@@ -27,29 +25,17 @@ pub(crate) struct Options {
 struct Stub {
     slots: Arc<Semaphore>,
     takes: Duration,
-    hanging: Arc<Hanging>,
 }
-
-/// Calls that are never answered.
-#[derive(Default)]
-struct Hanging {
-    now: AtomicU64,
-    peak: AtomicU64,
-}
-
-struct Hung(Arc<Hanging>);
 
 pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
     let stub = Stub {
         slots: Arc::new(Semaphore::new(options.slots)),
         takes: Duration::from_millis(options.takes_ms),
-        hanging: Arc::default(),
     };
     let router = Router::new()
         .route("/ready", get(async || "here"))
         .route("/take", get(take))
         .route("/hang", get(hang))
-        .route("/hanging", get(hanging))
         .with_state(stub);
     let listener = tokio::net::TcpListener::bind(options.listen).await?;
     axum::serve(listener, router).await?;
@@ -62,20 +48,7 @@ async fn take(State(stub): State<Stub>) -> &'static str {
     "taken"
 }
 
-async fn hang(State(stub): State<Stub>) -> &'static str {
-    let now = stub.hanging.now.fetch_add(1, Ordering::Relaxed) + 1;
-    stub.hanging.peak.fetch_max(now, Ordering::Relaxed);
-    let _hung = Hung(stub.hanging);
+/// Never answered.
+async fn hang() -> &'static str {
     std::future::pending().await
-}
-
-async fn hanging(State(stub): State<Stub>) -> Json<Value> {
-    let peak = stub.hanging.peak.load(Ordering::Relaxed);
-    Json(json!({"peak": peak}))
-}
-
-impl Drop for Hung {
-    fn drop(&mut self) {
-        self.0.now.fetch_sub(1, Ordering::Relaxed);
-    }
 }

@@ -23,6 +23,10 @@ use crate::{Answer, Problem, codes};
 /// How much longer than the request's deadline a claim lives.
 const CLAIM_SPARE: Duration = Duration::from_secs(5);
 
+/// An append that took the claim's row along has been queued, and is through, at the latest so long after its caller
+/// left: the default of `append_wait` and a second. Given back earlier the claim would be taken from a write that goes on.
+const QUEUED_WRITE_MAX: Duration = Duration::from_secs(6);
+
 /// The longest key.
 const KEY_BYTES_MAX: usize = 255;
 
@@ -196,7 +200,7 @@ enum Claiming {
     Settled(Outcome),
 }
 
-/// A claim that is ours; dropped unfinished (the client went away), it is given back.
+/// A claim that is ours; dropped unfinished (the client went away), it is given back, unless a write goes on with it.
 struct Guard {
     inbox: Arc<dyn Inbox>,
     held: Arc<Held>,
@@ -325,6 +329,10 @@ impl Drop for Guard {
         }
         let (inbox, held) = (self.inbox.clone(), self.held.clone());
         task::spawn("release-claim", async move {
+            if held.handed_out.load(Ordering::Relaxed) {
+                tokio::time::sleep(QUEUED_WRITE_MAX).await;
+            }
+            // What was answered meanwhile stays.
             if let Err(error) = inbox.release(&held.key, held.owner).await {
                 tracing::warn!(%error, key = %held.key, "a claim stays until it expires");
             }

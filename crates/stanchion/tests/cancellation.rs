@@ -8,7 +8,7 @@ use std::time::Duration;
 use stanchion::runtime::{random, task};
 use stanchion::server::{Running, ServerSettings};
 use stanchion::sql::tokio_postgres::Client;
-use stanchion::sql::{DatabaseSettings, Db, Engine, Query, params};
+use stanchion::sql::{DatabaseSettings, Db, Engine, params};
 use support::{Line, databases, operator, postgres_url, served};
 use tokio::time::{Instant, sleep, timeout};
 

@@ -15,7 +15,7 @@ use stanchion::server::{
 };
 use stanchion::sql::tokio_postgres::{self, Client, NoTls};
 use stanchion::sql::{
-    DatabaseSettings, DatabaseUrl, Db, Engine, Mode, Query, SqlInbox, SqlLog, migrate, params,
+    DatabaseSettings, DatabaseUrl, Db, Engine, Mode, SqlInbox, SqlLog, migrate, params,
 };
 use stanchion_testing::servers::Postgres;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -98,9 +98,9 @@ async fn note(
     _: Caller,
     axum::extract::State(state): axum::extract::State<State>,
     idempotency: Idempotency,
-) -> Result<Answer<Uuid>, Problem> {
+) -> Result<Answer<String>, Problem> {
     let id = id::new_v7();
-    let answer = Answer::created(format!("/notes/{id}"), id);
+    let answer = Answer::created(format!("/notes/{id}"), id.to_string());
     let append = Append {
         stream: StreamId::new("note", id.to_string()),
         expected: Expected::NoStream,

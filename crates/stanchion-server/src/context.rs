@@ -13,6 +13,7 @@ use stanchion_auth::Principal;
 use stanchion_auth::secret::Signer;
 use stanchion_messaging::{Inbox, LogId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::futures::TaskLocalFuture;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -121,7 +122,12 @@ impl Context {
 
     /// Runs `work` as part of this request.
     pub async fn scope<T>(self: Arc<Self>, work: impl Future<Output = T>) -> T {
-        CURRENT.scope(self, work).await
+        self.within(work).await
+    }
+
+    /// Likewise, without a future of its own around it.
+    pub(crate) fn within<F: Future>(self: Arc<Self>, work: F) -> TaskLocalFuture<Arc<Self>, F> {
+        CURRENT.scope(self, work)
     }
 
     /// Runs `work` as part of this request.

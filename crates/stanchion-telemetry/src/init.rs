@@ -88,7 +88,8 @@ pub(crate) fn subscriber(
     let carrying = filter_fn(|metadata| metadata.is_span() && *metadata.level() <= Level::INFO)
         .with_max_level_hint(LevelFilter::INFO);
     Registry::default()
-        .with(Unrecorded { share })
+        // Filtered like the others: a layer that takes every level would have all libraries make their spans of detail.
+        .with(Unrecorded { share }.with_filter(LevelFilter::INFO))
         .with(spans.with_filter(Recorded))
         .with(lines.with_filter(filter.or(carrying)))
 }

@@ -336,6 +336,19 @@ mod tests {
     }
 
     #[test]
+    fn details_that_nobody_wants_are_not_made() {
+        let _logged = crate::testing::capture_as(crate::LogFormat::Json, "info");
+        for span in [
+            tracing::trace_span!("frame"),
+            tracing::debug_span!("stream"),
+        ] {
+            assert!(span.is_disabled());
+        }
+        assert!(!tracing::enabled!(tracing::Level::DEBUG));
+        assert!(!tracing::info_span!("request").is_disabled());
+    }
+
+    #[test]
     fn a_trace_in_a_line_is_written_as_elsewhere() {
         let trace = PARENT.parse::<TraceContext>().unwrap().trace;
         assert_eq!(hex(trace), trace.to_string());

@@ -109,24 +109,23 @@ impl Identified {
         }
     }
 
-    /// The answer to it, made as part of it and with its id; it is in the table until the answer is sent.
-    pub(crate) async fn answer(self, answer: impl Future<Output = Response>) -> Response {
-        let Self {
-            context,
-            entered,
-            span,
-        } = self;
-        let id = HeaderValue::from_str(&context.request_id);
-        let mut response = context.scope(answer).instrument(span).await;
-        if let Ok(id) = id {
+    /// Runs the work as part of the request.
+    pub(crate) fn within<F: Future>(
+        &mut self,
+        work: F,
+    ) -> impl Future<Output = F::Output> + use<F> {
+        let span = std::mem::replace(&mut self.span, Span::none());
+        let work = Arc::clone(&self.context).within(work);
+        work.instrument(span)
+    }
+
+    /// The answer with the request's id; the request is in the table until it is sent.
+    pub(crate) fn answered(self, mut response: Response) -> Response {
+        if let Ok(id) = HeaderValue::from_str(&self.context.request_id) {
             response.headers_mut().insert(REQUEST_ID, id);
         }
-        response.map(|body| {
-            Body::new(Tracked {
-                body,
-                _entered: entered,
-            })
-        })
+        let _entered = self.entered;
+        response.map(|body| Body::new(Tracked { body, _entered }))
     }
 }
 

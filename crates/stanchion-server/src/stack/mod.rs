@@ -13,12 +13,14 @@ mod security;
 pub(crate) use identify::InFlight;
 
 use std::convert::Infallible;
+use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use axum::extract::Request;
 use axum::response::Response;
+use futures_util::FutureExt;
 use tower::Service;
 use tower_http::cors::CorsLayer;
 
@@ -67,8 +69,11 @@ impl Around {
     /// The answer to a request: outermost what stands first here.
     pub(crate) async fn answer(&self, mut request: Request) -> Response {
         // The request's id and trace come first: everything within logs under them.
-        let identified = Identified::of(&self.0.stack, &mut request);
-        identified.answer(self.0.watched(request)).await
+        let mut identified = Identified::of(&self.0.stack, &mut request);
+        // Awaited where it is made: a future that is handed to an async function is kept there twice, and all of a
+        // request's state is copied when the request begins.
+        let response = identified.within(self.0.watched(request)).await;
+        identified.answered(response)
     }
 }
 
@@ -96,7 +101,10 @@ impl Parts {
         // Compressed outside of the guard: what it answers is compressed as well.
         let accepted = compress::accepted(&request);
         // A panic costs its own request a 500, and nobody else anything.
-        let response = panics::guard(&self.stack, self.checked(request)).await;
+        let answer = AssertUnwindSafe(self.checked(request))
+            .catch_unwind()
+            .await;
+        let response = answer.unwrap_or_else(|panic| panics::answer(&self.stack, &*panic));
         compress::compress(accepted, response).await
     }
 

@@ -56,8 +56,8 @@ pub fn deadline() -> Deadline {
 /// assert!(origin::current().is_none());
 /// # }
 /// ```
-pub async fn scope<T>(origin: Arc<dyn Origin>, work: impl Future<Output = T>) -> T {
-    CURRENT.scope(origin, work).await
+pub fn scope<F: Future>(origin: Arc<dyn Origin>, work: F) -> impl Future<Output = F::Output> {
+    CURRENT.scope(origin, work)
 }
 
 /// Runs `work`, which does not wait, on behalf of `origin`.

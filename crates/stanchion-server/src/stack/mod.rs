@@ -101,9 +101,7 @@ impl Parts {
         // Compressed outside of the guard: what it answers is compressed as well.
         let accepted = compress::accepted(&request);
         // A panic costs its own request a 500, and nobody else anything.
-        let answer = AssertUnwindSafe(self.checked(request))
-            .catch_unwind()
-            .await;
+        let answer = AssertUnwindSafe(self.checked(request)).catch_unwind().await;
         let response = answer.unwrap_or_else(|panic| panics::answer(&self.stack, &*panic));
         compress::compress(accepted, response).await
     }

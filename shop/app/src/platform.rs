@@ -303,8 +303,8 @@ impl Parts<'_> {
             metrics: self.metrics.clone(),
             step_timeout: self.settings.orders.step_timeout,
         });
-        let module = if catalog.policy().is_some() {
-            module.degraded_unless("inventory", move || {
+        let module = if let Some(policy) = catalog.policy().cloned() {
+            module.policy(policy).degraded_unless("inventory", move || {
                 let catalog = catalog.clone();
                 async move { catalog.check().await.map_err(|error| error.to_string()) }
             })

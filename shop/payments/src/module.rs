@@ -79,6 +79,7 @@ pub fn module(dependencies: Dependencies) -> Result<Module, InvalidGatewayUrl> {
     let gateway = consumers::gateway(&caller, dependencies.consumer(consumers::GATEWAY));
     let retries = retries(&payments);
     Ok(Module::new("payments")
+        .policy(stripe.policy().clone())
         .routes(routes(state.clone()))
         .grpc(service(state))
         .inbox(dependencies.inbox)

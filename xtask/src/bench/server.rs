@@ -112,6 +112,7 @@ fn conditions(options: &Options, bench: &Bench) -> Result<Vec<String>> {
         ),
         format!("{rounds} rounds, each run counted for {seconds} s after half a second"),
         bench.placed().to_owned(),
+        format!("ours: {}", contestants::FULL),
     ])
 }
 

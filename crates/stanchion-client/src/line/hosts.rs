@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 use stanchion_resilience::breaker::Verdict;
@@ -24,6 +25,30 @@ pub(crate) struct Host {
     pub(crate) address: SocketAddr,
     pub(crate) pool: Arc<Pool>,
     pub(crate) load: Mutex<Load>,
+    /// How often in a row nobody could connect, and until when nobody tries who has another host.
+    away: Mutex<(u32, Moment)>,
+}
+
+/// The first of those waits; it doubles up to [`AWAY_MAX`].
+const AWAY_MIN: Duration = Duration::from_millis(250);
+const AWAY_MAX: Duration = Duration::from_secs(8);
+
+impl Host {
+    /// What connecting came to. Ejection is for hosts that answer badly and leaves most of them in; one that nobody can
+    /// connect to serves no one, so there is no share to keep.
+    pub(crate) fn connected(&self, now: Moment, could: bool) {
+        let mut away = self.away.lock();
+        if could {
+            *away = (0, Moment::START);
+            return;
+        }
+        let wait = AWAY_MIN.saturating_mul(1 << away.0.min(5));
+        *away = (away.0.saturating_add(1), now + wait.min(AWAY_MAX));
+    }
+
+    fn is_away(&self, now: Moment) -> bool {
+        now < self.away.lock().1
+    }
 }
 
 /// All hosts, as discovery had them last.
@@ -72,13 +97,16 @@ impl Hosts {
         let now = Moment::now();
         let fits = |host: &&Arc<Host>| !self.outliers.is_ejected(&host.address, now);
         let inside: Vec<&Arc<Host>> = known.iter().filter(fits).collect();
+        let there: Vec<&Arc<Host>> = known.iter().filter(|host| !host.is_away(now)).collect();
+        let both = |host: &&Arc<Host>| !host.is_away(now) && Some(host.address) != but;
+        let best: Vec<&Arc<Host>> = inside.iter().copied().filter(both).collect();
         let others: Vec<&Arc<Host>> = inside
             .iter()
             .copied()
             .filter(|host| Some(host.address) != but)
             .collect();
         // Better the same one again than none.
-        let candidates = [others, inside, known.iter().collect()];
+        let candidates = [best, there, others, inside, known.iter().collect()];
         let candidates = candidates.iter().find(|list| !list.is_empty());
         let candidates = candidates.map_or(&[][..], Vec::as_slice);
         let costs: Vec<f64> = candidates
@@ -187,6 +215,7 @@ impl Hosts {
             address,
             pool: Arc::new(Pool::new(address, dialer, dice)),
             load: Mutex::new(Load::new(Moment::now())),
+            away: Mutex::new((0, Moment::START)),
         })
     }
 }

@@ -90,6 +90,11 @@ impl Trying<'_> {
         self.settled = true;
         let now = Moment::now();
         let took = now.since(self.begun);
+        match outcome {
+            "connect" => self.host.connected(now, false),
+            _ if verdict == Verdict::Success => self.host.connected(now, true),
+            _ => {}
+        }
         let mut load = self.host.load.lock();
         load.end();
         match verdict {

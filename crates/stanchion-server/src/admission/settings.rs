@@ -20,7 +20,7 @@ stanchion_config::settings! {
         pub limit_min: u32 = 1,
         /// How much slower than unloaded requests may be, as a share, without lowering it.
         #[range(0.0..=10.0)]
-        pub buffer: f64 = 0.25,
+        pub buffer: f64 = 0.05,
         /// How often it moves.
         #[range("10ms"..="1m")]
         pub window: Duration = "500ms",

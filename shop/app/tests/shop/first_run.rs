@@ -110,11 +110,12 @@ async fn every_answer_has_a_request_id_and_the_usual_armour() {
         let value = kept.header(name).unwrap_or_else(|| panic!("no {name}"));
         assert!(value.contains(part), "{name}: {value}");
     }
-    let logged = format!("{}{}", shop.process.stdout(), shop.process.stderr());
-    assert!(
-        logged.contains("my-id.1"),
-        "the request id is in the log\n{logged}"
-    );
+    // Access lines are gathered for a moment.
+    eventually("the request id in the log", ANSWERS_WITHIN, || async {
+        let logged = format!("{}{}", shop.process.stdout(), shop.process.stderr());
+        logged.contains("my-id.1").then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

@@ -16,6 +16,7 @@ mod tests;
 use async_trait::async_trait;
 use shop_kernel::Money;
 use stanchion::client::SetupError;
+use stanchion::resilience::policy::Policy;
 use stanchion::telemetry::Metrics;
 use uuid::Uuid;
 
@@ -42,6 +43,11 @@ impl StripeGateway {
     pub(crate) fn new(settings: &GatewaySettings, metrics: &Metrics) -> Result<Self, SetupError> {
         let calls = Calls::new(settings, metrics)?;
         Ok(Self { calls })
+    }
+
+    /// What guards the calls to it.
+    pub(crate) fn policy(&self) -> &Policy {
+        self.calls.client.policy()
     }
 
     /// Whether it answers and takes our key.

@@ -85,7 +85,8 @@ const CONNECTIONS: usize = 32;
 /// Each with eight calls under way.
 const GRPC_CONNECTIONS: usize = 8;
 
-const FULL: &str = "full default stack: connection limits, request id, traces (1 % sampled), access log, metrics, \
+/// The layers of ours, outside in.
+pub(super) const FULL: &str = "full default stack: connection limits, request id, traces (1 % sampled), access log, metrics, \
                     security headers, compression, panic guard, head limits, admission, decompression, deadline, body limit";
 
 /// All of them, in the order in which they run.

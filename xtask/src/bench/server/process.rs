@@ -130,6 +130,12 @@ mod tests {
     fn a_running_process_has_memory_and_time() {
         let process = Process::start(Command::new("sleep").arg("60")).unwrap();
         assert!(process.processor_seconds().unwrap() < 10.0);
-        assert!((0.1..100.0).contains(&process.resident_megabytes().unwrap()));
+        // Until it is another program its memory is that of whoever started it.
+        let is_small = || (0.1..100.0).contains(&process.resident_megabytes().unwrap());
+        let tries = std::iter::repeat_with(|| {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+            is_small()
+        });
+        assert!(tries.take(500).any(|is_small| is_small));
     }
 }

@@ -112,12 +112,6 @@ impl Wire {
         while self.0.try_read(&mut rest).is_ok_and(|read| read > 0) {}
     }
 
-    /// Whether the other side ends the connection within five seconds.
-    pub async fn is_ended_soon(&mut self) -> bool {
-        let ended = async { while self.next().await.is_some() {} };
-        timeout(Duration::from_secs(5), ended).await.is_ok()
-    }
-
     /// The next frame; none when the connection has ended.
     pub async fn next(&mut self) -> Option<Frame> {
         let mut head = [0; 9];

@@ -42,7 +42,7 @@ pub(super) enum Answered {
 
 /// The gateway's end of the line, with its policy.
 pub(super) struct Calls {
-    client: HttpClient,
+    pub(super) client: HttpClient,
     key: SecretString,
     metrics: CallMetrics,
 }

@@ -78,6 +78,8 @@ pub enum SetupError {
 #[derive(Debug)]
 pub(crate) enum Fault<R> {
     Connect(String),
+    /// All connections that we allow ourselves are in use: the host has nothing to do with it.
+    Full,
     /// `unsent` says that it surely had no effect.
     Broken {
         why: String,
@@ -240,6 +242,7 @@ impl<R> Fault<R> {
     fn reason(self, said: impl FnOnce(R) -> Reason) -> Reason {
         match self {
             Self::Connect(why) => Reason::Connect(why),
+            Self::Full => Reason::Refused(Refusal::BulkheadFull),
             Self::Broken { why, unsent: true } => Reason::Connect(why),
             Self::Broken { why, .. } => Reason::Broken(why),
             Self::Said(answer) => said(answer),

@@ -1,5 +1,7 @@
 //! Where a dependency is, out of its URL.
 
+use std::net::IpAddr;
+
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderValue, Uri};
 
@@ -57,6 +59,12 @@ impl Target {
         whole
             .parse()
             .map_err(|error| format!("the path {path:?}: {error}"))
+    }
+
+    /// Whether it is TLS, or a loopback address.
+    pub(crate) fn is_private(&self) -> bool {
+        let is_loopback = |ip: IpAddr| ip.is_loopback();
+        self.tls || self.host == "localhost" || self.host.parse().is_ok_and(is_loopback)
     }
 
     pub(crate) fn scheme(&self) -> Scheme {

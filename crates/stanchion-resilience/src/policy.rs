@@ -166,6 +166,13 @@ impl Policy {
         self.parts.breaker.as_ref()
     }
 
+    /// Whether a call that gave no answer within `span` speaks against the dependency: a span below what counts as slow
+    /// speaks of an impatient caller.
+    #[must_use]
+    pub fn is_slow(&self, span: Duration) -> bool {
+        self.parts.is_slow(span)
+    }
+
     /// Its retry, with the budget, unless switched off.
     #[must_use]
     pub fn retry(&self) -> Option<&Retry> {

@@ -85,8 +85,12 @@ impl Session {
     /// # Errors
     /// `UNAUTHENTICATED` when the session has ended: log in again.
     pub async fn refresh(&self) -> Result<(), ShopError> {
-        let mut tokens = self.tokens.lock().await;
-        self.renew(&mut tokens).await
+        let session = self.clone();
+        whole(async move {
+            let mut tokens = session.tokens.lock().await;
+            session.renew(&mut tokens).await
+        })
+        .await
     }
 
     /// Sends a call as this caller, with a token that lives; one that the shop does not take any more is renewed once.
@@ -106,13 +110,21 @@ impl Session {
 
     /// A token that lives and is not `refused`.
     async fn token(&self, refused: Option<&SecretString>) -> Result<SecretString, ShopError> {
-        let mut tokens = self.tokens.lock().await;
-        let is_refused =
-            refused.is_some_and(|refused| refused.expose_secret() == tokens.access.expose_secret());
-        if is_refused || Instant::now() + LIFE_MIN >= tokens.ends {
-            self.renew(&mut tokens).await?;
+        {
+            let tokens = self.tokens.lock().await;
+            if tokens.lives(refused) {
+                return Ok(tokens.access.clone());
+            }
         }
-        Ok(tokens.access.clone())
+        let (session, refused) = (self.clone(), refused.cloned());
+        whole(async move {
+            let mut tokens = session.tokens.lock().await;
+            if !tokens.lives(refused.as_ref()) {
+                session.renew(&mut tokens).await?;
+            }
+            Ok(tokens.access.clone())
+        })
+        .await
     }
 
     async fn renew(&self, tokens: &mut Tokens) -> Result<(), ShopError> {
@@ -124,11 +136,31 @@ impl Session {
     }
 }
 
+/// Runs a renewal to its end even if whoever asked for it goes away: the shop has taken the old token then, and what it
+/// gave for it must not be lost.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "outside users have no runtime of ours"
+)]
+async fn whole<T: Send + 'static>(
+    renewal: impl Future<Output = Result<T, ShopError>> + Send + 'static,
+) -> Result<T, ShopError> {
+    let renewed = tokio::spawn(renewal).await;
+    renewed.unwrap_or_else(|failed| Err(ShopError::NotUnderstood(failed.to_string())))
+}
+
 fn is_unauthenticated(error: &ClientError) -> bool {
     error.status() == Some(StatusCode::UNAUTHORIZED)
 }
 
 impl Tokens {
+    /// Whether the access token can still be used, and is not the one that was `refused`.
+    fn lives(&self, refused: Option<&SecretString>) -> bool {
+        let is_refused =
+            refused.is_some_and(|refused| refused.expose_secret() == self.access.expose_secret());
+        !is_refused && Instant::now() + LIFE_MIN < self.ends
+    }
+
     fn of(granted: Granted) -> Self {
         Self {
             access: granted.access_token,

@@ -1,7 +1,7 @@
 //! Bodies of calls: known as a whole, or still being made.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::{Bytes, BytesMut};
 use futures_util::future::poll_fn;
@@ -120,6 +120,14 @@ impl Stream {
     }
 }
 
+/// The frame without what the reader of trailers would not survive.
+fn readable(mut frame: Frame<Bytes>) -> Frame<Bytes> {
+    if let Some(trailers) = frame.trailers_mut() {
+        super::status::sanitized(trailers);
+    }
+    frame
+}
+
 impl HttpBody for Stream {
     type Data = Bytes;
     type Error = Status;
@@ -128,15 +136,14 @@ impl HttpBody for Stream {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) {
-            let broken = |error: hyper::Error| super::status::broken(&error);
-            return Poll::Ready(frame.map(|frame| frame.map_err(broken)));
-        }
+        // First, so that messages which never pause do not outlive it.
         let end = self.end.as_mut();
         if end.is_some_and(|end| end.as_mut().poll(context).is_ready()) {
             let late = Status::deadline_exceeded("the stream's deadline has come");
             return Poll::Ready(Some(Err(late)));
         }
-        Poll::Pending
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        let frame = frame.map(|frame| frame.map_err(|error| super::status::broken(&error)));
+        Poll::Ready(frame.map(|frame| frame.map(readable)))
     }
 }

@@ -119,6 +119,15 @@ impl GrpcChannel {
         }
     }
 
+    /// Whether nobody on the way can read what is sent: TLS, a loopback address, or the same process.
+    #[must_use]
+    pub fn is_private(&self) -> bool {
+        match &self.way {
+            Way::Remote(line) => line.target.is_private(),
+            Way::Within(_) => true,
+        }
+    }
+
     fn over(way: Way) -> Self {
         let methods = Arc::default();
         Self { way, methods }

@@ -69,7 +69,12 @@ impl<T: Send> Judge<T, Fault<Response>> for Status {
     fn retryable(&self, fault: &Fault<Response>) -> Retryable {
         line::retryable(fault, |answer| {
             let asked = answer.header(http::header::RETRY_AFTER);
-            Retryable::of_http(answer.status.as_u16()).with_retry_after(asked)
+            let said = match answer.status.as_u16() {
+                // Still at work on the same call under its idempotency key: it says when to ask again.
+                409 if asked.is_some() => Retryable::unknown(),
+                status => Retryable::of_http(status),
+            };
+            said.with_retry_after(asked)
         })
     }
 }

@@ -217,7 +217,7 @@ pub(crate) fn verdict_of<R>(fault: &Fault<R>, said: impl FnOnce(&R) -> Verdict) 
     match fault {
         Fault::Connect(_) | Fault::Broken { .. } => Verdict::Failure,
         Fault::Said(answer) => said(answer),
-        Fault::TooLarge(_) | Fault::Malformed(_) => Verdict::Ignored,
+        Fault::Full | Fault::TooLarge(_) | Fault::Malformed(_) => Verdict::Ignored,
     }
 }
 
@@ -229,7 +229,7 @@ pub(crate) fn retryable<R>(fault: &Fault<R>, said: impl FnOnce(&R) -> Retryable)
         }
         Fault::Broken { .. } => Retryable::unknown(),
         Fault::Said(answer) => said(answer),
-        Fault::TooLarge(_) | Fault::Malformed(_) => Retryable::Never,
+        Fault::Full | Fault::TooLarge(_) | Fault::Malformed(_) => Retryable::Never,
     }
 }
 
@@ -237,6 +237,7 @@ pub(crate) fn retryable<R>(fault: &Fault<R>, said: impl FnOnce(&R) -> Retryable)
 pub(crate) fn label<R>(fault: &Fault<R>) -> &'static str {
     match fault {
         Fault::Connect(_) => "connect",
+        Fault::Full => "full",
         Fault::Broken { unsent: true, .. } => "refused",
         Fault::Broken { .. } => "broken",
         Fault::Said(_) => "status",

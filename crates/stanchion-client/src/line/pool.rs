@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use super::dial::{Dialed, Protocol, SharedDialer};
 use super::outgoing::Outgoing;
+use crate::error::Fault;
 
 /// The share by which a connection's life is made longer or shorter by chance: not all end at once.
 const LIFE_JITTER: f64 = 0.1;
@@ -45,6 +46,29 @@ struct Shared {
     sender: http2::SendRequest<Outgoing>,
     ends: Moment,
     used: Moment,
+}
+
+/// Why there is no connection.
+pub(crate) enum NoLease {
+    /// As many as there may be are in use.
+    Full,
+    /// None can be made.
+    Connect(String),
+}
+
+impl From<String> for NoLease {
+    fn from(why: String) -> Self {
+        Self::Connect(why)
+    }
+}
+
+impl<R> From<NoLease> for Fault<R> {
+    fn from(none: NoLease) -> Self {
+        match none {
+            NoLease::Full => Self::Full,
+            NoLease::Connect(why) => Self::Connect(why),
+        }
+    }
 }
 
 /// A connection for one call.
@@ -85,7 +109,7 @@ impl Pool {
     ///
     /// # Errors
     /// Why there is none. Nothing was sent then.
-    pub(crate) async fn lease(&self) -> Result<Leased, String> {
+    pub(crate) async fn lease(&self) -> Result<Leased, NoLease> {
         if let Some(sender) = self.shared() {
             let fresh = false;
             return Ok(Leased::Shared { sender, fresh });
@@ -150,20 +174,13 @@ impl Pool {
         }
     }
 
-    async fn slot(&self) -> Result<OwnedSemaphorePermit, String> {
-        let (within, max) = (
-            self.dialer.settings.connect_timeout,
-            self.dialer.settings.connections_max,
-        );
-        let slot = timeout(within, Arc::clone(&self.slots).acquire_owned()).await;
-        match slot {
+    async fn slot(&self) -> Result<OwnedSemaphorePermit, NoLease> {
+        let within = self.dialer.settings.connect_timeout;
+        match timeout(within, Arc::clone(&self.slots).acquire_owned()).await {
             Ok(Ok(slot)) => Ok(slot),
             _ => {
                 self.dialer.metrics.connected("full");
-                Err(format!(
-                    "{}: all {max} connections are in use",
-                    self.address
-                ))
+                Err(NoLease::Full)
             }
         }
     }
@@ -197,7 +214,7 @@ impl Pool {
         Some(known.sender.clone())
     }
 
-    async fn dial_for_all(&self) -> Result<Leased, String> {
+    async fn dial_for_all(&self) -> Result<Leased, NoLease> {
         let begun = Moment::now();
         let _alone = self.dialing.lock().await;
         if let Some(sender) = self.shared() {
@@ -207,18 +224,18 @@ impl Pool {
         if let Some((at, why)) = &*self.failed.lock()
             && *at > begun
         {
-            return Err(why.clone());
+            return Err(why.clone().into());
         }
         match self.dialer.dial(self.address, &self.way).await {
             Ok(Dialed::Shared(sender)) => Ok(self.share(sender)),
             // It spoke HTTP/2 before and does not now: the next call finds the other way.
             Ok(Dialed::One(_)) => {
                 self.is_h2.store(false, Ordering::Relaxed);
-                Err(format!("{}: it speaks another HTTP now", self.address))
+                Err(format!("{}: it speaks another HTTP now", self.address).into())
             }
             Err(why) => {
                 *self.failed.lock() = Some((Moment::now(), why.clone()));
-                Err(why)
+                Err(why.into())
             }
         }
     }

@@ -50,7 +50,7 @@ impl Trying<'_> {
     ) -> Result<Response<Arriving>, Fault<R>> {
         let whole = request.uri().clone();
         for _ in 0..STALE_MAX {
-            let leased = self.host.pool.lease().await.map_err(Fault::Connect)?;
+            let leased = self.host.pool.lease().await?;
             let (mut error, fresh) = match leased {
                 Leased::Shared { mut sender, fresh } => {
                     addressed(&mut request, &whole, Version::HTTP_2, &self.line.target);
@@ -116,10 +116,13 @@ impl Drop for Trying<'_> {
             return;
         }
         let took = Moment::now().since(self.begun);
-        if took + SLACK >= self.allowed {
+        if took + SLACK < self.allowed {
+            self.settle("cancelled", Verdict::Ignored);
+        } else if self.line.policy.is_slow(self.allowed) {
             self.settle("timed_out", Verdict::Failure);
         } else {
-            self.settle("cancelled", Verdict::Ignored);
+            // Its caller had no more time than a healthy host may take.
+            self.settle("timed_out", Verdict::Ignored);
         }
     }
 }

@@ -10,6 +10,9 @@ use crate::retry::{Effect, GaveUp, Retryable, Stopped, Terms};
 use crate::throttle::Admitted;
 use crate::{Failure, Moment};
 
+/// A dependency that is told a deadline answers so long before our own timer at most.
+const ANSWERED_BEFORE: Duration = Duration::from_millis(5);
+
 impl Policy {
     /// Calls the dependency, as often as the policy and `terms` allow.
     ///
@@ -156,7 +159,11 @@ impl Parts {
         let span = deadline.left(now).min(self.settings.timeout);
         let outcome = tokio::time::timeout_at((now + span).instant(), call(attempt)).await;
         let verdict = match &outcome {
-            Ok(result) => Some(judge.verdict(result)),
+            Ok(result) => match judge.verdict(result) {
+                // It was told how long it has, and gave up in time: that speaks of its caller as well.
+                Verdict::Failure if took_all(now, span) && !self.is_slow(span) => None,
+                verdict => Some(verdict),
+            },
             Err(_elapsed) => self.is_slow(span).then_some(Verdict::Failure),
         };
         ended(Moment::now(), verdict, permit, place, admitted);
@@ -169,10 +176,15 @@ impl Parts {
 
     /// Whether a call that gave no answer in `span` speaks against the dependency. A deadline nearer than what counts
     /// as slow speaks of the caller: one impatient caller must not open the breaker for all.
-    fn is_slow(&self, span: Duration) -> bool {
+    pub(super) fn is_slow(&self, span: Duration) -> bool {
         let usual = self.breaker.as_ref().map(Breaker::slow_above);
         span >= self.settings.timeout || usual.is_none_or(|usual| span >= usual)
     }
+}
+
+/// Whether nothing is left of the time that a call had since `begun`, or as good as nothing.
+fn took_all(begun: Moment, span: Duration) -> bool {
+    Moment::now().since(begun) + ANSWERED_BEFORE >= span
 }
 
 /// Tells every part that wants to know; with no verdict the call says nothing, as if its caller had gone.

@@ -33,12 +33,14 @@ impl Retryable {
         Retryable::Unknown { after: None }
     }
 
-    /// An HTTP status: 408, 500, 502 and 504 are unknown, 429 and 503 throttled, all else never.
+    /// An HTTP status: 408, 500, 502, 503 and 504 are unknown, 429 is throttled, all else never.
+    ///
+    /// A 503 is said by who sheds load unread, and by who does not know what became of the call.
     #[must_use]
     pub fn of_http(status: u16) -> Self {
         match status {
-            408 | 500 | 502 | 504 => Retryable::unknown(),
-            429 | 503 => Retryable::Throttled { after: None },
+            408 | 500 | 502 | 503 | 504 => Retryable::unknown(),
+            429 => Retryable::Throttled { after: None },
             _ => Retryable::Never,
         }
     }

@@ -18,11 +18,6 @@ struct Awaited {
     is_paused: bool,
 }
 
-/// Too many bodies are waited for already.
-#[derive(Debug, thiserror::Error)]
-#[error("too many requests arrive slowly")]
-struct TooMany;
-
 /// Watches the body of a request that was let in.
 pub(crate) fn awaited(request: Request, context: &Arc<Context>) -> Request {
     if request.body().is_end_stream() {
@@ -39,20 +34,30 @@ pub(crate) fn awaited(request: Request, context: &Arc<Context>) -> Request {
 }
 
 impl Awaited {
-    /// A request that is answered, or a stream, has given its place back before: it goes on as it likes.
-    fn pause(&mut self) -> Result<(), TooMany> {
-        if let Some(permit) = &mut *self.context.permit.lock() {
-            let arriving = self.context.lent.admission.begin_arriving();
-            permit.pause(arriving.ok_or(TooMany)?);
+    /// A request that is answered, or a stream, has given its place back before: it goes on as it likes. Where too many
+    /// bodies are waited for already it keeps its place: it was let in.
+    fn pause(&mut self) {
+        if let Some(permit) = &mut *self.context.permit.lock()
+            && let Some(arriving) = self.context.lent.admission.begin_arriving()
+        {
+            permit.pause(arriving);
             self.is_paused = true;
         }
-        Ok(())
     }
 
     fn resume(&mut self) {
         self.is_paused = false;
         if let Some(permit) = &mut *self.context.permit.lock() {
             permit.resume();
+        }
+    }
+}
+
+/// Whoever reads no further goes on working all the same.
+impl Drop for Awaited {
+    fn drop(&mut self) {
+        if self.is_paused {
+            self.resume();
         }
     }
 }
@@ -67,10 +72,8 @@ impl HttpBody for Awaited {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let polled = Pin::new(&mut self.body).poll_frame(context);
         if polled.is_pending() {
-            if !self.is_paused
-                && let Err(error) = self.pause()
-            {
-                return Poll::Ready(Some(Err(axum::Error::new(error))));
+            if !self.is_paused {
+                self.pause();
             }
         } else if self.is_paused {
             self.resume();

@@ -54,17 +54,29 @@ impl Lanes {
         }
     }
 
-    /// The lane of a route's template or a gRPC call's path.
-    pub(crate) fn of(&self, route: Option<&str>) -> Lane {
-        let Some(route) = route else {
-            return self.others.clone();
-        };
+    /// The lane of whatever is not told apart.
+    pub(crate) fn others(&self) -> Lane {
+        self.others.clone()
+    }
+
+    /// The lane of a gRPC call's path, if it is known.
+    pub(crate) fn of(&self, path: &str) -> Lane {
+        let known = self.known.lock().get(path).cloned();
+        known.map_or_else(|| self.others(), |kind| self.lane(kind))
+    }
+
+    /// The lane of a route's template, or of a path that is known to be a method's, from now on one of its own.
+    pub(crate) fn learn(&self, route: &str) -> Lane {
         let mut known = self.known.lock();
         let kind = match known.get(route) {
             Some(kind) => kind.clone(),
             None if known.len() >= LANES_MAX => self.others.kind.clone(),
             None => known.entry(route.to_owned()).or_default().clone(),
         };
+        self.lane(kind)
+    }
+
+    fn lane(&self, kind: Kind) -> Lane {
         Lane {
             priority: self.others.priority,
             kind,
@@ -103,7 +115,7 @@ mod tests {
     fn however_many_routes_are_made_up_the_lanes_are_bounded() {
         let lanes = Lanes::new(Priority::Normal);
         for number in 0..10_000 {
-            lanes.of(Some(&number.to_string()));
+            lanes.learn(&number.to_string());
         }
         assert_eq!(lanes.known.lock().len(), LANES_MAX);
     }

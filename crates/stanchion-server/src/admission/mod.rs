@@ -154,15 +154,22 @@ impl Admission {
     }
 }
 
-/// Whether a path answers however much there is to do.
+/// Whether a route answers however much there is to do.
 pub(crate) fn is_always_open(path: &str) -> bool {
     let grpc = || path.strip_prefix('/')?.strip_prefix(HealthService::NAME);
     matches!(path, "/health" | "/ready") || grpc().is_some_and(|rest| rest.starts_with('/'))
 }
 
+/// The same of a path as it was asked for, when nobody knows yet whose it is.
+fn is_probe(path: &str) -> bool {
+    let method = || path.strip_prefix('/')?.strip_prefix(HealthService::NAME);
+    let exists = |method| matches!(method, "/Check" | "/Watch" | "/List");
+    matches!(path, "/health" | "/ready") || method().is_some_and(exists)
+}
+
 /// The refusal of an address that asks too often, before anything else is done for it.
 pub(crate) fn count_address(admission: &Admission, request: &Request) -> Option<Response> {
-    if !admission.counts_addresses() || is_always_open(request.uri().path()) {
+    if !admission.counts_addresses() || is_probe(request.uri().path()) {
         return None;
     }
     let context = request.extensions().get::<Arc<Context>>()?;
@@ -177,21 +184,28 @@ pub(crate) async fn admit_foreign(
     next: Next,
 ) -> Response {
     let context = request.extensions().get::<Arc<Context>>().cloned();
-    let Some(context) = context.filter(|_| !is_always_open(request.uri().path())) else {
+    let matched = request.extensions().get::<axum::extract::MatchedPath>();
+    let matched = matched.map(axum::extract::MatchedPath::as_str);
+    // By the route, which is somebody's: a catch-all must not be open for what is only called like health.
+    let is_open = matched.is_some_and(is_always_open);
+    let Some(context) = context.filter(|_| !is_open) else {
         return next.run(request).await;
     };
-    let lane = if crate::grpc::is_grpc(request.headers()) {
-        // Its route may be one for all methods.
-        lanes.of(Some(request.uri().path()))
-    } else {
-        let matched = request.extensions().get::<axum::extract::MatchedPath>();
-        lanes.of(matched.map(axum::extract::MatchedPath::as_str))
+    // A call's route may be one for all methods; which of them there are is seen by the answer.
+    let call = crate::grpc::is_grpc(request.headers()).then(|| request.uri().path().to_owned());
+    let lane = match &call {
+        Some(path) => lanes.of(path),
+        None => matched.map_or_else(|| lanes.others(), |route| lanes.learn(route)),
     };
     let admission = Arc::clone(&context.lent.admission);
     match admission.admit(&lane, request.headers(), &context).await {
         Ok(working) => {
             let response = next.run(awaited(request, &context)).await;
             working.answered(&response);
+            let code = crate::grpc::outcome(response.headers());
+            if let Some(path) = call.filter(|_| code != Some(tonic::Code::Unimplemented)) {
+                lanes.learn(&path);
+            }
             response
         }
         Err(problem) => problem.into_response(),

@@ -51,6 +51,8 @@ struct Head {
     since: Option<Instant>,
     /// What came of it: hyper leaves out headers that others would have believed.
     bytes: Vec<u8>,
+    /// Some of it may have come with the request before, or with its body.
+    torn: bool,
 }
 
 /// Pieces of answers over HTTP/2, which the client takes when it likes.
@@ -74,6 +76,7 @@ impl Activity {
             head: Mutex::new(Head {
                 since: Some(now),
                 bytes: Vec::new(),
+                torn: false,
             }),
             frames: Mutex::new(None),
             is_spent: AtomicBool::new(false),
@@ -109,6 +112,8 @@ impl Activity {
             let room = HEAD_KEPT_MAX.saturating_sub(head.bytes.len());
             let kept = bytes.len().min(room);
             head.bytes.extend_from_slice(&bytes[..kept]);
+        } else {
+            self.head.lock().torn = true;
         }
         true
     }
@@ -122,12 +127,21 @@ impl Activity {
         }
     }
 
+    /// A frame of an answer goes out.
+    pub(crate) fn answered(&self) {
+        if let Some(frames) = self.frames.lock().as_mut() {
+            frames.answered();
+        }
+    }
+
     /// A request's head is complete; the guard lives as long as its answer is made.
     pub(crate) fn request(self: &Arc<Self>) -> AtWork {
         self.requests.fetch_add(1, Ordering::Relaxed);
         if !self.is_http2() {
             let mut head = self.head.lock();
             head.since = None;
+            let end = head.bytes.windows(4).position(|four| four == b"\r\n\r\n");
+            head.torn = end.is_none_or(|end| end + 4 != head.bytes.len());
             head.bytes.clear();
             head.bytes.shrink_to(HEAD_ROOM);
         }
@@ -135,10 +149,10 @@ impl Activity {
     }
 
     /// Whether the head that was just read has a header of this name, as it was sent; `None` where it is not known:
-    /// it came together with the one before.
+    /// some of it came together with the request before, or it is longer than what is kept.
     pub(crate) fn head_names(&self, header: &str) -> Option<bool> {
         let head = self.head.lock();
-        if head.bytes.is_empty() {
+        if head.bytes.is_empty() || head.torn || head.bytes.len() >= HEAD_KEPT_MAX {
             return None;
         }
         let names = head.bytes.split(|byte| *byte == b'\n').any(|line| {
@@ -168,7 +182,7 @@ impl Activity {
     pub(crate) fn is_idle(&self, idle_max: Duration) -> bool {
         let answers = self.answers.lock();
         self.is_http2()
-            && self.requests.load(Ordering::Relaxed) == 0
+            && self.requests.load(Ordering::Acquire) == 0
             && answers.held == 0
             && answers.moved_at.elapsed() >= idle_max
     }
@@ -232,10 +246,11 @@ impl AtWork {
 
 impl Drop for AtWork {
     fn drop(&mut self) {
-        self.0.requests.fetch_sub(1, Ordering::Relaxed);
+        // In this order: who sees no request sees when the last one ended.
         if self.0.is_http2() {
             self.0.answers.lock().moved_at = Instant::now();
         }
+        self.0.requests.fetch_sub(1, Ordering::Release);
     }
 }
 
@@ -296,8 +311,39 @@ mod tests {
         assert!(activity.read(b"LENGTH: 5\r\n\r\n"));
         assert_eq!(activity.head_names("content-length"), Some(true));
         assert_eq!(activity.head_names("host"), Some(false));
-        let _answered = activity.request();
+        let answered = activity.request();
         assert_eq!(activity.head_names("content-length"), None);
+        drop(answered);
+        assert!(activity.read(b"GET / HTTP/1.1\r\n\r\n"));
+        assert_eq!(activity.head_names("content-length"), Some(false));
+    }
+
+    #[test]
+    fn what_a_head_does_not_name_is_known_only_of_a_whole_one() {
+        let activity = Arc::new(Activity::new(Protocol::Any));
+        assert!(
+            activity.read(b"GET / HTTP/1.1\r\n\r\nPOST / HTTP/1.1\r\ncontent-length: 5\r\nx: ")
+        );
+        drop(activity.request());
+        assert!(activity.read(b"y\r\n\r\n"));
+        assert_eq!(
+            activity.head_names("content-length"),
+            None,
+            "half of it came before"
+        );
+        let answered = activity.request();
+        assert!(activity.read(b"GET / HTTP/1.1\r\n"));
+        drop(answered);
+        assert!(activity.read(b"\r\n"));
+        assert_eq!(activity.head_names("content-length"), None, "likewise");
+        drop(activity.request());
+        let padded = [
+            b"x: ".to_vec(),
+            vec![b' '; HEAD_KEPT_MAX],
+            b"a\r\n\r\n".to_vec(),
+        ];
+        assert!(activity.read(&padded.concat()));
+        assert_eq!(activity.head_names("content-length"), None, "too long");
     }
 
     #[tokio::test(start_paused = true)]

@@ -286,8 +286,13 @@ async fn answer(
     if persistent && (leaves_unread || doubtful || telling.is_cancelled()) {
         response.headers_mut().insert(CONNECTION, CLOSE);
     }
-    if !persistent {
-        response = response.map(|body| Taken::watch(body, is_call, at_work));
+    // By the answer, which is ours: what a client says of its request may be anything.
+    let answers_call = grpc::is_grpc(response.headers());
+    let streams = response.body().size_hint().exact();
+    if !persistent || streams.is_none_or(|bytes| bytes > UNREAD_BYTES_MAX) {
+        // Over HTTP/1.1 what comes in beside a long answer is no head that is late.
+        let whole = persistent || answers_call;
+        response = response.map(|body| Taken::watch(body, whole, at_work));
     }
     Ok(response)
 }

@@ -11,6 +11,8 @@ const CREDIT_MAX: u64 = 2_048;
 const CREDIT_A_SECOND: u64 = 100;
 /// So many bytes that the client took of our answers are worth one more.
 const SENT_BYTES_A_CREDIT: u64 = 64;
+/// What each frame of an answer is worth.
+const ANSWERED_CREDIT: u64 = 2;
 
 /// What HTTP/2's frames that ask for nothing may cost: a credit that requests, bodies, taken answers and time fill up.
 ///
@@ -66,6 +68,11 @@ impl Frames {
         self.sent += bytes as u64;
         self.earn(self.sent / SENT_BYTES_A_CREDIT);
         self.sent %= SENT_BYTES_A_CREDIT;
+    }
+
+    /// A frame of an answer went out: whoever estimates bandwidth sends a PING and returns a window for it.
+    pub(crate) fn answered(&mut self) {
+        self.earn(ANSWERED_CREDIT);
     }
 
     /// A head is complete; false when its frame cannot be paid for.

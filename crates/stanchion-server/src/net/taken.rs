@@ -11,7 +11,7 @@ use super::activity::{Activity, AtWork};
 /// The largest piece of an answer that is given away at once, in bytes: HTTP/2's usual frame.
 const PIECE_BYTES_MAX: usize = 16 * 1024;
 
-/// An answer over HTTP/2, of which the connection knows whether its client takes it.
+/// An answer of which the connection knows whether it is still on its way, and over HTTP/2 whether its client takes it.
 ///
 /// A client that opens no windows has the rest of its answers held in our memory, by a connection that is idle to all
 /// that looks at bytes. Each piece here tells when it is gone, and the next one is there when its turn comes.
@@ -20,8 +20,8 @@ pub(super) struct Taken {
     /// Of the last frame, not given away yet.
     rest: Bytes,
     activity: Arc<Activity>,
-    /// Calls have deadlines of their own, and may be taken as slowly as those allow.
-    is_call: bool,
+    /// Calls have deadlines of their own, and may be taken as slowly as those allow; over HTTP/1.1 the bytes tell.
+    whole: bool,
     _at_work: AtWork,
 }
 
@@ -32,12 +32,12 @@ struct Piece {
 }
 
 impl Taken {
-    pub(super) fn watch(body: Body, is_call: bool, at_work: AtWork) -> Body {
+    pub(super) fn watch(body: Body, whole: bool, at_work: AtWork) -> Body {
         Body::new(Self {
             body,
             rest: Bytes::new(),
             activity: at_work.activity(),
-            is_call,
+            whole,
             _at_work: at_work,
         })
     }
@@ -62,8 +62,12 @@ impl HttpBody for Taken {
         if !self.rest.is_empty() {
             return Poll::Ready(Some(Ok(self.piece())));
         }
-        let frame = match ready!(Pin::new(&mut self.body).poll_frame(context)) {
-            Some(Ok(frame)) if !self.is_call => frame,
+        let polled = ready!(Pin::new(&mut self.body).poll_frame(context));
+        if polled.as_ref().is_some_and(Result::is_ok) {
+            self.activity.answered();
+        }
+        let frame = match polled {
+            Some(Ok(frame)) if !self.whole => frame,
             other => return Poll::Ready(other),
         };
         match frame.into_data() {

@@ -47,13 +47,15 @@ impl Probe {
     /// What it said last, asked now or lately.
     pub(super) async fn seen(&self) -> Seen {
         let mut told = self.last.subscribe();
-        self.ask();
+        let now = Instant::now();
+        self.ask(now);
         let patience = if self.check.required {
             self.timeout + FRESH
         } else {
             self.timeout.min(OPTIONAL_WITHIN)
         };
-        let fresh = told.wait_for(|seen| seen.as_ref().is_some_and(Seen::is_fresh));
+        // Fresh as of now: whoever is woken late on a busy machine must not take its answer for an old one.
+        let fresh = told.wait_for(|seen| seen.as_ref().is_some_and(|seen| seen.is_fresh(now)));
         let fresh = timeout(patience, fresh).await;
         let fresh = fresh.is_ok().then(|| self.last.borrow().clone()).flatten();
         // Of what decides nothing an old answer is better than none.
@@ -69,8 +71,10 @@ impl Probe {
     }
 
     /// Asks, unless somebody does already or has done so lately; it goes on whoever leaves meanwhile.
-    fn ask(&self) {
-        let fresh = self.last.borrow().as_ref().is_some_and(Seen::is_fresh);
+    fn ask(&self, now: Instant) {
+        let last = self.last.borrow();
+        let fresh = last.as_ref().is_some_and(|seen| seen.is_fresh(now));
+        drop(last);
         if fresh || self.asking.swap(true, Ordering::AcqRel) {
             return;
         }
@@ -99,8 +103,8 @@ impl Seen {
         }
     }
 
-    fn is_fresh(&self) -> bool {
-        self.at.elapsed() < FRESH
+    fn is_fresh(&self, now: Instant) -> bool {
+        now.saturating_duration_since(self.at) < FRESH
     }
 }
 

@@ -46,7 +46,7 @@ impl InventoryCatalog {
     /// Inventory at that URL; `tokens` say who asks.
     ///
     /// # Errors
-    /// The URL or a certificate cannot be used.
+    /// The URL or a certificate cannot be used, or everybody on the way could read the tokens.
     pub fn at(
         url: &str,
         settings: &ClientSettings,
@@ -55,6 +55,10 @@ impl InventoryCatalog {
     ) -> Result<Self, SetupError> {
         let channel = GrpcChannel::new("inventory", url, settings, metrics)?;
         let channel = channel.describe(pb::DESCRIPTORS)?;
+        if !channel.is_private() {
+            let why = "tokens go over https, or over http to a loopback address";
+            return Err(SetupError::Url(why.into()));
+        }
         Ok(Self::over(channel, Some(tokens)))
     }
 

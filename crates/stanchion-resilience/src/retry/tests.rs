@@ -42,7 +42,7 @@ fn waits_are_full_jitter_under_a_doubling_bound() {
 
 #[test]
 fn a_wait_the_server_asks_for_is_kept_with_a_little_jitter() {
-    let asked = Retryable::of_http(503).with_retry_after(Some("2"));
+    let asked = Retryable::of_http(429).with_retry_after(Some("2"));
     let wait = given(1).next(1, asked, &Terms::once(), NOW).unwrap();
     assert!((2_000..=2_050).contains(&wait.as_millis()), "{wait:?}");
     let pushed = Retryable::of_grpc(14).with_pushback(Some("300"));
@@ -54,25 +54,25 @@ fn a_wait_the_server_asks_for_is_kept_with_a_little_jitter() {
 fn a_date_is_a_wait_by_the_clock_of_who_sent_it() {
     let sent_at = http_date("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
     let in_two_seconds = Some("Sun, 06 Nov 1994 08:49:39 GMT");
-    let asked = Retryable::of_http(503).with_retry_after_at(in_two_seconds, sent_at);
+    let asked = Retryable::of_http(429).with_retry_after_at(in_two_seconds, sent_at);
     let wait = given(1).next(1, asked, &Terms::once(), NOW).unwrap();
     assert!((2_000..=2_050).contains(&wait.as_millis()), "{wait:?}");
-    let seconds = Retryable::of_http(503).with_retry_after_at(Some("2"), sent_at);
+    let seconds = Retryable::of_http(429).with_retry_after_at(Some("2"), sent_at);
     assert_eq!(seconds, asked);
     let passed =
-        Retryable::of_http(503).with_retry_after_at(Some("Sun Nov  6 08:49:30 1994"), sent_at);
+        Retryable::of_http(429).with_retry_after_at(Some("Sun Nov  6 08:49:30 1994"), sent_at);
     let none = Retryable::Throttled {
         after: Some(Duration::ZERO),
     };
     assert_eq!(passed, none);
     let next_day = Some("Mon, 07 Nov 1994 08:49:37 GMT");
-    let much_later = Retryable::of_http(503).with_retry_after_at(next_day, sent_at);
+    let much_later = Retryable::of_http(429).with_retry_after_at(next_day, sent_at);
     assert_eq!(
         given(1).next(1, much_later, &Terms::once(), NOW),
         Err(Stopped::Final)
     );
-    let malformed = Retryable::of_http(503).with_retry_after_at(Some("tomorrow"), sent_at);
-    assert_eq!(malformed, Retryable::of_http(503));
+    let malformed = Retryable::of_http(429).with_retry_after_at(Some("tomorrow"), sent_at);
+    assert_eq!(malformed, Retryable::of_http(429));
 }
 
 #[test]
@@ -80,7 +80,7 @@ fn a_server_that_says_no_or_much_later_is_left_alone() {
     for never in [
         Retryable::of_grpc(14).with_pushback(Some("-1")),
         Retryable::of_grpc(14).with_pushback(Some("soon")),
-        Retryable::of_http(503).with_retry_after(Some("3600")),
+        Retryable::of_http(429).with_retry_after(Some("3600")),
         Retryable::of_http(404),
         Retryable::of_http(400).with_retry_after(Some("1")),
     ] {
@@ -108,7 +108,7 @@ fn what_may_have_taken_effect_is_repeated_only_where_that_is_allowed() {
 fn no_attempt_begins_after_the_deadline_and_none_that_is_not_made_is_paid_for() {
     let retry = given(1);
     let terms = Terms::repeatable().until(Deadline::after(NOW, Duration::from_secs(1)));
-    let later = Retryable::of_http(503).with_retry_after(Some("1"));
+    let later = Retryable::of_http(429).with_retry_after(Some("1"));
     assert_eq!(retry.next(1, later, &terms, NOW), Err(Stopped::Deadline));
     assert_eq!(retry.budget().left(NOW), 10.0);
     assert_eq!(

@@ -18,6 +18,19 @@ struct Awaited {
     is_paused: bool,
 }
 
+/// Too many bodies are waited for already.
+#[derive(Debug, thiserror::Error)]
+#[error("too many requests arrive slowly")]
+pub(crate) struct TooMany;
+
+impl TooMany {
+    /// Whether it is what ended a body.
+    pub(crate) fn is_behind(error: &axum::Error) -> bool {
+        let first: &(dyn std::error::Error + 'static) = error;
+        std::iter::successors(Some(first), |error| error.source()).any(|error| error.is::<Self>())
+    }
+}
+
 /// Watches the body of a request that was let in.
 pub(crate) fn awaited(request: Request, context: &Arc<Context>) -> Request {
     if request.body().is_end_stream() {
@@ -34,15 +47,14 @@ pub(crate) fn awaited(request: Request, context: &Arc<Context>) -> Request {
 }
 
 impl Awaited {
-    /// A request that is answered, or a stream, has given its place back before: it goes on as it likes. Where too many
-    /// bodies are waited for already it keeps its place: it was let in.
-    fn pause(&mut self) {
-        if let Some(permit) = &mut *self.context.permit.lock()
-            && let Some(arriving) = self.context.lent.admission.begin_arriving()
-        {
-            permit.pause(arriving);
+    /// A request that is answered, or a stream, has given its place back before: it goes on as it likes.
+    fn pause(&mut self) -> Result<(), TooMany> {
+        if let Some(permit) = &mut *self.context.permit.lock() {
+            let arriving = self.context.lent.admission.begin_arriving();
+            permit.pause(arriving.ok_or(TooMany)?);
             self.is_paused = true;
         }
+        Ok(())
     }
 
     fn resume(&mut self) {
@@ -72,8 +84,10 @@ impl HttpBody for Awaited {
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
         let polled = Pin::new(&mut self.body).poll_frame(context);
         if polled.is_pending() {
-            if !self.is_paused {
-                self.pause();
+            if !self.is_paused
+                && let Err(error) = self.pause()
+            {
+                return Poll::Ready(Some(Err(axum::Error::new(error))));
             }
         } else if self.is_paused {
             self.resume();

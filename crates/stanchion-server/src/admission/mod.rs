@@ -12,7 +12,7 @@ mod permit;
 mod rates;
 mod settings;
 
-pub(crate) use body::awaited;
+pub(crate) use body::{TooMany, awaited};
 pub(crate) use lane::{HEADER, Lane, Lanes};
 pub(crate) use permit::{Permit, Working};
 pub use settings::AdmissionSettings;

@@ -17,10 +17,10 @@ stanchion_config::settings! {
         pub limit_start: u32 = 32,
         /// It never falls below.
         #[range(1..=1000)]
-        pub limit_min: u32 = 1,
+        pub limit_min: u32 = 4,
         /// How much slower than unloaded requests may be, as a share, without lowering it.
         #[range(0.0..=10.0)]
-        pub buffer: f64 = 0.05,
+        pub buffer: f64 = 0.25,
         /// How often it moves.
         #[range("10ms"..="1m")]
         pub window: Duration = "500ms",

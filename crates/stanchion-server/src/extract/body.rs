@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use crate::admission::TooMany;
 use crate::describe::{Describe, Description};
 use crate::json::{Misfit, MisfitKind, clean_body, from_json, parse};
 use crate::net::TooSlow;
@@ -127,6 +128,8 @@ pub(crate) async fn collect(request: Request) -> Result<Bytes, Problem> {
         let frame = frame.map_err(|error| {
             let code = if TooSlow::is_behind(&error) {
                 codes::REQUEST_TIMEOUT
+            } else if TooMany::is_behind(&error) {
+                codes::OVERLOADED
             } else {
                 codes::BAD_REQUEST
             };

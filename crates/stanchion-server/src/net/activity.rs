@@ -32,6 +32,8 @@ pub(crate) struct Activity {
     /// Hyper's connections with upgrades take any, whatever they are told.
     agreed: Protocol,
     requests: AtomicUsize,
+    /// The request being answered over HTTP/1.1 has no body: what comes in is of the next one.
+    bodyless: AtomicBool,
     preface_read: AtomicUsize,
     decided: AtomicBool,
     http2: AtomicBool,
@@ -70,6 +72,7 @@ impl Activity {
         Self {
             agreed,
             requests: AtomicUsize::new(0),
+            bodyless: AtomicBool::new(false),
             preface_read: AtomicUsize::new(0),
             decided: AtomicBool::new(false),
             http2: AtomicBool::new(false),
@@ -112,7 +115,7 @@ impl Activity {
             let room = HEAD_KEPT_MAX.saturating_sub(head.bytes.len());
             let kept = bytes.len().min(room);
             head.bytes.extend_from_slice(&bytes[..kept]);
-        } else {
+        } else if self.bodyless.load(Ordering::Relaxed) {
             self.head.lock().torn = true;
         }
         true
@@ -135,13 +138,14 @@ impl Activity {
     }
 
     /// A request's head is complete; the guard lives as long as its answer is made.
-    pub(crate) fn request(self: &Arc<Self>) -> AtWork {
+    pub(crate) fn request(self: &Arc<Self>, bodyless: bool) -> AtWork {
+        self.bodyless.store(bodyless, Ordering::Relaxed);
         self.requests.fetch_add(1, Ordering::Relaxed);
         if !self.is_http2() {
             let mut head = self.head.lock();
             head.since = None;
             let end = head.bytes.windows(4).position(|four| four == b"\r\n\r\n");
-            head.torn = end.is_none_or(|end| end + 4 != head.bytes.len());
+            head.torn = bodyless && end.is_none_or(|end| end + 4 != head.bytes.len());
             head.bytes.clear();
             head.bytes.shrink_to(HEAD_ROOM);
         }
@@ -265,7 +269,7 @@ mod tests {
         tokio::time::advance(max).await;
         assert!(activity.is_stalled(max), "nothing was sent at all");
         assert!(activity.read(b"GET / HTTP/1.1\r\n\r\n"));
-        drop(activity.request());
+        drop(activity.request(true));
         tokio::time::advance(max * 3).await;
         assert!(!activity.is_stalled(max), "idle between requests");
         assert!(activity.read(b"GET / HT"));
@@ -311,7 +315,7 @@ mod tests {
         assert!(activity.read(b"LENGTH: 5\r\n\r\n"));
         assert_eq!(activity.head_names("content-length"), Some(true));
         assert_eq!(activity.head_names("host"), Some(false));
-        let answered = activity.request();
+        let answered = activity.request(true);
         assert_eq!(activity.head_names("content-length"), None);
         drop(answered);
         assert!(activity.read(b"GET / HTTP/1.1\r\n\r\n"));
@@ -324,19 +328,19 @@ mod tests {
         assert!(
             activity.read(b"GET / HTTP/1.1\r\n\r\nPOST / HTTP/1.1\r\ncontent-length: 5\r\nx: ")
         );
-        drop(activity.request());
+        drop(activity.request(true));
         assert!(activity.read(b"y\r\n\r\n"));
         assert_eq!(
             activity.head_names("content-length"),
             None,
             "half of it came before"
         );
-        let answered = activity.request();
+        let answered = activity.request(true);
         assert!(activity.read(b"GET / HTTP/1.1\r\n"));
         drop(answered);
         assert!(activity.read(b"\r\n"));
         assert_eq!(activity.head_names("content-length"), None, "likewise");
-        drop(activity.request());
+        drop(activity.request(true));
         let padded = [
             b"x: ".to_vec(),
             vec![b' '; HEAD_KEPT_MAX],
@@ -371,7 +375,7 @@ mod tests {
         tokio::time::advance(max).await;
         assert!(!activity.is_idle(max), "it is HTTP/1.1 until the preface");
         assert!(activity.read(PREFACE));
-        let request = activity.request();
+        let request = activity.request(true);
         tokio::time::advance(max).await;
         assert!(!activity.is_idle(max), "it is being answered");
         activity.hold();

@@ -255,7 +255,7 @@ async fn answer(
     rate: BodyRate,
 ) -> Result<Response, Infallible> {
     let length = length(&request, &activity);
-    let at_work = activity.request();
+    let at_work = activity.request(request.body().is_end_stream());
     if length == Length::Two || names_two_hosts(&request) {
         return Ok(refused());
     }

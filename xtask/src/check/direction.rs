@@ -82,7 +82,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("log-load", &["stanchion"]),
     ("log-auditor", &[]),
     // Small, so that it is optimised alone.
-    ("overload", &["stanchion-resilience", "stanchion-server"]),
+    (
+        "overload",
+        &[
+            "stanchion-resilience",
+            "stanchion-runtime",
+            "stanchion-server",
+            "stanchion-telemetry",
+        ],
+    ),
     ("grpc-interop", &["stanchion"]),
     // Beside them.
     ("patterns", &["stanchion"]),

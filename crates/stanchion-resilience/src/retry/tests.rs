@@ -16,6 +16,14 @@ fn given(seed: u64) -> Retry {
 }
 
 #[test]
+fn a_503_is_no_word_that_nothing_was_done() {
+    let asked = Retryable::of_http(503).with_retry_after(Some("2"));
+    assert_eq!(asked.allowed(Effect::Once), Err(Stopped::NotRepeatable));
+    assert_eq!(asked.allowed(Effect::Repeatable), Ok(()));
+    assert_eq!(asked.asked(), Some(Duration::from_secs(2)));
+}
+
+#[test]
 fn waits_are_full_jitter_under_a_doubling_bound() {
     for (sent, retryable, bound) in [
         (1, Retryable::unknown(), 50),

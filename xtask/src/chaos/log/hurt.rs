@@ -20,6 +20,9 @@ use super::{
 const CUT_WAITS: Duration = Duration::from_millis(800);
 const CUT_POLL: Duration = Duration::from_millis(5);
 
+/// How long the replica that never comes may be waited for beyond its time.
+const GHOST_WAITS: Duration = Duration::from_secs(30);
+
 /// What goes on beside further faults.
 #[derive(Default)]
 pub(super) struct Hurt {
@@ -169,25 +172,45 @@ async fn server(fault: Fault, stage: &mut Stage, sheet: &mut Sheet) -> Result<()
 
 /// Commits are durable here and wait for a replica that never comes; then their connections are ended. They stay
 /// committed, and their writers cannot know.
-async fn ghost(stage: &mut Stage, ms: u64) -> Result<()> {
-    let waits = "alter system set synchronous_standby_names = 'ghost'";
-    let reload = "select pg_reload_conf()";
-    if stage.sql(waits).is_err() {
+///
+/// One session does it all: a second one might find no connection left, and with the replica still waited for nobody
+/// would ever commit again.
+async fn ghost(stage: &Stage, ms: u64) -> Result<()> {
+    let while_it_is_waited_for = format!("select pg_sleep({})", ms as f64 / 1_000.0);
+    let mut session = stage.session(&[
+        "alter system set synchronous_standby_names = 'ghost'",
+        "select pg_reload_conf()",
+        &while_it_is_waited_for,
+        "select pg_terminate_backend(pid) from pg_stat_activity where wait_event = 'SyncRep'",
+        "alter system reset synchronous_standby_names",
+        "select pg_reload_conf()",
+    ])?;
+    let patience = Instant::now() + Duration::from_millis(ms) + GHOST_WAITS;
+    let ended = loop {
+        match session.try_wait()? {
+            Some(ended) => break ended,
+            None if Instant::now() > patience => {
+                session.kill()?;
+                break session.wait()?;
+            }
+            None => sleep(CUT_POLL).await,
+        }
+    };
+    // No connection was left to begin with, or it was cut off on the way.
+    if ended.success() || !stage.waits_for_a_ghost()? {
         return Ok(());
     }
-    let _waits = stage.sql(reload);
-    sleep(Duration::from_millis(ms)).await;
-    let _ended = stage
-        .sql("select pg_terminate_backend(pid) from pg_stat_activity where wait_event = 'SyncRep'");
-    // It must go, or nobody ever commits again.
-    for _ in 0..100 {
+    let began = Instant::now();
+    loop {
         let gone = stage.sql("alter system reset synchronous_standby_names");
-        if gone.and_then(|_| stage.sql(reload)).is_ok() {
-            break;
+        match gone.and_then(|_| stage.sql("select pg_reload_conf()")) {
+            Ok(_) => return Ok(()),
+            Err(error) if began.elapsed() > GHOST_WAITS => {
+                return Err(error.context("the replica that never comes is still waited for"));
+            }
+            Err(_) => sleep(Duration::from_millis(100)).await,
         }
-        sleep(Duration::from_millis(100)).await;
     }
-    Ok(())
 }
 
 async fn network(fault: Fault, stage: &Stage) -> Result<()> {

@@ -3,9 +3,10 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    process::Stdio,
 };
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use stanchion_testing::{process::Launch, proxy::FaultProxy, servers::Cluster};
 
 use crate::{chaos::log_programs::LogPrograms, workspace};
@@ -96,6 +97,26 @@ impl Stage {
     pub(super) fn sql_beside(&self, elsewhere: bool, sql: &str) -> Result<std::process::Child> {
         let database = if elsewhere { ELSEWHERE } else { DATABASE };
         Ok(self.server.psql(database, sql)?.spawn()?)
+    }
+
+    /// Statements one after the other in one session, which goes on beside us.
+    pub(super) fn session(&self, statements: &[&str]) -> Result<std::process::Child> {
+        let (first, others) = statements.split_first().context("no statement")?;
+        let mut session = self.server.psql(DATABASE, first)?;
+        for statement in others {
+            session.args(["--command", statement]);
+        }
+        // A few short lines; nobody reads them.
+        Ok(session
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?)
+    }
+
+    /// Whether the server is told to wait for a replica, now or when it starts again.
+    pub(super) fn waits_for_a_ghost(&self) -> Result<bool> {
+        let settings = self.folder.join("server/data/postgresql.auto.conf");
+        Ok(fs::read_to_string(settings)?.contains("synchronous_standby_names"))
     }
 
     /// The process ids of the log's connections, in a stable order.

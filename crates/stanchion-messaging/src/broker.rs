@@ -6,7 +6,9 @@ use futures_util::future::select_all;
 use parking_lot::RwLock;
 use tokio::sync::watch;
 
-use crate::{BrokerError, Delivery, Feed, Group, LogId, Place, Position, Subscriber, Subscription};
+use crate::{
+    BrokerError, Delivery, Feed, Group, LogId, Place, Position, Progress, Subscriber, Subscription,
+};
 
 /// The most log entries behind one delivery.
 const PAGE_ENTRIES_MAX: usize = 256;
@@ -100,14 +102,11 @@ impl MemorySubscription {
             cursor.at = page.through;
             self.turn = index + 1;
             let wanted = |name: &str| self.contracts.contains(&name);
+            let (log, through) = (cursor.log, page.through);
+            let messages = page.messages.into_iter();
             return Ok(Some(Delivery {
-                log: cursor.log,
-                messages: page
-                    .messages
-                    .into_iter()
-                    .filter(|m| wanted(&m.contract))
-                    .collect(),
-                through: page.through,
+                messages: messages.filter(|m| wanted(&m.contract)).collect(),
+                progress: Progress::Place { log, through },
             }));
         }
         failed.map_or(Ok(None), Err)

@@ -164,7 +164,7 @@ impl Consumer {
                 },
                 delivery = subscription.next() => {
                     let delivery = delivery.map_err(|error| error.to_string())?;
-                    self.handle_delivery(delivery).await?;
+                    self.handle_delivery(subscription.as_mut(), delivery).await?;
                 }
             }
         }

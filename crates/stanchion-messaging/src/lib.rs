@@ -25,5 +25,8 @@ pub use contract::{Contract, DecodeError};
 pub use inbox::{Claim, Claimed, Inbox, InboxEntry, InboxError, InboxKey};
 pub use memory::{MemoryConsumerStore, MemoryInbox, Unsettled};
 pub use message::{LogId, Message, Metadata, Origin, Place, Position};
-pub use port::{BrokerError, Delivery, Feed, FeedPage, Group, Subscriber, Subscription};
+pub use port::{
+    BrokerError, Delivery, Envelope, Feed, FeedPage, Group, Link, PARTITIONS, Progress, Publisher,
+    Receipt, Subscriber, Subscription, partition_of,
+};
 pub use store::{ConsumerStore, DeadLetterFilter, Parked, ParkedState, StoreError};

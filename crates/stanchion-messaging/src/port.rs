@@ -1,9 +1,59 @@
 use std::collections::HashMap;
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
+use uuid::Uuid;
 
 use crate::{LogId, Message, Place, Position};
+
+/// Over so many partitions a broker's messages are spread by their keys. Brokers keep it in what they store: it is the
+/// same for ever.
+pub const PARTITIONS: u16 = 16;
+
+/// The partition of a key: FNV-1a of its bytes (64 bits), modulo [`PARTITIONS`]; the same in every version and language.
+#[must_use]
+pub fn partition_of(key: &str) -> u16 {
+    const OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
+    const PRIME: u64 = 0x0100_0000_01b3;
+    let step = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(PRIME);
+    let hash = key.bytes().fold(OFFSET, step);
+    (hash % u64::from(PARTITIONS)) as u16
+}
+
+/// A message on its way through a broker.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Envelope {
+    /// The message.
+    pub message: Message,
+    /// That of its key: one publisher sends a partition's messages one after the other, one member of a group takes them.
+    pub partition: u16,
+    /// The position announced before this one in the partition of that log, [`Position::START`] for its first: who has
+    /// not seen it has missed something.
+    pub prev: Position,
+    /// What the broker may tell repeats by: the message's id when it is first announced, a new one for each redrive,
+    /// which must not be taken for a repeat.
+    pub transport: Uuid,
+}
+
+/// Takes messages to a broker.
+#[async_trait]
+pub trait Publisher: Send + Sync {
+    /// Hands over one message; returns once the broker has confirmed it. Callers keep the order of a partition by waiting
+    /// for one before the next. Survives a crash: what the broker promises, which is less than a log does; the log can
+    /// announce it again. May repeat: a message whose confirmation was lost.
+    ///
+    /// # Errors
+    /// Not confirmed within the adapter's bound: it may have arrived nevertheless.
+    async fn publish(&self, envelope: &Envelope) -> Result<(), BrokerError>;
+
+    /// What the broker's store is known by. Another one than before: it lost what it had, and everything that somebody
+    /// may still wait for is announced again.
+    ///
+    /// # Errors
+    /// The broker does not answer.
+    async fn store_id(&self) -> Result<String, BrokerError>;
+}
 
 /// The broker or a feed could not be reached; trying again later may help.
 #[derive(Debug, thiserror::Error)]
@@ -53,19 +103,72 @@ pub struct Group {
 /// One step of a subscription.
 #[derive(Clone, Debug)]
 pub struct Delivery {
-    /// The log it comes from.
-    pub log: LogId,
-    /// Messages in order; they may be empty when entries of the log were none of the group's.
+    /// Messages in order; they may be empty when entries of a log were none of the group's.
     pub messages: Vec<Message>,
-    /// Once all of them are dealt with, the group's progress in that log.
-    pub through: Place,
+    /// What to do once all of them are dealt with.
+    pub progress: Progress,
 }
 
-/// A consumer group's stream of deliveries.
+/// How a group's progress is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// In the consumer's own store: the messages were read from the log itself.
+    Place {
+        /// The log they come from.
+        log: LogId,
+        /// Where the group is in it then.
+        through: Place,
+    },
+    /// By the broker, which is told by [`Subscription::acknowledge`].
+    Receipt {
+        /// Which delivery.
+        receipt: Receipt,
+        /// Each message's place among its partition's, in the order of the messages.
+        links: Vec<Link>,
+    },
+}
+
+/// A delivery of a broker, known within its subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Receipt(pub u64);
+
+/// A message's place among those of its partition of a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Link {
+    /// The log.
+    pub log: LogId,
+    /// The partition.
+    pub partition: u16,
+    /// The position announced before it in that partition.
+    pub prev: Position,
+    /// Its own.
+    pub position: Position,
+}
+
+/// A consumer group's stream of deliveries. Dropped, it gives back what is not acknowledged: it is delivered again.
 #[async_trait]
 pub trait Subscription: Send {
     /// Waits for the next delivery. Cancel-safe: a cancelled call loses nothing.
     async fn next(&mut self) -> Result<Delivery, BrokerError>;
+
+    /// Everything of that delivery is dealt with: handled, or put aside in rows. A broker delivers it to nobody any more;
+    /// where the consumer's store keeps the progress there is nothing to do.
+    ///
+    /// # Errors
+    /// The broker does not answer: it will be delivered again.
+    async fn acknowledge(&mut self, receipt: Receipt) -> Result<(), BrokerError> {
+        let _nothing_to_do = receipt;
+        Ok(())
+    }
+
+    /// It is still worked on: a broker that would give it to somebody else after a while waits anew.
+    ///
+    /// # Errors
+    /// The broker does not answer.
+    async fn extend(&mut self, receipt: Receipt) -> Result<(), BrokerError> {
+        let _nothing_to_do = receipt;
+        Ok(())
+    }
 }
 
 /// Hands out what was announced, at least once and in order by key.
@@ -73,4 +176,16 @@ pub trait Subscription: Send {
 pub trait Subscriber: Send + Sync {
     /// Opens a group's subscription.
     async fn subscribe(&self, group: Group) -> Result<Box<dyn Subscription>, BrokerError>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_is_in_the_same_partition_for_ever() {
+        // FNV-1a's published vectors: "" is its offset, "a" af63dc4c8601ec8c, "foobar" 85944171f73967e8.
+        let partitions = ["", "a", "foobar"].map(partition_of);
+        assert_eq!(partitions, [0x5, 0xc, 0x8]);
+    }
 }

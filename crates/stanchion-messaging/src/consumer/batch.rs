@@ -11,13 +11,17 @@ use stanchion_telemetry::Metrics;
 use tracing::{Instrument, info_span, warn};
 
 use super::{Consumer, HandlerError};
-use crate::{Delivery, Message, Parked, ParkedState};
+use crate::{Delivery, Message, Parked, ParkedState, Progress, Subscription};
 
 const WAITS_BEHIND: &str = "waits behind an earlier message of its key";
 
 impl Consumer {
     /// Handles a delivery and moves the progress past it; an error leaves the progress where it was.
-    pub(super) async fn handle_delivery(&self, delivery: Delivery) -> Result<(), String> {
+    pub(super) async fn handle_delivery(
+        &self,
+        subscription: &mut dyn Subscription,
+        delivery: Delivery,
+    ) -> Result<(), String> {
         let keys = by_key(delivery.messages);
         let blocked = self.blocked(&keys).await?;
         stream::iter(keys)
@@ -25,11 +29,16 @@ impl Consumer {
             .buffer_unordered(self.limits.keys_max)
             .try_collect::<()>()
             .await?;
-        let advanced = self
-            .store
-            .advance(self.name, delivery.log, delivery.through)
-            .await;
-        advanced.map_err(|error| error.to_string())
+        match delivery.progress {
+            Progress::Place { log, through } => {
+                let advanced = self.store.advance(self.name, log, through).await;
+                advanced.map_err(|error| error.to_string())
+            }
+            Progress::Receipt { receipt, .. } => {
+                let acknowledged = subscription.acknowledge(receipt).await;
+                acknowledged.map_err(|error| error.to_string())
+            }
+        }
     }
 
     async fn blocked(&self, keys: &[(String, Vec<Message>)]) -> Result<HashSet<String>, String> {

@@ -158,7 +158,7 @@ pub(crate) fn event(id: Uuid, data: Value) -> NewEvent {
     NewEvent {
         id,
         kind: "noted".into(),
-        data,
+        data: data.into(),
     }
 }
 

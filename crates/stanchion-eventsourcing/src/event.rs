@@ -1,14 +1,14 @@
 use std::fmt;
 
 use jiff::Timestamp;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::de::value::MapDeserializer;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use crate::{Metadata, Position};
+use crate::content::Tagged;
+use crate::{Content, Metadata, Position};
 
 /// All stream ids are derived below this namespace; changing it would orphan every stream.
 const STREAM_NAMESPACE: [u8; 16] = 0x7d0c_3a52_9b1e_4f6a_8c55_27e4_f1a0_6b3d_u128.to_be_bytes();
@@ -83,7 +83,7 @@ pub struct NewEvent {
     /// Its type: the serde tag, such as `order_placed`.
     pub kind: String,
     /// Its content; an object, or null for an event without content.
-    pub data: Value,
+    pub data: Content,
 }
 
 impl NewEvent {
@@ -92,19 +92,24 @@ impl NewEvent {
     /// # Errors
     /// The enum does not serialise, or is tagged in another way.
     pub fn of<E: Serialize>(event: &E) -> Result<Self, UnknownEvent> {
-        let value = serde_json::to_value(event).map_err(|error| UnknownEvent(error.to_string()))?;
-        let Value::Object(mut fields) = value else {
-            return Err(untagged());
-        };
-        let Some(Value::String(kind)) = fields.remove("type") else {
+        let json = serde_json::to_string(event).map_err(|error| UnknownEvent(error.to_string()))?;
+        let Ok(apart) = serde_json::from_str::<Apart>(&json) else {
             return Err(untagged());
         };
         Ok(Self {
             id: stanchion_runtime::id::new_v7(),
-            kind,
-            data: fields.remove("data").unwrap_or(Value::Null),
+            kind: apart.kind,
+            data: apart.data.map_or_else(Content::null, Content::from),
         })
     }
+}
+
+/// What serde makes of an event enum, its content as it stands.
+#[derive(Deserialize)]
+struct Apart {
+    #[serde(rename = "type")]
+    kind: String,
+    data: Option<Box<RawValue>>,
 }
 
 /// An event as the log keeps it.
@@ -121,7 +126,7 @@ pub struct Recorded {
     /// Its type.
     pub kind: String,
     /// Its content.
-    pub data: Value,
+    pub data: Content,
     /// Who and what caused it.
     pub metadata: Metadata,
     /// When it was recorded.
@@ -134,11 +139,8 @@ impl Recorded {
     /// # Errors
     /// The type is not one of `E`'s, or the content does not fit.
     pub fn decode<E: DeserializeOwned>(&self) -> Result<E, UnknownEvent> {
-        // Where it stands, not a copy: events are read by the million.
-        let kind = Value::String(self.kind.clone());
-        let data = (!self.data.is_null()).then_some(("data", &self.data));
-        let fields = [("type", &kind)].into_iter().chain(data);
-        E::deserialize(MapDeserializer::new(fields)).map_err(|error: serde_json::Error| {
+        // Straight from the text: events are read by the million.
+        E::deserialize(Tagged::new(&self.kind, &self.data)).map_err(|error| {
             UnknownEvent(format!(
                 "{} at {} version {}: {error}",
                 self.kind, self.stream, self.version

@@ -10,6 +10,7 @@
 
 mod aggregate;
 mod append;
+mod content;
 mod event;
 mod log;
 mod memory;
@@ -28,6 +29,7 @@ pub mod upcast;
 
 pub use aggregate::Aggregate;
 pub use append::{Append, AppendError, Appended, Expected};
+pub use content::Content;
 pub use event::{Decoded, Filter, NewEvent, Recorded, StreamId, UnknownEvent, Version};
 pub use log::{EventLog, LogError};
 pub use memory::MemoryLog;

@@ -27,7 +27,7 @@ async fn fill(log: &Arc<dyn EventLog>, count: usize) {
         let event = NewEvent {
             id: id::new_v7(),
             kind: "counted".into(),
-            data: json!({ "n": n }),
+            data: json!({ "n": n }).into(),
         };
         let append = Append {
             stream: StreamId::new(["odd", "even"][n % 2], "a"),

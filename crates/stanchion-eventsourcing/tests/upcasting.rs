@@ -78,7 +78,7 @@ async fn old_log(events: &[(&str, Value)]) -> Arc<dyn EventLog> {
     let events = events.iter().map(|(kind, data)| NewEvent {
         id: id::new_v7(),
         kind: (*kind).into(),
-        data: data.clone(),
+        data: data.clone().into(),
     });
     let append = Append {
         stream: StreamId::new("order", "1"),

@@ -151,7 +151,7 @@ fn append(stream: &str, expected: Expected) -> Append {
         events: vec![NewEvent {
             id: id::new_v7(),
             kind: "placed".into(),
-            data: json!({}),
+            data: json!({}).into(),
         }],
         inbox: None,
         timers: Vec::new(),

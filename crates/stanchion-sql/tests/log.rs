@@ -22,7 +22,7 @@ fn append(stream: &str, expected: Expected) -> Append {
         events: vec![NewEvent {
             id: id::new_v7(),
             kind: "placed".into(),
-            data: json!({"n": 1}),
+            data: json!({"n": 1}).into(),
         }],
         inbox: None,
         timers: Vec::new(),

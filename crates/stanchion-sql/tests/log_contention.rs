@@ -22,7 +22,7 @@ fn append(stream: &str, expected: Expected, events: usize) -> Append {
     let event = |n| NewEvent {
         id: id::new_v7(),
         kind: "placed".into(),
-        data: json!({ "n": n }),
+        data: json!({ "n": n }).into(),
     };
     Append {
         stream: StreamId::new("order", stream),

@@ -102,7 +102,7 @@ async fn the_log_and_the_function_follow_each_other_and_tell_readers() {
         events: vec![NewEvent {
             id: id::new_v7(),
             kind: "placed".into(),
-            data: json!({}),
+            data: json!({}).into(),
         }],
         inbox: None,
         timers: Vec::new(),

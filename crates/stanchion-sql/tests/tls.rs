@@ -95,7 +95,7 @@ async fn every_connection_to_a_server_whose_certificate_holds_is_encrypted() {
         events: vec![NewEvent {
             id: id::new_v7(),
             kind: "placed".into(),
-            data: serde_json::json!({}),
+            data: serde_json::json!({}).into(),
         }],
         inbox: None,
         timers: Vec::new(),

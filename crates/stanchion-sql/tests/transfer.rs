@@ -67,7 +67,7 @@ fn append(past: &Past) -> Append {
     let events = past.contents.iter().map(|data| NewEvent {
         id: id::new_v7(),
         kind: "happened".into(),
-        data: data.clone(),
+        data: data.clone().into(),
     });
     let timer = past.timer.map(|(name, second)| TimerChange::Set {
         name: name.to_string(),

@@ -36,7 +36,7 @@ fn event(kind: &str) -> NewEvent {
     NewEvent {
         id: id::new_v7(),
         kind: kind.into(),
-        data: json!({"a": 1}),
+        data: json!({"a": 1}).into(),
     }
 }
 

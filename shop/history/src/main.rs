@@ -88,7 +88,7 @@ async fn place(log: Arc<SqlLog>) -> anyhow::Result<()> {
     let event = |kind: &str, data| NewEvent {
         id: id::new_v7(),
         kind: kind.into(),
-        data,
+        data: serde_json::Value::into(data),
     };
     let append = Append {
         stream: StreamId::new("order", order.as_str()),

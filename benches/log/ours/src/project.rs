@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use load::{Job, Report};
+use serde::Deserialize;
 use serde_json::json;
 use stanchion_eventsourcing::{EventLog, Filter, Position, Projection, ProjectionError, Recorded};
 use stanchion_sql::{Db, Engine, Projector, Tx, params};
@@ -57,7 +58,8 @@ pub async fn one_by_one(job: &Job) -> Report {
                 break 'pages;
             }
             let tx = db.begin();
-            tx.queue(UPSERT, params![account(event), cents(event), 1]);
+            let booked = booked(event);
+            tx.queue(UPSERT, params![booked.account_id, booked.amount_cents, 1]);
             let moved = "insert into follower values (1, $1) on conflict (one) do update set position = excluded.position";
             tx.queue(moved, params![event.position]);
             tx.commit().await.expect("a commit");
@@ -106,7 +108,8 @@ impl Projection<Tx> for Balances {
     }
 
     async fn apply(&self, tx: &mut Tx, event: &Recorded) -> Result<(), ProjectionError> {
-        tx.queue(UPSERT, params![account(event), cents(event), 1]);
+        let booked = booked(event);
+        tx.queue(UPSERT, params![booked.account_id, booked.amount_cents, 1]);
         Ok(())
     }
 
@@ -117,10 +120,11 @@ impl Projection<Tx> for Balances {
             }
             return Ok(());
         }
-        let mut sums = BTreeMap::<&str, (i64, i64)>::new();
+        let mut sums = BTreeMap::<String, (i64, i64)>::new();
         for event in events {
-            let (sum, count) = sums.entry(account(event)).or_default();
-            *sum += cents(event);
+            let booked = booked(event);
+            let (sum, count) = sums.entry(booked.account_id).or_default();
+            *sum += booked.amount_cents;
             *count += 1;
         }
         if tx.db().engine() == Engine::Postgres {
@@ -141,10 +145,14 @@ impl Projection<Tx> for Balances {
     }
 }
 
-fn account(event: &Recorded) -> &str {
-    event.data["accountId"].as_str().unwrap_or_default()
+/// What the projection reads of an entry.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Booked {
+    account_id: String,
+    amount_cents: i64,
 }
 
-fn cents(event: &Recorded) -> i64 {
-    event.data["amountCents"].as_i64().unwrap_or_default()
+fn booked(event: &Recorded) -> Booked {
+    event.data.decode().expect("a booking")
 }

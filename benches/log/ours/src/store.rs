@@ -56,7 +56,7 @@ pub fn events(stream: usize, count: usize) -> Vec<NewEvent> {
     let event = |_| NewEvent {
         id: Uuid::now_v7(),
         kind: KIND.to_owned(),
-        data: data(stream),
+        data: data(stream).into(),
     };
     (0..count).map(event).collect()
 }

@@ -147,10 +147,10 @@ fn write_events(
             event.event.id.as_bytes(),
             event.ready.append.stream.category(),
             event.event.kind,
-            event.text.data,
+            event.event.data.as_str(),
             event.ready.meta,
             at,
-            checksum(event.text.sum, event.version),
+            checksum(event.sum, event.version),
         ]);
         inserted.map_err(failed)?;
     }

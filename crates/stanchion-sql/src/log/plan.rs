@@ -189,7 +189,7 @@ mod tests {
         let event = |n| NewEvent {
             id: id::new_v7(),
             kind: "placed".into(),
-            data: json!({ "n": n }),
+            data: json!({ "n": n }).into(),
         };
         Ready::of(Append {
             stream: StreamId::new("order", stream),

@@ -212,8 +212,7 @@ fn pick(waiting: &mut VecDeque<Job>, busy: &Busy) -> Vec<Job> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Value;
-    use stanchion_eventsourcing::{Append, Expected, Metadata, NewEvent, StreamId};
+    use stanchion_eventsourcing::{Append, Content, Expected, Metadata, NewEvent, StreamId};
     use stanchion_messaging::{InboxEntry, InboxKey};
     use stanchion_runtime::id;
 
@@ -223,7 +222,7 @@ mod tests {
         let event = |_| NewEvent {
             id: id::new_v7(),
             kind: "placed".into(),
-            data: Value::Null,
+            data: Content::null(),
         };
         let ready = Ready::of(Append {
             stream: StreamId::new("order", stream),

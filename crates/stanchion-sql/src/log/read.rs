@@ -100,7 +100,7 @@ fn list_of(names: &[String], params: &mut Params) -> String {
 
 async fn recorded(db: &impl Query, sql: &str, params: Params) -> Result<Vec<Recorded>, LogError> {
     let rows = db.query(sql, params).await.map_err(unavailable)?;
-    rows.iter().map(rows::recorded).collect()
+    rows.into_iter().map(rows::recorded).collect()
 }
 
 /// The log's last position.

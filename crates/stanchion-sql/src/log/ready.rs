@@ -5,23 +5,16 @@ use uuid::Uuid;
 
 use super::rows;
 
-/// A valid append with its texts and all of its checksums but the version.
+/// A valid append with its metadata as text and all of its checksums but the version.
 pub(crate) struct Ready {
     pub(crate) append: Append,
     /// The stream's key.
     pub(crate) key: Uuid,
     pub(crate) meta: String,
-    /// For each event in its order.
-    pub(crate) texts: Vec<Text>,
+    /// For each event in its order: see [`rows::sum`].
+    pub(crate) sums: Vec<i64>,
     /// About what the append weighs in a packet.
     pub(crate) bytes: usize,
-}
-
-/// An event's content as it is stored.
-pub(crate) struct Text {
-    pub(crate) data: String,
-    /// See [`rows::sum`].
-    pub(crate) sum: i64,
 }
 
 impl Ready {
@@ -31,22 +24,21 @@ impl Ready {
         let key = append.stream.key();
         let meta = serde_json::to_string(&append.metadata)
             .map_err(|error| AppendError::Invalid(error.to_string()))?;
-        let texts = append.events.iter().map(|event| {
-            let data = event.data.to_string();
-            let sum = rows::sum(key, event.id, &event.kind, &data, &meta);
-            Text { data, sum }
-        });
-        let texts: Vec<Text> = texts.collect();
-        let data: usize = texts.iter().map(|text| text.data.len()).sum();
+        let events = append.events.iter();
+        let sums: Vec<i64> = events
+            .clone()
+            .map(|event| rows::sum(key, event.id, &event.kind, event.data.as_str(), &meta))
+            .collect();
+        let data: usize = events.map(|event| event.data.as_str().len()).sum();
         let answer = append
             .inbox
             .as_ref()
             .map_or(0, |entry| entry.answer.as_ref().map_or(0, Vec::len));
         Ok(Self {
-            bytes: data + answer + texts.len() * (meta.len() + 128),
+            bytes: data + answer + sums.len() * (meta.len() + 128),
             key,
             meta,
-            texts,
+            sums,
             append,
         })
     }
@@ -57,6 +49,6 @@ impl Ready {
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.texts.len()
+        self.sums.len()
     }
 }

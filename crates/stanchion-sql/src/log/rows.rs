@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use sha2::{Digest, Sha256};
-use stanchion_eventsourcing::{LogError, Position, Recorded, StreamId, Version};
+use stanchion_eventsourcing::{Content, LogError, Position, Recorded, StreamId, Version};
 use uuid::Uuid;
 
 use crate::{Row, SqlError};
@@ -12,10 +12,10 @@ pub(super) const COLUMNS: &str = "e.position, s.category, s.name, e.version, e.e
                                   e.data, e.meta, e.at, e.checksum, e.stream";
 
 /// The event in a row; a row whose checksum does not hold is never folded in silence.
-pub(super) fn recorded(row: &Row) -> Result<Recorded, LogError> {
+pub(super) fn recorded(mut row: Row) -> Result<Recorded, LogError> {
     let position: i64 = row.get(0).map_err(unreadable(0))?;
     let failed = unreadable(position);
-    let kind: String = row.get(5).map_err(&failed)?;
+    let kind = row.take(5).map_err(&failed)?;
     let (data, meta): (&str, &str) = (row.get(6).map_err(&failed)?, row.get(7).map_err(&failed)?);
     let (version, id): (i64, Uuid) = (row.get(3).map_err(&failed)?, row.get(4).map_err(&failed)?);
     let kept: i64 = row.get(9).map_err(&failed)?;
@@ -23,19 +23,16 @@ pub(super) fn recorded(row: &Row) -> Result<Recorded, LogError> {
     if checksum(sum(stream, id, &kind, data, meta), version) != kept {
         return Err(damaged(position, "the checksum does not hold"));
     }
-    let parse = |error: serde_json::Error| damaged(position, &error.to_string());
+    let metadata = serde_json::from_str(meta);
     Ok(Recorded {
         position: Position(position),
-        stream: StreamId::new(
-            row.get::<String>(1).map_err(&failed)?,
-            row.get::<String>(2).map_err(&failed)?,
-        ),
         version: Version(version),
         id,
-        data: serde_json::from_str(data).map_err(parse)?,
-        metadata: serde_json::from_str(meta).map_err(parse)?,
         kind,
+        data: Content::from_stored(data),
+        metadata: metadata.map_err(|error| damaged(position, &error.to_string()))?,
         at: row.get::<Timestamp>(8).map_err(&failed)?,
+        stream: StreamId::new(row.take(1).map_err(&failed)?, row.take(2).map_err(&failed)?),
     })
 }
 

@@ -76,8 +76,7 @@ impl Tail {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Value;
-    use stanchion_eventsourcing::{Metadata, StreamId, Version};
+    use stanchion_eventsourcing::{Content, Metadata, StreamId, Version};
     use stanchion_runtime::{clock, id};
 
     use super::*;
@@ -89,7 +88,7 @@ mod tests {
             version: Version(position),
             id: id::new_v7(),
             kind: "placed".into(),
-            data: Value::Null,
+            data: Content::null(),
             metadata: Metadata::new(None),
             at: clock::now(),
         }

@@ -178,17 +178,17 @@ fn queue(tx: &Tx, readies: &[Ready]) {
             Expected::Exact(version) => Value::I64(version.0),
             _ => Value::Null,
         };
-        for (event, text) in ready.append.events.iter().zip(&ready.texts) {
+        for (event, sum) in ready.append.events.iter().zip(&ready.sums) {
             let params = params![
                 ready.key,
                 std::mem::replace(&mut expected, Value::Null),
                 event.id,
                 ready.append.stream.category(),
                 event.kind.as_str(),
-                text.data.as_str(),
+                event.data.as_str(),
                 ready.meta.as_str(),
                 at,
-                text.sum,
+                *sum,
             ];
             tx.queue(EVENT, params);
         }

@@ -8,7 +8,7 @@ use stanchion_messaging::InboxEntry;
 use uuid::Uuid;
 
 use super::plan::Verdict;
-use super::ready::{Ready, Text};
+use super::ready::Ready;
 
 /// The rows of one batch.
 #[derive(Default)]
@@ -28,7 +28,7 @@ pub(super) struct Writes<'a> {
 pub(super) struct Event<'a> {
     pub(super) ready: &'a Ready,
     pub(super) event: &'a NewEvent,
-    pub(super) text: &'a Text,
+    pub(super) sum: i64,
     pub(super) version: i64,
 }
 
@@ -85,12 +85,12 @@ impl<'a> Writes<'a> {
             self.names.push(ready);
         }
         let first = after.map_or(0, |after| after + 1);
-        let events = ready.append.events.iter().zip(&ready.texts).zip(first..);
+        let events = ready.append.events.iter().zip(&ready.sums).zip(first..);
         self.events
-            .extend(events.map(|((event, text), version)| Event {
+            .extend(events.map(|((event, &sum), version)| Event {
                 ready,
                 event,
-                text,
+                sum,
                 version,
             }));
     }
@@ -138,7 +138,7 @@ mod tests {
         let event = |_| NewEvent {
             id: id::new_v7(),
             kind: "placed".into(),
-            data: serde_json::Value::Null,
+            data: stanchion_eventsourcing::Content::null(),
         };
         Ready::of(Append {
             stream: StreamId::new("order", stream),

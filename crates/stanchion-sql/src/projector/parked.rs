@@ -73,7 +73,7 @@ pub(super) fn insert(
         id: entry.id,
         contract: entry.kind.clone(),
         key: entry.stream.to_string(),
-        payload: entry.data.clone(),
+        payload: entry.data.value().unwrap_or_default(),
         origin: Origin {
             log,
             position: entry.position,

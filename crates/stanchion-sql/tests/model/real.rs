@@ -445,7 +445,7 @@ fn new_event(shape: Shape) -> NewEvent {
     NewEvent {
         id: id::new_v7(),
         kind: shape.kind().into(),
-        data,
+        data: data.into(),
     }
 }
 

@@ -51,7 +51,9 @@ const UPSERT: &str = "on conflict (account) do update set \
 impl Balances {
     async fn look(&self, tx: &Tx, event: &Recorded) -> Result<i64, ProjectionError> {
         let knobs = &self.knobs;
-        let cents = event.data["cents"].as_i64().unwrap_or_default();
+        let cents = event.data.value().unwrap()["cents"]
+            .as_i64()
+            .unwrap_or_default();
         if tx.is_replay() {
             let replayed = knobs.replayed.fetch_add(1, Ordering::SeqCst) + 1;
             let due = knobs.meanwhile.lock().take_if(|(at, _)| *at == replayed);
@@ -154,7 +156,7 @@ pub(crate) fn booked(category: &str, account: &str, cents: &[i64]) -> Append {
     let event = |cents: &i64| NewEvent {
         id: id::new_v7(),
         kind: "booked".into(),
-        data: json!({ "cents": cents }),
+        data: json!({ "cents": cents }).into(),
     };
     Append {
         stream: StreamId::new(category, account),

@@ -87,7 +87,7 @@ fn booked(account: usize, events: usize, expected: Expected) -> Append {
     let event = |_| NewEvent {
         id: id::new_v7(),
         kind: "booked".into(),
-        data: json!({ "cents": 1 }),
+        data: json!({ "cents": 1 }).into(),
     };
     Append {
         stream: StreamId::new("account", account.to_string()),

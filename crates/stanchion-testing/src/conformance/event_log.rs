@@ -51,7 +51,7 @@ fn event(kind: &str, data: Value) -> NewEvent {
     NewEvent {
         id: id::new_v7(),
         kind: kind.into(),
-        data,
+        data: data.into(),
     }
 }
 

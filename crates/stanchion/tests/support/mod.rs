@@ -107,7 +107,7 @@ async fn note(
         events: vec![NewEvent {
             id,
             kind: "noted".into(),
-            data: json!({}),
+            data: json!({}).into(),
         }],
         inbox: idempotency.entry(&answer),
         timers: Vec::new(),

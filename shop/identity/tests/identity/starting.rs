@@ -130,7 +130,10 @@ async fn what_happens_is_recorded_without_personal_data() {
             "user_deleted",
         ]
     );
-    assert_eq!(recorded[4].data["fields"], json!(["email", "first_name"]));
+    assert_eq!(
+        recorded[4].data.value().unwrap()["fields"],
+        json!(["email", "first_name"])
+    );
     assert_eq!(
         recorded[5].metadata.principal.as_deref(),
         Some(admin.id.as_str())

@@ -151,7 +151,7 @@ impl Shop {
         let event = NewEvent {
             id: stanchion::runtime::id::new_v7(),
             kind: kind.into(),
-            data,
+            data: data.into(),
         };
         let append = Append {
             stream: StreamId::new("order", order),
@@ -229,16 +229,12 @@ pub(crate) fn an_order() -> OrderId {
 fn commands(
     recorded: &stanchion::eventsourcing::Recorded,
 ) -> Result<Vec<Announcement>, UnknownEvent> {
-    let data = recorded.data.clone();
+    let data = &recorded.data;
     let unknown = |error: serde_json::Error| UnknownEvent(error.to_string());
     Ok(vec![match recorded.kind.as_str() {
-        "reserve" => {
-            Announcement::of::<ReserveStock>(&serde_json::from_value(data).map_err(unknown)?)
-        }
-        "commit" => {
-            Announcement::of::<CommitStock>(&serde_json::from_value(data).map_err(unknown)?)
-        }
-        _ => Announcement::of::<ReleaseStock>(&serde_json::from_value(data).map_err(unknown)?),
+        "reserve" => Announcement::of::<ReserveStock>(&data.decode().map_err(unknown)?),
+        "commit" => Announcement::of::<CommitStock>(&data.decode().map_err(unknown)?),
+        _ => Announcement::of::<ReleaseStock>(&data.decode().map_err(unknown)?),
     }])
 }
 

@@ -205,7 +205,7 @@ impl StandIn {
         let event = NewEvent {
             id: received.id,
             kind: C::NAME.into(),
-            data: serde_json::to_value(answer).unwrap(),
+            data: serde_json::to_value(answer).unwrap().into(),
         };
         let append = Append {
             stream: StreamId::new("stand_in", answer.key()),
@@ -224,7 +224,7 @@ impl StandIn {
 
 fn announce(recorded: &Recorded) -> Result<Vec<Announcement>, UnknownEvent> {
     fn of<C: Contract>(recorded: &Recorded) -> Announcement {
-        Announcement::of::<C>(&serde_json::from_value(recorded.data.clone()).unwrap())
+        Announcement::of::<C>(&recorded.data.decode().unwrap())
     }
     Ok(vec![match recorded.kind.as_str() {
         StockReserved::NAME => of::<StockReserved>(recorded),

@@ -15,8 +15,8 @@ use shop_sandbox::{Running as Sandbox, Settings};
 use stanchion::auth::{Permissions, Principal};
 use stanchion::client::ClientSettings;
 use stanchion::eventsourcing::{
-    Announcement, Append, EventLog, Expected, Filter, MemoryLog, MemoryVault, Metadata, NewEvent,
-    Personal, Recorded, Relay, StreamId, UnknownEvent,
+    Announcement, Append, Content, EventLog, Expected, Filter, MemoryLog, MemoryVault, Metadata,
+    NewEvent, Personal, Recorded, Relay, StreamId, UnknownEvent,
 };
 use stanchion::messaging::{Contract, Feed, MemoryBroker, Message, Place};
 use stanchion::runtime::id;
@@ -255,10 +255,10 @@ impl Shop {
             .log
             .read_stream(&stream, stanchion::eventsourcing::Version(0), 100);
         let events = events.await.unwrap();
-        let named = events
-            .iter()
-            .find_map(|event| event.data["intent"].as_str());
-        named.unwrap().to_owned()
+        let contents = events.iter().map(|event| event.data.value().unwrap());
+        let mut named =
+            contents.filter_map(|content| content["intent"].as_str().map(str::to_owned));
+        named.next().unwrap()
     }
 
     /// Everything in the log and everything announced, as text.
@@ -280,7 +280,7 @@ impl Shop {
         let event = NewEvent {
             id: id::new_v7(),
             kind: C::NAME.into(),
-            data: serde_json::to_value(command).unwrap(),
+            data: serde_json::to_value(command).unwrap().into(),
         };
         let append = Append {
             stream: StreamId::new("order", command.key()),
@@ -333,8 +333,9 @@ pub(crate) fn eur(amount: i64) -> Value {
 }
 
 fn announce(recorded: &Recorded) -> Result<Vec<Announcement>, UnknownEvent> {
-    fn of<C: Contract>(data: &Value) -> Result<Vec<Announcement>, UnknownEvent> {
-        let contract = C::deserialize(data).map_err(|error| UnknownEvent(error.to_string()))?;
+    fn of<C: Contract>(data: &Content) -> Result<Vec<Announcement>, UnknownEvent> {
+        let contract = data.decode::<C>();
+        let contract = contract.map_err(|error| UnknownEvent(error.to_string()))?;
         Ok(vec![Announcement::of(&contract)])
     }
     match recorded.kind.as_str() {

@@ -116,8 +116,9 @@ impl Committer {
                 let last = appended.version.map_or(-1, |version| version.0);
                 let mut version = last - ready.len() as i64;
                 let stream = ready.append.stream;
-                for (event, text) in ready.append.events.into_iter().zip(&ready.texts) {
+                for event in ready.append.events {
                     (position, version) = (position + 1, version + 1);
+                    let bytes = event.data.as_str().len() + ready.meta.len() + 256;
                     let entry = Recorded {
                         position: Position(position),
                         stream: stream.clone(),
@@ -128,7 +129,7 @@ impl Committer {
                         metadata: ready.append.metadata.clone(),
                         at,
                     };
-                    tail.push(entry, text.data.len() + ready.meta.len() + 256);
+                    tail.push(entry, bytes);
                 }
             }
         }

@@ -47,7 +47,7 @@ impl<'a> Columns<'a> {
 fn events<'a>(writes: &Writes<'a>, at: Timestamp) -> Vec<Column<'a>> {
     let all = || writes.events.iter();
     let sum = |event: &super::super::writes::Event<'_>| {
-        super::super::rows::checksum(event.text.sum, event.version)
+        super::super::rows::checksum(event.sum, event.version)
     };
     vec![
         Column::Uuids(all().map(|event| event.ready.key).collect()),
@@ -59,7 +59,7 @@ fn events<'a>(writes: &Writes<'a>, at: Timestamp) -> Vec<Column<'a>> {
                 .collect(),
         ),
         Column::Texts(all().map(|event| event.event.kind.as_str()).collect()),
-        Column::Texts(all().map(|event| event.text.data.as_str()).collect()),
+        Column::Texts(all().map(|event| event.event.data.as_str()).collect()),
         Column::Texts(all().map(|event| event.ready.meta.as_str()).collect()),
         Column::Longs(all().map(sum).collect()),
         Column::Time(at),

@@ -18,7 +18,7 @@ async fn announced(category: &str, kind: &str, data: Value) -> Value {
     let event = NewEvent {
         id: stanchion::runtime::id::new_v7(),
         kind: kind.into(),
-        data,
+        data: data.into(),
     };
     let append = Append {
         stream: StreamId::new(category, ORDER),

@@ -20,7 +20,7 @@ async fn announced(kind: &str, mut data: Value) -> Value {
     let event = NewEvent {
         id: stanchion::runtime::id::new_v7(),
         kind: kind.into(),
-        data,
+        data: data.into(),
     };
     let append = Append {
         stream: StreamId::new("payment", PAYMENT),
@@ -165,7 +165,7 @@ fn an_entry_that_is_not_known_stops_the_relay() {
         version: Version(0),
         id: stanchion::runtime::id::new_v7(),
         kind: "gone".into(),
-        data: json!({}),
+        data: json!({}).into(),
         metadata: Metadata::new(None),
         at: Timestamp::UNIX_EPOCH,
     };

@@ -10,7 +10,7 @@ use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 use crate::export::{self, ExportError};
 use crate::lines::{self, Lines};
-use crate::unrecorded::{Recorded, Share, Unrecorded};
+use crate::unrecorded::{Recorded, Share};
 use crate::{LogFormat, Metrics, TelemetrySettings};
 
 /// How long a flush may take.
@@ -59,11 +59,13 @@ pub fn init(settings: &TelemetrySettings, service: &str) -> Result<Telemetry, Te
             .map_or(0.0, |_| settings.sampled),
     );
     let provider = export::provider(settings.otlp_endpoint.as_deref(), &share, service)?;
+    let sink = lines::stderr();
     let lines = Lines {
         format,
-        sink: lines::stderr(),
+        sink,
+        share,
     };
-    subscriber(&provider, share, lines, filter)
+    subscriber(&provider, lines, filter)
         .try_init()
         .map_err(|_| TelemetryError::Twice)?;
     crate::install_crypto();
@@ -75,7 +77,6 @@ pub fn init(settings: &TelemetrySettings, service: &str) -> Result<Telemetry, Te
 /// Spans to the provider, events to lines.
 pub(crate) fn subscriber(
     provider: &SdkTracerProvider,
-    share: Share,
     lines: Lines,
     filter: EnvFilter,
 ) -> impl Subscriber + Send + Sync {
@@ -88,8 +89,6 @@ pub(crate) fn subscriber(
     let carrying = filter_fn(|metadata| metadata.is_span() && *metadata.level() <= Level::INFO)
         .with_max_level_hint(LevelFilter::INFO);
     Registry::default()
-        // Filtered like the others: a layer that takes every level would have all libraries make their spans of detail.
-        .with(Unrecorded { share }.with_filter(LevelFilter::INFO))
         .with(spans.with_filter(Recorded))
         .with(lines.with_filter(filter.or(carrying)))
 }

@@ -1,15 +1,17 @@
 //! Log lines: one event, one line, with the fields of the spans around it.
 
+mod direct;
 mod escape;
 mod fields;
+mod second;
 mod sink;
 
+pub use direct::{Direct, write_directly};
 pub(crate) use sink::{Sink, stderr};
 
 use std::cell::Cell;
 use std::fmt::Write as _;
 
-use stanchion_runtime::clock;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
@@ -17,7 +19,9 @@ use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::LogFormat;
+use crate::unrecorded::{self, Share, Unrecorded};
 use fields::Fields;
+use second::Second;
 
 /// The name of events whose lines may wait a moment (20 ms) for others, to be written together with them.
 ///
@@ -28,10 +32,18 @@ pub const MAY_WAIT: &str = "stanchion.may_wait";
 /// What a thread keeps of one line's memory for the next, in bytes.
 const KEPT_BYTES_MAX: usize = 64 * 1024;
 
-/// Writes each event as one line.
+/// Writes each event as one line, and makes the ids of unrecorded spans current while they are entered.
 pub(crate) struct Lines {
     pub(crate) format: LogFormat,
     pub(crate) sink: Sink,
+    /// Of traces that begin here, so many are recorded.
+    pub(crate) share: Share,
+}
+
+/// What a span carries for the lines within it. One thing: a registry keeps each in a box of its own.
+struct Carried {
+    fields: Fields,
+    unrecorded: Option<Unrecorded>,
 }
 
 thread_local! {
@@ -44,32 +56,74 @@ where
     S: Subscriber + for<'span> LookupSpan<'span>,
 {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
-        let mut fields = Fields::new(self.format);
+        let mut fields = Fields::of_span(self.format);
         attributes.record(&mut fields);
+        let unrecorded = part(attributes, &ctx);
         if let Some(span) = ctx.span(id) {
-            span.extensions_mut().insert(fields);
+            let carried = Carried { fields, unrecorded };
+            span.extensions_mut().insert(carried);
         }
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, ctx: Context<'_, S>) {
         if let Some(span) = ctx.span(id)
-            && let Some(fields) = span.extensions_mut().get_mut::<Fields>()
+            && let Some(carried) = span.extensions_mut().get_mut::<Carried>()
         {
-            values.record(fields);
+            values.record(&mut carried.fields);
         }
     }
 
+    fn on_enter(&self, id: &Id, ctx: Context<'_, S>) {
+        let Some(span) = ctx.span(id) else { return };
+        let extensions = span.extensions();
+        let carried = extensions.get::<Carried>();
+        if let Some(unrecorded) = carried.and_then(|carried| carried.unrecorded.clone()) {
+            drop(extensions);
+            unrecorded.enter(id);
+        }
+    }
+
+    fn on_exit(&self, id: &Id, _: Context<'_, S>) {
+        unrecorded::exit(id);
+    }
+
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
+        let may_wait = event.metadata().name() == MAY_WAIT;
+        self.line(may_wait, |line| line.write(event, &ctx));
+    }
+}
+
+impl Lines {
+    /// Writes a line into memory that is kept, and then out.
+    fn line(&self, may_wait: bool, write: impl FnOnce(&mut Line)) {
         let kept = KEPT.take().filter(|kept| kept.format == self.format);
         let mut line = kept.unwrap_or_else(|| Box::new(Line::new(self.format)));
-        line.write(event, &ctx);
-        let may_wait = event.metadata().name() == MAY_WAIT;
+        write(&mut line);
         self.sink.write(&line.text, may_wait);
         if line.text.capacity() + line.own.capacity() <= KEPT_BYTES_MAX {
             line.clear();
             KEPT.set(Some(line));
         }
     }
+}
+
+/// The unrecorded trace that a new span belongs to: the one that begins with it, or its parent's.
+fn part<S>(attributes: &Attributes<'_>, ctx: &Context<'_, S>) -> Option<Unrecorded>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
+    if let Some(beginning) = unrecorded::take_beginning() {
+        let is_alone = ctx.lookup_current().is_none() || attributes.is_root();
+        return Some(Unrecorded::beginning(beginning, is_alone));
+    }
+    let parent = match attributes.parent() {
+        Some(parent) => ctx.span(parent),
+        None if attributes.is_contextual() && unrecorded::is_within() => ctx.lookup_current(),
+        None => None,
+    };
+    let extensions = parent.as_ref()?.extensions();
+    let carried = extensions.get::<Carried>()?;
+    carried.unrecorded.as_ref().map(Unrecorded::within)
 }
 
 /// A line on its way.
@@ -106,9 +160,22 @@ impl Line {
         S: Subscriber + for<'span> LookupSpan<'span>,
     {
         event.record(&mut self.own);
-        let level = event.metadata().level().as_str();
-        let is_json = self.format == LogFormat::Json;
-        if is_json {
+        self.begin(event.metadata().level().as_str());
+        self.message(event, ctx);
+        self.fields(event, ctx);
+        match self.own.get("log.target") {
+            // Where a record of the `log` crate came from.
+            Some(target) => {
+                let target = target.to_owned();
+                self.end(|text, _| text.push_str(&target));
+            }
+            None => self.end(|text, format| escape::text(text, format, event.metadata().target())),
+        }
+    }
+
+    /// When, and how bad; the message follows.
+    fn begin(&mut self, level: &str) {
+        if self.format == LogFormat::Json {
             self.text.push_str("{\"timestamp\":\"");
             self.second.write(&mut self.text, 6);
             self.text.push_str("\",\"level\":\"");
@@ -119,15 +186,14 @@ impl Line {
             // Writing to a string does not fail.
             let _ = write!(self.text, " {level:5} ");
         }
-        self.message(event, ctx);
-        self.fields(event, ctx);
-        self.text
-            .push_str(if is_json { ",\"target\":" } else { " (" });
-        match self.own.get("log.target") {
-            // Where a record of the `log` crate came from.
-            Some(target) => self.text.push_str(target),
-            None => escape::text(&mut self.text, self.format, event.metadata().target()),
-        }
+    }
+
+    /// Where it comes from.
+    fn end(&mut self, target: impl FnOnce(&mut String, LogFormat)) {
+        let is_json = self.format == LogFormat::Json;
+        let before = if is_json { ",\"target\":" } else { " (" };
+        self.text.push_str(before);
+        target(&mut self.text, self.format);
         self.text.push_str(if is_json { "}\n" } else { ")\n" });
     }
 
@@ -141,8 +207,8 @@ impl Line {
         }
         for span in ctx.event_scope(event).into_iter().flatten() {
             let extensions = span.extensions();
-            let fields = extensions.get::<Fields>();
-            if let Some(message) = fields.and_then(|fields| fields.get("message")) {
+            let carried = extensions.get::<Carried>();
+            if let Some(message) = carried.and_then(|carried| carried.fields.get("message")) {
                 return self.text.push_str(message);
             }
         }
@@ -176,15 +242,16 @@ impl Line {
             }
         }
         for span in ctx.event_scope(event).into_iter().flatten() {
-            if let Some(fields) = span.extensions().get::<Fields>() {
-                fields.iter().for_each(|(name, value)| put(name, value));
+            if let Some(carried) = span.extensions().get::<Carried>() {
+                let fields = carried.fields.iter();
+                fields.for_each(|(name, value)| put(name, value));
             }
         }
         if !names.contains(&"trace_id")
             && let Some(trace) = crate::trace::active_trace()
         {
             label(text, *format, "trace_id");
-            escape::text(text, *format, &trace);
+            escape::text(text, *format, trace.as_str());
         }
     }
 }
@@ -205,43 +272,6 @@ fn label(text: &mut String, format: LogFormat, name: &str) {
         text.push(' ');
         text.push_str(name);
         text.push('=');
-    }
-}
-
-/// The text of a second, without its end: most lines are of the same second as the one before.
-#[derive(Default)]
-struct Second {
-    text: String,
-    number: i64,
-}
-
-impl Second {
-    /// The time now, with so many digits behind the second.
-    fn write(&mut self, text: &mut String, digits: usize) {
-        let now = clock::now();
-        let (number, nanos) = (now.as_second(), now.subsec_nanosecond());
-        if nanos < 0 {
-            // Before 1970 the parts count the other way round.
-            let _ = write!(text, "{now:.digits$}");
-            return;
-        }
-        if number != self.number || self.text.is_empty() {
-            self.number = number;
-            self.text.clear();
-            // Writing to a string does not fail.
-            let _ = write!(self.text, "{now:.0}");
-            self.text.truncate(self.text.trim_end_matches('Z').len());
-        }
-        text.push_str(&self.text);
-        text.push('.');
-        let mut rest = nanos;
-        let mut unit = 100_000_000;
-        for _ in 0..digits {
-            text.push(char::from(b'0' + (rest / unit) as u8));
-            rest %= unit;
-            unit /= 10;
-        }
-        text.push('Z');
     }
 }
 

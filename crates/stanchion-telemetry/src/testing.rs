@@ -67,8 +67,12 @@ pub(crate) fn capture_as(format: LogFormat, directives: &str) -> Captured {
     let provider = SdkTracerProvider::builder()
         .with_sampler(share.clone())
         .build();
-    let lines = Lines { format, sink };
-    let subscriber = subscriber(&provider, share, lines, EnvFilter::new(directives));
+    let lines = Lines {
+        format,
+        sink,
+        share,
+    };
+    let subscriber = subscriber(&provider, lines, EnvFilter::new(directives));
     Captured {
         text,
         _subscriber: tracing::subscriber::set_default(subscriber),

@@ -3,16 +3,17 @@
 use std::fmt;
 use std::str::FromStr;
 
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::Context;
 use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, TraceId, TraceState};
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use crate::unrecorded::{self, Unrecorded};
+use crate::lines::Lines;
+use crate::unrecorded;
 
-const TRACEPARENT: &str = "traceparent";
-const TRACESTATE: &str = "tracestate";
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
 /// The longest `tracestate` that is passed on, in bytes; a longer one is dropped.
 const TRACESTATE_MAX: usize = 512;
@@ -134,7 +135,7 @@ pub fn current() -> Option<TraceContext> {
 #[must_use]
 pub fn trace_id() -> Option<String> {
     if unrecorded::is_within() {
-        return active_trace();
+        return active_trace().map(|trace| trace.as_str().to_owned());
     }
     current().map(|context| context.trace_id())
 }
@@ -145,9 +146,9 @@ pub fn trace_id() -> Option<String> {
 /// share in the settings (none without an endpoint). Such a span costs little, and its ids are in lines and in calls to
 /// others all the same. `span` makes one span; call this before anything of the work runs.
 pub fn begin(parent: Option<&TraceContext>, span: impl FnOnce() -> Span) -> Span {
-    let of_layer = |layer: &Unrecorded| match parent {
+    let of_layer = |lines: &Lines| match parent {
         Some(parent) => parent.sampled,
-        None => layer.share.takes(),
+        None => lines.share.takes(),
     };
     let recorded = tracing::dispatcher::get_default(|dispatch| {
         // Somebody's own subscriber decides for itself.
@@ -211,18 +212,29 @@ pub fn extract(headers: &HeaderMap) -> Option<TraceContext> {
     TraceContext::parse(parent.to_str().ok()?, Some(&states.join(",")))
 }
 
+/// A trace's id as text, without memory of its own.
+pub(crate) struct Hex([u8; 32]);
+
+impl Hex {
+    pub(crate) fn as_str(&self) -> &str {
+        // They are digits all.
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
 /// As `to_string`, which takes the long way round: every line has one.
-fn hex(trace: TraceId) -> String {
+fn hex(trace: TraceId) -> Hex {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = [0; 32];
     let bytes = trace.to_bytes();
-    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    digits
-        .map(|digit| char::from(DIGITS[usize::from(digit)]))
-        .collect()
+    for (pair, byte) in text.as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
+        *pair = [byte >> 4, byte & 15].map(|digit| DIGITS[usize::from(digit)]);
+    }
+    Hex(text)
 }
 
 /// The trace that the current thread works in, without asking the subscriber: for log lines.
-pub(crate) fn active_trace() -> Option<String> {
+pub(crate) fn active_trace() -> Option<Hex> {
     Context::map_current(|context| {
         let span = context.span();
         let context = span.span_context();
@@ -351,7 +363,7 @@ mod tests {
     #[test]
     fn a_trace_in_a_line_is_written_as_elsewhere() {
         let trace = PARENT.parse::<TraceContext>().unwrap().trace;
-        assert_eq!(hex(trace), trace.to_string());
+        assert_eq!(hex(trace).as_str(), trace.to_string());
     }
 
     #[test]

@@ -11,13 +11,11 @@ use opentelemetry::trace::{
 };
 use opentelemetry::{Context, ContextGuard, KeyValue};
 use opentelemetry_sdk::trace::{Sampler, SamplingResult, ShouldSample};
-use tracing::span::{Attributes, Id};
+use tracing::span::Id;
 use tracing::subscriber::Interest;
-use tracing::{Level, Metadata, Span, Subscriber};
-use tracing_subscriber::Layer;
+use tracing::{Level, Metadata, Span};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{self, Filter};
-use tracing_subscriber::registry::LookupSpan;
 
 thread_local! {
     /// What the span that is being made belongs to.
@@ -25,12 +23,17 @@ thread_local! {
     /// A span is being made that the sampler has to take.
     static TAKEN: Cell<bool> = const { Cell::new(false) };
     /// The unrecorded spans that this thread is in.
-    static WITHIN: RefCell<Vec<(Id, ContextGuard)>> = const { RefCell::new(Vec::new()) };
+    static WITHIN: RefCell<Vec<Entered>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Whether nothing that begins now is recorded.
 pub(crate) fn is_within() -> bool {
     WITHIN.with_borrow(|within| !within.is_empty())
+}
+
+/// Whether this thread is in the first span of an unrecorded trace, and in no other.
+pub(crate) fn is_alone() -> bool {
+    WITHIN.with_borrow(|within| matches!(&within[..], [only] if only.is_alone))
 }
 
 /// Makes a span of an unrecorded trace.
@@ -133,47 +136,50 @@ impl<S> Filter<S> for Recorded {
     }
 }
 
-/// Knows the share, and makes the ids of unrecorded spans current while they are entered.
-pub(crate) struct Unrecorded {
-    pub(crate) share: Share,
-}
-
 /// A span's part of an unrecorded trace.
 #[derive(Clone)]
-struct Part(Context);
+pub(crate) struct Unrecorded {
+    context: Context,
+    /// It is the trace's first span here, and there is none around it.
+    is_alone: bool,
+}
 
-impl<S> Layer<S> for Unrecorded
-where
-    S: Subscriber + for<'span> LookupSpan<'span>,
-{
-    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, ctx: layer::Context<'_, S>) {
-        let part = BEGINNING.take().map(Part).or_else(|| {
-            let parent = match attributes.parent() {
-                Some(parent) => ctx.span(parent),
-                None if attributes.is_contextual() && is_within() => ctx.lookup_current(),
-                None => None,
-            };
-            parent?.extensions().get::<Part>().cloned()
-        });
-        if let Some((part, span)) = part.zip(ctx.span(id)) {
-            span.extensions_mut().insert(part);
-        }
+/// A span that this thread is in.
+struct Entered {
+    id: Id,
+    is_alone: bool,
+    _current: ContextGuard,
+}
+
+/// What the span that is being made belongs to; only the first one that asks is told.
+pub(crate) fn take_beginning() -> Option<Context> {
+    BEGINNING.take()
+}
+
+impl Unrecorded {
+    pub(crate) fn beginning(context: Context, is_alone: bool) -> Self {
+        Self { context, is_alone }
     }
 
-    fn on_enter(&self, id: &Id, ctx: layer::Context<'_, S>) {
-        let Some(span) = ctx.span(id) else { return };
-        let part = span.extensions().get::<Part>().cloned();
-        if let Some(Part(context)) = part {
-            let entered = (id.clone(), context.attach());
-            WITHIN.with_borrow_mut(|within| within.push(entered));
-        }
+    /// The part of a span within this one.
+    pub(crate) fn within(&self) -> Self {
+        Self::beginning(self.context.clone(), false)
     }
 
-    fn on_exit(&self, id: &Id, _: layer::Context<'_, S>) {
-        let left = WITHIN.with_borrow_mut(|within| {
-            let last = within.iter().rposition(|(entered, _)| entered == id)?;
-            Some(within.remove(last))
-        });
-        drop(left);
+    pub(crate) fn enter(self, id: &Id) {
+        let entered = Entered {
+            id: id.clone(),
+            is_alone: self.is_alone,
+            _current: self.context.attach(),
+        };
+        WITHIN.with_borrow_mut(|within| within.push(entered));
     }
+}
+
+pub(crate) fn exit(id: &Id) {
+    let left = WITHIN.with_borrow_mut(|within| {
+        let last = within.iter().rposition(|entered| entered.id == *id)?;
+        Some(within.remove(last))
+    });
+    drop(left);
 }

@@ -6,6 +6,7 @@
 //! answered from memory (health, documents, 404) passes no limit.
 
 mod body;
+mod foreign;
 mod lane;
 mod metrics;
 mod permit;
@@ -13,21 +14,21 @@ mod rates;
 mod settings;
 
 pub(crate) use body::{TooMany, awaited};
+pub(crate) use foreign::AdmitForeign;
 pub(crate) use lane::{HEADER, Lane, Lanes};
 pub(crate) use permit::{Permit, Working};
 pub use settings::AdmissionSettings;
 
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
+use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
 use serde_json::{Value, json};
 use stanchion_auth::Principal;
-use stanchion_resilience::adaptive::Adaptive;
+use stanchion_resilience::adaptive::{Adaptive, Place};
 use stanchion_resilience::deadline::Deadline;
-use stanchion_resilience::{Dice, Moment};
+use stanchion_resilience::{Dice, Moment, Priority};
 use stanchion_telemetry::Metrics;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
@@ -82,23 +83,54 @@ impl Admission {
         headers: &HeaderMap,
         context: &Arc<Context>,
     ) -> Result<Working, Problem> {
-        let working = Working(Arc::clone(context));
+        let working = Working::of(context);
+        let asked = lane.asked(headers);
+        self.enter(lane, asked, context).await?;
+        Ok(working)
+    }
+
+    /// The same for whoever has the request's [`Working`] already.
+    ///
+    /// # Errors
+    /// 503 `OVERLOADED`; nothing was done.
+    pub(crate) async fn enter(
+        &self,
+        lane: &Lane,
+        asked: Priority,
+        context: &Context,
+    ) -> Result<(), Problem> {
         if context.is_inner {
-            return Ok(working);
+            return Ok(());
         }
-        let priority = lane.asked(headers);
         let deadline = context
             .deadline()
             .map_or(Deadline::NONE, |end| crate::Deadline(end).into());
-        let entered = self.limit.enter(priority, deadline).await;
-        self.metrics.asked(priority, entered.is_ok());
+        let entered = self.limit.enter(asked, deadline).await;
+        self.metrics.asked(asked, entered.is_ok());
         let Ok(place) = entered else {
             self.server.shed("overloaded");
             return Err(codes::OVERLOADED.problem());
         };
+        self.permit(lane, place, context);
+        Ok(())
+    }
+
+    /// The same without a wait; false when there is no place yet.
+    fn enter_at_once(&self, lane: &Lane, asked: Priority, context: &Context) -> bool {
+        if context.is_inner {
+            return true;
+        }
+        let Ok(place) = self.limit.try_enter(Moment::now(), asked) else {
+            return false;
+        };
+        self.metrics.asked(asked, true);
+        self.permit(lane, place, context);
+        true
+    }
+
+    fn permit(&self, lane: &Lane, place: Place, context: &Context) {
         let permit = Permit::new(self.limit.clone(), lane.clone(), place);
         *context.permit.lock() = Some(permit);
-        Ok(working)
     }
 
     /// Counts a request of a caller that proved who it is.
@@ -175,39 +207,4 @@ pub(crate) fn count_address(admission: &Admission, request: &Request) -> Option<
     let context = request.extensions().get::<Arc<Context>>()?;
     let refused = admission.address(context).err()?;
     Some(refused.into_response())
-}
-
-/// Lets the requests for somebody's own router in.
-pub(crate) async fn admit_foreign(
-    State(lanes): State<Lanes>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let context = request.extensions().get::<Arc<Context>>().cloned();
-    let matched = request.extensions().get::<axum::extract::MatchedPath>();
-    let matched = matched.map(axum::extract::MatchedPath::as_str);
-    // By the route, which is somebody's: a catch-all must not be open for what is only called like health.
-    let is_open = matched.is_some_and(is_always_open);
-    let Some(context) = context.filter(|_| !is_open) else {
-        return next.run(request).await;
-    };
-    // A call's route may be one for all methods; which of them there are is seen by the answer.
-    let call = crate::grpc::is_grpc(request.headers()).then(|| request.uri().path().to_owned());
-    let lane = match &call {
-        Some(path) => lanes.of(path),
-        None => matched.map_or_else(|| lanes.others(), |route| lanes.learn(route)),
-    };
-    let admission = Arc::clone(&context.lent.admission);
-    match admission.admit(&lane, request.headers(), &context).await {
-        Ok(working) => {
-            let response = next.run(awaited(request, &context)).await;
-            working.answered(&response);
-            let code = crate::grpc::outcome(response.headers());
-            if let Some(path) = call.filter(|_| code != Some(tonic::Code::Unimplemented)) {
-                lanes.learn(&path);
-            }
-            response
-        }
-        Err(problem) => problem.into_response(),
-    }
 }

@@ -25,7 +25,7 @@ pub(crate) struct Permit {
 
 /// A request while it is worked on. Dropped, it was given up: its client went away.
 #[derive(Debug)]
-pub(crate) struct Working(pub(super) Arc<Context>);
+pub(crate) struct Working(Arc<Context>);
 
 impl Permit {
     pub(super) fn new(limit: Adaptive, lane: Lane, place: Place) -> Self {
@@ -83,6 +83,11 @@ impl Drop for Permit {
 }
 
 impl Working {
+    /// For as long as it lives, whether the request has a permit by then or not.
+    pub(crate) fn of(context: &Arc<Context>) -> Self {
+        Self(Arc::clone(context))
+    }
+
     /// The head of the answer is known; nothing is worked on after that but what the answer streams.
     pub(crate) fn answered(self, response: &Response) {
         if let Some(permit) = self.0.permit.lock().take() {

@@ -16,7 +16,7 @@ pub(crate) use health::{Health, State};
 pub use module::Module;
 pub(crate) use module::{Check, Closer, Worker};
 pub(crate) use mount::{Listed, Mounts};
-pub(crate) use routed::Routed;
+pub(crate) use routed::{Routed, set_endpoint};
 pub(crate) use settings::Network;
 pub use settings::{
     AdminSettings, ClientProof, CorsSettings, ServerSettings, TlsSettings, TlsVersion,

@@ -12,9 +12,9 @@ use http::Method;
 use serde_json::Value;
 use stanchion_resilience::Priority;
 
-use super::routed::{Foreign, Outlet, recording, set_endpoint};
+use super::routed::{Foreign, Outlet, ready, set_endpoint};
 use super::{Authenticator, Module, Service};
-use crate::admission::{Lane, Lanes, admit_foreign};
+use crate::admission::{AdmitForeign, Lane, Lanes};
 use crate::context::ModuleParts;
 use crate::describe::{Description, Documented, ReplyShape, Schemas, document, usual_codes};
 use crate::grpc::{Entrance, HealthService, enter, reflection};
@@ -103,7 +103,7 @@ impl Mounting<'_> {
         }
         for router in std::mem::take(&mut module.routers) {
             let lanes = Lanes::new(module.priority);
-            let router = recording(router).layer(from_fn_with_state(lanes, admit_foreign));
+            let router = router.layer(AdmitForeign(lanes));
             self.foreign = Some(match self.foreign.take() {
                 Some(others) => others.merge(router),
                 None => router,
@@ -312,14 +312,14 @@ impl Mounting<'_> {
         let foreign = foreign.map(|router| Foreign::new(router, &service.settings));
         let outlet = match foreign {
             Some(foreign) if described.has_routes() => {
-                Outlet::Described(described.fallback_service(foreign))
+                Outlet::Described(ready(described.fallback_service(foreign)))
             }
             Some(foreign) => Outlet::Foreign(foreign),
-            None => Outlet::Described(described.fallback(not_found)),
+            None => Outlet::Described(ready(described.fallback(not_found))),
         };
         Mounts {
             outlet,
-            grpc: self.grpc.fallback(not_found),
+            grpc: ready(self.grpc.fallback(not_found)),
             document,
             listed: self.listed,
             grpc_health: None,

@@ -16,6 +16,7 @@ use tower::{Service, ServiceExt};
 use super::ServerSettings;
 use super::docs::is_document;
 use super::health::is_health;
+use crate::admission::Working;
 use crate::codes;
 use crate::context::Context;
 use crate::route::enveloped;
@@ -54,6 +55,7 @@ impl Routed {
             Outlet::Described(router) => own.fallback_service(router),
             Outlet::Foreign(foreign) => own.fallback_service(foreign),
         };
+        let own = ready(own);
         Self { own, others }
     }
 
@@ -72,7 +74,7 @@ impl Routed {
 impl Foreign {
     pub(crate) fn new(router: Router, settings: &ServerSettings) -> Self {
         Self {
-            router,
+            router: ready(router),
             body_bytes_max: settings.body_bytes_max.as_usize(),
             request: settings.request_timeout,
             stream: settings.grpc_stream_timeout,
@@ -93,16 +95,25 @@ impl Foreign {
             Err(problem) => return problem.into_response(),
         };
         let now = Instant::now();
-        if let Some(context) = request.extensions().get::<Arc<Context>>() {
+        let context = request.extensions().get::<Arc<Context>>();
+        // Its routes let it in; dropped unanswered, it is given up.
+        let working = context.map(Working::of);
+        if let Some(context) = context {
             // The messages of a gRPC call end with it, and come after the head.
             let _ = context.deadline.set(now + requested.min(longest));
         }
         let head = now + requested.min(self.request);
-        match tokio::time::timeout_at(head, answered(&self.router, request)).await {
-            Ok(response) if is_bare(&response) => enveloped(response),
-            Ok(response) => response,
-            Err(_) => codes::DEADLINE_EXCEEDED.problem().into_response(),
+        let answered = tokio::time::timeout_at(head, answered(&self.router, request)).await;
+        let Ok(response) = answered else {
+            return codes::DEADLINE_EXCEEDED.problem().into_response();
+        };
+        if let Some(working) = working {
+            working.answered(&response);
         }
+        if is_bare(&response) {
+            return enveloped(response);
+        }
+        response
     }
 }
 
@@ -121,13 +132,18 @@ impl Service<Request> for Foreign {
     }
 }
 
+/// The router with its routes made: until it is given its state, axum makes a route anew for each request.
+pub(crate) fn ready(router: Router) -> Router {
+    router.with_state(())
+}
+
 async fn answered(router: &Router, request: Request) -> Response {
     let Ok(response) = router.clone().oneshot(request).await;
     response
 }
 
 /// A router that tells which of its routes was taken.
-pub(crate) fn recording(router: Router) -> Router {
+fn recording(router: Router) -> Router {
     if !router.has_routes() {
         return router;
     }

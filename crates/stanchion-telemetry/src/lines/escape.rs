@@ -57,24 +57,29 @@ impl fmt::Write for Start<'_> {
     }
 }
 
-/// Bytes that go as they are in either form: printable ASCII without quote and backslash.
-const PLAIN: [bool; 256] = {
-    let mut plain = [false; 256];
-    let mut byte = b' ' as usize;
-    while byte <= b'~' as usize {
-        plain[byte] = byte != b'"' as usize && byte != b'\\' as usize;
-        byte += 1;
-    }
-    plain
-};
+/// Whether a byte goes as it is in either form: printable ASCII without quote and backslash.
+fn is_plain(byte: u8) -> bool {
+    (b' '..=b'~').contains(&byte) & (byte != b'"') & (byte != b'\\')
+}
+
+/// The same of all bytes, without a branch for each: so a processor compares sixteen at once.
+fn are_plain(bytes: &[u8]) -> bool {
+    let (blocks, rest) = bytes.as_chunks::<16>();
+    let all = |bytes: &[u8]| {
+        bytes
+            .iter()
+            .fold(true, |plain, byte| plain & is_plain(*byte))
+    };
+    blocks.iter().all(|block| all(block)) && all(rest)
+}
 
 /// Appends a text, or a part of one. Most have nothing to escape and go as they are.
 pub(super) fn part(out: &mut String, format: LogFormat, text: &str) {
-    let plain = text.bytes().position(|byte| !PLAIN[usize::from(byte)]);
-    let Some(plain) = plain else {
+    if are_plain(text.as_bytes()) {
         return out.push_str(text);
-    };
-    let (plain, rest) = text.split_at(plain);
+    }
+    let plain = text.bytes().position(|byte| !is_plain(byte));
+    let (plain, rest) = text.split_at(plain.unwrap_or(text.len()));
     out.push_str(plain);
     for character in rest.chars() {
         match format {

@@ -11,6 +11,10 @@ use crate::LogFormat;
 /// Fields of spans that tell the exporter something and a reader of logs nothing new.
 const HIDDEN: [&str; 2] = ["otel.", "http."];
 
+/// What there is room for in a span's fields from the beginning.
+const SPAN_BYTES: usize = 64;
+const SPAN_FIELDS: usize = 2;
+
 /// Names, and one text of all their values.
 pub(super) struct Fields {
     format: LogFormat,
@@ -30,6 +34,15 @@ impl Fields {
             format,
             text: String::new(),
             listed: Vec::new(),
+        }
+    }
+
+    /// With room for those of a span, most of which have one or two.
+    pub(super) fn of_span(format: LogFormat) -> Self {
+        Self {
+            text: String::with_capacity(SPAN_BYTES),
+            listed: Vec::with_capacity(SPAN_FIELDS),
+            ..Self::new(format)
         }
     }
 

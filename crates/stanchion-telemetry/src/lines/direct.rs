@@ -1,0 +1,198 @@
+//! Lines that are written without an event, for what comes by the thousand.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use super::{Line, Lines, escape, is_written_elsewhere, label};
+use crate::{LogFormat, trace, unrecorded};
+
+/// A line on its way, without an event: its fields are appended as they come.
+pub struct Direct<'l>(&'l mut Line);
+
+/// Writes the line of an event of the level `INFO` that is about the whole of a request, as [`init`](crate::init) would
+/// write it, several times as fast; false if it has not, and the event has to be made.
+///
+/// It can where nobody but the log wants the event: in the one span of an unrecorded trace (see
+/// [`trace::begin`](crate::trace::begin)). The line has the fields that `write` gives it, each name once, and none of
+/// that span's; whether it is wanted at all (`tracing::enabled!`) is for the caller to ask. It may wait, see
+/// [`MAY_WAIT`](crate::MAY_WAIT).
+pub fn write_directly(target: &str, message: &str, write: impl Fn(&mut Direct<'_>)) -> bool {
+    if !unrecorded::is_alone() {
+        return false;
+    }
+    tracing::dispatcher::get_default(|dispatch| {
+        let Some(lines) = dispatch.downcast_ref::<Lines>() else {
+            return false;
+        };
+        lines.line(true, |line| {
+            line.begin("INFO");
+            escape::text(&mut line.text, line.format, message);
+            write(&mut Direct(line));
+            line.end(|text, format| escape::text(text, format, target));
+        });
+        true
+    })
+}
+
+impl Direct<'_> {
+    /// A field.
+    pub fn text(&mut self, name: &'static str, value: &str) {
+        let Some(format) = self.label(name) else {
+            return;
+        };
+        if value.len() <= escape::VALUE_BYTES_MAX / 2 {
+            escape::text(&mut self.0.text, format, value);
+        } else {
+            escape::written(&mut self.0.text, format, format_args!("{value}"));
+        }
+    }
+
+    /// A number as it is.
+    pub fn number(&mut self, name: &'static str, value: u32) {
+        if self.label(name).is_some() {
+            whole(&mut self.0.text, value.into());
+        }
+    }
+
+    /// A time in milliseconds, to the nearest microsecond: a longer tail tells nothing.
+    pub fn milliseconds(&mut self, name: &'static str, value: Duration) {
+        if self.label(name).is_some() {
+            milliseconds(&mut self.0.text, value);
+        }
+    }
+
+    /// The current trace, as `trace_id`.
+    pub fn trace_id(&mut self) {
+        if let Some(trace) = trace::active_trace() {
+            self.text("trace_id", trace.as_str());
+        }
+    }
+
+    fn label(&mut self, name: &'static str) -> Option<LogFormat> {
+        let Line { text, format, .. } = &mut *self.0;
+        let is_written = !is_written_elsewhere(*format, name);
+        is_written.then(|| {
+            label(text, *format, name);
+            *format
+        })
+    }
+}
+
+/// As `{value}` is written, without the way through a formatter.
+fn whole(text: &mut String, mut value: u64) {
+    let mut digits = [0; 20];
+    let mut begin = digits.len();
+    loop {
+        begin -= 1;
+        digits[begin] = b'0' + (value % 10) as u8;
+        value /= 10;
+        if value == 0 {
+            break;
+        }
+    }
+    // They are digits all.
+    text.push_str(std::str::from_utf8(&digits[begin..]).unwrap_or_default());
+}
+
+/// As the shortest number that reads back as the same is written, which always has a point.
+fn milliseconds(text: &mut String, value: Duration) {
+    let micros = (value.as_nanos() + 500) / 1_000;
+    let Ok(micros) = u64::try_from(micros) else {
+        // Writing to a string does not fail.
+        let _ = write!(text, "{}.0", micros / 1_000);
+        return;
+    };
+    whole(text, micros / 1_000);
+    let part = micros % 1_000;
+    let mut end = [b'.', 0, 0, 0];
+    for (at, unit) in [100, 10, 1].into_iter().enumerate() {
+        end[at + 1] = b'0' + (part / unit % 10) as u8;
+    }
+    let length = match part {
+        _ if part % 10 != 0 => 4,
+        _ if part % 100 != 0 => 3,
+        _ => 2,
+    };
+    text.push_str(std::str::from_utf8(&end[..length]).unwrap_or_default());
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::info;
+
+    use super::*;
+    use crate::testing::capture_as;
+
+    const TARGET: &str = module_path!();
+
+    fn written_directly(duration: Duration, path: &str) -> bool {
+        write_directly(TARGET, "request completed", |line| {
+            line.text("request_id", "r-1");
+            line.trace_id();
+            line.text("path", path);
+            line.number("status", 200);
+            line.milliseconds("duration_ms", duration);
+        })
+    }
+
+    fn written_by_an_event(duration: Duration, path: &str) {
+        info!(
+            name: crate::MAY_WAIT,
+            request_id = "r-1",
+            trace_id = trace::trace_id(),
+            path,
+            status = 200,
+            duration_ms = (duration.as_secs_f64() * 1e6).round() / 1e3,
+            "request completed"
+        );
+    }
+
+    /// All but the time, which is another.
+    fn timeless(line: &str) -> String {
+        line.chars().skip_while(|c| *c != 'Z').collect()
+    }
+
+    #[test]
+    fn a_line_without_an_event_is_the_line_of_the_event() {
+        let long = "x".repeat(escape::VALUE_BYTES_MAX * 2);
+        let micros = [0, 1, 10, 999, 1_000, 1_234, 12_300, 100_000, 30_000_000];
+        for format in [LogFormat::Json, LogFormat::Pretty] {
+            for path in ["/a", "", "/\"\n\u{1b}é", &long] {
+                for micros in micros {
+                    let logged = capture_as(format, "info");
+                    let span = || tracing::info_span!("request", request_id = "r-1");
+                    let span = trace::begin(None, span);
+                    let _entered = span.enter();
+                    let duration = Duration::from_micros(micros);
+                    assert!(written_directly(duration, path));
+                    written_by_an_event(duration, path);
+                    let text = logged.text();
+                    let [direct, by_event] = text.lines().collect::<Vec<_>>()[..] else {
+                        panic!("{text}");
+                    };
+                    assert_eq!(timeless(direct), timeless(by_event));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn where_somebody_else_wants_the_event_it_has_to_be_made() {
+        let directly = || written_directly(Duration::ZERO, "/");
+        let sampled = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        let sampled = sampled.parse().unwrap();
+        let request = || tracing::info_span!("request");
+        assert!(!trace::begin(None, request).in_scope(directly), "no log");
+        let _logged = capture_as(LogFormat::Json, "info");
+        assert!(!directly(), "no request");
+        let recorded = trace::begin(Some(&sampled), request);
+        assert!(!recorded.in_scope(directly), "it is recorded");
+        let alone = trace::begin(None, request);
+        let inner = alone.in_scope(|| tracing::info_span!("inner", step = 1));
+        assert!(!inner.in_scope(directly), "its span has fields");
+        let outer = tracing::info_span!("outer", instance = 7);
+        let within = outer.in_scope(|| trace::begin(None, request));
+        assert!(!within.in_scope(directly), "the span around it has fields");
+        assert!(alone.in_scope(directly));
+    }
+}

@@ -1,3 +1,5 @@
+//! What a message is agreed to be: contracts and the families their versions form.
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -23,4 +25,35 @@ pub struct DecodeError {
     pub contract: &'static str,
     /// What serde said.
     pub reason: String,
+}
+
+/// A contract's name without its version: `orders.order_placed` of `orders.order_placed.v1`. A name without a version is
+/// its own family. Who takes one version of a contract is given all of them, so that a newer one is put aside until the
+/// consumer is upgraded, and not lost.
+#[must_use]
+pub fn family(name: &str) -> &str {
+    let digits = |version: &str| !version.is_empty() && version.bytes().all(|b| b.is_ascii_digit());
+    match name.rsplit_once(".v") {
+        Some((family, version)) if digits(version) => family,
+        _ => name,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::family;
+
+    #[test]
+    fn a_family_is_the_name_without_its_version() {
+        for (name, expected) in [
+            ("orders.order_placed.v1", "orders.order_placed"),
+            ("orders.order_placed.v12", "orders.order_placed"),
+            ("orders.order_placed", "orders.order_placed"),
+            ("orders.v", "orders.v"),
+            ("orders.voucher", "orders.voucher"),
+            ("orders.v1.placed", "orders.v1.placed"),
+        ] {
+            assert_eq!(family(name), expected);
+        }
+    }
 }

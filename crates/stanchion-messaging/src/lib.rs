@@ -12,7 +12,7 @@
 
 mod broker;
 mod consumer;
-mod contract;
+pub mod contract;
 mod inbox;
 mod memory;
 mod message;

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use crate::contract::family;
 use crate::{LogId, Message, Place, Position};
 
 /// Over so many partitions a broker's messages are spread by their keys. Brokers keep it in what they store: it is the
@@ -94,10 +95,20 @@ pub trait Feed: Send + Sync {
 pub struct Group {
     /// The consumer's name: members with the same name share the work.
     pub name: String,
-    /// The contracts it takes.
+    /// The contracts it takes, each in every version: see [`Group::wants`].
     pub contracts: Vec<&'static str>,
     /// How far it came in each log; a log that is not named is read from its start.
     pub progress: HashMap<LogId, Place>,
+}
+
+impl Group {
+    /// Whether it is given messages of that contract: those of its contracts' families, whatever the version. A version
+    /// that the consumer does not know yet is put aside by it and handled after its upgrade.
+    #[must_use]
+    pub fn wants(&self, contract: &str) -> bool {
+        let wanted = family(contract);
+        self.contracts.iter().any(|name| family(name) == wanted)
+    }
 }
 
 /// One step of a subscription.
@@ -181,6 +192,18 @@ pub trait Subscriber: Send + Sync {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_group_wants_every_version_of_its_contracts() {
+        let group = Group {
+            name: "painter".into(),
+            contracts: vec!["walls.painted.v1"],
+            progress: HashMap::new(),
+        };
+        let wants = |name: &str| group.wants(name);
+        assert!(wants("walls.painted.v1") && wants("walls.painted.v2"));
+        assert!(!wants("walls.built.v1") && !wants("walls.painted_over.v1"));
+    }
 
     #[test]
     fn a_key_is_in_the_same_partition_for_ever() {

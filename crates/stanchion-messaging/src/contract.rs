@@ -6,7 +6,8 @@ use serde::de::DeserializeOwned;
 /// A named, versioned message between contexts.
 ///
 /// The name is `context.what_happened.vN` for an event and `context.do_this.vN` for a command.
-/// A field is never removed or renamed within a version; what changes meaning gets the next one.
+/// A field is never removed or renamed within a version; what changes meaning gets the next one. Versions begin with 1:
+/// version 0 of a family is a relay's own.
 pub trait Contract: Serialize + DeserializeOwned + Send + Sync + 'static {
     /// The full name with its version, such as `orders.order_placed.v1`.
     const NAME: &'static str;
@@ -37,6 +38,19 @@ pub fn family(name: &str) -> &str {
         Some((family, version)) if digits(version) => family,
         _ => name,
     }
+}
+
+/// A relay's sign of how far a line of announcements came; version 0 of the family, for nobody's handler.
+const BEACON: &str = ".v0";
+
+/// The beacon's contract of a family: whoever takes the family is given it.
+pub(crate) fn beacon_of(family: &str) -> String {
+    format!("{family}{BEACON}")
+}
+
+/// Whether that is the contract of a beacon.
+pub(crate) fn is_beacon(contract: &str) -> bool {
+    contract.ends_with(BEACON)
 }
 
 #[cfg(test)]

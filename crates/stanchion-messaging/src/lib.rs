@@ -17,6 +17,7 @@ mod inbox;
 mod memory;
 mod message;
 mod port;
+mod relay;
 mod store;
 
 pub use broker::MemoryBroker;
@@ -29,4 +30,7 @@ pub use port::{
     BrokerError, Delivery, Envelope, Feed, FeedPage, Group, Link, PARTITIONS, Progress, Publisher,
     Receipt, Subscriber, Subscription, partition_of,
 };
-pub use store::{ConsumerStore, DeadLetterFilter, Parked, ParkedState, StoreError};
+pub use relay::{Again, Forwarder, Redrive, RelayHealth, RelayLimits, RelayState, RelayStore};
+pub use store::{
+    AfterLastAttempt, ConsumerStore, DeadLetterFilter, Mark, Parked, ParkedState, StoreError,
+};

@@ -29,8 +29,9 @@ pub struct Envelope {
     pub message: Message,
     /// That of its key: one publisher sends a partition's messages one after the other, one member of a group takes them.
     pub partition: u16,
-    /// The position announced before this one in the partition of that log, [`Position::START`] for its first: who has
-    /// not seen it has missed something.
+    /// The position announced before this one in the partition of that log, among the contracts of its
+    /// [family](crate::contract::family), [`Position::START`] for the first: who has not seen it has missed something.
+    /// Position and `prev` are equal in a relay's beacon, which is nobody's message and tells what was announced last.
     pub prev: Position,
     /// What the broker may tell repeats by: the message's id when it is first announced, a new one for each redrive,
     /// which must not be taken for a repeat.
@@ -134,7 +135,7 @@ pub enum Progress {
     Receipt {
         /// Which delivery.
         receipt: Receipt,
-        /// Each message's place among its partition's, in the order of the messages.
+        /// Each message's place among those of its partition and family, in the order of the messages.
         links: Vec<Link>,
     },
 }
@@ -143,14 +144,14 @@ pub enum Progress {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Receipt(pub u64);
 
-/// A message's place among those of its partition of a log.
+/// A message's place among those of its partition and contract family of a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Link {
     /// The log.
     pub log: LogId,
     /// The partition.
     pub partition: u16,
-    /// The position announced before it in that partition.
+    /// The position announced before it there: [`Envelope::prev`].
     pub prev: Position,
     /// Its own.
     pub position: Position,

@@ -1,6 +1,7 @@
 //! The relay's way to a broker: one for each context, in the order of its log, for as long as the log lives.
 
 mod asks;
+mod memory;
 mod metrics;
 mod publish;
 mod state;
@@ -17,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 pub(crate) use self::asks::RedriveAsked;
+pub use self::memory::MemoryRelayStore;
 use self::metrics::RelayMetrics;
 pub use self::state::{Again, Redrive, RelayState};
 pub use self::store::RelayStore;

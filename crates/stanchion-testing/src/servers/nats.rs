@@ -23,6 +23,9 @@ const START_POLL: Duration = Duration::from_millis(20);
 /// The largest message it takes; by itself a server takes 1 MiB.
 const PAYLOAD_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// What streams may reserve together: a stream's limit counts whether it is used or not.
+const STORE_BYTES_MAX: u64 = 1 << 40;
+
 /// How a throwaway server differs from the plain one.
 #[derive(Debug, Clone, Default)]
 pub struct NatsOptions {
@@ -107,7 +110,7 @@ impl NatsOptions {
     fn settings(&self, port: u16, folder: &Path) -> String {
         let mut text = format!(
             "host: \"127.0.0.1\"\nport: {port}\nmax_payload: {PAYLOAD_BYTES_MAX}\n\
-             jetstream {{ store_dir: \"{}\" }}\n",
+             jetstream {{ store_dir: \"{}\", max_file_store: {STORE_BYTES_MAX} }}\n",
             folder.join("data").display()
         );
         if let Some((user, password)) = &self.user {

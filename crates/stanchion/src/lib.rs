@@ -8,6 +8,7 @@
 //! | [`resilience`] | deadline, retry with budget, hedge, breaker, bulkhead, rate and adaptive limits, one policy a dependency |
 //! | [`client`] (feature `client`, on by default) | outgoing HTTP and gRPC, a policy a dependency, discovery and balancing |
 //! | `redis` | a rate limit that all processes share; with the feature `redis` |
+//! | `rabbitmq` | RabbitMQ as the broker between services; with the feature `rabbitmq` |
 //! | [`eventsourcing`] | aggregates, the event log, repositories, projections, process managers, the relay |
 //! | [`messaging`] | contracts, consumers with inbox, retry and dead letters, the in-process broker |
 //! | [`sql`] | one facade over SQLite and PostgreSQL: the durable log, unit of work, migrations |
@@ -22,6 +23,8 @@ pub use stanchion_client as client;
 pub use stanchion_config as config;
 pub use stanchion_eventsourcing as eventsourcing;
 pub use stanchion_messaging as messaging;
+#[cfg(feature = "rabbitmq")]
+pub use stanchion_rabbitmq as rabbitmq;
 #[cfg(feature = "redis")]
 pub use stanchion_redis as redis;
 pub use stanchion_resilience as resilience;

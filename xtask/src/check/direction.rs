@@ -19,6 +19,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("stanchion-resilience", &[]),
     ("stanchion-client", &["stanchion-resilience"]),
     ("stanchion-redis", &["stanchion-resilience"]),
+    ("stanchion-rabbitmq", &["stanchion-messaging"]),
+    ("stanchion-kafka", &["stanchion-messaging"]),
     ("stanchion-eventsourcing", &["stanchion-messaging"]),
     (
         "stanchion-sql",
@@ -39,7 +41,9 @@ const ARROWS: &[(&str, &[&str])] = &[
             "stanchion-auth",
             "stanchion-client",
             "stanchion-eventsourcing",
+            "stanchion-kafka",
             "stanchion-messaging",
+            "stanchion-rabbitmq",
             "stanchion-redis",
             "stanchion-resilience",
             "stanchion-server",
@@ -126,6 +130,8 @@ const PRIVATE: &[(&str, &str)] = &[
     ("tokio-postgres-rustls", "stanchion-sql"),
     ("rusqlite", "stanchion-sql"),
     ("redis", "stanchion-redis"),
+    ("lapin", "stanchion-rabbitmq"),
+    ("krafka", "stanchion-kafka"),
 ];
 const JUDGE: &str = "log-auditor";
 

@@ -11,6 +11,7 @@
 //! | `STANCHION_TEST_SERVERS` | `1`: a missing server fails the test; `0`: every test that needs one is skipped |
 //! | `STANCHION_TEST_SKIPS` | a file that gets one line for each skipped test |
 
+mod nats;
 mod pgbouncer;
 pub mod postgres;
 mod rabbitmq;
@@ -18,6 +19,7 @@ mod redis;
 
 use std::{env, io::Write, thread};
 
+pub use nats::{Nats, NatsOptions, NatsTls};
 pub use pgbouncer::PgBouncer;
 pub use postgres::{Cluster, Postgres};
 pub use rabbitmq::{RabbitMq, RabbitMqOptions, RabbitMqTls};

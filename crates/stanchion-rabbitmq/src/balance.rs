@@ -6,7 +6,7 @@
 
 use lapin::options::{BasicConsumeOptions, BasicPublishOptions, QueueDeclareOptions};
 use lapin::types::{FieldTable, ShortString};
-use lapin::{BasicProperties, Channel, Connection};
+use lapin::{BasicProperties, Channel, Connection, Consumer};
 use stanchion_messaging::{BrokerError, PARTITIONS};
 
 use crate::connect::unavailable;
@@ -17,6 +17,8 @@ const PROBE: &str = "stanchion-probe";
 
 /// A member among those of its group.
 pub(crate) struct Membership {
+    /// Dropped, it is not counted any more.
+    _counted: Consumer,
     channel: Channel,
     queue: String,
     seen: u32,
@@ -26,13 +28,13 @@ impl Membership {
     /// Joins: from now on it is counted, until its connection ends.
     pub(crate) async fn join(connection: &Connection, queue: String) -> Result<Self, BrokerError> {
         let channel = connection.create_channel().await.map_err(unavailable)?;
-        let options = QueueDeclareOptions::default().auto_delete();
+        let options = QueueDeclareOptions::durable().auto_delete();
         let declared = channel.queue_declare(queue.as_str().into(), options, FieldTable::default());
         declared.await.map_err(unavailable)?;
         let (options, none) = (BasicConsumeOptions::default(), FieldTable::default());
         let consumer = channel.basic_consume(queue.as_str().into(), "".into(), options, none);
-        consumer.await.map_err(unavailable)?;
         Ok(Self {
+            _counted: consumer.await.map_err(unavailable)?,
             channel,
             queue,
             seen: 0,

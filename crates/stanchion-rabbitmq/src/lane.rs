@@ -14,6 +14,9 @@ use crate::connect::unavailable;
 use crate::metrics::BrokerMetrics;
 use crate::{balance, wire};
 
+/// What AMQP says when nothing is wrong.
+const REPLY_SUCCESS: u16 = 200;
+
 /// A consumer on one partition's queue.
 ///
 /// A channel of its own, because one acknowledgement stands for all earlier ones of its channel.
@@ -24,6 +27,8 @@ pub(crate) struct Lane {
     handed_out: VecDeque<HandedOut>,
     /// The broker has sent it something, so it is the one that is active.
     pub(crate) is_active: bool,
+    /// It was sent a probe: there may be a member more.
+    pub(crate) is_probed: bool,
 }
 
 /// A message that nobody has been given yet.
@@ -55,6 +60,7 @@ impl Lane {
             arrived: VecDeque::new(),
             handed_out: VecDeque::new(),
             is_active: false,
+            is_probed: false,
         })
     }
 
@@ -75,6 +81,7 @@ impl Lane {
 
     fn arrives(&mut self, delivery: Delivery, metrics: &BrokerMetrics) {
         if balance::is_probe(&delivery.properties) {
+            self.is_probed = true;
             settle(delivery.acker.ack(BasicAckOptions::default()));
             return;
         }
@@ -143,6 +150,15 @@ impl Lane {
     pub(crate) fn held(&self) -> usize {
         let handed = self.handed_out.iter().map(|handed| handed.tags.len());
         self.arrived.len() + handed.sum::<usize>()
+    }
+}
+
+impl Drop for Lane {
+    /// Closes the channel before the library cancels the consumer: a consumer that is cancelled keeps what it has while
+    /// the next one is already sent what comes after it; a channel that closes gives everything back first.
+    fn drop(&mut self) {
+        let closing = self.channel.close(REPLY_SUCCESS, "OK".into());
+        let _sent = closing.now_or_never();
     }
 }
 

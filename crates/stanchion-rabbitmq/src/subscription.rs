@@ -47,6 +47,12 @@ struct Line {
     probe: Vec<u16>,
 }
 
+/// What has come.
+enum Arrival {
+    Messages,
+    Probe,
+}
+
 impl RabbitMqSubscription {
     pub(crate) async fn open(shared: Arc<Shared>, group: Group) -> Result<Self, BrokerError> {
         let metrics = shared.metrics.group(&group.name);
@@ -134,9 +140,13 @@ impl RabbitMqSubscription {
             let balance_at = line.balance_at;
             tokio::select! {
                 biased;
-                arrived = line.arrival(&shared) => return arrived,
+                arrival = line.arrival(&shared) => match arrival? {
+                    Arrival::Messages => return Ok(()),
+                    Arrival::Probe => line.balance(&shared, &name).await?,
+                },
                 () = tokio::time::sleep_until(balance_at) => {
-                    line.balance(&shared, &name, &metrics).await?;
+                    line.look_around(&shared, &name, &metrics).await?;
+                    line.balance(&shared, &name).await?;
                 }
             }
         }
@@ -199,6 +209,8 @@ impl Line {
             probe: Vec::new(),
         };
         line.ask_again(shared, group).await?;
+        // Where there are others, whoever is active learns that there is one more.
+        line.balance(shared, group).await?;
         Ok(line)
     }
 
@@ -217,54 +229,49 @@ impl Line {
     }
 
     /// Waits until something has arrived, or a lane has ended.
-    async fn arrival(&mut self, shared: &Shared) -> Result<(), BrokerError> {
+    async fn arrival(&mut self, shared: &Shared) -> Result<Arrival, BrokerError> {
         poll_fn(|context| {
-            let mut any = false;
+            let (mut messages, mut probe) = (false, false);
             for lane in self.lanes.iter_mut().flatten() {
                 if let Err(error) = lane.take_in(context, &shared.metrics) {
                     return Poll::Ready(Err(error));
                 }
-                any |= lane.has_arrived();
+                messages |= lane.has_arrived();
+                probe |= lane.is_probed;
             }
-            if any {
-                Poll::Ready(Ok(()))
-            } else {
-                Poll::Pending
+            match (probe, messages) {
+                (true, _) => Poll::Ready(Ok(Arrival::Probe)),
+                (false, true) => Poll::Ready(Ok(Arrival::Messages)),
+                (false, false) => Poll::Pending,
             }
         })
         .await
     }
 
     /// Counts the members and leaves what is more than this one's share. Cancelled, it goes on at the next time.
-    async fn balance(
-        &mut self,
-        shared: &Shared,
-        group: &str,
-        metrics: &GroupMetrics,
-    ) -> Result<(), BrokerError> {
-        self.balance_at = Instant::now() + shared.settings.balance_every;
-        self.look_around(shared, group, metrics).await?;
+    async fn balance(&mut self, shared: &Shared, group: &str) -> Result<(), BrokerError> {
         let (members, changed) = self.membership.count().await?;
-        let active = |lane: &&mut Option<Lane>| lane.as_ref().is_some_and(|lane| lane.is_active);
-        let surplus = surplus(self.lanes.iter_mut().filter(active).count(), members);
-        let (probe, lanes) = (&mut self.probe, self.lanes.iter_mut());
+        self.balance_at = Instant::now() + shared.settings.balance_every;
+        let lanes = || self.lanes.iter().flatten();
+        let surplus = surplus(lanes().filter(|lane| lane.is_active).count(), members);
         let free = |lane: &Lane| lane.is_active && !lane.is_in_hands();
-        let leave = (0..PARTITIONS)
-            .zip(lanes)
-            .filter(|(_, lane)| lane.as_ref().is_some_and(free));
+        let leave = (0..PARTITIONS).zip(&mut self.lanes);
+        let leave = leave.filter(|(_, lane)| lane.as_ref().is_some_and(free));
         for (partition, lane) in leave.take(surplus) {
             *lane = None;
-            probe.push(partition);
+            self.probe.push(partition);
         }
         if changed && members > 1 {
             self.probe = (0..PARTITIONS).collect();
         }
+        for lane in self.lanes.iter_mut().flatten() {
+            lane.is_probed = false;
+        }
         self.ask_again(shared, group).await?;
         let names = Names::new(&shared.settings);
         for partition in std::mem::take(&mut self.probe) {
-            self.membership
-                .probe(&names.queue(group, partition))
-                .await?;
+            let queue = names.queue(group, partition);
+            self.membership.probe(&queue).await?;
         }
         Ok(())
     }

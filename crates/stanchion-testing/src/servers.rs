@@ -7,12 +7,14 @@
 //! | variable | meaning |
 //! |---|---|
 //! | `STANCHION_TEST_POSTGRES` | URL of a server to share; its user may create databases |
+//! | `STANCHION_TEST_RABBITMQ` | `amqp://` URL of a server to share; its user may do everything |
 //! | `STANCHION_TEST_SERVERS` | `1`: a missing server fails the test; `0`: every test that needs one is skipped |
 //! | `STANCHION_TEST_SKIPS` | a file that gets one line for each skipped test |
 
 mod nats;
 mod pgbouncer;
 pub mod postgres;
+mod rabbitmq;
 mod redis;
 
 use std::{env, io::Write, thread};
@@ -20,7 +22,10 @@ use std::{env, io::Write, thread};
 pub use nats::{Nats, NatsOptions, NatsTls};
 pub use pgbouncer::PgBouncer;
 pub use postgres::{Cluster, Postgres};
+pub use rabbitmq::{RabbitMq, RabbitMqOptions, RabbitMqTls};
 pub use redis::Redis;
+
+use postgres::Account;
 
 /// URL of a server that a test needs, or `None` after saying loudly that the test is skipped.
 ///

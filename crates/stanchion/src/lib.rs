@@ -9,6 +9,7 @@
 //! | [`client`] (feature `client`, on by default) | outgoing HTTP and gRPC, a policy a dependency, discovery and balancing |
 //! | `nats` | NATS JetStream as the broker between services; with the feature `nats` |
 //! | `redis` | a rate limit that all processes share; with the feature `redis` |
+//! | `rabbitmq` | RabbitMQ as the broker between services; with the feature `rabbitmq` |
 //! | [`eventsourcing`] | aggregates, the event log, repositories, projections, process managers, the relay |
 //! | [`messaging`] | contracts, consumers with inbox, retry and dead letters, the in-process broker |
 //! | [`sql`] | one facade over SQLite and PostgreSQL: the durable log, unit of work, migrations |
@@ -25,6 +26,8 @@ pub use stanchion_eventsourcing as eventsourcing;
 pub use stanchion_messaging as messaging;
 #[cfg(feature = "nats")]
 pub use stanchion_nats as nats;
+#[cfg(feature = "rabbitmq")]
+pub use stanchion_rabbitmq as rabbitmq;
 #[cfg(feature = "redis")]
 pub use stanchion_redis as redis;
 pub use stanchion_resilience as resilience;

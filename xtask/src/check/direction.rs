@@ -20,6 +20,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("stanchion-client", &["stanchion-resilience"]),
     ("stanchion-redis", &["stanchion-resilience"]),
     ("stanchion-nats", &["stanchion-messaging"]),
+    ("stanchion-rabbitmq", &["stanchion-messaging"]),
+    ("stanchion-kafka", &["stanchion-messaging"]),
     ("stanchion-eventsourcing", &["stanchion-messaging"]),
     (
         "stanchion-sql",
@@ -40,8 +42,10 @@ const ARROWS: &[(&str, &[&str])] = &[
             "stanchion-auth",
             "stanchion-client",
             "stanchion-eventsourcing",
+            "stanchion-kafka",
             "stanchion-messaging",
             "stanchion-nats",
+            "stanchion-rabbitmq",
             "stanchion-redis",
             "stanchion-resilience",
             "stanchion-server",
@@ -129,6 +133,8 @@ const PRIVATE: &[(&str, &str)] = &[
     ("rusqlite", "stanchion-sql"),
     ("redis", "stanchion-redis"),
     ("async-nats", "stanchion-nats"),
+    ("lapin", "stanchion-rabbitmq"),
+    ("krafka", "stanchion-kafka"),
 ];
 const JUDGE: &str = "log-auditor";
 

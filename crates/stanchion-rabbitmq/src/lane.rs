@@ -1,0 +1,168 @@
+//! One partition of a subscription: a channel, what came on it, and what of that is in somebody's hands.
+
+use std::collections::VecDeque;
+use std::task::{Context, Poll};
+
+use futures_util::{FutureExt, StreamExt};
+use lapin::message::Delivery;
+use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions, BasicRejectOptions};
+use lapin::types::FieldTable;
+use lapin::{Channel, Connection, Consumer};
+use stanchion_messaging::{BrokerError, Envelope, Receipt};
+
+use crate::connect::unavailable;
+use crate::metrics::BrokerMetrics;
+use crate::{balance, wire};
+
+/// What AMQP says when nothing is wrong.
+const REPLY_SUCCESS: u16 = 200;
+
+/// A consumer on one partition's queue.
+///
+/// A channel of its own, because one acknowledgement stands for all earlier ones of its channel.
+pub(crate) struct Lane {
+    channel: Channel,
+    consumer: Consumer,
+    arrived: VecDeque<Arrived>,
+    handed_out: VecDeque<HandedOut>,
+    /// The broker has sent it something, so it is the one that is active.
+    pub(crate) is_active: bool,
+    /// It was sent a probe: there may be a member more.
+    pub(crate) is_probed: bool,
+}
+
+/// A message that nobody has been given yet.
+struct Arrived {
+    tag: u64,
+    envelope: Envelope,
+}
+
+/// What one delivery has of this partition.
+struct HandedOut {
+    receipt: Receipt,
+    tags: Vec<u64>,
+}
+
+impl Lane {
+    pub(crate) async fn open(
+        connection: &Connection,
+        queue: &str,
+        prefetch: u16,
+    ) -> Result<Self, BrokerError> {
+        let channel = connection.create_channel().await.map_err(unavailable)?;
+        let qos = channel.basic_qos(prefetch, BasicQosOptions::default());
+        qos.await.map_err(unavailable)?;
+        let (options, none) = (BasicConsumeOptions::default(), FieldTable::default());
+        let consumer = channel.basic_consume(queue.into(), "".into(), options, none);
+        Ok(Self {
+            consumer: consumer.await.map_err(unavailable)?,
+            channel,
+            arrived: VecDeque::new(),
+            handed_out: VecDeque::new(),
+            is_active: false,
+            is_probed: false,
+        })
+    }
+
+    /// Takes in what came, as much as the broker sends without acknowledgement.
+    pub(crate) fn take_in(
+        &mut self,
+        context: &mut Context<'_>,
+        metrics: &BrokerMetrics,
+    ) -> Result<(), BrokerError> {
+        while let Poll::Ready(delivery) = self.consumer.poll_next_unpin(context) {
+            let ended = || BrokerError("RabbitMQ has ended the subscription".into());
+            let delivery = delivery.ok_or_else(ended)?.map_err(unavailable)?;
+            self.is_active = true;
+            self.arrives(delivery, metrics);
+        }
+        Ok(())
+    }
+
+    fn arrives(&mut self, delivery: Delivery, metrics: &BrokerMetrics) {
+        if balance::is_probe(&delivery.properties) {
+            self.is_probed = true;
+            settle(delivery.acker.ack(BasicAckOptions::default()));
+            return;
+        }
+        match wire::envelope(&delivery.data) {
+            Ok(envelope) => {
+                metrics.delivered.inc();
+                if wire::redelivered(&delivery.properties, delivery.redelivered) {
+                    metrics.redelivered.inc();
+                }
+                let tag = delivery.delivery_tag;
+                self.arrived.push_back(Arrived { tag, envelope });
+            }
+            Err(error) => {
+                metrics.undecodable.inc();
+                let (queue, bytes) = (self.consumer.queue(), delivery.data.len());
+                tracing::error!(%queue, bytes, %error, "no message: it goes to the broker's dead letters");
+                settle(delivery.acker.reject(BasicRejectOptions::default()));
+            }
+        }
+    }
+
+    /// Hands out at most so many, in order.
+    pub(crate) fn hand_out(&mut self, receipt: Receipt, most: usize) -> Vec<Envelope> {
+        let count = most.min(self.arrived.len());
+        if count == 0 {
+            return Vec::new();
+        }
+        let arrived = self.arrived.drain(..count);
+        let (tags, envelopes) = arrived.map(|one| (one.tag, one.envelope)).unzip();
+        self.handed_out.push_back(HandedOut { receipt, tags });
+        envelopes
+    }
+
+    /// Acknowledges what that delivery had of this partition.
+    pub(crate) async fn acknowledge(&mut self, receipt: Receipt) -> Result<(), BrokerError> {
+        let of_it = |handed: &HandedOut| handed.receipt == receipt;
+        let Some(index) = self.handed_out.iter().position(of_it) else {
+            return Ok(());
+        };
+        let Some(handed) = self.handed_out.remove(index) else {
+            return Ok(());
+        };
+        // An acknowledgement for all earlier ones is one only while none of those is in other hands.
+        let multiple = index == 0;
+        let each = if multiple {
+            &handed.tags[handed.tags.len() - 1..]
+        } else {
+            &handed.tags[..]
+        };
+        for tag in each {
+            let acknowledged = self.channel.basic_ack(*tag, BasicAckOptions { multiple });
+            acknowledged.await.map_err(unavailable)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn has_arrived(&self) -> bool {
+        !self.arrived.is_empty()
+    }
+
+    pub(crate) fn is_in_hands(&self) -> bool {
+        !self.handed_out.is_empty()
+    }
+
+    /// Messages it holds: those in hands and those that wait to be.
+    pub(crate) fn held(&self) -> usize {
+        let handed = self.handed_out.iter().map(|handed| handed.tags.len());
+        self.arrived.len() + handed.sum::<usize>()
+    }
+}
+
+impl Drop for Lane {
+    /// Closes the channel before the library cancels the consumer: a consumer that is cancelled keeps what it has while
+    /// the next one is already sent what comes after it; a channel that closes gives everything back first.
+    fn drop(&mut self) {
+        let closing = self.channel.close(REPLY_SUCCESS, "OK".into());
+        let _sent = closing.now_or_never();
+    }
+}
+
+/// Sends it off without waiting: the library does so when it is first asked, and keeps the order of what it was told.
+fn settle(sending: impl Future<Output = lapin::Result<bool>>) {
+    let _sent = sending.now_or_never();
+}

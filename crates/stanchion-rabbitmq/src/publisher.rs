@@ -1,0 +1,166 @@
+//! Publishing: one connection, a channel for each partition, one unconfirmed message on each.
+
+use std::sync::Arc;
+
+use lapin::options::BasicPublishOptions;
+use lapin::{Channel, Confirmation, Connection};
+use stanchion_messaging::{BrokerError, Envelope, PARTITIONS};
+use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout};
+
+use crate::broker::Shared;
+use crate::connect::{Backoff, confirming, unavailable};
+use crate::store::StoreWatch;
+use crate::topology::{self, Names};
+use crate::wire;
+
+/// The publishing half of a broker's client. Nothing is connected before it is needed.
+pub(crate) struct Lines {
+    slot: Mutex<Slot>,
+}
+
+struct Slot {
+    line: Option<Arc<Line>>,
+    backoff: Backoff,
+}
+
+/// A connection to publish on.
+struct Line {
+    connection: Connection,
+    store: StoreWatch,
+    lanes: Vec<Mutex<Channel>>,
+    since: Instant,
+}
+
+impl Lines {
+    pub(crate) fn new(shared: &Shared) -> Self {
+        Self {
+            slot: Mutex::new(Slot {
+                line: None,
+                backoff: Backoff::new(&shared.settings),
+            }),
+        }
+    }
+
+    /// Publishes and waits for the confirmation, both within the bound.
+    pub(crate) async fn publish(
+        &self,
+        shared: &Shared,
+        envelope: &Envelope,
+    ) -> Result<(), BrokerError> {
+        let bytes_max = shared.settings.message_bytes_max.as_usize();
+        let body = wire::body(envelope, bytes_max)?;
+        let begun = Instant::now();
+        let bound = shared.settings.publish_timeout;
+        match timeout(bound, self.send(shared, envelope, &body)).await {
+            Ok(sent) => sent,
+            Err(_late) => {
+                self.distrust(begun).await;
+                let text = format!("RabbitMQ did not confirm within {bound:?}");
+                Err(BrokerError(text))
+            }
+        }
+    }
+
+    /// What the store is known by.
+    pub(crate) async fn store_id(&self, shared: &Shared) -> Result<String, BrokerError> {
+        let bound = shared.settings.connect_timeout;
+        let late = |_| BrokerError(format!("RabbitMQ did not answer within {bound:?}"));
+        let line = timeout(bound, self.line(shared)).await.map_err(late)??;
+        Ok(line.store.id().to_owned())
+    }
+
+    async fn send(
+        &self,
+        shared: &Shared,
+        envelope: &Envelope,
+        body: &[u8],
+    ) -> Result<(), BrokerError> {
+        let line = self.line(shared).await?;
+        let lane = line.lanes.get(usize::from(envelope.partition));
+        let none = || BrokerError(format!("there is no partition {}", envelope.partition));
+        let mut channel = lane.ok_or_else(none)?.lock().await;
+        if !channel.status().connected() {
+            // Something on it was refused, such as an exchange that somebody has deleted.
+            topology::declare_shared(&line.connection, &shared.settings).await?;
+            *channel = confirming(&line.connection).await?;
+        }
+        if line.store.changed() {
+            return Err(self.changed(&line).await);
+        }
+        // Not mandatory: a group that has no queue yet changes the store's id when it makes one.
+        let published = channel.basic_publish(
+            Names::new(&shared.settings).messages().into(),
+            envelope.partition.to_string().into(),
+            BasicPublishOptions::default(),
+            body,
+            wire::properties(envelope),
+        );
+        let confirmation = published.await.map_err(unavailable)?;
+        match confirmation.await.map_err(unavailable)? {
+            Confirmation::Ack(_) => Ok(()),
+            _ => Err(BrokerError("RabbitMQ refused it: a queue is full".into())),
+        }
+    }
+
+    /// The connection, made anew where there is none.
+    async fn line(&self, shared: &Shared) -> Result<Arc<Line>, BrokerError> {
+        let mut slot = self.slot.lock().await;
+        if let Some(line) = &slot.line
+            && line.connection.status().connected()
+        {
+            return Ok(Arc::clone(line));
+        }
+        slot.line = None;
+        slot.backoff.wait().await;
+        match Line::open(shared).await {
+            Ok(line) => {
+                slot.backoff.succeeded();
+                let line = slot.line.insert(Arc::new(line));
+                Ok(Arc::clone(line))
+            }
+            Err(error) => {
+                slot.backoff.failed();
+                Err(error)
+            }
+        }
+    }
+
+    /// A connection that was there before `begun` and did not answer since may be half open.
+    async fn distrust(&self, begun: Instant) {
+        let mut slot = self.slot.lock().await;
+        if slot.line.as_ref().is_some_and(|line| line.since <= begun) {
+            slot.line = None;
+        }
+    }
+
+    async fn changed(&self, changed: &Arc<Line>) -> BrokerError {
+        let mut slot = self.slot.lock().await;
+        let same = |line: &Arc<Line>| Arc::ptr_eq(line, changed);
+        if slot.line.as_ref().is_some_and(same) {
+            slot.line = None;
+        }
+        BrokerError("RabbitMQ's store has changed: a queue was created".into())
+    }
+}
+
+impl Line {
+    async fn open(shared: &Shared) -> Result<Self, BrokerError> {
+        let since = Instant::now();
+        let settings = &shared.settings;
+        let connection = shared.dialer.dial("publisher").await?;
+        shared.metrics.connects.inc();
+        topology::declare_shared(&connection, settings).await?;
+        let store = StoreWatch::open(&connection, &Names::new(settings).store()).await?;
+        let mut lanes = Vec::new();
+        for _ in 0..PARTITIONS {
+            lanes.push(Mutex::new(confirming(&connection).await?));
+        }
+        Ok(Self {
+            connection,
+            store,
+            lanes,
+            since,
+        })
+    }
+}

@@ -16,6 +16,7 @@ mod payments;
 mod readme;
 mod repeats;
 mod roles;
+mod same_answers;
 mod sdk;
 mod sessions;
 mod snapshots;

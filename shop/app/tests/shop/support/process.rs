@@ -96,6 +96,14 @@ impl Shop {
     /// Four services, each with a process that serves and one that works, on an empty PostgreSQL database and with this
     /// broker, behind one address; `None`, said loudly, where that cannot be had.
     pub(crate) async fn start_in_services(broker: Broker) -> Option<Self> {
+        Self::start_in_services_with(broker, &[]).await
+    }
+
+    /// The same with some settings for every process.
+    pub(crate) async fn start_in_services_with(
+        broker: Broker,
+        settings: &[(&str, &str)],
+    ) -> Option<Self> {
         let url = servers::required("postgres")?;
         if !shop_cluster::has_front() {
             servers::skip("haproxy");
@@ -104,7 +112,10 @@ impl Shop {
         let begin = async || -> anyhow::Result<Self> {
             let folder = tempfile::Builder::new().prefix("shop-").tempdir()?;
             let binary = PathBuf::from(env!("CARGO_BIN_EXE_shop"));
-            let plan = Plan::on(binary, folder.path(), &url, broker.clone());
+            let mut plan = Plan::on(binary, folder.path(), &url, broker.clone());
+            let settings = settings.iter();
+            let settings = settings.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            plan.settings = settings.collect();
             Self::of_services(Cluster::start(plan, READY_WITHIN * 2).await?, folder, &url)
         };
         let shop = match begin().await {

@@ -26,6 +26,9 @@ pub const CONTEXTS: [&str; 4] = ["identity", "inventory", "orders", "payments"];
 /// The first administrator's password.
 pub const ADMIN_PASSWORD: &str = "correct horse battery staple";
 
+/// The payment gateway, where something is named.
+pub const GATEWAY: &str = "gateway";
+
 const GATEWAY_KEY: &str = "sk_test_cluster";
 const WEBHOOK_SECRET: &str = "whsec_cluster";
 /// Longest time of a migration.
@@ -75,13 +78,16 @@ pub struct Plan {
     pub settings: Vec<(String, String)>,
     /// Where the one address is; a free port unless given.
     pub listen: Option<u16>,
+    /// Contexts that are not there yet, and [`GATEWAY`]: [`Cluster::restart`] starts them later.
+    pub absent: Vec<&'static str>,
 }
 
 /// A shop of nine processes and a proxy. Dropped, it is killed.
 pub struct Cluster {
     plan: Plan,
     services: Vec<Service>,
-    gateway: ServiceProcess,
+    gateway_launch: Launch,
+    gateway: Option<ServiceProcess>,
     front: ServiceProcess,
     /// The one address.
     address: String,
@@ -98,6 +104,7 @@ impl Plan {
             broker,
             settings: Vec::new(),
             listen: None,
+            absent: Vec::new(),
         }
     }
 
@@ -125,15 +132,18 @@ impl Cluster {
         let common = common(&plan, &ports, gateway_port);
         migrate(&common).await?;
         let payments = ports[3];
-        let gateway = common
+        let gateway_launch = common
             .clone()
             .arg("sandbox")
             .arg(format!("--listen=127.0.0.1:{gateway_port}"))
             .env(
                 "SHOP__PAYMENTS__WEBHOOK_URL",
                 format!("http://127.0.0.1:{payments}/api/v1/payments/webhook"),
-            )
-            .spawn()?;
+            );
+        let mut gateway = None;
+        if !plan.absent.contains(&GATEWAY) {
+            gateway = Some(gateway_launch.spawn()?);
+        }
         let mut services = Vec::new();
         for (context, port) in CONTEXTS.into_iter().zip(&ports) {
             for role in service::ROLES {
@@ -141,12 +151,15 @@ impl Cluster {
             }
         }
         for service in &mut services {
-            service.spawn()?;
+            if !plan.absent.iter().any(|name| service.is_of(name)) {
+                service.spawn()?;
+            }
         }
         let front = front::spawn(&plan.folder, address, &ports)?;
         Ok(Self {
             plan,
             services,
+            gateway_launch,
             gateway,
             front,
             address: format!("127.0.0.1:{address}"),
@@ -163,12 +176,12 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// Waits until all of them are ready, and the front as well.
+    /// Waits until all that were started are ready, and the front as well.
     ///
     /// # Errors
     /// One of them is not within `deadline`; the message carries what it said.
     pub async fn ready(&mut self, deadline: Duration) -> Result<()> {
-        for service in &mut self.services {
+        for service in self.services.iter_mut().filter(|one| one.pid().is_some()) {
             let ready = service.ready(deadline).await;
             ready.with_context(|| format!("{} is not ready", service.name()))?;
         }
@@ -211,11 +224,29 @@ impl Cluster {
         self.services.iter_mut().try_for_each(Service::kill)
     }
 
-    /// Starts every service anew that does not run, and waits until it is ready.
+    /// Kills both services of a context, or the [`GATEWAY`].
     ///
     /// # Errors
-    /// One of them is not within `deadline`.
+    /// The system refuses.
+    pub fn kill_one(&mut self, name: &str) -> Result<()> {
+        if name == GATEWAY {
+            return match self.gateway.take() {
+                Some(mut gateway) => gateway.kill().map(drop),
+                None => Ok(()),
+            };
+        }
+        let mut of_it = self.services.iter_mut().filter(|one| one.is_of(name));
+        of_it.try_for_each(Service::kill)
+    }
+
+    /// Starts everything anew that does not run, and waits until it is ready.
+    ///
+    /// # Errors
+    /// Something is not within `deadline`.
     pub async fn restart(&mut self, deadline: Duration) -> Result<()> {
+        if self.gateway.is_none() {
+            self.gateway = Some(self.gateway_launch.spawn()?);
+        }
         for service in &mut self.services {
             service.spawn()?;
         }
@@ -232,8 +263,10 @@ impl Cluster {
                 return Ok(Some(format!("{} ended with {status}", service.name())));
             }
         }
-        if self.gateway.exited()?.is_some() {
-            bail!("the gateway ended\n{}", self.gateway.stderr());
+        if let Some(gateway) = &mut self.gateway
+            && gateway.exited()?.is_some()
+        {
+            bail!("the gateway ended\n{}", gateway.stderr());
         }
         Ok(None)
     }
@@ -256,7 +289,9 @@ impl Cluster {
                 }
             }
         }
-        self.gateway.terminate(deadline).await?;
+        if let Some(mut gateway) = self.gateway.take() {
+            gateway.terminate(deadline).await?;
+        }
         self.front.terminate(deadline).await?;
         ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
         Ok(())

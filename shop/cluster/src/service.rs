@@ -63,6 +63,10 @@ impl Service {
         &self.name
     }
 
+    pub(crate) fn is_of(&self, context: &str) -> bool {
+        self.name.strip_suffix(self.role) == Some(&format!("{context}-"))
+    }
+
     /// Its role: `api` or `worker`.
     #[must_use]
     pub fn role(&self) -> &str {

@@ -20,6 +20,7 @@ mod same_answers;
 mod sdk;
 mod sessions;
 mod snapshots;
+mod stability;
 mod stop;
 mod support;
 mod traces;

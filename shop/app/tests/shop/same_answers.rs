@@ -33,9 +33,10 @@ async fn one_process_and_four_services_give_the_same_answers() {
         number("SHOP_COMPARE_REQUESTS", REQUESTS as u64),
         number("SHOP_COMPARE_SEED", SEED),
     );
-    let Some(split) = Shop::start_in_services_with(Broker::None, &[QUICK]).await else {
+    let Some(split) = Shop::start_in_services_with(Broker::None, &[QUICK], &[]).await else {
         return;
     };
+    split.stocked().await;
     let whole = Shop::start_with(&[QUICK]).await;
     println!("{requests} requests, seed {seed}");
     let mut sides = [Side::new(whole), Side::new(split)];

@@ -96,13 +96,16 @@ impl Shop {
     /// Four services, each with a process that serves and one that works, on an empty PostgreSQL database and with this
     /// broker, behind one address; `None`, said loudly, where that cannot be had.
     pub(crate) async fn start_in_services(broker: Broker) -> Option<Self> {
-        Self::start_in_services_with(broker, &[]).await
+        let shop = Self::start_in_services_with(broker, &[], &[]).await?;
+        shop.stocked().await;
+        Some(shop)
     }
 
-    /// The same with some settings for every process.
+    /// The same with some settings for every process, and without some contexts or the gateway.
     pub(crate) async fn start_in_services_with(
         broker: Broker,
         settings: &[(&str, &str)],
+        absent: &[&'static str],
     ) -> Option<Self> {
         let url = servers::required("postgres")?;
         if !shop_cluster::has_front() {
@@ -116,6 +119,7 @@ impl Shop {
             let settings = settings.iter();
             let settings = settings.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
             plan.settings = settings.collect();
+            plan.absent = absent.to_vec();
             Self::of_services(Cluster::start(plan, READY_WITHIN * 2).await?, folder, &url)
         };
         let shop = match begin().await {
@@ -123,7 +127,6 @@ impl Shop {
             // A port may have been taken meanwhile.
             Err(_) => begin().await.unwrap(),
         };
-        shop.stocked().await;
         Some(shop)
     }
 
@@ -150,7 +153,7 @@ impl Shop {
     }
 
     /// The list follows the log: after the first start it fills while one looks.
-    async fn stocked(&self) {
+    pub(crate) async fn stocked(&self) {
         eventually("the demo products are listed", READY_WITHIN, || async {
             let list = self.anyone().get("/products").send().await.expect(200);
             (list.meta()["total"] == DEMO_PRODUCTS).then_some(())
@@ -308,6 +311,11 @@ impl Shop {
             Method::GET,
             format!("http://{}{path}", self.address),
         )
+    }
+
+    /// `GET` on one of the ports of one of its processes.
+    pub(crate) fn fetch_at(&self, address: &str, path: &str) -> Ask {
+        Ask::new(&self.http, Method::GET, format!("http://{address}{path}"))
     }
 
     /// `GET` on the admin port.

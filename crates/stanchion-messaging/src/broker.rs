@@ -48,7 +48,7 @@ impl Subscriber for MemoryBroker {
             .map(|feed| Cursor::new(feed, &group))
             .collect();
         Ok(Box::new(MemorySubscription {
-            contracts: group.contracts,
+            group,
             cursors,
             turn: 0,
         }))
@@ -75,7 +75,7 @@ impl Cursor {
 }
 
 struct MemorySubscription {
-    contracts: Vec<&'static str>,
+    group: Group,
     cursors: Vec<Cursor>,
     turn: usize,
 }
@@ -101,11 +101,10 @@ impl MemorySubscription {
             }
             cursor.at = page.through;
             self.turn = index + 1;
-            let wanted = |name: &str| self.contracts.contains(&name);
             let (log, through) = (cursor.log, page.through);
             let messages = page.messages.into_iter();
             return Ok(Some(Delivery {
-                messages: messages.filter(|m| wanted(&m.contract)).collect(),
+                messages: messages.filter(|m| self.group.wants(&m.contract)).collect(),
                 progress: Progress::Place { log, through },
             }));
         }

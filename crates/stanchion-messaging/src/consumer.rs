@@ -1,7 +1,11 @@
 //! The consumer: takes contracts, once in effect, with retry and dead letters.
 
-mod batch;
+mod attempt;
+mod flight;
+mod follow;
 mod handler;
+mod marks;
+mod metrics;
 mod retry;
 
 use std::collections::HashMap;
@@ -12,7 +16,10 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::{ConsumerStore, Contract, Group, Subscriber, Subscription};
+use crate::{
+    AfterLastAttempt, ConsumerStore, Contract, Group, LogId, Place, Publisher, Subscriber,
+    Subscription,
+};
 
 use handler::Handler;
 pub use handler::{HandlerError, Received};
@@ -32,8 +39,12 @@ const RETRY_POLL: Duration = Duration::from_millis(200);
 /// Bounds of a consumer.
 #[derive(Clone, Debug)]
 pub struct ConsumerLimits {
-    /// Keys handled at the same time; default 16.
+    /// Keys handled at the same time, and as many that are tried again; default 16.
     pub keys_max: usize,
+    /// Messages taken up and not dealt with, at most, whole deliveries beyond it; default 1,024.
+    pub messages_max: usize,
+    /// First attempts at messages of one key in a second, spread evenly; default none.
+    pub rate_per_key: Option<u32>,
     /// How long one handling may take; default 30 s.
     pub handler_timeout: Duration,
     /// Attempts before a message is a dead letter; default 20. `HandlerError::Later` does not count.
@@ -42,16 +53,24 @@ pub struct ConsumerLimits {
     pub backoff_base: Duration,
     /// The longest wait; default 30 s.
     pub backoff_max: Duration,
+    /// What becomes of a key whose message is a dead letter; by default it waits.
+    pub after_last_attempt: AfterLastAttempt,
+    /// How often a broker is told that a delivery is still worked on; default 10 s. Shorter than the broker's patience.
+    pub extend_every: Duration,
 }
 
 impl Default for ConsumerLimits {
     fn default() -> Self {
         Self {
             keys_max: 16,
+            messages_max: 1_024,
+            rate_per_key: None,
             handler_timeout: Duration::from_secs(30),
             attempts_max: 20,
             backoff_base: Duration::from_millis(100),
             backoff_max: Duration::from_secs(30),
+            after_last_attempt: AfterLastAttempt::KeyWaits,
+            extend_every: Duration::from_secs(10),
         }
     }
 }
@@ -62,6 +81,10 @@ impl Default for ConsumerLimits {
 /// moves to a retry row, later ones of its key wait behind it, other keys go on. After the last
 /// attempt it is a dead letter until an operator redrives or discards it.
 ///
+/// A message of a contract it has no handler for, a newer version of one that it has, is parked until an upgrade brings the
+/// handler. With a broker it remembers how far it came in each line of announcements: what is behind is a repeat, and what is
+/// missing it [asks](Consumer::asking) for.
+///
 /// "Once in effect" holds when the handler commits [`Received::inbox`] together with its effect.
 pub struct Consumer {
     name: &'static str,
@@ -69,7 +92,8 @@ pub struct Consumer {
     subscriber: Arc<dyn Subscriber>,
     handlers: HashMap<&'static str, Handler>,
     limits: ConsumerLimits,
-    metrics: Option<batch::ConsumerMetrics>,
+    metrics: Option<metrics::ConsumerMetrics>,
+    publisher: Option<Arc<dyn Publisher>>,
 }
 
 impl Consumer {
@@ -86,6 +110,7 @@ impl Consumer {
             handlers: HashMap::new(),
             limits: ConsumerLimits::default(),
             metrics: None,
+            publisher: None,
         }
     }
 
@@ -96,10 +121,20 @@ impl Consumer {
         self
     }
 
-    /// Counts what becomes of messages in `stanchion_consumer_messages_total{consumer,outcome}`.
+    /// Asks relays for what a broker lost, through that broker. What comes after something that is missing is then left
+    /// aside until the relay has announced it again, in its order. Without it what comes is handled as it comes, and only a
+    /// metric says that something is missing.
+    #[must_use]
+    pub fn asking(mut self, publisher: Arc<dyn Publisher>) -> Self {
+        self.publisher = Some(publisher);
+        self
+    }
+
+    /// Counts what becomes of messages in `stanchion_consumer_messages_total{consumer,outcome}`, shows what is parked in
+    /// `stanchion_consumer_parked{consumer,state}` and what is missing in `stanchion_consumer_holes{consumer}`.
     #[must_use]
     pub fn metrics(mut self, metrics: &stanchion_telemetry::Metrics) -> Self {
-        self.metrics = Some(batch::ConsumerMetrics::new(self.name, metrics));
+        self.metrics = Some(metrics::ConsumerMetrics::new(self.name, metrics));
         self
     }
 
@@ -150,40 +185,16 @@ impl Consumer {
         }
     }
 
-    /// One subscription, from the stored progress until something fails.
-    async fn follow(&self, stop: &CancellationToken) -> Result<(), String> {
-        let mut subscription = self.subscribe().await?;
-        let mut retries = tokio::time::interval(RETRY_POLL);
-        retries.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        loop {
-            tokio::select! {
-                () = stop.cancelled() => return Ok(()),
-                // After a round with work the next one follows soon: a key's later messages wait for it.
-                _ = retries.tick() => if self.retry_due().await? {
-                    retries.reset_after(RETRY_SOON);
-                },
-                delivery = subscription.next() => {
-                    let delivery = delivery.map_err(|error| error.to_string())?;
-                    self.handle_delivery(subscription.as_mut(), delivery).await?;
-                }
-            }
-        }
-    }
-
-    async fn subscribe(&self) -> Result<Box<dyn Subscription>, String> {
-        let progress = self
-            .store
-            .progress(self.name)
-            .await
-            .map_err(|e| e.to_string())?;
+    async fn subscribe(
+        &self,
+        progress: HashMap<LogId, Place>,
+    ) -> Result<Box<dyn Subscription>, String> {
         let group = Group {
             name: self.name.to_owned(),
             contracts: self.handlers.keys().copied().collect(),
             progress,
         };
-        self.subscriber
-            .subscribe(group)
-            .await
-            .map_err(|e| e.to_string())
+        let subscribed = self.subscriber.subscribe(group).await;
+        subscribed.map_err(|error| error.to_string())
     }
 }

@@ -12,21 +12,27 @@
 
 mod broker;
 mod consumer;
-mod contract;
+pub mod contract;
 mod inbox;
 mod memory;
 mod message;
 mod port;
+mod relay;
 mod store;
 
 pub use broker::MemoryBroker;
 pub use consumer::{Consumer, ConsumerLimits, HandlerError, Received};
 pub use contract::{Contract, DecodeError};
-pub use inbox::{Claim, Claimed, Inbox, InboxEntry, InboxError, InboxKey};
+pub use inbox::{Claim, Claimed, Inbox, InboxEntry, InboxError, InboxKey, MessageOrigin};
 pub use memory::{MemoryConsumerStore, MemoryInbox, Unsettled};
 pub use message::{LogId, Message, Metadata, Origin, Place, Position};
 pub use port::{
     BrokerError, Delivery, Envelope, Feed, FeedPage, Group, Link, PARTITIONS, Progress, Publisher,
     Receipt, Subscriber, Subscription, partition_of,
 };
-pub use store::{ConsumerStore, DeadLetterFilter, Parked, ParkedState, StoreError};
+pub use relay::{
+    Again, Forwarder, MemoryRelayStore, Redrive, RelayHealth, RelayLimits, RelayState, RelayStore,
+};
+pub use store::{
+    AfterLastAttempt, ConsumerStore, DeadLetterFilter, Mark, Parked, ParkedState, StoreError,
+};

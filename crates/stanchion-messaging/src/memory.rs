@@ -8,8 +8,8 @@ use parking_lot::Mutex;
 use uuid::Uuid;
 
 use crate::{
-    Claim, Claimed, ConsumerStore, DeadLetterFilter, Inbox, InboxEntry, InboxError, InboxKey,
-    LogId, Parked, ParkedState, Place, Position, StoreError,
+    AfterLastAttempt, Claim, Claimed, ConsumerStore, DeadLetterFilter, Inbox, InboxEntry,
+    InboxError, InboxKey, LogId, Mark, Parked, ParkedState, Place, Position, StoreError,
 };
 
 /// An inbox in memory, for tests.
@@ -161,6 +161,24 @@ impl Inbox for MemoryInbox {
 pub struct MemoryConsumerStore {
     progress: Mutex<HashMap<(String, LogId), Place>>,
     parked: Mutex<Vec<Parked>>,
+    marks: Mutex<HashMap<String, Vec<Mark>>>,
+}
+
+impl MemoryConsumerStore {
+    /// The oldest parked message of each key.
+    fn heads(&self, consumer: &str, after: AfterLastAttempt) -> Vec<Parked> {
+        let rows = self.parked.lock();
+        let mut seen = std::collections::HashSet::new();
+        let own = rows
+            .iter()
+            .filter(|row| row.consumer == consumer && blocks(row, after));
+        let heads = own.filter(|row| seen.insert(row.message.key.clone()));
+        heads.cloned().collect()
+    }
+}
+
+fn blocks(row: &Parked, after: AfterLastAttempt) -> bool {
+    row.state != ParkedState::Dead || after == AfterLastAttempt::KeyWaits
 }
 
 #[async_trait]
@@ -180,11 +198,35 @@ impl ConsumerStore for MemoryConsumerStore {
         Ok(())
     }
 
-    async fn blocked(&self, consumer: &str, keys: &[&str]) -> Result<Vec<String>, StoreError> {
-        let parked = self.parked.lock();
-        let own = parked.iter().filter(|row| row.consumer == consumer);
-        let blocked = own.filter(|row| keys.contains(&row.message.key.as_str()));
-        Ok(blocked.map(|row| row.message.key.clone()).collect())
+    async fn marks(&self, consumer: &str) -> Result<Vec<Mark>, StoreError> {
+        Ok(self.marks.lock().get(consumer).cloned().unwrap_or_default())
+    }
+
+    async fn settle(&self, consumer: &str, marks: &[Mark]) -> Result<(), StoreError> {
+        let mut kept = self.marks.lock();
+        let kept = kept.entry(consumer.to_owned()).or_default();
+        for mark in marks {
+            let line = |it: &&mut Mark| {
+                (it.log, it.partition, &it.family) == (mark.log, mark.partition, &mark.family)
+            };
+            match kept.iter_mut().find(line) {
+                Some(known) if known.position > mark.position => {}
+                Some(known) => known.clone_from(mark),
+                None => kept.push(mark.clone()),
+            }
+        }
+        Ok(())
+    }
+
+    async fn blocked(
+        &self,
+        consumer: &str,
+        keys: &[&str],
+        after: AfterLastAttempt,
+    ) -> Result<Vec<String>, StoreError> {
+        let heads = self.heads(consumer, after).into_iter();
+        let keys = heads.filter(|row| keys.contains(&row.message.key.as_str()));
+        Ok(keys.map(|row| row.message.key).collect())
     }
 
     async fn wait_behind(&self, parked: &Parked) -> Result<(), StoreError> {
@@ -218,18 +260,43 @@ impl ConsumerStore for MemoryConsumerStore {
         &self,
         consumer: &str,
         now: Timestamp,
+        after: AfterLastAttempt,
         limit: usize,
     ) -> Result<Vec<Parked>, StoreError> {
-        let rows = self.parked.lock();
-        let mut seen = std::collections::HashSet::new();
-        let heads = rows
-            .iter()
-            .filter(|row| row.consumer == consumer && seen.insert(row.message.key.clone()));
-        let due = heads.filter(|row| row.state == ParkedState::Retry && row.due_at <= now);
-        let mut due: Vec<Parked> = due.cloned().collect();
+        let mut due = self.heads(consumer, after);
+        due.retain(|row| row.state == ParkedState::Retry && row.due_at <= now);
         due.sort_by_key(|row| row.due_at);
         due.truncate(limit);
         Ok(due)
+    }
+
+    async fn unknown(
+        &self,
+        consumer: &str,
+        contracts: &[&str],
+        after: AfterLastAttempt,
+        limit: usize,
+    ) -> Result<Vec<Parked>, StoreError> {
+        let mut known = self.heads(consumer, after);
+        known.retain(|row| {
+            row.state == ParkedState::Unknown && contracts.contains(&row.message.contract.as_str())
+        });
+        known.truncate(limit);
+        Ok(known)
+    }
+
+    async fn counts(&self, consumer: &str) -> Result<Vec<(ParkedState, u64)>, StoreError> {
+        let rows = self.parked.lock();
+        let states = [ParkedState::Retry, ParkedState::Dead, ParkedState::Unknown];
+        let count = |state| {
+            let own = rows.iter().filter(|row| row.consumer == consumer);
+            (state, own.filter(|row| row.state == state).count() as u64)
+        };
+        Ok(states
+            .map(count)
+            .into_iter()
+            .filter(|it| it.1 > 0)
+            .collect())
     }
 
     async fn resolve(&self, consumer: &str, message: Uuid) -> Result<(), StoreError> {
@@ -276,7 +343,7 @@ impl ConsumerStore for MemoryConsumerStore {
         let mut rows = self.parked.lock();
         let before = rows.len();
         rows.retain(|row| {
-            row.consumer != consumer || row.message.id != message || row.state != ParkedState::Dead
+            row.consumer != consumer || row.message.id != message || row.state == ParkedState::Retry
         });
         Ok(rows.len() < before)
     }

@@ -30,7 +30,7 @@ impl Position {
 }
 
 /// How far somebody came in a log, and which event was there: a log that has gone back has another one, or none.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Place {
     /// The last entry dealt with; [`Position::START`] before the first.
     pub position: Position,

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use crate::contract::family;
 use crate::{LogId, Message, Place, Position};
 
 /// Over so many partitions a broker's messages are spread by their keys. Brokers keep it in what they store: it is the
@@ -28,8 +29,9 @@ pub struct Envelope {
     pub message: Message,
     /// That of its key: one publisher sends a partition's messages one after the other, one member of a group takes them.
     pub partition: u16,
-    /// The position announced before this one in the partition of that log, [`Position::START`] for its first: who has
-    /// not seen it has missed something.
+    /// The position announced before this one in the partition of that log, among the contracts of its
+    /// [family](crate::contract::family), [`Position::START`] for the first: who has not seen it has missed something.
+    /// Position and `prev` are equal in a relay's beacon, which is nobody's message and tells what was announced last.
     pub prev: Position,
     /// What the broker may tell repeats by: the message's id when it is first announced, a new one for each redrive,
     /// which must not be taken for a repeat.
@@ -94,10 +96,20 @@ pub trait Feed: Send + Sync {
 pub struct Group {
     /// The consumer's name: members with the same name share the work.
     pub name: String,
-    /// The contracts it takes.
+    /// The contracts it takes, each in every version: see [`Group::wants`].
     pub contracts: Vec<&'static str>,
     /// How far it came in each log; a log that is not named is read from its start.
     pub progress: HashMap<LogId, Place>,
+}
+
+impl Group {
+    /// Whether it is given messages of that contract: those of its contracts' families, whatever the version. A version
+    /// that the consumer does not know yet is put aside by it and handled after its upgrade.
+    #[must_use]
+    pub fn wants(&self, contract: &str) -> bool {
+        let wanted = family(contract);
+        self.contracts.iter().any(|name| family(name) == wanted)
+    }
 }
 
 /// One step of a subscription.
@@ -123,7 +135,7 @@ pub enum Progress {
     Receipt {
         /// Which delivery.
         receipt: Receipt,
-        /// Each message's place among its partition's, in the order of the messages.
+        /// Each message's place among those of its partition and family, in the order of the messages.
         links: Vec<Link>,
     },
 }
@@ -132,14 +144,14 @@ pub enum Progress {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Receipt(pub u64);
 
-/// A message's place among those of its partition of a log.
+/// A message's place among those of its partition and contract family of a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Link {
     /// The log.
     pub log: LogId,
     /// The partition.
     pub partition: u16,
-    /// The position announced before it in that partition.
+    /// The position announced before it there: [`Envelope::prev`].
     pub prev: Position,
     /// Its own.
     pub position: Position,
@@ -181,6 +193,18 @@ pub trait Subscriber: Send + Sync {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_group_wants_every_version_of_its_contracts() {
+        let group = Group {
+            name: "painter".into(),
+            contracts: vec!["walls.painted.v1"],
+            progress: HashMap::new(),
+        };
+        let wants = |name: &str| group.wants(name);
+        assert!(wants("walls.painted.v1") && wants("walls.painted.v2"));
+        assert!(!wants("walls.built.v1") && !wants("walls.painted_over.v1"));
+    }
 
     #[test]
     fn a_key_is_in_the_same_partition_for_ever() {

@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::{LogId, Message, Place};
+use crate::{LogId, Message, Place, Position};
 
 /// A consumer's store could not be asked.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +20,34 @@ pub enum ParkedState {
     Retry,
     /// Every attempt failed: it waits for an operator, and later ones of its key behind it.
     Dead,
+    /// This version of the consumer has no handler for its contract: it waits for one that has, and later ones of its key
+    /// behind it.
+    Unknown,
+}
+
+/// What becomes of a key after the last attempt of one of its messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AfterLastAttempt {
+    /// Later messages of the key wait behind the dead letter until an operator redrives or discards it.
+    #[default]
+    KeyWaits,
+    /// They go on without it: for messages that do not build on each other.
+    KeyGoesOn,
+}
+
+/// How far a consumer came in a line of announcements: a partition of a log, a family of contracts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// The log.
+    pub log: LogId,
+    /// The partition.
+    pub partition: u16,
+    /// The contracts' family.
+    pub family: String,
+    /// Everything of the line up to here is dealt with: handled, or parked.
+    pub position: Position,
+    /// The line goes on up to here at least, and something before it is missing.
+    pub ahead: Option<Position>,
 }
 
 /// A message put aside by a consumer.
@@ -46,7 +74,7 @@ pub struct Parked {
 pub struct DeadLetterFilter {
     /// Only this consumer's.
     pub consumer: Option<String>,
-    /// Only in this state; `None` lists both.
+    /// Only in this state; `None` lists all.
     pub state: Option<ParkedState>,
     /// At most so many (bounded by the store at 1,000).
     pub limit: usize,
@@ -63,8 +91,19 @@ pub trait ConsumerStore: Send + Sync {
     /// Moves the consumer's progress forward; never backward.
     async fn advance(&self, consumer: &str, log: LogId, to: Place) -> Result<(), StoreError>;
 
-    /// The keys that have a parked message, out of `keys`.
-    async fn blocked(&self, consumer: &str, keys: &[&str]) -> Result<Vec<String>, StoreError>;
+    /// How far it came in each line.
+    async fn marks(&self, consumer: &str) -> Result<Vec<Mark>, StoreError>;
+
+    /// Moves marks forward; one that is further already stays as it is.
+    async fn settle(&self, consumer: &str, marks: &[Mark]) -> Result<(), StoreError>;
+
+    /// The keys that have a parked message, out of `keys`; dead letters count unless their keys go on.
+    async fn blocked(
+        &self,
+        consumer: &str,
+        keys: &[&str],
+        after: AfterLastAttempt,
+    ) -> Result<Vec<String>, StoreError>;
 
     /// Inserts a message that waits behind an earlier one of its key; one that is parked stays as it is.
     async fn wait_behind(&self, parked: &Parked) -> Result<(), StoreError>;
@@ -72,13 +111,27 @@ pub trait ConsumerStore: Send + Sync {
     /// Inserts a parked message, or updates its state, attempts, due time and reason.
     async fn park(&self, parked: &Parked) -> Result<(), StoreError>;
 
-    /// Due retries, only the oldest of each key and no key whose oldest is dead; at most `limit`.
+    /// Due retries, only the oldest of each key and no key whose oldest is dead or unknown; at most `limit`. Where keys go
+    /// on, dead letters are no part of theirs.
     async fn due(
         &self,
         consumer: &str,
         now: Timestamp,
+        after: AfterLastAttempt,
         limit: usize,
     ) -> Result<Vec<Parked>, StoreError>;
+
+    /// Unknown messages of those contracts, which now have handlers; only the oldest of each key, at most `limit`.
+    async fn unknown(
+        &self,
+        consumer: &str,
+        contracts: &[&str],
+        after: AfterLastAttempt,
+        limit: usize,
+    ) -> Result<Vec<Parked>, StoreError>;
+
+    /// How many messages are parked in each state that has any.
+    async fn counts(&self, consumer: &str) -> Result<Vec<(ParkedState, u64)>, StoreError>;
 
     /// Deletes a parked message: it was dealt with.
     async fn resolve(&self, consumer: &str, message: Uuid) -> Result<(), StoreError>;
@@ -94,6 +147,6 @@ pub trait ConsumerStore: Send + Sync {
         now: Timestamp,
     ) -> Result<bool, StoreError>;
 
-    /// Gives a dead letter up for good; false if there is none.
+    /// Gives a dead letter up for good, or one that is unknown; false if there is none.
     async fn discard(&self, consumer: &str, message: Uuid) -> Result<bool, StoreError>;
 }

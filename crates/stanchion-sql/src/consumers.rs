@@ -3,7 +3,8 @@ use std::collections::HashMap;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use stanchion_messaging::{
-    ConsumerStore, DeadLetterFilter, LogId, Parked, ParkedState, Place, StoreError,
+    AfterLastAttempt, ConsumerStore, DeadLetterFilter, LogId, Mark, Parked, ParkedState, Place,
+    StoreError,
 };
 use uuid::Uuid;
 
@@ -94,18 +95,53 @@ impl ConsumerStore for SqlConsumerStore {
         self.db.exec(sql, params).await.map(drop).map_err(failed)
     }
 
-    async fn blocked(&self, consumer: &str, keys: &[&str]) -> Result<Vec<String>, StoreError> {
+    async fn marks(&self, consumer: &str) -> Result<Vec<Mark>, StoreError> {
+        let sql =
+            "select log, slot, family, position, ahead from consumer_mark where consumer = $1";
+        let rows = self.db.query(sql, params![consumer]).await;
+        let rows = rows.map_err(failed)?;
+        rows.iter()
+            .map(mark)
+            .collect::<Result<_, _>>()
+            .map_err(failed)
+    }
+
+    async fn settle(&self, consumer: &str, marks: &[Mark]) -> Result<(), StoreError> {
+        let sql = "insert into consumer_mark (consumer, log, slot, family, position, ahead, at) \
+                   values ($1, $2, $3, $4, $5, $6, $7) \
+                   on conflict (consumer, log, slot, family) do update set \
+                   position = excluded.position, ahead = excluded.ahead, at = excluded.at \
+                   where consumer_mark.position <= excluded.position";
+        // In one order: two members that settle the same lines wait for each other, and neither for ever.
+        let mut marks: Vec<&Mark> = marks.iter().collect();
+        marks.sort_by_key(|mark| (mark.log, mark.partition, &mark.family));
+        let (tx, now) = (self.db.begin(), stanchion_runtime::clock::now());
+        for mark in marks {
+            let slot = i64::from(mark.partition);
+            let family = mark.family.as_str();
+            let (position, ahead) = (mark.position, mark.ahead);
+            tx.queue(
+                sql,
+                params![consumer, mark.log, slot, family, position, ahead, now],
+            );
+        }
+        tx.commit().await.map_err(failed)
+    }
+
+    async fn blocked(
+        &self,
+        consumer: &str,
+        keys: &[&str],
+        after: AfterLastAttempt,
+    ) -> Result<Vec<String>, StoreError> {
         if keys.is_empty() {
             return Ok(Vec::new());
         }
         let mut params = params![consumer];
-        params.extend(keys.iter().map(|key| (*key).into()));
-        let list: Vec<String> = (2..=params.len())
-            .map(|number| format!("${number}"))
-            .collect();
+        let list = listed(&mut params, keys);
+        let state = blocking("state", after);
         let sql = format!(
-            "select distinct key from parked where consumer = $1 and key in ({})",
-            list.join(", ")
+            "select distinct key from parked where consumer = $1 and key in ({list}) and {state}"
         );
         let rows = self.db.query(&sql, params).await.map_err(failed)?;
         let read = rows.iter().map(|row| row.get::<String>(0));
@@ -126,16 +162,47 @@ impl ConsumerStore for SqlConsumerStore {
         &self,
         consumer: &str,
         now: Timestamp,
+        after: AfterLastAttempt,
         limit: usize,
     ) -> Result<Vec<Parked>, StoreError> {
         let sql = format!(
             "select {COLUMNS} from parked p where consumer = $1 and state = 'retry' \
-             and due_at <= $2 and not exists (select 1 from parked earlier \
-             where earlier.consumer = p.consumer and earlier.key = p.key and earlier.seq < p.seq) \
-             order by due_at limit $3"
+             and due_at <= $2 and {} order by due_at limit $3",
+            oldest_of_key(after)
         );
         self.parked(&sql, params![consumer, now, limit.min(LIST_MAX) as i64])
             .await
+    }
+
+    async fn unknown(
+        &self,
+        consumer: &str,
+        contracts: &[&str],
+        after: AfterLastAttempt,
+        limit: usize,
+    ) -> Result<Vec<Parked>, StoreError> {
+        if contracts.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut params = params![consumer, limit.min(LIST_MAX) as i64];
+        let list = listed(&mut params, contracts);
+        let sql = format!(
+            "select {COLUMNS} from parked p where consumer = $1 and state = 'unknown' \
+             and message ->> 'contract' in ({list}) and {} order by due_at, seq limit $2",
+            oldest_of_key(after)
+        );
+        self.parked(&sql, params).await
+    }
+
+    async fn counts(&self, consumer: &str) -> Result<Vec<(ParkedState, u64)>, StoreError> {
+        let sql = "select state, count(*) from parked where consumer = $1 group by state";
+        let rows = self.db.query(sql, params![consumer]).await;
+        let rows = rows.map_err(failed)?;
+        let count = |row: &Row| Ok((state_of(row.get(0)?)?, row.get(1)?));
+        rows.iter()
+            .map(count)
+            .collect::<Result<_, SqlError>>()
+            .map_err(failed)
     }
 
     async fn resolve(&self, consumer: &str, message: Uuid) -> Result<(), StoreError> {
@@ -177,7 +244,7 @@ impl ConsumerStore for SqlConsumerStore {
     }
 
     async fn discard(&self, consumer: &str, message: Uuid) -> Result<bool, StoreError> {
-        let sql = "delete from parked where consumer = $1 and message_id = $2 and state = 'dead'";
+        let sql = "delete from parked where consumer = $1 and message_id = $2 and state <> 'retry'";
         let discarded = self.db.exec(sql, params![consumer, message]).await;
         Ok(discarded.map_err(failed)? == 1)
     }
@@ -192,19 +259,59 @@ fn state_name(state: ParkedState) -> &'static str {
     match state {
         ParkedState::Retry => "retry",
         ParkedState::Dead => "dead",
+        ParkedState::Unknown => "unknown",
     }
 }
 
+fn state_of(name: &str) -> Result<ParkedState, SqlError> {
+    match name {
+        "retry" => Ok(ParkedState::Retry),
+        "dead" => Ok(ParkedState::Dead),
+        "unknown" => Ok(ParkedState::Unknown),
+        other => Err(SqlError::Decode(format!("`{other}` is no parked state"))),
+    }
+}
+
+/// Which states make later messages of a key wait.
+fn blocking(column: &str, after: AfterLastAttempt) -> String {
+    match after {
+        AfterLastAttempt::KeyWaits => "1 = 1".to_owned(),
+        AfterLastAttempt::KeyGoesOn => format!("{column} <> 'dead'"),
+    }
+}
+
+fn oldest_of_key(after: AfterLastAttempt) -> String {
+    format!(
+        "not exists (select 1 from parked earlier where earlier.consumer = p.consumer \
+         and earlier.key = p.key and earlier.seq < p.seq and {})",
+        blocking("earlier.state", after)
+    )
+}
+
+/// Adds the values to the parameters; gives their placeholders.
+fn listed(params: &mut crate::Params, values: &[&str]) -> String {
+    let before = params.len();
+    params.extend(values.iter().map(|value| (*value).into()));
+    let numbers = before + 1..=params.len();
+    let list: Vec<String> = numbers.map(|number| format!("${number}")).collect();
+    list.join(", ")
+}
+
+fn mark(row: &Row) -> Result<Mark, SqlError> {
+    Ok(Mark {
+        log: row.get(0)?,
+        partition: row.get(1)?,
+        family: row.get(2)?,
+        position: row.get(3)?,
+        ahead: row.get(4)?,
+    })
+}
+
 fn parked(row: &Row) -> Result<Parked, SqlError> {
-    let state = match row.get(2)? {
-        "retry" => ParkedState::Retry,
-        "dead" => ParkedState::Dead,
-        other => return Err(SqlError::Decode(format!("`{other}` is no parked state"))),
-    };
     Ok(Parked {
         consumer: row.get(0)?,
         message: row.json(1)?,
-        state,
+        state: state_of(row.get(2)?)?,
         attempts: row.get(3)?,
         due_at: row.get(4)?,
         reason: row.get(5)?,

@@ -3,7 +3,7 @@ use jiff::Timestamp;
 use stanchion_messaging::{Claim, Claimed, Inbox, InboxError, InboxKey};
 use uuid::Uuid;
 
-use crate::{Db, Engine, SqlError, params};
+use crate::{Db, Engine, SqlError, params, pruning};
 
 /// The most rows one [`Inbox::prune`] deletes.
 const PRUNE_MAX: usize = 10_000;
@@ -126,6 +126,11 @@ impl Inbox for SqlInbox {
             .await
             .map_err(failed)?;
         Ok(usize::try_from(deleted).unwrap_or(usize::MAX))
+    }
+
+    async fn prune_messages(&self, before: Timestamp, limit: usize) -> Result<usize, InboxError> {
+        let pruned = pruning::prune(&self.db, before, limit.clamp(1, PRUNE_MAX)).await;
+        pruned.map_err(failed)
     }
 }
 

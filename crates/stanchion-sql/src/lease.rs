@@ -42,6 +42,11 @@ pub enum LeaseError {
 }
 
 impl Lease {
+    pub(crate) fn of(name: impl Into<String>, token: i64) -> Self {
+        let name = name.into();
+        Self { name, token }
+    }
+
     /// What is held.
     #[must_use]
     pub fn name(&self) -> &str {

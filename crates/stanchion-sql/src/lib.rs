@@ -29,7 +29,9 @@ mod metrics;
 mod migrate;
 mod postgres;
 mod projector;
+mod pruning;
 mod query;
+mod relay;
 mod row;
 mod settings;
 mod snapshots;
@@ -57,6 +59,7 @@ pub use migrate::{
 pub use postgres::{Connections, connections};
 pub use projector::{Behind, Projector, ProjectorError, SqlCheckpoints};
 pub use query::Query;
+pub use relay::SqlRelayStore;
 pub use row::Row;
 pub use settings::DatabaseSettings;
 pub use snapshots::SqlSnapshots;

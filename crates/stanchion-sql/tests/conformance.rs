@@ -8,11 +8,13 @@ use std::sync::Arc;
 use stanchion_eventsourcing::{EventLog, MemoryLog};
 use stanchion_messaging::{
     Claim, Claimed, ConsumerStore, Inbox, InboxKey, MemoryConsumerStore, MemoryInbox,
+    MemoryRelayStore, RelayStore,
 };
 use stanchion_sql::{
-    DatabaseSettings, DatabaseUrl, Db, Mode, SqlConsumerStore, SqlInbox, SqlLog, migrate,
+    DatabaseSettings, DatabaseUrl, Db, Mode, SqlConsumerStore, SqlInbox, SqlLog, SqlRelayStore,
+    migrate,
 };
-use stanchion_testing::conformance::{consumer_store, event_log, inbox};
+use stanchion_testing::conformance::{consumer_store, event_log, inbox, relay_store};
 use stanchion_testing::servers::{self, PgBouncer};
 use support::{postgres_url, sqlite};
 
@@ -41,6 +43,10 @@ async fn log(db: Db) -> Arc<dyn EventLog> {
 
 fn inbox_of(db: Db) -> Arc<dyn Inbox> {
     Arc::new(SqlInbox::new(db))
+}
+
+fn relays(db: Db) -> Arc<dyn RelayStore> {
+    Arc::new(SqlRelayStore::new(db))
 }
 
 fn consumers(db: Db) -> Arc<dyn ConsumerStore> {
@@ -143,6 +149,38 @@ async fn the_consumers_on_sqlite_conform() {
 async fn the_consumers_on_postgres_conform() {
     if let Some(url) = postgres_url() {
         consumer_store::run(async || consumers(on_postgres(&url).await)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_relays_in_memory_conform() {
+    relay_store::run(async || Arc::new(MemoryRelayStore::default()) as Arc<dyn RelayStore>).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_relays_on_sqlite_conform() {
+    relay_store::run(async || relays(on_sqlite().await)).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_relays_on_postgres_conform() {
+    if let Some(url) = postgres_url() {
+        relay_store::run(async || relays(on_postgres(&url).await)).await;
+    }
+}
+
+/// The file belongs to one process: what a dead one held is free at once, and a live one's token is too old then.
+#[tokio::test]
+async fn a_relays_lease_is_had_on_sqlite_whoever_held_it_and_on_postgres_it_is_waited_for() {
+    let ttl = std::time::Duration::from_secs(30);
+    let store = SqlRelayStore::new(on_sqlite().await);
+    let first = store.take("orders", ttl).await.unwrap().unwrap();
+    let second = store.take("orders", ttl).await.unwrap().unwrap();
+    assert!(second > first && !store.renew("orders", first, ttl).await.unwrap());
+    if let Some(url) = postgres_url() {
+        let store = SqlRelayStore::new(on_postgres(&url).await);
+        assert!(store.take("orders", ttl).await.unwrap().is_some());
+        assert!(store.take("orders", ttl).await.unwrap().is_none());
     }
 }
 

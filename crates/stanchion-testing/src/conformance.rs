@@ -20,6 +20,7 @@ pub mod event_log;
 pub mod inbox;
 pub mod personal;
 pub mod rate;
+pub mod relay_store;
 
 use std::future::Future;
 use std::pin::Pin;

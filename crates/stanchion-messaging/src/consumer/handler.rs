@@ -5,7 +5,7 @@ use futures_util::future::BoxFuture;
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use crate::{Contract, InboxEntry, InboxKey, Message, Metadata};
+use crate::{Contract, InboxEntry, InboxKey, Message, MessageOrigin, Metadata};
 
 /// Why a message was not handled.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -33,19 +33,28 @@ pub struct Received {
     /// When the announced entry was recorded.
     pub at: Timestamp,
     consumer: &'static str,
+    origin: MessageOrigin,
 }
 
 impl Received {
     /// The inbox row to commit with the effect, so that a repeat has none.
     #[must_use]
     pub fn inbox(&self) -> InboxEntry {
-        InboxEntry::new(InboxKey::message(self.consumer, self.id, None))
+        self.entry(None)
     }
 
     /// The same for one of several effects that cannot commit together.
     #[must_use]
     pub fn inbox_part(&self, part: &str) -> InboxEntry {
-        InboxEntry::new(InboxKey::message(self.consumer, self.id, Some(part)))
+        self.entry(Some(part))
+    }
+
+    fn entry(&self, part: Option<&str>) -> InboxEntry {
+        InboxEntry {
+            key: InboxKey::message(self.consumer, self.id, part),
+            owner: None,
+            answer: Some(self.origin.encode()),
+        }
     }
 }
 
@@ -67,6 +76,7 @@ where
             let contract = message.decode::<C>();
             let contract = contract.map_err(|error| HandlerError::Rejected(error.to_string()))?;
             let received = Received {
+                origin: MessageOrigin::of(&message),
                 id: message.id,
                 metadata: message.metadata.caused_by(message.id),
                 key: message.key,

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
+use parking_lot::Mutex;
+use stanchion_runtime::clock;
+use tokio::time::Instant;
 
 use super::Consumer;
 use crate::Parked;
@@ -11,22 +14,38 @@ use crate::Parked;
 /// The most retries taken up at once; the rest stays due.
 const DUE_MAX: usize = 64;
 
+/// How often messages of contracts that were unknown are looked for, and what is parked is counted.
+const LOOK: Duration = Duration::from_secs(2);
+
 impl Consumer {
-    /// Tries what is due, one round: deliveries get their turn after it. Whether there was anything.
-    pub(super) async fn retry_due(&self) -> Result<bool, String> {
-        let now = stanchion_runtime::clock::now();
-        let due = self.store.due(self.name, now, DUE_MAX).await;
-        let due = due.map_err(|error| error.to_string())?;
+    /// Tries what is due, one round: deliveries get their turn beside it. Whether there was anything.
+    pub(super) async fn retry_due(&self, look: &Look) -> Result<bool, String> {
+        let (now, after) = (clock::now(), self.limits.after_last_attempt);
+        let due = self.store.due(self.name, now, after, DUE_MAX).await;
+        let mut due = due.map_err(|error| error.to_string())?;
+        if look.is_due() {
+            let known: Vec<&str> = self.handlers.keys().copied().collect();
+            let known = self.store.unknown(self.name, &known, after, DUE_MAX).await;
+            let known = known.map_err(|error| error.to_string())?;
+            if !known.is_empty() {
+                look.soon();
+            }
+            due.extend(known);
+            self.show_parked().await?;
+        }
         let any = !due.is_empty();
         stream::iter(due)
             .map(|parked| self.retry(parked))
-            .buffer_unordered(self.limits.keys_max)
+            .buffer_unordered(self.limits.keys_max.max(1))
             .try_collect::<()>()
             .await?;
         Ok(any)
     }
 
     async fn retry(&self, parked: Parked) -> Result<(), String> {
+        if !self.handlers.contains_key(parked.message.contract.as_str()) {
+            return self.park_unknown(parked.message).await;
+        }
         match self.handle(&parked.message).await {
             Ok(()) => {
                 let resolved = self.store.resolve(self.name, parked.message.id).await;
@@ -34,7 +53,8 @@ impl Consumer {
             }
             Err(error) => {
                 let message = parked.message.clone();
-                self.park_failed(message, Some(&parked), &error).await
+                let state = self.park_failed(message, Some(&parked), &error).await;
+                state.map(drop)
             }
         }
     }
@@ -56,6 +76,31 @@ impl Consumer {
             .saturating_mul(1 << attempts.min(16).saturating_sub(1));
         let cap = doubled.min(self.limits.backoff_max);
         spread(cap)
+    }
+}
+
+/// When it is time again to look for what is seldom there.
+pub(super) struct Look(Mutex<Instant>);
+
+impl Look {
+    /// At once.
+    pub(super) fn now() -> Self {
+        Self(Mutex::new(Instant::now()))
+    }
+
+    fn is_due(&self) -> bool {
+        let mut next = self.0.lock();
+        let now = Instant::now();
+        if now < *next {
+            return false;
+        }
+        *next = now + LOOK;
+        true
+    }
+
+    /// Some were found: the next ones of their keys may be unknown as well.
+    fn soon(&self) {
+        *self.0.lock() = Instant::now();
     }
 }
 

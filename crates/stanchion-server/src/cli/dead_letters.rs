@@ -121,6 +121,10 @@ fn unchanged(parked: &Parked) -> String {
             "{message} of {consumer} is no dead letter now: it is tried again at {}",
             parked.due_at
         ),
+        ParkedState::Unknown => format!(
+            "{message} of {consumer} is no dead letter: it waits for a version of the service that knows {}",
+            parked.message.contract
+        ),
         ParkedState::Dead => format!(
             "{message} of {consumer} is gone meanwhile, or another service answers on the admin port"
         ),

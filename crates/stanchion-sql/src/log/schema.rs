@@ -1,4 +1,4 @@
-//! The tables every module's store has: log, inbox, timers, checkpoints, parked messages, leases, snapshots, keys.
+//! The tables every module's store has: log, inbox, timers, checkpoints, parked messages, leases, snapshots, keys, relays.
 
 /// Number, name, up and down of one migration of the scope `stanchion`.
 pub(crate) type Text = (u32, &'static str, &'static str, &'static str);
@@ -33,6 +33,13 @@ const SUBJECT_MASTER: Text = (
     include_str!("schema/0005_subject_master.down.sql"),
 );
 
+const BROKER: Text = (
+    6,
+    "broker",
+    include_str!("schema/0006_broker.up.sql"),
+    include_str!("schema/0006_broker.down.sql"),
+);
+
 pub(crate) const POSTGRES: &[Text] = &[
     (
         1,
@@ -44,6 +51,7 @@ pub(crate) const POSTGRES: &[Text] = &[
     SNAPSHOT,
     SUBJECT,
     SUBJECT_MASTER,
+    BROKER,
 ];
 
 pub(crate) const SQLITE: &[Text] = &[
@@ -57,4 +65,5 @@ pub(crate) const SQLITE: &[Text] = &[
     SNAPSHOT,
     SUBJECT,
     SUBJECT_MASTER,
+    BROKER,
 ];

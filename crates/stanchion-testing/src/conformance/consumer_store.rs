@@ -5,8 +5,8 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use stanchion_messaging::{
-    ConsumerStore, DeadLetterFilter, LogId, Message, Metadata, Origin, Parked, ParkedState, Place,
-    Position,
+    AfterLastAttempt, ConsumerStore, DeadLetterFilter, LogId, Mark, Message, Metadata, Origin,
+    Parked, ParkedState, Place, Position,
 };
 use stanchion_runtime::{clock, id};
 use uuid::Uuid;
@@ -24,6 +24,10 @@ const CASES: &[Case<Store>] = cases![
     parking_again_updates_and_keeps_the_place,
     the_operator_sees_what_was_asked_for_oldest_first,
     only_dead_letters_are_redriven_or_discarded,
+    marks_move_forward_only_and_a_line_at_a_time,
+    a_key_that_goes_on_does_not_wait_behind_its_dead_letter,
+    an_unknown_message_waits_for_a_handler_and_later_ones_of_its_key_behind_it,
+    what_is_parked_is_counted_by_state,
 ];
 
 /// Runs every case, each on a fresh and empty store.
@@ -35,6 +39,8 @@ pub async fn run(fresh: impl AsyncFn() -> Store) {
 }
 
 const CONSUMER: &str = "fulfilment";
+const WAITS: AfterLastAttempt = AfterLastAttempt::KeyWaits;
+const GOES_ON: AfterLastAttempt = AfterLastAttempt::KeyGoesOn;
 
 fn start() -> Timestamp {
     Timestamp::from_second(1_800_000_000).expect("a second of this century")
@@ -72,7 +78,7 @@ fn retry(key: &str, due_in: i64) -> Parked {
 }
 
 async fn due(store: &Store, now: i64) -> Vec<Uuid> {
-    let found = store.due(CONSUMER, after(now), 100).await.unwrap();
+    let found = store.due(CONSUMER, after(now), WAITS, 100).await.unwrap();
     found.iter().map(|one| one.message.id).collect()
 }
 
@@ -107,7 +113,10 @@ async fn a_parked_message_blocks_its_key_until_it_is_resolved(store: Store) {
         .await
         .unwrap();
     let blocked = async |consumer| {
-        let mut keys = store.blocked(consumer, &["a", "b", "c"]).await.unwrap();
+        let mut keys = store
+            .blocked(consumer, &["a", "b", "c"], WAITS)
+            .await
+            .unwrap();
         keys.sort();
         keys
     };
@@ -120,7 +129,10 @@ async fn a_parked_message_blocks_its_key_until_it_is_resolved(store: Store) {
 async fn a_message_comes_back_as_it_went(store: Store) {
     let one = retry("a", 0);
     store.park(&one).await.unwrap();
-    assert_eq!(store.due(CONSUMER, after(0), 10).await.unwrap(), [one]);
+    assert_eq!(
+        store.due(CONSUMER, after(0), WAITS, 10).await.unwrap(),
+        [one]
+    );
 }
 
 async fn only_what_is_due_is_due_and_the_earliest_first(store: Store) {
@@ -129,8 +141,21 @@ async fn only_what_is_due_is_due_and_the_earliest_first(store: Store) {
         store.park(one).await.unwrap();
     }
     assert_eq!(due(&store, 2).await, [early.message.id, late.message.id]);
-    assert_eq!(store.due(CONSUMER, after(90), 2).await.unwrap().len(), 2);
-    assert!(store.due("other", after(90), 10).await.unwrap().is_empty());
+    assert_eq!(
+        store
+            .due(CONSUMER, after(90), WAITS, 2)
+            .await
+            .unwrap()
+            .len(),
+        2
+    );
+    assert!(
+        store
+            .due("other", after(90), WAITS, 10)
+            .await
+            .unwrap()
+            .is_empty()
+    );
 }
 
 async fn only_the_oldest_of_a_key_is_due_and_none_behind_a_dead_one(store: Store) {
@@ -162,7 +187,7 @@ async fn parking_again_updates_and_keeps_the_place(store: Store) {
     };
     store.park(&again).await.unwrap();
     assert!(due(&store, 8).await.is_empty());
-    let found = store.due(CONSUMER, after(9), 10).await.unwrap();
+    let found = store.due(CONSUMER, after(9), WAITS, 10).await.unwrap();
     assert_eq!(
         (found.len(), found[0].attempts, found[0].reason.as_str()),
         (1, 2, "again")
@@ -221,7 +246,7 @@ async fn only_dead_letters_are_redriven_or_discarded(store: Store) {
             .await
             .unwrap()
     );
-    let found = store.due(CONSUMER, after(1), 10).await.unwrap();
+    let found = store.due(CONSUMER, after(1), WAITS, 10).await.unwrap();
     assert_eq!(
         (found.len(), found[0].message.id, found[0].attempts),
         (1, dead.message.id, 0)
@@ -236,4 +261,110 @@ async fn only_dead_letters_are_redriven_or_discarded(store: Store) {
             .await
             .unwrap()
     );
+}
+
+async fn marks_move_forward_only_and_a_line_at_a_time(store: Store) {
+    let mark = |partition, family: &str, position, ahead: Option<i64>| Mark {
+        log: LogId(Uuid::from_u128(1)),
+        partition,
+        family: family.into(),
+        position: Position(position),
+        ahead: ahead.map(Position),
+    };
+    assert!(store.marks(CONSUMER).await.unwrap().is_empty());
+    store.settle(CONSUMER, &[]).await.unwrap();
+    let first = [mark(1, "a.b", 5, None), mark(2, "a.b", 5, Some(9))];
+    store.settle(CONSUMER, &first).await.unwrap();
+    store
+        .settle("other", &[mark(1, "a.b", 99, None)])
+        .await
+        .unwrap();
+    let second = [
+        mark(1, "a.b", 3, None),
+        mark(2, "a.b", 9, None),
+        mark(1, "a.c", 1, None),
+    ];
+    store.settle(CONSUMER, &second).await.unwrap();
+    // A hole is found where it stands.
+    store
+        .settle(CONSUMER, &[mark(1, "a.c", 1, Some(4))])
+        .await
+        .unwrap();
+    let mut marks = store.marks(CONSUMER).await.unwrap();
+    marks.sort_by_key(|mark| (mark.family.clone(), mark.partition));
+    let expected = [
+        mark(1, "a.b", 5, None),
+        mark(2, "a.b", 9, None),
+        mark(1, "a.c", 1, Some(4)),
+    ];
+    assert_eq!(marks, expected);
+}
+
+async fn a_key_that_goes_on_does_not_wait_behind_its_dead_letter(store: Store) {
+    let (dead, behind) = (parked("a", ParkedState::Dead, 0), retry("a", 0));
+    store.park(&dead).await.unwrap();
+    assert!(
+        store
+            .blocked(CONSUMER, &["a"], GOES_ON)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    assert_eq!(store.blocked(CONSUMER, &["a"], WAITS).await.unwrap(), ["a"]);
+    store.park(&behind).await.unwrap();
+    assert_eq!(
+        store.blocked(CONSUMER, &["a"], GOES_ON).await.unwrap(),
+        ["a"]
+    );
+    assert!(due(&store, 0).await.is_empty());
+    let found = store.due(CONSUMER, after(0), GOES_ON, 10).await.unwrap();
+    assert_eq!(found, [behind]);
+}
+
+async fn an_unknown_message_waits_for_a_handler_and_later_ones_of_its_key_behind_it(store: Store) {
+    let (unknown, behind) = (parked("a", ParkedState::Unknown, 0), retry("a", 0));
+    store.park(&unknown).await.unwrap();
+    store.park(&behind).await.unwrap();
+    assert!(due(&store, 9).await.is_empty());
+    assert_eq!(
+        store.blocked(CONSUMER, &["a"], GOES_ON).await.unwrap(),
+        ["a"]
+    );
+    let known = async |contracts: &[&str]| {
+        let known = store.unknown(CONSUMER, contracts, WAITS, 10).await;
+        known.unwrap()
+    };
+    assert!(known(&[]).await.is_empty());
+    assert!(known(&["orders.order_placed.v2"]).await.is_empty());
+    let found = known(&["x.y.v1", "orders.order_placed.v1"]).await;
+    assert_eq!(found, [unknown.clone()]);
+    store.resolve(CONSUMER, unknown.message.id).await.unwrap();
+    assert_eq!(due(&store, 9).await, [behind.message.id]);
+    // An operator may give one up.
+    store
+        .park(&parked("b", ParkedState::Unknown, 0))
+        .await
+        .unwrap();
+    let found = known(&["orders.order_placed.v1"]).await;
+    assert!(
+        !store
+            .redrive(CONSUMER, found[0].message.id, after(0))
+            .await
+            .unwrap()
+    );
+    assert!(store.discard(CONSUMER, found[0].message.id).await.unwrap());
+}
+
+async fn what_is_parked_is_counted_by_state(store: Store) {
+    for one in [
+        retry("a", 0),
+        retry("b", 0),
+        parked("c", ParkedState::Dead, 0),
+    ] {
+        store.park(&one).await.unwrap();
+    }
+    let mut counts = store.counts(CONSUMER).await.unwrap();
+    counts.sort_by_key(|(_, count)| *count);
+    assert_eq!(counts, [(ParkedState::Dead, 1), (ParkedState::Retry, 2)]);
+    assert!(store.counts("other").await.unwrap().is_empty());
 }

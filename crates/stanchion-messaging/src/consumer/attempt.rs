@@ -1,68 +1,44 @@
-//! Handling what a delivery brings: keys at the same time, each key in order.
+//! An attempt at a message, and putting it aside when it fails.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 
-use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
-use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
-use stanchion_telemetry::Metrics;
+use futures_util::FutureExt;
 use tracing::{Instrument, info_span, warn};
 
 use super::{Consumer, HandlerError};
-use crate::{Delivery, Message, Parked, ParkedState, Progress, Subscription};
+use crate::contract::is_beacon;
+use crate::{AfterLastAttempt, Message, Parked, ParkedState};
 
 const WAITS_BEHIND: &str = "waits behind an earlier message of its key";
 
 impl Consumer {
-    /// Handles a delivery and moves the progress past it; an error leaves the progress where it was.
-    pub(super) async fn handle_delivery(
-        &self,
-        subscription: &mut dyn Subscription,
-        delivery: Delivery,
-    ) -> Result<(), String> {
-        let keys = by_key(delivery.messages);
-        let blocked = self.blocked(&keys).await?;
-        stream::iter(keys)
-            .map(|(key, messages)| self.handle_key(blocked.contains(&key), messages))
-            .buffer_unordered(self.limits.keys_max)
-            .try_collect::<()>()
-            .await?;
-        match delivery.progress {
-            Progress::Place { log, through } => {
-                let advanced = self.store.advance(self.name, log, through).await;
-                advanced.map_err(|error| error.to_string())
-            }
-            Progress::Receipt { receipt, .. } => {
-                let acknowledged = subscription.acknowledge(receipt).await;
-                acknowledged.map_err(|error| error.to_string())
-            }
-        }
-    }
-
-    async fn blocked(&self, keys: &[(String, Vec<Message>)]) -> Result<HashSet<String>, String> {
+    /// The keys of these messages that have parked ones.
+    pub(super) async fn blocked(&self, messages: &[Message]) -> Result<HashSet<String>, String> {
+        let own = messages.iter().filter(|it| !is_beacon(&it.contract));
+        let keys: HashSet<&str> = own.map(|message| message.key.as_str()).collect();
         if keys.is_empty() {
             return Ok(HashSet::new());
         }
-        let names: Vec<&str> = keys.iter().map(|(key, _)| key.as_str()).collect();
-        let blocked = self.store.blocked(self.name, &names).await;
-        Ok(blocked
-            .map_err(|error| error.to_string())?
-            .into_iter()
-            .collect())
+        let keys: Vec<&str> = keys.into_iter().collect();
+        let after = self.limits.after_last_attempt;
+        let blocked = self.store.blocked(self.name, &keys, after).await;
+        let blocked = blocked.map_err(|error| error.to_string())?;
+        Ok(blocked.into_iter().collect())
     }
 
-    async fn handle_key(&self, mut blocked: bool, messages: Vec<Message>) -> Result<(), String> {
-        for message in messages {
-            if blocked {
-                self.park_behind(message).await?;
-            } else if let Err(error) = self.handle(&message).await {
-                self.park_failed(message, None, &error).await?;
-                blocked = true;
-            }
+    /// The first attempt; whether later messages of its key wait behind it now.
+    pub(super) async fn attempt_first(&self, message: Message) -> Result<bool, String> {
+        if !self.handlers.contains_key(message.contract.as_str()) {
+            self.park_unknown(message).await?;
+            return Ok(true);
         }
-        Ok(())
+        let Err(error) = self.handle(&message).await else {
+            return Ok(false);
+        };
+        let state = self.park_failed(message, None, &error).await?;
+        let goes_on = self.limits.after_last_attempt == AfterLastAttempt::KeyGoesOn;
+        Ok(state != ParkedState::Dead || !goes_on)
     }
 
     /// One attempt, in the trace of the message's cause; a panic is a failure like any other.
@@ -102,7 +78,25 @@ impl Consumer {
         result
     }
 
-    async fn park_behind(&self, message: Message) -> Result<(), String> {
+    /// Puts aside what a newer version of the consumer may have a handler for.
+    pub(super) async fn park_unknown(&self, message: Message) -> Result<(), String> {
+        let now = stanchion_runtime::clock::now();
+        self.count("unknown");
+        warn!(consumer = self.name, message_id = %message.id, contract = message.contract, "no handler for a contract: its messages wait for an upgrade");
+        let parked = Parked {
+            consumer: self.name.to_owned(),
+            reason: format!("no handler for {}", message.contract),
+            message,
+            state: ParkedState::Unknown,
+            attempts: 0,
+            due_at: now,
+            parked_at: now,
+        };
+        let parked = self.store.park(&parked).await;
+        parked.map_err(|error| error.to_string())
+    }
+
+    pub(super) async fn park_behind(&self, message: Message) -> Result<(), String> {
         let now = stanchion_runtime::clock::now();
         let parked = Parked {
             consumer: self.name.to_owned(),
@@ -125,7 +119,7 @@ impl Consumer {
         message: Message,
         before: Option<&Parked>,
         error: &HandlerError,
-    ) -> Result<(), String> {
+    ) -> Result<ParkedState, String> {
         let attempts_before = before.map_or(0, |parked| parked.attempts);
         let (state, attempts) = self.verdict(attempts_before, error);
         let now = stanchion_runtime::clock::now();
@@ -149,10 +143,8 @@ impl Consumer {
         } else {
             warn!(consumer = self.name, message_id = %id, attempts, reason = %error, "message will be retried");
         }
-        self.store
-            .park(&parked)
-            .await
-            .map_err(|error| error.to_string())
+        let parked = self.store.park(&parked).await;
+        parked.map(|()| state).map_err(|error| error.to_string())
     }
 
     fn verdict(&self, attempts_before: u32, error: &HandlerError) -> (ParkedState, u32) {
@@ -165,55 +157,4 @@ impl Consumer {
             HandlerError::Failed(_) => (ParkedState::Retry, attempts_before + 1),
         }
     }
-
-    fn count(&self, outcome: &'static str) {
-        if let Some(metrics) = &self.metrics {
-            metrics.count(outcome);
-        }
-    }
-}
-
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct Labels {
-    consumer: &'static str,
-    outcome: &'static str,
-}
-
-/// What became of messages, by consumer and outcome (`handled`, `failed`, `dead`).
-pub(super) struct ConsumerMetrics {
-    consumer: &'static str,
-    messages: Family<Labels, Counter>,
-}
-
-impl ConsumerMetrics {
-    pub(super) fn new(consumer: &'static str, metrics: &Metrics) -> Self {
-        Self {
-            consumer,
-            messages: metrics.counter_family(
-                "stanchion_consumer_messages_total",
-                "Messages by consumer and what became of them.",
-            ),
-        }
-    }
-
-    fn count(&self, outcome: &'static str) {
-        let consumer = self.consumer;
-        self.messages
-            .get_or_create(&Labels { consumer, outcome })
-            .inc();
-    }
-}
-
-/// Groups messages by key; keys in the order of their first message, messages in theirs.
-fn by_key(messages: Vec<Message>) -> Vec<(String, Vec<Message>)> {
-    let mut index: HashMap<String, usize> = HashMap::new();
-    let mut keys: Vec<(String, Vec<Message>)> = Vec::new();
-    for message in messages {
-        let at = *index.entry(message.key.clone()).or_insert_with(|| {
-            keys.push((message.key.clone(), Vec::new()));
-            keys.len() - 1
-        });
-        keys[at].1.push(message);
-    }
-    keys
 }

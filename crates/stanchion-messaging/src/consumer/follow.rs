@@ -1,0 +1,417 @@
+//! One subscription, from the stored progress until it is told to stop or something fails.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use futures_util::StreamExt;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, Interval, MissedTickBehavior};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, warn};
+
+use super::flight::{Ending, Flight, Work};
+use super::marks::{Line, Marks, Verdict};
+use super::retry::Look;
+use super::{Consumer, RETRY_POLL, RETRY_SOON};
+use crate::contract::{family, is_beacon};
+use crate::relay::RedriveAsked;
+use crate::{Delivery, Link, Mark, Message, Place, Position, Progress, Receipt, Subscription};
+
+/// How often the stored marks are looked at, which another member of the group may have moved.
+const REFRESH: Duration = Duration::from_secs(60);
+
+/// How often lines that something is missing of are looked at.
+const ASK: Duration = Duration::from_secs(1);
+
+/// The most lines asked for at once.
+const ASKS_MAX: usize = 64;
+
+/// Keys whose rate is remembered, at most, before those that may go on are forgotten.
+const PACED_MAX: usize = 10_000;
+
+/// What became of a message in flight.
+enum Done {
+    Dealt {
+        key: String,
+        parked: bool,
+    },
+    /// The stop came first.
+    NotBegun,
+}
+
+/// A delivery with what had to be looked up for it.
+struct Arrived {
+    delivery: Delivery,
+    since: Instant,
+    blocked: HashSet<String>,
+    marks: Option<Vec<Mark>>,
+}
+
+type Wait<'a, T> = Option<BoxFuture<'a, T>>;
+
+struct Follow<'a> {
+    consumer: &'a Consumer,
+    marks: Marks,
+    flight: Flight,
+    refreshed: Instant,
+    paced: HashMap<String, Instant>,
+}
+
+impl Consumer {
+    /// Follows its subscription.
+    pub(super) async fn follow(&self, stop: &CancellationToken) -> Result<(), String> {
+        let progress = self.store.progress(self.name).await;
+        let progress = progress.map_err(|error| error.to_string())?;
+        let marks = self.store.marks(self.name).await;
+        let marks = marks.map_err(|error| error.to_string())?;
+        let now = Instant::now();
+        let follow = Follow {
+            consumer: self,
+            marks: Marks::new(&progress, marks, now),
+            flight: Flight::default(),
+            refreshed: now,
+            paced: HashMap::new(),
+        };
+        let subscription = self.subscribe(progress).await?;
+        follow.run(subscription, stop).await
+    }
+}
+
+impl<'a> Follow<'a> {
+    async fn run(
+        mut self,
+        mut subscription: Box<dyn Subscription>,
+        stop: &CancellationToken,
+    ) -> Result<(), String> {
+        let consumer = self.consumer;
+        let limits = &consumer.limits;
+        let look = Look::now();
+        let slots = Semaphore::new(limits.keys_max.max(1));
+        let mut working = FuturesUnordered::new();
+        let (mut arriving, mut settling): (Wait<'_, _>, Wait<'_, _>) = (None, None);
+        let (mut retrying, mut asking): (Wait<'_, _>, Wait<'_, _>) = (None, None);
+        let mut stopping = false;
+        let mut retries = ticks(RETRY_POLL);
+        let mut extend = ticks(limits.extend_every);
+        let mut ask = ticks(ASK);
+        loop {
+            while let Some(work) = self.flight.next() {
+                let start = self.pace(&work.message.key);
+                working.push(consumer.deal_with(work, start, &slots, stop));
+            }
+            if settling.is_none() {
+                settling = self.settle();
+            }
+            if stopping && working.is_empty() && settling.is_none() && retrying.is_none() {
+                return Ok(());
+            }
+            let takes =
+                !stopping && arriving.is_none() && self.flight.has_room(limits.messages_max);
+            tokio::select! {
+                () = stop.cancelled(), if !stopping => {
+                    stopping = true;
+                    arriving = None;
+                    self.flight.give_back();
+                }
+                Some(done) = working.next(), if !working.is_empty() => {
+                    if let Done::Dealt { key, parked } = done? {
+                        self.flight.done(&key, parked);
+                    }
+                }
+                receipts = wait(&mut settling) => {
+                    settling = None;
+                    for receipt in receipts? {
+                        let acknowledged = subscription.acknowledge(receipt).await;
+                        acknowledged.map_err(|error| error.to_string())?;
+                    }
+                }
+                arrived = wait(&mut arriving) => { arriving = None; self.admit(arrived?); }
+                delivery = subscription.next(), if takes => {
+                    let delivery = delivery.map_err(|error| error.to_string())?;
+                    arriving = Some(self.look_up(delivery));
+                }
+                any = wait(&mut retrying) => {
+                    retrying = None;
+                    // After a round with work the next one follows soon: a key's later messages wait for it.
+                    if any? {
+                        retries.reset_after(RETRY_SOON);
+                    }
+                }
+                _ = retries.tick(), if retrying.is_none() && !stopping => {
+                    retrying = Some(Box::pin(consumer.retry_due(&look)));
+                }
+                () = wait(&mut asking) => asking = None,
+                _ = ask.tick(), if asking.is_none() && !stopping => asking = self.ask(),
+                _ = extend.tick() => {
+                    let old = Instant::now().checked_sub(limits.extend_every);
+                    for receipt in old.map_or_else(Vec::new, |old| self.flight.older_than(old)) {
+                        let extended = subscription.extend(receipt).await;
+                        extended.map_err(|error| error.to_string())?;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Looks up what a delivery's messages need: which keys have parked ones, and the stored marks if something seems
+    /// missing, for another member of the group may have been there.
+    fn look_up(&mut self, delivery: Delivery) -> BoxFuture<'a, Result<Arrived, String>> {
+        self.flight.watch_parked();
+        let since = Instant::now();
+        let stale = since.duration_since(self.refreshed) >= REFRESH || self.misses_any(&delivery);
+        if stale {
+            self.refreshed = since;
+        }
+        let consumer = self.consumer;
+        Box::pin(async move {
+            let blocked = consumer.blocked(&delivery.messages).await?;
+            let marks = if stale {
+                let marks = consumer.store.marks(consumer.name).await;
+                Some(marks.map_err(|error| error.to_string())?)
+            } else {
+                None
+            };
+            Ok(Arrived {
+                delivery,
+                since,
+                blocked,
+                marks,
+            })
+        })
+    }
+
+    fn misses_any(&self, delivery: &Delivery) -> bool {
+        let Progress::Receipt { links, .. } = &delivery.progress else {
+            return false;
+        };
+        let chain = chain(&delivery.messages, links);
+        let mut chained = delivery.messages.iter().zip(chain);
+        chained.any(|(message, link)| {
+            link.is_some_and(|link| {
+                self.marks.look(&line(message, &link), &link) == Verdict::Missing
+            })
+        })
+    }
+
+    fn admit(&mut self, arrived: Arrived) {
+        let now = Instant::now();
+        if let Some(marks) = arrived.marks {
+            self.marks.refresh(marks, now);
+        }
+        let Delivery { messages, progress } = arrived.delivery;
+        let mut ending = Ending {
+            receipt: None,
+            place: None,
+            lines: Vec::new(),
+            since: arrived.since,
+        };
+        let messages = match progress {
+            Progress::Place { log, through } => {
+                ending.place = Some((log, through));
+                let new = messages.into_iter().filter(|it| !self.marks.is_behind(it));
+                new.collect()
+            }
+            Progress::Receipt { receipt, links } => {
+                ending.receipt = Some(receipt);
+                self.judge(messages, &links, &mut ending.lines, now)
+            }
+        };
+        self.flight.admit(messages, ending, &arrived.blocked);
+        self.consumer.show_holes(self.marks.holes());
+    }
+
+    /// The messages whose turn it is; `lines` are told how far each one comes by them.
+    fn judge(
+        &mut self,
+        messages: Vec<Message>,
+        links: &[Link],
+        lines: &mut Vec<(Line, Option<Position>)>,
+        now: Instant,
+    ) -> Vec<Message> {
+        let chain = chain(&messages, links);
+        let mut next = Vec::with_capacity(messages.len());
+        for (message, link) in messages.into_iter().zip(chain) {
+            let Some(link) = link.filter(|link| link.position > Position::START) else {
+                next.push(message);
+                continue;
+            };
+            let line = line(&message, &link);
+            let beacon = is_beacon(&message.contract);
+            let dealt_with = match self.marks.look(&line, &link) {
+                Verdict::Repeat => {
+                    if !beacon {
+                        self.consumer.count("repeated");
+                    }
+                    None
+                }
+                Verdict::Missing if beacon || self.consumer.publisher.is_some() => {
+                    self.consumer.count("early");
+                    self.marks.misses(&line, link.position, now);
+                    Some(Position::START)
+                }
+                verdict => {
+                    if verdict == Verdict::Missing {
+                        self.consumer.count("unlinked");
+                    }
+                    self.marks.take(&line, link.position);
+                    next.push(message);
+                    Some(link.position)
+                }
+            };
+            match lines.iter_mut().find(|(known, _)| *known == line) {
+                Some((_, position)) => *position = dealt_with.max(*position),
+                None => lines.push((line, dealt_with)),
+            }
+        }
+        next
+    }
+
+    /// Stores how far the finished deliveries bring the consumer; gives what the broker is to be told then.
+    fn settle(&mut self) -> Wait<'a, Result<Vec<Receipt>, String>> {
+        let endings = self.flight.settled();
+        if endings.is_empty() {
+            return None;
+        }
+        let (mut marks, mut receipts) = (HashMap::new(), Vec::new());
+        let mut places: HashMap<_, Place> = HashMap::new();
+        for ending in endings {
+            receipts.extend(ending.receipt);
+            places.extend(ending.place);
+            for (line, position) in ending.lines {
+                let Some(position) = position else {
+                    continue;
+                };
+                let mark = self.marks.settle(&line, position);
+                marks.insert(line, mark);
+            }
+        }
+        let consumer = self.consumer;
+        let marks: Vec<Mark> = marks.into_values().collect();
+        Some(Box::pin(async move {
+            for (log, through) in places {
+                let advanced = consumer.store.advance(consumer.name, log, through).await;
+                advanced.map_err(|error| error.to_string())?;
+            }
+            if !marks.is_empty() {
+                let settled = consumer.store.settle(consumer.name, &marks).await;
+                settled.map_err(|error| error.to_string())?;
+            }
+            Ok(receipts)
+        }))
+    }
+
+    /// Asks the relays for what is missing.
+    fn ask(&mut self) -> Wait<'a, ()> {
+        let consumer = self.consumer;
+        let publisher = consumer.publisher.as_ref()?;
+        let mut asks = self.marks.asks(Instant::now());
+        asks.truncate(ASKS_MAX);
+        if asks.is_empty() {
+            return None;
+        }
+        Some(Box::pin(async move {
+            for (line, after) in asks {
+                warn!(consumer = consumer.name, ?line, %after, "something is missing, and asked for");
+                consumer.count("asked");
+                let asked = RedriveAsked {
+                    log: line.log,
+                    consumer: consumer.name.to_owned(),
+                    partition: line.partition,
+                    family: line.family,
+                    after,
+                };
+                let published = match asked.envelope() {
+                    Ok(envelope) => publisher.publish(&envelope).await,
+                    Err(reason) => return error!(reason, "an ask does not serialise"),
+                };
+                if let Err(error) = published {
+                    // Asked for again later.
+                    return warn!(consumer = consumer.name, %error, "the ask did not arrive");
+                }
+            }
+        }))
+    }
+
+    /// When a key's next message may be handled.
+    fn pace(&mut self, key: &str) -> Option<Instant> {
+        let per_second = self.consumer.limits.rate_per_key?;
+        let now = Instant::now();
+        if self.paced.len() >= PACED_MAX {
+            self.paced.retain(|_, next| *next > now);
+        }
+        let next = self.paced.entry(key.to_owned()).or_insert(now);
+        let start = (*next).max(now);
+        *next = start + Duration::from_secs_f64(1.0 / f64::from(per_second.max(1)));
+        Some(start)
+    }
+}
+
+impl Consumer {
+    async fn deal_with(
+        &self,
+        work: Work,
+        start: Option<Instant>,
+        slots: &Semaphore,
+        stop: &CancellationToken,
+    ) -> Result<Done, String> {
+        let key = work.message.key.clone();
+        if work.blocked {
+            self.park_behind(work.message).await?;
+            return Ok(Done::Dealt { key, parked: true });
+        }
+        let turn = async {
+            if let Some(start) = start {
+                tokio::time::sleep_until(start).await;
+            }
+            slots.acquire().await
+        };
+        let _slot = tokio::select! {
+            biased;
+            () = stop.cancelled() => return Ok(Done::NotBegun),
+            slot = turn => slot,
+        };
+        let blocks = self.attempt_first(work.message).await?;
+        Ok(Done::Dealt {
+            key,
+            parked: blocks,
+        })
+    }
+}
+
+/// The link of each message: the one in its place, or where a broker gave others as well, that of its entry.
+fn chain(messages: &[Message], links: &[Link]) -> Vec<Option<Link>> {
+    if links.len() == messages.len() {
+        return links.iter().copied().map(Some).collect();
+    }
+    let own = |message: &Message| {
+        let of_entry = |link: &&Link| {
+            link.log == message.origin.log && link.position == message.origin.position
+        };
+        links.iter().find(of_entry).copied()
+    };
+    messages.iter().map(own).collect()
+}
+
+fn line(message: &Message, link: &Link) -> Line {
+    Line {
+        log: link.log,
+        partition: link.partition,
+        family: family(&message.contract).to_owned(),
+    }
+}
+
+fn ticks(period: Duration) -> Interval {
+    let mut ticks = tokio::time::interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
+/// Waits for it if it is there; else for ever.
+async fn wait<T>(future: &mut Wait<'_, T>) -> T {
+    match future {
+        Some(future) => future.await,
+        None => std::future::pending().await,
+    }
+}

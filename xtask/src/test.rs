@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::{Result, bail};
-use stanchion_testing::servers::{PgBouncer, Postgres, Redis};
+use stanchion_testing::servers::{Nats, PgBouncer, Postgres, Redis};
 
 use crate::{
     chaos::{log, log_programs::LogPrograms},
@@ -110,6 +110,9 @@ impl Servers {
         }
         if !Redis::available() {
             packages::install(&["redis-server"], "Redis")?;
+        }
+        if !Nats::available() {
+            packages::install(&["nats-server"], "NATS")?;
         }
         for (tool, what) in [
             ("faketime", "faketime, which gives a process another clock,"),

@@ -15,6 +15,7 @@
     reason = "a suite is a test: what it unwraps is what it asserts"
 )]
 
+pub mod broker;
 pub mod consumer_store;
 pub mod event_log;
 pub mod inbox;

@@ -270,7 +270,7 @@ impl ServiceProcess {
         self.read("stderr")
     }
 
-    fn output(&self) -> String {
+    pub(crate) fn output(&self) -> String {
         format!(
             "--- stdout ---\n{}--- stderr ---\n{}",
             self.stdout(),

@@ -10,12 +10,14 @@
 //! | `STANCHION_TEST_SERVERS` | `1`: a missing server fails the test; `0`: every test that needs one is skipped |
 //! | `STANCHION_TEST_SKIPS` | a file that gets one line for each skipped test |
 
+mod nats;
 mod pgbouncer;
 pub mod postgres;
 mod redis;
 
 use std::{env, io::Write, thread};
 
+pub use nats::{Nats, NatsOptions, NatsTls};
 pub use pgbouncer::PgBouncer;
 pub use postgres::{Cluster, Postgres};
 pub use redis::Redis;

@@ -1,0 +1,179 @@
+//! What every adapter of a broker must do, on a real server.
+//!
+//! An adapter says what it promises ([`Promises`]) and how its server is had ([`BrokerUnderTest`]). Every case runs
+//! [`RUNS`] times at the same time, each run with names, connections and a fault proxy of its own; a case that kills or
+//! wipes the server does it once, when all of its runs are there.
+//!
+//! Adapters are alike from the outside, too: messages carry the headers of [`HEADERS`], and what became of messages
+//! stands in `stanchion_broker_messages_total{broker,outcome}` (`confirmed`, `unconfirmed`, `delivered`, `redelivered`,
+//! `undecodable`), how many a client holds in `stanchion_broker_held{broker,group}`.
+
+mod close;
+mod faults;
+mod groups;
+mod member;
+mod order;
+mod poison;
+mod publish;
+mod redelivery;
+mod stage;
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use stanchion_messaging::{Publisher, Subscriber};
+use stanchion_runtime::task;
+
+use super::Case;
+use stage::{Server, Stage};
+
+/// How often each case runs at the same time.
+pub const RUNS: usize = 20;
+
+/// The longest that all runs of one case may take on a loaded machine.
+const ALL_RUNS_MAX: Duration = Duration::from_secs(180);
+
+/// What the headers of a message are called: its contract, its key, its id, and its cause's W3C trace context. A key
+/// that cannot be a header's value is left out; the body has everything.
+pub const HEADERS: [&str; 4] = [
+    "stanchion-contract",
+    "stanchion-key",
+    "stanchion-message-id",
+    "traceparent",
+];
+
+/// What an adapter promises; what it does not is not asked for.
+#[derive(Clone, Debug)]
+pub struct Promises {
+    /// The longest a publish waits for its confirmation.
+    pub confirms_within: Duration,
+    /// After so long without [`extend`](stanchion_messaging::Subscription::extend) a delivery goes to another member;
+    /// `None` where a member keeps it as long as its connection.
+    pub redelivers_after: Option<Duration>,
+    /// How long what a vanished member had may take to reach another one.
+    pub takes_over_within: Duration,
+    /// Messages a subscription holds at the most: those handed out and those waiting to be.
+    pub held_max: usize,
+    /// The largest body in bytes; the message's envelope counts.
+    pub body_bytes_max: usize,
+    /// A group that is new gets what was published before it.
+    pub late_groups_see_all: bool,
+    /// Two members of a group have partitions at the same time.
+    pub members_share: bool,
+    /// What was confirmed is there after the server was killed, though not after a power cut.
+    pub survives_kill: bool,
+}
+
+/// What happens to the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServerChange {
+    /// It ends at once, nothing flushed.
+    Kill,
+    /// It starts on what it had, at the same address, and is ready.
+    Start,
+    /// Everything it had is deleted; it does not run at that time.
+    Wipe,
+}
+
+/// An adapter on a server of its own.
+#[async_trait]
+pub trait BrokerUnderTest: Send + Sync {
+    /// What it promises, as configured here.
+    fn promises(&self) -> Promises;
+
+    /// Where the server listens; the same after each start.
+    fn address(&self) -> SocketAddr;
+
+    /// A client as one process has it, with connections of its own to `address`, which may be a proxy's. Everything it
+    /// makes in the broker begins with `prefix` (letters and digits). It does not wait for the broker.
+    async fn connect(&self, address: SocketAddr, prefix: &str) -> Client;
+
+    /// Puts a body that is no message where a partition's messages are, beside the adapter.
+    async fn put(&self, prefix: &str, partition: u16, body: &[u8]);
+
+    /// Runs `publish`, which publishes one message, and gives the headers that the broker has it under.
+    async fn headers(&self, prefix: &str, publish: BoxFuture<'_, ()>) -> HashMap<String, String>;
+
+    /// How many messages the broker itself has put aside as undeliverable under this prefix.
+    async fn dead_lettered(&self, prefix: &str) -> u64;
+
+    /// The run with this prefix is over: what it made in the broker may go.
+    async fn forget(&self, prefix: &str);
+
+    /// Kills, starts or wipes the server; may block.
+    fn change(&self, change: ServerChange);
+}
+
+/// One process' way to the broker; dropped, it ends.
+pub struct Client {
+    /// It publishes.
+    pub publisher: Arc<dyn Publisher>,
+    /// It subscribes.
+    pub subscriber: Arc<dyn Subscriber>,
+    /// What both count in.
+    pub metrics: stanchion_telemetry::Metrics,
+}
+
+/// Runs every case [`RUNS`] times in parallel.
+///
+/// # Panics
+/// At the first case of which a run fails.
+pub async fn run(broker: Arc<dyn BrokerUnderTest>) {
+    run_only(broker, "").await;
+}
+
+/// As [`run`], only the cases whose name contains `part`.
+///
+/// # Panics
+/// As [`run`] does, and when no name contains it.
+pub async fn run_only(broker: Arc<dyn BrokerUnderTest>, part: &str) {
+    let parts = [
+        publish::CASES,
+        groups::CASES,
+        order::CASES,
+        redelivery::CASES,
+        poison::CASES,
+        close::CASES,
+        faults::CASES,
+    ];
+    let mut any = false;
+    for (number, case) in parts.into_iter().flatten().enumerate() {
+        if case.name.contains(part) {
+            any = true;
+            run_case(&broker, number, case).await;
+        }
+    }
+    assert!(any, "no case is called {part}");
+}
+
+async fn run_case(broker: &Arc<dyn BrokerUnderTest>, number: usize, case: &Case<Stage>) {
+    let sentence = case.name.replace('_', " ");
+    let begun = tokio::time::Instant::now();
+    let server = Arc::new(Server::new(Arc::clone(broker), RUNS));
+    let mut runs: FuturesUnordered<_> = (0..RUNS)
+        .map(|run| {
+            let stage = Stage::new(Arc::clone(broker), Arc::clone(&server), number, run);
+            task::spawn("conformance", (case.run)(stage))
+        })
+        .collect();
+    let all = async {
+        while let Some(ended) = runs.next().await {
+            // The others may wait for this one in vain.
+            ended.unwrap_or_else(|failed| panic!("broker: {sentence}: {failed}"));
+        }
+    };
+    let finished = tokio::time::timeout(ALL_RUNS_MAX, all).await;
+    assert!(
+        finished.is_ok(),
+        "broker: {sentence}: not within {ALL_RUNS_MAX:?}"
+    );
+    eprintln!("broker: {sentence}: {RUNS} runs in {:?}", begun.elapsed());
+    for run in 0..RUNS {
+        broker.forget(&stage::prefix(number, run)).await;
+    }
+}

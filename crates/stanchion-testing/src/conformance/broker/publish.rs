@@ -1,0 +1,121 @@
+//! Publishing: confirmed means there.
+
+use std::time::Duration;
+
+use serde_json::json;
+use stanchion_runtime::id;
+use tokio::time::Instant;
+
+use super::member::assert_in_order;
+use super::stage::{CONTRACT, QUIET, Source, Stage, publish, publish_all, store_id};
+use super::{HEADERS, stage};
+use crate::conformance::{Case, cases};
+
+const LARGE: usize = 1024 * 1024;
+
+pub(super) const CASES: &[Case<Stage>] = cases![
+    what_is_confirmed_arrives_as_it_went,
+    a_message_is_labelled_for_who_looks_at_the_broker,
+    a_large_message_arrives,
+    a_message_over_the_limit_is_refused_at_once_and_the_next_is_not,
+    the_same_transport_id_again_is_confirmed_and_arrives,
+    what_is_announced_again_under_a_new_transport_id_arrives_again,
+    the_store_is_known_by_the_same_id_to_everybody,
+];
+
+async fn what_is_confirmed_arrives_as_it_went(stage: Stage) {
+    let client = stage.client().await;
+    let mut member = stage.joined(&client, "readers").await;
+    let mut source = Source::new();
+    let mut sent = source.rounds(10, 5);
+    let odd = ["", "with blank", "line\nbreak", "dots.and.*.>", "ключ ☃"];
+    let payload =
+        json!({ "text": "\u{0}\n\"☃\"", "numbers": [1, -2.5, null, 9_007_199_254_740_993_i64] });
+    sent.extend(odd.map(|key| source.next_with(key, CONTRACT, payload.clone())));
+    publish_all(&client, &sent).await;
+    let came = member.take_all(&sent).await;
+    assert_in_order(&came);
+    for envelope in &sent {
+        assert!(came.contains(&envelope.message), "{envelope:?}");
+    }
+}
+
+async fn a_message_is_labelled_for_who_looks_at_the_broker(stage: Stage) {
+    let client = stage.client().await;
+    let _member = stage.joined(&client, "readers").await;
+    let envelope = Source::new().next("order-7");
+    let publishing = Box::pin(publish(&client, &envelope));
+    let headers = stage.broker.headers(&stage.prefix, publishing).await;
+    let message = &envelope.message;
+    let id = message.id.to_string();
+    let trace = message.metadata.trace.as_deref().unwrap();
+    let wanted = [CONTRACT, "order-7", &id, trace];
+    for (header, value) in HEADERS.into_iter().zip(wanted) {
+        let found = headers.get(header).map(String::as_str);
+        assert_eq!(found, Some(value), "{header} of {headers:?}");
+    }
+}
+
+async fn a_large_message_arrives(stage: Stage) {
+    let client = stage.client().await;
+    let mut member = stage.joined(&client, "readers").await;
+    let payload = json!("x".repeat(LARGE));
+    let sent = [Source::new().next_with("large", CONTRACT, payload)];
+    publish_all(&client, &sent).await;
+    let came = member.take_all(&sent).await;
+    assert!(came[0] == sent[0].message, "it came altered");
+}
+
+async fn a_message_over_the_limit_is_refused_at_once_and_the_next_is_not(stage: Stage) {
+    let client = stage.client().await;
+    let mut member = stage.joined(&client, "readers").await;
+    let mut source = Source::new();
+    // The limit is known once the broker was spoken to.
+    let first = source.next("a");
+    publish(&client, &first).await;
+    let payload = json!("x".repeat(stage.promises.body_bytes_max + 1));
+    let over = source.next_with("b", CONTRACT, payload);
+    let begun = Instant::now();
+    let refused = client.publisher.publish(&over).await.unwrap_err();
+    let took = begun.elapsed();
+    assert!(took < stage.promises.confirms_within, "{took:?}");
+    assert!(refused.to_string().contains("too large"), "{refused}");
+    let sent = [first, source.next("c")];
+    publish_all(&client, &sent).await;
+    member.take_all(&sent).await;
+}
+
+async fn the_same_transport_id_again_is_confirmed_and_arrives(stage: Stage) {
+    let client = stage.client().await;
+    let mut member = stage.joined(&client, "readers").await;
+    let sent = Source::new().rounds(3, 1);
+    for _ in 0..3 {
+        publish_all(&client, &sent).await;
+    }
+    member.take_all(&sent).await;
+}
+
+async fn what_is_announced_again_under_a_new_transport_id_arrives_again(stage: Stage) {
+    let client = stage.client().await;
+    let mut member = stage.joined(&client, "readers").await;
+    let mut sent = Source::new().rounds(3, 1);
+    for _ in 0..3 {
+        publish_all(&client, &sent).await;
+        let came = member.take_all(&sent).await;
+        assert!(came.len() >= sent.len());
+        member.quiet(QUIET / 4).await;
+        for envelope in &mut sent {
+            envelope.transport = id::new_v7();
+        }
+    }
+}
+
+async fn the_store_is_known_by_the_same_id_to_everybody(stage: Stage) {
+    let (one, other) = (stage.client().await, stage.direct().await);
+    let known = store_id(&one).await;
+    stage::publish(&one, &Source::new().next("a")).await;
+    stage.proxy.sever();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(store_id(&one).await, known);
+    assert_eq!(store_id(&other).await, known);
+}

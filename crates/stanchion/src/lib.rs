@@ -7,6 +7,7 @@
 //! | [`server`] | services and modules, REST with an envelope, problems and stated permissions, the stop protocol |
 //! | [`resilience`] | deadline, retry with budget, hedge, breaker, bulkhead, rate and adaptive limits, one policy a dependency |
 //! | [`client`] (feature `client`, on by default) | outgoing HTTP and gRPC, a policy a dependency, discovery and balancing |
+//! | `nats` | NATS JetStream as the broker between services; with the feature `nats` |
 //! | `redis` | a rate limit that all processes share; with the feature `redis` |
 //! | [`eventsourcing`] | aggregates, the event log, repositories, projections, process managers, the relay |
 //! | [`messaging`] | contracts, consumers with inbox, retry and dead letters, the in-process broker |
@@ -22,6 +23,8 @@ pub use stanchion_client as client;
 pub use stanchion_config as config;
 pub use stanchion_eventsourcing as eventsourcing;
 pub use stanchion_messaging as messaging;
+#[cfg(feature = "nats")]
+pub use stanchion_nats as nats;
 #[cfg(feature = "redis")]
 pub use stanchion_redis as redis;
 pub use stanchion_resilience as resilience;

@@ -19,6 +19,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("stanchion-resilience", &[]),
     ("stanchion-client", &["stanchion-resilience"]),
     ("stanchion-redis", &["stanchion-resilience"]),
+    ("stanchion-nats", &["stanchion-messaging"]),
     ("stanchion-eventsourcing", &["stanchion-messaging"]),
     (
         "stanchion-sql",
@@ -40,6 +41,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "stanchion-client",
             "stanchion-eventsourcing",
             "stanchion-messaging",
+            "stanchion-nats",
             "stanchion-redis",
             "stanchion-resilience",
             "stanchion-server",
@@ -129,6 +131,7 @@ const PRIVATE: &[(&str, &str)] = &[
     ("tokio-postgres-rustls", "stanchion-sql"),
     ("rusqlite", "stanchion-sql"),
     ("redis", "stanchion-redis"),
+    ("async-nats", "stanchion-nats"),
 ];
 const JUDGE: &str = "log-auditor";
 

@@ -214,6 +214,25 @@ impl Nats {
         Ok(())
     }
 
+    /// A copy of everything it has stored; it must not run.
+    ///
+    /// # Errors
+    /// When the folder cannot be copied.
+    pub fn copy(&self) -> Result<TempDir> {
+        let copy = tempfile::tempdir()?;
+        copy_folder(&self.folder.path().join("data"), copy.path())?;
+        Ok(copy)
+    }
+
+    /// Puts such a copy back in the place of what it has stored since; it must not run.
+    ///
+    /// # Errors
+    /// As [`copy`](Self::copy).
+    pub fn restore(&mut self, copy: &TempDir) -> Result<()> {
+        self.wipe()?;
+        copy_folder(copy.path(), &self.folder.path().join("data"))
+    }
+
     /// Freezes it: connections stay open, nothing is answered.
     ///
     /// # Errors
@@ -253,4 +272,18 @@ impl Nats {
         let read = BufReader::new(stream).read_line(&mut line);
         read.is_ok() && line.starts_with("INFO ")
     }
+}
+
+fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_folder(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
 }

@@ -7,7 +7,7 @@ use std::{env, fs};
 use prost::Message;
 
 /// A package each, with one service.
-const SERVICES: [&str; 4] = ["user", "order", "inventory", "payment"];
+const SERVICES: [&str; 5] = ["user", "order", "inventory", "payment", "identity"];
 
 const FOLDER: [&str; 1] = ["proto"];
 

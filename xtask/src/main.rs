@@ -3,6 +3,8 @@
 mod bench;
 mod chaos;
 mod check;
+mod cluster;
+mod compare;
 mod coverage;
 mod fuzz_api;
 mod shell;
@@ -23,6 +25,10 @@ enum Command {
     Bench(bench::Options),
     /// The real shop under real load, hurt on purpose, and judged by a separate program.
     Chaos(chaos::Options),
+    /// The whole shop as separate services on this machine, with one view of them.
+    Cluster(cluster::Options),
+    /// The same requests to one process and to four services: the same answers, field by field.
+    Compare(compare::Options),
     /// Every test on real throwaway servers, the doc examples and the example programs; one closing summary.
     Test(test::Options),
     /// Line coverage of each library and shop crate.
@@ -36,6 +42,8 @@ fn main() -> ExitCode {
         Command::Bench(options) => bench::run(&options),
         Command::Check(options) => check::run(&options),
         Command::Chaos(options) => chaos::run(&options),
+        Command::Cluster(options) => cluster::run(&options),
+        Command::Compare(options) => compare::run(&options),
         Command::Test(options) => test::run(&options),
         Command::Coverage(options) => coverage::run(&options),
         Command::FuzzApi(options) => fuzz_api::run(&options),

@@ -34,7 +34,9 @@ pub use extract::{
     Body, ConsistencyToken, Deadline, Filters, IfMatch, IfNoneMatch, Listing, MergePatch, Order,
     Paging, Path, PathId, Prefer, Query, Validate, Violations,
 };
-pub use grpc::{Grpc, InProcess, InProcessCaller, access, answered, metadata, once, respond};
+pub use grpc::{
+    AsService, Grpc, InProcess, InProcessCaller, access, answered, metadata, once, respond,
+};
 pub use idempotency::{Idempotency, IdempotencyRule};
 pub use lifecycle::{Addresses, Running, StartError, Stopped, Stuck, run};
 pub use net::ClientCertificates;

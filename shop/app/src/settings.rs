@@ -9,6 +9,9 @@ use stanchion::eventsourcing::SealingKey;
 use stanchion::server::{AdminSettings, ServerSettings};
 use stanchion::telemetry::TelemetrySettings;
 
+use crate::broker::{MEMORY, SCHEMES};
+use crate::platform::{MODULES, own_database};
+
 /// The gateway URL that means: one of our own, started with the shop.
 pub(crate) const SANDBOX: &str = "sandbox:";
 
@@ -91,6 +94,18 @@ settings! {
     }
 }
 
+impl BrokerSettings {
+    /// Whether the modules' logs are all there is.
+    pub(crate) fn is_memory(&self) -> bool {
+        self.url == MEMORY
+    }
+
+    /// What the URL begins with, without the colon.
+    pub(crate) fn scheme(&self) -> &str {
+        self.url.split(':').next().unwrap_or_default()
+    }
+}
+
 settings! {
     /// What keeps copies near.
     pub(crate) struct CacheSettings {
@@ -123,6 +138,10 @@ settings! {
 settings! {
     /// Users, sessions and keys.
     pub(crate) struct IdentitySettings {
+        /// Where it runs, if not in this process: a URL that is asked for signing keys, sessions and customers' keys, over gRPC.
+        pub(crate) endpoint: Option<String> = unset,
+        /// How it is called there.
+        pub(crate) client: ClientSettings = section,
         /// Password of the first administrator; made and shown once unless given.
         pub(crate) admin_password: Option<SecretString> = unset,
         /// Seals the signing keys; made and kept beside an embedded store unless given.
@@ -193,19 +212,20 @@ impl ShopSettings {
             .map(PathBuf::from)
     }
 
-    /// Whether processes with some modules each can work together: they hear of each other by what all of them can read.
+    /// Whether processes with some modules each can work together without a broker: they hear of each other by what all
+    /// of them can read.
     pub(crate) fn can_be_split(&self) -> bool {
-        let own = [
-            &self.identity.database,
-            &self.inventory.database,
-            &self.orders.database,
-            &self.payments.database,
-        ];
-        let urls = own
-            .iter()
-            .map(|own| own.url.as_ref().unwrap_or(&self.database.url));
-        let mut urls = urls.map(|url| url.starts_with("postgres"));
-        self.environment != Environment::Prod && urls.all(|is_shared| is_shared)
+        self.environment != Environment::Prod && !self.is_embedded(|_| true)
+    }
+
+    /// Whether one of these modules has a store that belongs to one process.
+    pub(crate) fn is_embedded(&self, wanted: impl Fn(&str) -> bool) -> bool {
+        let wanted = MODULES.into_iter().filter(|module| wanted(module));
+        let mut urls = wanted.map(|module| {
+            let own = own_database(self, module).url.as_ref();
+            own.unwrap_or(&self.database.url)
+        });
+        urls.any(|url| !url.starts_with("postgres"))
     }
 
     /// Whether it was configured to begin with products for a first look, unless told otherwise.
@@ -225,7 +245,7 @@ impl ShopSettings {
 
 /// What suits a first look does not suit customers.
 fn check_environment(settings: &ShopSettings, checks: &mut Checks<'_>) {
-    if settings.broker.url != "memory:" {
+    if !settings.broker.is_memory() && !SCHEMES.contains(&settings.broker.scheme()) {
         let mend = "leave it at memory:, adapters for real brokers come as crates of their own";
         checks.refuse("broker.url", "this binary has no adapter for it", mend);
     }

@@ -50,6 +50,11 @@ package! {
     payment, "payment.v1"
 }
 
+package! {
+    /// `identity.v1`: between the shop's own services.
+    identity, "identity.v1"
+}
+
 /// `common.v1`: what the packages share.
 pub mod common {
     /// `common.v1`: what the packages share.

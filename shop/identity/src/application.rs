@@ -30,6 +30,7 @@ use stanchion::auth::{AccessTokens, Passwords};
 use stanchion::eventsourcing::{LogId, Position};
 use stanchion::sql::Db;
 
+pub(crate) use authenticate::narrowed;
 pub use bootstrap::Bootstrapped;
 pub(crate) use bootstrap::first_start;
 pub use failure::StartError;

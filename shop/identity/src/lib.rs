@@ -10,5 +10,6 @@ mod application;
 mod domain;
 mod module;
 
+pub use adapters::elsewhere::{Elsewhere, IdentityElsewhere};
 pub use application::{Bootstrapped, Identity, StartError};
-pub use module::{Dependencies, migrations, module};
+pub use module::{Dependencies, for_services, migrations, module};

@@ -5,10 +5,11 @@ use jiff::SignedDuration;
 use secrecy::SecretString;
 use stanchion::auth::key::{KeyEncryptionKey, KeyRing, rotation};
 use stanchion::auth::refresh::Lifetimes;
+use stanchion::auth::secret::Signer;
 use stanchion::auth::{AccessTokens, Passwords};
-use stanchion::eventsourcing::EventLog;
+use stanchion::eventsourcing::{EventLog, Vault};
 use stanchion::messaging::Inbox;
-use stanchion::server::{Authenticate, Module};
+use stanchion::server::{Authenticate, Grpc, Module};
 use stanchion::sql::{Db, Migrations, params};
 use tokio_util::sync::CancellationToken;
 
@@ -77,7 +78,8 @@ pub fn module(identity: &Arc<Identity>, dependencies: &Dependencies) -> Module {
         .grpc(grpc::service(Arc::clone(identity)))
         .log(Arc::clone(&dependencies.log))
         .inbox(Arc::clone(&dependencies.inbox))
-        .worker("identity-keys", {
+        // Whoever signs or checks tokens needs the keys of now, whatever else it does.
+        .worker_in_every_role("identity-keys", {
             let identity = Arc::clone(identity);
             |stop| turn_keys(identity, stop)
         })
@@ -94,6 +96,13 @@ pub fn module(identity: &Arc<Identity>, dependencies: &Dependencies) -> Module {
                     .map_err(|error| error.to_string())
             }
         })
+}
+
+/// What the shop's other services ask when they run in processes of their own: `identity.v1`, for a module's
+/// [`grpc`](Module::grpc). `signer` is made of the secret that all of them share.
+#[must_use]
+pub fn for_services(identity: &Arc<Identity>, vault: Arc<dyn Vault>, signer: &Signer) -> Grpc {
+    grpc::for_services(Arc::clone(identity), vault, signer)
 }
 
 impl Identity {

@@ -9,4 +9,4 @@ mod domain;
 mod module;
 
 pub use application::products::{Priced, Products};
-pub use module::{Dependencies, Inventory, migrations};
+pub use module::{Dependencies, Inventory, migrations, relay};

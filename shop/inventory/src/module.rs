@@ -48,6 +48,11 @@ pub fn migrations() -> Migrations {
     )
 }
 
+/// What inventory announces, to be registered with the broker.
+pub fn relay(log: Arc<dyn EventLog>) -> Relay {
+    Relay::new("inventory", log, announce)
+}
+
 /// Inventory, wired.
 pub struct Inventory {
     /// Products, for whoever asks from within the process.
@@ -68,12 +73,6 @@ impl Inventory {
             products,
             dependencies,
         }
-    }
-
-    /// What it announces, to be registered with the in-process broker.
-    #[must_use]
-    pub fn relay(&self) -> Relay {
-        Relay::new("inventory", Arc::clone(&self.dependencies.log), announce)
     }
 
     /// What it exports to a service.

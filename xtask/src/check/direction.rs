@@ -69,6 +69,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("shop-history", &["stanchion"]),
     // For outside users: the public contract and a client, nothing else of the library.
     ("shop-client", &["stanchion-client"]),
+    // It starts the binary and knows none of its code.
+    ("shop-cluster", &["stanchion-testing"]),
     ("shop-load", &[]),
     ("shop-rolling", &["stanchion", "shop-contracts"]),
     (
@@ -104,7 +106,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("hello-tonic", &["stanchion"]),
     // It meets the log by SQL alone.
     ("foreign-append", &[]),
-    ("xtask", &["stanchion-testing"]),
+    ("xtask", &["shop-cluster", "stanchion-testing"]),
 ];
 
 const BASE: &[&str] = &[
@@ -120,6 +122,7 @@ const TESTS: &[&str] = &[
     "shop-sandbox",
     "shop-auditor",
     "shop-client",
+    "shop-cluster",
 ];
 
 /// What one crate's tests may use beyond them: the client's need somebody to be called.

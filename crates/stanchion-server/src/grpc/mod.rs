@@ -1,5 +1,6 @@
 //! gRPC services on the public port, beside REST: the same stack, access, deadlines and problems.
 
+mod as_service;
 mod call;
 mod enter;
 mod health;
@@ -10,6 +11,7 @@ mod status;
 mod timeout;
 mod within;
 
+pub use as_service::AsService;
 pub(crate) use call::{Call, Fresh, cut, is_grpc, outcome};
 pub(crate) use enter::{Entrance, enter};
 pub(crate) use health::HealthService;

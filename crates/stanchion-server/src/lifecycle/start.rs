@@ -195,11 +195,9 @@ impl Service {
             listener.serving.tls = ports.tls;
             task::spawn("accept", listener.run())
         });
-        let workers = Workers::start(if self.role == Role::Api {
-            Vec::new()
-        } else {
-            workers(&mut modules)
-        });
+        let mut workers = workers(&mut modules);
+        workers.retain(|(_, worker)| self.role != Role::Api || worker.in_every_role);
+        let workers = Workers::start(workers);
         closers.extend(modules.into_iter().flat_map(|module| module.closers));
         closers.extend(self.closers);
         health.enter(State::Ready);

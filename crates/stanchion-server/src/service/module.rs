@@ -52,6 +52,8 @@ pub struct Module {
 pub(crate) struct Worker {
     pub(crate) name: &'static str,
     pub(crate) stop_within: Duration,
+    /// Also where only requests are served.
+    pub(crate) in_every_role: bool,
     pub(crate) run: Run,
 }
 
@@ -80,6 +82,7 @@ impl Worker {
         Self {
             name,
             stop_within: WORKER_STOP,
+            in_every_role: false,
             run: Box::new(move |stop| Box::pin(run(stop))),
         }
     }
@@ -178,6 +181,21 @@ impl Module {
         Fut: Future<Output = ()> + Send + 'static,
     {
         self.workers.push(Worker::new(name, run));
+        self
+    }
+
+    /// A worker that runs where only requests are served as well: it keeps something of this very process up to date,
+    /// such as keys.
+    #[must_use]
+    pub fn worker_in_every_role<F, Fut>(mut self, name: &'static str, run: F) -> Self
+    where
+        F: FnOnce(CancellationToken) -> Fut + Send + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        self.workers.push(Worker {
+            in_every_role: true,
+            ..Worker::new(name, run)
+        });
         self
     }
 

@@ -5,13 +5,13 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use crate::support::{Answer, Caller, Shop, VISA, eventually, item, items, on_both_stores};
+use crate::support::{Answer, Caller, Shop, VISA, eventually, in_every_form, item, items};
 
 const SETTLED_WITHIN: Duration = Duration::from_secs(20);
 
 const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
-on_both_stores!(
+in_every_form!(
     an_order_is_confirmed_and_stock_and_money_agree_with_it,
     an_order_of_more_than_there_is_ends_rejected_and_holds_nothing,
     a_declined_card_leaves_nothing_reserved,
@@ -277,7 +277,7 @@ async fn every_order_survives_a_kill_and_a_restart(mut shop: Shop) {
         ids.push(ada.place(&item("BEANS", 1)).await.text_at("/id"));
     }
 
-    shop.process.kill().unwrap();
+    shop.kill();
     shop.restart().await;
 
     for id in ids {

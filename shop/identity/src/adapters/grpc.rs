@@ -1,6 +1,7 @@
 //! gRPC: `user.v1`. Each method is its REST operation: what came as a message is read by the same rules, and what is
 //! answered is the same view in another form.
 
+mod for_services;
 mod messages;
 mod stream_users;
 mod update_user;
@@ -21,6 +22,9 @@ use stanchion::server::{
 };
 use tonic::codec::CompressionEncoding;
 use tonic::{Request, Response, Status};
+
+pub(crate) use for_services::SUBJECTS_MAX;
+pub(crate) use for_services::service as for_services;
 
 use super::http::users::{
     NewUser, ReadUsers, delete_user, describe, get_me, get_user, list_users, register,

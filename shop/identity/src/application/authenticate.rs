@@ -27,15 +27,23 @@ impl Identity {
             return Ok(known);
         }
         let question = self.live.ask();
-        let now = clock::now();
-        let standing = self.sessions.standing(&self.db, session, now).await?;
+        let standing = self.standing_as_stored(session).await?;
         self.live.remember(question, session, standing.clone());
         Ok(standing)
+    }
+
+    /// Who stands behind a live session, by the store alone: for whoever remembers the answer.
+    pub(crate) async fn standing_as_stored(
+        &self,
+        session: SessionId,
+    ) -> Result<Option<Standing>, Failure> {
+        let now = clock::now();
+        self.sessions.standing(&self.db, session, now).await
     }
 }
 
 /// What the token allows and its user may still do: a role that is taken away ends with no token.
-fn narrowed(claims: Claims, standing: &Standing) -> Principal {
+pub(crate) fn narrowed(claims: Claims, standing: &Standing) -> Principal {
     let held = standing.roles.permissions();
     let both = claims.permissions.iter().filter(|name| held.allows(name));
     let permissions = Permissions::new(both).unwrap_or_default();

@@ -47,6 +47,12 @@ impl LiveSessions {
         Some(entry.standing.clone())
     }
 
+    /// What was known of a session at last, however old: for when nobody can be asked.
+    pub(crate) fn last_known(&self, session: SessionId) -> Option<Option<Standing>> {
+        let entries = self.entries.lock();
+        Some(entries.get(&session)?.standing.clone())
+    }
+
     pub(crate) fn ask(&self) -> Question {
         Question {
             revocations: self.revocations.load(Ordering::Acquire),

@@ -72,7 +72,7 @@ impl Shop {
             broker: broker.clone() as Arc<dyn Subscriber>,
             metrics: Metrics::default(),
         });
-        broker.register(Arc::new(inventory.relay()));
+        broker.register(Arc::new(shop_inventory::relay(log.clone())));
         broker.register(Arc::new(Relay::new("orders", orders.clone(), commands)));
         let settings = ServerSettings {
             listen: "127.0.0.1:0".parse().unwrap(),

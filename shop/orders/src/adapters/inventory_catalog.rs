@@ -8,14 +8,10 @@ use shop_contracts::grpc::inventory::v1::inventory_service_client::InventoryServ
 use shop_kernel::{Money, Sku};
 use stanchion::auth::{Permissions, Principal, ServiceTokens};
 use stanchion::client::{ClientSettings, GrpcChannel, SetupError};
-use stanchion::config::ExposeSecret;
 use stanchion::resilience::policy::Policy;
-use stanchion::server::{Context, InProcess};
+use stanchion::server::{AsService, InProcess};
 use stanchion::telemetry::Metrics;
-use tonic::metadata::MetadataValue;
-use tonic::service::Interceptor;
 use tonic::service::interceptor::InterceptedService;
-use tonic::{Request, Status};
 
 use crate::application::ports::{Catalog, CatalogUnavailable, Priced};
 
@@ -27,20 +23,16 @@ const SCOPE: &str = "inventory:read";
 /// Prices from inventory, which orders asks as `svc:orders` on behalf of the customer.
 #[derive(Clone)]
 pub struct InventoryCatalog {
-    client: InventoryServiceClient<InterceptedService<GrpcChannel, Signed>>,
+    client: InventoryServiceClient<InterceptedService<GrpcChannel, AsService>>,
     channel: GrpcChannel,
 }
-
-/// Signs calls over the network; in a process callers are trusted.
-#[derive(Clone)]
-struct Signed(Option<ServiceTokens>);
 
 impl InventoryCatalog {
     /// Inventory in this process.
     #[must_use]
     pub fn within(process: &InProcess) -> Self {
         let channel = GrpcChannel::within(process.calling_as(principal()));
-        Self::over(channel, None)
+        Self::over(channel, AsService::within(principal()))
     }
 
     /// Inventory at that URL; `tokens` say who asks.
@@ -59,7 +51,7 @@ impl InventoryCatalog {
             let why = "tokens go over https, or over http to a loopback address";
             return Err(SetupError::Url(why.into()));
         }
-        Ok(Self::over(channel, Some(tokens)))
+        Ok(Self::over(channel, AsService::signed(principal(), tokens)))
     }
 
     /// The policy around the calls; none within the process.
@@ -77,8 +69,8 @@ impl InventoryCatalog {
         self.prices(&[nothing]).await.map(drop)
     }
 
-    fn over(channel: GrpcChannel, tokens: Option<ServiceTokens>) -> Self {
-        let client = InventoryServiceClient::with_interceptor(channel.clone(), Signed(tokens));
+    fn over(channel: GrpcChannel, caller: AsService) -> Self {
+        let client = InventoryServiceClient::with_interceptor(channel.clone(), caller);
         Self { client, channel }
     }
 }
@@ -114,26 +106,4 @@ fn priced(product: pb::Product) -> Result<(Sku, Priced), CatalogUnavailable> {
 fn principal() -> Principal {
     let permissions = Permissions::parse(SCOPE).unwrap_or_default();
     Principal::service(SERVICE, permissions).expect("its name is one of a service")
-}
-
-impl Interceptor for Signed {
-    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        let Some(tokens) = &self.0 else {
-            return Ok(request);
-        };
-        let context = Context::current();
-        let user = context.and_then(|context| context.principal()?.acting_user());
-        let caller = match user {
-            Some(user) => principal().on_behalf_of(user),
-            None => principal(),
-        };
-        let token = tokens.issue(&caller, stanchion::runtime::clock::now());
-        let token = token.ok_or_else(|| Status::internal("orders is no service"))?;
-        let bearer = format!("Bearer {}", token.expose_secret());
-        let mut bearer = MetadataValue::try_from(bearer)
-            .map_err(|_| Status::internal("a service token is no header"))?;
-        bearer.set_sensitive(true);
-        request.metadata_mut().insert("authorization", bearer);
-        Ok(request)
-    }
 }

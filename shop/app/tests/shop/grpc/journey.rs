@@ -15,11 +15,11 @@ use tonic::{Code, Streaming};
 
 use super::{cancel_order, get_order, new_order, watch_order};
 use crate::support::grpc::{beside, refused, with};
-use crate::support::{PASSWORD, Shop, eventually, on_both_stores};
+use crate::support::{PASSWORD, Shop, eventually, in_every_form};
 
 const TOLD_WITHIN: Duration = Duration::from_secs(20);
 
-on_both_stores!(a_customer_registers_orders_watches_and_gets_money_back);
+in_every_form!(a_customer_registers_orders_watches_and_gets_money_back);
 
 async fn a_customer_registers_orders_watches_and_gets_money_back(shop: Shop) {
     let mut grpc = shop.grpc().await;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use reqwest::{Client, Method};
 use secrecy::ExposeSecret;
 use shop_auditor::Audit;
+use shop_cluster::{Broker, Cluster, Plan};
 use stanchion::auth::key::KeyEncryptionKey;
 use stanchion::eventsourcing::SealingKey;
 use stanchion::sql::DatabaseUrl;
@@ -46,6 +47,8 @@ pub(crate) struct Shop {
     stores: DatabaseUrl,
     /// The master key it was given; an embedded shop makes its own.
     master_key: Option<String>,
+    /// Its services, where it is several; the process is one beside them that does nothing.
+    pub(crate) services: Option<Cluster>,
     http: Client,
 }
 
@@ -90,6 +93,58 @@ impl Shop {
         Some(Self::start_with(&settings).await)
     }
 
+    /// Four services, each with a process that serves and one that works, on an empty PostgreSQL database and with this
+    /// broker, behind one address; `None`, said loudly, where that cannot be had.
+    pub(crate) async fn start_in_services(broker: Broker) -> Option<Self> {
+        let shop = Self::start_in_services_with(broker, &[], &[]).await?;
+        shop.stocked().await;
+        Some(shop)
+    }
+
+    /// The same with some settings for every process, and without some contexts or the gateway.
+    pub(crate) async fn start_in_services_with(
+        broker: Broker,
+        settings: &[(&str, &str)],
+        absent: &[&'static str],
+    ) -> Option<Self> {
+        let url = servers::required("postgres")?;
+        if !shop_cluster::has_front() {
+            servers::skip("haproxy");
+            return None;
+        }
+        let begin = async || -> anyhow::Result<Self> {
+            let folder = tempfile::Builder::new().prefix("shop-").tempdir()?;
+            let binary = PathBuf::from(env!("CARGO_BIN_EXE_shop"));
+            let mut plan = Plan::on(binary, folder.path(), &url, broker.clone());
+            let settings = settings.iter();
+            let settings = settings.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            plan.settings = settings.collect();
+            plan.absent = absent.to_vec();
+            Self::of_services(Cluster::start(plan, READY_WITHIN * 2).await?, folder, &url)
+        };
+        let shop = match begin().await {
+            Ok(shop) => shop,
+            // A port may have been taken meanwhile.
+            Err(_) => begin().await.unwrap(),
+        };
+        Some(shop)
+    }
+
+    fn of_services(services: Cluster, folder: TempDir, url: &str) -> anyhow::Result<Self> {
+        let launch = Launch::new("sleep").arg("infinity");
+        Ok(Self {
+            process: launch.spawn()?,
+            address: services.address().to_owned(),
+            admin_address: services.services()[0].admin().to_owned(),
+            launch,
+            folder,
+            stores: url.parse()?,
+            master_key: None,
+            services: Some(services),
+            http: http_client(Client::builder()),
+        })
+    }
+
     async fn begin(settings: &[(&str, &str)]) -> anyhow::Result<Self> {
         let (mut shop, _) = Self::spawn_with(settings)?;
         shop.process.ready(READY_WITHIN).await?;
@@ -98,7 +153,7 @@ impl Shop {
     }
 
     /// The list follows the log: after the first start it fills while one looks.
-    async fn stocked(&self) {
+    pub(crate) async fn stocked(&self) {
         eventually("the demo products are listed", READY_WITHIN, || async {
             let list = self.anyone().get("/products").send().await.expect(200);
             (list.meta()["total"] == DEMO_PRODUCTS).then_some(())
@@ -169,14 +224,26 @@ impl Shop {
                 folder,
                 stores,
                 master_key,
+                services: None,
                 http,
             },
             data,
         ))
     }
 
+    /// Every process of it at once: nothing is flushed, nothing said goodbye.
+    pub(crate) fn kill(&mut self) {
+        match &mut self.services {
+            Some(services) => services.kill().unwrap(),
+            None => drop(self.process.kill().unwrap()),
+        }
+    }
+
     /// The process again on the same folder and ports, after it has ended.
     pub(crate) async fn restart(&mut self) {
+        if let Some(services) = &mut self.services {
+            return services.restart(READY_WITHIN * 2).await.unwrap();
+        }
         self.process = self.launch.start(READY_WITHIN).await.unwrap();
     }
 
@@ -244,6 +311,11 @@ impl Shop {
             Method::GET,
             format!("http://{}{path}", self.address),
         )
+    }
+
+    /// `GET` on one of the ports of one of its processes.
+    pub(crate) fn fetch_at(&self, address: &str, path: &str) -> Ask {
+        Ask::new(&self.http, Method::GET, format!("http://{address}{path}"))
     }
 
     /// `GET` on the admin port.

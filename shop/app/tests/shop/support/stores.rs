@@ -1,4 +1,4 @@
-//! The same story on each kind of store.
+//! The same story in each form of the shop.
 
 /// Makes two tests of each `async fn story(shop: Shop)`: on SQLite, and on PostgreSQL where there is one.
 macro_rules! on_both_stores {
@@ -25,4 +25,24 @@ macro_rules! on_both_stores {
     };
 }
 
+/// The same, and one in four services with workers of their own.
+macro_rules! in_every_form {
+    ($($story:ident),+ $(,)?) => {
+        $crate::support::on_both_stores!($($story),+);
+
+        mod in_services_without_a_broker {
+            $(
+                #[tokio::test]
+                async fn $story() {
+                    let broker = shop_cluster::Broker::None;
+                    if let Some(shop) = $crate::support::Shop::start_in_services(broker).await {
+                        super::$story(shop).await;
+                    }
+                }
+            )+
+        }
+    };
+}
+
+pub(crate) use in_every_form;
 pub(crate) use on_both_stores;

@@ -1,0 +1,172 @@
+//! Identity, which every process needs something of: here with its store, or asked where it runs.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+use secrecy::SecretString;
+use shop_identity::{Elsewhere, Identity, IdentityElsewhere};
+use stanchion::auth::Passwords;
+use stanchion::auth::key::KeyEncryptionKey;
+use stanchion::auth::key::rotation::RELOAD_EVERY;
+use stanchion::auth::password::{Cost, PasswordSettings};
+use stanchion::auth::refresh::Lifetimes;
+use stanchion::eventsourcing::{LogId, Vault};
+use stanchion::server::{Authenticate, Module, Purpose};
+use stanchion::sql::SqlVault;
+
+use super::{Calls, Parts};
+use crate::personal;
+use crate::split::is_whole;
+use crate::store::Store;
+
+/// `aud` of access tokens.
+const AUDIENCE: &str = "shop";
+
+/// What an operator's command asks, which asks nobody.
+const NOBODY: &str = "http://127.0.0.1:9";
+
+/// What this process has of identity.
+pub(crate) struct IdentityPart {
+    /// What it serves of it, if it is one of the modules.
+    pub(crate) module: Option<Module>,
+    pub(crate) tokens: Arc<dyn Authenticate>,
+    pub(crate) vault: Arc<dyn Vault>,
+    /// With its store.
+    pub(crate) here: Option<Here>,
+    pub(crate) made_password: Option<SecretString>,
+    elsewhere: Option<Arc<IdentityElsewhere>>,
+}
+
+/// Identity with its store.
+pub(crate) struct Here {
+    pub(crate) identity: Arc<Identity>,
+    pub(crate) vault: Arc<SqlVault>,
+    pub(crate) log: LogId,
+}
+
+impl Parts<'_> {
+    pub(crate) async fn identity(&self, calls: &Calls) -> anyhow::Result<IdentityPart> {
+        let wanted = self.options.wants("identity");
+        let endpoint = &self.settings.identity.endpoint;
+        // Without a broker every process reads all stores anyway, this one too unless it is told whom to ask.
+        if wanted || (endpoint.is_none() && !self.broker.is_outside()) {
+            return self.identity_here(calls).await;
+        }
+        self.identity_elsewhere(calls, endpoint.as_deref().unwrap_or(NOBODY))
+    }
+
+    fn identity_elsewhere(&self, calls: &Calls, url: &str) -> anyhow::Result<IdentityPart> {
+        let service = match self.options.modules.as_slice() {
+            [] => "shop".to_owned(),
+            modules => modules.join("-"),
+        };
+        let elsewhere = IdentityElsewhere::at(Elsewhere {
+            url,
+            client: &self.settings.identity.client,
+            service: &service,
+            tokens: calls.tokens.clone(),
+            signer: &calls.signer,
+            issuer: self.settings.issuer(),
+            audience: AUDIENCE.into(),
+            metrics: self.metrics,
+        });
+        let elsewhere = elsewhere.context("identity.endpoint")?;
+        Ok(IdentityPart {
+            module: None,
+            tokens: Arc::clone(&elsewhere) as Arc<dyn Authenticate>,
+            vault: Arc::clone(&elsewhere) as Arc<dyn Vault>,
+            here: None,
+            made_password: None,
+            elsewhere: Some(elsewhere),
+        })
+    }
+
+    async fn identity_here(&self, calls: &Calls) -> anyhow::Result<IdentityPart> {
+        let purpose = self.options.purpose;
+        let store = self.store("identity").await?;
+        let dependencies = self.identity_dependencies(&store)?;
+        let identity = Identity::new(&dependencies);
+        let mut made_password = None;
+        if purpose == Purpose::Run {
+            let password = self.settings.identity.admin_password.as_ref();
+            made_password = identity.bootstrap(password).await?.admin_password;
+        }
+        let vault = personal::vault(self.settings, purpose, store.db.clone()).await?;
+        let mut module = None;
+        if self.options.wants("identity") {
+            let mut own = shop_identity::module(&identity, &dependencies);
+            if !is_whole(self.options) {
+                let vault = Arc::clone(&vault) as Arc<dyn Vault>;
+                own = own.grpc(shop_identity::for_services(&identity, vault, &calls.signer));
+            }
+            module = Some(own);
+        }
+        Ok(IdentityPart {
+            module,
+            tokens: identity.authenticator(),
+            vault: Arc::clone(&vault) as Arc<dyn Vault>,
+            here: Some(Here {
+                identity,
+                vault,
+                log: store.log.id(),
+            }),
+            made_password,
+            elsewhere: None,
+        })
+    }
+
+    fn identity_dependencies(&self, store: &Store) -> anyhow::Result<shop_identity::Dependencies> {
+        let settings = &self.settings.identity;
+        let key = self.secret(
+            settings.key_encryption_key.as_ref(),
+            "key-encryption.key",
+            "SHOP__IDENTITY__KEY_ENCRYPTION_KEY",
+            KeyEncryptionKey::generate_text,
+        )?;
+        let cost = Cost {
+            memory_kib: settings.hash_memory_kib,
+            ..Cost::default()
+        };
+        let passwords = Passwords::new(&PasswordSettings {
+            cost,
+            ..PasswordSettings::default()
+        })?;
+        Ok(shop_identity::Dependencies {
+            db: store.db.clone(),
+            log: Arc::clone(&store.log),
+            inbox: Arc::clone(&store.inbox),
+            passwords,
+            sealing: Arc::new(KeyEncryptionKey::from_text(&key)?),
+            issuer: self.settings.issuer(),
+            audience: AUDIENCE.into(),
+            access_ttl: self.settings.auth.access_token_life.try_into()?,
+            lifetimes: Lifetimes::default(),
+        })
+    }
+}
+
+impl IdentityPart {
+    /// Where identity is elsewhere, the first module tells how it is called and what becomes of its keys.
+    pub(crate) fn watched_by(&self, modules: &mut Vec<Module>) {
+        let Some(elsewhere) = &self.elsewhere else {
+            return;
+        };
+        if modules.is_empty() {
+            return;
+        }
+        let (asked, followed) = (Arc::clone(elsewhere), Arc::clone(elsewhere));
+        let mut first = modules.remove(0);
+        if let Some(policy) = elsewhere.policy().cloned() {
+            first = first.policy(policy);
+        }
+        let first = first
+            .degraded_unless("identity", move || {
+                let identity = Arc::clone(&asked);
+                async move { identity.check().await }
+            })
+            .worker_in_every_role("identity-keys", |stop| {
+                followed.follow_keys(RELOAD_EVERY.unsigned_abs(), stop)
+            });
+        modules.insert(0, first);
+    }
+}

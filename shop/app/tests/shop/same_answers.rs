@@ -1,0 +1,109 @@
+//! One process and four services answer the same: a recorded run of requests, sent to both, compared field by field.
+//!
+//! Ids are called by the order of their first appearance, times and what is about one request are left out. What
+//! follows the log is compared once it has settled: a reading that differs is repeated for a while. `SHOP_COMPARE_REQUESTS`
+//! says how many (300 unless given), `SHOP_COMPARE_SEED` which.
+
+mod plain;
+mod run;
+
+use std::time::Duration;
+
+use shop_cluster::Broker;
+use tokio::time::{Instant, sleep};
+
+use self::plain::Plain;
+use self::run::{Run, Step};
+use crate::support::Shop;
+
+const REQUESTS: usize = 300;
+const SEED: u64 = 20_260_718;
+/// How long a reading may differ before that is a difference.
+const SETTLED_WITHIN: Duration = Duration::from_secs(20);
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// More would tell the same again.
+const DIFFERENCES_MAX: usize = 10;
+
+/// Passwords are not what is compared.
+const QUICK: (&str, &str) = ("SHOP__IDENTITY__HASH_MEMORY_KIB", "8");
+
+#[tokio::test]
+async fn one_process_and_four_services_give_the_same_answers() {
+    let (requests, seed) = (
+        number("SHOP_COMPARE_REQUESTS", REQUESTS as u64),
+        number("SHOP_COMPARE_SEED", SEED),
+    );
+    let Some(split) = Shop::start_in_services_with(Broker::None, &[QUICK], &[]).await else {
+        return;
+    };
+    split.stocked().await;
+    let whole = Shop::start_with(&[QUICK]).await;
+    println!("{requests} requests, seed {seed}");
+    let mut sides = [Side::new(whole), Side::new(split)];
+    let mut run = Run::new(seed);
+    let mut differences = Vec::new();
+    for nth in 0..requests {
+        let step = run.next();
+        let [one, other] = both(&mut sides, &step).await;
+        run.learn(&step, one.status);
+        if one != other {
+            differences.push(format!(
+                "{nth}: {step:?}\n  one process: {one}\n  services:    {other}"
+            ));
+        }
+        assert!(
+            differences.len() < DIFFERENCES_MAX,
+            "seed {seed}\n{}",
+            differences.join("\n")
+        );
+    }
+    assert!(
+        differences.is_empty(),
+        "seed {seed}\n{}",
+        differences.join("\n")
+    );
+    println!("{}", run.said());
+}
+
+/// A shop, and what its ids are called.
+struct Side {
+    shop: Shop,
+    plain: Plain,
+}
+
+impl Side {
+    fn new(shop: Shop) -> Self {
+        let plain = Plain::default();
+        Self { shop, plain }
+    }
+
+    async fn answer(&mut self, step: &Step) -> plain::Answered {
+        let ask = step.ask(&self.shop, &self.plain);
+        self.plain.of(ask.send().await)
+    }
+}
+
+/// What both answer; a reading, once both have settled.
+async fn both(sides: &mut [Side; 2], step: &Step) -> [plain::Answered; 2] {
+    let begun = Instant::now();
+    loop {
+        let [one, other] = sides;
+        let kept = (one.plain.clone(), other.plain.clone());
+        let answers = [one.answer(step).await, other.answer(step).await];
+        let same = answers[0] == answers[1];
+        if same || !step.is_reading() || begun.elapsed() > SETTLED_WITHIN {
+            // What is to be logged in with is each side's own.
+            for (side, answer) in sides.iter_mut().zip(&answers) {
+                side.plain.keep(step.keeps(), answer);
+            }
+            return answers;
+        }
+        (sides[0].plain, sides[1].plain) = kept;
+        sleep(LOOK_AGAIN).await;
+    }
+}
+
+fn number(variable: &str, default: u64) -> u64 {
+    let given = std::env::var(variable).ok();
+    given.map_or(default, |text| text.parse().expect("a number"))
+}

@@ -1,0 +1,335 @@
+//! The shop as it runs in production, on one machine: identity, inventory, orders and payments as services, each with a
+//! process that serves requests and one that works, a payment gateway, and one address before all of them.
+//!
+//! Stores and broker are the caller's. Everything ends with the [`Cluster`]; nothing outlives the process that made it.
+
+mod broker;
+mod front;
+mod service;
+mod view;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail, ensure};
+use stanchion_testing::process::{Launch, ServiceProcess, free_port};
+
+pub use broker::Broker;
+pub use front::is_installed as has_front;
+pub use service::Service;
+pub use view::{Row, table};
+
+/// The contexts, in the order they are started.
+pub const CONTEXTS: [&str; 4] = ["identity", "inventory", "orders", "payments"];
+
+/// The first administrator's password.
+pub const ADMIN_PASSWORD: &str = "correct horse battery staple";
+
+/// The payment gateway, where something is named.
+pub const GATEWAY: &str = "gateway";
+
+const GATEWAY_KEY: &str = "sk_test_cluster";
+const WEBHOOK_SECRET: &str = "whsec_cluster";
+/// Longest time of a migration.
+const MIGRATED_WITHIN: Duration = Duration::from_secs(60);
+
+/// What every process is told.
+const SHARED: [(&str, &str); 8] = [
+    ("SHOP__DATABASE__CONNECTIONS_MAX", "13"),
+    (
+        "SHOP__SERVER__SECRET",
+        "a secret that every process has: 32 bytes and more",
+    ),
+    ("SHOP__SERVER__TRUSTED_PROXIES", r#"["127.0.0.1"]"#),
+    ("SHOP__AUTH__ISSUER", "http://shop"),
+    ("SHOP__PAYMENTS__GATEWAY_KEY", GATEWAY_KEY),
+    ("SHOP__PAYMENTS__WEBHOOK_SECRET", WEBHOOK_SECRET),
+    ("SHOP__TELEMETRY__FORMAT", "json"),
+    // A module that is started again is asked again soon.
+    ("SHOP__INVENTORY__CLIENT__POLICY__BREAKER__OPEN", "500ms"),
+];
+
+/// What only processes with identity are told.
+const IDENTITY: [(&str, &str); 3] = [
+    ("SHOP__IDENTITY__ADMIN_PASSWORD", ADMIN_PASSWORD),
+    (
+        "SHOP__IDENTITY__KEY_ENCRYPTION_KEY",
+        "cm9sbGluZyByZXN0YXJ0cywga2V5IG9mIHRoZSBrZXk=",
+    ),
+    (
+        "SHOP__PERSONAL__MASTER_KEY",
+        "cm9sbGluZyByZXN0YXJ0cywga2V5IG9mIHBlcnNvbnM=",
+    ),
+];
+
+/// What a cluster is made of.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The shop's binary.
+    pub binary: PathBuf,
+    /// An empty folder for working folders and the gateway's books.
+    pub folder: PathBuf,
+    /// Each context's PostgreSQL database, in the order of [`CONTEXTS`]; the same one for all means a schema each.
+    pub databases: [String; 4],
+    /// What carries messages.
+    pub broker: Broker,
+    /// `SHOP__…` for every process, stronger than what a cluster sets by itself.
+    pub settings: Vec<(String, String)>,
+    /// Where the one address is; a free port unless given.
+    pub listen: Option<u16>,
+    /// Contexts that are not there yet, and [`GATEWAY`]: [`Cluster::restart`] starts them later.
+    pub absent: Vec<&'static str>,
+}
+
+/// A shop of nine processes and a proxy. Dropped, it is killed.
+pub struct Cluster {
+    plan: Plan,
+    services: Vec<Service>,
+    gateway_launch: Launch,
+    gateway: Option<ServiceProcess>,
+    front: ServiceProcess,
+    /// The one address.
+    address: String,
+}
+
+impl Plan {
+    /// A plan on one database for all contexts.
+    #[must_use]
+    pub fn on(binary: PathBuf, folder: &Path, database: &str, broker: Broker) -> Self {
+        Self {
+            binary,
+            folder: folder.to_owned(),
+            databases: [(); 4].map(|()| database.to_owned()),
+            broker,
+            settings: Vec::new(),
+            listen: None,
+            absent: Vec::new(),
+        }
+    }
+
+    fn database_of(&self, context: &str) -> &str {
+        let nth = CONTEXTS.iter().position(|name| *name == context);
+        &self.databases[nth.unwrap_or_default()]
+    }
+}
+
+impl Cluster {
+    /// Makes schemas, starts the gateway, every service and the front, and waits for none but the gateway.
+    ///
+    /// # Errors
+    /// A program is missing, a port is taken, or a schema could not be made.
+    pub async fn spawn(plan: Plan) -> Result<Self> {
+        ensure!(front::is_installed(), "a cluster needs haproxy");
+        fs::create_dir_all(&plan.folder)?;
+        let ports = CONTEXTS.iter().map(|_| free_port());
+        let ports: Vec<u16> = ports.collect::<Result<_>>()?;
+        let address = match plan.listen {
+            Some(port) => port,
+            None => free_port()?,
+        };
+        let gateway_port = free_port()?;
+        let common = common(&plan, &ports, gateway_port);
+        migrate(&common).await?;
+        let payments = ports[3];
+        let gateway_launch = common
+            .clone()
+            .arg("sandbox")
+            .arg(format!("--listen=127.0.0.1:{gateway_port}"))
+            .env(
+                "SHOP__PAYMENTS__WEBHOOK_URL",
+                format!("http://127.0.0.1:{payments}/api/v1/payments/webhook"),
+            );
+        let mut gateway = None;
+        if !plan.absent.contains(&GATEWAY) {
+            gateway = Some(gateway_launch.spawn()?);
+        }
+        let mut services = Vec::new();
+        for (context, port) in CONTEXTS.into_iter().zip(&ports) {
+            for role in service::ROLES {
+                services.push(Service::new(&plan, &common, context, role, *port)?);
+            }
+        }
+        for service in &mut services {
+            if !plan.absent.iter().any(|name| service.is_of(name)) {
+                service.spawn()?;
+            }
+        }
+        let front = front::spawn(&plan.folder, address, &ports)?;
+        Ok(Self {
+            plan,
+            services,
+            gateway_launch,
+            gateway,
+            front,
+            address: format!("127.0.0.1:{address}"),
+        })
+    }
+
+    /// The same, and waits until all of them are ready.
+    ///
+    /// # Errors
+    /// One of them is not within `deadline`; the message carries what it said.
+    pub async fn start(plan: Plan, deadline: Duration) -> Result<Self> {
+        let mut cluster = Self::spawn(plan).await?;
+        cluster.ready(deadline).await?;
+        Ok(cluster)
+    }
+
+    /// Waits until all that were started are ready, and the front as well.
+    ///
+    /// # Errors
+    /// One of them is not within `deadline`; the message carries what it said.
+    pub async fn ready(&mut self, deadline: Duration) -> Result<()> {
+        for service in self.services.iter_mut().filter(|one| one.pid().is_some()) {
+            let ready = service.ready(deadline).await;
+            ready.with_context(|| format!("{} is not ready", service.name()))?;
+        }
+        self.front.ready(deadline).await.context("the front")?;
+        Ok(())
+    }
+
+    /// The one address, `HOST:PORT`: REST and gRPC of all contexts.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The folder that the gateway's books are in.
+    #[must_use]
+    pub fn books(&self) -> PathBuf {
+        self.plan.folder.join("data")
+    }
+
+    /// All services, in the order they were started.
+    #[must_use]
+    pub fn services(&self) -> &[Service] {
+        &self.services
+    }
+
+    /// One of them by its name, such as `orders-api`.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn service(&mut self, name: &str) -> Result<&mut Service> {
+        let found = self.services.iter_mut().find(|one| one.name() == name);
+        found.with_context(|| format!("no service `{name}`"))
+    }
+
+    /// Kills every service at once; the gateway and the front stay.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn kill(&mut self) -> Result<()> {
+        self.services.iter_mut().try_for_each(Service::kill)
+    }
+
+    /// Kills both services of a context, or the [`GATEWAY`].
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn kill_one(&mut self, name: &str) -> Result<()> {
+        if name == GATEWAY {
+            return match self.gateway.take() {
+                Some(mut gateway) => gateway.kill().map(drop),
+                None => Ok(()),
+            };
+        }
+        let mut of_it = self.services.iter_mut().filter(|one| one.is_of(name));
+        of_it.try_for_each(Service::kill)
+    }
+
+    /// Starts everything anew that does not run, and waits until it is ready.
+    ///
+    /// # Errors
+    /// Something is not within `deadline`.
+    pub async fn restart(&mut self, deadline: Duration) -> Result<()> {
+        if self.gateway.is_none() {
+            self.gateway = Some(self.gateway_launch.spawn()?);
+        }
+        for service in &mut self.services {
+            service.spawn()?;
+        }
+        self.ready(deadline).await
+    }
+
+    /// The first service that ended without being told to, with how.
+    ///
+    /// # Errors
+    /// The system cannot say.
+    pub fn ended(&mut self) -> Result<Option<String>> {
+        for service in &mut self.services {
+            if let Some(status) = service.exited()? {
+                return Ok(Some(format!("{} ended with {status}", service.name())));
+            }
+        }
+        if let Some(gateway) = &mut self.gateway
+            && gateway.exited()?.is_some()
+        {
+            bail!("the gateway ended\n{}", gateway.stderr());
+        }
+        Ok(None)
+    }
+
+    /// Stops all in order: first who serves, then who works, then gateway and front; each within `deadline`.
+    ///
+    /// # Errors
+    /// One of them ended otherwise than cleanly; the others are stopped nevertheless.
+    pub async fn stop(mut self, deadline: Duration) -> Result<()> {
+        let mut wrong = Vec::new();
+        for role in service::ROLES {
+            let of_role = self.services.iter_mut().filter(|one| one.role() == role);
+            let mut of_role: Vec<&mut Service> = of_role.collect();
+            for service in &mut of_role {
+                service.terminate()?;
+            }
+            for service in of_role {
+                if let Err(error) = service.stopped(deadline).await {
+                    wrong.push(format!("{}: {error:#}", service.name()));
+                }
+            }
+        }
+        if let Some(mut gateway) = self.gateway.take() {
+            gateway.terminate(deadline).await?;
+        }
+        self.front.terminate(deadline).await?;
+        ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
+        Ok(())
+    }
+}
+
+/// The binary with what all processes are told.
+fn common(plan: &Plan, ports: &[u16], gateway: u16) -> Launch {
+    let mut launch = Launch::new(&plan.binary).folder(&plan.folder);
+    for (name, value) in SHARED {
+        launch = launch.env(name, value);
+    }
+    for (context, port) in CONTEXTS.iter().zip(ports) {
+        let context = context.to_uppercase();
+        let database = plan.database_of(&context.to_lowercase()).to_owned();
+        launch = launch.env(format!("SHOP__{context}__DATABASE__URL"), database);
+        if matches!(context.as_str(), "IDENTITY" | "INVENTORY") {
+            let endpoint = format!("http://127.0.0.1:{port}");
+            launch = launch.env(format!("SHOP__{context}__ENDPOINT"), endpoint);
+        }
+    }
+    launch = launch
+        .env("SHOP__DATABASE__URL", &plan.databases[0])
+        .env("SHOP__BROKER__URL", plan.broker.url())
+        .env(
+            "SHOP__PAYMENTS__GATEWAY_URL",
+            format!("http://127.0.0.1:{gateway}"),
+        );
+    for (name, value) in &plan.settings {
+        launch = launch.env(name, value);
+    }
+    launch
+}
+
+async fn migrate(common: &Launch) -> Result<()> {
+    let mut process = common.clone().arg("migrate").spawn()?;
+    let status = process.wait(MIGRATED_WITHIN).await?;
+    let said = process.stdout() + &process.stderr();
+    ensure!(status.success(), "migrate ended with {status}\n{said}");
+    Ok(())
+}

@@ -1,0 +1,163 @@
+use std::process::ExitStatus;
+use std::time::Duration;
+
+use anyhow::{Context, Result, ensure};
+use stanchion_testing::process::{Launch, ServiceProcess, Signal, free_port};
+
+use crate::{IDENTITY, Plan};
+
+/// The roles of each context's processes, in the order they are stopped.
+pub(crate) const ROLES: [&str; 2] = ["api", "worker"];
+
+/// One process of a context.
+pub struct Service {
+    name: String,
+    role: &'static str,
+    admin: String,
+    launch: Launch,
+    process: Option<ServiceProcess>,
+}
+
+impl Service {
+    pub(crate) fn new(
+        plan: &Plan,
+        common: &Launch,
+        context: &str,
+        role: &'static str,
+        port: u16,
+    ) -> Result<Self> {
+        let admin = format!("127.0.0.1:{}", free_port()?);
+        let name = format!("{context}-{role}");
+        let folder = plan.folder.join(&name);
+        std::fs::create_dir_all(&folder)?;
+        let mut launch = common
+            .clone()
+            .folder(folder)
+            .env("SHOP__SERVER__LISTEN", format!("127.0.0.1:{port}"))
+            .env("SHOP__ADMIN__LISTEN", &admin)
+            .arg(format!("--modules={context}"))
+            .arg(format!("--role={role}"));
+        if role == "worker" {
+            // One process is enough to stock an empty store.
+            launch = launch.arg("--no-demo");
+        }
+        if context == "identity" {
+            for (name, value) in IDENTITY {
+                launch = launch.env(name, value);
+            }
+        }
+        // The operator's port has it in every role.
+        let launch = launch.ready_when(format!("http://{admin}/ready"));
+        Ok(Self {
+            name,
+            role,
+            admin,
+            launch,
+            process: None,
+        })
+    }
+
+    /// Its name: context and role, such as `orders-worker`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn is_of(&self, context: &str) -> bool {
+        self.name.strip_suffix(self.role) == Some(&format!("{context}-"))
+    }
+
+    /// Its role: `api` or `worker`.
+    #[must_use]
+    pub fn role(&self) -> &str {
+        self.role
+    }
+
+    /// Its operator's port, `HOST:PORT`.
+    #[must_use]
+    pub fn admin(&self) -> &str {
+        &self.admin
+    }
+
+    /// Its process id, while it runs.
+    #[must_use]
+    pub fn pid(&self) -> Option<u32> {
+        self.process.as_ref().map(ServiceProcess::pid)
+    }
+
+    /// What it has said so far.
+    #[must_use]
+    pub fn said(&self) -> String {
+        let said = self.process.as_ref();
+        said.map(|process| process.stdout() + &process.stderr())
+            .unwrap_or_default()
+    }
+
+    /// From the next start on it is told this as well.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.launch = self.launch.clone().env(name, value);
+    }
+
+    /// Starts it unless it runs; waits for nothing.
+    ///
+    /// # Errors
+    /// The binary cannot be started.
+    pub fn spawn(&mut self) -> Result<()> {
+        if self.process.is_none() || self.exited()?.is_some() {
+            self.process = Some(self.launch.spawn()?);
+        }
+        Ok(())
+    }
+
+    /// Waits until it is ready.
+    ///
+    /// # Errors
+    /// It is not within `deadline`, or has ended; the message carries what it said.
+    pub async fn ready(&mut self, deadline: Duration) -> Result<Duration> {
+        let process = self.process.as_mut().context("it was not started")?;
+        process.ready(deadline).await
+    }
+
+    /// Kills it: nothing is flushed, nothing said goodbye.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn kill(&mut self) -> Result<()> {
+        match self.process.take() {
+            Some(mut process) => process.kill().map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// Asks it to stop.
+    ///
+    /// # Errors
+    /// The system refuses.
+    pub fn terminate(&mut self) -> Result<()> {
+        match &mut self.process {
+            Some(process) => process.signal(Signal::Terminate),
+            None => Ok(()),
+        }
+    }
+
+    /// Waits until it has stopped, with exit code 0.
+    ///
+    /// # Errors
+    /// It still runs after `deadline`, or ended otherwise.
+    pub async fn stopped(&mut self, deadline: Duration) -> Result<()> {
+        let Some(mut process) = self.process.take() else {
+            return Ok(());
+        };
+        let status = process.wait(deadline).await?;
+        let said = process.stdout() + &process.stderr();
+        ensure!(status.success(), "ended with {status}\n{said}");
+        Ok(())
+    }
+
+    pub(crate) fn exited(&mut self) -> Result<Option<ExitStatus>> {
+        match &mut self.process {
+            Some(process) => process.exited(),
+            None => Ok(None),
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Identity in another process: who bears a token, and the customers' keys, asked over the network.
+
+mod bearers;
+mod vault;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use shop_contracts::grpc::identity::v1 as pb;
+use shop_contracts::grpc::identity::v1::identity_service_client::IdentityServiceClient;
+use stanchion::auth::key::KeyRing;
+use stanchion::auth::secret::Signer;
+use stanchion::auth::{AccessTokens, Permissions, Principal, ServiceTokens};
+use stanchion::client::{ClientSettings, GrpcChannel, SetupError};
+use stanchion::eventsourcing::SealingKey;
+use stanchion::resilience::policy::Policy;
+use stanchion::server::AsService;
+use stanchion::telemetry::Metrics;
+use tokio::time::Instant;
+use tonic::service::interceptor::InterceptedService;
+
+use super::way;
+use crate::application::LiveSessions;
+
+/// What a process may ask identity.
+const SCOPE: &str = "identity:ask";
+
+/// How identity is reached, and whose tokens it signs.
+pub struct Elsewhere<'a> {
+    /// The URL of the process that has identity: https, or http to a loopback address.
+    pub url: &'a str,
+    /// How it is called: policy, connections, TLS, discovery.
+    pub client: &'a ClientSettings,
+    /// The name of the asking service, 1 to 64 of `[a-z0-9-]`.
+    pub service: &'a str,
+    /// Signs who asks.
+    pub tokens: ServiceTokens,
+    /// Made of the secret that all processes share.
+    pub signer: &'a Signer,
+    /// `iss` of access tokens: the public URL.
+    pub issuer: String,
+    /// `aud` of access tokens.
+    pub audience: String,
+    /// Where the calls are counted.
+    pub metrics: &'a Metrics,
+}
+
+/// Identity as the other processes have it: tokens are checked here, by keys and sessions that it tells.
+///
+/// It makes no connection before it is asked, and a process starts without it. While identity is out, access tokens
+/// whose session is unknown here count as they are signed, until they expire; a session that was known to have ended
+/// stays ended. Customers' keys are remembered as long as any process may, [`KEY_AGE_MAX`]; nothing can be sealed.
+///
+/// [`KEY_AGE_MAX`]: stanchion::eventsourcing::KEY_AGE_MAX
+pub struct IdentityElsewhere {
+    client: IdentityServiceClient<InterceptedService<GrpcChannel, AsService>>,
+    channel: GrpcChannel,
+    tokens: AccessTokens,
+    live: LiveSessions,
+    /// When the keys were last asked for; none were before the first answer.
+    asked_for_keys: tokio::sync::Mutex<Option<Instant>>,
+    way: SealingKey,
+    remembered: Mutex<HashMap<String, (SealingKey, Instant)>>,
+}
+
+impl IdentityElsewhere {
+    /// Identity at that URL.
+    ///
+    /// # Errors
+    /// The URL, a certificate or the service's name cannot be used, or everybody on the way could read the tokens.
+    pub fn at(elsewhere: Elsewhere<'_>) -> Result<Arc<Self>, SetupError> {
+        let Elsewhere {
+            url,
+            client,
+            service,
+            tokens,
+            signer,
+            issuer,
+            audience,
+            metrics,
+        } = elsewhere;
+        let channel = GrpcChannel::new("identity", url, client, metrics)?;
+        let channel = channel.describe(pb::DESCRIPTORS)?;
+        if !channel.is_private() {
+            let why = "tokens and keys go over https, or over http to a loopback address";
+            return Err(SetupError::Url(why.into()));
+        }
+        let permissions = Permissions::parse(SCOPE).unwrap_or_default();
+        let service = Principal::service(service, permissions)
+            .map_err(|error| SetupError::Url(format!("the asking service: {error}")))?;
+        let signed = AsService::signed(service, tokens);
+        Ok(Arc::new(Self {
+            client: IdentityServiceClient::with_interceptor(channel.clone(), signed),
+            channel,
+            tokens: AccessTokens::new(issuer, audience, Arc::new(KeyRing::default())),
+            live: LiveSessions::default(),
+            asked_for_keys: tokio::sync::Mutex::default(),
+            way: way::key(signer),
+            remembered: Mutex::default(),
+        }))
+    }
+
+    /// The policy around the calls.
+    #[must_use]
+    pub fn policy(&self) -> Option<&Policy> {
+        self.channel.policy()
+    }
+
+    /// Whether identity answers.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn check(&self) -> Result<(), String> {
+        let mut client = self.client.clone();
+        let answer = client.get_key_set(pb::GetKeySetRequest {}).await;
+        answer.map(drop).map_err(|status| status.to_string())
+    }
+
+    /// Keeps the signing keys as identity publishes them, until told to stop; in every role.
+    pub async fn follow_keys(
+        self: Arc<Self>,
+        every: Duration,
+        stop: tokio_util::sync::CancellationToken,
+    ) {
+        loop {
+            let wait = match self.load_keys().await {
+                Ok(()) => every,
+                Err(error) => {
+                    tracing::warn!(%error, "identity does not tell its keys; the known ones stay");
+                    bearers::KEYS_AGAIN
+                }
+            };
+            if tokio::time::timeout(wait, stop.cancelled()).await.is_ok() {
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! gRPC: `identity.v1`, what the shop's other services ask when they run in processes of their own.
+
+use std::sync::Arc;
+
+use shop_contracts::grpc::MESSAGE_BYTES_MAX;
+use shop_contracts::grpc::identity::v1 as pb;
+use shop_contracts::grpc::identity::v1::identity_service_server::{
+    IdentityService, IdentityServiceServer,
+};
+use stanchion::auth::permissions;
+use stanchion::auth::secret::Signer;
+use stanchion::eventsourcing::{SealingKey, SubjectKey, Vault};
+use stanchion::server::{Authorized, Grpc, Problem, access, respond};
+use tonic::{Request, Response, Status};
+
+use crate::adapters::way;
+use crate::application::Identity;
+use crate::domain::SessionId;
+
+/// The most subjects that are asked for at once.
+pub(crate) const SUBJECTS_MAX: usize = 256;
+
+permissions! {
+    /// Ask identity what only services may know. No role has it, and a user who has all is refused nevertheless.
+    pub(crate) AskIdentity = "identity:ask";
+}
+
+/// The service, for services alone.
+pub(crate) fn service(identity: Arc<Identity>, vault: Arc<dyn Vault>, signer: &Signer) -> Grpc {
+    let server = IdentityServiceServer::new(ForServices {
+        identity,
+        vault,
+        way: way::key(signer),
+    });
+    Grpc::new(
+        server.max_decoding_message_size(MESSAGE_BYTES_MAX),
+        pb::DESCRIPTORS,
+    )
+    .allow::<Authorized<AskIdentity>>("GetKeySet")
+    .allow::<Authorized<AskIdentity>>("GetStanding")
+    .allow::<Authorized<AskIdentity>>("GetSubjectKeys")
+}
+
+struct ForServices {
+    identity: Arc<Identity>,
+    vault: Arc<dyn Vault>,
+    way: SealingKey,
+}
+
+#[tonic::async_trait]
+impl IdentityService for ForServices {
+    async fn get_key_set(
+        &self,
+        _: Request<pb::GetKeySetRequest>,
+    ) -> Result<Response<pb::KeySet>, Status> {
+        services_only()?;
+        let jwks = serde_json::to_string(&self.identity.tokens.ring().jwks());
+        let jwks = jwks.map_err(|error| Status::internal(error.to_string()))?;
+        Ok(Response::new(pb::KeySet { jwks }))
+    }
+
+    async fn get_standing(
+        &self,
+        request: Request<pb::GetStandingRequest>,
+    ) -> Result<Response<pb::Standing>, Status> {
+        services_only()?;
+        respond(self.standing(&request.get_ref().session_id).await)
+    }
+
+    async fn get_subject_keys(
+        &self,
+        request: Request<pb::GetSubjectKeysRequest>,
+    ) -> Result<Response<pb::GetSubjectKeysResponse>, Status> {
+        services_only()?;
+        respond(self.subject_keys(request.into_inner()).await)
+    }
+}
+
+impl ForServices {
+    async fn standing(&self, session: &str) -> Result<pb::Standing, Problem> {
+        let session = session.parse();
+        let session = session.map_err(|error| Problem::invalid_parameter("session_id", error))?;
+        let standing = self.identity.standing_as_stored(SessionId(session)).await;
+        let standing = standing.map_err(Problem::unavailable)?;
+        Ok(
+            standing.map_or_else(pb::Standing::default, |standing| pb::Standing {
+                user_id: Some(standing.user.to_string()),
+                roles: standing
+                    .roles
+                    .iter()
+                    .map(|role| role.name().into())
+                    .collect(),
+            }),
+        )
+    }
+
+    async fn subject_keys(
+        &self,
+        asked: pb::GetSubjectKeysRequest,
+    ) -> Result<pb::GetSubjectKeysResponse, Problem> {
+        if asked.subjects.len() > SUBJECTS_MAX {
+            let why = format!("at most {SUBJECTS_MAX} at once");
+            return Err(Problem::invalid_parameter("subjects", why));
+        }
+        // As stored: who asks remembers them for as long as a process may, so this one's memory must not add to it.
+        let keys = if asked.make {
+            self.vault.keys_to_seal(&asked.subjects).await
+        } else {
+            self.vault.keys_as_stored(&asked.subjects).await
+        };
+        let keys = keys.map_err(Problem::unavailable)?.into_iter();
+        let keys = keys.filter_map(|(subject, key)| self.sealed(subject, &key));
+        Ok(pb::GetSubjectKeysResponse {
+            keys: keys.collect(),
+        })
+    }
+
+    fn sealed(&self, subject: String, key: &SubjectKey) -> Option<pb::SubjectKey> {
+        let sealed_key = match key {
+            SubjectKey::Absent => return None,
+            SubjectKey::Shredded => None,
+            SubjectKey::Present(key) => Some(key.sealed_by(&self.way, &subject)),
+        };
+        Some(pb::SubjectKey {
+            subject,
+            sealed_key,
+        })
+    }
+}
+
+/// An administrator holds every permission, and is nevertheless told no key.
+fn services_only() -> Result<(), Status> {
+    let caller: Authorized<AskIdentity> = access()?;
+    if caller.is_service() {
+        return Ok(());
+    }
+    Err(Problem::forbidden().into())
+}

@@ -1,0 +1,34 @@
+//! `cargo xtask compare`: a recorded run of requests to one process and to four services, compared field by field.
+
+use std::process::Command;
+
+use anyhow::{Result, ensure};
+
+use crate::{shell, workspace};
+
+/// The test that does it; a plain test run does some hundred requests of it.
+const TEST: &str = "same_answers::one_process_and_four_services_give_the_same_answers";
+
+#[derive(clap::Args)]
+pub(crate) struct Options {
+    /// How many requests.
+    #[arg(long, default_value_t = 10_000)]
+    requests: u64,
+    /// Which: the same seed gives the same run.
+    #[arg(long, default_value_t = 20_260_718)]
+    seed: u64,
+}
+
+pub(crate) fn run(options: &Options) -> Result<()> {
+    // Not by nextest: it ends tests that take minutes.
+    let arguments = ["test", "-p", "shop", "--test", "shop", TEST];
+    let mut command: Command = workspace::cargo(&arguments);
+    command.args(["--", "--exact", "--nocapture"]);
+    command.env("SHOP_COMPARE_REQUESTS", options.requests.to_string());
+    command.env("SHOP_COMPARE_SEED", options.seed.to_string());
+    ensure!(
+        shell::aloud(&mut command)?,
+        "the answers differ, or somebody did not start"
+    );
+    Ok(())
+}

@@ -39,3 +39,4 @@ pub use settings::{ClientSettings, ClientTlsSettings};
 pub use stanchion_config::{ExposeSecret, SecretString};
 pub use stanchion_resilience::retry::Effect;
 pub use stanchion_telemetry::Metrics;
+pub use target::is_private;

@@ -76,9 +76,38 @@ impl Target {
     }
 }
 
+/// Whether nobody on the way to `url` can read what is sent: TLS, or a loopback address. What is signed with a key or a
+/// token goes nowhere else.
+///
+/// # Errors
+/// [`SetupError::Url`]: it is no place of a dependency.
+pub fn is_private(url: &str) -> Result<bool, SetupError> {
+    Target::parse(url).map(|target| target.is_private())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn plain_http_is_private_to_this_machine_alone() {
+        for (url, private) in [
+            ("https://bank.example", true),
+            ("https://10.0.0.1:8443", true),
+            ("http://127.0.0.1:9", true),
+            ("http://127.9.9.9", true),
+            ("http://[::1]:9", true),
+            ("http://localhost:9", true),
+            ("http://bank.example", false),
+            ("http://10.0.0.1", false),
+            ("http://0.0.0.0", false),
+            ("http://127.0.0.1.example.com", false),
+            ("http://localhost.example.com", false),
+        ] {
+            assert_eq!(is_private(url).unwrap(), private, "{url}");
+        }
+        assert!(is_private("sandbox:").is_err());
+    }
 
     #[test]
     fn a_url_is_a_place() {

@@ -93,6 +93,11 @@ impl Budget {
             .is_ok()
     }
 
+    /// Puts back what was taken out for a retry that was not sent.
+    pub(crate) fn give_back(&self, now: Moment) {
+        self.cell.give(now.as_nanos(), self.retry);
+    }
+
     /// How many retries it would pay for at `now`.
     #[must_use]
     pub fn left(&self, now: Moment) -> f64 {

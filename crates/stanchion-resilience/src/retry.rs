@@ -193,7 +193,7 @@ impl Retry {
     }
 
     /// The same, where something on the way may refuse an attempt: what earlier ones gave is then not forgotten. "Not
-    /// sent" would be a lie about a call whose first attempt may have taken effect.
+    /// sent" would be a lie about a call whose first attempt may have taken effect. What the refused one cost is given back.
     pub(crate) async fn call_refusable<T, E, F>(
         &self,
         terms: Terms,
@@ -212,6 +212,7 @@ impl Retry {
                 Err(error) => error,
             };
             if let (Some(refusal), Some(last)) = (refused(&error), before) {
+                self.budget.give_back(Moment::now());
                 return Err(gave_up(last, sent, Stopped::Refused(refusal)));
             }
             sent += 1;

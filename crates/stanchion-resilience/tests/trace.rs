@@ -41,7 +41,8 @@ fn everything_on() -> PolicySettings {
     settings.throttle.times = 1.2;
     settings.bulkhead.slots = 8;
     settings.breaker.open = Duration::from_millis(500);
-    settings.adaptive.window = Duration::from_millis(200);
+    // Below the slots, or the bulkhead alone is ever felt.
+    (settings.adaptive.start, settings.adaptive.window) = (6, Duration::from_millis(200));
     settings
 }
 

@@ -8,9 +8,10 @@ use hyper::client::conn::{http1, http2};
 use parking_lot::Mutex;
 use stanchion_resilience::deadline::HopCost;
 use stanchion_resilience::{Dice, Moment};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::timeout;
 
+use super::detached;
 use super::dial::{Dialed, Protocol, SharedDialer};
 use super::outgoing::Outgoing;
 use crate::error::Fault;
@@ -29,9 +30,7 @@ pub(crate) struct Pool {
     shared: Mutex<Option<Shared>>,
     /// Whether the host speaks HTTP/2: then one dials for all.
     is_h2: AtomicBool,
-    dialing: tokio::sync::Mutex<()>,
-    /// Why nobody could connect, and when: those who waited for the one that dialled fail with it.
-    failed: Mutex<Option<(Moment, String)>>,
+    dialing: Mutex<Option<watch::Receiver<Option<Dial>>>>,
     slots: Arc<Semaphore>,
     dice: Dice,
 }
@@ -47,6 +46,9 @@ struct Shared {
     ends: Moment,
     used: Moment,
 }
+
+/// What came of the one dial that all wait for.
+type Dial = Result<(), String>;
 
 /// Why there is no connection.
 pub(crate) enum NoLease {
@@ -97,8 +99,7 @@ impl Pool {
             idle: Mutex::default(),
             shared: Mutex::default(),
             is_h2: AtomicBool::new(dialer.protocol == Protocol::Http2),
-            dialing: tokio::sync::Mutex::default(),
-            failed: Mutex::default(),
+            dialing: Mutex::default(),
             slots,
             dice,
             dialer,
@@ -109,7 +110,7 @@ impl Pool {
     ///
     /// # Errors
     /// Why there is none. Nothing was sent then.
-    pub(crate) async fn lease(&self) -> Result<Leased, NoLease> {
+    pub(crate) async fn lease(self: &Arc<Self>) -> Result<Leased, NoLease> {
         if let Some(sender) = self.shared() {
             let fresh = false;
             return Ok(Leased::Shared { sender, fresh });
@@ -214,30 +215,60 @@ impl Pool {
         Some(known.sender.clone())
     }
 
-    async fn dial_for_all(&self) -> Result<Leased, NoLease> {
-        let begun = Moment::now();
-        let _alone = self.dialing.lock().await;
-        if let Some(sender) = self.shared() {
-            let fresh = false;
-            return Ok(Leased::Shared { sender, fresh });
-        }
-        if let Some((at, why)) = &*self.failed.lock()
-            && *at > begun
+    async fn dial_for_all(self: &Arc<Self>) -> Result<Leased, NoLease> {
+        let mut told = self.dialing();
+        // It ends within its own time; without a word only when the runtime does.
+        let ended = told.wait_for(Option::is_some).await;
+        let result = ended.ok().and_then(|result| result.clone());
+        result.unwrap_or_else(|| Err(self.said("the client has ended")))?;
+        let Some(sender) = self.shared() else {
+            return Err(self.said("it closed the connection at once").into());
+        };
+        Ok(Leased::Shared {
+            sender,
+            fresh: true,
+        })
+    }
+
+    /// The dial that is under way, or a new one. It outlives the caller who began it: others wait for it, and a host whose
+    /// handshake takes longer than its callers have would never be reached.
+    fn dialing(self: &Arc<Self>) -> watch::Receiver<Option<Dial>> {
+        let mut dialing = self.dialing.lock();
+        if let Some(told) = &*dialing
+            && told.borrow().is_none()
+            && told.has_changed().is_ok()
         {
-            return Err(why.clone().into());
+            return told.clone();
         }
-        match self.dialer.dial(self.address, &self.way).await {
-            Ok(Dialed::Shared(sender)) => Ok(self.share(sender)),
+        let (tell, told) = watch::channel(None);
+        *dialing = Some(told.clone());
+        let pool = Arc::clone(self);
+        detached("client dial", async move {
+            tell.send_replace(Some(pool.dial_shared().await));
+        });
+        told
+    }
+
+    async fn dial_shared(&self) -> Dial {
+        // Between the caller's look and this one another dial may have ended.
+        if self.shared().is_some() {
+            return Ok(());
+        }
+        match self.dialer.dial(self.address, &self.way).await? {
+            Dialed::Shared(sender) => {
+                self.share(sender);
+                Ok(())
+            }
             // It spoke HTTP/2 before and does not now: the next call finds the other way.
-            Ok(Dialed::One(_)) => {
+            Dialed::One(_) => {
                 self.is_h2.store(false, Ordering::Relaxed);
-                Err(format!("{}: it speaks another HTTP now", self.address).into())
-            }
-            Err(why) => {
-                *self.failed.lock() = Some((Moment::now(), why.clone()));
-                Err(why.into())
+                Err(self.said("it speaks another HTTP now"))
             }
         }
+    }
+
+    fn said(&self, why: &str) -> String {
+        format!("{}: {why}", self.address)
     }
 
     fn share(&self, sender: http2::SendRequest<Outgoing>) -> Leased {

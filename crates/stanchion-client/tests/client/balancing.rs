@@ -6,6 +6,9 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use stanchion_client::{ClientSettings, Discovery, HttpClient, Reason};
+use stanchion_resilience::Moment;
+use stanchion_resilience::breaker::State;
+use stanchion_resilience::deadline::Deadline;
 use stanchion_telemetry::Metrics;
 
 use super::host::{Host, eventually, of_all, quick};
@@ -140,4 +143,30 @@ async fn a_registry_that_hangs_costs_no_more_than_connecting_may_take() {
         matches!(error.reason(), Reason::Connect(_)) && error.had_no_effect(),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn who_has_hardly_any_time_does_not_take_a_host_from_the_others() {
+    let (one, other) = (Host::start().await, Host::start().await);
+    for host in [&one, &other] {
+        host.takes(Duration::from_secs(60));
+    }
+    let metrics = Metrics::default();
+    let mut settings = quick();
+    settings.policy.retry_on = false;
+    let client = of_all(&[&one, &other], &settings, &metrics);
+    for _ in 0..30 {
+        let hasty = Deadline::after(Moment::now(), Duration::from_millis(30));
+        client.get("/").until(hasty).send().await.unwrap_err();
+    }
+    let text = metrics.encode();
+    assert!(
+        text.contains("stanchion_client_hosts_ejected{dependency=\"stub\"} 0"),
+        "{text}"
+    );
+    assert!(
+        text.contains("stanchion_client_attempts_total{dependency=\"stub\",outcome=\"timed_out\"}"),
+        "{text}"
+    );
+    assert_eq!(client.policy().breaker().unwrap().state(), State::Closed);
 }

@@ -68,6 +68,32 @@ async fn a_dependency_that_hangs_holds_its_own_slots_alone() {
 }
 
 #[tokio::test]
+async fn our_own_full_pool_is_no_failure_of_the_dependency() {
+    let host = Host::start().await;
+    host.takes(Duration::from_millis(200));
+    let mut settings = quick();
+    (settings.connections_max, settings.connect_timeout) = (1, Duration::from_millis(30));
+    settings.policy.retry_on = false;
+    let client = host.client(&settings);
+    for _ in 0..3 {
+        let calls = (0..20).map(|_| client.get("/").send());
+        let answers = futures_util::future::join_all(calls).await;
+        let full = answers.iter().filter_map(|answer| answer.as_ref().err());
+        let full = full.filter(|error| {
+            matches!(error.reason(), Reason::Refused(Refusal::BulkheadFull))
+                && error.had_no_effect()
+        });
+        assert_eq!(full.count(), 19);
+    }
+    assert_eq!(
+        client.policy().breaker().unwrap().state(),
+        State::Closed,
+        "57 of 60 never left us"
+    );
+    client.get("/").send().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_dropped_call_is_cancelled_at_the_host_and_frees_its_permits() {
     let host = Host::start().await;
     host.takes(Duration::from_secs(60));

@@ -356,6 +356,13 @@ async fn what_is_no_grpc_and_details_that_are_none_end_in_a_status() {
         client.check(asked("")).await.unwrap_err().code(),
         Code::FailedPrecondition
     );
+    // Behind the messages of a stream as well, where a panic would end the task that reads it.
+    let mut watching = client.watch(asked("")).await.unwrap().into_inner();
+    assert!(watching.message().await.unwrap().is_some());
+    assert_eq!(
+        watching.message().await.unwrap_err().code(),
+        Code::FailedPrecondition
+    );
 }
 
 #[tokio::test]

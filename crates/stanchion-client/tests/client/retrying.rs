@@ -119,6 +119,28 @@ async fn the_wait_that_a_server_asks_for_is_kept_and_one_that_is_too_long_is_an_
     assert_eq!(error.retry_after(), Some(Duration::from_secs(60)));
 }
 
+#[tokio::test]
+async fn a_call_that_is_still_at_work_under_its_key_is_asked_for_again_when_it_said() {
+    let host = Host::start().await;
+    let after = HeaderName::from_static("retry-after");
+    host.answer(move |nth, _| match nth {
+        0 | 2 => (StatusCode::CONFLICT, [(after.clone(), "1")]),
+        _ => (StatusCode::CREATED, [(after.clone(), "0")]),
+    });
+    let client = host.client(&quick());
+    let begun = tokio::time::Instant::now();
+    let order = client.post("/orders").json(&1).idempotency_key("order-7");
+    assert_eq!(order.send().await.unwrap().status(), StatusCode::CREATED);
+    let took = begun.elapsed();
+    assert!(
+        took >= Duration::from_secs(1) && host.calls() == 2,
+        "{took:?}"
+    );
+    // Without a key nobody knows what is at work.
+    let once = client.post("/orders").json(&1).send().await.unwrap_err();
+    assert_eq!((host.calls(), once.stopped()), (3, Stopped::NotRepeatable));
+}
+
 /// What an operator is told.
 fn told(error: &ClientError) -> String {
     match error.reason() {

@@ -6,12 +6,18 @@ use std::time::Duration;
 use axum::Extension;
 use axum::routing::get;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use stanchion_client::{ClientError, ClientSettings, HttpClient, Reason, SetupError};
+use stanchion_client::{
+    ClientError, ClientSettings, Discovery, GrpcChannel, HttpClient, Reason, SetupError,
+};
+use stanchion_runtime::task::spawn;
 use stanchion_server::{ClientCertificates, Module, Running, ServerSettings, Service, TlsSettings};
 use stanchion_telemetry::Metrics;
 use tempfile::TempDir;
+use tokio::net::{TcpListener, TcpStream};
+use tonic_health::pb::health_client::HealthClient;
+use tonic_health::pb::{FILE_DESCRIPTOR_SET, HealthCheckRequest};
 
-use super::host::quick;
+use super::host::{eventually, quick};
 
 /// An authority with a folder for what it gives out.
 struct Authority {
@@ -145,4 +151,54 @@ async fn a_client_shows_its_certificate_and_takes_a_new_one_without_a_restart() 
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     panic!("the new certificate is not used");
+}
+
+/// Passes bytes on, each connection's first only after a while.
+async fn slowly(to: std::net::SocketAddr, after: Duration) -> std::net::SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(spawn("slow way", async move {
+        while let Ok((mut near, _)) = listener.accept().await {
+            drop(spawn("slow connection", async move {
+                tokio::time::sleep(after).await;
+                let mut far = TcpStream::connect(to).await.unwrap();
+                let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+            }));
+        }
+    }));
+    address
+}
+
+#[tokio::test]
+async fn a_handshake_that_takes_longer_than_its_caller_has_is_there_for_the_next() {
+    let authority = Authority::new();
+    let (running, url) = authority.server(false).await;
+    let service = running.addresses().public.unwrap();
+    let hosts = Discovery::fixed([slowly(service, Duration::from_millis(400)).await]);
+    let metrics = Metrics::default();
+    let mut settings = authority.settings();
+    settings.connect_timeout = Duration::from_secs(5);
+    let channel = GrpcChannel::with_discovery("slow", &url, hosts, &settings, &metrics).unwrap();
+    let channel = channel.describe(FILE_DESCRIPTOR_SET).unwrap();
+    let mut client = HealthClient::new(channel);
+    let asked = HealthCheckRequest::default();
+    for _ in 0..3 {
+        let mut hasty = tonic::Request::new(asked.clone());
+        hasty.set_timeout(Duration::from_millis(50));
+        let late = client.check(hasty).await.unwrap_err();
+        assert_eq!(late.code(), tonic::Code::DeadlineExceeded, "{late}");
+    }
+    eventually("the connection is there although nobody waits", || {
+        let ok = "stanchion_client_connects_total{dependency=\"slow\",outcome=\"ok\"} 1";
+        metrics.encode().contains(ok)
+    })
+    .await;
+    let mut hasty = tonic::Request::new(asked);
+    hasty.set_timeout(Duration::from_millis(300));
+    let said = client.check(hasty).await.unwrap_err();
+    assert!(
+        ClientError::of_status(&said).is_none(),
+        "the service: {said}"
+    );
+    assert_eq!(said.code(), tonic::Code::Unimplemented);
 }

@@ -3,23 +3,41 @@
 use std::time::Duration;
 
 use super::AdaptiveSettings;
+use super::samples::Samples;
 use crate::moment::nanos;
 use crate::{Dice, Moment, Priority};
 
 /// Finds how many calls at a time a dependency, or this process, answers without queueing.
 ///
 /// After each window it compares the usual time of a call (the mean of the quicker nine tenths) with that of an
-/// unloaded one and sets (Envoy's gradient
-/// controller; it measures with three calls at a time, which on a server with one slot is load already):
+/// unloaded one (Envoy's gradient controller; it measures with three calls at a time, which on a server with one slot
+/// is load already):
 ///
 /// ```text
-/// gradient = (unloaded · (1 + buffer)) / usual       between 0.5 and 2
-/// limit    = limit · gradient + √limit               between min and max
+/// gradient = (unloaded · (1 + buffer)) / usual          between 0.5 and 2
+/// limit    = limit · gradient + √limit − 1              between min and max
 /// ```
 ///
-/// It grows only when at least half the limit was in use. An unloaded call is one that runs nearly alone; while the
-/// limit is felt all the time there is none, and now and then it is lowered for a few calls to have some. Taken
-/// under load instead, the measure would drift up with the load it should show. An idle service is never held back.
+/// It grows only when at least half of it was in use, and it falls only while it is *felt*: while at least half of the
+/// calls found no place. One that is not felt goes back to its start: what an overload has taught is forgotten when it is
+/// over. An idle service is never held back.
+///
+/// **Slow is not overloaded.** A call is slow because too many run, or because other processes have the cores, or
+/// because something behind it is slow. Only the first is mended by a lower limit, and then calls come faster than they
+/// are answered and fill it, whatever it is; before that a lower one would turn away what is being answered. (`WeChat`'s
+/// DAGOR takes time in the queue and not response time for load, for the same reason: Zhou et al., *Overload Control for
+/// Scaling WeChat Microservices*, `SoCC` 2018; Uber's Cinnamon ties its limit to what is in flight.) Whose core it was is
+/// not asked, neither of the system nor of a timer that is late: when more comes than is answered, a queue grows,
+/// whoever took the processor.
+///
+/// **A move is judged by calls that began after it.** Those from before are as slow as the queue was then, and would
+/// lower it again and again before anything could be seen of the first time.
+///
+/// Envoy adds √limit. Then no limit falls below 4, since half of 4 and 2 are 4: a queue of three before one slot.
+///
+/// An unloaded call is one that runs nearly alone; while the limit is felt all the time there is none, and now and then
+/// it is lowered for a few calls to have some. Taken under load instead, the measure would drift up with the load it
+/// should show.
 #[derive(Debug)]
 pub struct Gradient {
     settings: AdaptiveSettings,
@@ -32,9 +50,12 @@ pub struct Gradient {
     /// Calls of quiet times.
     quiet: Samples,
     began: Moment,
+    /// When the limit was last another one.
+    moved: Moment,
     running_max: u32,
-    /// Whether a call found no place in this window.
-    is_felt: bool,
+    /// Calls that ended in this window, and calls that found no place.
+    ended: usize,
+    felt: usize,
     probe: Option<Probe>,
     next_probe: Moment,
 }
@@ -60,14 +81,6 @@ struct Probe {
     samples: Samples,
 }
 
-/// Times of the last calls, at most [`SAMPLES_MAX`].
-#[derive(Debug, Default)]
-struct Samples {
-    nanos: Vec<u64>,
-    seen: usize,
-}
-
-const SAMPLES_MAX: usize = 256;
 /// Fewer calls than these say nothing about an unloaded one; a probe of long calls waits for them so many times
 /// [`AdaptiveSettings::probe_max`].
 const PROBED_MIN: usize = 5;
@@ -89,8 +102,10 @@ impl Gradient {
             window: Samples::default(),
             quiet: Samples::default(),
             began: now,
+            moved: now,
             running_max: 0,
-            is_felt: false,
+            ended: 0,
+            felt: 0,
             probe: None,
         }
     }
@@ -122,9 +137,9 @@ impl Gradient {
         }
     }
 
-    /// A call found no place: the limit is felt, so its measure must be right.
+    /// A call found no place. When that is usual, the limit is felt, and its measure must be right.
     pub fn felt(&mut self) {
-        self.is_felt = true;
+        self.felt += 1;
     }
 
     /// What an unloaded call takes, once that is known.
@@ -140,13 +155,16 @@ impl Gradient {
             self.probe(sample, took);
             return;
         }
-        self.window.add(took);
-        self.running_max = self.running_max.max(sample.running);
+        self.ended += 1;
         self.notice_quiet(&sample, took);
+        if sample.began >= self.moved {
+            self.window.add(took);
+            self.running_max = self.running_max.max(sample.running);
+        }
         let is_over = now.since(self.began) >= self.settings.window;
         if is_over && self.window.seen >= self.settings.window_calls_min as usize {
-            let is_felt = self.is_felt;
-            self.adapt();
+            let is_felt = self.felt >= self.ended.div_ceil(2);
+            self.adapt(is_felt, now);
             self.restart(now);
             if is_felt && now >= self.next_probe {
                 self.probe = Some(Probe {
@@ -177,7 +195,7 @@ impl Gradient {
         }
     }
 
-    fn adapt(&mut self) {
+    fn adapt(&mut self, is_felt: bool, now: Moment) {
         let usual = self.window.usual();
         let least = |unloaded: u64| unloaded.min(usual);
         let unloaded = match self.unloaded {
@@ -186,11 +204,26 @@ impl Gradient {
         };
         self.unloaded = Some(unloaded);
         let gradient = unloaded as f64 * (1.0 + self.settings.buffer) / usual as f64;
-        let next = self.limit * gradient.clamp(0.5, 2.0) + self.limit.sqrt();
-        if next > self.limit && f64::from(self.running_max) < self.limit / 2.0 {
-            return;
-        }
+        let before = self.limit();
+        let next = self.next(gradient, is_felt);
         self.limit = next.clamp(f64::from(self.settings.min), f64::from(self.settings.max));
+        if self.limit() != before {
+            self.moved = now;
+        }
+    }
+
+    fn next(&self, gradient: f64, is_felt: bool) -> f64 {
+        let (limit, step) = (self.limit, self.limit.sqrt() - 1.0);
+        let start = f64::from(self.settings.start);
+        let is_used = f64::from(self.running_max) >= limit / 2.0;
+        let measured = limit * gradient.clamp(0.5, 2.0) + step;
+        if measured < limit && is_felt || measured > limit && is_used {
+            measured
+        } else if !is_felt && limit < start {
+            (limit + limit.sqrt()).min(start)
+        } else {
+            limit
+        }
     }
 
     /// A call while the unloaded time is measured; one that began beside too many others says nothing.
@@ -218,6 +251,7 @@ impl Gradient {
             // Long calls make a long probe: it never costs more than one part in twenty.
             let next = self.settings.probe_every.max(lasted * 20);
             self.next_probe = now + self.dice.around(next, 0.15);
+            self.moved = now;
             self.restart(now);
         } else if lasted >= self.settings.probe_max {
             probe.is_strict = true;
@@ -228,27 +262,7 @@ impl Gradient {
         self.window = Samples::default();
         self.began = now;
         self.running_max = 0;
-        self.is_felt = false;
-    }
-}
-
-impl Samples {
-    fn add(&mut self, nanos: u64) {
-        if self.nanos.len() < SAMPLES_MAX {
-            self.nanos.push(nanos);
-        } else {
-            self.nanos[self.seen % SAMPLES_MAX] = nanos;
-        }
-        self.seen += 1;
-    }
-
-    /// The mean of the quicker nine tenths; 1 when there is none. A median jumps where calls are served in turns.
-    fn usual(&mut self) -> u64 {
-        let kept = (self.nanos.len() * 9).div_ceil(10);
-        if kept == 0 {
-            return 1;
-        }
-        self.nanos.select_nth_unstable(kept - 1);
-        self.nanos[..kept].iter().sum::<u64>() / kept as u64
+        self.ended = 0;
+        self.felt = 0;
     }
 }

@@ -14,18 +14,18 @@ use super::*;
 
 /// What a simulated run gave.
 #[derive(Debug, Default, PartialEq)]
-struct Run {
-    answered: u32,
-    refused: u32,
+pub(super) struct Run {
+    pub(super) answered: u32,
+    pub(super) refused: u32,
     /// Nanoseconds, sorted.
-    times: Vec<u64>,
-    limit_max: u32,
+    pub(super) times: Vec<u64>,
+    pub(super) limit_max: u32,
     asked: BTreeMap<Priority, u32>,
     refused_of: BTreeMap<Priority, u32>,
 }
 
 /// A server that answers `slots` calls at a time, each in `service`; `rate` calls a second come for `span`.
-fn run(
+pub(super) fn run(
     limit: &Adaptive,
     begin: &mut Moment,
     slots: usize,
@@ -45,7 +45,7 @@ fn run(
 }
 
 /// The same with calls of several classes, one after the other.
-fn run_mixed(
+pub(super) fn run_mixed(
     limit: &Adaptive,
     begin: &mut Moment,
     slots: usize,
@@ -227,11 +227,11 @@ fn it_grows_with_a_server_that_can_do_more() {
 }
 
 #[test]
-fn it_falls_to_a_few_where_only_one_at_a_time_is_answered() {
+fn it_falls_to_one_or_two_where_only_one_at_a_time_is_answered() {
     let (limit, mut now) = given(4);
     run(&limit, &mut now, 10, SERVICE, 2_000, MINUTE);
     run(&limit, &mut now, 1, SERVICE, 2_000, MINUTE * 3);
-    assert!(limit.limit() <= 4, "limit {}", limit.limit());
+    assert!(limit.limit() <= 2, "limit {}", limit.limit());
 }
 
 #[test]

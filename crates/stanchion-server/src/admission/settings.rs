@@ -12,18 +12,20 @@ stanchion_config::settings! {
     pub struct AdmissionSettings {
         /// Whether the number of requests worked on at once is found by measuring; otherwise it is server.in_flight_max.
         pub adaptive_on: bool = true,
-        /// The number to begin with; never above server.in_flight_max.
+        /// The number to begin with; never above server.in_flight_max. Nine tenths of it are for normal requests: an
+        /// ordinary load that fits is never held back, however slow the machine is.
         #[range(1..=100000)]
-        pub limit_start: u32 = 32,
-        /// It never falls below.
+        pub limit_start: u32 = 48,
+        /// It never falls below. With fewer than four places the classes are not told apart, and one slow request keeps
+        /// everybody out.
         #[range(1..=1000)]
         pub limit_min: u32 = 4,
-        /// How much slower than unloaded requests may be, as a share, without lowering it.
+        /// How much slower than unloaded requests may be, as a share, without lowering it while it is felt.
         #[range(0.0..=10.0)]
         pub buffer: f64 = 0.25,
         /// How often it moves.
         #[range("10ms"..="1m")]
-        pub window: Duration = "500ms",
+        pub window: Duration = "100ms",
         /// How often it is lowered for a moment to measure unloaded requests, while there is always more to do than can be done.
         #[range("1s"..="1h")]
         pub probe_every: Duration = "1m",

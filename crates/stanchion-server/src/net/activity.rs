@@ -368,6 +368,35 @@ mod tests {
         assert!(!activity.takes_nothing(max));
     }
 
+    /// Whoever looks just when a request ends must not see one that ended long ago.
+    #[test]
+    fn the_end_of_a_request_is_seen_with_its_time() {
+        const LASTS: Duration = Duration::from_millis(2);
+        let activity = Arc::new(Activity::new(Protocol::Any));
+        assert!(activity.read(PREFACE));
+        let over = AtomicBool::new(false);
+        let idle = std::thread::scope(|scope| {
+            let request = activity.request(true);
+            let looking = scope.spawn(|| {
+                let mut idle = 0;
+                while !over.load(Ordering::Relaxed) {
+                    // A request that lasts as long is always there, or has ended just now.
+                    idle += u32::from(activity.is_idle(LASTS / 2));
+                }
+                idle
+            });
+            let mut at_work = request;
+            for _ in 0..500 {
+                std::thread::sleep(LASTS);
+                drop(at_work);
+                at_work = activity.request(true);
+            }
+            over.store(true, Ordering::Relaxed);
+            looking.join().unwrap()
+        });
+        assert_eq!(idle, 0);
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_connection_of_http2_is_idle_when_nothing_is_asked_or_answered() {
         let max = Duration::from_secs(75);

@@ -113,3 +113,35 @@ impl Drop for Asking {
         self.0.store(false, Ordering::Release);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use futures_util::poll;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_woken_late_does_not_take_a_fresh_answer_for_an_old_one() {
+        let ask = || -> futures_util::future::BoxFuture<'static, Result<(), String>> {
+            Box::pin(async { Ok(()) })
+        };
+        let check = Check {
+            name: "database".into(),
+            module: "one",
+            required: true,
+            ask: Arc::new(ask),
+        };
+        let probe = Probe::new(check, Duration::from_secs(2));
+        let mut seen = std::pin::pin!(probe.seen());
+        assert!(poll!(seen.as_mut()).is_pending());
+        // The check answers, and the machine has no turn for whoever asked.
+        while probe.last().is_none() {
+            tokio::task::yield_now().await;
+        }
+        tokio::time::advance(FRESH + Duration::from_millis(100)).await;
+        let std::task::Poll::Ready(seen) = poll!(seen.as_mut()) else {
+            panic!("it waits for another answer");
+        };
+        assert_eq!(seen.result, Ok(()));
+    }
+}

@@ -7,14 +7,16 @@ mod slow;
 mod stalls;
 mod wire;
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::routing::{get, post};
+use futures_util::{Stream, StreamExt, stream};
 use stanchion_runtime::task::{self, Task};
 use stanchion_server::{Module, Running, ServerSettings, Service};
 use stanchion_telemetry::Metrics;
@@ -65,6 +67,14 @@ impl Abused {
             .route("/hold", get(hold.clone()).post(hold))
             .route("/large", get(async move || large))
             .route("/huge", get(async move || huge))
+            .route(
+                "/pieces",
+                get(async || Body::from_stream(pieces(4_000, None))),
+            )
+            .route(
+                "/drips",
+                get(async || Body::from_stream(pieces(20, Some(Duration::from_millis(100))))),
+            )
             .route("/echo", post(async |body: String| body));
         let service = Service::new(settings)
             .tokens(Arc::new(Tokens))
@@ -118,6 +128,20 @@ impl Abused {
         });
         Neighbour { over, asking }
     }
+}
+
+/// So many pieces of eight bytes, one after the other or with pauses.
+fn pieces(
+    count: u32,
+    pause: Option<Duration>,
+) -> impl Stream<Item = Result<Bytes, Infallible>> + Send {
+    stream::iter(0..count).then(move |_| async move {
+        match pause {
+            Some(pause) => sleep(pause).await,
+            None => tokio::task::yield_now().await,
+        }
+        Ok(Bytes::from_static(b"a piece\n"))
+    })
 }
 
 impl Neighbour {

@@ -6,12 +6,14 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::Request;
 use axum::routing::{get, post};
 use futures_util::future::join_all;
+use http_body_util::BodyExt;
 use stanchion_server::{AdmissionSettings, Module, Priority, Running, ServerSettings, Service};
 use stanchion_telemetry::Metrics;
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::api::Api;
 use super::shop::{Tokens, service_with, settings};
@@ -180,6 +182,71 @@ async fn clients_that_send_slowly_keep_nobody_out_and_are_served_in_the_end() {
         let (head, body) = line.answer().await.unwrap();
         assert!(head.starts_with("http/1.1 200") && body == "abcd", "{head}");
     }
+}
+
+#[tokio::test]
+async fn one_body_too_many_is_overload_in_words() {
+    let echo = Router::new().route("/echo", post(async |body: String| body));
+    let service = service_with(ten()).mount(Module::new("own").http_router(echo));
+    let running = service.start().await.unwrap();
+    let address = running.addresses().public.unwrap();
+    let mut slow = Vec::new();
+    for _ in 0..10 {
+        let mut line = Line::open(address).await;
+        line.say("POST /echo HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\nab")
+            .await;
+        slow.push(line);
+    }
+    sleep(Duration::from_millis(100)).await;
+    let mut one_more = Line::open(address).await;
+    one_more
+        .say(
+            "POST /api/v1/things HTTP/1.1\r\nhost: a\r\nauthorization: Bearer writer\r\n\
+             content-type: application/json\r\ncontent-length: 100\r\n\r\n{\"name\"",
+        )
+        .await;
+    let (head, body) = one_more.answer().await.unwrap();
+    assert!(head.starts_with("http/1.1 503"), "{head}{body}");
+    assert!(
+        head.contains("retry-after: ") && body.contains("OVERLOADED"),
+        "{head}{body}"
+    );
+}
+
+/// A handler that waited for its client, waits no longer and goes on has a place again.
+#[tokio::test]
+async fn who_gives_up_a_body_works_in_a_place_all_the_same() {
+    let gate = Arc::new(Semaphore::new(0));
+    let opened = Arc::clone(&gate);
+    let impatient = post(async move |request: Request| {
+        let mut body = request.into_body();
+        // The first piece is there; the second never comes.
+        for _ in 0..2 {
+            let _ = timeout(Duration::from_millis(50), body.frame()).await;
+        }
+        drop(body);
+        drop(opened.acquire().await);
+    });
+    let router = Router::new()
+        .route("/impatient", impatient)
+        .route("/quick", get(async || "here"));
+    let service = Service::new(ten()).mount(Module::new("own").http_router(router));
+    let running: Running = service.start().await.unwrap();
+    let address = running.addresses().public.unwrap();
+    let mut lines = Vec::new();
+    for _ in 0..9 {
+        let mut line = Line::open(address).await;
+        line.say("POST /impatient HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\nab")
+            .await;
+        lines.push(line);
+    }
+    sleep(Duration::from_millis(400)).await;
+    assert!(status(address, "/quick").await.starts_with("http/1.1 503"));
+    gate.add_permits(9);
+    for line in &mut lines {
+        assert!(line.answer().await.unwrap().0.starts_with("http/1.1 200"));
+    }
+    assert!(status(address, "/quick").await.starts_with("http/1.1 200"));
 }
 
 #[tokio::test]

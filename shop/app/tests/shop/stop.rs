@@ -15,13 +15,11 @@ use load::{Load, Protocol};
 const LOADED_FOR: Duration = Duration::from_millis(800);
 
 /// The protocol with shorter waits: what it promises does not depend on them.
-const SHORT: [(&str, &str); 5] = [
+const SHORT: [(&str, &str); 4] = [
     ("SHOP__SERVER__LAME_DUCK", "1s"),
     ("SHOP__SERVER__IDLE_GRACE", "500ms"),
     ("SHOP__SERVER__DRAIN", "5s"),
     ("SHOP__SERVER__STOP", "10s"),
-    // A busy machine is no overload of ours, and sheds nothing here.
-    ("SHOP__SERVER__ADMISSION__ADAPTIVE_ON", "false"),
 ];
 
 /// The stop's 10 seconds and some for a busy machine.

@@ -32,6 +32,37 @@ async fn a_caller_with_hardly_any_time_does_not_open_the_breaker_for_the_others(
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_dependency_that_gives_up_when_it_was_told_to_is_not_blamed_for_its_caller() {
+    let policy = given(|settings| settings.retry_on = false);
+    let fails = |after: Duration| {
+        let policy = policy.clone();
+        async move {
+            let hasty = Terms::once().until(Deadline::after(Moment::now(), 10 * MS));
+            let gave_up = policy.call(hasty, &EveryError, |_| async move {
+                sleep(after).await;
+                Err::<(), _>("no time left")
+            });
+            assert_eq!(
+                gave_up.await.unwrap_err().last,
+                Failure::Remote("no time left")
+            );
+        }
+    };
+    for _ in 0..100 {
+        fails(9 * MS).await;
+    }
+    assert_eq!(policy.breaker().unwrap().state(), State::Closed);
+    for _ in 0..20 {
+        fails(MS).await;
+    }
+    assert_ne!(
+        policy.breaker().unwrap().state(),
+        State::Closed,
+        "it had time left"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_next_hop_is_told_so_much_less_as_the_way_costs() {
     let policy = given(|_| ());
     (0..100).for_each(|_| policy.hop_cost().learn(26 * MS, 20 * MS));
@@ -51,6 +82,36 @@ async fn the_next_hop_is_told_so_much_less_as_the_way_costs() {
         late.unwrap_err().last,
         Failure::Refused(Refusal::NoTimeLeft)
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_that_we_refuse_ourselves_costs_no_budget() {
+    let policy = given(|settings| {
+        settings.breaker_on = false;
+        (settings.rate_on, settings.rate.burst) = (true, 1);
+        settings.rate.per_second = 0.01;
+        // None is earned meanwhile.
+        let budget = &mut settings.retry.budget;
+        (budget.share, budget.per_second) = (0.0, 0.001);
+    });
+    let budget = policy.retry().unwrap().budget().clone();
+    let before = budget.left(Moment::now());
+    let failed = policy.call(Terms::read(), &EveryError, |_| async {
+        Err::<(), _>("down")
+    });
+    let failed = failed.await.unwrap_err();
+    assert!(
+        matches!(
+            (failed.last, failed.stopped),
+            (
+                Failure::Remote("down"),
+                Stopped::Refused(Refusal::RateLimited { .. })
+            )
+        ),
+        "the second attempt is refused"
+    );
+    let spent = before - budget.left(Moment::now());
+    assert!(spent < 0.01, "{spent}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -51,6 +51,38 @@ async fn frames_that_ask_for_nothing_are_taken_for_a_while_only() {
     neighbour.noticed_nothing().await;
 }
 
+/// As grpc-go does, which estimates the bandwidth: a PING and a window for every piece of a long answer of small ones.
+#[tokio::test]
+async fn who_answers_every_frame_with_two_of_its_own_is_no_offender() {
+    let abused = Abused::start(settings()).await;
+    let mut wire = Wire::open(abused.address, &[]).await;
+    wire.send(&ask(1, "/pieces", false)).await;
+    let mut pieces = 0;
+    while let Some(piece) = wire.next_of(DATA).await {
+        if piece.payload.is_empty() {
+            break;
+        }
+        pieces += 1;
+        let window = (piece.payload.len() as u32).to_be_bytes();
+        let answer = [
+            frame(PING, 0, 0, &[0; 8]),
+            frame(WINDOW_UPDATE, 0, 1, &window),
+            frame(WINDOW_UPDATE, 0, 0, &window),
+        ];
+        assert!(
+            wire.send(&answer[..2].concat()).await,
+            "left after {pieces}"
+        );
+        if pieces % 100 == 0 {
+            let all = (100 * piece.payload.len() as u32).to_be_bytes();
+            wire.send(&frame(WINDOW_UPDATE, 0, 0, &all)).await;
+        }
+    }
+    assert_eq!(pieces, 4_000);
+    let counted = abused.metrics.encode();
+    assert!(!counted.contains(r#"reason="flood""#), "{counted}");
+}
+
 #[tokio::test]
 async fn an_offender_is_told_to_go() {
     let abused = Abused::start(settings()).await;

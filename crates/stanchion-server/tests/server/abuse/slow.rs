@@ -120,6 +120,30 @@ async fn drip(address: SocketAddr, head: &str, byte: &str) {
     }
 }
 
+/// What comes in meanwhile is the beginning of the next request, and none that is late.
+#[tokio::test]
+async fn a_long_answer_is_not_cut_for_the_next_head_that_has_begun() {
+    use tokio::io::AsyncReadExt;
+
+    let abused = Abused::start(ServerSettings {
+        header_timeout: Duration::from_millis(400),
+        ..settings()
+    })
+    .await;
+    let mut line = Line::open(abused.address).await;
+    line.say("GET /drips HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    assert!(line.answer().await.unwrap().0.starts_with("http/1.1 200"));
+    line.say("GET /api/v1/se").await;
+    let (mut answer, mut piece) = (Vec::new(), [0; 1024]);
+    while !answer.ends_with(b"0\r\n\r\n") {
+        let read = line.0.read(&mut piece).await.unwrap();
+        assert!(read > 0, "cut after {} bytes", answer.len());
+        answer.extend_from_slice(&piece[..read]);
+    }
+    line.say("en HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    assert!(line.answer().await.unwrap().0.starts_with("http/1.1 200"));
+}
+
 #[tokio::test]
 async fn a_body_that_drips_is_refused_in_words() {
     let abused = Abused::start(ServerSettings {

@@ -11,7 +11,7 @@ mod timeout;
 mod within;
 
 pub(crate) use call::{Call, Fresh, cut, is_grpc, outcome};
-pub(crate) use enter::{Entrance, enter};
+pub(crate) use enter::{Entered, Entrance, Entry, Inner, Services};
 pub(crate) use health::HealthService;
 pub use input::{answered, metadata, once};
 pub(crate) use reflection::reflection;

@@ -26,6 +26,14 @@ impl Accept {
             events: false,
             grpc: crate::grpc::is_grpc(headers),
         };
+        let mut all = headers.get_all(ACCEPT).iter();
+        // As most say.
+        if let (Some(value), None) = (all.next(), all.next())
+            && value == "*/*"
+        {
+            (accept.json, accept.events) = (true, true);
+            return accept;
+        }
         let mut any = false;
         let values = headers
             .get_all(ACCEPT)

@@ -131,13 +131,8 @@ impl Context {
 
     /// Runs `work` as part of this request.
     pub async fn scope<T>(self: Arc<Self>, work: impl Future<Output = T>) -> T {
-        self.within(work).await
-    }
-
-    /// Likewise, without a future of its own around it.
-    pub(crate) fn within<F: Future>(self: Arc<Self>, work: F) -> impl Future<Output = F::Output> {
         let origin = Arc::clone(&self) as Arc<dyn Origin>;
-        CURRENT.scope(self, origin::scope(origin, work))
+        CURRENT.scope(self, origin::scope(origin, work)).await
     }
 
     /// Runs `work` as part of this request.

@@ -9,7 +9,7 @@ use stanchion_auth::secret::equal;
 use stanchion_config::{ExposeSecret, SecretString};
 
 use super::refused;
-use crate::net::Peer;
+use crate::net::peer;
 use crate::service::AdminSettings;
 
 /// Who may use the port: whoever is here, or knows the token; no page of another site.
@@ -85,10 +85,7 @@ impl Guard {
 pub(super) async fn check(State(guard): State<Guard>, request: Request, next: Next) -> Response {
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
-    let peer = request
-        .extensions()
-        .get::<Peer>()
-        .map(|peer| peer.0.to_string());
+    let peer = peer(request.extensions()).map(|peer| peer.to_string());
     let response = match guard.refusal(&request) {
         Some((status, reason)) => refused(status, reason),
         None => next.run(request).await,

@@ -51,19 +51,29 @@ impl Service<Request> for Admitting {
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        set_endpoint(&request);
-        let context = request.extensions().get::<Arc<Context>>().cloned();
+        let Some(context) = request.extensions().get::<Arc<Context>>().cloned() else {
+            return Either::Left(self.route.call(request));
+        };
         let matched = request.extensions().get::<MatchedPath>();
         let matched = matched.map(MatchedPath::as_str);
         // By the route, which is somebody's: a catch-all must not be open for what is only called like health.
         let is_open = matched.is_some_and(is_always_open);
-        let Some(context) = context.filter(|_| !is_open) else {
+        if is_open || context.accept.grpc {
+            set_endpoint(&request);
+        }
+        if is_open {
             return Either::Left(self.route.call(request));
-        };
-        if grpc::is_grpc(request.headers()) {
+        }
+        if context.accept.grpc {
             return Either::Right(self.admit_call(request, context));
         }
-        let lane = matched.map_or_else(|| self.lanes.others(), |route| self.lanes.learn(route));
+        let lane = match matched.map(|route| self.lanes.learn(route)) {
+            Some((lane, endpoint)) => {
+                let _ = context.endpoint.set(endpoint);
+                lane
+            }
+            None => self.lanes.others(),
+        };
         let asked = lane.asked(request.headers());
         let admission = Arc::clone(&context.lent.admission);
         let is_in = admission.enter_at_once(&lane, asked, &context);

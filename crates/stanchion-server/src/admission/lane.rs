@@ -1,13 +1,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use parking_lot::Mutex;
 use stanchion_resilience::Priority;
 use stanchion_resilience::adaptive::Kind;
 
 /// The header by which a caller says that its request matters less than usual: `normal`, `background` or `bulk`.
 pub(crate) const HEADER: &str = "x-request-priority";
+const NAME: HeaderName = HeaderName::from_static(HEADER);
 
 /// Routes of somebody's own routers that are told apart; the others are taken for one.
 const LANES_MAX: usize = 256;
@@ -30,7 +31,7 @@ impl Lane {
 
     /// The route's priority, or a lower one that the caller asks for. What is not understood is not asked for.
     pub(super) fn asked(&self, headers: &HeaderMap) -> Priority {
-        let asked = headers.get(HEADER).and_then(|value| {
+        let asked = headers.get(NAME).and_then(|value| {
             let is_it = |class: &Priority| value.as_bytes() == class.label().as_bytes();
             Priority::ALL.into_iter().find(is_it)
         });
@@ -43,7 +44,7 @@ impl Lane {
 #[derive(Clone, Debug)]
 pub(crate) struct Lanes {
     others: Lane,
-    known: Arc<Mutex<HashMap<String, Kind>>>,
+    known: Arc<Mutex<HashMap<Arc<str>, Kind>>>,
 }
 
 impl Lanes {
@@ -65,15 +66,20 @@ impl Lanes {
         known.map_or_else(|| self.others(), |kind| self.lane(kind))
     }
 
-    /// The lane of a route's template, or of a path that is known to be a method's, from now on one of its own.
-    pub(crate) fn learn(&self, route: &str) -> Lane {
+    /// The lane of a route's template, or of a path that is known to be a method's, from now on one of its own; and the
+    /// text itself, which is kept with it.
+    pub(crate) fn learn(&self, route: &str) -> (Lane, Arc<str>) {
         let mut known = self.known.lock();
-        let kind = match known.get(route) {
-            Some(kind) => kind.clone(),
-            None if known.len() >= LANES_MAX => self.others.kind.clone(),
-            None => known.entry(route.to_owned()).or_default().clone(),
+        let (route, kind) = match known.get_key_value(route) {
+            Some((route, kind)) => (Arc::clone(route), kind.clone()),
+            None if known.len() >= LANES_MAX => (route.into(), self.others.kind.clone()),
+            None => {
+                let route: Arc<str> = route.into();
+                let kind = known.entry(Arc::clone(&route)).or_default();
+                (route, kind.clone())
+            }
         };
-        self.lane(kind)
+        (self.lane(kind), route)
     }
 
     fn lane(&self, kind: Kind) -> Lane {

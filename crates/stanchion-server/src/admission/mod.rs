@@ -85,7 +85,10 @@ impl Admission {
     ) -> Result<Working, Problem> {
         let working = Working::of(context);
         let asked = lane.asked(headers);
-        self.enter(lane, asked, context).await?;
+        if !self.enter_at_once(lane, asked, context) {
+            // In a box: who has to wait must not make every request's future large.
+            Box::pin(self.enter(lane, asked, context)).await?;
+        }
         Ok(working)
     }
 

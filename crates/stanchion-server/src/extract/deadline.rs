@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use axum::extract::FromRequestParts;
-use http::HeaderMap;
 use http::request::Parts;
+use http::{HeaderMap, HeaderName};
 use stanchion_resilience::Moment;
 use tokio::time::Instant;
 
@@ -12,6 +12,7 @@ use crate::{Problem, codes};
 
 /// The header by which a caller shortens its request's time.
 pub(crate) const HEADER: &str = "x-request-timeout";
+const NAME: HeaderName = HeaderName::from_static(HEADER);
 
 /// What the header looks like.
 pub(crate) const PATTERN: &str = "^[1-9][0-9]{0,7}(ms|s)$";
@@ -70,7 +71,7 @@ impl From<Deadline> for stanchion_resilience::deadline::Deadline {
 
 /// The time a caller gives its request.
 pub(crate) fn requested(headers: &HeaderMap) -> Result<Option<Duration>, Problem> {
-    let Some(value) = headers.get(HEADER) else {
+    let Some(value) = headers.get(NAME) else {
         return Ok(None);
     };
     let parsed = value.to_str().ok().and_then(parse);

@@ -9,8 +9,8 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::response::Response;
 use bytes::Bytes;
-use http::HeaderMap;
 use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderName};
 use http_body::{Body as HttpBody, Frame};
 use parking_lot::Mutex;
 use stanchion_runtime::clock;
@@ -23,6 +23,8 @@ use tracing::Span;
 use super::detailed;
 use crate::context::Context;
 use crate::{Problem, codes};
+
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 /// A stream that does not end by itself when a stop begins has this long; it then ends with `UNAVAILABLE`.
 const STREAM_GRACE: Duration = Duration::from_secs(3);
@@ -40,7 +42,7 @@ pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
 /// What a head that is the whole answer says came of the call.
 pub(crate) fn outcome(headers: &HeaderMap) -> Option<Code> {
     headers
-        .get("grpc-status")
+        .get(GRPC_STATUS)
         .map(|status| Code::from_bytes(status.as_bytes()))
 }
 
@@ -110,7 +112,7 @@ impl Fresh {
 }
 
 impl Call {
-    /// Takes the answer's body over, within the request's span.
+    /// Takes the answer's body over, within the request's span; `ended` is called within it too.
     pub(crate) fn watch(
         response: Response,
         context: Arc<Context>,
@@ -141,18 +143,60 @@ impl Call {
         }
     }
 
-    /// The next frame; what a panic leaves half done is dropped with the call.
-    fn poll(
-        &self,
-        open: &mut Open,
-        context: &mut task::Context<'_>,
-    ) -> std::thread::Result<Polled> {
-        let Shared {
-            context: of, span, ..
-        } = &*self.0;
-        let body = Pin::new(&mut open.body);
-        let polled = || of.enter(|| body.poll_frame(context));
-        catch_unwind(AssertUnwindSafe(|| span.in_scope(polled)))
+    /// The next frame, within the request's span and context.
+    fn poll(&self, context: &mut task::Context<'_>) -> Polled {
+        let mut state = self.0.state.lock();
+        let (frame, code) = match &mut *state {
+            State::Over => return Poll::Ready(None),
+            State::Cut(status) => {
+                let frame = Frame::trailers(trailers(status));
+                *state = State::Over;
+                return Poll::Ready(Some(Ok(frame)));
+            }
+            State::Open(open) => match open.poll(context) {
+                Ok(Poll::Pending) => {
+                    open.reader = Some(context.waker().clone());
+                    return Poll::Pending;
+                }
+                Ok(Poll::Ready(mut frame)) => {
+                    if let Some(Ok(frame)) = &mut frame
+                        && let Some(trailers) = frame.trailers_mut()
+                    {
+                        detailed(trailers);
+                    }
+                    let code = last(&frame);
+                    (frame, code)
+                }
+                Err(payload) => {
+                    self.0.context.lent.metrics.panicked();
+                    let text = format!("a stream panicked: {}", panic_text(&*payload));
+                    let status = Status::from(Problem::internal(text));
+                    let frame = Frame::trailers(trailers(&status));
+                    (Some(Ok(frame)), Some(status.code()))
+                }
+            },
+        };
+        let Some(code) = code else {
+            return Poll::Ready(frame);
+        };
+        let before = mem::replace(&mut *state, State::Over);
+        drop(state);
+        Self::end(before, code);
+        Poll::Ready(frame)
+    }
+}
+
+impl Open {
+    /// What a panic leaves half done is dropped with the call.
+    fn poll(&mut self, context: &mut task::Context<'_>) -> std::thread::Result<Polled> {
+        let body = Pin::new(&mut self.body);
+        catch_unwind(AssertUnwindSafe(|| body.poll_frame(context)))
+    }
+}
+
+impl Shared {
+    fn within<T>(&self, work: impl FnOnce() -> T) -> T {
+        self.span.in_scope(|| self.context.enter(work))
     }
 }
 
@@ -171,7 +215,7 @@ async fn cut_off(call: Arc<Shared>) {
         };
         (open, code)
     };
-    (open.ended)(code);
+    call.span.in_scope(|| (open.ended)(code));
     if let Some(reader) = open.reader {
         reader.wake();
     }
@@ -223,44 +267,7 @@ impl HttpBody for Call {
     type Error = axum::Error;
 
     fn poll_frame(self: Pin<&mut Self>, context: &mut task::Context<'_>) -> Polled {
-        let mut state = self.0.state.lock();
-        let (frame, code) = match &mut *state {
-            State::Over => return Poll::Ready(None),
-            State::Cut(status) => {
-                let frame = Frame::trailers(trailers(status));
-                *state = State::Over;
-                return Poll::Ready(Some(Ok(frame)));
-            }
-            State::Open(open) => match self.poll(open, context) {
-                Ok(Poll::Pending) => {
-                    open.reader = Some(context.waker().clone());
-                    return Poll::Pending;
-                }
-                Ok(Poll::Ready(mut frame)) => {
-                    if let Some(Ok(frame)) = &mut frame
-                        && let Some(trailers) = frame.trailers_mut()
-                    {
-                        detailed(trailers);
-                    }
-                    let code = last(&frame);
-                    (frame, code)
-                }
-                Err(payload) => {
-                    self.0.context.lent.metrics.panicked();
-                    let text = format!("a stream panicked: {}", panic_text(&*payload));
-                    let status = Status::from(Problem::internal(text));
-                    let frame = Frame::trailers(trailers(&status));
-                    (Some(Ok(frame)), Some(status.code()))
-                }
-            },
-        };
-        let Some(code) = code else {
-            return Poll::Ready(frame);
-        };
-        let before = mem::replace(&mut *state, State::Over);
-        drop(state);
-        Self::end(before, code);
-        Poll::Ready(frame)
+        self.0.within(|| self.poll(context))
     }
 
     fn is_end_stream(&self) -> bool {
@@ -283,7 +290,7 @@ fn trailers(status: &Status) -> HeaderMap {
     let mut trailers = HeaderMap::new();
     if status.add_header(&mut trailers).is_err() {
         trailers.clear();
-        trailers.insert("grpc-status", (status.code() as i32).into());
+        trailers.insert(GRPC_STATUS, (status.code() as i32).into());
     }
     trailers
 }
@@ -291,6 +298,8 @@ fn trailers(status: &Status) -> HeaderMap {
 impl Drop for Call {
     fn drop(&mut self) {
         let state = mem::replace(&mut *self.0.state.lock(), State::Over);
-        Self::end(state, Code::Cancelled);
+        if matches!(state, State::Open(_)) {
+            self.0.within(|| Self::end(state, Code::Cancelled));
+        }
     }
 }

@@ -1,26 +1,39 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
+use std::convert::Infallible;
+use std::mem::take;
 use std::sync::Arc;
+use std::task::{self, Poll};
 use std::time::Duration;
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
+use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
+use futures_util::future::BoxFuture;
 use http::Version;
 use tokio::time::{Instant, timeout_at};
+use tower::util::BoxCloneSyncService;
+use tower::{Service, ServiceExt};
 
 use super::{Method, Trusted, cut, detailed, is_grpc, timeout};
 use crate::admission::{Lane, awaited, is_always_open};
 use crate::context::{Context, ModuleParts};
-use crate::net::Peer;
+use crate::net::peer;
 use crate::service::Authenticator;
 use crate::{Access, Problem, codes};
+
+/// A service behind what stands before its methods: method, deadline, admission, caller.
+#[derive(Clone)]
+pub(crate) struct Entered {
+    entrance: Arc<Entrance>,
+    service: Inner,
+}
+
+/// A service that tonic generated.
+pub(crate) type Inner = BoxCloneSyncService<Request, Response, Infallible>;
 
 /// What stands before the methods of a service.
 pub(crate) struct Entrance {
     pub(crate) service: &'static str,
-    pub(crate) methods: BTreeMap<String, Method>,
-    /// Where calls are let in, by method.
-    pub(crate) lanes: BTreeMap<String, Lane>,
+    pub(crate) methods: BTreeMap<String, Entry>,
     pub(crate) module: Arc<ModuleParts>,
     pub(crate) authenticator: Authenticator,
     /// The longest a call of one message each way may take.
@@ -29,15 +42,59 @@ pub(crate) struct Entrance {
     pub(crate) stream_timeout: Duration,
 }
 
-/// Method, deadline, caller; then the service itself.
-pub(crate) async fn enter(
-    State(entrance): State<Arc<Entrance>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    match entrance.admit(request, next).await {
-        Ok(response) => response,
-        Err(problem) => problem.into_response(),
+/// A method where it is mounted.
+pub(crate) struct Entry {
+    pub(crate) method: Method,
+    /// The whole path.
+    pub(crate) endpoint: Arc<str>,
+    /// Where its calls are let in.
+    pub(crate) lane: Lane,
+}
+
+/// The services by their names, for calls that need no router to find them.
+#[derive(Clone, Default)]
+pub(crate) struct Services(pub(crate) HashMap<&'static str, Entered>);
+
+impl Services {
+    /// The service that a call is for.
+    pub(crate) fn of(&self, request: &Request) -> Option<&Entered> {
+        if self.0.is_empty() || !is_grpc(request.headers()) {
+            return None;
+        }
+        let path = request.uri().path();
+        let (service, method) = path.strip_prefix('/')?.rsplit_once('/')?;
+        self.0.get(service).filter(|_| !method.is_empty())
+    }
+}
+
+impl Service<Request> for Entered {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut task::Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, mut request: Request) -> Self::Future {
+        let entered = self.clone();
+        Box::pin(async move { Ok(entered.answer(&mut request).await) })
+    }
+}
+
+impl Entered {
+    pub(crate) fn new(entrance: Entrance, service: Inner) -> Self {
+        let entrance = Arc::new(entrance);
+        Self { entrance, service }
+    }
+
+    /// Takes the request.
+    pub(crate) async fn answer(&self, request: &mut Request) -> Response {
+        let next = |request| self.service.clone().oneshot(request);
+        match self.entrance.admit(request, next).await {
+            Ok(response) => response,
+            Err(problem) => problem.into_response(),
+        }
     }
 }
 
@@ -47,38 +104,67 @@ fn with_details(mut response: Response) -> Response {
     response
 }
 
+/// A stream waits more than it works: it is counted with those, and gives its place of work back.
+async fn stream(
+    method: Method,
+    answer: impl Future<Output = Result<Response, Infallible>>,
+    context: &Context,
+) -> Result<Response, Problem> {
+    // Whoever is let in unasked has places of its own.
+    let waiting = if method.access == Some(Access::Public) {
+        context.begin_public_stream()
+    } else {
+        context.begin_waiting()
+    };
+    let waiting = waiting.ok_or_else(|| codes::OVERLOADED.problem())?;
+    let mut response = tokio::select! {
+        Ok(response) = answer => response,
+        problem = cut(context) => return Err(problem),
+    };
+    response.extensions_mut().insert(Arc::new(waiting));
+    Ok(with_details(response))
+}
+
 impl Entrance {
-    async fn admit(&self, request: Request, next: Next) -> Result<Response, Problem> {
+    async fn admit<F>(
+        &self,
+        request: &mut Request,
+        next: impl FnOnce(Request) -> F,
+    ) -> Result<Response, Problem>
+    where
+        F: Future<Output = Result<Response, Infallible>>,
+    {
         if !is_grpc(request.headers()) {
             let taken = ["application/grpc"];
             return Err(codes::UNSUPPORTED_MEDIA_TYPE.with("content_types", taken));
         }
         // Below HTTP/2 the status behind the messages is lost. A call within the process has no peer.
         let has_trailers = request.version() >= Version::HTTP_2;
-        if !has_trailers && request.extensions().get::<Peer>().is_some() {
+        if !has_trailers && peer(request.extensions()).is_some() {
             return Err(codes::BAD_REQUEST.with("reason", "gRPC goes over HTTP/2"));
         }
         let context = request.extensions().get::<Arc<Context>>().cloned();
         let context = context.ok_or_else(|| Problem::internal("a call outside its service"))?;
         let called = request.uri().path().rsplit('/').next().unwrap_or_default();
-        let Some((name, method)) = self.methods.get_key_value(called) else {
+        let Some(entry) = self.methods.get(called) else {
             return Err(codes::ROUTE_NOT_FOUND
                 .problem()
                 .message(format!("{} has no method {called:?}.", self.service)));
         };
-        let endpoint = format!("/{}/{name}", self.service);
-        let _ = context.endpoint.set(endpoint.into());
+        let method = entry.method;
+        let _ = context.endpoint.set(Arc::clone(&entry.endpoint));
         let _ = context.module.set(Arc::clone(&self.module));
-        let deadline = self.deadline(&request, *method, &context)?;
+        let deadline = self.deadline(request, method, &context)?;
         let late = |_| codes::DEADLINE_EXCEEDED.problem();
         let admission = Arc::clone(&context.lent.admission);
         // Who asks after our health without saying who it is gets an answer, however much there is to do.
         let is_open = method.access == Some(Access::Public) && is_always_open(request.uri().path());
-        let working = match self.lanes.get(called).filter(|_| !is_open) {
-            Some(lane) => Some(admission.admit(lane, request.headers(), &context).await?),
-            None => None,
+        let working = if is_open {
+            None
+        } else {
+            let admitted = admission.admit(&entry.lane, request.headers(), &context);
+            Some(admitted.await?)
         };
-        let request = awaited(request, &context);
         let access = method.access.unwrap_or(Access::Permission("unstated"));
         if let Some(Trusted(principal)) = request.extensions().get() {
             Authenticator::let_in(access, principal.clone(), &context)?;
@@ -87,29 +173,19 @@ impl Entrance {
             let admitted = self.authenticator.admit(access, headers, &context);
             timeout_at(deadline, admitted).await.map_err(late)??;
         }
-        if !method.streams {
-            let answered = timeout_at(deadline, next.run(request)).await;
-            let answered = answered.map(with_details).map_err(late);
-            let response = answered.unwrap_or_else(Problem::into_response);
-            if let Some(working) = working {
-                working.answered(&response);
-            }
-            return Ok(response);
+        let answer = next(awaited(take(request), &context));
+        if method.streams {
+            // In a box: what a stream waits for must not make every call's future large.
+            return Box::pin(stream(method, answer, &context)).await;
         }
-        // A stream waits more than it works: it is counted with those, and gives its place of work back.
-        // Whoever is let in unasked has places of its own.
-        let waiting = if method.access == Some(Access::Public) {
-            context.begin_public_stream()
-        } else {
-            context.begin_waiting()
-        };
-        let waiting = waiting.ok_or_else(|| codes::OVERLOADED.problem())?;
-        let mut response = tokio::select! {
-            response = next.run(request) => response,
-            problem = cut(&context) => return Err(problem),
-        };
-        response.extensions_mut().insert(Arc::new(waiting));
-        Ok(with_details(response))
+        let answered = timeout_at(deadline, answer).await;
+        let answered = answered.map(|Ok(response)| with_details(response));
+        let response = answered.map_err(late);
+        let response = response.unwrap_or_else(Problem::into_response);
+        if let Some(working) = working {
+            working.answered(&response);
+        }
+        Ok(response)
     }
 
     /// Never above our own, which for streams is another one.

@@ -13,7 +13,7 @@ mod within;
 
 pub use as_service::AsService;
 pub(crate) use call::{Call, Fresh, cut, is_grpc, outcome};
-pub(crate) use enter::{Entrance, enter};
+pub(crate) use enter::{Entered, Entrance, Entry, Inner, Services};
 pub(crate) use health::HealthService;
 pub use input::{answered, metadata, once};
 pub(crate) use reflection::reflection;

@@ -2,15 +2,15 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fmt;
 
-use axum::Router;
 use axum::extract::Request;
 use axum::response::IntoResponse;
 use prost::Message;
 use prost_types::FileDescriptorSet;
 use stanchion_resilience::Priority;
 use tonic::server::NamedService;
-use tower::Service;
+use tower::{Service, ServiceExt};
 
+use super::Inner;
 use crate::{Access, StatesAccess};
 
 /// A gRPC service that tonic generated, with who may call which of its methods.
@@ -28,7 +28,7 @@ use crate::{Access, StatesAccess};
 /// ```
 pub struct Grpc {
     pub(crate) name: &'static str,
-    pub(crate) router: Router,
+    pub(crate) service: Inner,
     pub(crate) methods: BTreeMap<String, Method>,
     pub(crate) priority: Option<Priority>,
     pub(crate) descriptors: &'static [u8],
@@ -55,10 +55,10 @@ impl Grpc {
         S::Response: IntoResponse,
         S::Future: Send,
     {
-        let path = format!("/{}/{{method}}", S::NAME);
+        let service = service.map_response(IntoResponse::into_response);
         Self {
             name: S::NAME,
-            router: Router::new().route_service(&path, service),
+            service: Inner::new(service),
             methods: methods(S::NAME, descriptors),
             priority: None,
             descriptors,

@@ -144,7 +144,7 @@ impl Service {
             within.open(mounts.grpc, Arc::clone(&stack.lent));
         }
         let own = health.router().merge(docs_router(&mounts.document));
-        let routed = Routed::of(own, mounts.outlet);
+        let routed = Routed::of(own, mounts.services, mounts.outlet);
         let around = stack::around(routed, &stack, &self.settings);
         Ok(Assembled {
             around,

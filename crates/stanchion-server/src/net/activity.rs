@@ -32,6 +32,8 @@ pub(crate) struct Activity {
     /// Hyper's connections with upgrades take any, whatever they are told.
     agreed: Protocol,
     requests: AtomicUsize,
+    /// All that were ever asked, modulo what fits.
+    asked: AtomicUsize,
     /// The request being answered over HTTP/1.1 has no body: what comes in is of the next one.
     bodyless: AtomicBool,
     preface_read: AtomicUsize,
@@ -72,6 +74,7 @@ impl Activity {
         Self {
             agreed,
             requests: AtomicUsize::new(0),
+            asked: AtomicUsize::new(0),
             bodyless: AtomicBool::new(false),
             preface_read: AtomicUsize::new(0),
             decided: AtomicBool::new(false),
@@ -141,11 +144,11 @@ impl Activity {
     pub(crate) fn request(self: &Arc<Self>, bodyless: bool) -> AtWork {
         self.bodyless.store(bodyless, Ordering::Relaxed);
         self.requests.fetch_add(1, Ordering::Relaxed);
+        self.asked.fetch_add(1, Ordering::Relaxed);
         if !self.is_http2() {
             let mut head = self.head.lock();
             head.since = None;
-            let end = head.bytes.windows(4).position(|four| four == b"\r\n\r\n");
-            head.torn = bodyless && end.is_none_or(|end| end + 4 != head.bytes.len());
+            head.torn = bodyless && end_of_head(&head.bytes) != Some(head.bytes.len());
             head.bytes.clear();
             head.bytes.shrink_to(HEAD_ROOM);
         }
@@ -182,7 +185,15 @@ impl Activity {
         answers.held > 0 && answers.moved_at.elapsed() >= write_max
     }
 
-    /// Whether nothing was asked over HTTP/2 for as long as this; of HTTP/1.1 hyper knows.
+    /// How many requests were ever asked over HTTP/1.1, if none is being answered and no head is on its way.
+    pub(crate) fn resting(&self) -> Option<usize> {
+        let rests = !self.is_http2()
+            && self.requests.load(Ordering::Acquire) == 0
+            && self.head.lock().since.is_none();
+        rests.then(|| self.asked.load(Ordering::Relaxed))
+    }
+
+    /// Whether nothing was asked over HTTP/2 for as long as this; of HTTP/1.1 see [`Rest`].
     pub(crate) fn is_idle(&self, idle_max: Duration) -> bool {
         let answers = self.answers.lock();
         self.is_http2()
@@ -236,6 +247,48 @@ impl Activity {
         self.preface_read.store(known + length, Ordering::Relaxed);
         bytes
     }
+}
+
+/// Since when a connection of HTTP/1.1 rests, as far as looks from time to time tell: the time of each request is not
+/// read for it, and no timer of hyper's set.
+#[derive(Debug)]
+pub(super) struct Rest {
+    asked: Option<usize>,
+    since: Instant,
+}
+
+impl Rest {
+    pub(super) fn begin() -> Self {
+        Self {
+            asked: None,
+            since: Instant::now(),
+        }
+    }
+
+    /// Looks once more; how long it has rested at least.
+    pub(super) fn look(&mut self, activity: &Activity) -> Duration {
+        let asked = activity.resting();
+        if asked.is_none() || self.asked != asked {
+            self.asked = asked;
+            self.since = Instant::now();
+        }
+        self.since.elapsed()
+    }
+}
+
+/// Behind the first empty line.
+fn end_of_head(bytes: &[u8]) -> Option<usize> {
+    let mut last = 3;
+    while let Some(byte) = bytes.get(last) {
+        // As far as the next place where the four bytes may end.
+        last += match byte {
+            b'\n' if bytes[..=last].ends_with(b"\r\n\r\n") => return Some(last + 1),
+            b'\n' => 2,
+            b'\r' => 1,
+            _ => 4,
+        };
+    }
+    None
 }
 
 /// A request being answered on a connection.
@@ -305,6 +358,23 @@ mod tests {
             let activity = Activity::new(agreed);
             let taken = said.iter().all(|byte| activity.read(&[*byte]));
             assert_eq!(taken, fits, "{agreed:?}");
+        }
+    }
+
+    #[test]
+    fn a_head_ends_with_its_first_empty_line() {
+        for (text, end) in [
+            ("", None),
+            ("\r\n\r", None),
+            ("\r\n\r\n", Some(4)),
+            ("\r\r\n\r\n", Some(5)),
+            ("\n\r\n\r\n", Some(5)),
+            ("\r\n\n\r\n", None),
+            ("a: b\r\n\rc\r\n\r\n", Some(12)),
+            ("GET / HTTP/1.1\r\na: b\r\n\r\nGET", Some(24)),
+            ("GET / HTTP/1.1\r\na: b\r\n\r\n\r\n\r\n", Some(24)),
+        ] {
+            assert_eq!(end_of_head(text.as_bytes()), end, "{text:?}");
         }
     }
 
@@ -395,6 +465,29 @@ mod tests {
             looking.join().unwrap()
         });
         assert_eq!(idle, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_of_http1_rests_between_its_requests() {
+        let second = Duration::from_secs(1);
+        let activity = Arc::new(Activity::new(Protocol::Any));
+        let mut rest = Rest::begin();
+        let mut look = async || {
+            tokio::time::advance(second).await;
+            rest.look(&activity)
+        };
+        assert_eq!(look().await, Duration::ZERO, "a head is awaited");
+        assert!(activity.read(b"GET / HTTP/1.1\r\n\r\n"));
+        let answering = activity.request(true);
+        assert_eq!(look().await, Duration::ZERO);
+        drop(answering);
+        assert_eq!(look().await, Duration::ZERO, "seen for the first time");
+        assert_eq!(look().await, second);
+        drop(activity.request(true));
+        assert_eq!(look().await, Duration::ZERO, "something was asked between");
+        assert_eq!(look().await, second);
+        assert!(activity.read(b"GET /"));
+        assert_eq!(look().await, Duration::ZERO, "half a head");
     }
 
     #[tokio::test(start_paused = true)]

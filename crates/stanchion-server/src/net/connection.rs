@@ -5,9 +5,12 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::ConnectInfo;
 use axum::response::Response;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING};
-use http::{Request, StatusCode, Version};
+use http::{Extensions, Request, StatusCode, Version};
 use hyper::body::{Body as _, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -15,9 +18,10 @@ use hyper_util::server::conn::auto;
 use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
-use super::activity::{Activity, Protocol};
+use super::activity::{Activity, Protocol, Rest};
 use super::io::{TimedIo, WatchedIo};
 use super::paced::{BodyRate, Paced};
 use super::taken::Taken;
@@ -56,9 +60,11 @@ pub(crate) struct ConnectionLimits {
     pub(crate) body: BodyRate,
 }
 
-/// Who is at the other end, as a request extension.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Peer(pub(crate) SocketAddr);
+/// Who is at the other end, of a request that came over a socket: where somebody's own router looks for it too.
+pub(crate) fn peer(extensions: &Extensions) -> Option<SocketAddr> {
+    let peer = extensions.get::<ConnectInfo<SocketAddr>>();
+    peer.map(|ConnectInfo(peer)| *peer)
+}
 
 /// The certificates by which a client proved itself over mutual TLS; a request extension.
 #[derive(Clone, Debug)]
@@ -91,11 +97,11 @@ pub(crate) enum App {
 }
 
 impl App {
-    async fn answer(self, request: Request<Body>) -> Response {
+    async fn answer(&self, request: Request<Body>) -> Response {
         match self {
             Self::Public(around) => around.answer(request).await,
             Self::Admin(router) => {
-                let Ok(response) = router.oneshot(request).await;
+                let Ok(response) = router.clone().oneshot(request).await;
                 response
             }
         }
@@ -160,56 +166,61 @@ where
     let peer = agreed.peer;
     let activity = Arc::new(Activity::new(agreed.protocol));
     let io = TokioIo::new(WatchedIo::new(stream, activity.clone()));
-    let telling = moments.telling.clone();
-    let watched = activity.clone();
-    let builder = builder(limits);
-    let service = service_fn(move |request: Request<Incoming>| {
-        let agreed = agreed.clone();
-        answer(
-            app.clone(),
-            request,
-            agreed,
-            watched.clone(),
-            telling.clone(),
-            limits.body,
-        )
+    let conversation = Arc::new(Conversation {
+        app,
+        agreed,
+        activity: activity.clone(),
+        telling: moments.telling.clone(),
+        body: limits.body,
     });
+    let builder = builder();
+    let service = service_fn(move |request| answer(Arc::clone(&conversation), request));
     let connection = builder.serve_connection_with_upgrades(io, service);
     tokio::pin!(connection);
+    let mut rest = Rest::begin();
     let mut told = false;
     let mut closing = false;
     loop {
-        tokio::select! {
+        // Woken by themselves alone: a request does not ask after each of these.
+        let event =
+            FuturesUnordered::from_iter([event(&moments, &activity, limits, told, closing)]);
+        let event = event.into_future();
+        tokio::pin!(event);
+        let happened = tokio::select! {
             result = connection.as_mut() => return ended(result),
-            () = moments.cut.cancelled() => return,
-            () = moments.telling.cancelled(), if !told => {
+            (happened, _) = event => happened,
+        };
+        match happened {
+            None | Some(Event::Cut) => return,
+            Some(Event::Telling) => {
                 told = true;
                 // GOAWAY in two steps: streams already on their way are served.
                 if activity.is_http2() {
                     connection.as_mut().graceful_shutdown();
                 }
             }
-            () = moments.idle.cancelled(), if !closing => {
+            Some(Event::Idle) => {
                 closing = true;
                 connection.as_mut().graceful_shutdown();
             }
-            () = activity.spent() => {
+            Some(Event::Spent) => {
                 tracing::debug!(%peer, "more frames that ask for nothing than anybody needs");
                 metrics.connection_refused("flood");
                 connection.as_mut().graceful_shutdown();
                 let _told = tokio::time::timeout(TOLD_WITHIN, connection.as_mut()).await;
                 return;
             }
-            () = tokio::time::sleep(limits.header.min(limits.write) / 4) => {
+            Some(Event::Look) => {
                 if activity.is_stalled(limits.header) {
                     tracing::debug!(%peer, "a head did not arrive in time");
                     return;
                 }
+                let rested = rest.look(&activity);
                 if activity.is_idle(limits.idle + limits.header) {
                     // Told to go, it did not.
                     return;
                 }
-                if !closing && activity.is_idle(limits.idle) {
+                if !closing && (activity.is_idle(limits.idle) || rested >= limits.idle) {
                     closing = true;
                     connection.as_mut().graceful_shutdown();
                 }
@@ -222,15 +233,41 @@ where
     }
 }
 
-fn builder(limits: ConnectionLimits) -> auto::Builder<TokioExecutor> {
+/// What a connection has to do beside its requests.
+enum Event {
+    Cut,
+    Telling,
+    Idle,
+    Spent,
+    Look,
+}
+
+async fn event(
+    moments: &Moments,
+    activity: &Activity,
+    limits: ConnectionLimits,
+    told: bool,
+    closing: bool,
+) -> Event {
+    let look_every = limits.header.min(limits.write).min(limits.idle) / 4;
+    tokio::select! {
+        () = moments.cut.cancelled() => Event::Cut,
+        () = moments.telling.cancelled(), if !told => Event::Telling,
+        () = moments.idle.cancelled(), if !closing => Event::Idle,
+        () = activity.spent() => Event::Spent,
+        () = tokio::time::sleep(look_every) => Event::Look,
+    }
+}
+
+fn builder() -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
         .timer(TokioTimer::new())
         // Of headers it reads 100, our own bound: more are a bare 431. To be told of one more in our own words, it would
         // have to fill a larger table for each request, which costs as much as parsing does.
-        // Hyper's header timeout counts idle time too; heads have a stricter one in `Activity`.
-        .header_read_timeout(limits.idle)
+        // Hyper's header timeout counts idle time too, by a timer that is set for each request: `Activity` knows of both.
+        .header_read_timeout(None)
         .max_buf_size(HEAD_BYTES_HARD_MAX)
         .keep_alive(true);
     builder
@@ -246,20 +283,29 @@ fn builder(limits: ConnectionLimits) -> auto::Builder<TokioExecutor> {
     builder
 }
 
-async fn answer(
+/// What the requests of a connection have in common.
+struct Conversation {
     app: App,
-    request: Request<Incoming>,
     agreed: Agreed,
     activity: Arc<Activity>,
-    telling: tokio_util::sync::CancellationToken,
-    rate: BodyRate,
+    telling: CancellationToken,
+    body: BodyRate,
+}
+
+async fn answer(
+    conversation: Arc<Conversation>,
+    request: Request<Incoming>,
 ) -> Result<Response, Infallible> {
-    let length = length(&request, &activity);
+    let Conversation {
+        agreed, activity, ..
+    } = &*conversation;
+    let length = length(&request, activity);
     let at_work = activity.request(request.body().is_end_stream());
-    if length == Length::Two || names_two_hosts(&request) {
+    let hosts = hosts(&request);
+    if length == Length::Two || hosts == Hosts::Two {
         return Ok(refused());
     }
-    let nameless = request.version() == Version::HTTP_11 && !request.headers().contains_key(HOST);
+    let nameless = request.version() == Version::HTTP_11 && hosts == Hosts::None;
     let persistent = request.version() <= Version::HTTP_11;
     // What streams has deadlines of its own, and is silent while it has nothing to say.
     let is_call = grpc::is_grpc(request.headers());
@@ -270,20 +316,18 @@ async fn answer(
         .is_none_or(|bytes| bytes > UNREAD_BYTES_MAX);
     let mut request = request.map(Body::new);
     if !is_call {
-        request = request.map(|body| Paced::watch(body, rate));
+        request = request.map(|body| Paced::watch(body, conversation.body));
     }
     let extensions = request.extensions_mut();
-    extensions.insert(Peer(agreed.peer));
-    // For somebody's own router, which may ask axum for it.
-    extensions.insert(axum::extract::ConnectInfo(agreed.peer));
-    if let Some(certificates) = agreed.certificates {
-        extensions.insert(certificates);
+    extensions.insert(ConnectInfo(agreed.peer));
+    if let Some(certificates) = &agreed.certificates {
+        extensions.insert(certificates.clone());
     }
-    let mut response = app.answer(request).await;
+    let mut response = conversation.app.answer(request).await;
     let status = response.status();
     let leaves_unread = status == StatusCode::REQUEST_TIMEOUT || large && status.as_u16() >= 400;
     let doubtful = nameless || length == Length::Doubtful;
-    if persistent && (leaves_unread || doubtful || telling.is_cancelled()) {
+    if persistent && (leaves_unread || doubtful || conversation.telling.is_cancelled()) {
         response.headers_mut().insert(CONNECTION, CLOSE);
     }
     // By the answer, which is ours: what a client says of its request may be anything.
@@ -321,19 +365,32 @@ fn length(request: &Request<Incoming>, activity: &Activity) -> Length {
     }
 }
 
-/// There are two headers, or the target names another host: somebody in between may have believed the other.
-fn names_two_hosts(request: &Request<Incoming>) -> bool {
-    if request.headers().get_all(HOST).iter().nth(1).is_some() {
-        return true;
-    }
+/// What a head says of whom it is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Hosts {
+    None,
+    One,
+    Two,
+}
+
+/// Two if there are two headers, or the target names another host: somebody in between may have believed the other.
+fn hosts(request: &Request<Incoming>) -> Hosts {
+    let mut headers = request.headers().get_all(HOST).iter();
+    let Some(header) = headers.next() else {
+        return Hosts::None;
+    };
     let named = request.uri().authority();
-    let header = request.headers().get(HOST);
-    named.zip(header).is_some_and(|(named, header)| {
+    let differs = named.is_some_and(|named| {
         !named
             .as_str()
             .as_bytes()
             .eq_ignore_ascii_case(header.as_bytes())
-    })
+    });
+    if differs || headers.next().is_some() {
+        Hosts::Two
+    } else {
+        Hosts::One
+    }
 }
 
 /// As hyper answers what it cannot read.

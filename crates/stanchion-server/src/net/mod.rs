@@ -13,7 +13,7 @@ mod validity;
 
 pub(crate) use accept::Listener;
 pub use connection::ClientCertificates;
-pub(crate) use connection::{App, ConnectionLimits, Peer, Serving};
+pub(crate) use connection::{App, ConnectionLimits, Serving, peer};
 pub(crate) use paced::{BodyRate, TooSlow};
 pub(crate) use tls::Tls;
 

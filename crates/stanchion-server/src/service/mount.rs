@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
 use http::Method;
@@ -17,7 +16,7 @@ use super::{Authenticator, Module, Service};
 use crate::admission::{AdmitForeign, Lane, Lanes};
 use crate::context::ModuleParts;
 use crate::describe::{Description, Documented, ReplyShape, Schemas, document, usual_codes};
-use crate::grpc::{Entrance, HealthService, enter, reflection};
+use crate::grpc::{Entered, Entrance, Entry, HealthService, Services, reflection};
 use crate::route::{Mounted, Operation, Route, serve};
 use crate::{Access, Grpc, Problem, Routes, codes, idempotency};
 
@@ -26,6 +25,8 @@ pub(crate) struct Mounts {
     pub(crate) outlet: Outlet,
     /// The gRPC services alone, for calls within the process.
     pub(crate) grpc: Router,
+    /// The same without a router.
+    pub(crate) services: Services,
     pub(crate) document: Value,
     pub(crate) listed: Vec<Listed>,
     /// Keeps `grpc.health.v1` true, where there is gRPC.
@@ -53,6 +54,7 @@ struct Mounting<'a> {
     listed: Vec<Listed>,
     foreign: Option<Router>,
     grpc: Router,
+    entered: Services,
     descriptors: Vec<&'static [u8]>,
     services: Vec<&'static str>,
 }
@@ -74,6 +76,7 @@ impl Mounts {
             listed: Vec::new(),
             foreign: None,
             grpc: Router::new(),
+            entered: Services::default(),
             descriptors: Vec::new(),
             services: Vec::new(),
         };
@@ -156,17 +159,19 @@ impl Mounting<'_> {
         }
         self.services.push(grpc.name);
         self.descriptors.push(grpc.descriptors);
-        let entrance = Arc::new(Entrance {
+        let entrance = Entrance {
             service: grpc.name,
-            lanes: lanes(&grpc, module.priority),
-            methods: grpc.methods,
+            methods: entries(&grpc, module.priority),
             module: Arc::clone(module),
             authenticator: Authenticator(self.service.tokens.clone()),
             timeout: self.service.settings.grpc_timeout,
             stream_timeout: self.service.settings.grpc_stream_timeout,
-        });
-        let router = grpc.router.layer(from_fn_with_state(entrance, enter));
-        self.grpc = std::mem::take(&mut self.grpc).merge(router);
+        };
+        let entered = Entered::new(entrance, grpc.service);
+        let path = format!("/{}/{{method}}", grpc.name);
+        let router = std::mem::take(&mut self.grpc);
+        self.grpc = router.route_service(&path, entered.clone());
+        self.entered.0.insert(grpc.name, entered);
     }
 
     fn routes(&mut self, routes: Routes, module: &Arc<ModuleParts>) {
@@ -320,6 +325,7 @@ impl Mounting<'_> {
         Mounts {
             outlet,
             grpc: ready(self.grpc.fallback(not_found)),
+            services: self.entered,
             document,
             listed: self.listed,
             grpc_health: None,
@@ -327,14 +333,19 @@ impl Mounting<'_> {
     }
 }
 
-/// Where the calls of a gRPC service are let in.
-fn lanes(grpc: &Grpc, usual: Priority) -> BTreeMap<String, Lane> {
+/// The methods of a gRPC service, where they are mounted.
+fn entries(grpc: &Grpc, usual: Priority) -> BTreeMap<String, Entry> {
     let methods = grpc.methods.iter();
-    let lanes = methods.map(|(name, method)| {
+    let entries = methods.map(|(name, method)| {
         let priority = method.priority.or(grpc.priority).unwrap_or(usual);
-        (name.clone(), Lane::new(priority))
+        let entry = Entry {
+            method: *method,
+            endpoint: format!("/{}/{name}", grpc.name).into(),
+            lane: Lane::new(priority),
+        };
+        (name.clone(), entry)
     });
-    lanes.collect()
+    entries.collect()
 }
 
 /// Statuses of success: as declared, else by what is answered.

@@ -1,6 +1,7 @@
 //! Where requests end: the service's own routes, those of modules, somebody's own routers.
 
 use std::convert::Infallible;
+use std::mem::take;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{self, Poll};
@@ -10,8 +11,8 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
 use axum::response::{IntoResponse, Response};
 use tokio::time::Instant;
+use tower::Service;
 use tower::util::MapRequestLayer;
-use tower::{Service, ServiceExt};
 
 use super::ServerSettings;
 use super::docs::is_document;
@@ -19,12 +20,15 @@ use super::health::is_health;
 use crate::admission::Working;
 use crate::codes;
 use crate::context::Context;
+use crate::grpc::Services;
 use crate::route::enveloped;
 
 /// All routes of a service. A router is asked only for what may be its own: each costs what a layer costs.
 pub(crate) struct Routed {
     /// Health and documents; what they do not know goes to the others.
     own: Router,
+    /// For calls; whatever else is for a service's path, the others know.
+    services: Services,
     others: Outlet,
 }
 
@@ -49,20 +53,28 @@ pub(crate) struct Foreign {
 }
 
 impl Routed {
-    pub(crate) fn of(own: Router, others: Outlet) -> Self {
+    pub(crate) fn of(own: Router, services: Services, others: Outlet) -> Self {
         let own = recording(own);
         let own = match others.clone() {
             Outlet::Described(router) => own.fallback_service(router),
             Outlet::Foreign(foreign) => own.fallback_service(foreign),
         };
         let own = ready(own);
-        Self { own, others }
+        Self {
+            own,
+            services,
+            others,
+        }
     }
 
-    pub(crate) async fn answer(&self, request: Request) -> Response {
+    /// Takes the request.
+    pub(crate) async fn answer(&self, request: &mut Request) -> Response {
         let path = request.uri().path();
         if is_health(path) || is_document(path) {
             return answered(&self.own, request).await;
+        }
+        if let Some(service) = self.services.of(request) {
+            return service.answer(request).await;
         }
         match &self.others {
             Outlet::Described(router) => answered(router, request).await,
@@ -81,9 +93,11 @@ impl Foreign {
         }
     }
 
-    async fn answer(&self, mut request: Request) -> Response {
-        DefaultBodyLimit::max(self.body_bytes_max).apply(&mut request);
-        let (requested, longest) = if crate::grpc::is_grpc(request.headers()) {
+    async fn answer(&self, request: &mut Request) -> Response {
+        DefaultBodyLimit::max(self.body_bytes_max).apply(request);
+        let context = request.extensions().get::<Arc<Context>>();
+        let is_call = context.is_some_and(|context| context.accept.grpc);
+        let (requested, longest) = if is_call {
             let requested = crate::grpc::requested_timeout(request.headers());
             (requested, self.stream)
         } else {
@@ -95,7 +109,6 @@ impl Foreign {
             Err(problem) => return problem.into_response(),
         };
         let now = Instant::now();
-        let context = request.extensions().get::<Arc<Context>>();
         // Its routes let it in; dropped unanswered, it is given up.
         let working = context.map(Working::of);
         if let Some(context) = context {
@@ -126,9 +139,9 @@ impl Service<Request> for Foreign {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request) -> Self::Future {
+    fn call(&mut self, mut request: Request) -> Self::Future {
         let foreign = self.clone();
-        Box::pin(async move { Ok(foreign.answer(request).await) })
+        Box::pin(async move { Ok(foreign.answer(&mut request).await) })
     }
 }
 
@@ -137,8 +150,8 @@ pub(crate) fn ready(router: Router) -> Router {
     router.with_state(())
 }
 
-async fn answered(router: &Router, request: Request) -> Response {
-    let Ok(response) = router.clone().oneshot(request).await;
+async fn answered(router: &Router, request: &mut Request) -> Response {
+    let Ok(response) = router.clone().call(take(request)).await;
     response
 }
 

@@ -41,16 +41,13 @@ const EXPOSED: [&str; 6] = [
 
 /// Answers preflights, and tells browsers which pages may read the answers to others.
 pub(crate) async fn share<F>(
-    layer: Option<&CorsLayer>,
+    layer: &CorsLayer,
     request: Request,
     next: impl FnOnce(Request) -> F,
 ) -> Response
 where
     F: Future<Output = Response>,
 {
-    let Some(layer) = layer else {
-        return next(request).await;
-    };
     let mut next = Some(next);
     let answer = service_fn(move |request| {
         let answer = next.take().map(|next| next(request));
@@ -62,7 +59,7 @@ where
             })
         }
     });
-    match Box::pin(layer.layer(answer).oneshot(request)).await {
+    match layer.layer(answer).oneshot(request).await {
         Ok(response) => response,
         Err(never) => match never {},
     }

@@ -1,5 +1,6 @@
 use std::convert::Infallible;
 use std::future::ready;
+use std::mem::take;
 
 use axum::body::Body;
 use axum::extract::Request;
@@ -11,12 +12,11 @@ use tower_http::decompression::RequestDecompressionLayer;
 
 /// Undoes gzip while the body is read. Other encodings go through: described routes refuse them, somebody's own may
 /// know them.
-pub(crate) async fn decompressed(request: Request) -> Request {
-    if !request.headers().contains_key(CONTENT_ENCODING) {
-        return request;
+pub(crate) async fn decompress(request: &mut Request) {
+    if request.headers().contains_key(CONTENT_ENCODING) {
+        // In a box: what seldom comes must not make every request's future large.
+        *request = Box::pin(through_layer(take(request))).await;
     }
-    // In a box: what seldom comes must not make every request's future large.
-    Box::pin(through_layer(request)).await
 }
 
 /// What the layer makes of the request for whatever it stands around.

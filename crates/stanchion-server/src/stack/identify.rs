@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,12 +13,12 @@ use http::{HeaderMap, HeaderValue};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use parking_lot::Mutex;
 use stanchion_telemetry::trace;
-use tracing::{Instrument, Span};
+use tracing::Span;
 
 use super::Stack;
 use crate::context::{Context, header_text};
 use crate::metrics::Counting;
-use crate::net::Peer;
+use crate::net::peer;
 use crate::service::Network;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -33,7 +33,7 @@ pub(crate) struct InFlight(Arc<Table>);
 /// By the address of their contexts, which the table keeps from being used again.
 #[derive(Debug, Default)]
 struct Table {
-    requests: Mutex<HashMap<usize, Row>>,
+    requests: Mutex<BTreeMap<usize, Row>>,
 }
 
 #[derive(Debug)]
@@ -109,23 +109,73 @@ impl Identified {
         }
     }
 
-    /// Runs the work as part of the request.
-    pub(crate) fn within<F: Future>(
-        &mut self,
-        work: F,
-    ) -> impl Future<Output = F::Output> + use<F> {
-        let span = std::mem::replace(&mut self.span, Span::none());
-        let work = Arc::clone(&self.context).within(work);
-        work.instrument(span)
+    pub(crate) fn context(&self) -> &Arc<Context> {
+        &self.context
+    }
+
+    /// Runs the work as part of the request, and drops it so when it is over.
+    pub(crate) fn within<'w, F: Future>(&'w self, work: Pin<&'w mut Option<F>>) -> Within<'w, F> {
+        Within {
+            span: &self.span,
+            context: &self.context,
+            work,
+        }
     }
 
     /// The answer with the request's id; the request is in the table until it is sent.
     pub(crate) fn answered(self, mut response: Response) -> Response {
-        if let Ok(id) = HeaderValue::from_str(&self.context.request_id) {
+        if let Ok(mut id) = HeaderValue::from_str(&self.context.request_id) {
+            // It never comes again: it must not drive others out of HTTP/2's table of headers.
+            id.set_sensitive(true);
             response.headers_mut().insert(REQUEST_ID, id);
         }
         let _entered = self.entered;
         response.map(|body| Body::new(Tracked { body, _entered }))
+    }
+}
+
+/// Work as part of a request: in its span, with its context. Neither is entered once more when work that has ended is
+/// dropped.
+pub(crate) struct Within<'w, F> {
+    span: &'w Span,
+    context: &'w Arc<Context>,
+    work: Pin<&'w mut Option<F>>,
+}
+
+impl<F: Future> Future for Within<'_, F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut task::Context<'_>) -> task::Poll<F::Output> {
+        let Self {
+            span,
+            context: of,
+            work,
+        } = &mut *self;
+        let poll = || {
+            let Some(running) = work.as_mut().as_pin_mut() else {
+                // Nobody polls what has ended.
+                return task::Poll::Pending;
+            };
+            let polled = running.poll(context);
+            if polled.is_ready() {
+                work.set(None);
+            }
+            polled
+        };
+        span.in_scope(|| of.enter(poll))
+    }
+}
+
+impl<F> Drop for Within<'_, F> {
+    fn drop(&mut self) {
+        if self.work.is_some() {
+            let Self {
+                span,
+                context,
+                work,
+            } = self;
+            span.in_scope(|| context.enter(|| work.set(None)));
+        }
     }
 }
 
@@ -151,12 +201,18 @@ fn request_id(headers: &HeaderMap) -> String {
     };
     header_text(headers, REQUEST_ID)
         .filter(fits)
-        .unwrap_or_else(|| stanchion_runtime::id::new_v7().to_string())
+        .unwrap_or_else(new_id)
+}
+
+fn new_id() -> String {
+    let id = stanchion_runtime::id::new_v7().hyphenated();
+    // As `to_string`, which takes the long way round.
+    id.encode_lower(&mut [0; 36]).to_owned()
 }
 
 /// The client's address: the peer's, or what proxies that we trust say of it.
 fn remote(request: &Request, trusted: &[Network]) -> Option<IpAddr> {
-    let mut address = request.extensions().get::<Peer>()?.0.ip();
+    let mut address = peer(request.extensions())?.ip();
     let is_trusted = |address| trusted.iter().any(|network| network.contains(address));
     if !is_trusted(address) {
         return Some(address);
@@ -208,6 +264,10 @@ impl HttpBody for Tracked {
 
 #[cfg(test)]
 mod tests {
+    use std::net::SocketAddr;
+
+    use axum::extract::ConnectInfo;
+
     use super::*;
 
     #[test]
@@ -239,7 +299,8 @@ mod tests {
         ];
         for (peer, forwarded, expected) in cases {
             let mut request = Request::new(Body::empty());
-            request.extensions_mut().insert(Peer(peer.parse().unwrap()));
+            let peer: SocketAddr = peer.parse().unwrap();
+            request.extensions_mut().insert(ConnectInfo(peer));
             request
                 .headers_mut()
                 .insert("x-forwarded-for", forwarded.parse().unwrap());

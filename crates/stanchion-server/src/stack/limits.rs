@@ -4,7 +4,7 @@ use http::Version;
 use http::header::HOST;
 
 use crate::codes;
-use crate::net::Peer;
+use crate::net::peer;
 
 /// The longest path with query, in bytes.
 const URI_BYTES_MAX: usize = 8 * 1024;
@@ -41,7 +41,7 @@ pub(crate) fn refused(request: &Request) -> Option<Response> {
 /// RFC 9112, 3.2: none or several are refused, so that nobody in between reads another host than we do.
 /// A call within the process has none.
 fn names_its_host(request: &Request) -> bool {
-    if request.extensions().get::<Peer>().is_none() {
+    if peer(request.extensions()).is_none() {
         return true;
     }
     let hosts = request.headers().get_all(HOST).iter().count();

@@ -3,6 +3,7 @@
 //! A client that is still sending meets a connection that was closed with unread bytes, and never reads why: over
 //! HTTP/1.1 the rest is read and thrown away before the answer goes, within bounds.
 
+use std::mem::take;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -35,18 +36,19 @@ struct Lent {
 
 impl Rest {
     /// Puts a body into the request that comes back to this.
-    pub(crate) fn of(request: Request) -> (Request, Self) {
+    pub(crate) fn of(request: &mut Request) -> Self {
         // HTTP/2 ends the stream and tells so; who waits for `100 Continue` has not begun to send.
         let sends = request.version() <= Version::HTTP_11
             && !request.headers().contains_key(header::EXPECT)
             && !request.body().is_end_stream();
         if !sends {
-            return (request, Self(None));
+            return Self(None);
         }
         let home = Home::default();
         let lent = Arc::clone(&home);
-        let request = request.map(|body| Body::new(Lent { body, home: lent }));
-        (request, Self(Some(home)))
+        let body = take(request.body_mut());
+        *request.body_mut() = Body::new(Lent { body, home: lent });
+        Self(Some(home))
     }
 
     /// Lets whoever still sends a body come to its end before the answer goes: reads what nobody read, at most 4 MiB in
@@ -69,7 +71,7 @@ impl Rest {
             }
         };
         // Who sends more, or more slowly, finds the connection closed.
-        let _in_time = timeout(DISCARDED_WITHIN, all).await;
+        let _in_time = timeout(DISCARDED_WITHIN, Box::pin(all)).await;
     }
 }
 
@@ -96,7 +98,7 @@ impl HttpBody for Lent {
 impl Drop for Lent {
     fn drop(&mut self) {
         if !self.body.is_end_stream() {
-            *self.home.lock() = Some(std::mem::take(&mut self.body));
+            *self.home.lock() = Some(take(&mut self.body));
         }
     }
 }

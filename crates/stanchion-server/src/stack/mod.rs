@@ -13,8 +13,9 @@ mod security;
 pub(crate) use identify::InFlight;
 
 use std::convert::Infallible;
+use std::mem::take;
 use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
@@ -28,7 +29,7 @@ use self::identify::Identified;
 use self::linger::Rest;
 use self::observe::Watch;
 use crate::admission::count_address;
-use crate::context::Lent;
+use crate::context::{Context as RequestContext, Lent};
 use crate::metrics::ServerMetrics;
 use crate::service::{Network, Routed, ServerSettings};
 
@@ -69,23 +70,32 @@ impl Around {
     /// The answer to a request: outermost what stands first here.
     pub(crate) async fn answer(&self, mut request: Request) -> Response {
         // The request's id and trace come first: everything within logs under them.
-        let mut identified = Identified::of(&self.0.stack, &mut request);
-        // Awaited where it is made: a future that is handed to an async function is kept there twice, and all of a
-        // request's state is copied when the request begins.
-        let response = identified.within(self.0.watched(request)).await;
+        let identified = Identified::of(&self.0.stack, &mut request);
+        // Pinned where it is made, and the request lent to it: whatever is handed to an async function is kept there
+        // twice, and all of a request's state is copied when the request begins.
+        let response = {
+            let work = pin!(Some(self.0.watched(&mut request, identified.context())));
+            identified.within(work).await
+        };
         identified.answered(response)
     }
 }
 
 impl Parts {
-    async fn watched(&self, request: Request) -> Response {
+    async fn watched(&self, request: &mut Request, context: &Arc<RequestContext>) -> Response {
         // Who still sends a body when the answer is known must be able to read it.
-        let (request, rest) = Rest::of(request);
+        let rest = Rest::of(request);
         // Metrics and the log line see the final answer.
-        let watch = Watch::of(&self.stack, &request);
+        let watch = Watch::of(&self.stack.in_flight, context, request);
         // A preflight asks before any work; it is answered here.
-        let guarded = |request| self.guarded(request);
-        let mut response = cors::share(self.cors.as_ref(), request, guarded).await;
+        let mut response = match &self.cors {
+            Some(layer) => {
+                let guarded = |mut request| async move { self.guarded(&mut request).await };
+                // In a box: it must not make the future of every request large.
+                Box::pin(cors::share(layer, take(request), guarded)).await
+            }
+            None => self.guarded(request).await,
+        };
         // Headers that keep browsers from harm, on every answer, errors included.
         security::add(&mut response, self.behind_tls);
         let response = watch.answered(response);
@@ -93,26 +103,26 @@ impl Parts {
         response
     }
 
-    async fn guarded(&self, request: Request) -> Response {
+    async fn guarded(&self, request: &mut Request) -> Response {
         // Who asks too often is refused before anything is done; off unless switched on.
-        if let Some(refused) = count_address(&self.stack.lent.admission, &request) {
+        if let Some(refused) = count_address(&self.stack.lent.admission, request) {
             return refused;
         }
         // Compressed outside of the guard: what it answers is compressed as well.
-        let accepted = compress::accepted(&request);
+        let accepted = compress::accepted(request);
         // A panic costs its own request a 500, and nobody else anything.
         let answer = AssertUnwindSafe(self.checked(request)).catch_unwind().await;
         let response = answer.unwrap_or_else(|panic| panics::answer(&self.stack, &*panic));
         compress::compress(accepted, response).await
     }
 
-    async fn checked(&self, request: Request) -> Response {
+    async fn checked(&self, request: &mut Request) -> Response {
         // A path or a head that is too large is refused in our own words.
-        if let Some(refused) = limits::refused(&request) {
+        if let Some(refused) = limits::refused(request) {
             return refused;
         }
         // Bodies arrive decompressed, so that every limit within counts what they really are.
-        let request = decompress::decompressed(request).await;
+        decompress::decompress(request).await;
         self.routed.answer(request).await
     }
 }

@@ -1,16 +1,17 @@
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::Request;
 use axum::response::Response;
-use stanchion_telemetry::{MAY_WAIT, trace};
+use http::uri::PathAndQuery;
+use stanchion_telemetry::{MAY_WAIT, trace, write_directly};
 use tonic::Code;
-use tracing::Span;
+use tracing::{Level, Span};
 
-use super::{InFlight, Stack};
+use super::InFlight;
 use crate::context::{Context, Waiting};
 use crate::grpc;
-use crate::metrics::ServerMetrics;
 
 /// A longer path is cut in the log, in characters.
 const PATH_CHARS_MAX: usize = 1024;
@@ -35,20 +36,27 @@ fn text_of(address: IpAddr) -> String {
 }
 
 fn start(path: &str) -> &str {
+    // So many characters have at least as many bytes.
+    if path.len() <= PATH_CHARS_MAX {
+        return path;
+    }
     let end = path.char_indices().nth(PATH_CHARS_MAX);
     end.map_or(path, |(end, _)| &path[..end])
 }
 
 /// A request that is watched: counted, timed, and told of in one line of the log. Dropped unanswered, its client went
 /// away.
-pub(crate) struct Watch {
-    in_flight: InFlight,
-    metrics: ServerMetrics,
-    method: http::Method,
-    path: String,
-    span: Span,
-    context: Option<Arc<Context>>,
-    answered: bool,
+pub(crate) struct Watch<'s> {
+    in_flight: &'s InFlight,
+    watched: Watched,
+    is_told: bool,
+}
+
+/// What is told of.
+#[derive(Clone)]
+struct Watched {
+    context: Arc<Context>,
+    target: Option<PathAndQuery>,
     /// How long a stream lasts says nothing of how fast we are.
     waited: bool,
 }
@@ -63,69 +71,66 @@ enum Ended {
 /// What the log and metrics call a request whose client went away first.
 const CLIENT_CLOSED: u16 = 499;
 
-impl Watch {
+impl<'s> Watch<'s> {
     /// From now on; the current span is the request's.
-    pub(crate) fn of(stack: &Stack, request: &Request) -> Self {
-        Self {
-            in_flight: stack.in_flight.clone(),
-            metrics: stack.metrics.clone(),
-            method: request.method().clone(),
-            path: start(request.uri().path()).to_owned(),
-            span: Span::current(),
-            context: request.extensions().get::<Arc<Context>>().cloned(),
-            answered: false,
+    pub(crate) fn of(in_flight: &'s InFlight, context: &Arc<Context>, request: &Request) -> Self {
+        let watched = Watched {
+            context: Arc::clone(context),
+            target: request.uri().path_and_query().cloned(),
             waited: false,
+        };
+        Self {
+            in_flight,
+            watched,
+            is_told: false,
         }
     }
 
     /// To the answer, or of a gRPC call to its status.
-    pub(crate) fn answered(self, response: Response) -> Response {
+    pub(crate) fn answered(mut self, response: Response) -> Response {
+        self.is_told = true;
         if grpc::is_grpc(response.headers()) {
             return self.call(response);
         }
         let status = response.status().as_u16();
-        self.finish(Ended::Answer(status));
+        self.watched.tell(Ended::Answer(status));
         response
     }
 
     /// A call has ended when its status is sent, which may be long after its head.
-    fn call(mut self, mut response: Response) -> Response {
+    fn call(&self, mut response: Response) -> Response {
+        let mut watched = self.watched.clone();
         if let Some(code) = grpc::outcome(response.headers()) {
-            self.finish(Ended::Call(code));
+            watched.tell(Ended::Call(code));
             return response;
         }
-        let Some(context) = self.context.clone() else {
-            return response;
-        };
         let waiting = response.extensions_mut().remove::<Arc<Waiting>>();
-        self.waited = waiting.is_some();
-        grpc::Call::watch(response, Arc::clone(&context), move |code| {
+        watched.waited = waiting.is_some();
+        let in_flight = self.in_flight.clone();
+        let context = Arc::clone(&watched.context);
+        grpc::Call::watch(response, context, move |code| {
             drop(waiting);
-            self.in_flight.leave(&context);
-            // The request's own future has ended.
-            let span = self.span.clone();
-            span.in_scope(|| self.finish(Ended::Call(code)));
+            in_flight.leave(&watched.context);
+            watched.tell(Ended::Call(code));
         })
     }
+}
 
-    fn finish(mut self, ended: Ended) {
-        self.tell(ended);
-    }
-
-    fn tell(&mut self, ended: Ended) {
-        self.answered = true;
-        let Some(context) = &self.context else { return };
-        let elapsed = context.started.elapsed().as_secs_f64();
+impl Watched {
+    /// Within the request's span.
+    fn tell(&self, ended: Ended) {
+        let context = &*self.context;
+        let metrics = &context.lent.metrics;
+        let elapsed = context.started.elapsed();
         let endpoint = context.endpoint();
-        let metrics = &self.metrics;
         let (status, grpc_status) = match ended {
             Ended::Answer(status) => {
-                metrics.answered(&self.method, endpoint, status, elapsed);
+                metrics.answered(&context.method, endpoint, status, elapsed.as_secs_f64());
                 (status, None)
             }
             Ended::Call(code) => {
                 let name = grpc::name(code);
-                let timed = (!self.waited).then_some(elapsed);
+                let timed = (!self.waited).then_some(elapsed.as_secs_f64());
                 metrics.called(endpoint, name, timed);
                 (200, Some(name))
             }
@@ -133,42 +138,71 @@ impl Watch {
         if trace::is_recorded() {
             self.describe(endpoint, status);
         }
-        let principal = context.principal();
+        self.log(status, grpc_status, elapsed);
+    }
+
+    /// The one line of the request. It comes by the thousand, and is written directly where that is possible.
+    fn log(&self, status: u16, grpc_status: Option<&'static str>, elapsed: Duration) {
+        const MESSAGE: &str = "request completed";
+        if !tracing::enabled!(Level::INFO) {
+            return;
+        }
+        let context = &*self.context;
+        let method = context.method.as_str();
+        let path = self.target.as_ref().map_or("", PathAndQuery::path);
+        let path = start(path);
+        let endpoint = context.endpoint();
+        let remote_addr = context.remote.map(text_of);
+        let principal = context.principal().map(|principal| &principal.subject);
+        let is_written = write_directly(module_path!(), MESSAGE, |line| {
+            line.text("request_id", &context.request_id);
+            line.trace_id();
+            line.text("method", method);
+            line.text("path", path);
+            line.optional("endpoint", endpoint);
+            line.number("status", status.into());
+            line.optional("grpc_status", grpc_status);
+            line.milliseconds("duration_ms", elapsed);
+            line.optional("remote_addr", remote_addr.as_deref());
+            if let Some(principal) = principal {
+                line.text("principal", &principal.to_string());
+            }
+        });
+        if is_written {
+            return;
+        }
         tracing::info!(
             name: MAY_WAIT,
             request_id = context.request_id,
             trace_id = trace::trace_id(),
-            method = self.method.as_str(),
-            path = self.path,
+            method,
+            path,
             endpoint,
             status,
             grpc_status,
             // Whole microseconds: a float's tail tells nothing.
-            duration_ms = (elapsed * 1e6).round() / 1e3,
-            remote_addr = context.remote.map(text_of),
-            principal = principal.map(|principal| tracing::field::display(&principal.subject)),
-            "request completed"
+            duration_ms = (elapsed.as_secs_f64() * 1e6).round() / 1e3,
+            remote_addr,
+            principal = principal.map(tracing::field::display),
+            "{MESSAGE}"
         );
     }
 
     /// For whoever looks at the trace.
     fn describe(&self, endpoint: Option<&str>, status: u16) {
-        self.span.record("http.route", endpoint);
+        let (span, method) = (Span::current(), &self.context.method);
+        span.record("http.route", endpoint);
         // The name that tracing backends group by: the template, never the path.
-        let name = endpoint.map(|endpoint| format!("{} {endpoint}", self.method));
-        trace::rename(&self.span, name.unwrap_or_else(|| self.method.to_string()));
-        self.span.record("http.response.status_code", status);
+        let name = endpoint.map(|endpoint| format!("{method} {endpoint}"));
+        trace::rename(&span, name.unwrap_or_else(|| method.to_string()));
+        span.record("http.response.status_code", status);
     }
 }
 
-impl Drop for Watch {
+impl Drop for Watch<'_> {
     fn drop(&mut self) {
-        if !self.answered {
-            let is_call = self
-                .context
-                .as_ref()
-                .is_some_and(|context| context.accept.grpc);
-            self.tell(if is_call {
+        if !self.is_told {
+            self.watched.tell(if self.watched.context.accept.grpc {
                 Ended::Call(Code::Cancelled)
             } else {
                 Ended::Answer(CLIENT_CLOSED)

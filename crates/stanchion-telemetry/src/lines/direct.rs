@@ -47,6 +47,13 @@ impl Direct<'_> {
         }
     }
 
+    /// A field, if it is known.
+    pub fn optional(&mut self, name: &'static str, value: Option<&str>) {
+        if let Some(value) = value {
+            self.text(name, value);
+        }
+    }
+
     /// A number as it is.
     pub fn number(&mut self, name: &'static str, value: u32) {
         if self.label(name).is_some() {
@@ -70,11 +77,11 @@ impl Direct<'_> {
 
     fn label(&mut self, name: &'static str) -> Option<LogFormat> {
         let Line { text, format, .. } = &mut *self.0;
-        let is_written = !is_written_elsewhere(*format, name);
-        is_written.then(|| {
-            label(text, *format, name);
-            *format
-        })
+        if is_written_elsewhere(*format, name) {
+            return None;
+        }
+        label(text, *format, name);
+        Some(*format)
     }
 }
 

@@ -64,13 +64,15 @@ fn is_plain(byte: u8) -> bool {
 
 /// The same of all bytes, without a branch for each: so a processor compares sixteen at once.
 fn are_plain(bytes: &[u8]) -> bool {
-    let (blocks, rest) = bytes.as_chunks::<16>();
-    let all = |bytes: &[u8]| {
-        bytes
-            .iter()
-            .fold(true, |plain, byte| plain & is_plain(*byte))
+    let of_block = |block: &[u8; 16]| {
+        let each = block.iter().map(|byte| is_plain(*byte));
+        each.fold(true, |all, plain| all & plain)
     };
-    blocks.iter().all(|block| all(block)) && all(rest)
+    let (blocks, rest) = bytes.as_chunks();
+    // What is left, filled up with what is plain.
+    let mut last = [b' '; 16];
+    last[..rest.len()].copy_from_slice(rest);
+    blocks.iter().all(of_block) && of_block(&last)
 }
 
 /// Appends a text, or a part of one. Most have nothing to escape and go as they are.

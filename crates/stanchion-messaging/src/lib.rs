@@ -6,6 +6,11 @@
 //! the handler's effect commits together with an [`InboxEntry`], a failing message moves to retry
 //! rows without blocking other keys, and after the last attempt it is a dead letter.
 //!
+//! On its way through a broker a context's log is followed by a [`Forwarder`], one for each context, which is held by a lease
+//! and announces again what a broker lost: each message says what was announced before it in its **line** (a partition of a
+//! log, a family of contracts), and a consumer that misses something asks for it. [`Parked::delayed`] is a message to oneself
+//! at a later time.
+//!
 //! What survives a crash: everything. A feed is read from a durable log, a group's progress, its
 //! retries and dead letters are rows of its own store. What may repeat: the delivery of a message,
 //! never its effect.
@@ -13,11 +18,13 @@
 mod broker;
 mod consumer;
 pub mod contract;
+mod delayed;
 mod inbox;
 mod memory;
 mod message;
 mod port;
 mod relay;
+mod schedule;
 mod store;
 
 pub use broker::MemoryBroker;
@@ -33,6 +40,7 @@ pub use port::{
 pub use relay::{
     Again, Forwarder, MemoryRelayStore, Redrive, RelayHealth, RelayLimits, RelayState, RelayStore,
 };
+pub use schedule::{InvalidSchedule, Schedule};
 pub use store::{
     AfterLastAttempt, ConsumerStore, DeadLetterFilter, Mark, Parked, ParkedState, StoreError,
 };

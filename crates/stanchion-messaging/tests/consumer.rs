@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use stanchion_messaging::{
     BrokerError, Consumer, ConsumerLimits, ConsumerStore, Contract, DeadLetterFilter, Feed,
     FeedPage, HandlerError, LogId, MemoryBroker, MemoryConsumerStore, Message, Metadata, Origin,
-    ParkedState, Place, Position, Received,
+    Parked, ParkedState, Place, Position, Received,
 };
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -251,6 +251,28 @@ async fn what_can_never_be_read_is_a_dead_letter_at_once() {
     painter.walls.paint("south", 1);
     painter.until(|seen| seen.contains_key("south")).await;
     assert_eq!(painter.parked().await, [(ParkedState::Dead, 1)]);
+}
+
+#[tokio::test]
+async fn a_delayed_message_is_handled_when_it_is_due_and_nobody_waits_for_it() {
+    let painter = Painter::hired(|_, _| None);
+    let second_coat = Painted {
+        wall: "north".into(),
+        coat: 2,
+    };
+    let due_at = stanchion_runtime::clock::now() + Duration::from_millis(400);
+    let id = Uuid::from_u128(99);
+    let metadata = Metadata::new(None);
+    let delayed = Parked::delayed("painter", &second_coat, id, due_at, &metadata).unwrap();
+    painter.store.wait_behind(&delayed).await.unwrap();
+    painter.walls.paint("north", 1);
+    painter
+        .until(|seen| seen.get("north").is_some_and(|coats| coats.len() == 2))
+        .await;
+    assert_eq!(painter.seen.lock()["north"], [1, 2]);
+    assert!(stanchion_runtime::clock::now() >= due_at);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert!(painter.parked().await.is_empty());
 }
 
 #[tokio::test]

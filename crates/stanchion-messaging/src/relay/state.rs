@@ -78,12 +78,16 @@ impl RelayState {
         })
     }
 
-    /// A message once more, if its line wants it.
-    pub(super) fn repeat(&mut self, message: Message) -> Option<Envelope> {
+    /// A message once more, if its line wants it; it was read with what comes after `start`.
+    pub(super) fn repeat(&mut self, start: Position, message: Message) -> Option<Envelope> {
         let partition = partition_of(&message.key);
         let (family, position) = (family(&message.contract), message.origin.position);
         let again = self.again.iter_mut().find(|it| it.is(partition, family))?;
-        if position <= again.from || again.through.is_some_and(|end| end < position) {
+        // A line that was set back while the page was read wants what is before it first.
+        if again.from < start || position <= again.from {
+            return None;
+        }
+        if again.through.is_some_and(|end| end < position) {
             return None;
         }
         let prev = std::mem::replace(&mut again.prev, position);
@@ -103,10 +107,10 @@ impl RelayState {
         self.again.iter().map(|again| again.from).min()
     }
 
-    /// The log was looked through up to there for them.
-    pub(super) fn repeated(&mut self, to: Position) {
+    /// The log was looked through from `start` up to there for them.
+    pub(super) fn repeated(&mut self, start: Position, to: Position) {
         let head = self.through.position;
-        for again in &mut self.again {
+        for again in self.again.iter_mut().filter(|it| it.from >= start) {
             again.from = again.from.max(to);
         }
         self.again.retain(|again| match again.through {
@@ -266,10 +270,29 @@ mod tests {
     }
 
     fn repeat(state: &mut RelayState, positions: &[i64]) -> Vec<Envelope> {
+        let start = Position(positions[0] - 1);
+        let start = state.again_from().unwrap_or(start).min(start);
         let messages = positions.iter().map(|it| message(*it, "x.y.v1"));
-        let repeated = messages.filter_map(|it| state.repeat(it)).collect();
-        state.repeated(Position(*positions.last().unwrap()));
+        let repeated = messages.filter_map(|it| state.repeat(start, it)).collect();
+        state.repeated(start, Position(*positions.last().unwrap()));
         repeated
+    }
+
+    #[test]
+    fn a_line_that_is_set_back_while_the_log_is_read_is_not_taken_past_what_it_wants() {
+        let mut state = announced(&[1, 4, 6, 8]);
+        let after = |position| Redrive {
+            after: Position(position),
+            ..Redrive::default()
+        };
+        state.redrive(&after(4));
+        // The read begins here, and ends after somebody who is further behind has asked.
+        state.redrive(&after(1));
+        assert!(state.repeat(Position(4), message(6, "x.y.v1")).is_none());
+        state.repeated(Position(4), Position(6));
+        assert_eq!(state.again_from(), Some(Position(1)));
+        let again = repeat(&mut state, &[1, 4, 6, 8]);
+        assert_eq!(links(&again), [(1, 4), (4, 6), (6, 8)]);
     }
 
     #[test]

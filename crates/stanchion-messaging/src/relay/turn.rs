@@ -38,8 +38,8 @@ const SAVE_LAST: Duration = Duration::from_secs(1);
 enum Read {
     /// What is new.
     Onward(Result<FeedPage, BrokerError>),
-    /// What is wanted again.
-    Again(Result<FeedPage, BrokerError>),
+    /// What is wanted again after that position.
+    Again(Position, Result<FeedPage, BrokerError>),
 }
 
 /// What is looked after beside announcing.
@@ -150,7 +150,7 @@ impl<'a> Turn<'a> {
             let from = Place { position, event };
             return Some(Box::pin(async move {
                 tokio::time::sleep_until(pause).await;
-                Read::Again(feed.read(from, PAGE_ENTRIES_MAX).await)
+                Read::Again(position, feed.read(from, PAGE_ENTRIES_MAX).await)
             }));
         }
         self.again_next = true;
@@ -166,8 +166,8 @@ impl<'a> Turn<'a> {
 
     fn take(&mut self, read: Read) {
         let (page, again) = match read {
-            Read::Onward(page) => (page, false),
-            Read::Again(page) => (page, true),
+            Read::Onward(page) => (page, None),
+            Read::Again(start, page) => (page, Some(start)),
         };
         let page = match page {
             Ok(page) => page,
@@ -177,10 +177,9 @@ impl<'a> Turn<'a> {
             self.read_failures = 0;
             self.relay.health.well();
         }
-        if again {
-            self.repeat(page);
-        } else {
-            self.announce(page);
+        match again {
+            Some(start) => self.repeat(start, page),
+            None => self.announce(page),
         }
     }
 
@@ -204,16 +203,18 @@ impl<'a> Turn<'a> {
         self.push(envelopes);
     }
 
-    fn repeat(&mut self, page: FeedPage) {
+    fn repeat(&mut self, start: Position, page: FeedPage) {
         let head = self.state.through.position;
         let messages = page.messages.into_iter();
         // What is beyond comes in its turn.
         let messages = messages.filter(|it| it.origin.position <= head);
-        let envelopes: Vec<_> = messages.filter_map(|it| self.state.repeat(it)).collect();
+        let envelopes: Vec<_> = messages
+            .filter_map(|it| self.state.repeat(start, it))
+            .collect();
         for _ in &envelopes {
             self.count("repeated");
         }
-        self.state.repeated(page.through.position);
+        self.state.repeated(start, page.through.position);
         self.push(envelopes);
     }
 

@@ -285,9 +285,10 @@ fn workers(modules: &mut [Module]) -> Vec<(&'static str, Worker)> {
     let mut workers = Vec::new();
     for module in modules {
         if let Some(inbox) = module.inbox.clone() {
+            let kept = module.messages_kept;
             workers.push((
                 module.name,
-                Worker::new("prune-inbox", |stop| prune(inbox, stop)),
+                Worker::new("prune-inbox", move |stop| prune(inbox, kept, stop)),
             ));
         }
         workers.extend(module.workers.drain(..).map(|worker| (module.name, worker)));
@@ -295,7 +296,11 @@ fn workers(modules: &mut [Module]) -> Vec<(&'static str, Worker)> {
     workers
 }
 
-async fn prune(inbox: Arc<dyn stanchion_messaging::Inbox>, stop: CancellationToken) {
+async fn prune(
+    inbox: Arc<dyn stanchion_messaging::Inbox>,
+    messages_kept: Duration,
+    stop: CancellationToken,
+) {
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
@@ -312,6 +317,14 @@ async fn prune(inbox: Arc<dyn stanchion_messaging::Inbox>, stop: CancellationTok
                     break;
                 }
             }
+        }
+        let before = stanchion_runtime::clock::now() - messages_kept;
+        let pruned = tokio::select! {
+            () = stop.cancelled() => return,
+            pruned = inbox.prune_messages(before, KEYS_PRUNED_AT_ONCE) => pruned,
+        };
+        if let Err(error) = pruned {
+            tracing::warn!(%error, "old keys of messages are pruned later");
         }
     }
 }

@@ -16,6 +16,9 @@ use crate::{Grpc, Routes};
 /// How long a worker may take to stop unless it says otherwise.
 const WORKER_STOP: Duration = Duration::from_secs(5);
 
+/// Keys of handled messages are kept so long at least, and unless it is set otherwise.
+const MESSAGES_KEPT_MIN: Duration = Duration::from_secs(7 * 24 * 3600);
+
 pub(crate) type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 type Run = Box<dyn FnOnce(CancellationToken) -> BoxFuture<()> + Send>;
 type Ask = Arc<dyn Fn() -> BoxFuture<Result<(), String>> + Send + Sync>;
@@ -43,6 +46,7 @@ pub struct Module {
     pub(crate) checks: Vec<Check>,
     pub(crate) closers: Vec<Closer>,
     pub(crate) inbox: Option<Arc<dyn Inbox>>,
+    pub(crate) messages_kept: Duration,
     pub(crate) log: Option<Arc<dyn EventLog>>,
     pub(crate) consumers: Option<Arc<dyn ConsumerStore>>,
     pub(crate) projections: Vec<Arc<dyn OperatedProjection>>,
@@ -104,6 +108,7 @@ impl Module {
             checks: Vec::new(),
             closers: Vec::new(),
             inbox: None,
+            messages_kept: MESSAGES_KEPT_MIN,
             log: None,
             consumers: None,
             projections: Vec::new(),
@@ -256,6 +261,14 @@ impl Module {
     #[must_use]
     pub fn inbox(mut self, inbox: Arc<dyn Inbox>) -> Self {
         self.inbox = Some(inbox);
+        self
+    }
+
+    /// How long the keys of messages are kept after they were handled; 7 days at least, which is the default. Those that
+    /// their consumers are not past, or have parked, are kept longer.
+    #[must_use]
+    pub fn messages_kept(mut self, kept: Duration) -> Self {
+        self.messages_kept = kept.max(MESSAGES_KEPT_MIN);
         self
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use async_nats::{Message as Raw, StatusCode, Subject, Subscriber as Inbox};
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::future::join;
 use futures_util::{FutureExt, StreamExt};
 use stanchion_messaging::{
     BrokerError, Delivery, Group, Link, Message, PARTITIONS, Progress, Receipt, Subscription,
@@ -256,9 +257,22 @@ impl Subscription for NatsSubscription {
     }
 
     async fn acknowledge(&mut self, receipt: Receipt) -> Result<(), BrokerError> {
-        self.tell(receipt, ACK).await?;
-        for held in self.in_hand.remove(&receipt).into_iter().flatten() {
-            self.lanes[usize::from(held.partition)] = Lane::Idle;
+        let held = self.in_hand.get(&receipt).into_iter().flatten();
+        let partitions: Vec<u16> = held.map(|held| held.partition).collect();
+        // The next ones are asked for in the same packet, which saves a round trip; the server gives none before it has
+        // the acknowledgement.
+        let ask = async {
+            for &partition in &partitions {
+                self.pull(partition).await?;
+            }
+            Ok(())
+        };
+        let (heard, asked) = join(self.tell(receipt, ACK), ask).await;
+        heard.and(asked)?;
+        self.in_hand.remove(&receipt);
+        let now = Instant::now();
+        for partition in partitions {
+            self.lanes[usize::from(partition)] = Lane::asked(now);
         }
         self.measure();
         Ok(())

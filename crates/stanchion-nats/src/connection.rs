@@ -8,6 +8,7 @@ use async_nats::jetstream::{self, Context};
 use async_nats::{Client, ConnectOptions, Event, ServerAddr};
 use bytes::Bytes;
 use futures_util::future::join_all;
+use percent_encoding::percent_decode_str;
 use stanchion_config::ExposeSecret;
 use stanchion_messaging::BrokerError;
 use tokio::sync::watch;
@@ -51,7 +52,8 @@ impl Connection {
         let (connected, epoch) = watch::channel(0);
         let (gauge, counter) = (metrics.connected.clone(), metrics.connections.clone());
         let connected = Arc::new(connected);
-        let options = options(settings).await?.event_callback(move |event| {
+        let options = options(settings, &servers).await?;
+        let options = options.event_callback(move |event| {
             match event {
                 Event::Connected => {
                     gauge.set(1);
@@ -136,7 +138,10 @@ fn servers(urls: &str) -> Result<Vec<ServerAddr>, NatsError> {
     parsed.map_err(|_| NatsError::Settings("a URL is malformed".into()))
 }
 
-async fn options(settings: &NatsSettings) -> Result<ConnectOptions, NatsError> {
+async fn options(
+    settings: &NatsSettings,
+    servers: &[ServerAddr],
+) -> Result<ConnectOptions, NatsError> {
     let mut options = ConnectOptions::new()
         .retry_on_initial_connect()
         .connection_timeout(CONNECT_MAX)
@@ -159,6 +164,14 @@ async fn options(settings: &NatsSettings) -> Result<ConnectOptions, NatsError> {
         (None, None) => {}
         _ => return Err(NatsError::Settings("a certificate needs its key".into())),
     }
+    // The client takes them apart and then leaves them out.
+    let user = servers.iter().find_map(|server| {
+        let password = server.password().unwrap_or_default();
+        Some((decoded(server.username()?), decoded(password)))
+    });
+    if let Some((user, password)) = user {
+        options = options.user_and_password(user, password);
+    }
     if let Some(token) = &settings.token {
         options = options.token(token.expose_secret().to_owned());
     }
@@ -170,6 +183,10 @@ async fn options(settings: &NatsSettings) -> Result<ConnectOptions, NatsError> {
         options = read.map_err(|error| NatsError::Settings(format!("credentials: {error}")))?;
     }
     Ok(options)
+}
+
+fn decoded(text: &str) -> String {
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 /// The first attempt at once, then a wait that doubles; jitter, so that not all services come at the same moment.

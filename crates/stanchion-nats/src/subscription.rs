@@ -7,12 +7,15 @@ use std::time::Duration;
 use async_nats::{Message as Raw, StatusCode, Subject, Subscriber as Inbox};
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::future::join;
 use futures_util::{FutureExt, StreamExt};
 use stanchion_messaging::{
     BrokerError, Delivery, Group, Link, Message, PARTITIONS, Progress, Receipt, Subscription,
 };
+use stanchion_runtime::task;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 use tracing::{error, info};
 
 use super::connection::{Connection, unavailable};
@@ -26,6 +29,9 @@ const NAK: &[u8] = b"-NAK";
 const PROGRESS: &[u8] = b"+WPI";
 const TERM: &[u8] = b"+TERM";
 
+/// How long a subscription that has ended waits for what was on its way.
+const GIVE_BACK: Duration = Duration::from_secs(1);
+
 /// How long the server may be out of sight before a wait looks again.
 const LOOK: Duration = Duration::from_millis(250);
 
@@ -34,7 +40,8 @@ const LANES: usize = PARTITIONS as usize;
 pub(crate) struct NatsSubscription {
     connection: Arc<Connection>,
     group: Group,
-    inbox: Inbox,
+    /// There until it is dropped.
+    inbox: Option<Inbox>,
     inbox_name: String,
     epoch: watch::Receiver<u64>,
     lanes: [Lane; LANES],
@@ -65,7 +72,7 @@ impl NatsSubscription {
         let inbox_name = connection.client.new_inbox();
         let inbox = connection.client.subscribe(format!("{inbox_name}.*"));
         Ok(Self {
-            inbox: inbox.await.map_err(unavailable)?,
+            inbox: Some(inbox.await.map_err(unavailable)?),
             metrics: connection.metrics.group(&group.name),
             connection,
             group,
@@ -227,7 +234,7 @@ impl Subscription for NatsSubscription {
         loop {
             self.ask().await?;
             // Everything that is here already goes into one delivery.
-            while let Some(Some(raw)) = self.inbox.next().now_or_never() {
+            while let Some(Some(raw)) = incoming(&mut self.inbox).now_or_never() {
                 self.came(raw).await?;
             }
             self.measure();
@@ -236,7 +243,7 @@ impl Subscription for NatsSubscription {
             }
             let look = self.looks();
             tokio::select! {
-                raw = self.inbox.next() => match raw {
+                raw = incoming(&mut self.inbox) => match raw {
                     Some(raw) => self.came(raw).await?,
                     None => return Err(BrokerError("the connection to NATS has ended".into())),
                 },
@@ -250,9 +257,22 @@ impl Subscription for NatsSubscription {
     }
 
     async fn acknowledge(&mut self, receipt: Receipt) -> Result<(), BrokerError> {
-        self.tell(receipt, ACK).await?;
-        for held in self.in_hand.remove(&receipt).into_iter().flatten() {
-            self.lanes[usize::from(held.partition)] = Lane::Idle;
+        let held = self.in_hand.get(&receipt).into_iter().flatten();
+        let partitions: Vec<u16> = held.map(|held| held.partition).collect();
+        // The next ones are asked for in the same packet, which saves a round trip; the server gives none before it has
+        // the acknowledgement.
+        let ask = async {
+            for &partition in &partitions {
+                self.pull(partition).await?;
+            }
+            Ok(())
+        };
+        let (heard, asked) = join(self.tell(receipt, ACK), ask).await;
+        heard.and(asked)?;
+        self.in_hand.remove(&receipt);
+        let now = Instant::now();
+        for partition in partitions {
+            self.lanes[usize::from(partition)] = Lane::asked(now);
         }
         self.measure();
         Ok(())
@@ -268,13 +288,39 @@ impl Drop for NatsSubscription {
     fn drop(&mut self) {
         let in_hand = self.in_hand.drain().flat_map(|(_, held)| held);
         for held in in_hand.chain(self.ready.drain(..)) {
-            let client = &self.connection.client;
-            let back = client.publish(held.reply, Bytes::from_static(NAK));
-            let _left_to_the_server = back.now_or_never();
+            give_back(&self.connection, held.reply);
         }
         self.metrics.held.set(0);
         self.metrics.pending.set(0);
+        // What is on its way would otherwise be missed by its partition until the server has waited for us.
+        if let (Some(inbox), Ok(_)) = (self.inbox.take(), Handle::try_current()) {
+            let connection = Arc::clone(&self.connection);
+            task::spawn("nats-give-back", async move {
+                let _late = timeout(GIVE_BACK, give_back_late(&connection, inbox)).await;
+            });
+        }
     }
+}
+
+fn give_back(connection: &Connection, reply: Subject) {
+    let back = connection.client.publish(reply, Bytes::from_static(NAK));
+    let _left_to_the_server = back.now_or_never();
+}
+
+/// Ends the requests, then gives back what came before the server heard of it.
+async fn give_back_late(connection: &Connection, mut inbox: Inbox) {
+    if inbox.drain().await.is_err() {
+        return;
+    }
+    while let Some(raw) = inbox.next().await {
+        if let (None | Some(StatusCode::OK), Some(reply)) = (raw.status, raw.reply) {
+            give_back(connection, reply);
+        }
+    }
+}
+
+async fn incoming(inbox: &mut Option<Inbox>) -> Option<Raw> {
+    inbox.as_mut()?.next().await
 }
 
 /// What the server says of a delivery, in the subject to answer to.

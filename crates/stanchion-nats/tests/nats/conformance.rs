@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::StreamExt;
@@ -16,7 +17,6 @@ use stanchion_testing::conformance::broker::{
     self, BrokerUnderTest, Client, Promises, ServerChange,
 };
 use stanchion_testing::servers::Nats;
-use std::time::Duration;
 
 use super::support::{ACK_WAIT, PUBLISH_TIMEOUT, bare, settings};
 
@@ -135,6 +135,7 @@ impl BrokerUnderTest for Server {
     }
 }
 
+/// `CONFORMANCE_CASE=part_of_its_name` runs one case alone.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_adapter_does_what_a_broker_must() {
     let Some(server) = Server::start().await else {

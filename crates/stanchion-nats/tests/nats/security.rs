@@ -113,13 +113,13 @@ async fn a_plain_server_is_refused_where_tls_is_set() {
 
 #[tokio::test]
 async fn a_user_needs_the_password() {
-    let options = NatsOptions::default().user("shop", "secret");
+    let options = NatsOptions::default().user("shop", "s3cret@home");
     let Some(server) = Nats::required_with(&options) else {
         return;
     };
     let mut settings = impatient(server.address());
     assert!(!let_in(&settings).await);
-    for (password, right) in [("secret", true), ("guess", false)] {
+    for (password, right) in [("s3cret%40home", true), ("guess", false)] {
         let url = format!("nats://shop:{password}@{}", server.address());
         settings.url = Some(url.into());
         assert_eq!(let_in(&settings).await, right, "{password}");

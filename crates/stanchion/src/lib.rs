@@ -9,6 +9,7 @@
 //! | [`client`] (feature `client`, on by default) | outgoing HTTP and gRPC, a policy a dependency, discovery and balancing |
 //! | `redis` | a rate limit that all processes share; with the feature `redis` |
 //! | `rabbitmq` | RabbitMQ as the broker between services; with the feature `rabbitmq` |
+//! | `kafka` | Kafka as the broker between services, experimental; with the feature `kafka` |
 //! | [`eventsourcing`] | aggregates, the event log, repositories, projections, process managers, the relay |
 //! | [`messaging`] | contracts, consumers with inbox, retry and dead letters, the in-process broker |
 //! | [`sql`] | one facade over SQLite and PostgreSQL: the durable log, unit of work, migrations |
@@ -22,6 +23,8 @@ pub use stanchion_auth as auth;
 pub use stanchion_client as client;
 pub use stanchion_config as config;
 pub use stanchion_eventsourcing as eventsourcing;
+#[cfg(feature = "kafka")]
+pub use stanchion_kafka as kafka;
 pub use stanchion_messaging as messaging;
 #[cfg(feature = "rabbitmq")]
 pub use stanchion_rabbitmq as rabbitmq;

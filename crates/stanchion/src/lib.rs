@@ -7,6 +7,7 @@
 //! | [`server`] | services and modules, REST with an envelope, problems and stated permissions, the stop protocol |
 //! | [`resilience`] | deadline, retry with budget, hedge, breaker, bulkhead, rate and adaptive limits, one policy a dependency |
 //! | [`client`] (feature `client`, on by default) | outgoing HTTP and gRPC, a policy a dependency, discovery and balancing |
+//! | `nats` | NATS JetStream as the broker between services; with the feature `nats` |
 //! | `redis` | a rate limit that all processes share; with the feature `redis` |
 //! | `rabbitmq` | RabbitMQ as the broker between services; with the feature `rabbitmq` |
 //! | `kafka` | Kafka as the broker between services, experimental; with the feature `kafka` |
@@ -26,6 +27,8 @@ pub use stanchion_eventsourcing as eventsourcing;
 #[cfg(feature = "kafka")]
 pub use stanchion_kafka as kafka;
 pub use stanchion_messaging as messaging;
+#[cfg(feature = "nats")]
+pub use stanchion_nats as nats;
 #[cfg(feature = "rabbitmq")]
 pub use stanchion_rabbitmq as rabbitmq;
 #[cfg(feature = "redis")]

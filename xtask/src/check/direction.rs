@@ -19,6 +19,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("stanchion-resilience", &[]),
     ("stanchion-client", &["stanchion-resilience"]),
     ("stanchion-redis", &["stanchion-resilience"]),
+    ("stanchion-nats", &["stanchion-messaging"]),
     ("stanchion-rabbitmq", &["stanchion-messaging"]),
     ("stanchion-kafka", &["stanchion-messaging"]),
     ("stanchion-eventsourcing", &["stanchion-messaging"]),
@@ -43,6 +44,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "stanchion-eventsourcing",
             "stanchion-kafka",
             "stanchion-messaging",
+            "stanchion-nats",
             "stanchion-rabbitmq",
             "stanchion-redis",
             "stanchion-resilience",
@@ -130,6 +132,7 @@ const PRIVATE: &[(&str, &str)] = &[
     ("tokio-postgres-rustls", "stanchion-sql"),
     ("rusqlite", "stanchion-sql"),
     ("redis", "stanchion-redis"),
+    ("async-nats", "stanchion-nats"),
     ("lapin", "stanchion-rabbitmq"),
     ("krafka", "stanchion-kafka"),
 ];

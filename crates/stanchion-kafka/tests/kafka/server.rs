@@ -110,6 +110,11 @@ impl BrokerUnderTest for UnderTest {
         0
     }
 
+    async fn forget(&self, prefix: &str) {
+        self.prefixes.lock().remove(prefix);
+        self.broker.delete_topic(&Self::topic(prefix));
+    }
+
     fn change(&self, change: ServerChange) {
         match change {
             ServerChange::Kill => self.broker.crash(0),

@@ -102,6 +102,9 @@ pub trait BrokerUnderTest: Send + Sync {
     /// How many messages the broker itself has put aside as undeliverable under this prefix.
     async fn dead_lettered(&self, prefix: &str) -> u64;
 
+    /// The run with this prefix is over: what it made in the broker may go.
+    async fn forget(&self, prefix: &str);
+
     /// Kills, starts or wipes the server; may block.
     fn change(&self, change: ServerChange);
 }
@@ -170,4 +173,7 @@ async fn run_case(broker: &Arc<dyn BrokerUnderTest>, number: usize, case: &Case<
         "broker: {sentence}: not within {ALL_RUNS_MAX:?}"
     );
     eprintln!("broker: {sentence}: {RUNS} runs in {:?}", begun.elapsed());
+    for run in 0..RUNS {
+        broker.forget(&stage::prefix(number, run)).await;
+    }
 }

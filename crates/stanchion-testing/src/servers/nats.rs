@@ -23,6 +23,9 @@ const START_POLL: Duration = Duration::from_millis(20);
 /// The largest message it takes; by itself a server takes 1 MiB.
 const PAYLOAD_BYTES_MAX: usize = 4 * 1024 * 1024;
 
+/// What streams may reserve together: a stream's limit counts whether it is used or not.
+const STORE_BYTES_MAX: u64 = 1 << 40;
+
 /// How a throwaway server differs from the plain one.
 #[derive(Debug, Clone, Default)]
 pub struct NatsOptions {
@@ -107,7 +110,7 @@ impl NatsOptions {
     fn settings(&self, port: u16, folder: &Path) -> String {
         let mut text = format!(
             "host: \"127.0.0.1\"\nport: {port}\nmax_payload: {PAYLOAD_BYTES_MAX}\n\
-             jetstream {{ store_dir: \"{}\" }}\n",
+             jetstream {{ store_dir: \"{}\", max_file_store: {STORE_BYTES_MAX} }}\n",
             folder.join("data").display()
         );
         if let Some((user, password)) = &self.user {
@@ -211,6 +214,25 @@ impl Nats {
         Ok(())
     }
 
+    /// A copy of everything it has stored; it must not run.
+    ///
+    /// # Errors
+    /// When the folder cannot be copied.
+    pub fn copy(&self) -> Result<TempDir> {
+        let copy = tempfile::tempdir()?;
+        copy_folder(&self.folder.path().join("data"), copy.path())?;
+        Ok(copy)
+    }
+
+    /// Puts such a copy back in the place of what it has stored since; it must not run.
+    ///
+    /// # Errors
+    /// As [`copy`](Self::copy).
+    pub fn restore(&mut self, copy: &TempDir) -> Result<()> {
+        self.wipe()?;
+        copy_folder(copy.path(), &self.folder.path().join("data"))
+    }
+
     /// Freezes it: connections stay open, nothing is answered.
     ///
     /// # Errors
@@ -250,4 +272,18 @@ impl Nats {
         let read = BufReader::new(stream).read_line(&mut line);
         read.is_ok() && line.starts_with("INFO ")
     }
+}
+
+fn copy_folder(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy_folder(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
 }

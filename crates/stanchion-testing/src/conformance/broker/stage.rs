@@ -61,7 +61,7 @@ impl Stage {
             proxy: FaultProxy::start(broker.address()).unwrap(),
             promises: broker.promises(),
             broker,
-            prefix: format!("c{case}r{run}"),
+            prefix: prefix(case, run),
             server,
         }
     }
@@ -97,6 +97,11 @@ impl Stage {
         member.quiet(Duration::from_millis(50)).await;
         member
     }
+}
+
+/// What everything of a run begins with.
+pub(super) fn prefix(case: usize, run: usize) -> String {
+    format!("c{case}r{run}")
 }
 
 /// A log that announces.

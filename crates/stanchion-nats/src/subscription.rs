@@ -1,0 +1,343 @@
+//! A group's member: it asks each partition for its next message, and has one of each at the most.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_nats::{Message as Raw, StatusCode, Subject, Subscriber as Inbox};
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::{FutureExt, StreamExt};
+use stanchion_messaging::{
+    BrokerError, Delivery, Group, Link, Message, PARTITIONS, Progress, Receipt, Subscription,
+};
+use stanchion_runtime::task;
+use tokio::runtime::Handle;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout};
+use tracing::{error, info};
+
+use super::connection::{Connection, unavailable};
+use super::lane::{ASK, Lane, Want};
+use super::metrics::GroupMetrics;
+use super::names::Names;
+use super::wire;
+
+const ACK: &[u8] = b"+ACK";
+const NAK: &[u8] = b"-NAK";
+const PROGRESS: &[u8] = b"+WPI";
+const TERM: &[u8] = b"+TERM";
+
+/// How long a subscription that has ended waits for what was on its way.
+const GIVE_BACK: Duration = Duration::from_secs(1);
+
+/// How long the server may be out of sight before a wait looks again.
+const LOOK: Duration = Duration::from_millis(250);
+
+const LANES: usize = PARTITIONS as usize;
+
+pub(crate) struct NatsSubscription {
+    connection: Arc<Connection>,
+    group: Group,
+    /// There until it is dropped.
+    inbox: Option<Inbox>,
+    inbox_name: String,
+    epoch: watch::Receiver<u64>,
+    lanes: [Lane; LANES],
+    pending: [u64; LANES],
+    ready: Vec<Held>,
+    in_hand: HashMap<Receipt, Vec<Held>>,
+    receipts: u64,
+    metrics: GroupMetrics,
+}
+
+/// A message that is here.
+struct Held {
+    partition: u16,
+    reply: Subject,
+    link: Link,
+    /// `None` when the group does not want it: its link counts.
+    message: Option<Message>,
+}
+
+impl NatsSubscription {
+    pub(crate) async fn open(
+        connection: Arc<Connection>,
+        group: Group,
+    ) -> Result<Self, BrokerError> {
+        let mut epoch = connection.epoch();
+        epoch.borrow_and_update();
+        connection.group(&group.name).await?;
+        let inbox_name = connection.client.new_inbox();
+        let inbox = connection.client.subscribe(format!("{inbox_name}.*"));
+        Ok(Self {
+            inbox: Some(inbox.await.map_err(unavailable)?),
+            metrics: connection.metrics.group(&group.name),
+            connection,
+            group,
+            inbox_name,
+            epoch,
+            lanes: [Lane::Idle; LANES],
+            pending: [0; LANES],
+            ready: Vec::new(),
+            in_hand: HashMap::new(),
+            receipts: 0,
+        })
+    }
+
+    /// Sees to it that every lane without a message has asked for one.
+    async fn ask(&mut self) -> Result<(), BrokerError> {
+        if !self.connection.is_connected() {
+            return Ok(());
+        }
+        if self.epoch.has_changed().unwrap_or(false) {
+            // The server may be another one, or have lost what it had.
+            self.connection.group(&self.group.name).await?;
+            self.epoch.borrow_and_update();
+            self.lanes = self.lanes.map(Lane::reconnected);
+        }
+        let now = Instant::now();
+        let wants = self.lanes.map(|lane| lane.want(now));
+        if wants.contains(&Want::Check) {
+            self.connection.group(&self.group.name).await?;
+        }
+        for (partition, want) in (0..PARTITIONS).zip(wants) {
+            if want != Want::Nothing {
+                self.pull(partition).await?;
+                self.lanes[usize::from(partition)] = Lane::asked(now);
+            }
+        }
+        Ok(())
+    }
+
+    async fn pull(&self, partition: u16) -> Result<(), BrokerError> {
+        let stream = self.connection.names.stream();
+        let consumer = Names::consumer(&self.group.name, partition);
+        let subject = format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}");
+        let reply = format!("{}.{partition}", self.inbox_name);
+        let ask = format!("{{\"batch\":1,\"expires\":{}}}", ASK.as_nanos());
+        let client = &self.connection.client;
+        let asked = client.publish_with_reply(subject, reply, Bytes::from(ask));
+        asked.await.map_err(unavailable)
+    }
+
+    /// Takes what the server sent: a message, or the end of a request.
+    async fn came(&mut self, raw: Raw) -> Result<(), BrokerError> {
+        if let Some(status) = raw.status.filter(|status| *status != StatusCode::OK) {
+            self.status(status, &raw);
+            return Ok(());
+        }
+        let partition = self.connection.names.partition_of(&raw.subject);
+        let (Some(partition), Some(reply)) = (partition, raw.reply.clone()) else {
+            return Ok(());
+        };
+        let lane = usize::from(partition);
+        self.lanes[lane] = Lane::Held;
+        let told = delivery(&reply);
+        self.pending[lane] = told.pending;
+        let metrics = &self.connection.metrics;
+        if told.delivered > 1 {
+            metrics.redelivered.inc();
+        }
+        match wire::decode(&raw.payload, partition) {
+            Ok((message, link)) => {
+                metrics.delivered.inc();
+                let wanted = wants(&self.group, &message.contract);
+                self.ready.push(Held {
+                    partition,
+                    reply,
+                    link,
+                    message: wanted.then_some(message),
+                });
+            }
+            Err(reason) => {
+                metrics.undecodable.inc();
+                error!(group = self.group.name, subject = %raw.subject, sequence = told.sequence, reason,
+                    "no message: it is given up here and stays in the stream");
+                // Should this be lost it comes again, and is given up again.
+                let client = &self.connection.client;
+                let given_up = client.publish(reply, Bytes::from_static(TERM));
+                self.lanes[lane] = Lane::Idle;
+                given_up.await.map_err(unavailable)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn status(&mut self, status: StatusCode, raw: &Raw) {
+        let Some(partition) = raw.subject.rsplit('.').next() else {
+            return;
+        };
+        let Some(lane) = partition
+            .parse()
+            .ok()
+            .and_then(|lane: usize| self.lanes.get_mut(lane))
+        else {
+            return;
+        };
+        let now = Instant::now();
+        *lane = match status {
+            StatusCode::TIMEOUT | StatusCode::NOT_FOUND => lane.ended(),
+            _ => {
+                let description = raw.description.as_deref().unwrap_or_default();
+                info!(group = self.group.name, %status, description, "NATS refused a request");
+                lane.refused(now)
+            }
+        };
+    }
+
+    fn deliver(&mut self) -> Delivery {
+        self.receipts += 1;
+        let receipt = Receipt(self.receipts);
+        let mut held = std::mem::take(&mut self.ready);
+        let links = held.iter().map(|held| held.link).collect();
+        let messages = held.iter_mut().filter_map(|held| held.message.take());
+        let messages = messages.collect();
+        self.in_hand.insert(receipt, held);
+        Delivery {
+            messages,
+            progress: Progress::Receipt { receipt, links },
+        }
+    }
+
+    /// When a wait looks again by itself.
+    fn looks(&self) -> Instant {
+        let wakes = self.lanes.iter().filter_map(|lane| lane.wakes()).min();
+        let now = Instant::now();
+        match wakes {
+            Some(wakes) if self.connection.is_connected() => wakes.max(now + LOOK / 10),
+            _ => now + LOOK,
+        }
+    }
+
+    fn measure(&self) {
+        let held = self.lanes.iter().filter(|lane| **lane == Lane::Held);
+        self.metrics.held.set(held.count() as i64);
+        let pending: u64 = self.pending.iter().sum();
+        self.metrics
+            .pending
+            .set(i64::try_from(pending).unwrap_or(i64::MAX));
+    }
+
+    async fn tell(&self, receipt: Receipt, what: &'static [u8]) -> Result<(), BrokerError> {
+        let held = self.in_hand.get(&receipt);
+        let held = held.ok_or_else(|| BrokerError(format!("{receipt:?} is not in hand")))?;
+        let replies: Vec<Subject> = held.iter().map(|held| held.reply.clone()).collect();
+        self.connection.tell(&replies, what).await
+    }
+}
+
+#[async_trait]
+impl Subscription for NatsSubscription {
+    async fn next(&mut self) -> Result<Delivery, BrokerError> {
+        loop {
+            self.ask().await?;
+            // Everything that is here already goes into one delivery.
+            while let Some(Some(raw)) = incoming(&mut self.inbox).now_or_never() {
+                self.came(raw).await?;
+            }
+            self.measure();
+            if !self.ready.is_empty() {
+                return Ok(self.deliver());
+            }
+            let look = self.looks();
+            tokio::select! {
+                raw = incoming(&mut self.inbox) => match raw {
+                    Some(raw) => self.came(raw).await?,
+                    None => return Err(BrokerError("the connection to NATS has ended".into())),
+                },
+                changed = self.epoch.changed() => {
+                    changed.map_err(unavailable)?;
+                    self.epoch.mark_changed();
+                }
+                () = sleep_until(look) => {}
+            }
+        }
+    }
+
+    async fn acknowledge(&mut self, receipt: Receipt) -> Result<(), BrokerError> {
+        self.tell(receipt, ACK).await?;
+        for held in self.in_hand.remove(&receipt).into_iter().flatten() {
+            self.lanes[usize::from(held.partition)] = Lane::Idle;
+        }
+        self.measure();
+        Ok(())
+    }
+
+    async fn extend(&mut self, receipt: Receipt) -> Result<(), BrokerError> {
+        self.tell(receipt, PROGRESS).await
+    }
+}
+
+impl Drop for NatsSubscription {
+    /// Gives back what is here, at once; where the client has no room left, the server finds out after its wait.
+    fn drop(&mut self) {
+        let in_hand = self.in_hand.drain().flat_map(|(_, held)| held);
+        for held in in_hand.chain(self.ready.drain(..)) {
+            give_back(&self.connection, held.reply);
+        }
+        self.metrics.held.set(0);
+        self.metrics.pending.set(0);
+        // What is on its way would otherwise be missed by its partition until the server has waited for us.
+        if let (Some(inbox), Ok(_)) = (self.inbox.take(), Handle::try_current()) {
+            let connection = Arc::clone(&self.connection);
+            task::spawn("nats-give-back", async move {
+                let _late = timeout(GIVE_BACK, give_back_late(&connection, inbox)).await;
+            });
+        }
+    }
+}
+
+fn give_back(connection: &Connection, reply: Subject) {
+    let back = connection.client.publish(reply, Bytes::from_static(NAK));
+    let _left_to_the_server = back.now_or_never();
+}
+
+/// Ends the requests, then gives back what came before the server heard of it.
+async fn give_back_late(connection: &Connection, mut inbox: Inbox) {
+    if inbox.drain().await.is_err() {
+        return;
+    }
+    while let Some(raw) = inbox.next().await {
+        if let (None | Some(StatusCode::OK), Some(reply)) = (raw.status, raw.reply) {
+            give_back(connection, reply);
+        }
+    }
+}
+
+async fn incoming(inbox: &mut Option<Inbox>) -> Option<Raw> {
+    inbox.as_mut()?.next().await
+}
+
+/// What the server says of a delivery, in the subject to answer to.
+struct Told {
+    delivered: u64,
+    sequence: u64,
+    pending: u64,
+}
+
+/// `$JS.ACK.STREAM.CONSUMER.DELIVERED.SEQUENCE.CONSUMER_SEQUENCE.TIME.PENDING`, or with domain and account before the
+/// stream and a token at the end (NATS ADR-15).
+fn delivery(reply: &str) -> Told {
+    let tokens: Vec<&str> = reply.split('.').collect();
+    let first = if tokens.len() > 9 { 6 } else { 4 };
+    let number = |index: usize| tokens.get(index).and_then(|text| text.parse().ok());
+    Told {
+        delivered: number(first).unwrap_or(1),
+        sequence: number(first + 1).unwrap_or(0),
+        pending: number(first + 4).unwrap_or(0),
+    }
+}
+
+/// Every version of the contracts it names.
+fn wants(group: &Group, contract: &str) -> bool {
+    fn family(contract: &str) -> &str {
+        let version = |tail: &str| tail.len() > 1 && tail[1..].bytes().all(|b| b.is_ascii_digit());
+        match contract.rsplit_once('.') {
+            Some((family, tail)) if tail.starts_with('v') && version(tail) => family,
+            _ => contract,
+        }
+    }
+    let wanted = family(contract);
+    group.contracts.iter().any(|name| family(name) == wanted)
+}

@@ -1,0 +1,62 @@
+//! A message as the server keeps it: an envelope as JSON, and headers for whoever looks at the server.
+
+use async_nats::header::{HeaderMap, NATS_MESSAGE_ID};
+use bytes::Bytes;
+use stanchion_messaging::{BrokerError, Envelope, Link, Message, PARTITIONS};
+
+pub(crate) const CONTRACT: &str = "stanchion-contract";
+pub(crate) const KEY: &str = "stanchion-key";
+pub(crate) const MESSAGE_ID: &str = "stanchion-message-id";
+pub(crate) const TRACE: &str = "traceparent";
+
+/// A header as text is at most so long; the body has everything.
+const HEADER_BYTES_MAX: usize = 1024;
+
+pub(crate) fn body(envelope: &Envelope) -> Result<Bytes, BrokerError> {
+    let body = serde_json::to_vec(envelope);
+    body.map(Bytes::from)
+        .map_err(|error| BrokerError(format!("the message is no JSON: {error}")))
+}
+
+pub(crate) fn headers(envelope: &Envelope) -> HeaderMap {
+    let message = &envelope.message;
+    let (transport, id) = (envelope.transport.to_string(), message.id.to_string());
+    let mut headers = HeaderMap::new();
+    headers.insert(NATS_MESSAGE_ID, transport.as_str());
+    headers.insert(MESSAGE_ID, id.as_str());
+    let texts = [
+        (CONTRACT, Some(message.contract.as_str())),
+        (KEY, Some(message.key.as_str())),
+        (TRACE, message.metadata.trace.as_deref()),
+    ];
+    for (name, text) in texts {
+        if let Some(text) = text.filter(|text| fits(text)) {
+            headers.insert(name, text);
+        }
+    }
+    headers
+}
+
+/// A header ends at its line.
+fn fits(text: &str) -> bool {
+    text.len() <= HEADER_BYTES_MAX && !text.contains(char::is_control)
+}
+
+/// A delivered body as message and link, or why it is none.
+pub(crate) fn decode(body: &[u8], partition: u16) -> Result<(Message, Link), String> {
+    let envelope: Envelope = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+    let message = envelope.message;
+    if envelope.partition != partition || partition >= PARTITIONS {
+        return Err(format!(
+            "it says partition {} and came in {partition}",
+            envelope.partition
+        ));
+    }
+    let link = Link {
+        log: message.origin.log,
+        partition,
+        prev: envelope.prev,
+        position: message.origin.position,
+    };
+    Ok((message, link))
+}

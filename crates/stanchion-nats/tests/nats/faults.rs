@@ -1,0 +1,228 @@
+//! Faults that are NATS' own: lost confirmations, repeats, wiped and truncated stores, streams and consumers deleted.
+
+use std::time::Duration;
+
+use async_nats::jetstream;
+use stanchion_messaging::{Envelope, Message, Progress, Publisher, Subscriber, Subscription};
+use stanchion_nats::{NatsBroker, NatsSettings};
+use stanchion_runtime::id;
+use stanchion_testing::proxy::{Cut, FaultProxy};
+use stanchion_testing::servers::Nats;
+use tokio::time::{Instant, timeout};
+
+use super::support::{bare, connect, envelope, group, settings, stored};
+
+const PREFIX: &str = "shop";
+const LONG: Duration = Duration::from_secs(30);
+
+async fn publish(broker: &NatsBroker, envelope: &Envelope) {
+    let begun = Instant::now();
+    while let Err(error) = broker.publish(envelope).await {
+        assert!(begun.elapsed() < LONG, "{error}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+async fn subscribe(broker: &NatsBroker) -> Box<dyn Subscription> {
+    broker.subscribe(group("readers")).await.unwrap()
+}
+
+/// The next messages, acknowledged.
+async fn take(subscription: &mut dyn Subscription) -> Vec<Message> {
+    loop {
+        let delivery = timeout(LONG, subscription.next()).await;
+        let delivery = delivery.expect("a delivery").unwrap();
+        let Progress::Receipt { receipt, .. } = delivery.progress else {
+            panic!("a receipt");
+        };
+        subscription.acknowledge(receipt).await.unwrap();
+        if !delivery.messages.is_empty() {
+            return delivery.messages;
+        }
+    }
+}
+
+async fn nothing_comes(subscription: &mut dyn Subscription) {
+    let next = timeout(Duration::from_millis(600), subscription.next()).await;
+    assert!(next.is_err(), "{next:?}");
+}
+
+fn impatient(proxy: &FaultProxy) -> NatsSettings {
+    NatsSettings {
+        publish_timeout: Duration::from_millis(500),
+        ..settings(proxy.address(), PREFIX)
+    }
+}
+
+/// B2 and B3: the server has the message, the publisher never hears of it, and says it again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_confirmation_costs_a_repeat_and_no_second_message() {
+    let Some(server) = Nats::required() else {
+        return;
+    };
+    let proxy = FaultProxy::start(server.address()).unwrap();
+    let (broker, direct) = (
+        connect(&impatient(&proxy)).await,
+        bare(server.address()).await,
+    );
+    let mut subscription = subscribe(&connect(&settings(server.address(), PREFIX)).await).await;
+    publish(&broker, &envelope("first")).await;
+    take(subscription.as_mut()).await;
+    let mut lost = 0;
+    for number in 0..5 {
+        let envelope = envelope(&format!("key-{number}"));
+        let pattern = envelope.message.id.to_string();
+        proxy.cut(Cut::Reply(0), pattern.as_bytes());
+        lost += u32::from(broker.publish(&envelope).await.is_err());
+        assert!(!proxy.armed());
+        publish(&broker, &envelope).await;
+        assert_eq!(stored(&direct, PREFIX).await, 2 + number);
+        let came = take(subscription.as_mut()).await;
+        assert_eq!(came, [envelope.message]);
+    }
+    assert!(lost > 0, "no confirmation was lost");
+    assert!(proxy.counts().cut_replies >= 5);
+    nothing_comes(subscription.as_mut()).await;
+}
+
+/// B3: what the operator announces again is no repeat.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeat_is_success_and_a_redrive_is_another_message() {
+    let Some(server) = Nats::required() else {
+        return;
+    };
+    let broker = connect(&settings(server.address(), PREFIX)).await;
+    let direct = bare(server.address()).await;
+    let mut one = envelope("a");
+    for _ in 0..3 {
+        broker.publish(&one).await.unwrap();
+    }
+    assert_eq!(stored(&direct, PREFIX).await, 1);
+    one.transport = id::new_v7();
+    broker.publish(&one).await.unwrap();
+    assert_eq!(stored(&direct, PREFIX).await, 2);
+    let mut subscription = subscribe(&broker).await;
+    let came = [
+        take(subscription.as_mut()).await,
+        take(subscription.as_mut()).await,
+    ];
+    assert_eq!(came, [[one.message.clone()], [one.message]]);
+}
+
+/// A lost acknowledgement: the same message again, not the next one, and then the next one.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_acknowledgement_costs_a_redelivery() {
+    let Some(server) = Nats::required() else {
+        return;
+    };
+    let proxy = FaultProxy::start(server.address()).unwrap();
+    let broker = connect(&impatient(&proxy)).await;
+    let mut subscription = subscribe(&broker).await;
+    let direct = connect(&settings(server.address(), PREFIX)).await;
+    let sent = [envelope("a"), envelope("a")];
+    for envelope in &sent {
+        direct.publish(envelope).await.unwrap();
+    }
+    let delivery = subscription.next().await.unwrap();
+    let Progress::Receipt { receipt, .. } = delivery.progress else {
+        panic!("a receipt");
+    };
+    // The server never sees it.
+    proxy.cut(Cut::Turn(0), b"+ack");
+    assert!(subscription.acknowledge(receipt).await.is_err());
+    drop(subscription);
+    let mut subscription = subscribe(&direct).await;
+    for envelope in &sent {
+        let came = take(subscription.as_mut()).await;
+        assert_eq!(came, std::slice::from_ref(&envelope.message));
+    }
+}
+
+/// B7: a stream that an operator deletes under everybody's feet is another store, made anew by whoever comes first.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deleted_stream_is_made_anew_and_told() {
+    let Some(server) = Nats::required() else {
+        return;
+    };
+    let broker = connect(&settings(server.address(), PREFIX)).await;
+    let mut subscription = subscribe(&broker).await;
+    publish(&broker, &envelope("a")).await;
+    take(subscription.as_mut()).await;
+    let known = broker.store_id().await.unwrap();
+    let context = jetstream::new(bare(server.address()).await);
+    context.delete_stream(PREFIX).await.unwrap();
+    let next = envelope("b");
+    broker.publish(&next).await.unwrap();
+    assert_ne!(broker.store_id().await.unwrap(), known);
+    // The same subscription, without a reconnection.
+    let came = take(subscription.as_mut()).await;
+    assert_eq!(came, [next.message]);
+}
+
+/// B7: an older copy of the store, with the same stream in it, is told by how far it goes.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_went_back_is_told() {
+    let Some(mut server) = Nats::required() else {
+        return;
+    };
+    let broker = connect(&settings(server.address(), PREFIX)).await;
+    publish(&broker, &envelope("a")).await;
+    server.kill().unwrap();
+    let copy = server.copy().unwrap();
+    server.restart().unwrap();
+    for number in 0..20 {
+        publish(&broker, &envelope(&format!("lost-{number}"))).await;
+    }
+    let known = broker.store_id().await.unwrap();
+    assert_eq!(broker.store_id().await.unwrap(), known);
+    server.kill().unwrap();
+    server.restore(&copy).unwrap();
+    server.restart().unwrap();
+    publish(&broker, &envelope("b")).await;
+    let after = broker.store_id().await.unwrap();
+    assert_ne!(after, known);
+    assert_eq!(broker.store_id().await.unwrap(), after);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn deleted_consumers_are_made_anew() {
+    let Some(server) = Nats::required() else {
+        return;
+    };
+    let broker = connect(&settings(server.address(), PREFIX)).await;
+    let mut subscription = subscribe(&broker).await;
+    publish(&broker, &envelope("a")).await;
+    take(subscription.as_mut()).await;
+    let context = jetstream::new(bare(server.address()).await);
+    let stream = context.get_stream(PREFIX).await.unwrap();
+    for partition in 0..16 {
+        let name = format!("readers-{partition:02}");
+        stream.delete_consumer(&name).await.unwrap();
+    }
+    let next = envelope("b");
+    publish(&broker, &next).await;
+    // The group begins anew: what is retained comes again, and the inbox knows it.
+    while take(subscription.as_mut()).await != [next.message.clone()] {}
+}
+
+/// B10: frozen, not dead: nothing is answered, and everything goes on afterwards.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_frozen_server_is_an_error_within_the_bound_and_no_loss() {
+    let Some(mut server) = Nats::required() else {
+        return;
+    };
+    let proxy = FaultProxy::start(server.address()).unwrap();
+    let broker = connect(&impatient(&proxy)).await;
+    let mut subscription = subscribe(&broker).await;
+    publish(&broker, &envelope("a")).await;
+    take(subscription.as_mut()).await;
+    server.pause().unwrap();
+    let next = envelope("a");
+    let begun = Instant::now();
+    assert!(broker.publish(&next).await.is_err());
+    assert!(begun.elapsed() < Duration::from_secs(2));
+    assert!(broker.store_id().await.is_err());
+    server.resume().unwrap();
+    publish(&broker, &next).await;
+    assert_eq!(take(subscription.as_mut()).await, [next.message]);
+}

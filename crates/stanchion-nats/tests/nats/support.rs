@@ -1,0 +1,79 @@
+//! What the tests have in common.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use stanchion_config::SecretString;
+use stanchion_messaging::{
+    Envelope, Group, LogId, Message, Metadata, Origin, Position, partition_of,
+};
+use stanchion_nats::{NatsBroker, NatsSettings};
+use stanchion_runtime::{clock, id};
+use stanchion_telemetry::Metrics;
+
+pub(super) const CONTRACT: &str = "suite.thing_happened.v1";
+
+/// Of a loaded test machine: long enough to be no accident, short enough to be waited for.
+pub(super) const ACK_WAIT: Duration = Duration::from_secs(3);
+pub(super) const PUBLISH_TIMEOUT: Duration = Duration::from_secs(5);
+
+pub(super) fn settings(address: SocketAddr, prefix: &str) -> NatsSettings {
+    NatsSettings {
+        url: Some(SecretString::from(format!("nats://{address}"))),
+        prefix: prefix.to_owned(),
+        ack_wait: ACK_WAIT,
+        publish_timeout: PUBLISH_TIMEOUT,
+        max_age: Duration::from_secs(3600),
+        ..NatsSettings::default()
+    }
+}
+
+pub(super) async fn connect(settings: &NatsSettings) -> NatsBroker {
+    let connected = NatsBroker::connect(settings, &Metrics::default()).await;
+    connected.expect("the settings are well-formed")
+}
+
+pub(super) fn group(name: &str) -> Group {
+    Group {
+        name: name.to_owned(),
+        contracts: vec![CONTRACT],
+        progress: HashMap::new(),
+    }
+}
+
+/// The first message of a log.
+pub(super) fn envelope(key: &str) -> Envelope {
+    let id = id::new_v7();
+    Envelope {
+        message: Message {
+            id,
+            contract: CONTRACT.to_owned(),
+            key: key.to_owned(),
+            payload: serde_json::json!({ "key": key }),
+            origin: Origin {
+                log: LogId(id),
+                position: Position(1),
+            },
+            metadata: Metadata::new(None),
+            at: clock::now(),
+        },
+        partition: partition_of(key),
+        prev: Position::START,
+        transport: id,
+    }
+}
+
+/// A client of one's own, beside the adapter.
+pub(super) async fn bare(address: SocketAddr) -> async_nats::Client {
+    let options = async_nats::ConnectOptions::new().retry_on_initial_connect();
+    let connected = options.connect(format!("nats://{address}")).await;
+    connected.expect("a client")
+}
+
+/// How many messages the stream has.
+pub(super) async fn stored(client: &async_nats::Client, stream: &str) -> u64 {
+    let context = async_nats::jetstream::new(client.clone());
+    let stream = context.get_stream(stream).await.expect("the stream");
+    stream.cached_info().state.messages
+}

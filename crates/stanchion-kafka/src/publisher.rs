@@ -76,8 +76,7 @@ impl Lines {
     pub(crate) async fn store_id(shared: &Shared) -> Result<String, BrokerError> {
         let bound = shared.settings.request_timeout;
         let late = |_| BrokerError(format!("Kafka did not answer within {bound:?}"));
-        let settings = &shared.settings;
-        let asking = topic_id(settings, &topic(settings));
+        let asking = topic_id(&shared.settings);
         timeout(bound, asking).await.map_err(late)?
     }
 
@@ -129,11 +128,12 @@ impl Line {
 }
 
 /// Asked on a connection of its own: one that was there before the topic was deleted still knows the old one.
-async fn topic_id(settings: &KafkaSettings, topic: &str) -> Result<String, BrokerError> {
+async fn topic_id(settings: &KafkaSettings) -> Result<String, BrokerError> {
+    let topic = topic(settings);
     let kafka = connect(settings).await?;
     let looking = kafka.consumer_without_group().build().await;
     let looking = looking.map_err(unavailable)?;
-    let found = looking.fetch_metadata(Some(topic)).await;
+    let found = looking.fetch_metadata(Some(&topic)).await;
     let _closed = looking.close().await;
     let missing = || BrokerError(format!("Kafka: the topic {topic} is not there yet"));
     let found = found.map_err(unavailable)?.topics.into_iter().next();

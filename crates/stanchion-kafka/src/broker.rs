@@ -80,7 +80,7 @@ impl Publisher for KafkaBroker {
     }
 
     async fn store_id(&self) -> Result<String, BrokerError> {
-        self.lines.store_id(&self.shared).await
+        Lines::store_id(&self.shared).await
     }
 }
 

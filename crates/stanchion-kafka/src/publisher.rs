@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use krafka::Kafka;
-use krafka::consumer::Consumer;
 use krafka::producer::Producer;
 use stanchion_messaging::{BrokerError, Envelope, PARTITIONS};
 use stanchion_runtime::task;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
+use crate::KafkaSettings;
 use crate::broker::Shared;
 use crate::connect::{Backoff, connect, topic, unavailable};
 use crate::wire;
@@ -30,8 +30,6 @@ struct Slot {
 struct Line {
     _kafka: Kafka,
     producer: Arc<Producer>,
-    /// Reads nothing: it knows the topic.
-    looking: Consumer,
     lanes: Vec<Mutex<()>>,
 }
 
@@ -75,17 +73,10 @@ impl Lines {
     }
 
     /// The topic's own id: another one after it was deleted or the cluster wiped.
-    pub(crate) async fn store_id(&self, shared: &Shared) -> Result<String, BrokerError> {
+    pub(crate) async fn store_id(shared: &Shared) -> Result<String, BrokerError> {
         let bound = shared.settings.request_timeout;
         let late = |_| BrokerError(format!("Kafka did not answer within {bound:?}"));
-        let asking = async {
-            let line = self.line(shared).await?;
-            let id = line.topic_id(&topic(&shared.settings)).await;
-            if id.is_err() {
-                self.distrust(&line).await;
-            }
-            id
-        };
+        let asking = topic_id(&shared.settings);
         timeout(bound, asking).await.map_err(late)?
     }
 
@@ -128,23 +119,27 @@ impl Line {
             .delivery_timeout(settings.publish_timeout)
             .max_block(settings.publish_timeout)
             .max_request_size(settings.message_bytes_max.as_usize() + REQUEST_BYTES);
-        let looking = kafka.consumer_without_group().build();
         Ok(Self {
             producer: Arc::new(producer.build().await.map_err(unavailable)?),
-            looking: looking.await.map_err(unavailable)?,
             lanes: (0..PARTITIONS).map(|_| Mutex::default()).collect(),
             _kafka: kafka,
         })
     }
+}
 
-    async fn topic_id(&self, topic: &str) -> Result<String, BrokerError> {
-        let found = self.looking.fetch_metadata(Some(topic)).await;
-        let found = found.map_err(unavailable)?.topics;
-        let missing = || BrokerError(format!("Kafka: the topic {topic} is not there yet"));
-        let topic = found.into_iter().next().ok_or_else(missing)?;
-        let digits = topic.topic_id.iter().map(|byte| format!("{byte:02x}"));
-        Ok(digits.collect())
-    }
+/// Asked on a connection of its own: one that was there before the topic was deleted still knows the old one.
+async fn topic_id(settings: &KafkaSettings) -> Result<String, BrokerError> {
+    let topic = topic(settings);
+    let kafka = connect(settings).await?;
+    let looking = kafka.consumer_without_group().build().await;
+    let looking = looking.map_err(unavailable)?;
+    let found = looking.fetch_metadata(Some(&topic)).await;
+    let _closed = looking.close().await;
+    let missing = || BrokerError(format!("Kafka: the topic {topic} is not there yet"));
+    let found = found.map_err(unavailable)?.topics.into_iter().next();
+    let found = found.ok_or_else(missing)?;
+    let digits = found.topic_id.iter().map(|byte| format!("{byte:02x}"));
+    Ok(digits.collect())
 }
 
 impl Drop for Line {

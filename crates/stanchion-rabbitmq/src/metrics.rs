@@ -79,7 +79,7 @@ impl BrokerMetrics {
                 "Messages a group's member holds without having acknowledged them.",
             ),
             held_max: metrics.gauge_family(
-                "stanchion_broker_held_max",
+                "stanchion_broker_prefetch",
                 "Messages a group's member can hold.",
             ),
             waiting: metrics.gauge_family(

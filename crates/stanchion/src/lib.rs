@@ -10,6 +10,7 @@
 //! | `nats` | NATS JetStream as the broker between services; with the feature `nats` |
 //! | `redis` | a rate limit that all processes share; with the feature `redis` |
 //! | `rabbitmq` | RabbitMQ as the broker between services; with the feature `rabbitmq` |
+//! | `kafka` | Kafka as the broker between services, experimental; with the feature `kafka` |
 //! | [`eventsourcing`] | aggregates, the event log, repositories, projections, process managers, the relay |
 //! | [`messaging`] | contracts, consumers with inbox, retry and dead letters, the in-process broker |
 //! | [`sql`] | one facade over SQLite and PostgreSQL: the durable log, unit of work, migrations |
@@ -23,6 +24,8 @@ pub use stanchion_auth as auth;
 pub use stanchion_client as client;
 pub use stanchion_config as config;
 pub use stanchion_eventsourcing as eventsourcing;
+#[cfg(feature = "kafka")]
+pub use stanchion_kafka as kafka;
 pub use stanchion_messaging as messaging;
 #[cfg(feature = "nats")]
 pub use stanchion_nats as nats;

@@ -220,6 +220,10 @@ impl BrokerUnderTest for UnderTest {
         queue.await.unwrap().message_count().into()
     }
 
+    async fn forget(&self, _prefix: &str) {
+        // With the virtual host of its case, when the next one begins.
+    }
+
     fn change(&self, change: ServerChange) {
         let mut server = self.0.server.lock();
         match change {

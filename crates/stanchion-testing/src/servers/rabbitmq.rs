@@ -7,7 +7,7 @@ use std::{
     ffi::OsStr,
     fs,
     io::{BufRead, BufReader, Write},
-    net::{Ipv4Addr, SocketAddr},
+    net::SocketAddr,
     path::{Path, PathBuf},
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     sync::OnceLock,
@@ -157,11 +157,16 @@ impl RabbitMq {
     /// Where it listens without TLS.
     ///
     /// # Panics
-    /// On a server that somebody else started.
+    /// When somebody else's URL names no address and port.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
-        let owned = self.owned.as_ref().expect("a server of our own");
-        (Ipv4Addr::LOCALHOST, owned.ports.plain).into()
+        let authority = self
+            .url
+            .rsplit('@')
+            .next()
+            .and_then(|rest| rest.split('/').next());
+        let address = authority.and_then(|authority| authority.parse().ok());
+        address.unwrap_or_else(|| panic!("{} names no address and port", self.url))
     }
 
     /// Kills it (`kill -9`): connections are reset, what it has on disk stays.

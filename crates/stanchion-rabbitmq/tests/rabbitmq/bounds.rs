@@ -1,0 +1,219 @@
+//! Bounds that are RabbitMQ's own, and what a new group does to the store's id.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use serde_json::json;
+use stanchion_messaging::{
+    Delivery, Envelope, Group, LogId, Message, Metadata, Origin, Position, Progress, Publisher,
+    Subscriber, Subscription, partition_of,
+};
+use stanchion_rabbitmq::{RabbitMq, RabbitMqSettings};
+use stanchion_runtime::{clock, id};
+use stanchion_telemetry::Metrics;
+use stanchion_testing::proxy::{Cut, FaultProxy};
+use stanchion_testing::servers;
+use tokio::time::timeout;
+
+const CONTRACT: &str = "walls.painted.v1";
+
+/// Names of its own on the server of this test run.
+fn settings() -> Option<RabbitMqSettings> {
+    let server = servers::RabbitMq::shared()?;
+    Some(RabbitMqSettings {
+        url: Some(server.url().into()),
+        prefix: id::new_v7().to_string(),
+        publish_timeout: Duration::from_secs(20),
+        connect_timeout: Duration::from_secs(30),
+        ..RabbitMqSettings::default()
+    })
+}
+
+fn open(settings: &RabbitMqSettings) -> (RabbitMq, Metrics) {
+    let metrics = Metrics::default();
+    let broker = RabbitMq::open(settings, &metrics).expect("well-formed settings");
+    (broker, metrics)
+}
+
+fn envelope(position: i64) -> Envelope {
+    let id = id::new_v7();
+    Envelope {
+        message: Message {
+            id,
+            contract: CONTRACT.to_owned(),
+            key: "wall".to_owned(),
+            payload: json!({ "number": position }),
+            origin: Origin {
+                log: LogId(uuid::Uuid::nil()),
+                position: Position(position),
+            },
+            metadata: Metadata::new(None),
+            at: clock::now(),
+        },
+        partition: partition_of("wall"),
+        prev: Position(position - 1),
+        transport: id,
+    }
+}
+
+async fn join(broker: &RabbitMq, group: &str) -> Box<dyn Subscription> {
+    let group = Group {
+        name: group.to_owned(),
+        contracts: vec![CONTRACT],
+        progress: HashMap::new(),
+    };
+    broker.subscribe(group).await.expect("RabbitMQ is there")
+}
+
+async fn next(subscription: &mut dyn Subscription) -> Delivery {
+    let next = timeout(Duration::from_secs(30), subscription.next()).await;
+    next.expect("something comes").expect("RabbitMQ is there")
+}
+
+async fn acknowledge(subscription: &mut dyn Subscription, delivery: &Delivery) {
+    let Progress::Receipt { receipt, .. } = delivery.progress else {
+        panic!("a broker gives receipts");
+    };
+    subscription.acknowledge(receipt).await.expect("it hears");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_queue_refuses_and_nothing_that_was_confirmed_is_lost() {
+    let Some(settings) = settings() else { return };
+    let settings = RabbitMqSettings {
+        queue_messages_max: 5,
+        prefetch: 2,
+        ..settings
+    };
+    let (broker, _) = open(&settings);
+    let mut slow = join(&broker, "slow").await;
+    let (mut confirmed, mut refused) = (Vec::new(), None);
+    for position in 1..200 {
+        let envelope = envelope(position);
+        match broker.publish(&envelope).await {
+            Ok(()) => confirmed.push(position),
+            Err(error) => {
+                refused = Some(error.to_string());
+                break;
+            }
+        }
+    }
+    let refused = refused.expect("a bound");
+    assert!(refused.contains("full"), "{refused}");
+    let mut came = Vec::new();
+    while came.len() < confirmed.len() {
+        let delivery = next(slow.as_mut()).await;
+        came.extend(
+            delivery
+                .messages
+                .iter()
+                .map(|message| message.origin.position.0),
+        );
+        acknowledge(slow.as_mut(), &delivery).await;
+    }
+    assert_eq!(came, confirmed);
+    let mut again = broker.publish(&envelope(200)).await;
+    for _ in 0..50 {
+        if again.is_ok() {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        again = broker.publish(&envelope(200)).await;
+    }
+    again.expect("there is room again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_ends_its_member_each_time_is_a_dead_letter_one_day() {
+    let Some(settings) = settings() else { return };
+    let settings = RabbitMqSettings {
+        deliveries_max: 3,
+        prefetch: 1,
+        balance_every: Duration::from_millis(200),
+        ..settings
+    };
+    let (broker, metrics) = open(&settings);
+    let mut member = join(&broker, "readers").await;
+    broker.publish(&envelope(1)).await.expect("confirmed");
+    for _ in 0..4 {
+        let in_hand = next(member.as_mut()).await;
+        assert_eq!(in_hand.messages[0].origin.position, Position(1));
+        drop(member);
+        member = join(&broker, "readers").await;
+    }
+    broker.publish(&envelope(2)).await.expect("confirmed");
+    let delivery = next(member.as_mut()).await;
+    assert_eq!(delivery.messages[0].origin.position, Position(2));
+    acknowledge(member.as_mut(), &delivery).await;
+    // It looks around when it waits.
+    let _nothing = timeout(Duration::from_secs(3), member.next()).await;
+    let dead = "stanchion_broker_dead_letters{broker=\"rabbitmq\"} 1\n";
+    assert!(metrics.encode().contains(dead), "{}", metrics.encode());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_new_group_changes_the_stores_id_and_a_publisher_is_told_once() {
+    let Some(settings) = settings() else { return };
+    let (broker, _) = open(&settings);
+    broker.publish(&envelope(1)).await.expect("nobody's yet");
+    let before = broker.store_id().await.expect("it answers");
+    let mut late = join(&broker, "late").await;
+    let mut told = 0;
+    for _ in 0..50 {
+        if let Err(error) = broker.publish(&envelope(2)).await {
+            assert!(error.to_string().contains("changed"), "{error}");
+            told += 1;
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(told, 1, "it was not told");
+    assert_ne!(broker.store_id().await.expect("it answers"), before);
+    let (same, mut again) = (broker.store_id().await, Vec::new());
+    broker.publish(&envelope(1)).await.expect("announced again");
+    while !again.contains(&1) {
+        let delivery = next(late.as_mut()).await;
+        again.extend(
+            delivery
+                .messages
+                .iter()
+                .map(|message| message.origin.position.0),
+        );
+        acknowledge(late.as_mut(), &delivery).await;
+    }
+    drop(late);
+    let _member = join(&broker, "late").await;
+    assert_eq!(broker.store_id().await.ok(), same.ok(), "it is not new");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_confirmation_is_an_error_and_the_message_is_there() {
+    let Some(settings) = settings() else { return };
+    let server = servers::RabbitMq::shared().expect("it is there");
+    let proxy = FaultProxy::start(server.address()).expect("a port");
+    let (direct, _) = open(&settings);
+    let mut member = join(&direct, "readers").await;
+    let (address, through) = (server.address().to_string(), proxy.address().to_string());
+    let behind = RabbitMqSettings {
+        url: Some(server.url().replace(&address, &through).into()),
+        ..settings
+    };
+    let (broker, _) = open(&behind);
+    broker.store_id().await.expect("it is connected");
+    proxy.cut(Cut::Reply(0), b"walls.painted.v1");
+    let lost = envelope(1);
+    broker.publish(&lost).await.expect_err("not confirmed");
+    broker.publish(&lost).await.expect("confirmed");
+    let mut came = 0;
+    while came < 2 {
+        let delivery = next(member.as_mut()).await;
+        came += delivery.messages.len();
+        assert!(
+            delivery
+                .messages
+                .iter()
+                .all(|message| *message == lost.message)
+        );
+        acknowledge(member.as_mut(), &delivery).await;
+    }
+}

@@ -86,6 +86,7 @@ pub(crate) async fn build(
     let tokens = Tokens {
         users: identity.tokens,
         services,
+        served: modules.iter().map(Module::name).collect(),
     };
 
     let banner = Banner {

@@ -21,6 +21,8 @@ use crate::application::ports::{Catalog, CatalogUnavailable, Priced};
 
 /// The name of orders where it calls others.
 const SERVICE: &str = "orders";
+/// Whom it calls, as tokens name it.
+const CALLED: &str = "inventory";
 /// What it may there.
 const SCOPE: &str = "inventory:read";
 
@@ -127,7 +129,7 @@ impl Interceptor for Signed {
             Some(user) => principal().on_behalf_of(user),
             None => principal(),
         };
-        let token = tokens.issue(&caller, stanchion::runtime::clock::now());
+        let token = tokens.issue(&caller, CALLED, stanchion::runtime::clock::now());
         let token = token.ok_or_else(|| Status::internal("orders is no service"))?;
         let bearer = format!("Bearer {}", token.expose_secret());
         let mut bearer = MetadataValue::try_from(bearer)

@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use http::Request;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -32,8 +33,6 @@ pub(crate) struct Activity {
     /// Hyper's connections with upgrades take any, whatever they are told.
     agreed: Protocol,
     requests: AtomicUsize,
-    /// The request being answered over HTTP/1.1 has no body: what comes in is of the next one.
-    bodyless: AtomicBool,
     preface_read: AtomicUsize,
     decided: AtomicBool,
     http2: AtomicBool,
@@ -51,10 +50,9 @@ pub(crate) struct Activity {
 struct Head {
     /// Since when, if its first byte (or the connection) is there.
     since: Option<Instant>,
-    /// What came of it: hyper leaves out headers that others would have believed.
+    /// What came of it: hyper leaves out headers that others would have believed. What came with the request before, or
+    /// with its body, is missing.
     bytes: Vec<u8>,
-    /// Some of it may have come with the request before, or with its body.
-    torn: bool,
 }
 
 /// Pieces of answers over HTTP/2, which the client takes when it likes.
@@ -72,14 +70,12 @@ impl Activity {
         Self {
             agreed,
             requests: AtomicUsize::new(0),
-            bodyless: AtomicBool::new(false),
             preface_read: AtomicUsize::new(0),
             decided: AtomicBool::new(false),
             http2: AtomicBool::new(false),
             head: Mutex::new(Head {
                 since: Some(now),
                 bytes: Vec::new(),
-                torn: false,
             }),
             frames: Mutex::new(None),
             is_spent: AtomicBool::new(false),
@@ -115,8 +111,6 @@ impl Activity {
             let room = HEAD_KEPT_MAX.saturating_sub(head.bytes.len());
             let kept = bytes.len().min(room);
             head.bytes.extend_from_slice(&bytes[..kept]);
-        } else if self.bodyless.load(Ordering::Relaxed) {
-            self.head.lock().torn = true;
         }
         true
     }
@@ -138,32 +132,37 @@ impl Activity {
     }
 
     /// A request's head is complete; the guard lives as long as its answer is made.
-    pub(crate) fn request(self: &Arc<Self>, bodyless: bool) -> AtWork {
-        self.bodyless.store(bodyless, Ordering::Relaxed);
+    pub(crate) fn request(self: &Arc<Self>) -> AtWork {
         self.requests.fetch_add(1, Ordering::Relaxed);
         if !self.is_http2() {
             let mut head = self.head.lock();
             head.since = None;
-            let end = head.bytes.windows(4).position(|four| four == b"\r\n\r\n");
-            head.torn = bodyless && end.is_none_or(|end| end + 4 != head.bytes.len());
             head.bytes.clear();
             head.bytes.shrink_to(HEAD_ROOM);
         }
         AtWork(self.clone())
     }
 
-    /// Whether the head that was just read has a header of this name, as it was sent; `None` where it is not known:
-    /// some of it came together with the request before, or it is longer than what is kept.
-    pub(crate) fn head_names(&self, header: &str) -> Option<bool> {
+    /// Whether the head that was just read, of which hyper made this request, has a header of this name, as it was sent;
+    /// `None` where it is not known: some of it came together with the request before, or it is longer than what is kept.
+    pub(crate) fn head_names<B>(&self, header: &str, request: &Request<B>) -> Option<bool> {
         let head = self.head.lock();
-        if head.bytes.is_empty() || head.torn || head.bytes.len() >= HEAD_KEPT_MAX {
+        if head.bytes.len() >= HEAD_KEPT_MAX {
             return None;
         }
-        let names = head.bytes.split(|byte| *byte == b'\n').any(|line| {
+        let lines = head.bytes.split(|byte| *byte == b'\n');
+        let lines = lines.map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+        let mut lines = lines.skip_while(|line| line.is_empty());
+        let (first, method) = (lines.next()?, request.method().as_str().as_bytes());
+        let headers: Vec<_> = lines.take_while(|line| !line.is_empty()).collect();
+        let is_named = headers.iter().any(|line| {
             let name = line.get(..header.len());
             name.is_some_and(|name| name.eq_ignore_ascii_case(header.as_bytes()))
         });
-        Some(names)
+        // Of a head whose beginning is missing hyper has more headers than there are lines: at least the one in whose
+        // value that ends.
+        let is_whole = first.starts_with(method) && headers.len() >= request.headers().len();
+        (is_named || is_whole).then_some(is_named)
     }
 
     pub(crate) fn is_http2(&self) -> bool {
@@ -269,7 +268,7 @@ mod tests {
         tokio::time::advance(max).await;
         assert!(activity.is_stalled(max), "nothing was sent at all");
         assert!(activity.read(b"GET / HTTP/1.1\r\n\r\n"));
-        drop(activity.request(true));
+        drop(activity.request());
         tokio::time::advance(max * 3).await;
         assert!(!activity.is_stalled(max), "idle between requests");
         assert!(activity.read(b"GET / HT"));
@@ -308,46 +307,60 @@ mod tests {
         }
     }
 
+    /// What hyper makes of a head: without the length beside chunks.
+    fn parsed(headers: &[(&'static str, &'static str)]) -> Request<()> {
+        let request = Request::post("/");
+        let add = |request: http::request::Builder, (name, value): &(&str, &str)| {
+            request.header(*name, *value)
+        };
+        headers.iter().fold(request, add).body(()).unwrap()
+    }
+
+    const CHUNKED: (&str, &str) = ("transfer-encoding", "chunked");
+
     #[test]
     fn a_head_names_what_was_sent_however_it_came() {
         let activity = Arc::new(Activity::new(Protocol::Any));
+        let named = |request| activity.head_names("content-length:", &request);
         assert!(activity.read(b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\nContent-"));
         assert!(activity.read(b"LENGTH: 5\r\n\r\n"));
-        assert_eq!(activity.head_names("content-length"), Some(true));
-        assert_eq!(activity.head_names("host"), Some(false));
-        let answered = activity.request(true);
-        assert_eq!(activity.head_names("content-length"), None);
+        assert_eq!(named(parsed(&[CHUNKED])), Some(true));
+        let answered = activity.request();
+        assert_eq!(named(parsed(&[CHUNKED])), None, "it was read");
         drop(answered);
-        assert!(activity.read(b"GET / HTTP/1.1\r\n\r\n"));
-        assert_eq!(activity.head_names("content-length"), Some(false));
+        assert!(activity.read(b"\r\nPOST / HTTP/1.1\ntransfer-encoding: chunked\n\n0\r\n\r\n"));
+        assert_eq!(named(parsed(&[CHUNKED])), Some(false));
     }
 
     #[test]
     fn what_a_head_does_not_name_is_known_only_of_a_whole_one() {
         let activity = Arc::new(Activity::new(Protocol::Any));
-        assert!(
-            activity.read(b"GET / HTTP/1.1\r\n\r\nPOST / HTTP/1.1\r\ncontent-length: 5\r\nx: ")
-        );
-        drop(activity.request(true));
-        assert!(activity.read(b"y\r\n\r\n"));
-        assert_eq!(
-            activity.head_names("content-length"),
-            None,
-            "half of it came before"
-        );
-        let answered = activity.request(true);
-        assert!(activity.read(b"GET / HTTP/1.1\r\n"));
-        drop(answered);
-        assert!(activity.read(b"\r\n"));
-        assert_eq!(activity.head_names("content-length"), None, "likewise");
-        drop(activity.request(true));
+        let named = |request| activity.head_names("content-length:", &request);
+        // The rest of a head whose beginning came with the request before, or with its body: as it is, and as one that
+        // looks whole, being cut where a value looks like a first line.
+        let hidden = "transfer-encoding: chunked\r\ncontent-length: 5\r\nx: ";
+        for x in ["y", "POST / HTTP/1.1"] {
+            let rest = format!("{x}\r\nz: w\r\n\r\n");
+            let whole = || parsed(&[CHUNKED, ("x", x), ("z", "w")]);
+            let before = format!("POST / HTTP/1.1\r\n\r\nPOST / HTTP/1.1\r\n{hidden}");
+            assert!(activity.read(before.as_bytes()));
+            drop(activity.request());
+            assert!(activity.read(rest.as_bytes()));
+            assert_eq!(named(whole()), None, "{rest}");
+            let answered = activity.request();
+            assert!(activity.read(format!("POST / HTTP/1.1\r\n{hidden}").as_bytes()));
+            drop(answered);
+            assert!(activity.read(rest.as_bytes()));
+            assert_eq!(named(whole()), None, "{rest}");
+            drop(activity.request());
+        }
         let padded = [
-            b"x: ".to_vec(),
+            b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\nx: ".to_vec(),
             vec![b' '; HEAD_KEPT_MAX],
             b"a\r\n\r\n".to_vec(),
         ];
         assert!(activity.read(&padded.concat()));
-        assert_eq!(activity.head_names("content-length"), None, "too long");
+        assert_eq!(named(parsed(&[CHUNKED, ("x", "a")])), None, "too long");
     }
 
     #[tokio::test(start_paused = true)]
@@ -371,30 +384,34 @@ mod tests {
     /// Whoever looks just when a request ends must not see one that ended long ago.
     #[test]
     fn the_end_of_a_request_is_seen_with_its_time() {
-        const LASTS: Duration = Duration::from_millis(2);
+        const LASTS: Duration = Duration::from_millis(10);
         let activity = Arc::new(Activity::new(Protocol::Any));
         assert!(activity.read(PREFACE));
-        let over = AtomicBool::new(false);
-        let idle = std::thread::scope(|scope| {
-            let request = activity.request(true);
+        let (over, turn) = (AtomicBool::new(false), AtomicUsize::new(0));
+        let wrong = std::thread::scope(|scope| {
+            let mut at_work = activity.request();
             let looking = scope.spawn(|| {
-                let mut idle = 0;
+                let mut wrong = 0;
                 while !over.load(Ordering::Relaxed) {
-                    // A request that lasts as long is always there, or has ended just now.
-                    idle += u32::from(activity.is_idle(LASTS / 2));
+                    // Within an even turn there is a request, or its end is being told.
+                    let before = turn.load(Ordering::SeqCst);
+                    let is_idle = activity.is_idle(LASTS / 2);
+                    let within = before % 2 == 0 && turn.load(Ordering::SeqCst) == before;
+                    wrong += u32::from(is_idle && within);
                 }
-                idle
+                wrong
             });
-            let mut at_work = request;
-            for _ in 0..500 {
+            for _ in 0..100 {
                 std::thread::sleep(LASTS);
                 drop(at_work);
-                at_work = activity.request(true);
+                turn.fetch_add(1, Ordering::SeqCst);
+                at_work = activity.request();
+                turn.fetch_add(1, Ordering::SeqCst);
             }
             over.store(true, Ordering::Relaxed);
             looking.join().unwrap()
         });
-        assert_eq!(idle, 0);
+        assert_eq!(wrong, 0);
     }
 
     #[tokio::test(start_paused = true)]
@@ -404,7 +421,7 @@ mod tests {
         tokio::time::advance(max).await;
         assert!(!activity.is_idle(max), "it is HTTP/1.1 until the preface");
         assert!(activity.read(PREFACE));
-        let request = activity.request(true);
+        let request = activity.request();
         tokio::time::advance(max).await;
         assert!(!activity.is_idle(max), "it is being answered");
         activity.hold();

@@ -10,6 +10,8 @@ use stanchion::server::{Authenticate, AuthenticateError};
 pub(crate) struct Tokens {
     pub(crate) users: Arc<dyn Authenticate>,
     pub(crate) services: ServiceTokens,
+    /// The contexts that this process has: tokens for others are not for it.
+    pub(crate) served: Vec<&'static str>,
 }
 
 #[async_trait]
@@ -18,7 +20,8 @@ impl Authenticate for Tokens {
         if !ServiceTokens::is_one(token) {
             return self.users.authenticate(token).await;
         }
-        let known = self.services.verify(token, clock::now());
+        let is_served = |service: &str| self.served.contains(&service);
+        let known = self.services.verify(token, is_served, clock::now());
         known.map_err(|_| AuthenticateError::Invalid)
     }
 }

@@ -175,3 +175,74 @@ impl fmt::Debug for Session {
         f.debug_struct("Session").finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::sync::mpsc::{self, Receiver, Sender};
+    use std::time::Duration;
+
+    use super::*;
+
+    /// How long the shop takes to renew a session, and how long its caller waits.
+    const TAKES: Duration = Duration::from_millis(400);
+    const WAITS: Duration = Duration::from_millis(100);
+
+    /// A shop that gives each token once, numbered, and tells the body of what it was asked.
+    fn shop() -> (String, Receiver<String>) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let (told, asked) = mpsc::channel();
+        let shop = std::thread::Builder::new().name("shop".into());
+        let serving = shop.spawn(move || {
+            let mut calls = listener.incoming().enumerate();
+            // It ends with the test, which listens no more.
+            while let Some((number, Ok(stream))) = calls.next() {
+                if answer(stream, number, &told).is_none() {
+                    return;
+                }
+            }
+        });
+        serving.unwrap();
+        (url, asked)
+    }
+
+    fn answer(mut stream: TcpStream, number: usize, told: &Sender<String>) -> Option<()> {
+        let mut request = Vec::new();
+        let mut piece = [0; 4096];
+        while !request.ends_with(b"}") {
+            let read = stream.read(&mut piece).ok().filter(|read| *read > 0)?;
+            request.extend_from_slice(&piece[..read]);
+        }
+        let request = String::from_utf8(request).ok()?;
+        let (head, body) = request.split_once("\r\n\r\n")?;
+        told.send(body.to_owned()).ok()?;
+        if head.contains("/auth/refresh") {
+            std::thread::sleep(TAKES);
+        }
+        let body = format!(
+            r#"{{"data":{{"access_token":"a{number}","refresh_token":"r{number}","expires_in":1}}}}"#
+        );
+        let length = body.len();
+        let answer = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\
+             connection: close\r\n\r\n{body}"
+        );
+        stream.write_all(answer.as_bytes()).ok()
+    }
+
+    #[tokio::test]
+    async fn a_renewal_outlives_its_caller_and_the_token_that_it_got_is_kept() {
+        let (url, asked) = shop();
+        let shop = ShopClient::new(&url).unwrap();
+        let ada = shop.log_in("ada", &"a password".into()).await.unwrap();
+        let gone = tokio::time::timeout(WAITS, ada.refresh()).await;
+        assert!(gone.is_err(), "its caller went away");
+        // The next one waits for the renewal that is under way, and pays with what it gave.
+        ada.refresh().await.unwrap();
+        let asked: Vec<String> = asked.try_iter().skip(1).collect();
+        let with = |token: &str| format!(r#"{{"refresh_token":"{token}"}}"#);
+        assert_eq!(asked, [with("r0"), with("r1")]);
+    }
+}

@@ -7,7 +7,7 @@ use crate::codel::CodelSettings;
 stanchion_config::settings! {
     /// As many calls at a time as are answered without queueing.
     pub struct AdaptiveSettings {
-        /// The limit to begin with.
+        /// The limit to begin with; one that is not felt comes back to it.
         #[range(1..=1000)]
         pub start: u32 = 20,
         /// It never falls below.
@@ -16,7 +16,7 @@ stanchion_config::settings! {
         /// It never rises above.
         #[range(1..=100000)]
         pub max: u32 = 1000,
-        /// How much slower than unloaded a call may be without lowering the limit.
+        /// How much slower than unloaded a call may be without lowering the limit that is felt.
         #[range(0.0..=10.0)]
         pub buffer: f64 = 0.25,
         /// How often the limit moves.

@@ -37,6 +37,7 @@ use self::rates::Rates;
 use crate::context::Context;
 use crate::grpc::HealthService;
 use crate::metrics::ServerMetrics;
+use crate::service::is_health;
 use crate::{Problem, codes};
 
 /// One limit for all that the public port is asked.
@@ -189,25 +190,53 @@ impl Admission {
     }
 }
 
-/// Whether a route answers however much there is to do.
+/// Whether a route, or a path as it was asked for, answers however much there is to do. Whoever only looks like it (a
+/// method that health does not have) is one of many.
 pub(crate) fn is_always_open(path: &str) -> bool {
-    let grpc = || path.strip_prefix('/')?.strip_prefix(HealthService::NAME);
-    matches!(path, "/health" | "/ready") || grpc().is_some_and(|rest| rest.starts_with('/'))
-}
-
-/// The same of a path as it was asked for, when nobody knows yet whose it is.
-fn is_probe(path: &str) -> bool {
     let method = || path.strip_prefix('/')?.strip_prefix(HealthService::NAME);
-    let exists = |method| matches!(method, "/Check" | "/Watch" | "/List");
-    matches!(path, "/health" | "/ready") || method().is_some_and(exists)
+    // The last is the one route of them all in somebody's own router.
+    let exists = |method| matches!(method, "/Check" | "/Watch" | "/List" | "/{*rest}");
+    is_health(path) || method().is_some_and(exists)
 }
 
 /// The refusal of an address that asks too often, before anything else is done for it.
 pub(crate) fn count_address(admission: &Admission, request: &Request) -> Option<Response> {
-    if !admission.counts_addresses() || is_probe(request.uri().path()) {
+    if !admission.counts_addresses() || is_always_open(request.uri().path()) {
         return None;
     }
     let context = request.extensions().get::<Arc<Context>>()?;
     let refused = admission.address(context).err()?;
     Some(refused.into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_always_open;
+
+    #[test]
+    fn health_is_open_and_what_only_looks_like_it_is_not() {
+        for open in [
+            "/health",
+            "/ready",
+            "/grpc.health.v1.Health/Check",
+            "/grpc.health.v1.Health/Watch",
+            "/grpc.health.v1.Health/{*rest}",
+        ] {
+            assert!(is_always_open(open), "{open}");
+        }
+        for other in [
+            "/",
+            "/healthy",
+            "/health/",
+            "/api/v1/health",
+            "/{*rest}",
+            "/grpc.health.v1.Health",
+            "/grpc.health.v1.Health/",
+            "/grpc.health.v1.Health/Invented",
+            "/grpc.health.v1.HealthCheck/Check",
+            "/my.grpc.health.v1.Health/Check",
+        ] {
+            assert!(!is_always_open(other), "{other}");
+        }
+    }
 }

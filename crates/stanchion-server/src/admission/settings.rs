@@ -16,8 +16,7 @@ stanchion_config::settings! {
         /// ordinary load that fits is never held back, however slow the machine is.
         #[range(1..=100000)]
         pub limit_start: u32 = 48,
-        /// It never falls below. With fewer than four places the classes are not told apart, and one slow request keeps
-        /// everybody out.
+        /// It never falls below. Of one place each class has all, and one slow request keeps everybody out.
         #[range(1..=1000)]
         pub limit_min: u32 = 4,
         /// How much slower than unloaded requests may be, as a share, without lowering it while it is felt.
@@ -74,5 +73,22 @@ impl AdmissionSettings {
             queue_max: Some(0),
             ..usual
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use stanchion_resilience::Priority;
+
+    use super::*;
+
+    /// What the simulations of a busy machine begin with, and the shop's stop tests ask for at once.
+    #[test]
+    fn an_ordinary_load_of_thirty_two_fits_from_the_start() {
+        let limit = AdmissionSettings::default().adaptive(512);
+        assert_eq!((limit.start, limit.window.as_millis()), (48, 100));
+        assert!(Priority::Normal.part_of(limit.start) >= 32);
+        let classes = Priority::ALL.map(|class| class.part_of(limit.min));
+        assert_eq!(classes, [4, 4, 3, 2], "what can wait leaves room even then");
     }
 }

@@ -1,7 +1,11 @@
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
+use http::Request;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
@@ -34,8 +38,6 @@ pub(crate) struct Activity {
     requests: AtomicUsize,
     /// All that were ever asked, modulo what fits.
     asked: AtomicUsize,
-    /// The request being answered over HTTP/1.1 has no body: what comes in is of the next one.
-    bodyless: AtomicBool,
     preface_read: AtomicUsize,
     decided: AtomicBool,
     http2: AtomicBool,
@@ -53,10 +55,9 @@ pub(crate) struct Activity {
 struct Head {
     /// Since when, if its first byte (or the connection) is there.
     since: Option<Instant>,
-    /// What came of it: hyper leaves out headers that others would have believed.
+    /// What came of it: hyper leaves out headers that others would have believed. What came with the request before, or
+    /// with its body, is missing.
     bytes: Vec<u8>,
-    /// Some of it may have come with the request before, or with its body.
-    torn: bool,
 }
 
 /// Pieces of answers over HTTP/2, which the client takes when it likes.
@@ -75,14 +76,12 @@ impl Activity {
             agreed,
             requests: AtomicUsize::new(0),
             asked: AtomicUsize::new(0),
-            bodyless: AtomicBool::new(false),
             preface_read: AtomicUsize::new(0),
             decided: AtomicBool::new(false),
             http2: AtomicBool::new(false),
             head: Mutex::new(Head {
                 since: Some(now),
                 bytes: Vec::new(),
-                torn: false,
             }),
             frames: Mutex::new(None),
             is_spent: AtomicBool::new(false),
@@ -118,8 +117,6 @@ impl Activity {
             let room = HEAD_KEPT_MAX.saturating_sub(head.bytes.len());
             let kept = bytes.len().min(room);
             head.bytes.extend_from_slice(&bytes[..kept]);
-        } else if self.bodyless.load(Ordering::Relaxed) {
-            self.head.lock().torn = true;
         }
         true
     }
@@ -141,32 +138,38 @@ impl Activity {
     }
 
     /// A request's head is complete; the guard lives as long as its answer is made.
-    pub(crate) fn request(self: &Arc<Self>, bodyless: bool) -> AtWork {
-        self.bodyless.store(bodyless, Ordering::Relaxed);
+    pub(crate) fn request(self: &Arc<Self>) -> AtWork {
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.asked.fetch_add(1, Ordering::Relaxed);
         if !self.is_http2() {
             let mut head = self.head.lock();
             head.since = None;
-            head.torn = bodyless && end_of_head(&head.bytes) != Some(head.bytes.len());
             head.bytes.clear();
             head.bytes.shrink_to(HEAD_ROOM);
         }
         AtWork(self.clone())
     }
 
-    /// Whether the head that was just read has a header of this name, as it was sent; `None` where it is not known:
-    /// some of it came together with the request before, or it is longer than what is kept.
-    pub(crate) fn head_names(&self, header: &str) -> Option<bool> {
+    /// Whether the head that was just read, of which hyper made this request, has a header of this name, as it was sent;
+    /// `None` where it is not known: some of it came together with the request before, or it is longer than what is kept.
+    pub(crate) fn head_names<B>(&self, header: &str, request: &Request<B>) -> Option<bool> {
         let head = self.head.lock();
-        if head.bytes.is_empty() || head.torn || head.bytes.len() >= HEAD_KEPT_MAX {
+        if head.bytes.len() >= HEAD_KEPT_MAX {
             return None;
         }
-        let names = head.bytes.split(|byte| *byte == b'\n').any(|line| {
+        let lines = head.bytes.split(|byte| *byte == b'\n');
+        let lines = lines.map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+        let mut lines = lines.skip_while(|line| line.is_empty());
+        let (first, method) = (lines.next()?, request.method().as_str().as_bytes());
+        let headers: Vec<_> = lines.take_while(|line| !line.is_empty()).collect();
+        let is_named = headers.iter().any(|line| {
             let name = line.get(..header.len());
             name.is_some_and(|name| name.eq_ignore_ascii_case(header.as_bytes()))
         });
-        Some(names)
+        // Of a head whose beginning is missing hyper has more headers than there are lines: at least the one in whose
+        // value that ends.
+        let is_whole = first.starts_with(method) && headers.len() >= request.headers().len();
+        (is_named || is_whole).then_some(is_named)
     }
 
     pub(crate) fn is_http2(&self) -> bool {
@@ -308,205 +311,5 @@ impl Drop for AtWork {
             self.0.answers.lock().moved_at = Instant::now();
         }
         self.0.requests.fetch_sub(1, Ordering::Release);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test(start_paused = true)]
-    async fn a_half_sent_head_stalls_and_an_idle_connection_does_not() {
-        let max = Duration::from_secs(10);
-        let activity = Arc::new(Activity::new(Protocol::Any));
-        tokio::time::advance(max).await;
-        assert!(activity.is_stalled(max), "nothing was sent at all");
-        assert!(activity.read(b"GET / HTTP/1.1\r\n\r\n"));
-        drop(activity.request(true));
-        tokio::time::advance(max * 3).await;
-        assert!(!activity.is_stalled(max), "idle between requests");
-        assert!(activity.read(b"GET / HT"));
-        tokio::time::advance(max).await;
-        assert!(activity.is_stalled(max), "half a head");
-    }
-
-    #[test]
-    fn the_preface_is_recognised_byte_by_byte() {
-        let activity = Activity::new(Protocol::Any);
-        for byte in PREFACE {
-            assert!(!activity.is_http2());
-            assert!(activity.read(&[*byte]));
-        }
-        assert!(activity.is_http2());
-        let other = Activity::new(Protocol::Any);
-        assert!(other.read(b"PRI * HTTP/1.1\r\n"));
-        assert!(other.read(b"0\r\n\r\nSM\r\n\r\n"));
-        assert!(!other.is_http2());
-    }
-
-    #[test]
-    fn who_agreed_on_one_protocol_speaks_no_other() {
-        let (h1, h2) = (b"GET / HTTP/1.1\r\n", PREFACE);
-        for (agreed, said, fits) in [
-            (Protocol::Http1, &h1[..], true),
-            (Protocol::Http1, h2, false),
-            (Protocol::Http2, h2, true),
-            (Protocol::Http2, h1, false),
-            (Protocol::Any, h1, true),
-            (Protocol::Any, h2, true),
-        ] {
-            let activity = Activity::new(agreed);
-            let taken = said.iter().all(|byte| activity.read(&[*byte]));
-            assert_eq!(taken, fits, "{agreed:?}");
-        }
-    }
-
-    #[test]
-    fn a_head_ends_with_its_first_empty_line() {
-        for (text, end) in [
-            ("", None),
-            ("\r\n\r", None),
-            ("\r\n\r\n", Some(4)),
-            ("\r\r\n\r\n", Some(5)),
-            ("\n\r\n\r\n", Some(5)),
-            ("\r\n\n\r\n", None),
-            ("a: b\r\n\rc\r\n\r\n", Some(12)),
-            ("GET / HTTP/1.1\r\na: b\r\n\r\nGET", Some(24)),
-            ("GET / HTTP/1.1\r\na: b\r\n\r\n\r\n\r\n", Some(24)),
-        ] {
-            assert_eq!(end_of_head(text.as_bytes()), end, "{text:?}");
-        }
-    }
-
-    #[test]
-    fn a_head_names_what_was_sent_however_it_came() {
-        let activity = Arc::new(Activity::new(Protocol::Any));
-        assert!(activity.read(b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\nContent-"));
-        assert!(activity.read(b"LENGTH: 5\r\n\r\n"));
-        assert_eq!(activity.head_names("content-length"), Some(true));
-        assert_eq!(activity.head_names("host"), Some(false));
-        let answered = activity.request(true);
-        assert_eq!(activity.head_names("content-length"), None);
-        drop(answered);
-        assert!(activity.read(b"GET / HTTP/1.1\r\n\r\n"));
-        assert_eq!(activity.head_names("content-length"), Some(false));
-    }
-
-    #[test]
-    fn what_a_head_does_not_name_is_known_only_of_a_whole_one() {
-        let activity = Arc::new(Activity::new(Protocol::Any));
-        assert!(
-            activity.read(b"GET / HTTP/1.1\r\n\r\nPOST / HTTP/1.1\r\ncontent-length: 5\r\nx: ")
-        );
-        drop(activity.request(true));
-        assert!(activity.read(b"y\r\n\r\n"));
-        assert_eq!(
-            activity.head_names("content-length"),
-            None,
-            "half of it came before"
-        );
-        let answered = activity.request(true);
-        assert!(activity.read(b"GET / HTTP/1.1\r\n"));
-        drop(answered);
-        assert!(activity.read(b"\r\n"));
-        assert_eq!(activity.head_names("content-length"), None, "likewise");
-        drop(activity.request(true));
-        let padded = [
-            b"x: ".to_vec(),
-            vec![b' '; HEAD_KEPT_MAX],
-            b"a\r\n\r\n".to_vec(),
-        ];
-        assert!(activity.read(&padded.concat()));
-        assert_eq!(activity.head_names("content-length"), None, "too long");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn who_takes_something_of_one_answer_is_not_left_for_another() {
-        let max = Duration::from_secs(30);
-        let activity = Activity::new(Protocol::Any);
-        tokio::time::advance(max).await;
-        assert!(!activity.takes_nothing(max), "nothing was answered");
-        activity.hold();
-        activity.hold();
-        tokio::time::advance(max / 2).await;
-        activity.release();
-        tokio::time::advance(max / 2).await;
-        assert!(!activity.takes_nothing(max));
-        tokio::time::advance(max / 2).await;
-        assert!(activity.takes_nothing(max));
-        activity.release();
-        assert!(!activity.takes_nothing(max));
-    }
-
-    /// Whoever looks just when a request ends must not see one that ended long ago.
-    #[test]
-    fn the_end_of_a_request_is_seen_with_its_time() {
-        const LASTS: Duration = Duration::from_millis(2);
-        let activity = Arc::new(Activity::new(Protocol::Any));
-        assert!(activity.read(PREFACE));
-        let over = AtomicBool::new(false);
-        let idle = std::thread::scope(|scope| {
-            let request = activity.request(true);
-            let looking = scope.spawn(|| {
-                let mut idle = 0;
-                while !over.load(Ordering::Relaxed) {
-                    // A request that lasts as long is always there, or has ended just now.
-                    idle += u32::from(activity.is_idle(LASTS / 2));
-                }
-                idle
-            });
-            let mut at_work = request;
-            for _ in 0..500 {
-                std::thread::sleep(LASTS);
-                drop(at_work);
-                at_work = activity.request(true);
-            }
-            over.store(true, Ordering::Relaxed);
-            looking.join().unwrap()
-        });
-        assert_eq!(idle, 0);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_connection_of_http1_rests_between_its_requests() {
-        let second = Duration::from_secs(1);
-        let activity = Arc::new(Activity::new(Protocol::Any));
-        let mut rest = Rest::begin();
-        let mut look = async || {
-            tokio::time::advance(second).await;
-            rest.look(&activity)
-        };
-        assert_eq!(look().await, Duration::ZERO, "a head is awaited");
-        assert!(activity.read(b"GET / HTTP/1.1\r\n\r\n"));
-        let answering = activity.request(true);
-        assert_eq!(look().await, Duration::ZERO);
-        drop(answering);
-        assert_eq!(look().await, Duration::ZERO, "seen for the first time");
-        assert_eq!(look().await, second);
-        drop(activity.request(true));
-        assert_eq!(look().await, Duration::ZERO, "something was asked between");
-        assert_eq!(look().await, second);
-        assert!(activity.read(b"GET /"));
-        assert_eq!(look().await, Duration::ZERO, "half a head");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_connection_of_http2_is_idle_when_nothing_is_asked_or_answered() {
-        let max = Duration::from_secs(75);
-        let activity = Arc::new(Activity::new(Protocol::Any));
-        tokio::time::advance(max).await;
-        assert!(!activity.is_idle(max), "it is HTTP/1.1 until the preface");
-        assert!(activity.read(PREFACE));
-        let request = activity.request(true);
-        tokio::time::advance(max).await;
-        assert!(!activity.is_idle(max), "it is being answered");
-        activity.hold();
-        drop(request);
-        tokio::time::advance(max).await;
-        assert!(!activity.is_idle(max), "the answer is not taken");
-        activity.release();
-        assert!(!activity.is_idle(max));
-        tokio::time::advance(max).await;
-        assert!(activity.is_idle(max));
     }
 }

@@ -300,7 +300,7 @@ async fn answer(
         agreed, activity, ..
     } = &*conversation;
     let length = length(&request, activity);
-    let at_work = activity.request(request.body().is_end_stream());
+    let at_work = activity.request();
     let hosts = hosts(&request);
     if length == Length::Two || hosts == Hosts::Two {
         return Ok(refused());
@@ -345,7 +345,7 @@ async fn answer(
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Length {
     One,
-    /// It is chunked, and came together with the head before: what else it said is not known.
+    /// It is chunked, and some of its head came with what was before: what else it said is not known.
     Doubtful,
     Two,
 }
@@ -357,7 +357,7 @@ fn length(request: &Request<Incoming>, activity: &Activity) -> Length {
         return Length::One;
     }
     // Hyper leaves out the length that comes second.
-    match activity.head_names("content-length:") {
+    match activity.head_names("content-length:", request) {
         _ if headers.contains_key(CONTENT_LENGTH) => Length::Two,
         Some(true) => Length::Two,
         Some(false) => Length::One,

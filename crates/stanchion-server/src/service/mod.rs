@@ -12,7 +12,7 @@ mod settings;
 pub(crate) use authenticate::Authenticator;
 pub use authenticate::{Authenticate, AuthenticateError};
 pub(crate) use docs::router as docs_router;
-pub(crate) use health::{Health, State};
+pub(crate) use health::{Health, State, is_health};
 pub use module::Module;
 pub(crate) use module::{Check, Closer, Worker};
 pub(crate) use mount::{Listed, Mounts};

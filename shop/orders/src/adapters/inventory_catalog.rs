@@ -17,6 +17,8 @@ use crate::application::ports::{Catalog, CatalogUnavailable, Priced};
 
 /// The name of orders where it calls others.
 const SERVICE: &str = "orders";
+/// Whom it calls, as tokens name it.
+const CALLED: &str = "inventory";
 /// What it may there.
 const SCOPE: &str = "inventory:read";
 

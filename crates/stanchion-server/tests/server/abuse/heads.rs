@@ -90,6 +90,27 @@ async fn what_means_two_things_is_refused_once_and_for_all() {
     }
 }
 
+/// Its length comes with the end of the body before, where nobody looks for it.
+#[tokio::test]
+async fn a_length_that_hides_behind_a_body_ends_the_connection() {
+    const BOTH: &str = "transfer-encoding: chunked\r\ncontent-length: 5\r\n";
+    let abused = Abused::start(settings()).await;
+    for rest in ["y", "POST /echo HTTP/1.1"] {
+        let mut line = Line::open(abused.address).await;
+        line.say(&format!("{WRITES}content-length: 4\r\n\r\nab"))
+            .await;
+        sleep(Duration::from_millis(50)).await;
+        line.say(&format!("cd{WRITES}{BOTH}x: ")).await;
+        let (head, body) = line.answer().await.unwrap();
+        assert!(head.starts_with("http/1.1 200") && body == "abcd", "{head}");
+        line.say(&format!("{rest}\r\nz: w\r\n\r\n0\r\n\r\n{NEXT}"))
+            .await;
+        let (head, _) = line.answer().await.unwrap();
+        assert!(head.contains("connection: close"), "{rest}: {head}");
+        assert_eq!(line.answer().await, None, "{rest}: the smuggled one");
+    }
+}
+
 #[tokio::test]
 async fn what_is_chunked_in_good_order_keeps_its_connection() {
     let abused = Abused::start(settings()).await;

@@ -10,7 +10,8 @@ use super::*;
 const EACH: usize = 60;
 /// The service's timeouts here.
 const TIMEOUT: Duration = Duration::from_millis(600);
-const IDLE: Duration = Duration::from_secs(2);
+/// Longer than a busy machine keeps the neighbour waiting for its turn.
+const IDLE: Duration = Duration::from_secs(4);
 
 #[derive(Clone, Copy, Debug)]
 enum Slow {

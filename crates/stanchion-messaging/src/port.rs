@@ -135,7 +135,8 @@ pub enum Progress {
     Receipt {
         /// Which delivery.
         receipt: Receipt,
-        /// Each message's place among those of its partition and family, in the order of the messages.
+        /// Each message's place among those of its partition and family, in the order of the messages. There may be links of
+        /// messages between them that the group does not want.
         links: Vec<Link>,
     },
 }

@@ -8,7 +8,7 @@ use stanchion_messaging::{
 };
 use uuid::Uuid;
 
-use crate::{Db, Row, SqlError, params};
+use crate::{Db, Params, Row, SqlError, Tx, params};
 
 /// The most parked messages one call lists.
 const LIST_MAX: usize = 1_000;
@@ -28,31 +28,24 @@ impl SqlConsumerStore {
         Self { db }
     }
 
+    /// Writes a [delayed message](Parked::delayed) with the rest of that transaction; one of its id that waits already
+    /// stays as it is.
+    ///
+    /// # Errors
+    /// The message does not serialise.
+    pub fn queue_delayed(tx: &Tx, delayed: &Parked) -> Result<(), StoreError> {
+        let (sql, params) = insertion(delayed, "do nothing")?;
+        tx.queue(&sql, params);
+        Ok(())
+    }
+
     /// Inserts a parked message; `conflict` says what happens to one that is there.
     async fn insert(&self, parked: &Parked, conflict: &str) -> Result<(), StoreError> {
-        let sql = format!(
-            "insert into parked (consumer, message_id, key, seq, state, attempts, due_at, \
-             reason, message, parked_at) values ($1, $2, $3, \
-             (select coalesce(max(seq), 0) + 1 from parked where consumer = $1), \
-             $4, $5, $6, $7, $8, $9) on conflict (consumer, message_id) {conflict}"
-        );
-        let message = serde_json::to_value(&parked.message);
-        let message = message.map_err(|error| StoreError(error.to_string()))?;
-        let params = params![
-            parked.consumer.as_str(),
-            parked.message.id,
-            parked.message.key.as_str(),
-            state_name(parked.state),
-            i64::from(parked.attempts),
-            parked.due_at,
-            parked.reason.as_str(),
-            message,
-            parked.parked_at,
-        ];
+        let (sql, params) = insertion(parked, conflict)?;
         self.db.exec(&sql, params).await.map(drop).map_err(failed)
     }
 
-    async fn parked(&self, sql: &str, params: crate::Params) -> Result<Vec<Parked>, StoreError> {
+    async fn parked(&self, sql: &str, params: Params) -> Result<Vec<Parked>, StoreError> {
         let rows = self.db.query(sql, params).await.map_err(failed)?;
         rows.iter()
             .map(parked)
@@ -250,6 +243,29 @@ impl ConsumerStore for SqlConsumerStore {
     }
 }
 
+fn insertion(parked: &Parked, conflict: &str) -> Result<(String, Params), StoreError> {
+    let sql = format!(
+        "insert into parked (consumer, message_id, key, seq, state, attempts, due_at, \
+         reason, message, parked_at) values ($1, $2, $3, \
+         (select coalesce(max(seq), 0) + 1 from parked where consumer = $1), \
+         $4, $5, $6, $7, $8, $9) on conflict (consumer, message_id) {conflict}"
+    );
+    let message = serde_json::to_value(&parked.message);
+    let message = message.map_err(|error| StoreError(error.to_string()))?;
+    let params = params![
+        parked.consumer.as_str(),
+        parked.message.id,
+        parked.message.key.as_str(),
+        state_name(parked.state),
+        i64::from(parked.attempts),
+        parked.due_at,
+        parked.reason.as_str(),
+        message,
+        parked.parked_at,
+    ];
+    Ok((sql, params))
+}
+
 /// Consumers and projections share the table of checkpoints.
 fn checkpoint(consumer: &str) -> String {
     format!("consumer/{consumer}")
@@ -289,7 +305,7 @@ fn oldest_of_key(after: AfterLastAttempt) -> String {
 }
 
 /// Adds the values to the parameters; gives their placeholders.
-fn listed(params: &mut crate::Params, values: &[&str]) -> String {
+fn listed(params: &mut Params, values: &[&str]) -> String {
     let before = params.len();
     params.extend(values.iter().map(|value| (*value).into()));
     let numbers = before + 1..=params.len();

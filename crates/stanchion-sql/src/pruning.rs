@@ -121,6 +121,10 @@ impl LowWater {
     fn is_past(&self, old: &Old) -> bool {
         let (consumer, origin) = (old.consumer.clone(), &old.origin);
         let log = origin.log;
+        // A delayed message is of no log: once its row is gone it never comes again.
+        if origin.position == Position::START {
+            return true;
+        }
         let line = (
             consumer.clone(),
             log,

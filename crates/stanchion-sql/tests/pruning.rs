@@ -6,8 +6,8 @@ mod support;
 use jiff::{SignedDuration, Timestamp};
 use stanchion_eventsourcing::Metadata;
 use stanchion_messaging::{
-    ConsumerStore, Inbox, InboxEntry, InboxKey, LogId, Mark, Message, MessageOrigin, Origin,
-    Parked, ParkedState, Place, Position,
+    AfterLastAttempt, ConsumerStore, Contract, Inbox, InboxEntry, InboxKey, LogId, Mark, Message,
+    MessageOrigin, Origin, Parked, ParkedState, Place, Position,
 };
 use stanchion_sql::{Db, SqlConsumerStore, SqlInbox, UnitOfWork, params};
 use uuid::Uuid;
@@ -118,5 +118,55 @@ async fn what_a_consumer_is_past_is_forgotten_and_the_rest_stays() {
             .await
             .unwrap();
         assert_eq!(inbox.prune_messages(later(), 1_000).await.unwrap(), 1);
+    }
+}
+
+#[derive(serde::Serialize, serde::Deserialize)]
+struct Remind {
+    order: String,
+}
+
+impl Contract for Remind {
+    const NAME: &'static str = "orders.remind.v1";
+
+    fn key(&self) -> String {
+        self.order.clone()
+    }
+}
+
+#[tokio::test]
+async fn a_delayed_message_commits_with_what_asks_for_it_and_is_due_in_its_time() {
+    for db in support::migrated().await {
+        let consumers = SqlConsumerStore::new(db.clone());
+        let start = stanchion_runtime::clock::now();
+        let id = Uuid::from_u128(7);
+        let delayed = |seconds| {
+            let remind = Remind { order: "a".into() };
+            let due_at = start + SignedDuration::from_secs(seconds);
+            Parked::delayed("orders", &remind, id, due_at, &Metadata::new(None)).unwrap()
+        };
+        let rolled_back = UnitOfWork::begin(&db);
+        SqlConsumerStore::queue_delayed(rolled_back.tx(), &delayed(10)).unwrap();
+        drop(rolled_back);
+        let work = UnitOfWork::begin(&db);
+        SqlConsumerStore::queue_delayed(work.tx(), &delayed(60)).unwrap();
+        work.commit().await.unwrap();
+        // Asked for once more: it stays as it was.
+        consumers.wait_behind(&delayed(5)).await.unwrap();
+        let due = async |seconds| {
+            let now = start + SignedDuration::from_secs(seconds);
+            let due = consumers
+                .due("orders", now, AfterLastAttempt::KeyWaits, 10)
+                .await;
+            due.unwrap().len()
+        };
+        assert_eq!((due(59).await, due(60).await), (0, 1));
+        let blocked = consumers
+            .blocked("orders", &["a"], AfterLastAttempt::KeyWaits)
+            .await;
+        assert!(
+            blocked.unwrap().is_empty(),
+            "it makes its contract's key wait"
+        );
     }
 }

@@ -17,7 +17,9 @@ use super::retry::Look;
 use super::{Consumer, RETRY_POLL, RETRY_SOON};
 use crate::contract::{family, is_beacon};
 use crate::relay::RedriveAsked;
-use crate::{Delivery, Link, Mark, Message, Place, Position, Progress, Receipt, Subscription};
+use crate::{
+    Delivery, Link, Mark, Message, Place, Position, Progress, Receipt, Subscription, partition_of,
+};
 
 /// How often the stored marks are looked at, which another member of the group may have moved.
 const REFRESH: Duration = Duration::from_secs(60);
@@ -186,13 +188,39 @@ impl<'a> Follow<'a> {
         let Progress::Receipt { links, .. } = &delivery.progress else {
             return false;
         };
-        let chain = chain(&delivery.messages, links);
-        let mut chained = delivery.messages.iter().zip(chain);
-        chained.any(|(message, link)| {
-            link.is_some_and(|link| {
-                self.marks.look(&line(message, &link), &link) == Verdict::Missing
-            })
+        let (count, mut seen) = (delivery.messages.len(), HashSet::new());
+        let mut numbered = delivery.messages.iter().enumerate();
+        numbered.any(|(index, message)| {
+            let Some(link) = self.link_of(index, message, count, links) else {
+                return false;
+            };
+            let line = line(message, &link);
+            // A later one of the line follows the first one.
+            let missing = self.marks.look(&line, &link) == Verdict::Missing;
+            seen.insert(line) && missing
         })
+    }
+
+    /// The link of a message: the one in its place, or where a broker gave those of others as well, that of its entry. Of an
+    /// entry's links in a partition it is the one that follows on; if none does, the latest: rather ask for what is there
+    /// than miss something.
+    fn link_of(
+        &self,
+        index: usize,
+        message: &Message,
+        count: usize,
+        links: &[Link],
+    ) -> Option<Link> {
+        if links.len() == count {
+            return links.get(index).copied();
+        }
+        let (origin, partition) = (message.origin, partition_of(&message.key));
+        let beacon = is_beacon(&message.contract);
+        let own = links.iter().copied().filter(|link| {
+            let entry = link.log == origin.log && link.position == origin.position;
+            entry && (beacon || link.partition == partition)
+        });
+        own.max_by_key(|link| (self.marks.follows(&line(message, link), link), link.prev))
     }
 
     fn admit(&mut self, arrived: Arrived) {
@@ -230,9 +258,10 @@ impl<'a> Follow<'a> {
         lines: &mut Vec<(Line, Option<Position>)>,
         now: Instant,
     ) -> Vec<Message> {
-        let chain = chain(&messages, links);
-        let mut next = Vec::with_capacity(messages.len());
-        for (message, link) in messages.into_iter().zip(chain) {
+        let count = messages.len();
+        let mut next = Vec::with_capacity(count);
+        for (index, message) in messages.into_iter().enumerate() {
+            let link = self.link_of(index, &message, count, links);
             let Some(link) = link.filter(|link| link.position > Position::START) else {
                 next.push(message);
                 continue;
@@ -378,20 +407,6 @@ impl Consumer {
             parked: blocks,
         })
     }
-}
-
-/// The link of each message: the one in its place, or where a broker gave others as well, that of its entry.
-fn chain(messages: &[Message], links: &[Link]) -> Vec<Option<Link>> {
-    if links.len() == messages.len() {
-        return links.iter().copied().map(Some).collect();
-    }
-    let own = |message: &Message| {
-        let of_entry = |link: &&Link| {
-            link.log == message.origin.log && link.position == message.origin.position
-        };
-        links.iter().find(of_entry).copied()
-    };
-    messages.iter().map(own).collect()
 }
 
 fn line(message: &Message, link: &Link) -> Line {

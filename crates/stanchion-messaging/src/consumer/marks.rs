@@ -91,11 +91,7 @@ impl Marks {
 
     /// What a message at that link is; nothing changes.
     pub(super) fn look(&self, line: &Line, link: &Link) -> Verdict {
-        let start = self.places.get(&line.log).copied().unwrap_or_default();
-        let taken = self
-            .lines
-            .get(line)
-            .map_or(start, |known| known.taken.max(start));
+        let taken = self.taken(line);
         if link.position <= taken {
             Verdict::Repeat
         } else if link.prev > taken {
@@ -103,6 +99,17 @@ impl Marks {
         } else {
             Verdict::Next
         }
+    }
+
+    /// Whether what was announced before that link is what was taken up last.
+    pub(super) fn follows(&self, line: &Line, link: &Link) -> bool {
+        link.prev == self.taken(line)
+    }
+
+    fn taken(&self, line: &Line) -> Position {
+        let start = self.places.get(&line.log).copied().unwrap_or_default();
+        let known = self.lines.get(line);
+        known.map_or(start, |known| known.taken.max(start))
     }
 
     /// A message read from the log itself that was dealt with before by way of a broker.

@@ -233,19 +233,19 @@ impl Reader {
     fn delivery(&mut self, partition: usize, end: usize, envelopes: Vec<Envelope>) -> Delivery {
         self.last += 1;
         self.receipts.insert(self.last, (partition, end));
-        let wanted = envelopes.into_iter();
-        let wanted = wanted.filter(|it| self.group.wants(&it.message.contract));
-        let (messages, links) = wanted
-            .map(|envelope| {
-                let link = Link {
-                    log: envelope.message.origin.log,
-                    partition: envelope.partition,
-                    prev: envelope.prev,
-                    position: envelope.message.origin.position,
-                };
-                (envelope.message, link)
-            })
-            .unzip();
+        let (mut messages, mut links) = (Vec::new(), Vec::new());
+        for envelope in envelopes {
+            links.push(Link {
+                log: envelope.message.origin.log,
+                partition: envelope.partition,
+                prev: envelope.prev,
+                position: envelope.message.origin.position,
+            });
+            // The links of what the group does not want come with the others.
+            if self.group.wants(&envelope.message.contract) {
+                messages.push(envelope.message);
+            }
+        }
         let receipt = Receipt(self.last);
         Delivery {
             messages,

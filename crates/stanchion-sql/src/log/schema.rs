@@ -1,4 +1,4 @@
-//! The tables every module's store has: log, inbox, timers, checkpoints, parked messages, leases, snapshots, keys, relays.
+//! The tables every module's store has: log, inbox, timers, checkpoints, parked messages, leases, snapshots, keys, relays, jobs.
 
 /// Number, name, up and down of one migration of the scope `stanchion`.
 pub(crate) type Text = (u32, &'static str, &'static str, &'static str);
@@ -40,6 +40,13 @@ const BROKER: Text = (
     include_str!("schema/0006_broker.down.sql"),
 );
 
+const JOB: Text = (
+    7,
+    "job",
+    include_str!("schema/0007_job.up.sql"),
+    include_str!("schema/0007_job.down.sql"),
+);
+
 pub(crate) const POSTGRES: &[Text] = &[
     (
         1,
@@ -52,6 +59,7 @@ pub(crate) const POSTGRES: &[Text] = &[
     SUBJECT,
     SUBJECT_MASTER,
     BROKER,
+    JOB,
 ];
 
 pub(crate) const SQLITE: &[Text] = &[
@@ -66,4 +74,5 @@ pub(crate) const SQLITE: &[Text] = &[
     SUBJECT,
     SUBJECT_MASTER,
     BROKER,
+    JOB,
 ];

@@ -1,0 +1,158 @@
+use std::future::Future;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use stanchion_messaging::{HandlerError, Schedule};
+use stanchion_runtime::{clock, id};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+use uuid::Uuid;
+
+use crate::{Db, Lease, Leases, SqlError, params};
+
+/// How long the lease of a job lasts without being renewed.
+const LEASE: Duration = Duration::from_secs(15);
+
+/// The first wait after an attempt failed, doubled each time.
+const BACKOFF_BASE: Duration = Duration::from_secs(1);
+
+/// The longest wait.
+const BACKOFF_MAX: Duration = Duration::from_secs(60);
+
+/// How long it sleeps at most before it looks at the clock, which somebody may have set.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// A time that a job is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Occurrence {
+    /// When it was due.
+    pub due_at: Timestamp,
+    /// The same for every attempt at this time: for an inbox row, so that the effect is there once.
+    pub id: Uuid,
+}
+
+/// Work that recurs by a schedule, in one process at a time: the one that holds its lease.
+///
+/// Each time it is due it is tried until it succeeds or is rejected. Times that passed meanwhile, or while no process ran, count
+/// as one: the last of them. A new job is first due at its next time. Survives a crash: what was done, as a row. May repeat: an
+/// attempt that a crash or a lost lease interrupted; its effect is there once when it commits an inbox row of the
+/// [`Occurrence::id`].
+pub struct Job {
+    name: &'static str,
+    schedule: Schedule,
+    db: Db,
+    leases: Leases,
+}
+
+impl Job {
+    /// A job of the module whose store that is. The name is the same for ever.
+    #[must_use]
+    pub fn new(name: &'static str, schedule: Schedule, db: Db) -> Self {
+        let leases = Leases::new(db.clone());
+        Self {
+            name,
+            schedule,
+            db,
+            leases,
+        }
+    }
+
+    /// Runs whenever and as long as this process holds the lease, until told to stop. An attempt that is then running is
+    /// dropped at its next wait.
+    pub async fn run<F, W>(self, work: F, stop: CancellationToken)
+    where
+        F: Fn(Occurrence) -> W,
+        W: Future<Output = Result<(), HandlerError>>,
+    {
+        let (job, work) = (&self, &work);
+        let hold = |lease: Lease, held: CancellationToken| async move {
+            tokio::select! {
+                () = held.cancelled() => {}
+                ended = job.follow(&lease, work) => if let Err(error) = ended {
+                    warn!(job = job.name, %error, "a job waits for its store");
+                }
+            }
+        };
+        let name = format!("job/{}", self.name);
+        self.leases.hold(&name, LEASE, &stop, hold).await;
+    }
+
+    async fn follow<F, W>(&self, lease: &Lease, work: &F) -> Result<(), SqlError>
+    where
+        F: Fn(Occurrence) -> W,
+        W: Future<Output = Result<(), HandlerError>>,
+    {
+        let Some(mut done_for) = self.begin(lease).await? else {
+            return Ok(());
+        };
+        while let Some(due_at) = self.due(done_for).await {
+            let name = format!("{}/{due_at}", self.name);
+            let id = id::derived(&Uuid::NAMESPACE_OID, name.as_bytes());
+            self.attempt(Occurrence { due_at, id }, work).await;
+            if !self.finish(lease, due_at).await? {
+                return Ok(());
+            }
+            done_for = due_at;
+        }
+        // A schedule without a next time.
+        std::future::pending().await
+    }
+
+    /// Sleeps until the time after `done_for`; gives the last one that has passed then.
+    async fn due(&self, done_for: Timestamp) -> Option<Timestamp> {
+        let next = self.schedule.next(done_for)?;
+        loop {
+            let left = next.duration_since(clock::now());
+            if left <= SignedDuration::ZERO {
+                break;
+            }
+            let left = Duration::try_from(left).unwrap_or(LOOK);
+            tokio::time::sleep(left.min(LOOK)).await;
+        }
+        let now = clock::now();
+        let mut due_at = next;
+        // The hop through what was missed is bounded by the time that a schedule takes for it: its minutes.
+        while let Some(later) = self.schedule.next(due_at).filter(|later| *later <= now) {
+            due_at = later;
+        }
+        Some(due_at)
+    }
+
+    async fn attempt<F, W>(&self, occurrence: Occurrence, work: &F)
+    where
+        F: Fn(Occurrence) -> W,
+        W: Future<Output = Result<(), HandlerError>>,
+    {
+        let mut wait = BACKOFF_BASE;
+        loop {
+            match work(occurrence).await {
+                Ok(()) => return info!(job = self.name, due_at = %occurrence.due_at, "job done"),
+                Err(HandlerError::Rejected(reason)) => {
+                    tracing::error!(job = self.name, due_at = %occurrence.due_at, reason, "job given up");
+                    return;
+                }
+                Err(error) => {
+                    warn!(job = self.name, due_at = %occurrence.due_at, %error, "job is tried again")
+                }
+            }
+            tokio::time::sleep(wait / 2 + stanchion_runtime::random::jitter(wait / 2)).await;
+            wait = (wait * 2).min(BACKOFF_MAX);
+        }
+    }
+
+    /// The time it was last done for; from now on no older token writes. `None`: this one is too old already.
+    async fn begin(&self, lease: &Lease) -> Result<Option<Timestamp>, SqlError> {
+        let sql = "insert into job (name, token, done_for) values ($1, $2, $3) \
+                   on conflict (name) do update set token = excluded.token \
+                   where job.token <= excluded.token returning done_for";
+        let params = params![self.name, lease.token(), clock::now()];
+        let row = self.db.opt(sql, params).await?;
+        row.map(|row| row.get(0)).transpose()
+    }
+
+    async fn finish(&self, lease: &Lease, due_at: Timestamp) -> Result<bool, SqlError> {
+        let sql = "update job set done_for = $3 where name = $1 and token = $2";
+        let params = params![self.name, lease.token(), due_at];
+        Ok(self.db.exec(sql, params).await? == 1)
+    }
+}

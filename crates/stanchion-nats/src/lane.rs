@@ -53,6 +53,12 @@ impl Lane {
         }
     }
 
+    /// Nothing is asked for a moment: the server has something else to do first.
+    pub(crate) fn resting(now: Instant) -> Self {
+        const REST: Duration = Duration::from_millis(200);
+        Lane::Asked { until: now + REST }
+    }
+
     /// The request came to its end without a message.
     pub(crate) fn ended(self) -> Self {
         match self {
@@ -63,9 +69,8 @@ impl Lane {
 
     /// The server refused the request, perhaps because the consumer is gone: a look comes first, and not at once.
     pub(crate) fn refused(self, now: Instant) -> Self {
-        const REST: Duration = Duration::from_millis(200);
         match self {
-            Lane::Asked { .. } => Lane::Asked { until: now + REST },
+            Lane::Asked { .. } => Lane::resting(now),
             other => other,
         }
     }

@@ -7,7 +7,6 @@ use std::time::Duration;
 use async_nats::{Message as Raw, StatusCode, Subject, Subscriber as Inbox};
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::future::join;
 use futures_util::{FutureExt, StreamExt};
 use stanchion_messaging::{
     BrokerError, Delivery, Group, Link, Message, PARTITIONS, Progress, Receipt, Subscription,
@@ -158,7 +157,7 @@ impl NatsSubscription {
                 // Should this be lost it comes again, and is given up again.
                 let client = &self.connection.client;
                 let given_up = client.publish(reply, Bytes::from_static(TERM));
-                self.lanes[lane] = Lane::Idle;
+                self.lanes[lane] = Lane::resting(Instant::now());
                 given_up.await.map_err(unavailable)?;
             }
         }
@@ -256,23 +255,12 @@ impl Subscription for NatsSubscription {
         }
     }
 
+    /// The next ones are asked for once the server has heard: a 2.9 that sees the request first may leave it lying until
+    /// it expires.
     async fn acknowledge(&mut self, receipt: Receipt) -> Result<(), BrokerError> {
-        let held = self.in_hand.get(&receipt).into_iter().flatten();
-        let partitions: Vec<u16> = held.map(|held| held.partition).collect();
-        // The next ones are asked for in the same packet, which saves a round trip; the server gives none before it has
-        // the acknowledgement.
-        let ask = async {
-            for &partition in &partitions {
-                self.pull(partition).await?;
-            }
-            Ok(())
-        };
-        let (heard, asked) = join(self.tell(receipt, ACK), ask).await;
-        heard.and(asked)?;
-        self.in_hand.remove(&receipt);
-        let now = Instant::now();
-        for partition in partitions {
-            self.lanes[usize::from(partition)] = Lane::asked(now);
+        self.tell(receipt, ACK).await?;
+        for held in self.in_hand.remove(&receipt).into_iter().flatten() {
+            self.lanes[usize::from(held.partition)] = Lane::Idle;
         }
         self.measure();
         Ok(())

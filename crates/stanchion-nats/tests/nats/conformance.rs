@@ -135,12 +135,43 @@ impl BrokerUnderTest for Server {
     }
 }
 
-/// `CONFORMANCE_CASE=part_of_its_name` runs one case alone.
+async fn part(name: &str) {
+    if let Some(server) = Server::start().await {
+        broker::run_part(Arc::new(server), name).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn the_adapter_does_what_a_broker_must() {
-    let Some(server) = Server::start().await else {
-        return;
-    };
-    let part = std::env::var("CONFORMANCE_CASE").unwrap_or_default();
-    broker::run_only(Arc::new(server), &part).await;
+async fn what_it_confirms_is_there() {
+    part("publish").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn its_groups_share() {
+    part("groups").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn its_keys_are_in_order() {
+    part("order").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_delivers_again_what_was_not_acknowledged() {
+    part("redelivery").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_passes_what_is_no_message() {
+    part("poison").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_closes_without_a_loss() {
+    part("close").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_survives_its_server_and_its_network() {
+    part("faults").await;
 }

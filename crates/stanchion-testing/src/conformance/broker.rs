@@ -119,36 +119,52 @@ pub struct Client {
     pub metrics: stanchion_telemetry::Metrics,
 }
 
-/// Runs every case [`RUNS`] times in parallel.
+/// The parts of the suite, each for a test of its own: together they take minutes.
+const PARTS: [(&str, &[Case<Stage>]); 7] = [
+    ("publish", publish::CASES),
+    ("groups", groups::CASES),
+    ("order", order::CASES),
+    ("redelivery", redelivery::CASES),
+    ("poison", poison::CASES),
+    ("close", close::CASES),
+    ("faults", faults::CASES),
+];
+
+/// Runs every case [`RUNS`] times in parallel, one case after the other.
 ///
 /// # Panics
 /// At the first case of which a run fails.
 pub async fn run(broker: Arc<dyn BrokerUnderTest>) {
-    run_only(broker, "").await;
+    run_where(&broker, |_, _| true).await;
 }
 
-/// As [`run`], only the cases whose name contains `part`.
+/// As [`run`], only the cases of one part: `publish`, `groups`, `order`, `redelivery`, `poison`, `close` or `faults`.
+///
+/// # Panics
+/// As [`run`] does, and when there is no such part.
+pub async fn run_part(broker: Arc<dyn BrokerUnderTest>, wanted: &str) {
+    run_where(&broker, |part, _| part == wanted).await;
+}
+
+/// As [`run`], only the cases whose name contains `wanted`.
 ///
 /// # Panics
 /// As [`run`] does, and when no name contains it.
-pub async fn run_only(broker: Arc<dyn BrokerUnderTest>, part: &str) {
-    let parts = [
-        publish::CASES,
-        groups::CASES,
-        order::CASES,
-        redelivery::CASES,
-        poison::CASES,
-        close::CASES,
-        faults::CASES,
-    ];
+pub async fn run_only(broker: Arc<dyn BrokerUnderTest>, wanted: &str) {
+    run_where(&broker, |_, case| case.contains(wanted)).await;
+}
+
+async fn run_where(broker: &Arc<dyn BrokerUnderTest>, wanted: impl Fn(&str, &str) -> bool) {
+    let cases = PARTS.into_iter();
+    let cases = cases.flat_map(|(part, cases)| cases.iter().map(move |case| (part, case)));
     let mut any = false;
-    for (number, case) in parts.into_iter().flatten().enumerate() {
-        if case.name.contains(part) {
+    for (number, (part, case)) in cases.enumerate() {
+        if wanted(part, case.name) {
             any = true;
-            run_case(&broker, number, case).await;
+            run_case(broker, number, case).await;
         }
     }
-    assert!(any, "no case is called {part}");
+    assert!(any, "there is no such case");
 }
 
 async fn run_case(broker: &Arc<dyn BrokerUnderTest>, number: usize, case: &Case<Stage>) {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::future::try_join_all;
 use lapin::options::BasicPublishOptions;
 use lapin::{Channel, Confirmation, Connection};
 use stanchion_messaging::{BrokerError, Envelope, PARTITIONS};
@@ -152,15 +153,12 @@ impl Line {
         shared.metrics.connects.inc();
         topology::declare_shared(&connection, settings).await?;
         let store = StoreWatch::open(&connection, &Names::new(settings).store()).await?;
-        let mut lanes = Vec::new();
-        for _ in 0..PARTITIONS {
-            lanes.push(Mutex::new(confirming(&connection).await?));
-        }
+        let lanes = try_join_all((0..PARTITIONS).map(|_| confirming(&connection))).await?;
         Ok(Self {
-            connection,
             store,
-            lanes,
+            lanes: lanes.into_iter().map(Mutex::new).collect(),
             since,
+            connection,
         })
     }
 }

@@ -82,7 +82,8 @@ impl Lane {
     fn arrives(&mut self, delivery: Delivery, metrics: &BrokerMetrics) {
         if balance::is_probe(&delivery.properties) {
             self.is_probed = true;
-            settle(delivery.acker.ack(BasicAckOptions::default()));
+            let tag = delivery.delivery_tag;
+            settle(self.channel.basic_ack(tag, BasicAckOptions::default()));
             return;
         }
         match wire::envelope(&delivery.data) {
@@ -98,7 +99,11 @@ impl Lane {
                 metrics.undecodable.inc();
                 let (queue, bytes) = (self.consumer.queue(), delivery.data.len());
                 tracing::error!(%queue, bytes, %error, "no message: it goes to the broker's dead letters");
-                settle(delivery.acker.reject(BasicRejectOptions::default()));
+                let tag = delivery.delivery_tag;
+                settle(
+                    self.channel
+                        .basic_reject(tag, BasicRejectOptions::default()),
+                );
             }
         }
     }
@@ -162,7 +167,9 @@ impl Drop for Lane {
     }
 }
 
-/// Sends it off without waiting: the library does so when it is first asked, and keeps the order of what it was told.
-fn settle(sending: impl Future<Output = lapin::Result<bool>>) {
+/// Sends it off without waiting: the library does so when it is first asked. It keeps the order of what is told to one
+/// channel; what a delivery's own acker is told may be overtaken by an acknowledgement for all earlier ones, and then
+/// the broker ends the channel.
+fn settle(sending: impl Future<Output = lapin::Result<()>>) {
     let _sent = sending.now_or_never();
 }

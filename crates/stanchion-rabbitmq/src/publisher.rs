@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use futures_util::future::try_join_all;
 use lapin::options::BasicPublishOptions;
 use lapin::{Channel, Confirmation, Connection};
 use stanchion_messaging::{BrokerError, Envelope, PARTITIONS};
+use stanchion_runtime::task::{self, Task, TaskFailed};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
@@ -21,6 +23,8 @@ pub(crate) struct Lines {
 
 struct Slot {
     line: Option<Arc<Line>>,
+    /// Goes on when who waits for it gives up: a broker under load may take longer than one publish.
+    opening: Option<Task<Result<Line, BrokerError>>>,
     backoff: Backoff,
 }
 
@@ -37,6 +41,7 @@ impl Lines {
         Self {
             slot: Mutex::new(Slot {
                 line: None,
+                opening: None,
                 backoff: Backoff::new(&shared.settings),
             }),
         }
@@ -45,7 +50,7 @@ impl Lines {
     /// Publishes and waits for the confirmation, both within the bound.
     pub(crate) async fn publish(
         &self,
-        shared: &Shared,
+        shared: &Arc<Shared>,
         envelope: &Envelope,
     ) -> Result<(), BrokerError> {
         let bytes_max = shared.settings.message_bytes_max.as_usize();
@@ -63,7 +68,7 @@ impl Lines {
     }
 
     /// What the store is known by.
-    pub(crate) async fn store_id(&self, shared: &Shared) -> Result<String, BrokerError> {
+    pub(crate) async fn store_id(&self, shared: &Arc<Shared>) -> Result<String, BrokerError> {
         let bound = shared.settings.connect_timeout;
         let late = |_| BrokerError(format!("RabbitMQ did not answer within {bound:?}"));
         let line = timeout(bound, self.line(shared)).await.map_err(late)??;
@@ -72,7 +77,7 @@ impl Lines {
 
     async fn send(
         &self,
-        shared: &Shared,
+        shared: &Arc<Shared>,
         envelope: &Envelope,
         body: &[u8],
     ) -> Result<(), BrokerError> {
@@ -104,7 +109,7 @@ impl Lines {
     }
 
     /// The connection, made anew where there is none.
-    async fn line(&self, shared: &Shared) -> Result<Arc<Line>, BrokerError> {
+    async fn line(&self, shared: &Arc<Shared>) -> Result<Arc<Line>, BrokerError> {
         let mut slot = self.slot.lock().await;
         if let Some(line) = &slot.line
             && line.connection.status().connected()
@@ -112,8 +117,21 @@ impl Lines {
             return Ok(Arc::clone(line));
         }
         slot.line = None;
-        slot.backoff.wait().await;
-        match Line::open(shared).await {
+        if slot.opening.is_none() {
+            slot.backoff.wait().await;
+        }
+        let shared = Arc::clone(shared);
+        let opening = slot.opening.get_or_insert_with(|| {
+            let bound = shared.settings.connect_timeout * 2;
+            let late = move |_| BrokerError(format!("RabbitMQ did not answer within {bound:?}"));
+            task::spawn("rabbitmq-connect", async move {
+                timeout(bound, Line::open(&shared)).await.map_err(late)?
+            })
+        });
+        let opened = opening.await;
+        slot.opening = None;
+        let failed = |error: TaskFailed| BrokerError(error.to_string());
+        match opened.map_err(failed).and_then(|opened| opened) {
             Ok(line) => {
                 slot.backoff.succeeded();
                 let line = slot.line.insert(Arc::new(line));
@@ -152,15 +170,12 @@ impl Line {
         shared.metrics.connects.inc();
         topology::declare_shared(&connection, settings).await?;
         let store = StoreWatch::open(&connection, &Names::new(settings).store()).await?;
-        let mut lanes = Vec::new();
-        for _ in 0..PARTITIONS {
-            lanes.push(Mutex::new(confirming(&connection).await?));
-        }
+        let lanes = try_join_all((0..PARTITIONS).map(|_| confirming(&connection))).await?;
         Ok(Self {
-            connection,
             store,
-            lanes,
+            lanes: lanes.into_iter().map(Mutex::new).collect(),
             since,
+            connection,
         })
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::task::Poll;
 
 use async_trait::async_trait;
+use futures_util::future::try_join_all;
 use lapin::Connection;
 use stanchion_messaging::{
     BrokerError, Delivery, Envelope, Group, Link, PARTITIONS, Progress, Receipt, Subscription,
@@ -217,14 +218,18 @@ impl Line {
     /// Opens the lanes that are not there.
     async fn ask_again(&mut self, shared: &Shared, group: &str) -> Result<(), BrokerError> {
         let names = Names::new(&shared.settings);
-        for partition in 0..PARTITIONS {
-            let lane = &mut self.lanes[usize::from(partition)];
-            if lane.is_none() {
-                let queue = names.queue(group, partition);
-                let prefetch = shared.settings.prefetch;
-                *lane = Some(Lane::open(&self.connection, &queue, prefetch).await?);
+        let missing = (0..PARTITIONS).zip(&mut self.lanes);
+        let missing = missing.filter(|(_, lane)| lane.is_none());
+        let (connection, prefetch) = (&self.connection, shared.settings.prefetch);
+        // All at the same time: each takes some round trips.
+        try_join_all(missing.map(|(partition, lane)| {
+            let queue = names.queue(group, partition);
+            async move {
+                *lane = Some(Lane::open(connection, &queue, prefetch).await?);
+                Ok::<_, BrokerError>(())
             }
-        }
+        }))
+        .await?;
         Ok(())
     }
 

@@ -3,7 +3,9 @@
 use std::fs;
 use std::time::Duration;
 
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
+};
 use stanchion_messaging::Publisher;
 use stanchion_rabbitmq::{RabbitMq, RabbitMqError, RabbitMqSettings, RabbitMqTlsSettings};
 use stanchion_telemetry::Metrics;
@@ -18,11 +20,17 @@ async fn both_sides_are_proven_by_certificates_and_the_user_by_a_password() {
     let authority = {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+        // What has its issuer's name is taken for self-signed.
+        params
+            .distinguished_name
+            .push(DnType::CommonName, "authority");
         CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap()
     };
     let certificate = |name: &str| {
         let key = KeyPair::generate().unwrap();
-        let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.distinguished_name.push(DnType::CommonName, name);
         let signed = params.signed_by(&key, &authority).unwrap();
         (signed.pem(), key.serialize_pem())
     };

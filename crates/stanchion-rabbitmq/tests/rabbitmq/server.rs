@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -31,6 +32,7 @@ pub(super) struct Server {
     hosts: tokio::sync::Mutex<HashSet<String>>,
     /// Those that a wiped server must be given again.
     last_hosts: Mutex<Vec<String>>,
+    down: AtomicBool,
 }
 
 impl Server {
@@ -42,6 +44,7 @@ impl Server {
             server: Mutex::new(server),
             hosts: tokio::sync::Mutex::default(),
             last_hosts: Mutex::default(),
+            down: AtomicBool::default(),
         }))
     }
 
@@ -81,7 +84,10 @@ impl Server {
             let delete =
                 |host: &String| format!("rabbit_vhost:delete(<<\"{host}\">>, <<\"test\">>).");
             let lines: Vec<_> = others.iter().map(delete).chain([add(&host)]).collect();
-            server.eval(&lines);
+            // A killed one is given the host when it starts.
+            if !server.down.load(Ordering::SeqCst) {
+                server.eval(&lines);
+            }
             *server.last_hosts.lock() = vec![host];
         });
         changing.await.unwrap();
@@ -233,6 +239,8 @@ impl BrokerUnderTest for UnderTest {
         }
         .unwrap();
         drop(server);
+        let down = change != ServerChange::Start;
+        self.0.down.store(down, Ordering::SeqCst);
         if change == ServerChange::Start {
             // Those are there already unless it was wiped.
             let hosts = self.0.last_hosts.lock().clone();

@@ -64,6 +64,7 @@ pub fn init(settings: &TelemetrySettings, service: &str) -> Result<Telemetry, Te
         format,
         sink,
         share,
+        wanted: lines::wanted(&settings.log),
     };
     subscriber(&provider, lines, filter)
         .try_init()

@@ -6,6 +6,7 @@ mod fields;
 mod second;
 mod sink;
 
+pub(crate) use direct::wanted;
 pub use direct::{Direct, write_directly};
 pub(crate) use sink::{Sink, stderr};
 
@@ -15,6 +16,7 @@ use std::fmt::Write as _;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
@@ -38,6 +40,8 @@ pub(crate) struct Lines {
     pub(crate) sink: Sink,
     /// Of traces that begin here, so many are recorded.
     pub(crate) share: Share,
+    /// What the log is filtered by, where that can be said without an event.
+    pub(crate) wanted: Option<Targets>,
 }
 
 /// What a span carries for the lines within it. One thing: a registry keeps each in a box of its own.

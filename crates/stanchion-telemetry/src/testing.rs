@@ -22,7 +22,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::LogFormat;
 use crate::init::subscriber;
-use crate::lines::Lines;
+use crate::lines::{self, Lines};
 use crate::unrecorded::Share;
 
 /// Catches what is logged on this thread, at every level, until it is dropped.
@@ -71,6 +71,7 @@ pub(crate) fn capture_as(format: LogFormat, directives: &str) -> Captured {
         format,
         sink,
         share,
+        wanted: lines::wanted(directives),
     };
     let subscriber = subscriber(&provider, lines, EnvFilter::new(directives));
     Captured {

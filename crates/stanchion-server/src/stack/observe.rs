@@ -7,7 +7,7 @@ use axum::response::Response;
 use http::uri::PathAndQuery;
 use stanchion_telemetry::{MAY_WAIT, trace, write_directly};
 use tonic::Code;
-use tracing::{Level, Span};
+use tracing::Span;
 
 use super::InFlight;
 use crate::context::{Context, Waiting};
@@ -144,9 +144,6 @@ impl Watched {
     /// The one line of the request. It comes by the thousand, and is written directly where that is possible.
     fn log(&self, status: u16, grpc_status: Option<&'static str>, elapsed: Duration) {
         const MESSAGE: &str = "request completed";
-        if !tracing::enabled!(Level::INFO) {
-            return;
-        }
         let context = &*self.context;
         let method = context.method.as_str();
         let path = self.target.as_ref().map_or("", PathAndQuery::path);

@@ -3,6 +3,9 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use tracing::Level;
+use tracing_subscriber::filter::Targets;
+
 use super::{Line, Lines, escape, is_written_elsewhere, label};
 use crate::{LogFormat, trace, unrecorded};
 
@@ -13,9 +16,9 @@ pub struct Direct<'l>(&'l mut Line);
 /// write it, several times as fast; false if it has not, and the event has to be made.
 ///
 /// It can where nobody but the log wants the event: in the one span of an unrecorded trace (see
-/// [`trace::begin`](crate::trace::begin)). The line has the fields that `write` gives it, each name once, and none of
-/// that span's; whether it is wanted at all (`tracing::enabled!`) is for the caller to ask. It may wait, see
-/// [`MAY_WAIT`](crate::MAY_WAIT).
+/// [`trace::begin`](crate::trace::begin)), and unless the log is filtered by spans or fields. It then writes nothing
+/// where the filter leaves the line out. The line has the fields that `write` gives it, each name once, and none of that
+/// span's. It may wait, see [`MAY_WAIT`](crate::MAY_WAIT).
 pub fn write_directly(target: &str, message: &str, write: impl Fn(&mut Direct<'_>)) -> bool {
     if !unrecorded::is_alone() {
         return false;
@@ -24,14 +27,25 @@ pub fn write_directly(target: &str, message: &str, write: impl Fn(&mut Direct<'_
         let Some(lines) = dispatch.downcast_ref::<Lines>() else {
             return false;
         };
-        lines.line(true, |line| {
-            line.begin("INFO");
-            escape::text(&mut line.text, line.format, message);
-            write(&mut Direct(line));
-            line.end(|text, format| escape::text(text, format, target));
-        });
+        let Some(wanted) = &lines.wanted else {
+            return false;
+        };
+        if wanted.would_enable(target, &Level::INFO) {
+            lines.line(true, |line| {
+                line.begin("INFO");
+                escape::text(&mut line.text, line.format, message);
+                write(&mut Direct(line));
+                line.end(|text, format| escape::text(text, format, target));
+            });
+        }
         true
     })
+}
+
+/// The filter of these directives for whoever has no event to show it; `None` if some look at spans or fields.
+pub(crate) fn wanted(directives: &str) -> Option<Targets> {
+    let plain = Some(directives).filter(|text| !text.contains(['[', '{']));
+    plain?.parse().ok()
 }
 
 impl Direct<'_> {
@@ -179,6 +193,34 @@ mod tests {
                     };
                     assert_eq!(timeless(direct), timeless(by_event));
                 }
+            }
+        }
+    }
+
+    #[test]
+    fn the_filter_of_the_log_is_that_of_the_lines_without_an_event() {
+        let prefix = TARGET.split("::").next().unwrap();
+        for (directives, is_dealt_with, lines) in [
+            ("info".to_owned(), true, 1),
+            ("debug".to_owned(), true, 1),
+            ("warn".to_owned(), true, 0),
+            ("off".to_owned(), true, 0),
+            (format!("info,{prefix}=warn"), true, 0),
+            (format!("warn,{prefix}=info"), true, 1),
+            (format!("{prefix}::lines=debug"), true, 1),
+            ("other=trace".to_owned(), true, 0),
+            ("warn,[request]=info".to_owned(), false, 0),
+            ("warn,[{request_id}]=info".to_owned(), false, 0),
+        ] {
+            let logged = capture_as(LogFormat::Json, &directives);
+            let span = trace::begin(None, || tracing::info_span!("request"));
+            let _entered = span.enter();
+            let dealt_with = written_directly(Duration::ZERO, "/");
+            assert_eq!(dealt_with, is_dealt_with, "{directives}");
+            assert_eq!(logged.lines().len(), lines, "{directives}");
+            written_by_an_event(Duration::ZERO, "/");
+            if is_dealt_with {
+                assert_eq!(logged.lines().len(), 2 * lines, "{directives}");
             }
         }
     }

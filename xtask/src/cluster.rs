@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 use shop_cluster::{ADMIN_PASSWORD, Broker, Cluster, Plan, table};
-use stanchion_testing::servers::Cluster as Postgres;
+use stanchion_testing::servers::{Cluster as Postgres, Nats};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
 
@@ -55,11 +55,14 @@ struct Up {
 enum Kind {
     /// No server: workers read the other contexts' logs in their databases.
     None,
+    /// NATS with JetStream.
+    Nats,
 }
 
 /// A throwaway broker; it ends with this.
 struct Server {
     broker: Broker,
+    _nats: Option<Nats>,
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
@@ -182,10 +185,15 @@ impl Stage {
 
 impl Server {
     fn start(kind: Kind) -> Result<Self> {
-        let broker = match kind {
-            Kind::None => Broker::None,
+        let nats = match kind {
+            Kind::None => None,
+            Kind::Nats => Some(Nats::start()?),
         };
-        Ok(Self { broker })
+        let broker = nats.as_ref().map(|nats| Broker::At(nats.url()));
+        Ok(Self {
+            broker: broker.unwrap_or(Broker::None),
+            _nats: nats,
+        })
     }
 }
 

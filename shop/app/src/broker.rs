@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use stanchion::eventsourcing::Relay;
-use stanchion::messaging::{MemoryBroker, Publisher, Subscriber};
+use stanchion::messaging::{Forwarder, MemoryBroker, Publisher, Subscriber};
+use stanchion::nats::NatsBroker;
 use stanchion::server::Module;
+use stanchion::sql::SqlRelayStore;
+use stanchion::telemetry::Metrics;
 
 use crate::settings::BrokerSettings;
 use crate::store::Store;
@@ -14,7 +17,7 @@ use crate::store::Store;
 pub(crate) const MEMORY: &str = "memory:";
 
 /// What this binary has adapters for: the schemes of their URLs.
-pub(crate) const SCHEMES: [&str; 0] = [];
+pub(crate) const SCHEMES: [&str; 2] = ["nats", "tls+nats"];
 
 /// What carries messages.
 pub(crate) enum Broker {
@@ -24,20 +27,40 @@ pub(crate) enum Broker {
     Outside(Outside),
 }
 
-/// Both ends of a broker outside of the process. Neither connects before it is used.
+/// Both ends of a broker outside of the process. A service starts without it, too.
 pub(crate) struct Outside {
-    pub(crate) publisher: Arc<dyn Publisher>,
-    pub(crate) subscriber: Arc<dyn Subscriber>,
+    publisher: Arc<dyn Publisher>,
+    subscriber: Arc<dyn Subscriber>,
+    metrics: Metrics,
 }
 
 impl Broker {
-    /// As configured; nothing is connected yet.
-    pub(crate) fn of(settings: &BrokerSettings) -> anyhow::Result<Self> {
-        if settings.is_memory() {
-            return Ok(Self::Memory(Arc::new(MemoryBroker::new())));
+    /// As configured; nothing waits for a connection.
+    pub(crate) async fn of(settings: &BrokerSettings, metrics: &Metrics) -> anyhow::Result<Self> {
+        match settings.scheme() {
+            "memory" => Ok(Self::Memory(Arc::new(MemoryBroker::new()))),
+            "nats" | "tls+nats" => {
+                let mut own = settings.nats.clone();
+                let url = settings.url.replacen("tls+nats://", "tls://", 1);
+                own.url = Some(url.into());
+                let broker = NatsBroker::connect(&own, metrics).await;
+                let broker = Arc::new(broker.context("broker")?);
+                Ok(Self::outside(broker.clone(), broker, metrics))
+            }
+            scheme => bail!("broker.url: this binary has no adapter for {scheme}:"),
         }
-        let scheme = settings.scheme();
-        bail!("broker.url: this binary has no adapter for {scheme}:")
+    }
+
+    fn outside(
+        publisher: Arc<dyn Publisher>,
+        subscriber: Arc<dyn Subscriber>,
+        metrics: &Metrics,
+    ) -> Self {
+        Self::Outside(Outside {
+            publisher,
+            subscriber,
+            metrics: metrics.clone(),
+        })
     }
 
     /// Whether messages leave the stores only by a server: a process then needs no store but its modules' own.
@@ -72,14 +95,25 @@ impl Broker {
 }
 
 impl Outside {
-    fn announced(&self, module: Module, _relay: Relay, _store: &Store) -> Module {
+    fn announced(&self, module: Module, relay: Relay, store: &Store) -> Module {
         let publisher = Arc::clone(&self.publisher);
-        module.degraded_unless("broker", move || {
-            let publisher = Arc::clone(&publisher);
-            async move {
-                let answered = publisher.store_id().await;
-                answered.map(drop).map_err(|error| error.to_string())
-            }
-        })
+        let rows = Arc::new(SqlRelayStore::new(store.db.clone()));
+        let forwarder = Forwarder::new(Arc::new(relay), Arc::clone(&publisher), rows)
+            .asked_through(Arc::clone(&self.subscriber))
+            .metrics(&self.metrics);
+        let health = forwarder.health();
+        module
+            .worker("relay", |stop| forwarder.run(stop))
+            .degraded_unless("relay", move || {
+                let health = health.clone();
+                async move { health.check() }
+            })
+            .degraded_unless("broker", move || {
+                let publisher = Arc::clone(&publisher);
+                async move {
+                    let answered = publisher.store_id().await;
+                    answered.map(drop).map_err(|error| error.to_string())
+                }
+            })
     }
 }

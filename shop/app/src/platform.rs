@@ -38,7 +38,7 @@ pub(crate) async fn build(
     } else {
         None
     };
-    let broker = Broker::of(&settings.broker)?;
+    let broker = Broker::of(&settings.broker, &metrics).await?;
     let parts = Parts {
         settings: &settings,
         options: &options,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use stanchion::client::ClientSettings;
 use stanchion::config::{Checks, SecretString, choice, settings};
 use stanchion::eventsourcing::SealingKey;
+use stanchion::nats::NatsSettings;
 use stanchion::server::{AdminSettings, ServerSettings};
 use stanchion::telemetry::TelemetrySettings;
 
@@ -89,8 +90,11 @@ settings! {
 settings! {
     /// What carries messages between contexts.
     pub(crate) struct BrokerSettings {
-        /// memory: carries them within this process, from the modules' logs.
+        /// memory: carries them within this process, from the modules' logs; nats:// and tls+nats:// name a NATS with
+        /// JetStream. Passwords are better in the section of the broker, or its _FILE.
         pub(crate) url: String = "memory:",
+        /// How NATS is used; its url is the one above.
+        pub(crate) nats: NatsSettings = section,
     }
 }
 

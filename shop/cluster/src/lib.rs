@@ -35,7 +35,7 @@ const WEBHOOK_SECRET: &str = "whsec_cluster";
 const MIGRATED_WITHIN: Duration = Duration::from_secs(60);
 
 /// What every process is told.
-const SHARED: [(&str, &str); 8] = [
+const SHARED: [(&str, &str); 9] = [
     ("SHOP__DATABASE__CONNECTIONS_MAX", "13"),
     (
         "SHOP__SERVER__SECRET",
@@ -46,6 +46,8 @@ const SHARED: [(&str, &str); 8] = [
     ("SHOP__PAYMENTS__GATEWAY_KEY", GATEWAY_KEY),
     ("SHOP__PAYMENTS__WEBHOOK_SECRET", WEBHOOK_SECRET),
     ("SHOP__TELEMETRY__FORMAT", "json"),
+    // What a killed worker held is given to the next one after this, and its lease ends after 15 s.
+    ("SHOP__BROKER__NATS__ACK_WAIT", "3s"),
     // A module that is started again is asked again soon.
     ("SHOP__INVENTORY__CLIENT__POLICY__BREAKER__OPEN", "500ms"),
 ];

@@ -10,6 +10,7 @@ mod run;
 use std::time::Duration;
 
 use shop_cluster::Broker;
+use stanchion_testing::servers::Nats;
 use tokio::time::{Instant, sleep};
 
 use self::plain::Plain;
@@ -25,7 +26,11 @@ const LOOK_AGAIN: Duration = Duration::from_millis(50);
 const DIFFERENCES_MAX: usize = 10;
 
 /// Passwords are not what is compared.
-const QUICK: (&str, &str) = ("SHOP__IDENTITY__HASH_MEMORY_KIB", "8");
+const QUICK: [(&str, &str); 2] = [
+    ("SHOP__IDENTITY__HASH_MEMORY_KIB", "8"),
+    // Nobody logs in again during a run, however long it is.
+    ("SHOP__AUTH__ACCESS_TOKEN_LIFE", "24h"),
+];
 
 #[tokio::test]
 async fn one_process_and_four_services_give_the_same_answers() {
@@ -33,11 +38,14 @@ async fn one_process_and_four_services_give_the_same_answers() {
         number("SHOP_COMPARE_REQUESTS", REQUESTS as u64),
         number("SHOP_COMPARE_SEED", SEED),
     );
-    let Some(split) = Shop::start_in_services_with(Broker::None, &[QUICK], &[]).await else {
+    let nats = Nats::required();
+    let broker = nats.as_ref().map(|nats| Broker::At(nats.url()));
+    let broker = broker.unwrap_or(Broker::None);
+    let Some(split) = Shop::start_in_services_with(broker, &QUICK, &[]).await else {
         return;
     };
     split.stocked().await;
-    let whole = Shop::start_with(&[QUICK]).await;
+    let whole = Shop::start_with(&QUICK).await;
     println!("{requests} requests, seed {seed}");
     let mut sides = [Side::new(whole), Side::new(split)];
     let mut run = Run::new(seed);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use shop_cluster::{Broker, GATEWAY};
+use stanchion_testing::servers::Nats;
 
 use crate::support::{READY_WITHIN, Shop, eventually, item};
 
@@ -91,6 +92,34 @@ async fn while_identity_is_out_its_customers_are_known_elsewhere() {
     assert_eq!(order.text_at("/status"), "confirmed");
     let orders = ada.get("/orders").send().await.expect(200);
     assert_eq!(orders.meta()["total"], 1);
+}
+
+#[tokio::test]
+async fn services_start_without_their_broker_and_orders_go_on_when_it_comes() {
+    let Some(mut nats) = Nats::required() else {
+        return;
+    };
+    let broker = Broker::At(nats.url());
+    nats.kill().unwrap();
+    let Some(shop) = Shop::start_in_services_with(broker, &[], &[]).await else {
+        return;
+    };
+    shop.stocked().await;
+    lacks(&shop, "orders-api", &["broker"]).await;
+    let ada = shop.customer("ada").await;
+    let placed = ada.place(&item("MUG-BLUE", 1)).await;
+    let id = placed.text_at("/id");
+    assert_eq!(ada.see_order(&id).await.text_at("/status"), "pending");
+
+    nats.restart().unwrap();
+    eventually("the order is confirmed", READY_WITHIN, || async {
+        let order = ada.see_order(&id).await;
+        (order.text_at("/status") == "confirmed").then_some(())
+    })
+    .await;
+    for service in ["orders-api", "orders-worker", "payments-worker"] {
+        lacks(&shop, service, &[]).await;
+    }
 }
 
 #[tokio::test]

@@ -25,7 +25,7 @@ macro_rules! on_both_stores {
     };
 }
 
-/// The same, and one in four services with workers of their own.
+/// The same, and in four services with workers of their own: without a broker, and with NATS.
 macro_rules! in_every_form {
     ($($story:ident),+ $(,)?) => {
         $crate::support::on_both_stores!($($story),+);
@@ -35,6 +35,21 @@ macro_rules! in_every_form {
                 #[tokio::test]
                 async fn $story() {
                     let broker = shop_cluster::Broker::None;
+                    if let Some(shop) = $crate::support::Shop::start_in_services(broker).await {
+                        super::$story(shop).await;
+                    }
+                }
+            )+
+        }
+
+        mod in_services_with_nats {
+            $(
+                #[tokio::test]
+                async fn $story() {
+                    let Some(nats) = stanchion_testing::servers::Nats::required() else {
+                        return;
+                    };
+                    let broker = shop_cluster::Broker::At(nats.url());
                     if let Some(shop) = $crate::support::Shop::start_in_services(broker).await {
                         super::$story(shop).await;
                     }

@@ -67,9 +67,10 @@ pub(crate) async fn build(
     let mut modules: Vec<Module> = modules.into_iter().flatten().collect();
     identity.watched_by(&mut modules);
 
+    let served: Vec<_> = modules.iter().map(Module::name).collect();
     let banner = Banner {
         scheme: settings.server.tls.scheme(),
-        modules: modules.iter().map(Module::name).collect(),
+        modules: served.clone(),
         storage: settings.database.url.clone(),
         connections: connections(),
         environment: settings.environment.to_string(),
@@ -87,6 +88,7 @@ pub(crate) async fn build(
         .tokens(Arc::new(Tokens {
             users: identity.tokens,
             services: calls.tokens,
+            served,
         }))
         .metrics(metrics)
         .on_started(move |addresses| {

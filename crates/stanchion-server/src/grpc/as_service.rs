@@ -15,22 +15,23 @@ use crate::Context;
 #[derive(Clone, Debug)]
 pub struct AsService {
     service: Principal,
-    tokens: Option<ServiceTokens>,
+    /// Who signs, and for whom.
+    signed: Option<(ServiceTokens, &'static str)>,
 }
 
 impl AsService {
-    /// Calls over the network, as `service`, signed by `tokens`.
+    /// Calls over the network to the service `called`, as `service`, signed by `tokens`: nobody else takes them.
     #[must_use]
-    pub fn signed(service: Principal, tokens: ServiceTokens) -> Self {
-        let tokens = Some(tokens);
-        Self { service, tokens }
+    pub fn signed(service: Principal, called: &'static str, tokens: ServiceTokens) -> Self {
+        let signed = Some((tokens, called));
+        Self { service, signed }
     }
 
     /// Calls within the process, where nothing is signed: see [`InProcess::calling_as`](crate::InProcess::calling_as).
     #[must_use]
     pub fn within(service: Principal) -> Self {
-        let tokens = None;
-        Self { service, tokens }
+        let signed = None;
+        Self { service, signed }
     }
 
     fn caller(&self) -> Principal {
@@ -45,10 +46,10 @@ impl AsService {
 
 impl Interceptor for AsService {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        let Some(tokens) = &self.tokens else {
+        let Some((tokens, called)) = &self.signed else {
             return Ok(request);
         };
-        let token = tokens.issue(&self.caller(), stanchion_runtime::clock::now());
+        let token = tokens.issue(&self.caller(), called, stanchion_runtime::clock::now());
         let token = token.ok_or_else(|| Status::internal("who calls is no service"))?;
         let bearer = format!("Bearer {}", token.expose_secret());
         let mut bearer = MetadataValue::try_from(bearer)

@@ -90,7 +90,7 @@ impl IdentityElsewhere {
         let permissions = Permissions::parse(SCOPE).unwrap_or_default();
         let service = Principal::service(service, permissions)
             .map_err(|error| SetupError::Url(format!("the asking service: {error}")))?;
-        let signed = AsService::signed(service, tokens);
+        let signed = AsService::signed(service, "identity", tokens);
         Ok(Arc::new(Self {
             client: IdentityServiceClient::with_interceptor(channel.clone(), signed),
             channel,

@@ -53,7 +53,10 @@ impl InventoryCatalog {
             let why = "tokens go over https, or over http to a loopback address";
             return Err(SetupError::Url(why.into()));
         }
-        Ok(Self::over(channel, AsService::signed(principal(), tokens)))
+        Ok(Self::over(
+            channel,
+            AsService::signed(principal(), CALLED, tokens),
+        ))
     }
 
     /// The policy around the calls; none within the process.

@@ -54,7 +54,7 @@ while read -r order; do
 done
 kill -KILL "$server" 2>/dev/null
 wait "$server"
-kill "$epmd" 2>/dev/null
+kill -KILL "$epmd" 2>/dev/null
 rm -rf "$folder""#;
 
 /// A RabbitMQ of one's own, to be killed, paused, wiped and started again, or one shared by a whole test run.

@@ -279,21 +279,6 @@ impl Rest {
     }
 }
 
-/// Behind the first empty line.
-fn end_of_head(bytes: &[u8]) -> Option<usize> {
-    let mut last = 3;
-    while let Some(byte) = bytes.get(last) {
-        // As far as the next place where the four bytes may end.
-        last += match byte {
-            b'\n' if bytes[..=last].ends_with(b"\r\n\r\n") => return Some(last + 1),
-            b'\n' => 2,
-            b'\r' => 1,
-            _ => 4,
-        };
-    }
-    None
-}
-
 /// A request being answered on a connection.
 #[derive(Debug)]
 pub(crate) struct AtWork(Arc<Activity>);

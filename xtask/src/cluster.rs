@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 use shop_cluster::{ADMIN_PASSWORD, Broker, Cluster, Plan, table};
-use stanchion_testing::servers::{Cluster as Postgres, Nats};
+use stanchion_testing::servers::{Cluster as Postgres, Nats, RabbitMq};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
 
@@ -57,12 +57,15 @@ enum Kind {
     None,
     /// NATS with JetStream.
     Nats,
+    /// RabbitMQ.
+    Rabbitmq,
 }
 
 /// A throwaway broker; it ends with this.
 struct Server {
     broker: Broker,
     _nats: Option<Nats>,
+    _rabbitmq: Option<RabbitMq>,
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
@@ -185,14 +188,16 @@ impl Stage {
 
 impl Server {
     fn start(kind: Kind) -> Result<Self> {
-        let nats = match kind {
-            Kind::None => None,
-            Kind::Nats => Some(Nats::start()?),
+        let (mut nats, mut rabbitmq) = (None, None);
+        let broker = match kind {
+            Kind::None => Broker::None,
+            Kind::Nats => Broker::At(nats.insert(Nats::start()?).url()),
+            Kind::Rabbitmq => Broker::At(rabbitmq.insert(RabbitMq::start()?).url().to_owned()),
         };
-        let broker = nats.as_ref().map(|nats| Broker::At(nats.url()));
         Ok(Self {
-            broker: broker.unwrap_or(Broker::None),
+            broker,
             _nats: nats,
+            _rabbitmq: rabbitmq,
         })
     }
 }

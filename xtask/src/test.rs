@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::{Result, bail};
-use stanchion_testing::servers::{Nats, PgBouncer, Postgres, Redis};
+use stanchion_testing::servers::{Nats, PgBouncer, Postgres, RabbitMq, Redis};
 
 use crate::{
     chaos::{log, log_programs::LogPrograms},
@@ -113,6 +113,9 @@ impl Servers {
         }
         if !Nats::available() {
             packages::install(&["nats-server"], "NATS")?;
+        }
+        if !RabbitMq::available() {
+            packages::install(&["rabbitmq-server"], "RabbitMQ")?;
         }
         for (tool, what) in [
             ("faketime", "faketime, which gives a process another clock,"),

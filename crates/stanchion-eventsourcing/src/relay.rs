@@ -1,8 +1,9 @@
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::Value;
-use stanchion_messaging::{BrokerError, Contract, Feed, FeedPage, Message, Origin, Place};
+use stanchion_messaging::{BrokerError, Contract, Feed, FeedPage, Message, Origin, Place, family};
 use tokio::sync::watch;
 use tracing::info_span;
 use uuid::Uuid;
@@ -98,6 +99,13 @@ impl Relay {
         if announcements.is_empty() {
             return Ok(Vec::new());
         }
+        twice(&announcements).map_or(Ok(()), |contract| {
+            Err(BrokerError(format!(
+                "the entry at {} is announced twice as {contract}: consumers take one message of a contract, whatever \
+                 its version, from an entry",
+                recorded.position
+            )))
+        })?;
         let span = info_span!("relay", otel.kind = "producer", context = self.name, position = %recorded.position);
         let trace = recorded
             .metadata
@@ -163,6 +171,14 @@ impl Feed for Relay {
     fn changes(&self) -> watch::Receiver<Position> {
         self.log.changes()
     }
+}
+
+/// A contract of which there is more than one, versions aside: a newer version takes the place of the older one once every
+/// consumer knows it, and never stands beside it, where it would be a second message with the same effect.
+fn twice(announcements: &[Announcement]) -> Option<&str> {
+    let families = announcements.iter().map(|one| family(one.contract));
+    let mut seen = HashSet::new();
+    families.into_iter().find(|family| !seen.insert(*family))
 }
 
 /// The same entry and contract give the same id, however often they are announced.

@@ -29,7 +29,7 @@ mod store;
 
 pub use broker::MemoryBroker;
 pub use consumer::{Consumer, ConsumerLimits, HandlerError, Received};
-pub use contract::{Contract, DecodeError};
+pub use contract::{Contract, DecodeError, family};
 pub use inbox::{Claim, Claimed, Inbox, InboxEntry, InboxError, InboxKey, MessageOrigin};
 pub use memory::{MemoryConsumerStore, MemoryInbox, Unsettled};
 pub use message::{LogId, Message, Metadata, Origin, Place, Position};

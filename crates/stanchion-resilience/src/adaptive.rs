@@ -114,6 +114,14 @@ impl Adaptive {
         place.ok_or(Refusal::Overloaded)
     }
 
+    /// A place if one is free, for who otherwise goes on to [`enter`](Self::enter): one call that finds none makes the
+    /// limit felt once, there.
+    #[must_use]
+    pub fn enter_at_once(&self, now: Moment, priority: Priority) -> Option<Place> {
+        let mut state = self.shared.lock();
+        state.enter_at_once(&self.shared, now, priority)
+    }
+
     /// A place for a call that had one and gave it back to wait for its caller: whether one is free or not, it goes on.
     /// It had `worked` so long before.
     pub fn resume(&self, now: Moment, worked: Duration) -> Place {

@@ -6,6 +6,7 @@ use anyhow::{Context, bail};
 use stanchion::eventsourcing::Relay;
 use stanchion::messaging::{Forwarder, MemoryBroker, Publisher, Subscriber};
 use stanchion::nats::NatsBroker;
+use stanchion::rabbitmq::RabbitMq;
 use stanchion::server::Module;
 use stanchion::sql::SqlRelayStore;
 use stanchion::telemetry::Metrics;
@@ -17,7 +18,7 @@ use crate::store::Store;
 pub(crate) const MEMORY: &str = "memory:";
 
 /// What this binary has adapters for: the schemes of their URLs.
-pub(crate) const SCHEMES: [&str; 2] = ["nats", "tls+nats"];
+pub(crate) const SCHEMES: [&str; 4] = ["nats", "tls+nats", "amqp", "amqps"];
 
 /// What carries messages.
 pub(crate) enum Broker {
@@ -47,6 +48,12 @@ impl Broker {
                 let broker = Arc::new(broker.context("broker")?);
                 Ok(Self::outside(broker.clone(), broker, metrics))
             }
+            "amqp" | "amqps" => {
+                let mut own = settings.rabbitmq.clone();
+                own.url = Some(settings.url.clone().into());
+                let broker = Arc::new(RabbitMq::open(&own, metrics).context("broker")?);
+                Ok(Self::outside(broker.clone(), broker, metrics))
+            }
             scheme => bail!("broker.url: this binary has no adapter for {scheme}:"),
         }
     }
@@ -72,6 +79,14 @@ impl Broker {
         match self {
             Self::Memory(memory) => Arc::clone(memory) as Arc<dyn Subscriber>,
             Self::Outside(outside) => Arc::clone(&outside.subscriber),
+        }
+    }
+
+    /// Where consumers ask for what it lost; a log loses nothing.
+    pub(crate) fn publisher(&self) -> Option<Arc<dyn Publisher>> {
+        match self {
+            Self::Memory(_) => None,
+            Self::Outside(outside) => Some(Arc::clone(&outside.publisher)),
         }
     }
 

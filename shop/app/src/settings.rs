@@ -7,6 +7,7 @@ use stanchion::client::ClientSettings;
 use stanchion::config::{Checks, SecretString, choice, settings};
 use stanchion::eventsourcing::SealingKey;
 use stanchion::nats::NatsSettings;
+use stanchion::rabbitmq::RabbitMqSettings;
 use stanchion::server::{AdminSettings, ServerSettings};
 use stanchion::telemetry::TelemetrySettings;
 
@@ -91,10 +92,12 @@ settings! {
     /// What carries messages between contexts.
     pub(crate) struct BrokerSettings {
         /// memory: carries them within this process, from the modules' logs; nats:// and tls+nats:// name a NATS with
-        /// JetStream. Passwords are better in the section of the broker, or its _FILE.
+        /// JetStream, amqp:// and amqps:// a RabbitMQ. Passwords are better in the section of the broker, or its _FILE.
         pub(crate) url: String = "memory:",
         /// How NATS is used; its url is the one above.
         pub(crate) nats: NatsSettings = section,
+        /// How RabbitMQ is used; its url is the one above.
+        pub(crate) rabbitmq: RabbitMqSettings = section,
     }
 }
 
@@ -250,7 +253,7 @@ impl ShopSettings {
 /// What suits a first look does not suit customers.
 fn check_environment(settings: &ShopSettings, checks: &mut Checks<'_>) {
     if !settings.broker.is_memory() && !SCHEMES.contains(&settings.broker.scheme()) {
-        let mend = "leave it at memory:, adapters for real brokers come as crates of their own";
+        let mend = "memory:, or a URL that begins with nats:, tls+nats:, amqp: or amqps:";
         checks.refuse("broker.url", "this binary has no adapter for it", mend);
     }
     if settings.cache.url != "memory:" {

@@ -106,6 +106,7 @@ impl Parts<'_> {
             inbox: Arc::clone(&store.inbox),
             consumers: Arc::clone(&store.consumers),
             broker: self.broker.subscriber(),
+            asks: self.broker.publisher(),
             metrics: self.metrics.clone(),
         });
         if self.wants_demo() {
@@ -144,6 +145,7 @@ impl Parts<'_> {
             inbox: Arc::clone(&store.inbox),
             consumers: Arc::clone(&store.consumers),
             broker: self.broker.subscriber(),
+            asks: self.broker.publisher(),
             catalog: Arc::new(catalog.clone()),
             vault: Arc::clone(vault),
             metrics: self.metrics.clone(),
@@ -195,6 +197,7 @@ impl Parts<'_> {
             inbox: Arc::clone(&store.inbox),
             consumers: Arc::clone(&store.consumers),
             broker: self.broker.subscriber(),
+            asks: self.broker.publisher(),
             vault: Arc::clone(vault),
             metrics: self.metrics.clone(),
             gateway_url: url,

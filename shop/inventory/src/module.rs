@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use stanchion::eventsourcing::{EventLog, Relay, Repository};
-use stanchion::messaging::{Consumer, ConsumerStore, Inbox, Subscriber};
+use stanchion::messaging::{Consumer, ConsumerStore, Inbox, Publisher, Subscriber};
 use stanchion::server::Module;
 use stanchion::sql::{Db, Migrations, Projector, SqlSnapshots, params};
 use stanchion::telemetry::Metrics;
@@ -33,6 +33,8 @@ pub struct Dependencies {
     pub consumers: Arc<dyn ConsumerStore>,
     /// Where the others' contracts come from.
     pub broker: Arc<dyn Subscriber>,
+    /// Where consumers ask for what a broker lost; none where nothing can be lost on the way.
+    pub asks: Option<Arc<dyn Publisher>>,
     /// Where it counts.
     pub metrics: Metrics,
 }
@@ -135,6 +137,10 @@ impl Inventory {
         let dependencies = &self.dependencies;
         let store = Arc::clone(&dependencies.consumers);
         let broker = Arc::clone(&dependencies.broker);
-        Consumer::new(name, store, broker).metrics(&dependencies.metrics)
+        let consumer = Consumer::new(name, store, broker).metrics(&dependencies.metrics);
+        match &dependencies.asks {
+            Some(publisher) => consumer.asking(Arc::clone(publisher)),
+            None => consumer,
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use stanchion::eventsourcing::{EventLog, Relay, Repository, Vault};
-use stanchion::messaging::{Consumer, ConsumerStore, Inbox, Subscriber};
+use stanchion::messaging::{Consumer, ConsumerStore, Inbox, Publisher, Subscriber};
 use stanchion::server::Module;
 use stanchion::sql::{Db, Migrations, Projector};
 use stanchion::telemetry::Metrics;
@@ -31,6 +31,8 @@ pub struct Dependencies {
     pub consumers: Arc<dyn ConsumerStore>,
     /// What the other contexts and its own relay announce.
     pub broker: Arc<dyn Subscriber>,
+    /// Where consumers ask for what a broker lost; none where nothing can be lost on the way.
+    pub asks: Option<Arc<dyn Publisher>>,
     /// Where prices come from.
     pub catalog: Arc<dyn Catalog>,
     /// The customers' keys: what is about them is sealed before it is recorded.
@@ -111,6 +113,10 @@ impl Dependencies {
 
     fn consumer(&self, name: &'static str) -> Consumer {
         let (store, broker) = (Arc::clone(&self.consumers), Arc::clone(&self.broker));
-        Consumer::new(name, store, broker).metrics(&self.metrics)
+        let consumer = Consumer::new(name, store, broker).metrics(&self.metrics);
+        match &self.asks {
+            Some(publisher) => consumer.asking(Arc::clone(publisher)),
+            None => consumer,
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use secrecy::SecretString;
 use stanchion::client::ClientSettings;
 use stanchion::eventsourcing::{EventLog, Relay, Repository, Timers, Vault};
-use stanchion::messaging::{Consumer, ConsumerStore, Inbox, Subscriber};
+use stanchion::messaging::{Consumer, ConsumerStore, Inbox, Publisher, Subscriber};
 use stanchion::server::Module;
 use stanchion::sql::{Db, Migrations, Projector};
 use stanchion::telemetry::Metrics;
@@ -34,6 +34,8 @@ pub struct Dependencies {
     pub consumers: Arc<dyn ConsumerStore>,
     /// What orders and its own relay announce.
     pub broker: Arc<dyn Subscriber>,
+    /// Where consumers ask for what a broker lost; none where nothing can be lost on the way.
+    pub asks: Option<Arc<dyn Publisher>>,
     /// Where its metrics are kept.
     pub metrics: Metrics,
     /// The customers' keys: payment methods come sealed.
@@ -139,6 +141,10 @@ fn retries(payments: &Arc<Payments>) -> Timers<Payment> {
 impl Dependencies {
     fn consumer(&self, name: &'static str) -> Consumer {
         let (store, broker) = (Arc::clone(&self.consumers), Arc::clone(&self.broker));
-        Consumer::new(name, store, broker).metrics(&self.metrics)
+        let consumer = Consumer::new(name, store, broker).metrics(&self.metrics);
+        match &self.asks {
+            Some(publisher) => consumer.asking(Arc::clone(publisher)),
+            None => consumer,
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! The suite that every broker passes.
+//! The suite that every broker passes, in parts: each has a server of its own.
 
 use std::sync::Arc;
 
@@ -6,15 +6,43 @@ use stanchion_testing::conformance::broker;
 
 use super::server::{Server, UnderTest};
 
-/// Parts of cases' names in `STANCHION_SUITE_PART`, with commas between, run those cases alone.
-#[tokio::test(flavor = "multi_thread")]
-async fn it_is_a_broker() {
-    let Some(server) = Server::start() else {
-        return;
-    };
-    let parts = std::env::var("STANCHION_SUITE_PART").unwrap_or_default();
-    let broker = Arc::new(UnderTest(server));
-    for part in parts.split(',') {
-        broker::run_only(Arc::clone(&broker) as _, part).await;
+async fn part(name: &str) {
+    if let Some(server) = Server::start() {
+        broker::run_part(Arc::new(UnderTest(server)), name).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_it_confirms_is_there() {
+    part("publish").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn its_groups_share() {
+    part("groups").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn its_keys_are_in_order() {
+    part("order").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_delivers_again_what_was_not_acknowledged() {
+    part("redelivery").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_passes_what_is_no_message() {
+    part("poison").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_closes_without_a_loss() {
+    part("close").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn it_survives_its_server_and_its_network() {
+    part("faults").await;
 }

@@ -48,11 +48,22 @@ impl State {
         now: Moment,
         priority: Priority,
     ) -> Option<Place> {
-        let has_room = self.running < self.limit.of(priority);
-        let is_free = has_room && !self.queue.is_waited_for(priority);
-        if !is_free {
+        let place = self.enter_at_once(shared, now, priority);
+        if place.is_none() {
             self.limit.felt();
         }
+        place
+    }
+
+    /// The same, and who finds no place is not counted: it comes again to wait.
+    pub(super) fn enter_at_once(
+        &mut self,
+        shared: &Arc<Mutex<State>>,
+        now: Moment,
+        priority: Priority,
+    ) -> Option<Place> {
+        let has_room = self.running < self.limit.of(priority);
+        let is_free = has_room && !self.queue.is_waited_for(priority);
         is_free.then(|| self.place(shared, now))
     }
 

@@ -109,7 +109,10 @@ impl Admitting {
                 return Ok(problem.into_response());
             }
             let response = answer.await?;
-            if grpc::outcome(response.headers()) != Some(tonic::Code::Unimplemented) {
+            // A router's own 404 is no call's answer: strangers must not use up the lanes.
+            let answers = grpc::is_grpc(response.headers());
+            let outcome = grpc::outcome(response.headers());
+            if answers && outcome != Some(tonic::Code::Unimplemented) {
                 lanes.learn(&path);
             }
             Ok(response)

@@ -124,7 +124,7 @@ impl Admission {
         if context.is_inner {
             return true;
         }
-        let Ok(place) = self.limit.try_enter(Moment::now(), asked) else {
+        let Some(place) = self.limit.enter_at_once(Moment::now(), asked) else {
             return false;
         };
         self.metrics.asked(asked, true);
@@ -190,18 +190,26 @@ impl Admission {
     }
 }
 
-/// Whether a route, or a path as it was asked for, answers however much there is to do. Whoever only looks like it (a
-/// method that health does not have) is one of many.
-pub(crate) fn is_always_open(path: &str) -> bool {
-    let method = || path.strip_prefix('/')?.strip_prefix(HealthService::NAME);
+/// Whether a route answers however much there is to do.
+pub(crate) fn is_always_open(route: &str) -> bool {
     // The last is the one route of them all in somebody's own router.
-    let exists = |method| matches!(method, "/Check" | "/Watch" | "/List" | "/{*rest}");
-    is_health(path) || method().is_some_and(exists)
+    is_probe(route) || method_of_health(route) == Some("/{*rest}")
+}
+
+/// The same of a path as it was asked for. Whoever only looks like it (a method that health does not have, a route's
+/// text sent as a path) is one of many.
+fn is_probe(path: &str) -> bool {
+    let exists = |method| matches!(method, "/Check" | "/Watch" | "/List");
+    is_health(path) || method_of_health(path).is_some_and(exists)
+}
+
+fn method_of_health(path: &str) -> Option<&str> {
+    path.strip_prefix('/')?.strip_prefix(HealthService::NAME)
 }
 
 /// The refusal of an address that asks too often, before anything else is done for it.
 pub(crate) fn count_address(admission: &Admission, request: &Request) -> Option<Response> {
-    if !admission.counts_addresses() || is_always_open(request.uri().path()) {
+    if !admission.counts_addresses() || is_probe(request.uri().path()) {
         return None;
     }
     let context = request.extensions().get::<Arc<Context>>()?;
@@ -211,7 +219,7 @@ pub(crate) fn count_address(admission: &Admission, request: &Request) -> Option<
 
 #[cfg(test)]
 mod tests {
-    use super::is_always_open;
+    use super::{is_always_open, is_probe};
 
     #[test]
     fn health_is_open_and_what_only_looks_like_it_is_not() {
@@ -238,5 +246,11 @@ mod tests {
         ] {
             assert!(!is_always_open(other), "{other}");
         }
+    }
+
+    #[test]
+    fn the_text_of_a_route_is_no_path_that_is_open() {
+        assert!(is_probe("/grpc.health.v1.Health/Check"));
+        assert!(!is_probe("/grpc.health.v1.Health/{*rest}"));
     }
 }

@@ -99,6 +99,8 @@ impl Parts {
         // Headers that keep browsers from harm, on every answer, errors included.
         security::add(&mut response, self.behind_tls);
         let response = watch.answered(response);
+        // Whoever refused has not taken the body, and only who gives it up lets it be read to its end.
+        drop(take(request.body_mut()));
         rest.discard(response.status()).await;
         response
     }

@@ -73,7 +73,11 @@ pub(super) fn insert(
         id: entry.id,
         contract: entry.kind.clone(),
         key: entry.stream.to_string(),
-        payload: entry.data.value().unwrap_or_default(),
+        // What is no JSON is shown as it stands.
+        payload: entry
+            .data
+            .value()
+            .unwrap_or_else(|_| entry.data.as_str().into()),
         origin: Origin {
             log,
             position: entry.position,

@@ -83,8 +83,15 @@ impl Parts<'_> {
 
     async fn identity_here(&self, calls: &Calls) -> anyhow::Result<IdentityPart> {
         let purpose = self.options.purpose;
+        // Before a store is opened: a start without its key names the key.
+        let key = self.secret(
+            self.settings.identity.key_encryption_key.as_ref(),
+            "key-encryption.key",
+            "SHOP__IDENTITY__KEY_ENCRYPTION_KEY",
+            KeyEncryptionKey::generate_text,
+        )?;
         let store = self.store("identity").await?;
-        let dependencies = self.identity_dependencies(&store)?;
+        let dependencies = self.identity_dependencies(&store, &key)?;
         let identity = Identity::new(&dependencies);
         let mut made_password = None;
         if purpose == Purpose::Run {
@@ -115,14 +122,12 @@ impl Parts<'_> {
         })
     }
 
-    fn identity_dependencies(&self, store: &Store) -> anyhow::Result<shop_identity::Dependencies> {
+    fn identity_dependencies(
+        &self,
+        store: &Store,
+        key: &SecretString,
+    ) -> anyhow::Result<shop_identity::Dependencies> {
         let settings = &self.settings.identity;
-        let key = self.secret(
-            settings.key_encryption_key.as_ref(),
-            "key-encryption.key",
-            "SHOP__IDENTITY__KEY_ENCRYPTION_KEY",
-            KeyEncryptionKey::generate_text,
-        )?;
         let cost = Cost {
             memory_kib: settings.hash_memory_kib,
             ..Cost::default()
@@ -136,7 +141,7 @@ impl Parts<'_> {
             log: Arc::clone(&store.log),
             inbox: Arc::clone(&store.inbox),
             passwords,
-            sealing: Arc::new(KeyEncryptionKey::from_text(&key)?),
+            sealing: Arc::new(KeyEncryptionKey::from_text(key)?),
             issuer: self.settings.issuer(),
             audience: AUDIENCE.into(),
             access_ttl: self.settings.auth.access_token_life.try_into()?,

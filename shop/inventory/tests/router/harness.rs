@@ -70,6 +70,7 @@ impl Shop {
             consumers: Arc::new(SqlConsumerStore::new(db.clone())),
             db,
             broker: broker.clone() as Arc<dyn Subscriber>,
+            asks: None,
             metrics: Metrics::default(),
         });
         broker.register(Arc::new(shop_inventory::relay(log.clone())));

@@ -286,6 +286,7 @@ async fn dependencies(
         consumers: Arc::new(SqlConsumerStore::new(db.clone())),
         db,
         broker: Arc::clone(broker) as Arc<dyn Subscriber>,
+        asks: None,
         catalog: catalog.clone(),
         vault: Arc::new(Keys::default()),
         metrics: Metrics::default(),

@@ -225,7 +225,7 @@ async fn how_an_order_is_paid_stands_sealed_in_the_log() {
     let all = shop.log.read(Position::START, &Filter::all(), 100).await;
     let text = format!("{:?}", all.unwrap());
     assert!(!text.contains("pm_card_visa"), "{text}");
-    let sealed = format!("\"subject\": String(\"{}\")", customer.id);
+    let sealed = format!("\"subject\":\"{}\"", customer.id);
     assert!(text.contains("cipher") && text.contains(&sealed), "{text}");
 }
 

@@ -364,6 +364,7 @@ async fn dependencies(
         consumers: Arc::new(SqlConsumerStore::new(db.clone())),
         db,
         broker: broker.clone(),
+        asks: None,
         metrics: Metrics::default(),
         vault: vault.clone(),
         gateway_url: sandbox.url.clone(),

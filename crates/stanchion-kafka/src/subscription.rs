@@ -142,13 +142,13 @@ impl KafkaSubscription {
                 }
             };
             self.shared.metrics.delivered.inc();
-            links.push(Link {
-                log: envelope.message.origin.log,
-                partition: envelope.partition,
-                prev: envelope.prev,
-                position: envelope.message.origin.position,
-            });
             if self.group.wants(&envelope.message.contract) {
+                links.push(Link {
+                    log: envelope.message.origin.log,
+                    partition: envelope.partition,
+                    prev: envelope.prev,
+                    position: envelope.message.origin.position,
+                });
                 messages.push(envelope.message);
             }
         }

@@ -181,6 +181,20 @@ fn blocks(row: &Parked, after: AfterLastAttempt) -> bool {
     row.state != ParkedState::Dead || after == AfterLastAttempt::KeyWaits
 }
 
+/// Updates the row of that message, if it is there.
+fn update(rows: &mut [Parked], parked: &Parked) -> bool {
+    let same =
+        |row: &&mut Parked| row.consumer == parked.consumer && row.message.id == parked.message.id;
+    let Some(row) = rows.iter_mut().find(same) else {
+        return false;
+    };
+    row.state = parked.state;
+    row.attempts = parked.attempts;
+    row.due_at = parked.due_at;
+    row.reason.clone_from(&parked.reason);
+    true
+}
+
 #[async_trait]
 impl ConsumerStore for MemoryConsumerStore {
     async fn progress(&self, consumer: &str) -> Result<HashMap<LogId, Place>, StoreError> {
@@ -241,19 +255,14 @@ impl ConsumerStore for MemoryConsumerStore {
 
     async fn park(&self, parked: &Parked) -> Result<(), StoreError> {
         let mut rows = self.parked.lock();
-        let same = |row: &&mut Parked| {
-            row.consumer == parked.consumer && row.message.id == parked.message.id
-        };
-        match rows.iter_mut().find(same) {
-            Some(row) => {
-                row.state = parked.state;
-                row.attempts = parked.attempts;
-                row.due_at = parked.due_at;
-                row.reason.clone_from(&parked.reason);
-            }
-            None => rows.push(parked.clone()),
+        if !update(&mut rows, parked) {
+            rows.push(parked.clone());
         }
         Ok(())
+    }
+
+    async fn park_again(&self, parked: &Parked) -> Result<bool, StoreError> {
+        Ok(update(&mut self.parked.lock(), parked))
     }
 
     async fn due(

@@ -135,8 +135,7 @@ pub enum Progress {
     Receipt {
         /// Which delivery.
         receipt: Receipt,
-        /// Each message's place among those of its partition and family, in the order of the messages. There may be links of
-        /// messages between them that the group does not want.
+        /// Each message's place among those of its partition and family: as many as messages, in their order.
         links: Vec<Link>,
     },
 }

@@ -111,6 +111,10 @@ pub trait ConsumerStore: Send + Sync {
     /// Inserts a parked message, or updates its state, attempts, due time and reason.
     async fn park(&self, parked: &Parked) -> Result<(), StoreError>;
 
+    /// After another attempt: updates a parked message's state, attempts, due time and reason; false, and nothing, if it is
+    /// not there any more: somebody else has dealt with it.
+    async fn park_again(&self, parked: &Parked) -> Result<bool, StoreError>;
+
     /// Due retries, only the oldest of each key and no key whose oldest is dead or unknown; at most `limit`. Where keys go
     /// on, dead letters are no part of theirs.
     async fn due(

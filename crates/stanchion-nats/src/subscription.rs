@@ -55,9 +55,8 @@ pub(crate) struct NatsSubscription {
 struct Held {
     partition: u16,
     reply: Subject,
-    link: Link,
-    /// `None` when the group does not want it: its link counts.
-    message: Option<Message>,
+    /// `None` when the group does not want it: it is acknowledged with the others.
+    message: Option<(Message, Link)>,
 }
 
 impl NatsSubscription {
@@ -142,12 +141,11 @@ impl NatsSubscription {
         match wire::decode(&raw.payload, partition) {
             Ok((message, link)) => {
                 metrics.delivered.inc();
-                let wanted = wants(&self.group, &message.contract);
+                let wanted = self.group.wants(&message.contract);
                 self.ready.push(Held {
                     partition,
                     reply,
-                    link,
-                    message: wanted.then_some(message),
+                    message: wanted.then_some((message, link)),
                 });
             }
             Err(reason) => {
@@ -190,9 +188,8 @@ impl NatsSubscription {
         self.receipts += 1;
         let receipt = Receipt(self.receipts);
         let mut held = std::mem::take(&mut self.ready);
-        let links = held.iter().map(|held| held.link).collect();
         let messages = held.iter_mut().filter_map(|held| held.message.take());
-        let messages = messages.collect();
+        let (messages, links) = messages.unzip();
         self.in_hand.insert(receipt, held);
         Delivery {
             messages,
@@ -329,17 +326,4 @@ fn delivery(reply: &str) -> Told {
         sequence: number(first + 1).unwrap_or(0),
         pending: number(first + 4).unwrap_or(0),
     }
-}
-
-/// Every version of the contracts it names.
-fn wants(group: &Group, contract: &str) -> bool {
-    fn family(contract: &str) -> &str {
-        let version = |tail: &str| tail.len() > 1 && tail[1..].bytes().all(|b| b.is_ascii_digit());
-        match contract.rsplit_once('.') {
-            Some((family, tail)) if tail.starts_with('v') && version(tail) => family,
-            _ => contract,
-        }
-    }
-    let wanted = family(contract);
-    group.contracts.iter().any(|name| family(name) == wanted)
 }

@@ -17,7 +17,6 @@ use crate::broker::Shared;
 use crate::connect::{Backoff, unavailable};
 use crate::lane::Lane;
 use crate::metrics::GroupMetrics;
-use crate::store;
 use crate::topology::{self, Names, look};
 
 /// The most messages of one delivery; each partition has its part of them.
@@ -45,13 +44,18 @@ struct Line {
     /// Receipts up to this one belong to an earlier connection.
     receipts_before: u64,
     balance_at: Instant,
+    /// Partitions whose active members are to be told of a change.
     probe: Vec<u16>,
+    /// The two take turns: upkeep that is interrupted again and again does not hold back messages, nor do they hold it up.
+    messages_first: bool,
 }
 
-/// What has come.
-enum Arrival {
+/// Whose turn it is.
+enum Turn {
+    /// What has arrived is handed out.
     Messages,
-    Probe,
+    /// The partitions are looked after.
+    Upkeep,
 }
 
 impl RabbitMqSubscription {
@@ -105,8 +109,8 @@ impl RabbitMqSubscription {
             .flat_map(|lane| lane.hand_out(receipt, OF_PARTITION_MAX));
         let (mut messages, mut links) = (Vec::new(), Vec::new());
         for envelope in envelopes {
-            links.push(link(&envelope));
             if self.group.wants(&envelope.message.contract) {
+                links.push(link(&envelope));
                 messages.push(envelope.message);
             }
         }
@@ -137,18 +141,18 @@ impl RabbitMqSubscription {
         let (metrics, name) = (self.metrics.clone(), self.group.name.clone());
         let line = self.line().await?;
         loop {
-            line.ask_again(&shared, &name).await?;
             let balance_at = line.balance_at;
-            tokio::select! {
+            let turn = tokio::select! {
                 biased;
-                arrival = line.arrival(&shared) => match arrival? {
-                    Arrival::Messages => return Ok(()),
-                    Arrival::Probe => line.balance(&shared, &name).await?,
-                },
-                () = tokio::time::sleep_until(balance_at) => {
-                    line.look_around(&shared, &name, &metrics).await?;
-                    line.balance(&shared, &name).await?;
+                turn = line.turn(&shared) => turn?,
+                () = tokio::time::sleep_until(balance_at) => Turn::Upkeep,
+            };
+            match turn {
+                Turn::Messages => {
+                    line.messages_first = false;
+                    return Ok(());
                 }
+                Turn::Upkeep => line.keep_up(&shared, &name, &metrics).await?,
             }
         }
     }
@@ -197,9 +201,7 @@ impl Line {
         let connection = shared.dialer.dial(group).await?;
         shared.metrics.connects.inc();
         topology::declare_shared(&connection, settings).await?;
-        if topology::declare_group(&connection, settings, group).await? {
-            store::renew(&connection, &names.store()).await?;
-        }
+        topology::declare_group(&connection, settings, group).await?;
         let membership = Membership::join(&connection, names.members(group)).await?;
         let mut line = Self {
             connection,
@@ -208,6 +210,7 @@ impl Line {
             receipts_before: receipts,
             balance_at: Instant::now() + settings.balance_every,
             probe: Vec::new(),
+            messages_first: true,
         };
         line.ask_again(shared, group).await?;
         // Where there are others, whoever is active learns that there is one more.
@@ -233,30 +236,57 @@ impl Line {
         Ok(())
     }
 
-    /// Waits until something has arrived, or a lane has ended.
-    async fn arrival(&mut self, shared: &Shared) -> Result<Arrival, BrokerError> {
+    /// Waits until something has arrived or is to be done, or a lane has ended.
+    async fn turn(&mut self, shared: &Shared) -> Result<Turn, BrokerError> {
         poll_fn(|context| {
-            let (mut messages, mut probe) = (false, false);
+            let (mut messages, mut upkeep) = (false, self.is_behind());
             for lane in self.lanes.iter_mut().flatten() {
                 if let Err(error) = lane.take_in(context, &shared.metrics) {
                     return Poll::Ready(Err(error));
                 }
                 messages |= lane.has_arrived();
-                probe |= lane.is_probed;
+                upkeep |= lane.is_probed;
             }
-            match (probe, messages) {
-                (true, _) => Poll::Ready(Ok(Arrival::Probe)),
-                (false, true) => Poll::Ready(Ok(Arrival::Messages)),
+            upkeep |= Instant::now() >= self.balance_at;
+            match (messages, upkeep) {
                 (false, false) => Poll::Pending,
+                (true, _) if self.messages_first || !upkeep => Poll::Ready(Ok(Turn::Messages)),
+                _ => Poll::Ready(Ok(Turn::Upkeep)),
             }
         })
         .await
     }
 
-    /// Counts the members and leaves what is more than this one's share. Cancelled, it goes on at the next time.
+    /// Whether an earlier upkeep was interrupted.
+    fn is_behind(&self) -> bool {
+        !self.probe.is_empty() || self.lanes.iter().any(Option::is_none)
+    }
+
+    /// Does what is due. Cancelled, it goes on at the next time, after what has arrived by then.
+    async fn keep_up(
+        &mut self,
+        shared: &Shared,
+        group: &str,
+        metrics: &GroupMetrics,
+    ) -> Result<(), BrokerError> {
+        self.messages_first = true;
+        let looks = Instant::now() >= self.balance_at;
+        if looks || self.lanes.iter().flatten().any(|lane| lane.is_probed) {
+            self.balance(shared, group).await?;
+        } else {
+            self.catch_up(shared, group).await?;
+        }
+        if looks {
+            self.look_around(shared, group, metrics).await?;
+        }
+        Ok(())
+    }
+
+    /// Counts the members and leaves what is more than this one's share.
     async fn balance(&mut self, shared: &Shared, group: &str) -> Result<(), BrokerError> {
-        let (members, changed) = self.membership.count().await?;
+        // Before anything that may be interrupted: it is not begun anew at once.
         self.balance_at = Instant::now() + shared.settings.balance_every;
+        let (members, changed) = self.membership.count().await?;
         let lanes = || self.lanes.iter().flatten();
         let surplus = surplus(lanes().filter(|lane| lane.is_active).count(), members);
         let free = |lane: &Lane| lane.is_active && !lane.is_in_hands();
@@ -272,11 +302,17 @@ impl Line {
         for lane in self.lanes.iter_mut().flatten() {
             lane.is_probed = false;
         }
+        self.catch_up(shared, group).await
+    }
+
+    /// Asks again for the partitions that were left, and sends the probes that are not sent yet.
+    async fn catch_up(&mut self, shared: &Shared, group: &str) -> Result<(), BrokerError> {
         self.ask_again(shared, group).await?;
         let names = Names::new(&shared.settings);
-        for partition in std::mem::take(&mut self.probe) {
-            let queue = names.queue(group, partition);
+        while let Some(partition) = self.probe.last() {
+            let queue = names.queue(group, *partition);
             self.membership.probe(&queue).await?;
+            self.probe.pop();
         }
         Ok(())
     }

@@ -5,12 +5,15 @@
 //! | `PREFIX.messages` | direct exchange; the routing key is the partition |
 //! | `PREFIX.GROUP.PARTITION` | quorum queue of a group, bound to its partition, one active consumer |
 //! | `PREFIX.GROUP.members` | queue without messages, consumed by each member: that is how they are counted |
+//! | `PREFIX.GROUP.complete` | queue without messages, there once all the group's queues are, and the store's id was renewed for them |
 //! | `PREFIX.dead` | fanout exchange and quorum queue of what no member can take |
 //! | `PREFIX.store` | stream with the ids that the store was known by; the last one counts |
 
 use std::time::Duration;
 
-use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::options::{
+    ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
+};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Connection, ErrorKind, ExchangeKind, Queue};
 use stanchion_messaging::{BrokerError, PARTITIONS};
@@ -48,6 +51,10 @@ impl Names {
 
     pub(crate) fn members(&self, group: &str) -> String {
         format!("{}.{group}.members", self.prefix)
+    }
+
+    pub(crate) fn complete(&self, group: &str) -> String {
+        format!("{}.{group}.complete", self.prefix)
     }
 
     pub(crate) fn queue(&self, group: &str, partition: u16) -> String {
@@ -88,28 +95,49 @@ async fn declare_store(connection: &Connection, names: &Names) -> Result<(), Bro
     Ok(())
 }
 
-/// Declares a group's queues. Whether any of them was not there before: what it should hold is not in it.
+/// Declares a group's queues and binds each, also one that was there: who declared it may have died before binding it.
+///
+/// What a new queue should hold is not in it, so the store gets another id. The mark is there only once that is done:
+/// whoever begins may be cancelled or die, and the next one goes on.
 pub(crate) async fn declare_group(
     connection: &Connection,
     settings: &RabbitMqSettings,
     group: &str,
-) -> Result<bool, BrokerError> {
+) -> Result<(), BrokerError> {
     let names = Names::new(settings);
-    let mut looking = connection.create_channel().await.map_err(unavailable)?;
-    let mut created = false;
+    let mark = names.complete(group);
+    let mut channel = connection.create_channel().await.map_err(unavailable)?;
+    let mut complete = look(&channel, &mark).await?.is_some();
+    if !complete {
+        // The broker closes a channel on which something was missing.
+        channel = connection.create_channel().await.map_err(unavailable)?;
+    }
     for partition in 0..PARTITIONS {
         let name = names.queue(group, partition);
-        if look(&looking, &name).await?.is_some() {
-            continue;
-        }
-        // The broker closes a channel on which something was missing.
-        looking = connection.create_channel().await.map_err(unavailable)?;
-        let queue = declare(connection, &name, group_queue(settings, &names)).await?;
+        let found = look(&channel, &name).await?;
+        let queue = match found {
+            Some(queue) => queue,
+            None => {
+                channel = connection.create_channel().await.map_err(unavailable)?;
+                if std::mem::take(&mut complete) {
+                    unmark(&channel, &mark).await?;
+                }
+                declare(connection, &name, group_queue(settings, &names)).await?
+            }
+        };
         let key = partition.to_string();
-        bind(&looking, queue, &names.messages(), &key).await?;
-        created = true;
+        bind(&channel, queue, &names.messages(), &key).await?;
     }
-    Ok(created)
+    if !complete {
+        store::renew(connection, &names.store()).await?;
+        declare(connection, &mark, quorum()).await?;
+    }
+    Ok(())
+}
+
+async fn unmark(channel: &Channel, mark: &str) -> Result<(), BrokerError> {
+    let deleted = channel.queue_delete(mark.into(), QueueDeleteOptions::default());
+    deleted.await.map(drop).map_err(unavailable)
 }
 
 /// The queue of that name, if it is there. If not, the channel is closed.

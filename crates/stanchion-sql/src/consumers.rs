@@ -151,6 +151,21 @@ impl ConsumerStore for SqlConsumerStore {
         self.insert(parked, update).await
     }
 
+    async fn park_again(&self, parked: &Parked) -> Result<bool, StoreError> {
+        let sql = "update parked set state = $3, attempts = $4, due_at = $5, reason = $6 \
+                   where consumer = $1 and message_id = $2";
+        let params = params![
+            parked.consumer.as_str(),
+            parked.message.id,
+            state_name(parked.state),
+            i64::from(parked.attempts),
+            parked.due_at,
+            parked.reason.as_str(),
+        ];
+        let updated = self.db.exec(sql, params).await;
+        Ok(updated.map_err(failed)? == 1)
+    }
+
     async fn due(
         &self,
         consumer: &str,

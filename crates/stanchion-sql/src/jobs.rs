@@ -19,6 +19,9 @@ const BACKOFF_BASE: Duration = Duration::from_secs(1);
 /// The longest wait.
 const BACKOFF_MAX: Duration = Duration::from_secs(60);
 
+/// How long an attempt may take, unless told otherwise.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(600);
+
 /// How long it sleeps at most before it looks at the clock, which somebody may have set.
 const LOOK: Duration = Duration::from_secs(30);
 
@@ -42,6 +45,7 @@ pub struct Job {
     schedule: Schedule,
     db: Db,
     leases: Leases,
+    attempt_timeout: Duration,
 }
 
 impl Job {
@@ -54,7 +58,15 @@ impl Job {
             schedule,
             db,
             leases,
+            attempt_timeout: ATTEMPT_TIMEOUT,
         }
+    }
+
+    /// How long one attempt may take; default 10 min. One that takes longer is dropped at its next wait and counts as failed.
+    #[must_use]
+    pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
+        self.attempt_timeout = timeout;
+        self
     }
 
     /// Runs whenever and as long as this process holds the lease, until told to stop. An attempt that is then running is
@@ -125,7 +137,7 @@ impl Job {
     {
         let mut wait = BACKOFF_BASE;
         loop {
-            match work(occurrence).await {
+            match self.attempt_once(occurrence, work).await {
                 Ok(()) => return info!(job = self.name, due_at = %occurrence.due_at, "job done"),
                 Err(HandlerError::Rejected(reason)) => {
                     tracing::error!(job = self.name, due_at = %occurrence.due_at, reason, "job given up");
@@ -138,6 +150,17 @@ impl Job {
             tokio::time::sleep(wait / 2 + stanchion_runtime::random::jitter(wait / 2)).await;
             wait = (wait * 2).min(BACKOFF_MAX);
         }
+    }
+
+    async fn attempt_once<F, W>(&self, occurrence: Occurrence, work: &F) -> Result<(), HandlerError>
+    where
+        F: Fn(Occurrence) -> W,
+        W: Future<Output = Result<(), HandlerError>>,
+    {
+        let bound = self.attempt_timeout;
+        let late = |_| HandlerError::Failed(format!("the attempt took longer than {bound:?}"));
+        let ended = tokio::time::timeout(bound, work(occurrence)).await;
+        ended.map_err(late)?
     }
 
     /// The time it was last done for; from now on no older token writes. `None`: this one is too old already.

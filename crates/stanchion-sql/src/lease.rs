@@ -186,7 +186,7 @@ impl Leases {
     pub(crate) async fn keep(&self, lease: &Lease, ttl: Duration) {
         let mut end = Instant::now() + ttl;
         while Instant::now() < end {
-            tokio::time::sleep(ttl / TRIES_PER_TTL).await;
+            tokio::time::sleep_until(end.min(Instant::now() + ttl / TRIES_PER_TTL)).await;
             let asked = Instant::now();
             match tokio::time::timeout_at(end, self.renew(lease, ttl)).await {
                 Ok(Ok(true)) => end = asked + ttl,

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt;
-use tracing::{Instrument, info_span, warn};
+use tracing::{Instrument, info, info_span, warn};
 
 use super::{Consumer, HandlerError};
 use crate::contract::is_beacon;
@@ -30,7 +30,7 @@ impl Consumer {
     /// The first attempt; whether later messages of its key wait behind it now.
     pub(super) async fn attempt_first(&self, message: Message) -> Result<bool, String> {
         if !self.handlers.contains_key(message.contract.as_str()) {
-            self.park_unknown(message).await?;
+            self.park_unknown(message, None).await?;
             return Ok(true);
         }
         let Err(error) = self.handle(&message).await else {
@@ -79,7 +79,11 @@ impl Consumer {
     }
 
     /// Puts aside what a newer version of the consumer may have a handler for.
-    pub(super) async fn park_unknown(&self, message: Message) -> Result<(), String> {
+    pub(super) async fn park_unknown(
+        &self,
+        message: Message,
+        before: Option<&Parked>,
+    ) -> Result<(), String> {
         let now = stanchion_runtime::clock::now();
         self.count("unknown");
         warn!(consumer = self.name, message_id = %message.id, contract = message.contract, "no handler for a contract: its messages wait for an upgrade");
@@ -92,8 +96,7 @@ impl Consumer {
             due_at: now,
             parked_at: now,
         };
-        let parked = self.store.park(&parked).await;
-        parked.map_err(|error| error.to_string())
+        self.put_aside(&parked, before).await.map(drop)
     }
 
     pub(super) async fn park_behind(&self, message: Message) -> Result<(), String> {
@@ -127,7 +130,6 @@ impl Consumer {
             HandlerError::Later(_) => self.patience(before, now),
             _ => self.backoff(attempts.max(1)),
         };
-        let id = message.id;
         let parked = Parked {
             consumer: self.name.to_owned(),
             message,
@@ -137,14 +139,26 @@ impl Consumer {
             reason: error.to_string(),
             parked_at: now,
         };
-        if state == ParkedState::Dead {
+        let id = parked.message.id;
+        if !self.put_aside(&parked, before).await? {
+            info!(consumer = self.name, message_id = %id, reason = %error, "a retry failed of what somebody else has dealt with");
+        } else if state == ParkedState::Dead {
             self.count("dead");
             tracing::error!(consumer = self.name, message_id = %id, attempts, reason = %error, "dead letter");
         } else {
             warn!(consumer = self.name, message_id = %id, attempts, reason = %error, "message will be retried");
         }
-        let parked = self.store.park(&parked).await;
-        parked.map(|()| state).map_err(|error| error.to_string())
+        Ok(state)
+    }
+
+    /// Whether it is parked now. After a retry only a row that is still there is written: two members may have tried the same
+    /// one, and what the other has dealt with is no dead letter.
+    async fn put_aside(&self, parked: &Parked, before: Option<&Parked>) -> Result<bool, String> {
+        let put = match before {
+            None => self.store.park(parked).await.map(|()| true),
+            Some(_) => self.store.park_again(parked).await,
+        };
+        put.map_err(|error| error.to_string())
     }
 
     fn verdict(&self, attempts_before: u32, error: &HandlerError) -> (ParkedState, u32) {

@@ -17,9 +17,7 @@ use super::retry::Look;
 use super::{Consumer, RETRY_POLL, RETRY_SOON};
 use crate::contract::{family, is_beacon};
 use crate::relay::RedriveAsked;
-use crate::{
-    Delivery, Link, Mark, Message, Place, Position, Progress, Receipt, Subscription, partition_of,
-};
+use crate::{Delivery, Link, Mark, Message, Place, Position, Progress, Receipt, Subscription};
 
 /// How often the stored marks are looked at, which another member of the group may have moved.
 const REFRESH: Duration = Duration::from_secs(60);
@@ -188,39 +186,14 @@ impl<'a> Follow<'a> {
         let Progress::Receipt { links, .. } = &delivery.progress else {
             return false;
         };
-        let (count, mut seen) = (delivery.messages.len(), HashSet::new());
-        let mut numbered = delivery.messages.iter().enumerate();
-        numbered.any(|(index, message)| {
-            let Some(link) = self.link_of(index, message, count, links) else {
-                return false;
-            };
-            let line = line(message, &link);
+        let mut seen = HashSet::new();
+        let mut linked = delivery.messages.iter().zip(links);
+        linked.any(|(message, link)| {
+            let line = line(message, link);
             // A later one of the line follows the first one.
-            let missing = self.marks.look(&line, &link) == Verdict::Missing;
+            let missing = self.marks.look(&line, link) == Verdict::Missing;
             seen.insert(line) && missing
         })
-    }
-
-    /// The link of a message: the one in its place, or where a broker gave those of others as well, that of its entry. Of an
-    /// entry's links in a partition it is the one that follows on; if none does, the latest: rather ask for what is there
-    /// than miss something.
-    fn link_of(
-        &self,
-        index: usize,
-        message: &Message,
-        count: usize,
-        links: &[Link],
-    ) -> Option<Link> {
-        if links.len() == count {
-            return links.get(index).copied();
-        }
-        let (origin, partition) = (message.origin, partition_of(&message.key));
-        let beacon = is_beacon(&message.contract);
-        let own = links.iter().copied().filter(|link| {
-            let entry = link.log == origin.log && link.position == origin.position;
-            entry && (beacon || link.partition == partition)
-        });
-        own.max_by_key(|link| (self.marks.follows(&line(message, link), link), link.prev))
     }
 
     fn admit(&mut self, arrived: Arrived) {
@@ -258,10 +231,9 @@ impl<'a> Follow<'a> {
         lines: &mut Vec<(Line, Option<Position>)>,
         now: Instant,
     ) -> Vec<Message> {
-        let count = messages.len();
-        let mut next = Vec::with_capacity(count);
+        let mut next = Vec::with_capacity(messages.len());
         for (index, message) in messages.into_iter().enumerate() {
-            let link = self.link_of(index, &message, count, links);
+            let link = links.get(index).copied();
             let Some(link) = link.filter(|link| link.position > Position::START) else {
                 next.push(message);
                 continue;

@@ -101,11 +101,6 @@ impl Marks {
         }
     }
 
-    /// Whether what was announced before that link is what was taken up last.
-    pub(super) fn follows(&self, line: &Line, link: &Link) -> bool {
-        link.prev == self.taken(line)
-    }
-
     fn taken(&self, line: &Line) -> Position {
         let start = self.places.get(&line.log).copied().unwrap_or_default();
         let known = self.lines.get(line);
@@ -156,6 +151,10 @@ impl Marks {
         let mut asks = Vec::new();
         for (line, known) in &mut self.lines {
             let settled = known.settled;
+            // What came after the last ask is still being handled: who asks meanwhile has it all announced again.
+            if known.taken > settled {
+                continue;
+            }
             if known
                 .hole
                 .as_mut()
@@ -303,6 +302,7 @@ mod tests {
             .collect();
         assert_eq!(asked, [2, 6, 14]);
         marks.take(&line(), Position(7));
+        assert!(marks.asks(after(50)).is_empty(), "it is being handled");
         marks.settle(&line(), Position(7));
         assert!(marks.asks(after(60)).is_empty(), "it got on");
         assert_eq!(marks.asks(after(62)), [(line(), Position(7))]);

@@ -44,7 +44,8 @@ impl Consumer {
 
     async fn retry(&self, parked: Parked) -> Result<(), String> {
         if !self.handlers.contains_key(parked.message.contract.as_str()) {
-            return self.park_unknown(parked.message).await;
+            let message = parked.message.clone();
+            return self.park_unknown(message, Some(&parked)).await;
         }
         match self.handle(&parked.message).await {
             Ok(()) => {

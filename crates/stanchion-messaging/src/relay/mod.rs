@@ -192,7 +192,7 @@ impl Forwarder {
         let ttl = self.limits.lease;
         let mut end = Instant::now() + ttl;
         while Instant::now() < end {
-            tokio::time::sleep(ttl / TRIES_PER_TTL).await;
+            tokio::time::sleep_until(end.min(Instant::now() + ttl / TRIES_PER_TTL)).await;
             let asked = Instant::now();
             match tokio::time::timeout_at(end, self.store.renew(name, token, ttl)).await {
                 Ok(Ok(true)) => end = asked + ttl,

@@ -235,14 +235,13 @@ impl Reader {
         self.receipts.insert(self.last, (partition, end));
         let (mut messages, mut links) = (Vec::new(), Vec::new());
         for envelope in envelopes {
-            links.push(Link {
-                log: envelope.message.origin.log,
-                partition: envelope.partition,
-                prev: envelope.prev,
-                position: envelope.message.origin.position,
-            });
-            // The links of what the group does not want come with the others.
             if self.group.wants(&envelope.message.contract) {
+                links.push(Link {
+                    log: envelope.message.origin.log,
+                    partition: envelope.partition,
+                    prev: envelope.prev,
+                    position: envelope.message.origin.position,
+                });
                 messages.push(envelope.message);
             }
         }

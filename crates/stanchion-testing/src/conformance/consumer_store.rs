@@ -22,6 +22,7 @@ const CASES: &[Case<Store>] = cases![
     only_what_is_due_is_due_and_the_earliest_first,
     only_the_oldest_of_a_key_is_due_and_none_behind_a_dead_one,
     parking_again_updates_and_keeps_the_place,
+    a_retry_updates_only_what_is_still_there,
     the_operator_sees_what_was_asked_for_oldest_first,
     only_dead_letters_are_redriven_or_discarded,
     marks_move_forward_only_and_a_line_at_a_time,
@@ -192,6 +193,21 @@ async fn parking_again_updates_and_keeps_the_place(store: Store) {
         (found.len(), found[0].attempts, found[0].reason.as_str()),
         (1, 2, "again")
     );
+}
+
+async fn a_retry_updates_only_what_is_still_there(store: Store) {
+    let first = retry("a", 0);
+    store.park(&first).await.unwrap();
+    let again = Parked {
+        attempts: 2,
+        due_at: after(9),
+        ..first.clone()
+    };
+    assert!(store.park_again(&again).await.unwrap());
+    assert!(due(&store, 8).await.is_empty());
+    store.resolve(CONSUMER, first.message.id).await.unwrap();
+    assert!(!store.park_again(&again).await.unwrap());
+    assert!(due(&store, 9).await.is_empty());
 }
 
 async fn the_operator_sees_what_was_asked_for_oldest_first(store: Store) {

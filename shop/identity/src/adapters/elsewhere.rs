@@ -1,6 +1,9 @@
 //! Identity in another process: who bears a token, and the customers' keys, asked over the network.
 
 mod bearers;
+mod ended;
+mod keys;
+mod standings;
 mod vault;
 
 use std::collections::HashMap;
@@ -16,16 +19,26 @@ use stanchion::auth::{AccessTokens, Permissions, Principal, ServiceTokens};
 use stanchion::client::{ClientSettings, GrpcChannel, SetupError};
 use stanchion::eventsourcing::SealingKey;
 use stanchion::resilience::policy::Policy;
+use stanchion::resilience::{Moment, origin};
+use stanchion::runtime::task::{Task, spawn};
 use stanchion::server::AsService;
 use stanchion::telemetry::Metrics;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tonic::service::interceptor::InterceptedService;
+use tracing::subscriber::NoSubscriber;
 
+use self::keys::{KEYS_AGAIN, Keys};
+use self::standings::Standings;
 use super::way;
-use crate::application::LiveSessions;
 
 /// What a process may ask identity.
 const SCOPE: &str = "identity:ask";
+
+/// How long a question about a token may take that is no part of one request: more than an attempt, so that the policy
+/// sees it fail.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(10);
+
+type Client = IdentityServiceClient<InterceptedService<GrpcChannel, AsService>>;
 
 /// How identity is reached, and whose tokens it signs.
 pub struct Elsewhere<'a> {
@@ -49,18 +62,16 @@ pub struct Elsewhere<'a> {
 
 /// Identity as the other processes have it: tokens are checked here, by keys and sessions that it tells.
 ///
-/// It makes no connection before it is asked, and a process starts without it. While identity is out, access tokens
-/// whose session is unknown here count as they are signed, until they expire; a session that was known to have ended
-/// stays ended. Customers' keys are remembered as long as any process may, [`KEY_AGE_MAX`]; nothing can be sealed.
+/// It makes no connection before it is asked, and a process starts without it. While identity cannot be reached, access
+/// tokens whose session is unknown here count as they are signed, until they expire; a session that was known to have
+/// ended stays ended. Whenever else it gives no answer, tokens are refused for the time being. Customers' keys are remembered as long as any process may, [`KEY_AGE_MAX`]; nothing can be sealed.
 ///
 /// [`KEY_AGE_MAX`]: stanchion::eventsourcing::KEY_AGE_MAX
 pub struct IdentityElsewhere {
-    client: IdentityServiceClient<InterceptedService<GrpcChannel, AsService>>,
+    client: Client,
     channel: GrpcChannel,
-    tokens: AccessTokens,
-    live: LiveSessions,
-    /// When the keys were last asked for; none were before the first answer.
-    asked_for_keys: tokio::sync::Mutex<Option<Instant>>,
+    keys: Arc<Keys>,
+    standings: Arc<Standings>,
     way: SealingKey,
     remembered: Mutex<HashMap<String, (SealingKey, Instant)>>,
 }
@@ -91,12 +102,13 @@ impl IdentityElsewhere {
         let service = Principal::service(service, permissions)
             .map_err(|error| SetupError::Url(format!("the asking service: {error}")))?;
         let signed = AsService::signed(service, "identity", tokens);
+        let client = IdentityServiceClient::with_interceptor(channel.clone(), signed);
+        let tokens = AccessTokens::new(issuer, audience, Arc::new(KeyRing::default()));
         Ok(Arc::new(Self {
-            client: IdentityServiceClient::with_interceptor(channel.clone(), signed),
+            keys: Keys::new(client.clone(), tokens),
+            standings: Standings::new(client.clone()),
+            client,
             channel,
-            tokens: AccessTokens::new(issuer, audience, Arc::new(KeyRing::default())),
-            live: LiveSessions::default(),
-            asked_for_keys: tokio::sync::Mutex::default(),
             way: way::key(signer),
             remembered: Mutex::default(),
         }))
@@ -125,11 +137,11 @@ impl IdentityElsewhere {
         stop: tokio_util::sync::CancellationToken,
     ) {
         loop {
-            let wait = match self.load_keys().await {
+            let wait = match self.keys.load().await {
                 Ok(()) => every,
                 Err(error) => {
                     tracing::warn!(%error, "identity does not tell its keys; the known ones stay");
-                    bearers::KEYS_AGAIN
+                    KEYS_AGAIN
                 }
             };
             if tokio::time::timeout(wait, stop.cancelled()).await.is_ok() {
@@ -138,3 +150,23 @@ impl IdentityElsewhere {
         }
     }
 }
+
+/// Runs `work` as a task of no request: it has neither the deadline nor the span of the one that happens to begin it.
+fn detached<T: Send + 'static>(
+    name: &'static str,
+    work: impl Future<Output = T> + Send + 'static,
+) -> Task<T> {
+    tracing::subscriber::with_default(NoSubscriber::default(), || spawn(name, work))
+}
+
+/// Waits as long as the request being served may; `None` when its time ends first.
+async fn in_own_time<T>(waiting: impl Future<Output = T>) -> Option<T> {
+    let deadline = origin::deadline();
+    if deadline.moment().is_none() {
+        return Some(waiting.await);
+    }
+    timeout(deadline.left(Moment::now()), waiting).await.ok()
+}
+
+#[cfg(test)]
+mod tests;

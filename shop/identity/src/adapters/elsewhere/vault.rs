@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::IdentityElsewhere;
 use crate::adapters::grpc::SUBJECTS_MAX;
 
-/// The most keys remembered; beyond that the memory starts anew.
+/// The most keys remembered; beyond that the old ones go, or all if none is old.
 const REMEMBERED_MAX: usize = 10_000;
 
 /// The customers' keys in identity's vault.
@@ -73,6 +73,7 @@ impl IdentityElsewhere {
             sealed_key,
         } = key;
         let Some(sealed) = sealed_key else {
+            self.remembered.lock().remove(&subject);
             return Ok((subject, SubjectKey::Shredded));
         };
         let opened = SealingKey::opened_by(&self.way, &sealed, &subject);
@@ -104,9 +105,51 @@ impl IdentityElsewhere {
     fn remember(&self, subject: &str, key: &SealingKey, asked: Instant) {
         let mut remembered = self.remembered.lock();
         if remembered.len() >= REMEMBERED_MAX {
+            remembered.retain(|_, (_, since)| since.elapsed() < KEY_AGE_MAX);
+        }
+        if remembered.len() >= REMEMBERED_MAX {
             remembered.clear();
         }
         // From before the question on: a shredding since then must not be missed for longer.
         remembered.insert(subject.to_owned(), (key.clone(), asked));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{NOBODY, identity_at};
+    use super::*;
+
+    fn told(elsewhere: &IdentityElsewhere, sealed_key: Option<Vec<u8>>) {
+        let subject = "ada".to_owned();
+        let key = pb::SubjectKey {
+            subject,
+            sealed_key,
+        };
+        elsewhere.opened(key, Instant::now()).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_key_that_was_shredded_is_remembered_no_longer() {
+        let elsewhere = identity_at(NOBODY);
+        let sealed = SealingKey::generate().sealed_by(&elsewhere.way, "ada");
+        told(&elsewhere, Some(sealed));
+        assert!(elsewhere.remembered(&["ada".to_owned()]).1.is_empty());
+        told(&elsewhere, None);
+        assert!(elsewhere.remembered(&["ada".to_owned()]).0.is_empty());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_too_many_keys_the_old_ones_go_first() {
+        let (elsewhere, key) = (identity_at(NOBODY), SealingKey::generate());
+        for nth in 1..REMEMBERED_MAX {
+            elsewhere.remember(&nth.to_string(), &key, Instant::now());
+        }
+        tokio::time::advance(KEY_AGE_MAX).await;
+        elsewhere.remember("young", &key, Instant::now());
+        elsewhere.remember("last", &key, Instant::now());
+        let both = ["young".to_owned(), "last".to_owned()];
+        assert!(elsewhere.remembered(&both).1.is_empty());
+        assert_eq!(elsewhere.remembered.lock().len(), both.len());
     }
 }

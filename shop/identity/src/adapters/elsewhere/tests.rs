@@ -1,0 +1,100 @@
+use std::net::TcpListener;
+
+use stanchion::auth::key::SigningKey;
+use stanchion::auth::secret;
+use stanchion::auth::token::Grant;
+use stanchion::resilience::deadline::Deadline;
+use stanchion::resilience::origin::Origin;
+use stanchion::runtime::{clock, id};
+use stanchion::server::{Authenticate, AuthenticateError};
+use uuid::Uuid;
+
+use super::*;
+
+/// Where nobody listens.
+pub(super) const NOBODY: &str = "http://127.0.0.1:1";
+
+struct Until(Deadline);
+
+impl Origin for Until {
+    fn deadline(&self) -> Deadline {
+        self.0
+    }
+
+    fn request_id(&self) -> Option<&str> {
+        None
+    }
+}
+
+pub(super) fn identity_at(url: &str) -> Arc<IdentityElsewhere> {
+    let signer = Arc::new(Signer::new(&secret::generate()).unwrap());
+    let mut client = ClientSettings::default();
+    client.policy.retry_on = false;
+    let elsewhere = IdentityElsewhere::at(Elsewhere {
+        url,
+        client: &client,
+        service: "orders",
+        tokens: ServiceTokens::new(Arc::clone(&signer)),
+        signer: &signer,
+        issuer: "https://shop.example".into(),
+        audience: "shop".into(),
+        metrics: &Metrics::default(),
+    });
+    elsewhere.unwrap()
+}
+
+/// A token of that session, and identity elsewhere with the key that signed it.
+fn knowing_its_keys(url: &str, session: Uuid) -> (Arc<IdentityElsewhere>, String) {
+    use secrecy::ExposeSecret;
+
+    let elsewhere = identity_at(url);
+    let ring = KeyRing::of(SigningKey::generate(), clock::now());
+    let tokens = &elsewhere.keys.tokens;
+    tokens.replace_ring(Arc::new(ring));
+    let grant = Grant::to_user(id::new_v7(), session, ["customer"], Permissions::default());
+    let token = tokens.issue(&grant, clock::now()).unwrap();
+    let token = token.expose_secret().to_owned();
+    (elsewhere, token)
+}
+
+async fn with_no_time<T>(work: impl Future<Output = T>) -> T {
+    let end = Deadline::after(Moment::now(), Duration::from_millis(5));
+    origin::scope(Arc::new(Until(end)), work).await
+}
+
+#[tokio::test]
+async fn while_identity_cannot_be_reached_a_token_counts_as_it_is_signed() {
+    let (elsewhere, token) = knowing_its_keys(NOBODY, id::new_v7());
+    assert!(elsewhere.authenticate(&token).await.is_ok());
+}
+
+#[tokio::test]
+async fn who_leaves_no_time_to_ask_is_not_let_in() {
+    // It takes connections and never says a word.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let (elsewhere, token) = knowing_its_keys(&url, id::new_v7());
+    let answer = with_no_time(elsewhere.authenticate(&token)).await;
+    assert!(matches!(answer, Err(AuthenticateError::Unavailable(_))));
+}
+
+#[tokio::test]
+async fn without_any_key_nobody_is_told_from_a_forger_however_often_they_ask() {
+    let elsewhere = identity_at(NOBODY);
+    for _ in 0..2 {
+        let answer = elsewhere.authenticate("whoever").await;
+        assert!(matches!(answer, Err(AuthenticateError::Unavailable(_))));
+    }
+}
+
+#[tokio::test]
+async fn while_the_keys_are_asked_for_other_bad_tokens_do_not_wait() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let (elsewhere, token) = knowing_its_keys(&url, id::new_v7());
+    let forged = format!("{token}x");
+    let first = with_no_time(elsewhere.authenticate(&forged)).await;
+    assert!(matches!(first, Err(AuthenticateError::Invalid)));
+    let at_once = timeout(KEYS_AGAIN / 2, elsewhere.authenticate(&forged)).await;
+    assert!(matches!(at_once, Ok(Err(AuthenticateError::Invalid))));
+}

@@ -50,7 +50,7 @@ stanchion_config::settings! {
         #[range(0..=100)]
         pub replicas: u16 = 0,
         /// How long the topic keeps messages, when it is made.
-        #[range("1m"..="10y")]
+        #[range("1m"..="3650d")]
         pub retention: Duration = "7d",
         /// Messages of one delivery, and as many that wait in the client.
         #[range(1..=10000)]

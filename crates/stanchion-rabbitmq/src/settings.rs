@@ -46,7 +46,7 @@ stanchion_config::settings! {
         /// Bytes that wait in a queue; beyond that nothing is confirmed.
         pub queue_bytes_max: ByteSize = "1GiB",
         /// How long a message waits before it is a dead letter; for ever unless given.
-        #[range("1s"..="10y")]
+        #[range("1s"..="3650d")]
         pub queue_age_max: Option<Duration> = unset,
         /// Dead letters that the broker keeps; the oldest go first.
         #[range(1..=1000000000)]

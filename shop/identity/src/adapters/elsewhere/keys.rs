@@ -9,6 +9,7 @@ use stanchion::auth::key::{Jwks, KeyRing};
 use stanchion::auth::token::Claims;
 use stanchion::auth::{AccessTokens, TokenError};
 use stanchion::runtime::clock;
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 
 use super::{ANSWERED_WITHIN, Client, detached, in_own_time};
@@ -16,12 +17,18 @@ use super::{ANSWERED_WITHIN, Client, detached, in_own_time};
 /// How soon the keys are asked for again when identity did not answer, or a token names a key nobody knows.
 pub(super) const KEYS_AGAIN: Duration = Duration::from_secs(1);
 
+/// How long a token that names a key nobody knows waits for the keys, while others are known: its bearer may be anybody.
+const JOINED_FOR: Duration = Duration::from_millis(500);
+
+/// What came of the one call that all who need the keys wait for.
+type Told = watch::Receiver<Option<Result<(), String>>>;
+
 /// What access tokens are checked with; empty before the first answer.
 pub(super) struct Keys {
     client: Client,
     pub(super) tokens: AccessTokens,
-    /// When a token last made us ask.
-    asked: Mutex<Option<Instant>>,
+    /// When a token last made us ask, and what came of it.
+    asked: Mutex<Option<(Instant, Told)>>,
 }
 
 impl Keys {
@@ -43,27 +50,34 @@ impl Keys {
     }
 
     /// One process asks once a second at most, whatever tokens are shown to it; in a time of its own, so that no client
-    /// uses that one call up by a deadline too short for it.
+    /// uses that one call up by a deadline too short for it. Everybody else hears what the same call says.
     pub(super) async fn load_unless_asked(self: &Arc<Self>) -> Result<(), String> {
-        if !self.may_ask() {
-            return Err("identity's keys were asked for a moment ago".into());
-        }
-        let keys = Arc::clone(self);
-        let loading = detached("identity keys", async move { keys.load_in_time().await });
-        match in_own_time(loading).await {
-            Some(loaded) => loaded.map_err(|failed| failed.to_string())?,
-            None => Err("identity has not told its keys in time".into()),
-        }
+        let mut told = self.asking();
+        let heard = async { told.wait_for(Option::is_some).await.ok()?.clone() };
+        let answer = if self.are_none() {
+            in_own_time(heard).await
+        } else {
+            in_own_time(timeout(JOINED_FOR, heard)).await.and_then(Result::ok)
+        };
+        // Without a word it ends only when the runtime does.
+        let answer = answer.flatten();
+        answer.unwrap_or_else(|| Err("identity has not told its keys in time".into()))
     }
 
-    /// Whether the last attempt is long enough ago; an attempt counts from its start, however it ends.
-    fn may_ask(&self) -> bool {
+    /// The call that is under way, or ended a moment ago; or a new one. It counts from its start, however it ends.
+    fn asking(self: &Arc<Self>) -> Told {
         let mut asked = self.asked.lock();
-        if asked.is_some_and(|at| at.elapsed() < KEYS_AGAIN) {
-            return false;
+        if let Some((at, told)) = &*asked
+            && (at.elapsed() < KEYS_AGAIN || is_under_way(told))
+        {
+            return told.clone();
         }
-        *asked = Some(Instant::now());
-        true
+        let (tell, told) = watch::channel(None);
+        let keys = Arc::clone(self);
+        let load = async move { tell.send_replace(Some(keys.load_in_time().await)) };
+        drop(detached("identity keys", load));
+        *asked = Some((Instant::now(), told.clone()));
+        told
     }
 
     async fn load_in_time(&self) -> Result<(), String> {
@@ -81,4 +95,9 @@ impl Keys {
         self.tokens.replace_ring(Arc::new(ring));
         Ok(())
     }
+}
+
+/// Whether its answer may still come; after a panic it does not.
+fn is_under_way(told: &Told) -> bool {
+    told.borrow().is_none() && told.has_changed().is_ok()
 }

@@ -88,13 +88,13 @@ async fn without_any_key_nobody_is_told_from_a_forger_however_often_they_ask() {
 }
 
 #[tokio::test]
-async fn while_the_keys_are_asked_for_other_bad_tokens_do_not_wait() {
+async fn while_the_keys_are_asked_for_other_bad_tokens_wait_half_a_second_at_most() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
     let (elsewhere, token) = knowing_its_keys(&url, id::new_v7());
     let forged = format!("{token}x");
     let first = with_no_time(elsewhere.authenticate(&forged)).await;
     assert!(matches!(first, Err(AuthenticateError::Invalid)));
-    let at_once = timeout(KEYS_AGAIN / 2, elsewhere.authenticate(&forged)).await;
-    assert!(matches!(at_once, Ok(Err(AuthenticateError::Invalid))));
+    let soon = timeout(KEYS_AGAIN, elsewhere.authenticate(&forged)).await;
+    assert!(matches!(soon, Ok(Err(AuthenticateError::Invalid))));
 }

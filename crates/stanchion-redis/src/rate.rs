@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
-use stanchion_resilience::breaker::{Breaker, BreakerSettings};
+use stanchion_resilience::breaker::Breaker;
 use stanchion_resilience::rate::KeyedRate;
 use stanchion_resilience::{Dice, Failure, GuardByLayer, Moment, Refusal};
 use stanchion_telemetry::Metrics;
@@ -29,6 +29,7 @@ use stanchion_telemetry::Metrics;
 pub use guard::KeyGuard;
 pub use settings::{SharedRateSettings, WhenOut};
 
+use crate::budget::{Out, breaker_settings};
 use connection::Connection;
 use metrics::RateMetrics;
 use script::{Decision, Quota};
@@ -99,7 +100,8 @@ impl SharedRate {
         metrics: &Metrics,
     ) -> Result<Self, SharedRateError> {
         let metrics = RateMetrics::new(metrics, name);
-        let breaker = Breaker::builder(format!("redis-rate:{name}"), &breaker_settings(settings))
+        let guarded = breaker_settings(&settings.breaker, settings.budget);
+        let breaker = Breaker::builder(format!("redis-rate:{name}"), &guarded)
             .dice(Dice::system())
             .on_state_change(metrics.breaker_listener())
             .build();
@@ -131,7 +133,7 @@ impl SharedRate {
                 metrics.refused.inc();
                 Err(Refusal::RateLimited { retry_after: wait })
             }
-            Err(connection::Out) => shared.without_redis(key, cost),
+            Err(Out) => shared.without_redis(key, cost),
         }
     }
 
@@ -212,15 +214,6 @@ impl Shared {
             Err(_) => self.metrics.fallback_refused.inc(),
         };
         checked
-    }
-}
-
-/// No call is slow but one that has used up the budget, and that has failed already.
-fn breaker_settings(settings: &SharedRateSettings) -> BreakerSettings {
-    BreakerSettings {
-        slow_above: settings.budget,
-        slow_times: 0.0,
-        ..settings.breaker.clone()
     }
 }
 

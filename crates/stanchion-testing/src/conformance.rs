@@ -16,6 +16,7 @@
 )]
 
 pub mod broker;
+pub mod cache;
 pub mod consumer_store;
 pub mod event_log;
 pub mod inbox;

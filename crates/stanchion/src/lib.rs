@@ -8,7 +8,8 @@
 //! | [`resilience`] | deadline, retry with budget, hedge, breaker, bulkhead, rate and adaptive limits, one policy a dependency |
 //! | [`client`] (feature `client`, on by default) | outgoing HTTP and gRPC, a policy a dependency, discovery and balancing |
 //! | `nats` | NATS JetStream as the broker between services; with the feature `nats` |
-//! | `redis` | a rate limit that all processes share; with the feature `redis` |
+//! | `redis` | a rate limit and a cache tier that all processes share; with the feature `redis` |
+//! | [`cache`] | values by key in process and in a tier that processes share, one load a key, pushed invalidation |
 //! | `rabbitmq` | RabbitMQ as the broker between services; with the feature `rabbitmq` |
 //! | `kafka` | Kafka as the broker between services, experimental; with the feature `kafka` |
 //! | [`eventsourcing`] | aggregates, the event log, repositories, projections, process managers, the relay |
@@ -20,6 +21,7 @@
 //! | [`runtime`] | the one home of clock, randomness and spawned tasks |
 
 pub use stanchion_auth as auth;
+pub use stanchion_cache as cache;
 #[cfg(feature = "client")]
 pub use stanchion_client as client;
 pub use stanchion_config as config;

@@ -17,8 +17,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("stanchion-auth", &[]),
     ("stanchion-messaging", &[]),
     ("stanchion-resilience", &[]),
+    ("stanchion-cache", &["stanchion-resilience"]),
     ("stanchion-client", &["stanchion-resilience"]),
-    ("stanchion-redis", &["stanchion-resilience"]),
+    ("stanchion-redis", &["stanchion-cache", "stanchion-resilience"]),
     ("stanchion-nats", &["stanchion-messaging"]),
     ("stanchion-rabbitmq", &["stanchion-messaging"]),
     ("stanchion-kafka", &["stanchion-messaging"]),
@@ -40,6 +41,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "stanchion",
         &[
             "stanchion-auth",
+            "stanchion-cache",
             "stanchion-client",
             "stanchion-eventsourcing",
             "stanchion-kafka",
@@ -54,7 +56,11 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     (
         "stanchion-testing",
-        &["stanchion-eventsourcing", "stanchion-messaging"],
+        &[
+            "stanchion-cache",
+            "stanchion-eventsourcing",
+            "stanchion-messaging",
+        ],
     ),
     // The shop: the facade alone; contexts never import each other.
     ("shop-kernel", &[]),

@@ -5,13 +5,12 @@ use std::time::Duration;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, Script};
 use stanchion_config::ExposeSecret;
-use stanchion_resilience::Moment;
-use stanchion_resilience::breaker::{Breaker, Verdict};
+use stanchion_resilience::breaker::Breaker;
 use stanchion_runtime::task::{self, Task};
-use tokio::time::timeout;
 
 use super::script::{self, Decision};
 use super::{SharedRateError, SharedRateSettings};
+use crate::budget::{Budget, Out};
 
 /// How long a connection may take to be made; calls do not wait for it longer than their budget.
 const CONNECT_MAX: Duration = Duration::from_secs(2);
@@ -26,13 +25,9 @@ const CALLS_MAX: usize = 10_000;
 pub(super) struct Connection {
     manager: ConnectionManager,
     script: Script,
-    breaker: Breaker,
-    budget: Duration,
+    budget: Budget,
     first: Task<()>,
 }
-
-/// Redis did not answer, in time or at all.
-pub(super) struct Out;
 
 impl Connection {
     /// Begins to connect and does not wait for it: a service starts without Redis, too.
@@ -59,41 +54,23 @@ impl Connection {
         Ok(Connection {
             manager,
             script: script::script(),
-            breaker,
-            budget: settings.budget,
+            budget: Budget::new(breaker, settings.budget),
             first,
         })
     }
 
     pub(super) fn breaker(&self) -> &Breaker {
-        &self.breaker
+        self.budget.breaker()
     }
 
     /// Asks Redis, within the budget. An answer that does not come may have been counted all the same.
     pub(super) async fn decide(&self, key: &str, arguments: [u64; 3]) -> Result<Decision, Out> {
-        let permit = self.breaker.acquire().map_err(|_open| Out)?;
         let mut manager = self.manager.clone();
         let mut call = self.script.key(key);
         for argument in arguments {
             call.arg(argument);
         }
-        let answer = timeout(self.budget, call.invoke_async::<Decision>(&mut manager)).await;
-        let now = Moment::now();
-        match answer {
-            Ok(Ok(decision)) => {
-                permit.settle_at(now, Verdict::Success);
-                Ok(decision)
-            }
-            Ok(Err(error)) => {
-                tracing::debug!(%error, "redis refused a rate check");
-                permit.settle_at(now, Verdict::Failure);
-                Err(Out)
-            }
-            Err(_elapsed) => {
-                permit.settle_at(now, Verdict::Failure);
-                Err(Out)
-            }
-        }
+        self.budget.spend(call.invoke_async(&mut manager)).await
     }
 }
 
@@ -106,7 +83,7 @@ impl Drop for Connection {
 impl std::fmt::Debug for Connection {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Connection")
-            .field("breaker", &self.breaker)
+            .field("budget", &self.budget)
             .finish_non_exhaustive()
     }
 }

@@ -3,8 +3,10 @@
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
-use stanchion_resilience::breaker::State;
+use stanchion_resilience::breaker::Change;
 use stanchion_telemetry::Metrics;
+
+use crate::budget::breaker_listener;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Outcome {
@@ -63,19 +65,8 @@ impl RateMetrics {
         }
     }
 
-    pub(super) fn breaker_listener(
-        &self,
-    ) -> impl Fn(&stanchion_resilience::breaker::Change) + Send + Sync + 'static {
-        let gauge = self.breaker.clone();
-        move |change| {
-            gauge.set(match change.to {
-                State::Closed => 0,
-                State::Open => 1,
-                State::HalfOpen => 2,
-                State::ForcedOpen => 3,
-                State::ForcedClosed => 4,
-            });
-        }
+    pub(super) fn breaker_listener(&self) -> impl Fn(&Change) + Send + Sync + 'static {
+        breaker_listener(self.breaker.clone())
     }
 
     pub(super) fn observe(&self, keys: usize, keys_max: usize) {

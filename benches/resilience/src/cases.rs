@@ -1,6 +1,7 @@
 //! What is compared with what.
 
 mod breaker;
+mod cache;
 mod rate;
 mod tower_layers;
 
@@ -10,6 +11,7 @@ use crate::measure::{Case, Work};
 
 pub fn all() -> Vec<Case> {
     let mut cases = breaker::cases();
+    cases.extend(cache::cases());
     cases.extend(rate::cases());
     cases.extend(tower_layers::cases());
     cases

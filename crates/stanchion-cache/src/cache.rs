@@ -111,7 +111,6 @@ where
     V: Serialize + DeserializeOwned + Send + Sync + 'static,
 {
     /// A cache of this name, a label of its metrics: it comes from the program.
-    #[must_use]
     pub fn builder(name: &str, settings: &CacheSettings) -> CacheBuilder<K, V> {
         CacheBuilder::new(name, settings)
     }

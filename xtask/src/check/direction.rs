@@ -19,7 +19,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("stanchion-resilience", &[]),
     ("stanchion-cache", &["stanchion-resilience"]),
     ("stanchion-client", &["stanchion-resilience"]),
-    ("stanchion-redis", &["stanchion-cache", "stanchion-resilience"]),
+    (
+        "stanchion-redis",
+        &["stanchion-cache", "stanchion-resilience"],
+    ),
     ("stanchion-nats", &["stanchion-messaging"]),
     ("stanchion-rabbitmq", &["stanchion-messaging"]),
     ("stanchion-kafka", &["stanchion-messaging"]),

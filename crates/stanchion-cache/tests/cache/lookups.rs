@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stanchion_cache::{Cache, CacheSettings, LoadFailed, Loaded, MemoryRemote, Remote};
+use stanchion_runtime::task::spawn;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, advance, sleep};
 
@@ -30,12 +31,12 @@ async fn of_a_thousand_who_miss_at_once_one_loads() {
 #[tokio::test(start_paused = true)]
 async fn who_began_the_load_may_leave_and_there_is_still_one() {
     let (store, cache) = (Store::new(7).slow(200), alone());
-    let first = tokio::spawn({
+    let first = spawn("get", {
         let (store, cache) = (store.clone(), cache.clone());
         async move { cache.get_or_load(&key(), store.loader()).await }
     });
     sleep(Duration::from_millis(50)).await;
-    let second = tokio::spawn({
+    let second = spawn("get", {
         let (store, cache) = (store.clone(), cache.clone());
         async move { cache.get_or_load(&key(), store.loader()).await }
     });
@@ -140,7 +141,7 @@ async fn beyond_its_time_an_entry_is_given_only_when_loading_fails() {
 #[tokio::test(start_paused = true)]
 async fn who_asks_after_an_invalidation_does_not_join_a_load_from_before() {
     let (store, cache) = (Store::new(7).slow(100), alone());
-    let before = tokio::spawn({
+    let before = spawn("get", {
         let (store, cache) = (store.clone(), cache.clone());
         async move { store.get(&cache).await }
     });
@@ -156,7 +157,7 @@ async fn who_asks_after_an_invalidation_does_not_join_a_load_from_before() {
 async fn an_old_value_on_its_way_to_the_remote_tier_does_not_outlive_an_invalidation() {
     let (remote, [one, other]) = pair();
     let store = Store::new(7).slow(100);
-    let slow = tokio::spawn({
+    let slow = spawn("get", {
         let (store, one) = (store.clone(), one.clone());
         async move { store.get(&one).await }
     });

@@ -31,13 +31,9 @@ impl Counter {
             sleep(after).await;
             Ok::<_, Broken>(Loaded::found(read))
         };
-        cache
-            .get_or_load(&key(), load)
-            .await
-            .unwrap()
-            .as_deref()
-            .copied()
-            .unwrap()
+        let answer = cache.get_or_load(&key(), load).await;
+        let found = answer.expect("the store does not fail");
+        *found.expect("it has a number")
     }
 }
 
@@ -81,7 +77,7 @@ async fn one_run(seed: u64) {
         sleep(pause(&dice)).await;
     }
     while let Some(ended) = running.join_next().await {
-        ended.unwrap();
+        ended.unwrap_or_else(|failed| panic!("seed {seed}: {failed}"));
     }
 }
 

@@ -1,11 +1,15 @@
 //! A store that counts its loads.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use stanchion_cache::{Cache, CacheSettings, Loaded, MemoryRemote};
 use tokio::time::sleep;
+
+/// A load under way.
+type Load = Pin<Box<dyn Future<Output = Result<Loaded<u64>, Broken>> + Send>>;
 
 pub(super) type Numbers = Cache<String, u64>;
 
@@ -97,11 +101,7 @@ impl Store {
         self.shared.loads.load(Ordering::SeqCst)
     }
 
-    pub(super) fn loader(
-        &self,
-    ) -> impl FnOnce() -> std::pin::Pin<Box<dyn Future<Output = Result<Loaded<u64>, Broken>> + Send>>
-    + Send
-    + 'static {
+    pub(super) fn loader(&self) -> impl FnOnce() -> Load + Send + 'static {
         let store = self.clone();
         move || {
             Box::pin(async move {
@@ -122,6 +122,7 @@ impl Store {
 
     pub(super) async fn get(&self, cache: &Numbers) -> Option<u64> {
         let answer = cache.get_or_load(&key(), self.loader()).await;
-        answer.unwrap().as_deref().copied()
+        let found = answer.expect("the store is not broken");
+        found.as_deref().copied()
     }
 }

@@ -190,6 +190,16 @@ fn rate_limit_knows_no_border_and_forgets_the_invented() {
 }
 
 #[test]
+fn cache_gives_nothing_old_after_a_change() {
+    let said = run(env!("CARGO_BIN_EXE_cache"));
+    assert_says(&said, "1000 readers at once: 1 read of the store");
+    assert_says(&said, "the other process: 1 read");
+    assert_says(&said, "changed by the other: 1300");
+    assert_says(&said, "the slow reader: 1300, who comes after: 1400");
+    assert_says(&said, "without the shared tier: 1400");
+}
+
+#[test]
 fn graceful_shutdown_answers_what_it_has_taken() {
     let said = run(env!("CARGO_BIN_EXE_graceful_shutdown"));
     assert_says(&said, "in the lame-duck time, /ready: HTTP/1.1 503");

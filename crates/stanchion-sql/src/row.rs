@@ -32,18 +32,6 @@ impl Row {
         T::from_value(value).ok_or_else(|| self.mismatch(index, T::WANTED, value.kind()))
     }
 
-    /// The text of column `index`, taken out of the row.
-    ///
-    /// # Errors
-    /// As [`Row::get`].
-    pub(crate) fn take(&mut self, index: usize) -> Result<String, SqlError> {
-        match self.values.get_mut(index) {
-            Some(Value::Text(text)) => Ok(std::mem::take(text)),
-            // Any other way it is no text, or not there.
-            _ => self.get(index),
-        }
-    }
-
     /// The column of that name as `T`.
     ///
     /// # Errors

@@ -160,3 +160,32 @@ async fn a_touched_row_is_damage_and_is_not_read_in_silence() {
         );
     }
 }
+
+#[tokio::test]
+async fn an_entry_whose_stream_has_no_name_is_damaged_and_never_passed_over() {
+    let Some(url) = postgres_url() else {
+        return;
+    };
+    let (db, log) = open(&url).await;
+    for stream in ["a", "b", "a"] {
+        log.append(append(stream, Expected::Any)).await.unwrap();
+    }
+    // A process that has read nothing yet has to look names up.
+    let (_other, reader) = open(&url).await;
+    let read = reader.read(Position::START, &Filter::all(), 10).await;
+    let names: Vec<String> = read.unwrap().iter().map(|e| e.stream.to_string()).collect();
+    assert_eq!(names, ["order-a", "order-b", "order-a"]);
+    let sql = "delete from stream where name = 'b'";
+    assert_eq!(db.exec(sql, params![]).await.unwrap(), 1);
+    let (_third, reader) = open(&url).await;
+    // A connection made in between would make it look again; the second look is over the same one.
+    let mut found = reader.read(Position::START, &Filter::all(), 10).await;
+    if matches!(found, Err(LogError::Unavailable(_))) {
+        found = reader.read(Position::START, &Filter::all(), 10).await;
+    }
+    let position = match found {
+        Err(LogError::Damaged { position, .. }) => position,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(position, Position(2));
+}

@@ -42,6 +42,8 @@ pub(super) struct Committer {
     batches: usize,
     /// A batch that must be alone is among them.
     exclusive: bool,
+    /// A hint is under way: what comes meanwhile is told by the next one.
+    hinting: bool,
     busy: Busy,
     /// A batch that must be alone and waits for those under way.
     held: Option<Batch>,
@@ -85,6 +87,7 @@ impl Committer {
             flight: FuturesUnordered::new(),
             batches: 0,
             exclusive: false,
+            hinting: false,
             busy: Busy::default(),
             held: None,
             mood: Mood::default(),
@@ -131,10 +134,14 @@ impl Committer {
         }
     }
 
-    /// Never between the steps of somebody's transaction, which one by one go over the same connection.
     fn may_hint(&self) -> bool {
-        let whole = matches!(&self.line, Line::Up(packets) if packets.is_pipelined());
-        !self.exclusive && (whole || self.batches == 0)
+        match &self.line {
+            Line::Up(packets) => {
+                !self.hinting && may_hint(packets.is_pipelined(), self.exclusive, self.batches)
+            }
+            // Nobody else has the database, or nobody can be told; the permit is kept.
+            _ => false,
+        }
     }
 
     /// Whoever is ready to append now, also one who was just answered, gets into the same transaction.
@@ -296,12 +303,14 @@ impl Committer {
         }));
     }
 
-    /// Tells other processes what a unit of work of this one committed.
+    /// Tells other processes what units of work of this one committed.
     fn hint(&mut self) {
         if let Line::Up(packets) = &self.line {
             let packets = Arc::clone(packets);
+            let head = *self.db.log().head().borrow();
+            self.hinting = true;
             self.flight.push(Box::pin(async move {
-                packets.notify().await;
+                packets.notify(head.0).await;
                 Landed::Hint
             }));
         }
@@ -318,6 +327,12 @@ impl Drop for Committer {
     }
 }
 
+/// Whether a hint can go over the connection now, which has a transaction of its own: never between the steps of
+/// somebody's transaction, which one by one go over the same connection.
+fn may_hint(pipelined: bool, exclusive: bool, batches: usize) -> bool {
+    !exclusive && (pipelined || batches == 0)
+}
+
 fn again(sweep: std::pin::Pin<&mut Sleep>) {
     sweep.reset(Instant::now() + SWEEP_EVERY);
 }
@@ -325,4 +340,19 @@ fn again(sweep: std::pin::Pin<&mut Sleep>) {
 /// Tells whoever asked; one who went away does not want to know, and what is recorded stays recorded.
 fn answer(job: Job, answer: Answer) {
     let _ = job.answer.send(answer);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hint_never_falls_into_somebodys_transaction() {
+        // A whole packet is on its way before anything else can be sent.
+        assert!(may_hint(true, false, 0) && may_hint(true, false, 2));
+        // One that is alone looks first: its transaction is open between two packets.
+        assert!(!may_hint(true, true, 1) && !may_hint(false, true, 1));
+        // Without pipelining each statement waits for the answer of the one before.
+        assert!(may_hint(false, false, 0) && !may_hint(false, false, 1));
+    }
 }

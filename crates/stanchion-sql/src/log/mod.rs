@@ -5,6 +5,7 @@ mod committer;
 mod durability;
 mod embedded;
 mod known;
+mod names;
 mod news;
 mod packets;
 mod plan;

@@ -79,10 +79,12 @@ select event_id, stream, version, position from event where event_id = any($1::u
 const INBOX: &str = "select key, owner, position, answer from inbox where key = any($1::text[])";
 
 /// Follows the commit in a transaction of its own: within it, the notification's lock, one for the whole cluster, would
-/// be held over the flush.
-const NOTIFY: &str = "\
-select pg_notify('stanchion_' || replace(feed.id::text, '-', ''), \
-(select coalesce(max(position), 0)::text from event)) from feed";
+/// be held over the flush. Reads no table: the head is given, or is what the batch before it left.
+const NOTIFY: &str = "select pg_notify($1, coalesce($2, current_setting('stanchion.head', true)))";
+
+/// Leaves the head for [`NOTIFY`], as `stanchion_write` does.
+const LEAVE_HEAD: &str =
+    "select set_config('stanchion.head', max(position)::text, false) from event";
 
 /// Writes something, so that the commit waits for what every commit waits for (a synchronous replica): what an
 /// earlier commit, cut off in that wait, left is only then as safe as its answer will say.
@@ -106,7 +108,8 @@ pub(super) struct Packets {
     /// The longest time a packet may take; then the connection counts as lost.
     longest: Duration,
     at_once: bool,
-    notifies: bool,
+    /// Where the log's growth is told; `None` where nobody is to be told.
+    channel: Option<String>,
 }
 
 struct Statements {
@@ -151,7 +154,7 @@ impl Packets {
         let (client, mut driver) = postgres.dial().driven("log").await?;
         // What comes over it may be another log than the pool's connections, made before, still show.
         postgres.connected_anew();
-        let statements = driver.during(set_up(&client, postgres)).await?;
+        let (statements, log) = driver.during(set_up(&client, postgres)).await?;
         let settings = postgres.settings();
         let open = CancellationToken::new();
         let closed = open.clone();
@@ -161,7 +164,7 @@ impl Packets {
             statements,
             longest: settings.statement_timeout + settings.lock_timeout,
             at_once: settings.pipelining,
-            notifies: settings.listen,
+            channel: log.filter(|_| settings.listen).map(channel),
         };
         Ok((packets, Box::pin(drive(driver, closed))))
     }
@@ -181,14 +184,17 @@ impl Packets {
         if let Some(columns) = Columns::together(writes, at) {
             let write = query(&self.client, &self.statements.write, &columns);
             let mut steps = vec![write];
-            steps.extend(self.hint());
+            steps.extend(self.hint(None));
             return base_in(self.send(steps).await?.first());
         }
         let columns = Columns::of(writes, at);
         let mut steps = vec![self.simple(BEGIN)];
         steps.extend(self.rows(&columns));
+        if self.channel.is_some() {
+            steps.push(self.simple(LEAVE_HEAD));
+        }
         steps.push(self.simple("commit"));
-        steps.extend(self.hint());
+        steps.extend(self.hint(None));
         base_in(self.send(steps).await?.get(1))
     }
 
@@ -221,7 +227,8 @@ impl Packets {
         }
         steps.push(self.simple("commit"));
         if !writes.is_empty() {
-            steps.extend(self.hint());
+            let head = facts.head + writes.events.len() as i64;
+            steps.extend(self.hint(Some(head)));
         }
         self.send(steps).await?;
         Ok((verdicts, facts.head))
@@ -235,20 +242,17 @@ impl Packets {
         facts_in(&answers).map_err(Trouble::Refused)
     }
 
-    /// Tells whoever listens that the log grew: a hint, so its failure is nobody's.
-    pub(super) async fn notify(&self) {
-        if let Some(hint) = self.hint() {
-            let _ = tokio::time::timeout(self.longest, hint).await;
+    /// Tells whoever listens that the log has come this far: a hint, so its failure is nobody's.
+    pub(super) async fn notify(&self, head: i64) {
+        if let Some(told) = self.tell(Some(head)) {
+            let _ = tokio::time::timeout(self.longest, told).await;
         }
     }
 
     /// The same as a packet's last step: at the server it follows the commit at once, and nobody waits for its answer.
-    fn hint(&self) -> Option<Step<'_>> {
-        if !self.notifies {
-            return None;
-        }
-        let told = query(&self.client, &self.statements.notify, &[]);
-        let mut told = told.map(|_| Ok(Vec::new())).boxed();
+    /// Without a head it tells what the packet's own rows came to.
+    fn hint(&self, head: Option<i64>) -> Option<Step<'_>> {
+        let mut told = self.tell(head)?;
         let at_once = self.at_once;
         Some(Box::pin(poll_fn(move |context| {
             let polled = told.poll_unpin(context);
@@ -259,6 +263,17 @@ impl Packets {
                 polled
             }
         })))
+    }
+
+    fn tell(&self, head: Option<i64>) -> Option<Step<'_>> {
+        let channel = self.channel.as_ref()?;
+        let (client, statement) = (&self.client, &self.statements.notify);
+        let told = async move {
+            let head = head.map(|head| head.to_string());
+            let _ = client.query(statement, &[channel, &head]).await;
+            Ok(Vec::new())
+        };
+        Some(told.boxed())
     }
 
     async fn undo(&self, trouble: Trouble) -> Trouble {
@@ -333,8 +348,11 @@ impl Looks {
     }
 }
 
-/// The session of the committer's connection, and its statements.
-async fn set_up(client: &Client, postgres: &Postgres) -> Result<Statements, SqlError> {
+/// The session of the committer's connection, its statements, and which log is there.
+async fn set_up(
+    client: &Client,
+    postgres: &Postgres,
+) -> Result<(Statements, Option<LogId>), SqlError> {
     let failed = |error| sql_error(&error, "prepare");
     // No statement timeout: it would cut a COMMIT short that waits for its replica, which then counts as done.
     // Plans are made once, on tables that may still be empty.
@@ -348,7 +366,11 @@ async fn set_up(client: &Client, postgres: &Postgres) -> Result<Statements, SqlE
     if !postgres.settings().allow_unsafe_durability {
         super::durability::refuse_less(client).await?;
     }
-    Statements::prepare(client).await.map_err(failed)
+    let statements = Statements::prepare(client).await.map_err(failed)?;
+    // Asked anew with each connection: what is there now may be another log.
+    let found = client.query_opt("select id from feed", &[]).await;
+    let log = found.map_err(failed)?.map(|row| LogId(row.get(0)));
+    Ok((statements, log))
 }
 
 async fn drive(driver: Driver, closed: CancellationToken) {

@@ -2,8 +2,106 @@
 
 use stanchion_eventsourcing::{Filter, LogError, Position, Recorded, StreamId, Version};
 
-use super::rows;
-use crate::{Params, Query, SqlError, params};
+use super::rows::{self, Naming, Reader};
+use crate::db::Backend;
+use crate::{Db, Params, Query, SqlError, Tx, params};
+
+/// Where entries are read: a [`Db`], straight from its driver's rows, or a [`Tx`], which sees its own ones.
+pub(crate) trait Entries: Query {
+    /// The entries of a statement, of which all but the columns is given; of one stream, where that is what it asks for.
+    fn entries(
+        &self,
+        rest: &str,
+        params: Params,
+        of: Option<&StreamId>,
+    ) -> impl Future<Output = Result<Vec<Recorded>, LogError>> + Send;
+}
+
+impl Entries for Db {
+    async fn entries(
+        &self,
+        rest: &str,
+        params: Params,
+        of: Option<&StreamId>,
+    ) -> Result<Vec<Recorded>, LogError> {
+        let read = match self.backend() {
+            Backend::Postgres(postgres) => {
+                let naming = of.cloned().map_or_else(Naming::remembered, Naming::Of);
+                let call = (self.statement(&select(&naming, rest)), params);
+                let (mut reader, names) = (Reader::new(naming), &self.log().names);
+                let incarnation = self.incarnation();
+                let mut each = |row: &_| reader.postgres(row, &mut names.lock());
+                match postgres.read(call, &mut each).await {
+                    Ok(()) => name(self, reader, incarnation).await,
+                    Err(error) => Err(error),
+                }
+            }
+            Backend::Sqlite(sqlite) => {
+                let naming = of.cloned().map_or(Naming::Joined, Naming::Of);
+                let call = (self.statement(&select(&naming, rest)), params);
+                let read = sqlite.read(move |conn| {
+                    let mut reader = Reader::new(naming);
+                    crate::sqlite::each(conn, &call, |row| reader.sqlite(row))?;
+                    Ok(reader)
+                });
+                read.await
+            }
+        };
+        read.map_err(unavailable)?.entries()
+    }
+}
+
+impl Entries for Tx {
+    async fn entries(
+        &self,
+        rest: &str,
+        params: Params,
+        of: Option<&StreamId>,
+    ) -> Result<Vec<Recorded>, LogError> {
+        let naming = of.cloned().map_or(Naming::Joined, Naming::Of);
+        let rows = self.query(&select(&naming, rest), params).await;
+        let mut reader = Reader::new(naming);
+        let rows = rows.map_err(unavailable)?;
+        rows.iter().for_each(|row| reader.row(row));
+        reader.entries()
+    }
+}
+
+fn select(naming: &Naming, rest: &str) -> String {
+    let columns = rows::COLUMNS;
+    match naming {
+        Naming::Joined => format!(
+            "select {columns}, s.name from event e join stream s on s.stream = e.stream {rest}"
+        ),
+        Naming::Of(_) | Naming::Remembered { .. } => {
+            format!("select {columns} from event e {rest}")
+        }
+    }
+}
+
+/// Asks for the names of streams that are not remembered: they were committed with, or before, their first events.
+async fn name(db: &Db, mut reader: Reader, incarnation: u64) -> Result<Reader, SqlError> {
+    for keys in reader.unnamed().chunks(NAMES_MAX) {
+        let keys: Vec<String> = keys.iter().map(ToString::to_string).collect();
+        let sql = "select stream, category, name from stream where stream = any($1::text::uuid[])";
+        let list = format!("{{{}}}", keys.join(","));
+        let found = db.query(sql, params![list]).await?;
+        let mut names = db.log().names.lock();
+        for row in &found {
+            let stream = StreamId::new(row.get::<&str>(1)?, row.get::<&str>(2)?);
+            names.keep(row.get(0)?, stream);
+        }
+    }
+    let named = reader.name(&mut db.log().names.lock());
+    if !named && db.incarnation() != incarnation {
+        // Asked of another server than the entries, perhaps, which may know less.
+        return Err(SqlError::Unavailable("the connections changed".into()));
+    }
+    Ok(reader)
+}
+
+/// Streams whose names are asked for at once; fewer than are remembered.
+const NAMES_MAX: usize = 10_000;
 
 /// The most rows one read returns, whatever is asked.
 pub(crate) const ROWS_MAX: usize = 10_000;
@@ -18,7 +116,7 @@ pub(super) enum Direction {
 }
 
 pub(super) async fn stream(
-    db: &impl Query,
+    db: &Db,
     stream: &StreamId,
     direction: &Direction,
     limit: usize,
@@ -30,18 +128,15 @@ pub(super) async fn stream(
             from.unwrap_or(Version(i64::MAX)),
         ),
     };
-    let sql = format!(
-        "select {} from event e join stream s on s.stream = e.stream \
-         where e.stream = $1 and {bound} limit $2",
-        rows::COLUMNS
-    );
+    let rest = format!("where e.stream = $1 and {bound} limit $2");
     let limit = limit.min(ROWS_MAX) as i64;
-    recorded(db, &sql, params![stream.key(), limit, from]).await
+    let params = params![stream.key(), limit, from];
+    db.entries(&rest, params, Some(stream)).await
 }
 
 /// Entries after `after`, at most `limit`; fewer only where the log had no more.
 pub(crate) async fn log(
-    db: &impl Query,
+    db: &impl Entries,
     after: Position,
     filter: &Filter,
     limit: usize,
@@ -62,7 +157,7 @@ pub(crate) async fn log(
 }
 
 async fn page(
-    db: &impl Query,
+    db: &impl Entries,
     after: Position,
     end: Option<Position>,
     filter: &Filter,
@@ -83,12 +178,8 @@ async fn page(
             wanted.push_str(&format!(" and {column} in ({list})"));
         }
     }
-    let sql = format!(
-        "select {} from event e join stream s on s.stream = e.stream \
-         where e.position > $1{wanted} order by e.position limit $2",
-        rows::COLUMNS
-    );
-    recorded(db, &sql, params).await
+    let rest = format!("where e.position > $1{wanted} order by e.position limit $2");
+    db.entries(&rest, params, None).await
 }
 
 fn list_of(names: &[String], params: &mut Params) -> String {
@@ -96,11 +187,6 @@ fn list_of(names: &[String], params: &mut Params) -> String {
     params.extend(names.iter().map(|name| name.as_str().into()));
     let numbers = (first..=params.len()).map(|number| format!("${number}"));
     numbers.collect::<Vec<_>>().join(", ")
-}
-
-async fn recorded(db: &impl Query, sql: &str, params: Params) -> Result<Vec<Recorded>, LogError> {
-    let rows = db.query(sql, params).await.map_err(unavailable)?;
-    rows.into_iter().map(rows::recorded).collect()
 }
 
 /// The log's last position.

@@ -60,6 +60,12 @@ pub(crate) const POSTGRES: &[Text] = &[
     SUBJECT_MASTER,
     BROKER,
     JOB,
+    (
+        8,
+        "one_statement",
+        include_str!("schema/0008_one_statement.postgres.up.sql"),
+        include_str!("schema/0008_one_statement.postgres.down.sql"),
+    ),
 ];
 
 pub(crate) const SQLITE: &[Text] = &[
@@ -75,4 +81,10 @@ pub(crate) const SQLITE: &[Text] = &[
     SUBJECT_MASTER,
     BROKER,
     JOB,
+    (
+        8,
+        "one_statement",
+        include_str!("schema/0008_one_statement.sqlite.up.sql"),
+        include_str!("schema/0008_one_statement.sqlite.down.sql"),
+    ),
 ];

@@ -10,6 +10,7 @@ use stanchion_eventsourcing::{LogId, Position};
 use tokio::sync::{Notify, watch};
 
 use super::known::Known;
+use super::names::Names;
 use super::tail::Tail;
 use crate::projector::Inlines;
 
@@ -19,6 +20,7 @@ pub(crate) struct LogState {
     /// The log's last position known here: a hint for whoever follows it.
     head: watch::Sender<Position>,
     pub(super) known: Mutex<Known>,
+    pub(super) names: Mutex<Names>,
     pub(super) tail: Mutex<Tail>,
     /// A unit of work committed events: the committer tells other processes, once for all since it last did.
     pub(super) hint: Notify,
@@ -64,6 +66,7 @@ impl Default for LogState {
         Self {
             head: watch::Sender::new(Position::START),
             known: Mutex::default(),
+            names: Mutex::default(),
             tail: Mutex::default(),
             hint: Notify::new(),
             counts: LogCounts::default(),

@@ -17,31 +17,23 @@ use crate::{Db, Engine, SqlError, Tx, Value, WorkError, params};
 /// After everything else, because who holds it makes all appends wait. Looked up at each run: the plan is kept.
 const LOCK: &str = "select pg_advisory_xact_lock(8274, to_regclass('event')::oid::int)";
 
-const NAME: &str = "\
-insert into stream (stream, category, name) values ($1, $2, $3) on conflict (stream) do nothing";
-
-/// Where the stream is not at the expected version, the new one is null, which the table refuses.
+/// Lock, row and name of one event; where the stream is not at the expected version the table refuses the row.
 const EVENT: &str = "\
-insert into event (position, stream, version, event_id, category, type, data, meta, at, checksum) \
-select (select coalesce(max(position), 0) + 1 from event), $1::uuid, \
-case when $2::bigint is null or $2::bigint = last.version then last.version + 1 end, \
-$3::uuid, $4::text, $5::text, $6::json, $7::json, $8::timestamptz, $9::bigint # (last.version + 1) \
-from (select coalesce((select version from event where stream = $1::uuid order by version desc limit 1), -1) \
-as version) as last returning position, version";
+select * from stanchion_record($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
 
 /// Behind the lock: where this transaction's last event is.
 const LAST: &str = "select position, version from event order by position desc limit 1";
 
-/// Before the events: `$2` of them come with this transaction.
+/// After the events, so that its position covers the whole unit.
 const KEY: &str = "\
 insert into inbox (key, position, answer, at) \
-select $1::text, (select coalesce(max(position), 0) from event) + $2::bigint, $3::bytea, $4::timestamptz";
+select $1::text, (select coalesce(max(position), 0) from event), $2::bytea, $3::timestamptz";
 
 /// Fails with a division by zero unless the claim was still owned.
 const CLAIM: &str = "\
-with completed as (update inbox set owner = null, expires_at = null, answer = $3::bytea, at = $4::timestamptz, \
-position = (select coalesce(max(position), 0) from event) + $2::bigint \
-where key = $1::text and owner = $5::uuid returning 1) select 1 / count(*) from completed";
+with completed as (update inbox set owner = null, expires_at = null, answer = $2::bytea, at = $3::timestamptz, \
+position = (select coalesce(max(position), 0) from event) \
+where key = $1::text and owner = $4::uuid returning 1) select 1 / count(*) from completed";
 
 const TIMER_SET: &str = "\
 insert into timer (stream, name, category, due_at) values ($1, $2, $3, $4) \
@@ -152,46 +144,53 @@ fn last_of(last: &Outcome) -> Result<Appended, SqlError> {
     })
 }
 
+/// The events' statements take the lock; what depends on them follows.
 fn queue(tx: &Tx, readies: &[Ready]) {
     let at = clock::now();
-    tx.queue(LOCK, params![]);
+    if readies.iter().all(|ready| ready.len() == 0) {
+        tx.queue(LOCK, params![]);
+    }
     for ready in readies {
-        let stream = &ready.append.stream;
-        if ready.len() > 0 && !matches!(ready.append.expected, Expected::Exact(_)) {
-            tx.queue(NAME, params![ready.key, stream.category(), stream.id()]);
-        }
+        queue_events(tx, ready, at);
+    }
+    let mut beside = false;
+    for ready in readies {
         for change in &ready.append.timers {
             queue_timer(tx, ready, change);
+            beside = true;
+        }
+        if let Some(entry) = &ready.append.inbox {
+            queue_settled(tx, entry, at);
+            beside = true;
         }
     }
-    let events: usize = readies.iter().map(Ready::len).sum();
-    for entry in readies
-        .iter()
-        .filter_map(|ready| ready.append.inbox.as_ref())
-    {
-        queue_settled(tx, entry, events, at);
+    if beside {
+        tx.queue(LAST, params![]);
     }
-    for ready in readies {
-        // Those after the first follow it.
-        let mut expected = match ready.append.expected {
-            Expected::NoStream => Value::I64(-1),
-            Expected::Exact(version) => Value::I64(version.0),
-            _ => Value::Null,
-        };
-        for (event, sum) in ready.append.events.iter().zip(&ready.sums) {
-            let params = params![
-                ready.key,
-                std::mem::replace(&mut expected, Value::Null),
-                event.id,
-                ready.append.stream.category(),
-                event.kind.as_str(),
-                event.data.as_str(),
-                ready.meta.as_str(),
-                at,
-                *sum,
-            ];
-            tx.queue(EVENT, params);
-        }
+}
+
+fn queue_events(tx: &Tx, ready: &Ready, at: jiff::Timestamp) {
+    let stream = &ready.append.stream;
+    // Those after the first follow it, and the name is there.
+    let (mut expected, mut name) = match ready.append.expected {
+        Expected::NoStream => (Value::I64(-1), stream.id().into()),
+        Expected::Exact(version) => (Value::I64(version.0), Value::Null),
+        _ => (Value::Null, stream.id().into()),
+    };
+    for (event, sum) in ready.append.events.iter().zip(&ready.sums) {
+        let params = params![
+            ready.key,
+            std::mem::replace(&mut expected, Value::Null),
+            event.id,
+            stream.category(),
+            std::mem::replace(&mut name, Value::Null),
+            event.kind.as_str(),
+            event.data.as_str(),
+            ready.meta.as_str(),
+            at,
+            *sum,
+        ];
+        tx.queue(EVENT, params);
     }
 }
 
@@ -210,8 +209,8 @@ fn queue_timer(tx: &Tx, ready: &Ready, change: &TimerChange) {
     }
 }
 
-fn queue_settled(tx: &Tx, entry: &InboxEntry, events: usize, at: jiff::Timestamp) {
-    let mut params = params![entry.key.as_str(), events as i64, entry.answer.clone(), at];
+fn queue_settled(tx: &Tx, entry: &InboxEntry, at: jiff::Timestamp) {
+    let mut params = params![entry.key.as_str(), entry.answer.clone(), at];
     match entry.owner {
         None => tx.queue(KEY, params),
         Some(owner) => {

@@ -10,7 +10,7 @@ use tracing::debug;
 use super::failure::alone_error;
 use super::server::Server;
 use super::sql_error;
-use super::work::{Call, Prepared, pipeline, prepare, run, run_alone};
+use super::work::{Call, Prepared, pipeline, prepare, read_alone, run, run_alone};
 use crate::SqlError;
 use crate::row::Outcome;
 
@@ -71,6 +71,22 @@ impl Connection {
         outcome
     }
 
+    /// Gives each row of a statement that only reads to `each`, as the driver has it; otherwise as
+    /// [`Connection::run_alone`].
+    pub(super) async fn read(
+        &mut self,
+        call: Call,
+        each: &mut (dyn FnMut(&tokio_postgres::Row) + Send),
+    ) -> Result<(), SqlError> {
+        self.state = State::Alone;
+        let mut read = self.read_once(call.clone(), each).await;
+        if matches!(read, Err(SqlError::Serialization(_))) && self.forgot_plans()? {
+            read = self.read_once(call, each).await;
+        }
+        self.state = State::Clean;
+        read
+    }
+
     /// Runs a script of statements without parameters; the server makes one transaction of it.
     pub(super) async fn script(&mut self, sql: &str) -> Result<(), SqlError> {
         if self.object()?.is_closed() {
@@ -120,7 +136,11 @@ impl Connection {
             }
         };
         self.state = State::Ending;
-        let committed = self.send_and_commit(begin, &prepared, looked_at).await;
+        let committed = match prepared.as_slice() {
+            // Its own transaction, without the two messages around it; the statement's bound does not hold for its commit.
+            [only] if begin && !looked_at => run_alone(self.object()?, only, true).await,
+            _ => self.send_and_commit(begin, &prepared, looked_at).await,
+        };
         // A failed statement made COMMIT a ROLLBACK; a failed COMMIT ended the transaction as well.
         self.state = State::Clean;
         committed
@@ -150,8 +170,20 @@ impl Connection {
     async fn run_once(&self, call: Call) -> Result<Outcome, SqlError> {
         let prepared = prepare(self.object()?, vec![call]).await?;
         match prepared.as_slice() {
-            [only] => run_alone(self.object()?, only).await,
+            [only] => run_alone(self.object()?, only, only.may_write()).await,
             _ => Ok(Outcome::default()),
+        }
+    }
+
+    async fn read_once(
+        &self,
+        call: Call,
+        each: &mut (dyn FnMut(&tokio_postgres::Row) + Send),
+    ) -> Result<(), SqlError> {
+        let prepared = prepare(self.object()?, vec![call]).await?;
+        match prepared.as_slice() {
+            [only] => read_alone(self.object()?, only, each).await,
+            _ => Ok(()),
         }
     }
 

@@ -19,4 +19,5 @@ pub(crate) use self::lone::Driver;
 pub(crate) use self::pool::{Postgres, parse};
 pub use self::together::{Connections, connections};
 pub(crate) use self::together::{beside, count};
+pub(crate) use self::value::{Text, Time};
 pub(crate) use self::work::{Call, pipeline};

@@ -118,6 +118,15 @@ impl Postgres {
         self.connection().await?.run_alone(call).await
     }
 
+    /// Gives each row of a statement that only reads to `each`.
+    pub(crate) async fn read(
+        &self,
+        call: work::Call,
+        each: &mut (dyn FnMut(&tokio_postgres::Row) + Send),
+    ) -> Result<(), SqlError> {
+        self.connection().await?.read(call, each).await
+    }
+
     /// Runs a script of statements without parameters, as one transaction.
     pub(crate) async fn script(&self, sql: &str) -> Result<(), SqlError> {
         self.connection().await?.script(sql).await

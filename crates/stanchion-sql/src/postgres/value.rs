@@ -90,6 +90,32 @@ impl<'a> FromSql<'a> for Found {
     }
 }
 
+/// Text or JSON, where the driver has it.
+pub(crate) struct Text<'a>(pub(crate) &'a str);
+
+impl<'a> FromSql<'a> for Text<'a> {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Failure> {
+        Ok(Self(std::str::from_utf8(raw)?))
+    }
+
+    fn accepts(found: &Type) -> bool {
+        *found == Type::JSON || is_text(found)
+    }
+}
+
+/// A time.
+pub(crate) struct Time(pub(crate) Timestamp);
+
+impl<'a> FromSql<'a> for Time {
+    fn from_sql(_: &Type, raw: &'a [u8]) -> Result<Self, Failure> {
+        timestamp(raw).map(Self)
+    }
+
+    fn accepts(found: &Type) -> bool {
+        *found == Type::TIMESTAMPTZ
+    }
+}
+
 fn is_text(kind: &Type) -> bool {
     matches!(
         *kind,

@@ -52,10 +52,18 @@ pub(super) async fn run(
     outcome.map_err(|error| sql_error(&error, text))
 }
 
-/// The statement as its own transaction.
+impl Prepared {
+    /// Whether something may be there when its answer is lost.
+    pub(super) fn may_write(&self) -> bool {
+        self.call.0.may_write()
+    }
+}
+
+/// The statement as its own transaction; `writes` says that something may be there when its answer is lost.
 pub(super) async fn run_alone(
     client: &deadpool_postgres::ClientWrapper,
     prepared: &Prepared,
+    writes: bool,
 ) -> Result<Outcome, SqlError> {
     let statement = &prepared.call.0;
     if client.is_closed() {
@@ -63,7 +71,31 @@ pub(super) async fn run_alone(
         return Err(SqlError::Unavailable("the connection was closed".into()));
     }
     let outcome = collected(client, prepared).await;
-    outcome.map_err(|error| alone_error(&error, &statement.text, statement.may_write()))
+    outcome.map_err(|error| alone_error(&error, &statement.text, writes))
+}
+
+/// Its rows one by one, as the driver has them, in a transaction of its own. A statement that only reads.
+pub(super) async fn read_alone(
+    client: &deadpool_postgres::ClientWrapper,
+    prepared: &Prepared,
+    each: &mut (dyn FnMut(&tokio_postgres::Row) + Send),
+) -> Result<(), SqlError> {
+    let (statement, params) = (&prepared.call.0, &prepared.call.1);
+    let read = async {
+        let stream = client.query_raw(&prepared.plan, params).await?;
+        let mut stream = std::pin::pin!(stream);
+        while let Some(row) = stream.try_next().await? {
+            each(&row);
+        }
+        Ok(())
+    };
+    let read: Result<(), tokio_postgres::Error> = read.await;
+    read.map_err(|error| {
+        if is_stale_plan(&error) {
+            client.statement_cache.clear();
+        }
+        alone_error(&error, &statement.text, false)
+    })
 }
 
 async fn collected(

@@ -110,6 +110,23 @@ pub(crate) fn run(conn: &Connection, (statement, params): &Call) -> Result<Outco
     })
 }
 
+/// Gives each row of a statement that only reads to `take`, as the driver has it.
+pub(crate) fn each(
+    conn: &Connection,
+    (statement, params): &Call,
+    mut take: impl FnMut(&rusqlite::Row<'_>),
+) -> Result<(), SqlError> {
+    let failed = |error| sql_error(error, &statement.text);
+    let mut prepared = conn.prepare_cached(&statement.sqlite).map_err(failed)?;
+    let mut found = prepared
+        .query(rusqlite::params_from_iter(params))
+        .map_err(failed)?;
+    while let Some(row) = found.next().map_err(failed)? {
+        take(row);
+    }
+    Ok(())
+}
+
 /// Runs one statement if it only reads; `None` if it would write.
 pub(super) fn run_read(conn: &Connection, call: &Call) -> Result<Option<Outcome>, SqlError> {
     let prepared = conn

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-pub(crate) use self::connection::{overwrite_deleted, run, script};
+pub(crate) use self::connection::{each, overwrite_deleted, run, script};
 pub(crate) use self::failure::sql_error;
 use self::folder::Folder;
 use self::reader::Readers;

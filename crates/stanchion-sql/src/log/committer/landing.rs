@@ -50,7 +50,8 @@ impl Committer {
                 }
                 self.shed();
             }
-            Landed::Hint | Landed::Closed => {}
+            Landed::Hint => self.hinting = false,
+            Landed::Closed => {}
         }
     }
 

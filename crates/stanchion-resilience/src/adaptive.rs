@@ -184,6 +184,13 @@ impl Adaptive {
         self.shared.lock().limit.now()
     }
 
+    /// Calls that found no place at once since the present window of measuring began, each counted once, whether it then
+    /// waited or not; 0 where the limit is a given one. When they are half of the calls that end, the limit is felt.
+    #[must_use]
+    pub fn felt(&self) -> usize {
+        self.shared.lock().limit.refusals()
+    }
+
     /// Places in use.
     #[must_use]
     pub fn running(&self) -> u32 {

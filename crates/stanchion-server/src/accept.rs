@@ -1,6 +1,8 @@
 use http::HeaderMap;
 use http::header::ACCEPT;
 
+use crate::present::{Present, Sought};
+
 /// More media ranges than this are not looked at.
 const RANGES_MAX: usize = 64;
 
@@ -19,13 +21,17 @@ pub(crate) struct Accept {
 
 impl Accept {
     /// From all `Accept` headers; none means everything.
-    pub(crate) fn of(headers: &HeaderMap) -> Self {
+    pub(crate) fn of(headers: &HeaderMap, present: Present) -> Self {
         let mut accept = Self {
             json: false,
             problem: false,
             events: false,
-            grpc: crate::grpc::is_grpc(headers),
+            grpc: present.has(Sought::ContentType) && crate::grpc::is_grpc(headers),
         };
+        if !present.has(Sought::Accept) {
+            (accept.json, accept.events) = (true, true);
+            return accept;
+        }
         let mut all = headers.get_all(ACCEPT).iter();
         // As most say.
         if let (Some(value), None) = (all.next(), all.next())
@@ -83,7 +89,7 @@ mod tests {
             problem,
             events,
             ..
-        } = Accept::of(&headers);
+        } = Accept::of(&headers, Present::of(&headers));
         (json, problem, events)
     }
 

@@ -23,6 +23,7 @@ use crate::accept::Accept;
 use crate::admission::{Admission, Permit};
 use crate::grpc::Fresh;
 use crate::metrics::{Counting, ServerMetrics};
+use crate::present::{Present, Sought};
 
 /// The most gRPC streams at once that anyone may open (health, reflection): whoever is not known does not take the
 /// places that callers wait in.
@@ -41,6 +42,8 @@ pub struct Context {
     pub(crate) request_id: String,
     pub(crate) started: Instant,
     pub(crate) accept: Accept,
+    /// Of the head as it arrived.
+    pub(crate) present: Present,
     pub(crate) method: Method,
     pub(crate) remote: Option<IpAddr>,
     pub(crate) if_none_match: Option<String>,
@@ -104,14 +107,19 @@ impl Context {
         request: &Request<B>,
         lent: Arc<Lent>,
         remote: Option<IpAddr>,
+        present: Present,
     ) -> Self {
+        let if_none_match = present.has(Sought::IfNoneMatch);
         Self {
             request_id,
             method: request.method().clone(),
             remote,
             started: Instant::now(),
-            accept: Accept::of(request.headers()),
-            if_none_match: header_text(request.headers(), http::header::IF_NONE_MATCH),
+            accept: Accept::of(request.headers(), present),
+            present,
+            if_none_match: if_none_match
+                .then(|| header_text(request.headers(), http::header::IF_NONE_MATCH))
+                .flatten(),
             lent,
             endpoint: OnceLock::new(),
             module: OnceLock::new(),
@@ -259,4 +267,25 @@ impl std::ops::Deref for RequestContext {
 /// A header as text; one that is no visible text counts as absent.
 pub(crate) fn header_text(headers: &HeaderMap, name: http::HeaderName) -> Option<String> {
     headers.get(name)?.to_str().ok().map(str::to_owned)
+}
+
+#[cfg(test)]
+impl Lent {
+    /// As of a service with nothing else.
+    pub(crate) fn alone() -> Arc<Self> {
+        let metrics = stanchion_telemetry::Metrics::default();
+        let server = ServerMetrics::new(&metrics);
+        let settings = crate::AdmissionSettings::default();
+        let admission = Admission::new(&settings, 10, &metrics, server.clone());
+        let secret = stanchion_config::SecretString::from("x".repeat(32));
+        Arc::new(Self {
+            signer: Arc::new(Signer::new(&secret).unwrap()),
+            stopping: CancellationToken::new(),
+            fresh_calls: Arc::default(),
+            metrics: server,
+            admission: Arc::new(admission),
+            waiting: Arc::new(Semaphore::new(8)),
+            public_streams: Arc::new(Semaphore::new(8)),
+        })
+    }
 }

@@ -18,10 +18,12 @@ mod json;
 mod lifecycle;
 mod metrics;
 mod net;
+mod present;
 mod problem;
 mod route;
 mod service;
 mod stack;
+mod timely;
 
 pub use access::{Access, Anyone, Authorized, Caller, Optional, StatesAccess};
 pub use admission::AdmissionSettings;

@@ -4,7 +4,7 @@ use std::time::Duration;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing::{Level, Subscriber};
 use tracing_subscriber::filter::{FilterExt, LevelFilter, filter_fn};
-use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::layer::{Filter, SubscriberExt};
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
 
@@ -89,9 +89,14 @@ pub(crate) fn subscriber(
     // However few events are wanted, each carries the ids of the spans around it.
     let carrying = filter_fn(|metadata| metadata.is_span() && *metadata.level() <= Level::INFO)
         .with_max_level_hint(LevelFilter::INFO);
+    // A filter that looks at no spans has nothing to do at each of their steps.
+    let filter: Box<dyn Filter<_> + Send + Sync> = match lines.wanted.clone() {
+        Some(wanted) => Box::new(wanted.or(carrying)),
+        None => Box::new(filter.or(carrying)),
+    };
     Registry::default()
         .with(spans.with_filter(Recorded))
-        .with(lines.with_filter(filter.or(carrying)))
+        .with(lines.with_filter(filter))
 }
 
 impl Telemetry {

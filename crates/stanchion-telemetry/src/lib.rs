@@ -22,7 +22,7 @@ mod unrecorded;
 pub use bounded::Bounded;
 pub use export::ExportError;
 pub use init::{Telemetry, TelemetryError, init, install_crypto};
-pub use lines::{Direct, MAY_WAIT, write_directly};
+pub use lines::{Direct, Label, MAY_WAIT, write_directly};
 pub use metrics::{Buckets, Labels, Metrics};
 pub use prometheus_client;
 pub use settings::{LogFormat, TelemetrySettings};

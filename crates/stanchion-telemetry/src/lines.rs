@@ -3,11 +3,13 @@
 mod direct;
 mod escape;
 mod fields;
+mod label;
 mod second;
 mod sink;
 
 pub(crate) use direct::wanted;
 pub use direct::{Direct, write_directly};
+pub use label::Label;
 pub(crate) use sink::{Sink, stderr};
 
 use std::cell::Cell;

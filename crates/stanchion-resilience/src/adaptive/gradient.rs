@@ -142,6 +142,12 @@ impl Gradient {
         self.felt += 1;
     }
 
+    /// Calls that found no place since the present window began.
+    #[must_use]
+    pub fn refusals(&self) -> usize {
+        self.felt
+    }
+
     /// What an unloaded call takes, once that is known.
     #[must_use]
     pub fn unloaded(&self) -> Option<Duration> {

@@ -32,6 +32,14 @@ impl Limit {
         }
     }
 
+    /// Calls that found no place since the present window began.
+    pub(super) fn refusals(&self) -> usize {
+        match self {
+            Limit::Measured(gradient) => gradient.refusals(),
+            Limit::Fixed(_) => 0,
+        }
+    }
+
     pub(super) fn sample(&mut self, sample: Sample) {
         if let Limit::Measured(gradient) = self {
             gradient.sample(sample);

@@ -375,3 +375,29 @@ proptest! {
         });
     }
 }
+
+/// A server asks at once, to save most calls the way through the queue, and then waits.
+#[tokio::test(start_paused = true)]
+async fn who_asks_at_once_and_then_waits_makes_the_limit_felt_once() {
+    let settings = AdaptiveSettings {
+        start: 1,
+        min: 1,
+        max: 1,
+        ..AdaptiveSettings::default()
+    };
+    let limit = Adaptive::new(&settings);
+    let held = limit.enter_at_once(Moment::now(), Priority::Normal);
+    assert_eq!((held.is_some(), limit.felt()), (true, 0));
+    for refused in 1..=3 {
+        assert!(
+            limit
+                .enter_at_once(Moment::now(), Priority::Normal)
+                .is_none()
+        );
+        let waited = limit.enter(Priority::Normal, Deadline::NONE).await;
+        assert!(waited.is_err());
+        assert_eq!(limit.felt(), refused);
+    }
+    assert!(limit.try_enter(Moment::now(), Priority::Normal).is_err());
+    assert_eq!(limit.felt(), 4, "who does not wait counts as well");
+}

@@ -1,7 +1,7 @@
 //! Admission to somebody's own router, whose routes are known when they are asked for.
 
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{self, Poll};
 
 use axum::extract::{MatchedPath, Request};
@@ -11,7 +11,7 @@ use axum::routing::future::RouteFuture;
 use futures_util::future::{BoxFuture, Either};
 use tower::{Layer, Service};
 
-use super::{Lanes, awaited, is_always_open};
+use super::{Lane, Lanes, awaited, is_always_open};
 use crate::context::Context;
 use crate::grpc;
 use crate::service::set_endpoint;
@@ -23,21 +23,47 @@ use crate::service::set_endpoint;
 #[derive(Clone)]
 pub(crate) struct AdmitForeign(pub(crate) Lanes);
 
-/// A route behind admission.
+/// A route behind admission. It is cloned for each request.
 #[derive(Clone)]
 pub(crate) struct Admitting {
-    lanes: Lanes,
+    known: Arc<Known>,
     route: Route,
+}
+
+/// What is known of a route.
+struct Known {
+    lanes: Lanes,
+    /// Where it lets in what was matched to this template, which is always the same one but for routes that stand for
+    /// several.
+    first: OnceLock<(Lane, Arc<str>)>,
+}
+
+impl Known {
+    /// The lane of a route's template, and the template itself; none if nobody is to be let in there.
+    fn of(&self, matched: &str) -> Option<(Lane, Arc<str>)> {
+        let is_first = |(_, template): &&(Lane, Arc<str>)| **template == *matched;
+        if let Some(first) = self.first.get().filter(is_first) {
+            return Some(first.clone());
+        }
+        // By the route, which is somebody's: a catch-all must not be open for what is only called like health.
+        if is_always_open(matched) {
+            return None;
+        }
+        let learned = self.lanes.learn(matched);
+        let _ = self.first.set(learned.clone());
+        Some(learned)
+    }
 }
 
 impl Layer<Route> for AdmitForeign {
     type Service = Admitting;
 
     fn layer(&self, route: Route) -> Admitting {
-        Admitting {
+        let known = Arc::new(Known {
             lanes: self.0.clone(),
-            route,
-        }
+            first: OnceLock::new(),
+        });
+        Admitting { known, route }
     }
 }
 
@@ -55,26 +81,28 @@ impl Service<Request> for Admitting {
             return Either::Left(self.route.call(request));
         };
         let matched = request.extensions().get::<MatchedPath>();
-        let matched = matched.map(MatchedPath::as_str);
-        // By the route, which is somebody's: a catch-all must not be open for what is only called like health.
-        let is_open = matched.is_some_and(is_always_open);
-        if is_open || context.accept.grpc {
+        if context.accept.grpc {
             set_endpoint(&request);
+            let is_open = matched.is_some_and(|matched| is_always_open(matched.as_str()));
+            return if is_open {
+                Either::Left(self.route.call(request))
+            } else {
+                Either::Right(self.admit_call(request, context))
+            };
         }
-        if is_open {
+        let known = matched.map(|matched| self.known.of(matched.as_str()));
+        if let Some(None) = known {
+            set_endpoint(&request);
             return Either::Left(self.route.call(request));
         }
-        if context.accept.grpc {
-            return Either::Right(self.admit_call(request, context));
-        }
-        let lane = match matched.map(|route| self.lanes.learn(route)) {
+        let lane = match known.flatten() {
             Some((lane, endpoint)) => {
                 let _ = context.endpoint.set(endpoint);
                 lane
             }
-            None => self.lanes.others(),
+            None => self.known.lanes.others(),
         };
-        let asked = lane.asked(request.headers());
+        let asked = lane.asked(request.headers(), context.present);
         let admission = Arc::clone(&context.lent.admission);
         let is_in = admission.enter_at_once(&lane, asked, &context);
         // Begun when it is polled.
@@ -99,9 +127,9 @@ impl Admitting {
         context: Arc<Context>,
     ) -> BoxFuture<'static, Result<Response, Infallible>> {
         let path = request.uri().path().to_owned();
-        let lane = self.lanes.of(&path);
-        let asked = lane.asked(request.headers());
-        let lanes = self.lanes.clone();
+        let lanes = self.known.lanes.clone();
+        let lane = lanes.of(&path);
+        let asked = lane.asked(request.headers(), context.present);
         let answer = self.route.call(awaited(request, &context));
         Box::pin(async move {
             let admission = &context.lent.admission;
@@ -117,5 +145,75 @@ impl Admitting {
             }
             Ok(response)
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::body::Body;
+    use axum::routing::any;
+    use http::StatusCode;
+    use stanchion_resilience::Priority;
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::context::Lent;
+    use crate::present::Present;
+
+    /// One route for all methods, as tonic makes them.
+    async fn methods(request: Request) -> Response {
+        let status = match request.uri().path() {
+            "/own.Service/Greet" => "0",
+            "/own.Service/Refuse" => "7",
+            "/own.Service/Invented" => "12",
+            _ => return StatusCode::NOT_FOUND.into_response(),
+        };
+        let head = [
+            ("content-type", "application/grpc"),
+            ("grpc-status", status),
+        ];
+        head.into_response()
+    }
+
+    async fn ask(router: &Router, path: &str, kind: &str) {
+        let request = http::Request::post(path).header("content-type", kind);
+        let mut request = request.body(Body::empty()).unwrap();
+        let present = Present::of(request.headers());
+        let context = Context::new("r-1".into(), &request, Lent::alone(), None, present);
+        request.extensions_mut().insert(Arc::new(context));
+        let _ = router.clone().oneshot(request).await;
+    }
+
+    #[tokio::test]
+    async fn which_methods_there_are_is_learned_by_their_answers() {
+        let lanes = Lanes::new(Priority::Normal);
+        let route = Router::new().route("/own.Service/{*rest}", any(methods));
+        let router = route.layer(AdmitForeign(lanes.clone()));
+        for path in [
+            "/own.Service/Invented",
+            "/own.Service/Nowhere",
+            "/own.Service/Greet",
+            "/own.Service/Refuse",
+            "/own.Service/Greet",
+        ] {
+            ask(&router, path, "application/grpc").await;
+        }
+        assert_eq!(lanes.known(), ["/own.Service/Greet", "/own.Service/Refuse"]);
+    }
+
+    #[tokio::test]
+    async fn of_other_requests_the_template_is_the_lane_however_many_paths_are_tried() {
+        let lanes = Lanes::new(Priority::Normal);
+        let route = Router::new()
+            .route("/greetings/{name}", any(methods))
+            .route("/parts/{*rest}", any(methods));
+        let router = route.layer(AdmitForeign(lanes.clone()));
+        for number in 0..10 {
+            ask(&router, &format!("/greetings/{number}"), "text/plain").await;
+            ask(&router, &format!("/parts/{number}"), "text/plain").await;
+            ask(&router, &format!("/nowhere/{number}"), "text/plain").await;
+        }
+        assert_eq!(lanes.known(), ["/greetings/{name}", "/parts/{*rest}"]);
     }
 }

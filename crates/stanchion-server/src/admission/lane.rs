@@ -6,6 +6,8 @@ use parking_lot::Mutex;
 use stanchion_resilience::Priority;
 use stanchion_resilience::adaptive::Kind;
 
+use crate::present::{Present, Sought};
+
 /// The header by which a caller says that its request matters less than usual: `normal`, `background` or `bulk`.
 pub(crate) const HEADER: &str = "x-request-priority";
 const NAME: HeaderName = HeaderName::from_static(HEADER);
@@ -30,7 +32,10 @@ impl Lane {
     }
 
     /// The route's priority, or a lower one that the caller asks for. What is not understood is not asked for.
-    pub(super) fn asked(&self, headers: &HeaderMap) -> Priority {
+    pub(super) fn asked(&self, headers: &HeaderMap, present: Present) -> Priority {
+        if !present.has(Sought::Priority) {
+            return self.priority;
+        }
         let asked = headers.get(NAME).and_then(|value| {
             let is_it = |class: &Priority| value.as_bytes() == class.label().as_bytes();
             Priority::ALL.into_iter().find(is_it)
@@ -82,6 +87,15 @@ impl Lanes {
         (self.lane(kind), route)
     }
 
+    /// All that are told apart, sorted.
+    #[cfg(test)]
+    pub(super) fn known(&self) -> Vec<String> {
+        let known = self.known.lock();
+        let mut known: Vec<_> = known.keys().map(ToString::to_string).collect();
+        known.sort();
+        known
+    }
+
     fn lane(&self, kind: Kind) -> Lane {
         Lane {
             priority: self.others.priority,
@@ -110,7 +124,7 @@ mod tests {
                 headers.insert(HEADER, asked.parse().unwrap());
             }
             assert_eq!(
-                Lane::new(own).asked(&headers),
+                Lane::new(own).asked(&headers, Present::of(&headers)),
                 expected,
                 "{own:?} {asked:?}"
             );

@@ -85,7 +85,7 @@ impl Admission {
         context: &Arc<Context>,
     ) -> Result<Working, Problem> {
         let working = Working::of(context);
-        let asked = lane.asked(headers);
+        let asked = lane.asked(headers, context.present);
         if !self.enter_at_once(lane, asked, context) {
             // In a box: who has to wait must not make every request's future large.
             Box::pin(self.enter(lane, asked, context)).await?;
@@ -124,7 +124,9 @@ impl Admission {
         if context.is_inner {
             return true;
         }
-        let Some(place) = self.limit.enter_at_once(Moment::now(), asked) else {
+        // Between a head and its route nothing is waited for: the clock was read for it.
+        let now = Moment::from(context.started);
+        let Some(place) = self.limit.enter_at_once(now, asked) else {
             return false;
         };
         self.metrics.asked(asked, true);
@@ -184,6 +186,7 @@ impl Admission {
             "in_flight_max": self.in_flight_max,
             "running": self.limit.running(),
             "queued": self.limit.waiting(),
+            "felt": self.limit.felt(),
             "address_rate": self.rates.addresses.is_some(),
             "caller_rate": self.rates.callers.is_some(),
         })

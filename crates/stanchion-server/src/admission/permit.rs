@@ -91,7 +91,7 @@ impl Working {
     /// The head of the answer is known; nothing is worked on after that but what the answer streams.
     pub(crate) fn answered(self, response: &Response) {
         if let Some(permit) = self.0.permit.lock().take() {
-            permit.ended(says_how_long(response));
+            permit.ended(says_how_long(response, self.0.accept.grpc));
         }
     }
 }
@@ -104,8 +104,9 @@ impl Drop for Working {
 }
 
 /// Refusals are quick, and tell nothing of how long the work takes.
-fn says_how_long(response: &Response) -> bool {
-    match grpc::outcome(response.headers()) {
+fn says_how_long(response: &Response, is_call: bool) -> bool {
+    let outcome = is_call.then(|| grpc::outcome(response.headers()));
+    match outcome.flatten() {
         None => matches!(response.status().as_u16(), 200..400 | 500 | 504),
         Some(code) => matches!(
             code,

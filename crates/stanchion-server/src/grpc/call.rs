@@ -21,6 +21,7 @@ use tonic::{Code, Status};
 use tracing::Span;
 
 use super::detailed;
+use super::untaken::{Turns, untaken};
 use crate::context::Context;
 use crate::{Problem, codes};
 
@@ -31,12 +32,10 @@ const STREAM_GRACE: Duration = Duration::from_secs(3);
 
 /// Whether it is a gRPC call or its answer.
 pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
-    let kind = headers
-        .get(CONTENT_TYPE)
-        .and_then(|kind| kind.to_str().ok());
-    let rest = kind.and_then(|kind| kind.strip_prefix("application/grpc"));
+    let kind = headers.get(CONTENT_TYPE);
+    let rest = kind.and_then(|kind| kind.as_bytes().strip_prefix(b"application/grpc"));
     // Not gRPC-Web, which is another protocol.
-    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['+', ';']))
+    rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
 }
 
 /// What a head that is the whole answer says came of the call.
@@ -72,6 +71,7 @@ enum State {
 struct Open {
     body: Body,
     ended: Ended,
+    turns: Turns,
     /// Waits for the next message.
     reader: Option<Waker>,
     /// Ends the call although nobody asks for its next message: a client that reads nothing is not polled for.
@@ -122,6 +122,7 @@ impl Call {
             let state = State::Open(Open {
                 body,
                 ended: Box::new(ended),
+                turns: Turns::default(),
                 reader: None,
                 cutter: None,
             });
@@ -190,11 +191,21 @@ impl Open {
     /// What a panic leaves half done is dropped with the call.
     fn poll(&mut self, context: &mut task::Context<'_>) -> std::thread::Result<Polled> {
         let body = Pin::new(&mut self.body);
-        catch_unwind(AssertUnwindSafe(|| body.poll_frame(context)))
+        let polled = catch_unwind(AssertUnwindSafe(|| body.poll_frame(context)))?;
+        self.turns.asked(polled.is_ready());
+        Ok(polled)
     }
 }
 
 impl Shared {
+    /// How many messages its client was given, if it does not ask for another.
+    fn untaken(&self) -> Option<u64> {
+        match &*self.state.lock() {
+            State::Open(open) if self.context.remote.is_some() => open.turns.untaken(),
+            _ => None,
+        }
+    }
+
     fn within<T>(&self, work: impl FnOnce() -> T) -> T {
         self.span.in_scope(|| self.context.enter(work))
     }
@@ -202,7 +213,10 @@ impl Shared {
 
 /// Waits for the reason to end a call that is still open then, and gives back what it holds.
 async fn cut_off(call: Arc<Shared>) {
-    let problem = cut(&call.context).await;
+    let problem = tokio::select! {
+        problem = cut(&call.context) => problem,
+        problem = untaken(|| call.untaken()) => problem,
+    };
     let (open, code) = {
         let mut state = call.state.lock();
         if !matches!(*state, State::Open(_)) {

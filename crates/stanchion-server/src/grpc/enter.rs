@@ -9,7 +9,7 @@ use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use futures_util::future::BoxFuture;
 use http::Version;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceExt};
 
@@ -17,7 +17,9 @@ use super::{Method, Trusted, cut, detailed, is_grpc, timeout};
 use crate::admission::{Lane, awaited, is_always_open};
 use crate::context::{Context, ModuleParts};
 use crate::net::peer;
+use crate::present::Sought;
 use crate::service::Authenticator;
+use crate::timely::timely;
 use crate::{Access, Problem, codes};
 
 /// A service behind what stands before its methods: method, deadline, admission, caller.
@@ -171,14 +173,14 @@ impl Entrance {
         } else {
             let headers = request.headers();
             let admitted = self.authenticator.admit(access, headers, &context);
-            timeout_at(deadline, admitted).await.map_err(late)??;
+            timely(deadline, admitted).await.map_err(late)??;
         }
         let answer = next(awaited(take(request), &context));
         if method.streams {
             // In a box: what a stream waits for must not make every call's future large.
             return Box::pin(stream(method, answer, &context)).await;
         }
-        let answered = timeout_at(deadline, answer).await;
+        let answered = timely(deadline, answer).await;
         let answered = answered.map(|Ok(response)| with_details(response));
         let response = answered.map_err(late);
         let response = response.unwrap_or_else(Problem::into_response);
@@ -200,8 +202,10 @@ impl Entrance {
         } else {
             self.timeout
         };
-        let requested = timeout::requested(request.headers())?;
-        let deadline = Instant::now() + requested.map_or(longest, |time| time.min(longest));
+        let requested = context.present.has(Sought::GrpcTimeout);
+        let requested = requested.then(|| timeout::requested(request.headers()));
+        let requested = requested.transpose()?.flatten();
+        let deadline = context.started + requested.map_or(longest, |time| time.min(longest));
         let _ = context.deadline.set(deadline);
         Ok(deadline)
     }

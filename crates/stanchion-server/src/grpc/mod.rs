@@ -9,6 +9,7 @@ mod reflection;
 mod service;
 mod status;
 mod timeout;
+mod untaken;
 mod within;
 
 pub use as_service::AsService;

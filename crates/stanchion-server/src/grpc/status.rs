@@ -8,6 +8,7 @@ use tonic::metadata::MetadataMap;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
+use super::outcome;
 use crate::context::Context;
 use crate::{Problem, StatesAccess, codes};
 
@@ -70,10 +71,14 @@ const TOO_LARGE: &str = "Error, decoded message length too large";
 /// Adds what our own refusals have to a status that has no details: what tonic refuses by itself, or a handler did
 /// without a problem. A message that is too large is `RESOURCE_EXHAUSTED`, as everywhere but in tonic.
 pub(super) fn detailed(headers: &mut HeaderMap) {
+    // Most are well: of those nothing is read further, which would copy all headers.
+    if outcome(headers).is_none_or(|code| code == Code::Ok) {
+        return;
+    }
     let Some(mut status) = Status::from_header_map(headers) else {
         return;
     };
-    if status.code() == Code::Ok || !status.details().is_empty() {
+    if !status.details().is_empty() {
         return;
     }
     let mut reason = name(status.code());

@@ -18,6 +18,7 @@ use tracing::Instrument;
 use super::{Call, rendered, requested_timeout};
 use crate::codes;
 use crate::context::{Context, Lent, Waiting};
+use crate::present::Present;
 
 /// A way into the gRPC services of the same process, for modules that call each other through generated clients.
 ///
@@ -92,8 +93,10 @@ impl InProcessCaller {
         let caller = Context::current();
         let id = caller.as_ref().map(|caller| caller.request_id().to_owned());
         let id = id.unwrap_or_else(|| stanchion_runtime::id::new_v7().to_string());
-        let context = Arc::new(Context::new(id, &request, Arc::clone(&inside.lent), None));
         shorten(&mut request, caller.as_deref());
+        let present = Present::of(request.headers());
+        let lent = Arc::clone(&inside.lent);
+        let context = Arc::new(Context::new(id, &request, lent, None, present));
         let principal = self.principal(caller.as_deref());
         request.extensions_mut().insert(Trusted(principal));
         request.extensions_mut().insert(Arc::clone(&context));

@@ -9,7 +9,7 @@ use axum::extract::ConnectInfo;
 use axum::response::Response;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING};
+use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderValue};
 use http::{Extensions, Request, StatusCode, Version};
 use hyper::body::{Body as _, Incoming};
 use hyper::service::service_fn;
@@ -28,6 +28,7 @@ use super::taken::Taken;
 use super::{Moments, Tls};
 use crate::grpc;
 use crate::metrics::ServerMetrics;
+use crate::present::{Present, Sought};
 use crate::stack::Around;
 
 /// The most HTTP/2 streams of a connection at once (hyper's default, which others remove).
@@ -97,9 +98,9 @@ pub(crate) enum App {
 }
 
 impl App {
-    async fn answer(&self, request: Request<Body>) -> Response {
+    async fn answer(&self, request: Request<Body>, present: Present) -> Response {
         match self {
-            Self::Public(around) => around.answer(request).await,
+            Self::Public(around) => around.answer(request, present).await,
             Self::Admin(router) => {
                 let Ok(response) = router.clone().oneshot(request).await;
                 response
@@ -299,16 +300,17 @@ async fn answer(
     let Conversation {
         agreed, activity, ..
     } = &*conversation;
-    let length = length(&request, activity);
+    let present = Present::of(request.headers());
+    let length = length(&request, present, activity);
     let at_work = activity.request();
-    let hosts = hosts(&request);
+    let hosts = hosts(&request, present);
     if length == Length::Two || hosts == Hosts::Two {
         return Ok(refused());
     }
     let nameless = request.version() == Version::HTTP_11 && hosts == Hosts::None;
     let persistent = request.version() <= Version::HTTP_11;
     // What streams has deadlines of its own, and is silent while it has nothing to say.
-    let is_call = grpc::is_grpc(request.headers());
+    let is_call = present.has(Sought::ContentType) && grpc::is_grpc(request.headers());
     let large = request
         .body()
         .size_hint()
@@ -323,19 +325,18 @@ async fn answer(
     if let Some(certificates) = &agreed.certificates {
         extensions.insert(certificates.clone());
     }
-    let mut response = conversation.app.answer(request).await;
+    let mut response = conversation.app.answer(request, present).await;
     let status = response.status();
     let leaves_unread = status == StatusCode::REQUEST_TIMEOUT || large && status.as_u16() >= 400;
     let doubtful = nameless || length == Length::Doubtful;
     if persistent && (leaves_unread || doubtful || conversation.telling.is_cancelled()) {
         response.headers_mut().insert(CONNECTION, CLOSE);
     }
-    // By the answer, which is ours: what a client says of its request may be anything.
-    let answers_call = grpc::is_grpc(response.headers());
     let streams = response.body().size_hint().exact();
     if !persistent || streams.is_none_or(|bytes| bytes > UNREAD_BYTES_MAX) {
-        // Over HTTP/1.1 what comes in beside a long answer is no head that is late.
-        let whole = persistent || answers_call;
+        // Over HTTP/1.1 what comes in beside a long answer is no head that is late. Whether it is a call's is told by the
+        // answer, which is ours: what a client says of its request may be anything.
+        let whole = persistent || grpc::is_grpc(response.headers());
         response = response.map(|body| Taken::watch(body, whole, at_work));
     }
     Ok(response)
@@ -351,9 +352,9 @@ enum Length {
 }
 
 /// RFC 9112, 6.1: who says a length and that it is chunked as well may mean another request for somebody in between.
-fn length(request: &Request<Incoming>, activity: &Activity) -> Length {
+fn length(request: &Request<Incoming>, present: Present, activity: &Activity) -> Length {
     let headers = request.headers();
-    if !headers.contains_key(TRANSFER_ENCODING) {
+    if !present.has(Sought::TransferEncoding) {
         return Length::One;
     }
     // Hyper leaves out the length that comes second.
@@ -374,19 +375,16 @@ enum Hosts {
 }
 
 /// Two if there are two headers, or the target names another host: somebody in between may have believed the other.
-fn hosts(request: &Request<Incoming>) -> Hosts {
-    let mut headers = request.headers().get_all(HOST).iter();
-    let Some(header) = headers.next() else {
+fn hosts(request: &Request<Incoming>, present: Present) -> Hosts {
+    if !present.has(Sought::Host) {
         return Hosts::None;
-    };
-    let named = request.uri().authority();
-    let differs = named.is_some_and(|named| {
-        !named
-            .as_str()
-            .as_bytes()
-            .eq_ignore_ascii_case(header.as_bytes())
+    }
+    let differs = request.uri().authority().is_some_and(|named| {
+        let header = request.headers().get(HOST);
+        let header = header.map_or(&b""[..], HeaderValue::as_bytes);
+        !named.as_str().as_bytes().eq_ignore_ascii_case(header)
     });
-    if differs || headers.next().is_some() {
+    if differs || present.has(Sought::AnotherHost) {
         Hosts::Two
     } else {
         Hosts::One

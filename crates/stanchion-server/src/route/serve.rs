@@ -18,6 +18,7 @@ use crate::context::{Context, ModuleParts};
 use crate::extract::{BodyLimit, Collected, collect, consistency_stamp, requested_timeout};
 use crate::idempotency;
 use crate::service::Authenticator;
+use crate::timely::timely;
 use crate::{Access, IdempotencyRule, Problem, codes, envelope};
 
 /// An operation where it is mounted.
@@ -62,8 +63,7 @@ pub(crate) async fn serve(mounted: Arc<Mounted>, request: Request) -> Response {
         Err(problem) => return problem.into_response(),
     };
     let request = awaited(request, &context);
-    let outcome = match tokio::time::timeout_at(deadline, mounted.outcome(request, &context)).await
-    {
+    let outcome = match timely(deadline, mounted.outcome(request, &context)).await {
         Ok(outcome) => outcome,
         Err(_) => Outcome::Problem(codes::DEADLINE_EXCEEDED.problem()),
     };

@@ -10,6 +10,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
 use axum::response::{IntoResponse, Response};
+use http_body::Body as _;
 use tokio::time::Instant;
 use tower::Service;
 use tower::util::MapRequestLayer;
@@ -21,7 +22,9 @@ use crate::admission::Working;
 use crate::codes;
 use crate::context::Context;
 use crate::grpc::Services;
+use crate::present::{Present, Sought};
 use crate::route::enveloped;
+use crate::timely::timely;
 
 /// All routes of a service. A router is asked only for what may be its own: each costs what a layer costs.
 pub(crate) struct Routed {
@@ -94,21 +97,27 @@ impl Foreign {
     }
 
     async fn answer(&self, request: &mut Request) -> Response {
-        DefaultBodyLimit::max(self.body_bytes_max).apply(request);
+        // What has no body needs no limit.
+        if !request.body().is_end_stream() {
+            DefaultBodyLimit::max(self.body_bytes_max).apply(request);
+        }
         let context = request.extensions().get::<Arc<Context>>();
         let is_call = context.is_some_and(|context| context.accept.grpc);
+        let present = context.map_or_else(|| Present::of(request.headers()), |of| of.present);
         let (requested, longest) = if is_call {
-            let requested = crate::grpc::requested_timeout(request.headers());
+            let requested = present.has(Sought::GrpcTimeout);
+            let requested = requested.then(|| crate::grpc::requested_timeout(request.headers()));
             (requested, self.stream)
         } else {
-            let requested = crate::extract::requested_timeout(request.headers());
+            let requested = present.has(Sought::RequestTimeout);
+            let requested = requested.then(|| crate::extract::requested_timeout(request.headers()));
             (requested, self.request)
         };
-        let requested = match requested {
-            Ok(requested) => requested.unwrap_or(Duration::MAX),
+        let requested = match requested.transpose() {
+            Ok(requested) => requested.flatten().unwrap_or(Duration::MAX),
             Err(problem) => return problem.into_response(),
         };
-        let now = Instant::now();
+        let now = context.map_or_else(Instant::now, |context| context.started);
         // Its routes let it in; dropped unanswered, it is given up.
         let working = context.map(Working::of);
         if let Some(context) = context {
@@ -116,7 +125,7 @@ impl Foreign {
             let _ = context.deadline.set(now + requested.min(longest));
         }
         let head = now + requested.min(self.request);
-        let answered = tokio::time::timeout_at(head, answered(&self.router, request)).await;
+        let answered = timely(head, answered(&self.router, request)).await;
         let Ok(response) = answered else {
             return codes::DEADLINE_EXCEEDED.problem().into_response();
         };

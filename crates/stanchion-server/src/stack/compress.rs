@@ -10,11 +10,16 @@ use tower::{Layer, ServiceExt, service_fn};
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 
+use crate::present::{Present, Sought};
+
 /// Answers smaller than this are not worth compressing, in bytes.
 const COMPRESSED_BYTES_MIN: u16 = 1024;
 
 /// What the client takes.
-pub(crate) fn accepted(request: &Request) -> Vec<HeaderValue> {
+pub(crate) fn accepted(request: &Request, present: Present) -> Vec<HeaderValue> {
+    if !present.has(Sought::AcceptEncoding) {
+        return Vec::new();
+    }
     let accepted = request.headers().get_all(ACCEPT_ENCODING);
     accepted.iter().cloned().collect()
 }

@@ -5,7 +5,6 @@ use std::mem::take;
 use axum::body::Body;
 use axum::extract::Request;
 use http::Response;
-use http::header::CONTENT_ENCODING;
 use parking_lot::Mutex;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_http::decompression::RequestDecompressionLayer;
@@ -13,10 +12,7 @@ use tower_http::decompression::RequestDecompressionLayer;
 /// Undoes gzip while the body is read. Other encodings go through: described routes refuse them, somebody's own may
 /// know them.
 pub(crate) async fn decompress(request: &mut Request) {
-    if request.headers().contains_key(CONTENT_ENCODING) {
-        // In a box: what seldom comes must not make every request's future large.
-        *request = Box::pin(through_layer(take(request))).await;
-    }
+    *request = through_layer(take(request)).await;
 }
 
 /// What the layer makes of the request for whatever it stands around.

@@ -12,6 +12,7 @@ use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use parking_lot::Mutex;
+use stanchion_runtime::{clock, random};
 use stanchion_telemetry::trace;
 use tracing::Span;
 
@@ -19,6 +20,7 @@ use super::Stack;
 use crate::context::{Context, header_text};
 use crate::metrics::Counting;
 use crate::net::peer;
+use crate::present::{Present, Sought};
 use crate::service::Network;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -93,10 +95,11 @@ pub(crate) struct Identified {
 
 impl Identified {
     /// Gives the request what it is known by.
-    pub(crate) fn of(stack: &Stack, request: &mut Request) -> Self {
-        let id = request_id(request.headers());
+    pub(crate) fn of(stack: &Stack, request: &mut Request, present: Present) -> Self {
+        let given = present.has(Sought::RequestId).then(|| request.headers());
+        let id = given.and_then(request_id).unwrap_or_else(new_id);
         let remote = remote(request, &stack.trusted);
-        let context = Context::new(id, request, stack.lent.clone(), remote);
+        let context = Context::new(id, request, stack.lent.clone(), remote, present);
         let context = Arc::new(context);
         let counting = stack.metrics.request();
         let entered = stack.in_flight.enter(context.clone(), counting);
@@ -180,7 +183,9 @@ impl<F> Drop for Within<'_, F> {
 }
 
 fn span(request: &Request, context: &Context) -> Span {
-    let parent = trace::extract(request.headers());
+    let is_continued = context.present.has(Sought::Traceparent);
+    let parent = is_continued.then(|| trace::extract(request.headers()));
+    let parent = parent.flatten();
     trace::begin(parent.as_ref(), || {
         tracing::info_span!(
             "http.request",
@@ -194,20 +199,35 @@ fn span(request: &Request, context: &Context) -> Span {
 }
 
 /// Taken over if it is one we would have made or could have: 1 to 64 of `[A-Za-z0-9._-]`.
-fn request_id(headers: &HeaderMap) -> String {
+fn request_id(headers: &HeaderMap) -> Option<String> {
     let fits = |id: &String| {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
         (1..=REQUEST_ID_CHARS_MAX).contains(&id.len()) && id.bytes().all(plain)
     };
-    header_text(headers, REQUEST_ID)
-        .filter(fits)
-        .unwrap_or_else(new_id)
+    header_text(headers, REQUEST_ID).filter(fits)
 }
 
+/// A UUID of version 7 (RFC 9562, 5.7): milliseconds, then chance. Ids of one millisecond need no order, and nobody waits
+/// for somebody else's.
 fn new_id() -> String {
-    let id = stanchion_runtime::id::new_v7().hyphenated();
-    // As `to_string`, which takes the long way round.
-    id.encode_lower(&mut [0; 36]).to_owned()
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let [_, _, time @ ..] = clock::now().as_millisecond().to_be_bytes();
+    let mut bytes = [0; 16];
+    bytes[..6].copy_from_slice(&time);
+    bytes[6..].copy_from_slice(&random::bytes::<10>());
+    bytes[6] = 0x70 | bytes[6] & 0x0f;
+    bytes[8] = 0x80 | bytes[8] & 0x3f;
+    let mut text = [b'-'; 36];
+    let mut at = 0;
+    for (index, byte) in bytes.into_iter().enumerate() {
+        // A hyphen stands before these.
+        at += usize::from(matches!(index, 4 | 6 | 8 | 10));
+        text[at] = DIGITS[usize::from(byte >> 4)];
+        text[at + 1] = DIGITS[usize::from(byte & 15)];
+        at += 2;
+    }
+    // They are digits and hyphens all.
+    std::str::from_utf8(&text).unwrap_or_default().to_owned()
 }
 
 /// The client's address: the peer's, or what proxies that we trust say of it.
@@ -280,11 +300,28 @@ mod tests {
         ] {
             let mut headers = HeaderMap::new();
             headers.insert(REQUEST_ID, given.parse().unwrap());
-            assert_eq!(request_id(&headers) == given, taken, "{given:?}");
+            assert_eq!(request_id(&headers).is_some(), taken, "{given:?}");
         }
         let mut headers = HeaderMap::new();
         headers.insert(REQUEST_ID, "x".repeat(65).parse().unwrap());
-        assert_eq!(request_id(&headers).len(), 36);
+        assert_eq!(request_id(&headers), None);
+    }
+
+    #[test]
+    fn an_id_of_our_own_is_a_uuid_of_its_time() {
+        let before = clock::now().as_millisecond();
+        let ids: Vec<_> = (0..1_000).map(|_| new_id()).collect();
+        let after = clock::now().as_millisecond();
+        for id in &ids {
+            let bytes = id.as_bytes();
+            let hyphens: Vec<_> = (0..36).filter(|at| bytes[*at] == b'-').collect();
+            assert_eq!((bytes.len(), hyphens), (36, vec![8, 13, 18, 23]), "{id}");
+            assert!(bytes[14] == b'7' && b"89ab".contains(&bytes[19]), "{id}");
+            let millis = i64::from_str_radix(&id[..13].replace('-', ""), 16).unwrap();
+            assert!((before..=after).contains(&millis), "{id}");
+        }
+        let different: std::collections::HashSet<_> = ids.iter().collect();
+        assert_eq!(different.len(), ids.len());
     }
 
     #[test]

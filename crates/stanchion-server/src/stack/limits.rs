@@ -1,10 +1,10 @@
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use http::Version;
-use http::header::HOST;
 
 use crate::codes;
 use crate::net::peer;
+use crate::present::{Present, Sought};
 
 /// The longest path with query, in bytes.
 const URI_BYTES_MAX: usize = 8 * 1024;
@@ -14,8 +14,8 @@ const HEADERS_MAX: usize = 100;
 const HEADER_BYTES_MAX: usize = 64 * 1024;
 
 /// Refuses a head that is larger than we take; hyper's own bounds stand behind these.
-pub(crate) fn refused(request: &Request) -> Option<Response> {
-    if !names_its_host(request) {
+pub(crate) fn refused(request: &Request, present: Present) -> Option<Response> {
+    if !names_its_host(request, present) {
         let reason = "a request of HTTP/1.1 has one Host header";
         return Some(codes::BAD_REQUEST.with("reason", reason).into_response());
     }
@@ -27,12 +27,7 @@ pub(crate) fn refused(request: &Request) -> Option<Response> {
         let problem = codes::URI_TOO_LONG.with("bytes_max", URI_BYTES_MAX);
         return Some(problem.into_response());
     }
-    let headers = request.headers();
-    let bytes: usize = headers
-        .iter()
-        .map(|(name, value)| name.as_str().len() + value.len() + 4)
-        .sum();
-    if headers.len() > HEADERS_MAX || bytes > HEADER_BYTES_MAX {
+    if request.headers().len() > HEADERS_MAX || present.bytes > HEADER_BYTES_MAX {
         return Some(codes::HEADERS_TOO_LARGE.problem().into_response());
     }
     None
@@ -40,13 +35,9 @@ pub(crate) fn refused(request: &Request) -> Option<Response> {
 
 /// RFC 9112, 3.2: none or several are refused, so that nobody in between reads another host than we do.
 /// A call within the process has none.
-fn names_its_host(request: &Request) -> bool {
-    if peer(request.extensions()).is_none() {
-        return true;
-    }
-    let hosts = request.headers().get_all(HOST).iter().count();
-    match request.version() {
-        Version::HTTP_11 => hosts == 1,
-        _ => hosts <= 1,
-    }
+fn names_its_host(request: &Request, present: Present) -> bool {
+    let is_needed = request.version() == Version::HTTP_11;
+    let is_missing = is_needed && !present.has(Sought::Host);
+    let is_right = !is_missing && !present.has(Sought::AnotherHost);
+    is_right || peer(request.extensions()).is_none()
 }

@@ -12,11 +12,13 @@ use std::time::Duration;
 use axum::body::Body;
 use axum::extract::Request;
 use bytes::Bytes;
-use http::{StatusCode, Version, header};
+use http::{StatusCode, Version};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::BodyExt;
 use parking_lot::Mutex;
 use tokio::time::timeout;
+
+use crate::present::{Present, Sought};
 
 /// The most bytes thrown away.
 const DISCARDED_BYTES_MAX: usize = 4 * 1024 * 1024;
@@ -36,10 +38,10 @@ struct Lent {
 
 impl Rest {
     /// Puts a body into the request that comes back to this.
-    pub(crate) fn of(request: &mut Request) -> Self {
+    pub(crate) fn of(request: &mut Request, present: Present) -> Self {
         // HTTP/2 ends the stream and tells so; who waits for `100 Continue` has not begun to send.
         let sends = request.version() <= Version::HTTP_11
-            && !request.headers().contains_key(header::EXPECT)
+            && !present.has(Sought::Expect)
             && !request.body().is_end_stream();
         if !sends {
             return Self(None);

@@ -31,6 +31,7 @@ use self::observe::Watch;
 use crate::admission::count_address;
 use crate::context::{Context as RequestContext, Lent};
 use crate::metrics::ServerMetrics;
+use crate::present::{Present, Sought};
 use crate::service::{Network, Routed, ServerSettings};
 
 /// What the layers share.
@@ -68,9 +69,9 @@ pub(crate) fn around(routed: Routed, stack: &Stack, settings: &ServerSettings) -
 
 impl Around {
     /// The answer to a request: outermost what stands first here.
-    pub(crate) async fn answer(&self, mut request: Request) -> Response {
+    pub(crate) async fn answer(&self, mut request: Request, present: Present) -> Response {
         // The request's id and trace come first: everything within logs under them.
-        let identified = Identified::of(&self.0.stack, &mut request);
+        let identified = Identified::of(&self.0.stack, &mut request, present);
         // Pinned where it is made, and the request lent to it: whatever is handed to an async function is kept there
         // twice, and all of a request's state is copied when the request begins.
         let response = {
@@ -84,17 +85,18 @@ impl Around {
 impl Parts {
     async fn watched(&self, request: &mut Request, context: &Arc<RequestContext>) -> Response {
         // Who still sends a body when the answer is known must be able to read it.
-        let rest = Rest::of(request);
+        let rest = Rest::of(request, context.present);
         // Metrics and the log line see the final answer.
         let watch = Watch::of(&self.stack.in_flight, context, request);
         // A preflight asks before any work; it is answered here.
         let mut response = match &self.cors {
             Some(layer) => {
-                let guarded = |mut request| async move { self.guarded(&mut request).await };
+                let guarded =
+                    |mut request| async move { self.guarded(&mut request, context.present).await };
                 // In a box: it must not make the future of every request large.
                 Box::pin(cors::share(layer, take(request), guarded)).await
             }
-            None => self.guarded(request).await,
+            None => self.guarded(request, context.present).await,
         };
         // Headers that keep browsers from harm, on every answer, errors included.
         security::add(&mut response, self.behind_tls);
@@ -105,26 +107,31 @@ impl Parts {
         response
     }
 
-    async fn guarded(&self, request: &mut Request) -> Response {
+    async fn guarded(&self, request: &mut Request, present: Present) -> Response {
         // Who asks too often is refused before anything is done; off unless switched on.
         if let Some(refused) = count_address(&self.stack.lent.admission, request) {
             return refused;
         }
         // Compressed outside of the guard: what it answers is compressed as well.
-        let accepted = compress::accepted(request);
+        let accepted = compress::accepted(request, present);
         // A panic costs its own request a 500, and nobody else anything.
-        let answer = AssertUnwindSafe(self.checked(request)).catch_unwind().await;
+        let answer = AssertUnwindSafe(self.checked(request, present))
+            .catch_unwind()
+            .await;
         let response = answer.unwrap_or_else(|panic| panics::answer(&self.stack, &*panic));
         compress::compress(accepted, response).await
     }
 
-    async fn checked(&self, request: &mut Request) -> Response {
+    async fn checked(&self, request: &mut Request, present: Present) -> Response {
         // A path or a head that is too large is refused in our own words.
-        if let Some(refused) = limits::refused(request) {
+        if let Some(refused) = limits::refused(request, present) {
             return refused;
         }
         // Bodies arrive decompressed, so that every limit within counts what they really are.
-        decompress::decompress(request).await;
+        if present.has(Sought::ContentEncoding) {
+            // In a box: what seldom comes must not make every request's future large.
+            Box::pin(decompress::decompress(request)).await;
+        }
         self.routed.answer(request).await
     }
 }
@@ -140,6 +147,7 @@ impl Service<Request> for Around {
 
     fn call(&mut self, request: Request) -> Self::Future {
         let around = self.clone();
-        Box::pin(async move { Ok(around.answer(request).await) })
+        let present = Present::of(request.headers());
+        Box::pin(async move { Ok(around.answer(request, present).await) })
     }
 }

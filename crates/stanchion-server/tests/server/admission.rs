@@ -132,6 +132,8 @@ async fn health_is_answered_while_all_places_are_taken_and_the_metrics_tell() {
     }
     let (_, shown) = raw(operator, "/debug/policies").await;
     assert!(shown.contains("\"running\":10"), "{shown}");
+    // It was asked at once, and then in the queue: two ways, one call.
+    assert!(shown.contains("\"felt\":1,"), "{shown}");
     gate.add_permits(10);
     for line in &mut held {
         assert!(line.answer().await.unwrap().0.starts_with("http/1.1 200"));
@@ -335,4 +337,44 @@ async fn each_caller_has_a_rate_of_its_own() {
         (false, false, 429)
     );
     assert_ne!(ask("writer").await, 429);
+}
+
+/// Who is refused while it still sends must be able to read why: the rest is read first.
+#[tokio::test]
+async fn a_large_body_behind_a_refusal_is_read_and_the_refusal_arrives() {
+    let mut counted = settings();
+    counted.admission.address_rate_on = true;
+    counted.admission.address_rate.per_second = 0.01;
+    counted.admission.address_rate.burst = 1;
+    let running = service_with(counted).start().await.unwrap();
+    let address = running.addresses().public.unwrap();
+    assert!(status(address, "/api/v1/seen").await.contains(" 200 "));
+    let half = "x".repeat(512 * 1024);
+    let head = "POST /api/v1/things HTTP/1.1\r\nhost: a\r\ncontent-length: 1048576\r\n\r\n";
+    for _ in 0..5 {
+        let mut line = Line::open(address).await;
+        line.say(head).await;
+        line.say(&half).await;
+        // Long enough for whoever answers at once and closes.
+        sleep(Duration::from_millis(100)).await;
+        line.say(&half).await;
+        let (head, body) = line.answer().await.expect("the refusal arrives");
+        assert!(head.starts_with("http/1.1 429"), "{head}");
+        assert!(body.contains("RATE_LIMITED"), "{body}");
+        // The answer says that nothing may follow, and nothing is lost by the end.
+        assert!(head.contains("connection: close"), "{head}");
+        let mut rest = Vec::new();
+        let end = tokio::io::AsyncReadExt::read_to_end(&mut line.0, &mut rest).await;
+        assert_eq!((end.ok(), rest.len()), (Some(0), 0), "a clean end");
+    }
+    // A small one costs nobody the connection.
+    let mut line = Line::open(address).await;
+    for _ in 0..3 {
+        line.say("POST /api/v1/things HTTP/1.1\r\nhost: a\r\ncontent-length: 4\r\n\r\nab")
+            .await;
+        sleep(Duration::from_millis(50)).await;
+        line.say("cd").await;
+        let (head, _) = line.answer().await.expect("the connection lives");
+        assert!(head.starts_with("http/1.1 429") && !head.contains("connection: close"));
+    }
 }

@@ -1,13 +1,14 @@
 //! Lines that are written without an event, for what comes by the thousand.
 
 use std::fmt::Write as _;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use tracing::Level;
 use tracing_subscriber::filter::Targets;
 
-use super::{Line, Lines, escape, is_written_elsewhere, label};
-use crate::{LogFormat, trace, unrecorded};
+use super::{Label, Line, Lines, escape};
+use crate::{trace, unrecorded};
 
 /// A line on its way, without an event: its fields are appended as they come.
 pub struct Direct<'l>(&'l mut Line);
@@ -50,57 +51,83 @@ pub(crate) fn wanted(directives: &str) -> Option<Targets> {
 
 impl Direct<'_> {
     /// A field.
-    pub fn text(&mut self, name: &'static str, value: &str) {
-        let Some(format) = self.label(name) else {
-            return;
-        };
-        if value.len() <= escape::VALUE_BYTES_MAX / 2 {
-            escape::text(&mut self.0.text, format, value);
-        } else {
-            escape::written(&mut self.0.text, format, format_args!("{value}"));
+    pub fn text(&mut self, label: Label, value: &str) {
+        if value.len() > escape::VALUE_BYTES_MAX / 2 {
+            self.0.text.push_str(label.of_number(self.0.format));
+            return escape::written(&mut self.0.text, self.0.format, format_args!("{value}"));
         }
+        self.within(label, |line| {
+            escape::part(&mut line.text, line.format, value)
+        });
     }
 
-    /// A field, if it is known.
-    pub fn optional(&mut self, name: &'static str, value: Option<&str>) {
-        if let Some(value) = value {
-            self.text(name, value);
-        }
+    /// A field whose value is known to be printable ASCII without quotes and backslashes, such as an id of our own: it is
+    /// not looked at.
+    pub fn plain(&mut self, label: Label, value: &str) {
+        self.within(label, |line| line.text.push_str(value));
+    }
+
+    /// An address, as its `Display` has it.
+    pub fn address(&mut self, label: Label, value: IpAddr) {
+        self.within(label, |line| address(&mut line.text, value));
     }
 
     /// A number as it is.
-    pub fn number(&mut self, name: &'static str, value: u32) {
-        if self.label(name).is_some() {
-            whole(&mut self.0.text, value.into());
-        }
+    pub fn number(&mut self, label: Label, value: u32) {
+        self.0.text.push_str(label.of_number(self.0.format));
+        whole(&mut self.0.text, value.into());
     }
 
     /// A time in milliseconds, to the nearest microsecond: a longer tail tells nothing.
-    pub fn milliseconds(&mut self, name: &'static str, value: Duration) {
-        if self.label(name).is_some() {
-            milliseconds(&mut self.0.text, value);
-        }
+    pub fn milliseconds(&mut self, label: Label, value: Duration) {
+        self.0.text.push_str(label.of_number(self.0.format));
+        milliseconds(&mut self.0.text, value);
     }
 
     /// The current trace, as `trace_id`.
     pub fn trace_id(&mut self) {
         if let Some(trace) = trace::active_trace() {
-            self.text("trace_id", trace.as_str());
+            self.plain(crate::label!("trace_id"), trace.as_str());
         }
     }
 
-    fn label(&mut self, name: &'static str) -> Option<LogFormat> {
-        let Line { text, format, .. } = &mut *self.0;
-        if is_written_elsewhere(*format, name) {
-            return None;
+    fn within(&mut self, label: Label, write: impl FnOnce(&mut Line)) {
+        let (before, behind) = label.of_text(self.0.format);
+        self.0.text.push_str(before);
+        write(self.0);
+        self.0.text.push_str(behind);
+    }
+}
+
+/// As `{value}` is written, without the way through a formatter for most.
+fn address(text: &mut String, value: IpAddr) {
+    let IpAddr::V4(value) = value else {
+        // Writing to a string does not fail.
+        let _ = write!(text, "{value}");
+        return;
+    };
+    for (at, part) in value.octets().into_iter().enumerate() {
+        if at > 0 {
+            text.push('.');
         }
-        label(text, *format, name);
-        Some(*format)
+        digits(text, part.into());
+    }
+}
+
+/// A number below a thousand.
+fn digits(text: &mut String, value: u32) {
+    for unit in [100, 10, 1] {
+        if value >= unit || unit == 1 {
+            text.push(char::from(b'0' + (value / unit % 10) as u8));
+        }
     }
 }
 
 /// As `{value}` is written, without the way through a formatter.
 fn whole(text: &mut String, mut value: u64) {
+    if value < 1_000 {
+        return digits(text, value as u32);
+    }
     let mut digits = [0; 20];
     let mut begin = digits.len();
     loop {
@@ -117,12 +144,9 @@ fn whole(text: &mut String, mut value: u64) {
 
 /// As the shortest number that reads back as the same is written, which always has a point.
 fn milliseconds(text: &mut String, value: Duration) {
-    let micros = (value.as_nanos() + 500) / 1_000;
-    let Ok(micros) = u64::try_from(micros) else {
-        // Writing to a string does not fail.
-        let _ = write!(text, "{}.0", micros / 1_000);
-        return;
-    };
+    let part = u64::from(value.subsec_nanos() + 500) / 1_000;
+    let micros = value.as_secs().saturating_mul(1_000_000);
+    let micros = micros.saturating_add(part);
     whole(text, micros / 1_000);
     let part = micros % 1_000;
     let mut end = [b'.', 0, 0, 0];
@@ -143,16 +167,17 @@ mod tests {
 
     use super::*;
     use crate::testing::capture_as;
+    use crate::{LogFormat, label};
 
     const TARGET: &str = module_path!();
 
     fn written_directly(duration: Duration, path: &str) -> bool {
         write_directly(TARGET, "request completed", |line| {
-            line.text("request_id", "r-1");
+            line.plain(label!("request_id"), "r-1");
             line.trace_id();
-            line.text("path", path);
-            line.number("status", 200);
-            line.milliseconds("duration_ms", duration);
+            line.text(label!("path"), path);
+            line.number(label!("status"), 200);
+            line.milliseconds(label!("duration_ms"), duration);
         })
     }
 
@@ -194,6 +219,21 @@ mod tests {
                     assert_eq!(timeless(direct), timeless(by_event));
                 }
             }
+        }
+    }
+
+    #[test]
+    fn an_address_is_written_as_elsewhere() {
+        for expected in [
+            "0.0.0.0",
+            "127.0.0.1",
+            "10.20.100.205",
+            "255.255.255.255",
+            "::1",
+        ] {
+            let mut text = String::new();
+            address(&mut text, expected.parse().unwrap());
+            assert_eq!(text, expected);
         }
     }
 

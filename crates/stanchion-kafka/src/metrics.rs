@@ -30,6 +30,7 @@ struct Broker {
 pub(crate) struct BrokerMetrics {
     pub(crate) confirmed: Counter,
     pub(crate) unconfirmed: Counter,
+    pub(crate) refused: Counter,
     pub(crate) delivered: Counter,
     pub(crate) undecodable: Counter,
     pub(crate) connects: Counter,
@@ -62,6 +63,7 @@ impl BrokerMetrics {
         Self {
             confirmed: messages("confirmed"),
             unconfirmed: messages("unconfirmed"),
+            refused: messages("refused"),
             delivered: messages("delivered"),
             undecodable: messages("undecodable"),
             connects: connects.get_or_create(&broker).clone(),

@@ -1,20 +1,20 @@
 //! A message as Kafka has it: the envelope as JSON, the key as its key, and headers for whoever looks at the topic.
 
 use krafka::Record;
-use stanchion_messaging::{BrokerError, Envelope};
+use stanchion_messaging::{Envelope, PublishError};
 
 /// The record, if its body is not larger than the bound.
 pub(crate) fn record(
     envelope: &Envelope,
     topic: &str,
     bytes_max: usize,
-) -> Result<Record, BrokerError> {
+) -> Result<Record, PublishError> {
     let body = serde_json::to_vec(envelope)
-        .map_err(|error| BrokerError(format!("it cannot be written as JSON: {error}")))?;
+        .map_err(|error| PublishError::Refused(format!("it cannot be written as JSON: {error}")))?;
     let bytes = body.len();
     if bytes > bytes_max {
         let text = format!("the message is too large: {bytes} bytes of at most {bytes_max}");
-        return Err(BrokerError(text));
+        return Err(PublishError::Refused(text));
     }
     let message = &envelope.message;
     let record = Record::new(topic, body)

@@ -2,7 +2,7 @@
 
 use async_nats::header::{HeaderMap, NATS_MESSAGE_ID};
 use bytes::Bytes;
-use stanchion_messaging::{BrokerError, Envelope, Link, Message, PARTITIONS};
+use stanchion_messaging::{Envelope, Link, Message, PARTITIONS, PublishError};
 
 pub(crate) const CONTRACT: &str = "stanchion-contract";
 pub(crate) const KEY: &str = "stanchion-key";
@@ -12,10 +12,10 @@ pub(crate) const TRACE: &str = "traceparent";
 /// A header as text is at most so long; the body has everything.
 const HEADER_BYTES_MAX: usize = 1024;
 
-pub(crate) fn body(envelope: &Envelope) -> Result<Bytes, BrokerError> {
+pub(crate) fn body(envelope: &Envelope) -> Result<Bytes, PublishError> {
     let body = serde_json::to_vec(envelope);
     body.map(Bytes::from)
-        .map_err(|error| BrokerError(format!("the message is no JSON: {error}")))
+        .map_err(|error| PublishError::Refused(format!("the message is no JSON: {error}")))
 }
 
 pub(crate) fn headers(envelope: &Envelope) -> HeaderMap {

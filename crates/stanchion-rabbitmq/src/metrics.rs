@@ -30,6 +30,8 @@ struct Broker {
 pub(crate) struct BrokerMetrics {
     pub(crate) confirmed: Counter,
     pub(crate) unconfirmed: Counter,
+    pub(crate) refused: Counter,
+    pub(crate) overflowed: Counter,
     pub(crate) delivered: Counter,
     pub(crate) redelivered: Counter,
     pub(crate) undecodable: Counter,
@@ -70,6 +72,8 @@ impl BrokerMetrics {
         Self {
             confirmed: messages("confirmed"),
             unconfirmed: messages("unconfirmed"),
+            refused: messages("refused"),
+            overflowed: messages("overflowed"),
             delivered: messages("delivered"),
             redelivered: messages("redelivered"),
             undecodable: messages("undecodable"),

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::future::try_join_all;
 use lapin::options::BasicPublishOptions;
 use lapin::{Channel, Confirmation, Connection};
-use stanchion_messaging::{BrokerError, Envelope, PARTITIONS};
+use stanchion_messaging::{BrokerError, Envelope, PARTITIONS, PublishError};
 use stanchion_runtime::task::{self, Task, TaskFailed};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
@@ -15,6 +15,9 @@ use crate::connect::{Backoff, confirming, unavailable};
 use crate::store::StoreWatch;
 use crate::topology::{self, Names};
 use crate::wire;
+
+/// What the broker says of a message that is larger than its `max_message_size`, among others.
+const PRECONDITION_FAILED: u16 = 406;
 
 /// The publishing half of a broker's client. Nothing is connected before it is needed.
 pub(crate) struct Lines {
@@ -52,7 +55,7 @@ impl Lines {
         &self,
         shared: &Arc<Shared>,
         envelope: &Envelope,
-    ) -> Result<(), BrokerError> {
+    ) -> Result<(), PublishError> {
         let bytes_max = shared.settings.message_bytes_max.as_usize();
         let body = wire::body(envelope, bytes_max)?;
         let begun = Instant::now();
@@ -62,7 +65,7 @@ impl Lines {
             Err(_late) => {
                 self.distrust(begun).await;
                 let text = format!("RabbitMQ did not confirm within {bound:?}");
-                Err(BrokerError(text))
+                Err(BrokerError(text).into())
             }
         }
     }
@@ -80,7 +83,7 @@ impl Lines {
         shared: &Arc<Shared>,
         envelope: &Envelope,
         body: &[u8],
-    ) -> Result<(), BrokerError> {
+    ) -> Result<(), PublishError> {
         let line = self.line(shared).await?;
         let lane = line.lanes.get(usize::from(envelope.partition));
         let none = || BrokerError(format!("there is no partition {}", envelope.partition));
@@ -91,7 +94,7 @@ impl Lines {
             *channel = confirming(&line.connection).await?;
         }
         if line.store.changed() {
-            return Err(self.changed(&line).await);
+            return Err(self.changed(&line).await.into());
         }
         // Not mandatory: a group that has no queue yet changes the store's id when it makes one.
         let published = channel.basic_publish(
@@ -102,9 +105,10 @@ impl Lines {
             wire::properties(envelope),
         );
         let confirmation = published.await.map_err(unavailable)?;
-        match confirmation.await.map_err(unavailable)? {
+        match confirmation.await.map_err(not_confirmed)? {
             Confirmation::Ack(_) => Ok(()),
-            _ => Err(BrokerError("RabbitMQ refused it: a queue is full".into())),
+            // Each queue decides by itself: the others have it.
+            _ => Err(PublishError::Overflow("a queue of RabbitMQ is full".into())),
         }
     }
 
@@ -178,4 +182,12 @@ impl Line {
             connection,
         })
     }
+}
+
+/// A message that the broker takes never ends its channel with `PRECONDITION_FAILED`, which says why.
+fn not_confirmed(error: lapin::Error) -> PublishError {
+    if topology::is_amqp(&error, PRECONDITION_FAILED) {
+        return PublishError::Refused(unavailable(error).0);
+    }
+    unavailable(error).into()
 }

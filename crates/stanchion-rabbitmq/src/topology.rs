@@ -183,12 +183,12 @@ async fn bind(
     bound.await.map_err(unavailable)
 }
 
-fn is_amqp(error: &lapin::Error, code: u16) -> bool {
+pub(crate) fn is_amqp(error: &lapin::Error, code: u16) -> bool {
     matches!(error.kind(), ErrorKind::ProtocolError(error) if error.get_id() == code)
 }
 
-/// Nothing is dropped to make room: what does not fit is not confirmed, and the log announces it again later. That also
-/// lets dead letters move without loss.
+/// Nothing is dropped to make room: what does not fit is refused by this queue alone, and its group asks for it when it
+/// comes to the hole. That also lets dead letters move without loss.
 fn group_queue(settings: &RabbitMqSettings, names: &Names) -> FieldTable {
     let mut arguments = quorum();
     let bytes = i64::try_from(settings.queue_bytes_max.as_usize()).unwrap_or(i64::MAX);

@@ -2,7 +2,7 @@
 
 use lapin::BasicProperties;
 use lapin::types::{AMQPValue, FieldTable};
-use stanchion_messaging::{BrokerError, Envelope};
+use stanchion_messaging::{Envelope, PublishError};
 
 /// How often a quorum queue has delivered a message before; absent at the first time.
 const DELIVERY_COUNT: &str = "x-delivery-count";
@@ -11,13 +11,13 @@ const DELIVERY_COUNT: &str = "x-delivery-count";
 const PERSISTENT: u8 = 2;
 
 /// The body, if it is not larger than the bound.
-pub(crate) fn body(envelope: &Envelope, bytes_max: usize) -> Result<Vec<u8>, BrokerError> {
+pub(crate) fn body(envelope: &Envelope, bytes_max: usize) -> Result<Vec<u8>, PublishError> {
     let body = serde_json::to_vec(envelope)
-        .map_err(|error| BrokerError(format!("it cannot be written as JSON: {error}")))?;
+        .map_err(|error| PublishError::Refused(format!("it cannot be written as JSON: {error}")))?;
     let bytes = body.len();
     if bytes > bytes_max {
         let text = format!("the message is too large: {bytes} bytes of at most {bytes_max}");
-        return Err(BrokerError(text));
+        return Err(PublishError::Refused(text));
     }
     Ok(body)
 }

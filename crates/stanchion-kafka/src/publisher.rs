@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use krafka::error::{ErrorCode, KrafkaError};
 use krafka::Kafka;
+use krafka::error::{ErrorCode, KrafkaError};
 use krafka::producer::Producer;
 use stanchion_messaging::{BrokerError, Envelope, PARTITIONS, PublishError};
 use stanchion_runtime::task;

@@ -8,6 +8,7 @@
 mod rabbitmq {
     mod bounds;
     mod conformance;
+    mod overflow;
     mod security;
     mod server;
 }

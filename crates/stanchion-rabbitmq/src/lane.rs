@@ -12,10 +12,8 @@ use stanchion_messaging::{BrokerError, Envelope, Receipt};
 
 use crate::connect::unavailable;
 use crate::metrics::BrokerMetrics;
+use crate::topology::REPLY_SUCCESS;
 use crate::{balance, wire};
-
-/// What AMQP says when nothing is wrong.
-const REPLY_SUCCESS: u16 = 200;
 
 /// A consumer on one partition's queue.
 ///

@@ -27,6 +27,7 @@ mod balance;
 mod broker;
 mod connect;
 mod lane;
+mod line;
 mod metrics;
 mod publisher;
 mod settings;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use futures_util::future::try_join_all;
+use futures_util::future::{try_join, try_join_all};
 use lapin::options::BasicPublishOptions;
 use lapin::{Channel, Confirmation, Connection};
 use stanchion_messaging::{BrokerError, Envelope, PARTITIONS, PublishError};
@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout};
 use crate::broker::Shared;
 use crate::connect::{Backoff, confirming, unavailable};
 use crate::store::StoreWatch;
-use crate::topology::{self, Names};
+use crate::topology::{self, Names, routing_key};
 use crate::wire;
 
 /// What the broker says of a message that is larger than its `max_message_size`, among others.
@@ -75,7 +75,7 @@ impl Lines {
         let bound = shared.settings.connect_timeout;
         let late = |_| BrokerError(format!("RabbitMQ did not answer within {bound:?}"));
         let line = timeout(bound, self.line(shared)).await.map_err(late)??;
-        Ok(line.store.id().to_owned())
+        Ok(line.store.id())
     }
 
     async fn send(
@@ -94,12 +94,12 @@ impl Lines {
             *channel = confirming(&line.connection).await?;
         }
         if line.store.changed() {
-            return Err(self.changed(&line).await.into());
+            return Err(changed().into());
         }
         // Not mandatory: a group that has no queue yet changes the store's id when it makes one.
         let published = channel.basic_publish(
             Names::new(&shared.settings).messages().into(),
-            envelope.partition.to_string().into(),
+            routing_key(&envelope.message.contract, envelope.partition).into(),
             BasicPublishOptions::default(),
             body,
             wire::properties(envelope),
@@ -116,7 +116,7 @@ impl Lines {
     async fn line(&self, shared: &Arc<Shared>) -> Result<Arc<Line>, BrokerError> {
         let mut slot = self.slot.lock().await;
         if let Some(line) = &slot.line
-            && line.connection.status().connected()
+            && line.is_alive()
         {
             return Ok(Arc::clone(line));
         }
@@ -155,26 +155,27 @@ impl Lines {
             slot.line = None;
         }
     }
+}
 
-    async fn changed(&self, changed: &Arc<Line>) -> BrokerError {
-        let mut slot = self.slot.lock().await;
-        let same = |line: &Arc<Line>| Arc::ptr_eq(line, changed);
-        if slot.line.as_ref().is_some_and(same) {
-            slot.line = None;
-        }
-        BrokerError("RabbitMQ's store has changed: a queue was created".into())
-    }
+/// Said once, so that a relay looks at the store at once.
+fn changed() -> BrokerError {
+    BrokerError("RabbitMQ's store has changed: a queue was created".into())
 }
 
 impl Line {
+    fn is_alive(&self) -> bool {
+        self.connection.status().connected() && self.store.is_alive()
+    }
+
     async fn open(shared: &Shared) -> Result<Self, BrokerError> {
         let since = Instant::now();
         let settings = &shared.settings;
         let connection = shared.dialer.dial("publisher").await?;
         shared.metrics.connects.inc();
         topology::declare_shared(&connection, settings).await?;
-        let store = StoreWatch::open(&connection, &Names::new(settings).store()).await?;
-        let lanes = try_join_all((0..PARTITIONS).map(|_| confirming(&connection))).await?;
+        let store = Names::new(settings).store();
+        let lanes = try_join_all((0..PARTITIONS).map(|_| confirming(&connection)));
+        let (store, lanes) = try_join(StoreWatch::open(&connection, &store), lanes).await?;
         Ok(Self {
             store,
             lanes: lanes.into_iter().map(Mutex::new).collect(),

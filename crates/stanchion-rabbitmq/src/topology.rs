@@ -2,8 +2,8 @@
 //!
 //! | name | is |
 //! |---|---|
-//! | `PREFIX.messages` | direct exchange; the routing key is the partition |
-//! | `PREFIX.GROUP.PARTITION` | quorum queue of a group, bound to its partition, one active consumer |
+//! | `PREFIX.messages` | direct exchange; the routing key is the partition, of relays' own messages `stanchion.PARTITION` |
+//! | `PREFIX.GROUP.PARTITION` | quorum queue of a group, bound to its partition, one active consumer; a relay has one for all |
 //! | `PREFIX.GROUP.members` | queue without messages, consumed by each member: that is how they are counted |
 //! | `PREFIX.GROUP.complete` | queue without messages, there once all the group's queues are, and the store's id was renewed for them |
 //! | `PREFIX.dead` | fanout exchange and quorum queue of what no member can take |
@@ -11,12 +11,14 @@
 
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::{try_join_all, try_join3};
 use lapin::options::{
     ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
 };
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Connection, ErrorKind, ExchangeKind, Queue};
-use stanchion_messaging::{BrokerError, PARTITIONS};
+use stanchion_messaging::{BrokerError, Group, PARTITIONS};
 
 use crate::RabbitMqSettings;
 use crate::connect::unavailable;
@@ -24,6 +26,12 @@ use crate::store;
 
 /// Ids of the store that are kept: 1 MiB of some forty bytes each.
 const STORE_BYTES_MAX: i64 = 1 << 20;
+
+/// What the contracts begin with that relays and consumers talk to each other in.
+const RELAYS: &str = "stanchion.";
+
+/// What AMQP says when nothing is wrong.
+pub(crate) const REPLY_SUCCESS: u16 = 200;
 
 /// The names under one prefix.
 #[derive(Debug, Clone)]
@@ -68,27 +76,39 @@ pub(crate) async fn declare_shared(
     settings: &RabbitMqSettings,
 ) -> Result<(), BrokerError> {
     let names = Names::new(settings);
+    let (messages, dead_exchange) = (names.messages(), names.dead());
+    try_join3(
+        declare_exchange(connection, &messages, ExchangeKind::Direct),
+        async {
+            declare_exchange(connection, &dead_exchange, ExchangeKind::Fanout).await?;
+            declare(connection, &names.dead(), dead(settings)).await?;
+            bind_all(connection, &names.dead(), &names.dead(), &[String::new()]).await
+        },
+        declare_store(connection, &names),
+    )
+    .await
+    .map(drop)
+}
+
+async fn declare_exchange(
+    connection: &Connection,
+    name: &str,
+    kind: ExchangeKind,
+) -> Result<(), BrokerError> {
     let channel = connection.create_channel().await.map_err(unavailable)?;
-    for (name, kind) in [
-        (names.messages(), ExchangeKind::Direct),
-        (names.dead(), ExchangeKind::Fanout),
-    ] {
-        let options = ExchangeDeclareOptions {
-            durable: true,
-            ..ExchangeDeclareOptions::default()
-        };
-        let declared = channel.exchange_declare(name.into(), kind, options, FieldTable::default());
-        declared.await.map_err(unavailable)?;
-    }
-    let bounded = declare(connection, &names.dead(), dead(settings)).await?;
-    bind(&channel, bounded, &names.dead(), "").await?;
-    declare_store(connection, &names).await
+    let options = ExchangeDeclareOptions {
+        durable: true,
+        ..ExchangeDeclareOptions::default()
+    };
+    let declared = channel.exchange_declare(name.into(), kind, options, FieldTable::default());
+    declared.await.map_err(unavailable)?;
+    close(&channel);
+    Ok(())
 }
 
 /// Whoever creates the store gives it its first id.
 async fn declare_store(connection: &Connection, names: &Names) -> Result<(), BrokerError> {
-    let looking = connection.create_channel().await.map_err(unavailable)?;
-    if look(&looking, &names.store()).await?.is_none() {
+    if look(connection, &names.store()).await?.is_none() {
         declare(connection, &names.store(), store_arguments()).await?;
         store::renew(connection, &names.store()).await?;
     }
@@ -97,55 +117,147 @@ async fn declare_store(connection: &Connection, names: &Names) -> Result<(), Bro
 
 /// Declares a group's queues and binds each, also one that was there: who declared it may have died before binding it.
 ///
-/// What a new queue should hold is not in it, so the store gets another id. The mark is there only once that is done:
-/// whoever begins may be cancelled or die, and the next one goes on.
+/// All at the same time, on channels of their own: a quorum queue takes the broker some round trips and writes to disk, of
+/// which it does many at once. What a new queue should hold is not in it, so the store gets another id. The mark is there
+/// only once that is done: whoever begins may be cancelled or die, and the next one goes on.
 pub(crate) async fn declare_group(
     connection: &Connection,
     settings: &RabbitMqSettings,
-    group: &str,
+    kind: &GroupKind,
 ) -> Result<(), BrokerError> {
     let names = Names::new(settings);
-    let mark = names.complete(group);
-    let mut channel = connection.create_channel().await.map_err(unavailable)?;
-    let mut complete = look(&channel, &mark).await?.is_some();
-    if !complete {
-        // The broker closes a channel on which something was missing.
-        channel = connection.create_channel().await.map_err(unavailable)?;
+    let mark = names.complete(&kind.name);
+    let complete = look(connection, &mark).await?.is_some();
+    let queues = (0..kind.queues()).map(|number| {
+        let names = &names;
+        async move {
+            let name = names.queue(&kind.name, number);
+            let found = complete && look(connection, &name).await?.is_some();
+            Ok::<_, BrokerError>((number, name, found))
+        }
+    });
+    let queues = try_join_all(queues).await?;
+    let is_new = queues.iter().any(|(_, _, found)| !found);
+    if complete && is_new {
+        delete(connection, &mark).await?;
     }
-    for partition in 0..PARTITIONS {
-        let name = names.queue(group, partition);
-        let found = look(&channel, &name).await?;
-        let queue = match found {
-            Some(queue) => queue,
-            None => {
-                channel = connection.create_channel().await.map_err(unavailable)?;
-                if std::mem::take(&mut complete) {
-                    unmark(&channel, &mark).await?;
-                }
-                declare(connection, &name, group_queue(settings, &names)).await?
+    let declaring = queues.into_iter().map(|(number, name, found)| {
+        let names = &names;
+        async move {
+            if !found {
+                declare(connection, &name, group_queue(settings, names)).await?;
             }
-        };
-        let key = partition.to_string();
-        bind(&channel, queue, &names.messages(), &key).await?;
+            bind_all(connection, &name, &names.messages(), &kind.keys(number)).await
+        }
+    });
+    try_join_all(declaring).await?;
+    if kind.is_relays {
+        leave_partitions(connection, &names, &kind.name).await?;
     }
-    if !complete {
+    if is_new {
         store::renew(connection, &names.store()).await?;
         declare(connection, &mark, quorum()).await?;
     }
     Ok(())
 }
 
-async fn unmark(channel: &Channel, mark: &str) -> Result<(), BrokerError> {
-    let deleted = channel.queue_delete(mark.into(), QueueDeleteOptions::default());
-    deleted.await.map(drop).map_err(unavailable)
+/// A relay's group of an earlier version has a queue a partition, which nobody reads any more.
+async fn leave_partitions(
+    connection: &Connection,
+    names: &Names,
+    group: &str,
+) -> Result<(), BrokerError> {
+    let last = names.queue(group, PARTITIONS - 1);
+    if look(connection, &last).await?.is_none() {
+        return Ok(());
+    }
+    let channel = connection.create_channel().await.map_err(unavailable)?;
+    let (first, messages, none) = (
+        names.queue(group, 0),
+        names.messages(),
+        FieldTable::default(),
+    );
+    let unbound = channel.queue_unbind(first.into(), messages.into(), "0".into(), none);
+    unbound.await.map_err(unavailable)?;
+    // The last one at last: it says whether there is anything to do.
+    for partition in 1..PARTITIONS {
+        delete(connection, &names.queue(group, partition)).await?;
+    }
+    Ok(())
 }
 
-/// The queue of that name, if it is there. If not, the channel is closed.
-pub(crate) async fn look(channel: &Channel, name: &str) -> Result<Option<Queue>, BrokerError> {
+/// Which messages a group is sent, and over how many queues.
+///
+/// Relays' own messages, such as consumers' asks, have routing keys of their own: consumers are not sent them, and who
+/// takes nothing else is not sent everything. Those few need no partitions.
+#[derive(Debug, Clone)]
+pub(crate) struct GroupKind {
+    pub(crate) name: String,
+    is_relays: bool,
+}
+
+impl GroupKind {
+    pub(crate) fn of(group: &Group) -> Self {
+        Self {
+            name: group.name.clone(),
+            is_relays: !group.contracts.is_empty()
+                && group.contracts.iter().all(|contract| is_relays(contract)),
+        }
+    }
+
+    /// Its queues are numbered from 0.
+    pub(crate) fn queues(&self) -> u16 {
+        if self.is_relays { 1 } else { PARTITIONS }
+    }
+
+    /// What the queue of that number is bound to.
+    fn keys(&self, number: u16) -> Vec<String> {
+        if self.is_relays {
+            (0..PARTITIONS).map(relays_key).collect()
+        } else {
+            vec![number.to_string()]
+        }
+    }
+}
+
+/// The routing key of a message.
+pub(crate) fn routing_key(contract: &str, partition: u16) -> String {
+    if is_relays(contract) {
+        relays_key(partition)
+    } else {
+        partition.to_string()
+    }
+}
+
+fn relays_key(partition: u16) -> String {
+    format!("{RELAYS}{partition}")
+}
+
+fn is_relays(contract: &str) -> bool {
+    contract.starts_with(RELAYS)
+}
+
+async fn delete(connection: &Connection, queue: &str) -> Result<(), BrokerError> {
+    let channel = connection.create_channel().await.map_err(unavailable)?;
+    let deleted = channel.queue_delete(queue.into(), QueueDeleteOptions::default());
+    deleted.await.map_err(unavailable)?;
+    close(&channel);
+    Ok(())
+}
+
+/// The queue of that name, if it is there, on a channel of its own: the broker closes one on which something was missing.
+pub(crate) async fn look(
+    connection: &Connection,
+    name: &str,
+) -> Result<Option<Queue>, BrokerError> {
+    let channel = connection.create_channel().await.map_err(unavailable)?;
     let options = QueueDeclareOptions::durable().passive();
     let looked = channel.queue_declare(name.into(), options, FieldTable::default());
     match looked.await {
-        Ok(queue) => Ok(Some(queue)),
+        Ok(queue) => {
+            close(&channel);
+            Ok(Some(queue))
+        }
         Err(error) if is_amqp(&error, 404) => Ok(None),
         Err(error) => Err(unavailable(error)),
     }
@@ -160,27 +272,39 @@ async fn declare(
     let channel = connection.create_channel().await.map_err(unavailable)?;
     let options = QueueDeclareOptions::durable();
     match channel.queue_declare(name.into(), options, arguments).await {
-        Ok(queue) => Ok(queue),
+        Ok(queue) => {
+            close(&channel);
+            Ok(queue)
+        }
         Err(error) if is_amqp(&error, 406) => {
             tracing::warn!(queue = name, %error, "a queue keeps the bounds it was declared with");
-            let channel = connection.create_channel().await.map_err(unavailable)?;
             let gone = || BrokerError(format!("the queue {name} has just been deleted"));
-            look(&channel, name).await?.ok_or_else(gone)
+            look(connection, name).await?.ok_or_else(gone)
         }
         Err(error) => Err(unavailable(error)),
     }
 }
 
-async fn bind(
-    channel: &Channel,
-    queue: Queue,
+async fn bind_all(
+    connection: &Connection,
+    queue: &str,
     exchange: &str,
-    key: &str,
+    keys: &[String],
 ) -> Result<(), BrokerError> {
-    let (options, none) = (QueueBindOptions::default(), FieldTable::default());
-    let name = queue.name().clone();
-    let bound = channel.queue_bind(name, exchange.into(), key.into(), options, none);
-    bound.await.map_err(unavailable)
+    let channel = connection.create_channel().await.map_err(unavailable)?;
+    for key in keys {
+        let (options, none) = (QueueBindOptions::default(), FieldTable::default());
+        let (queue, key) = (queue.into(), key.as_str().into());
+        let bound = channel.queue_bind(queue, exchange.into(), key, options, none);
+        bound.await.map_err(unavailable)?;
+    }
+    close(&channel);
+    Ok(())
+}
+
+/// Sends it off without waiting.
+fn close(channel: &Channel) {
+    let _sent = channel.close(REPLY_SUCCESS, "OK".into()).now_or_never();
 }
 
 pub(crate) fn is_amqp(error: &lapin::Error, code: u16) -> bool {

@@ -56,7 +56,7 @@ pub(super) fn envelope(position: i64) -> Envelope {
     }
 }
 
-async fn join(broker: &RabbitMq, group: &str) -> Box<dyn Subscription> {
+pub(super) async fn join(broker: &RabbitMq, group: &str) -> Box<dyn Subscription> {
     let group = Group {
         name: group.to_owned(),
         contracts: vec![CONTRACT],

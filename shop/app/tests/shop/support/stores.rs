@@ -25,7 +25,7 @@ macro_rules! on_both_stores {
     };
 }
 
-/// The same, and in four services with workers of their own: without a broker, and with NATS.
+/// The same, and in four services with workers of their own: without a broker, with NATS, and with RabbitMQ.
 macro_rules! in_every_form {
     ($($story:ident),+ $(,)?) => {
         $crate::support::on_both_stores!($($story),+);
@@ -50,6 +50,21 @@ macro_rules! in_every_form {
                         return;
                     };
                     let broker = shop_cluster::Broker::At(nats.url());
+                    if let Some(shop) = $crate::support::Shop::start_in_services(broker).await {
+                        super::$story(shop).await;
+                    }
+                }
+            )+
+        }
+
+        mod in_services_with_rabbitmq {
+            $(
+                #[tokio::test]
+                async fn $story() {
+                    let Some(rabbit) = stanchion_testing::servers::RabbitMq::required() else {
+                        return;
+                    };
+                    let broker = shop_cluster::Broker::At(rabbit.url().to_owned());
                     if let Some(shop) = $crate::support::Shop::start_in_services(broker).await {
                         super::$story(shop).await;
                     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use krafka::Kafka;
 use krafka::error::{ErrorCode, KrafkaError};
 use krafka::producer::Producer;
+use stanchion_messaging::adapter::Backoff;
 use stanchion_messaging::{BrokerError, Envelope, PARTITIONS, PublishError};
 use stanchion_runtime::task;
 use tokio::sync::Mutex;
@@ -12,7 +13,7 @@ use tokio::time::timeout;
 
 use crate::KafkaSettings;
 use crate::broker::Shared;
-use crate::connect::{Backoff, connect, topic, unavailable};
+use crate::connect::{connect, topic, unavailable};
 use crate::wire;
 
 /// Room for a request around the largest message.
@@ -39,7 +40,7 @@ impl Lines {
         Self {
             slot: Mutex::new(Slot {
                 line: None,
-                backoff: Backoff::new(&shared.settings),
+                backoff: Backoff::new(shared.settings.backoff_base, shared.settings.backoff_max),
             }),
         }
     }

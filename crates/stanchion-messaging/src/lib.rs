@@ -15,6 +15,7 @@
 //! retries and dead letters are rows of its own store. What may repeat: the delivery of a message,
 //! never its effect.
 
+pub mod adapter;
 mod broker;
 mod consumer;
 pub mod contract;

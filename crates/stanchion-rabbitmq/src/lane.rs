@@ -8,7 +8,7 @@ use lapin::message::Delivery;
 use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions, BasicRejectOptions};
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection, Consumer};
-use stanchion_messaging::{BrokerError, Envelope, Receipt};
+use stanchion_messaging::{BrokerError, Envelope, Receipt, adapter};
 
 use crate::connect::unavailable;
 use crate::metrics::BrokerMetrics;
@@ -84,7 +84,7 @@ impl Lane {
             settle(self.channel.basic_ack(tag, BasicAckOptions::default()));
             return;
         }
-        match wire::envelope(&delivery.data) {
+        match adapter::envelope(&delivery.data) {
             Ok(envelope) => {
                 metrics.delivered.inc();
                 if wire::redelivered(&delivery.properties, delivery.redelivered) {

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use futures_util::future::{try_join, try_join_all};
 use lapin::options::BasicPublishOptions;
 use lapin::{Channel, Confirmation, Connection};
+use stanchion_messaging::adapter::{self, Backoff};
 use stanchion_messaging::{BrokerError, Envelope, PARTITIONS, PublishError};
 use stanchion_runtime::task::{self, Task, TaskFailed};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
 use crate::broker::Shared;
-use crate::connect::{Backoff, confirming, unavailable};
+use crate::connect::{confirming, unavailable};
 use crate::store::StoreWatch;
 use crate::topology::{self, Names, routing_key};
 use crate::wire;
@@ -45,7 +46,7 @@ impl Lines {
             slot: Mutex::new(Slot {
                 line: None,
                 opening: None,
-                backoff: Backoff::new(&shared.settings),
+                backoff: Backoff::new(shared.settings.backoff_base, shared.settings.backoff_max),
             }),
         }
     }
@@ -57,7 +58,7 @@ impl Lines {
         envelope: &Envelope,
     ) -> Result<(), PublishError> {
         let bytes_max = shared.settings.message_bytes_max.as_usize();
-        let body = wire::body(envelope, bytes_max)?;
+        let body = adapter::body(envelope, bytes_max)?;
         let begun = Instant::now();
         let bound = shared.settings.publish_timeout;
         match timeout(bound, self.send(shared, envelope, &body)).await {

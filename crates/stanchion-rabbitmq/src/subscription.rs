@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use stanchion_messaging::adapter::{Backoff, link};
 use stanchion_messaging::{
-    BrokerError, Delivery, Envelope, Group, Link, PARTITIONS, Progress, Receipt, Subscription,
+    BrokerError, Delivery, Group, PARTITIONS, Progress, Receipt, Subscription,
 };
 use tokio::time::timeout;
 
 use crate::broker::Shared;
-use crate::connect::Backoff;
 use crate::lane::Lane;
 use crate::line::Line;
 use crate::metrics::GroupMetrics;
@@ -37,7 +37,7 @@ impl RabbitMqSubscription {
         let held_max = i64::from(shared.settings.prefetch) * i64::from(PARTITIONS);
         metrics.held_max.set(held_max);
         let mut subscription = Self {
-            backoff: Backoff::new(&shared.settings),
+            backoff: Backoff::new(shared.settings.backoff_base, shared.settings.backoff_max),
             shared,
             group,
             metrics,
@@ -149,14 +149,5 @@ impl Subscription for RabbitMqSubscription {
 impl Drop for RabbitMqSubscription {
     fn drop(&mut self) {
         self.metrics.held.dec_by(self.held);
-    }
-}
-
-fn link(envelope: &Envelope) -> Link {
-    Link {
-        log: envelope.message.origin.log,
-        partition: envelope.partition,
-        prev: envelope.prev,
-        position: envelope.message.origin.position,
     }
 }

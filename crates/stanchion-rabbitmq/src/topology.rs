@@ -7,12 +7,13 @@
 //! | `PREFIX.GROUP.members` | queue without messages, consumed by each member: that is how they are counted |
 //! | `PREFIX.GROUP.complete` | queue without messages, there once all the group's queues are, and the store's id was renewed for them |
 //! | `PREFIX.dead` | fanout exchange and quorum queue of what no member can take |
+//! | `PREFIX.GROUP.declaring` | queue of whoever's turn it is to declare the group's, or `shared`: what all share |
 //! | `PREFIX.store` | stream with the ids that the store was known by; the last one counts |
 
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use futures_util::future::{try_join_all, try_join3};
+use futures_util::future::{try_join, try_join_all};
 use lapin::options::{
     ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
 };
@@ -26,6 +27,12 @@ use crate::store;
 
 /// Ids of the store that are kept: 1 MiB of some forty bytes each.
 const STORE_BYTES_MAX: i64 = 1 << 20;
+
+/// How often a connection asks whether it is its turn.
+const TURN_POLL: Duration = Duration::from_millis(50);
+
+/// In the place of a group, what all of them share.
+const SHARED: &str = "shared";
 
 /// What the contracts begin with that relays and consumers talk to each other in.
 const RELAYS: &str = "stanchion.";
@@ -53,6 +60,10 @@ impl Names {
         format!("{}.dead", self.prefix)
     }
 
+    fn declaring(&self, of: &str) -> String {
+        format!("{}.{of}.declaring", self.prefix)
+    }
+
     pub(crate) fn store(&self) -> String {
         format!("{}.store", self.prefix)
     }
@@ -76,18 +87,65 @@ pub(crate) async fn declare_shared(
     settings: &RabbitMqSettings,
 ) -> Result<(), BrokerError> {
     let names = Names::new(settings);
-    let (messages, dead_exchange) = (names.messages(), names.dead());
-    try_join3(
+    let (messages, dead) = (names.messages(), names.dead());
+    try_join(
         declare_exchange(connection, &messages, ExchangeKind::Direct),
-        async {
-            declare_exchange(connection, &dead_exchange, ExchangeKind::Fanout).await?;
-            declare(connection, &names.dead(), dead(settings)).await?;
-            bind_all(connection, &names.dead(), &names.dead(), &[String::new()]).await
-        },
-        declare_store(connection, &names),
+        declare_exchange(connection, &dead, ExchangeKind::Fanout),
     )
-    .await
-    .map(drop)
+    .await?;
+    if is_there(connection, &names).await? {
+        return bind_dead(connection, &names).await;
+    }
+    let turn = Turn::take(connection, names.declaring(SHARED)).await?;
+    declare_missing(connection, settings, &names).await?;
+    turn.give(connection).await
+}
+
+async fn is_there(connection: &Connection, names: &Names) -> Result<bool, BrokerError> {
+    let (dead, store) = (names.dead(), names.store());
+    let found = try_join(look(connection, &dead), look(connection, &store)).await?;
+    Ok(found.0.is_some() && found.1.is_some())
+}
+
+async fn declare_missing(
+    connection: &Connection,
+    settings: &RabbitMqSettings,
+    names: &Names,
+) -> Result<(), BrokerError> {
+    declare(connection, &names.dead(), dead(settings)).await?;
+    bind_dead(connection, names).await?;
+    declare_store(connection, names).await
+}
+
+async fn bind_dead(connection: &Connection, names: &Names) -> Result<(), BrokerError> {
+    bind_all(connection, &names.dead(), &names.dead(), &[String::new()]).await
+}
+
+/// One connection's turn to declare something: a queue that is its alone. Several that declare the same quorum queue at
+/// once end in an internal error of RabbitMQ 3.10, and with it their connections.
+struct Turn(String);
+
+impl Turn {
+    /// Waits for it; whoever has it and dies gives it back with its connection.
+    async fn take(connection: &Connection, name: String) -> Result<Self, BrokerError> {
+        loop {
+            let channel = connection.create_channel().await.map_err(unavailable)?;
+            let options = QueueDeclareOptions::exclusive();
+            let taken = channel.queue_declare(name.as_str().into(), options, FieldTable::default());
+            match taken.await {
+                Ok(_mine) => {
+                    close(&channel);
+                    return Ok(Self(name));
+                }
+                Err(error) if is_amqp(&error, 405) => tokio::time::sleep(TURN_POLL).await,
+                Err(error) => return Err(unavailable(error)),
+            }
+        }
+    }
+
+    async fn give(self, connection: &Connection) -> Result<(), BrokerError> {
+        delete(connection, &self.0).await
+    }
 }
 
 async fn declare_exchange(
@@ -126,37 +184,68 @@ pub(crate) async fn declare_group(
     kind: &GroupKind,
 ) -> Result<(), BrokerError> {
     let names = Names::new(settings);
+    let known = Known::look(connection, &names, kind).await?;
+    if known.missing.is_empty() {
+        return bind_group(connection, &names, kind).await;
+    }
+    let turn = Turn::take(connection, names.declaring(&kind.name)).await?;
+    // Another member may have had its turn.
+    let known = Known::look(connection, &names, kind).await?;
     let mark = names.complete(&kind.name);
-    let complete = look(connection, &mark).await?.is_some();
-    let queues = (0..kind.queues()).map(|number| {
-        let names = &names;
-        async move {
-            let name = names.queue(&kind.name, number);
-            let found = complete && look(connection, &name).await?.is_some();
-            Ok::<_, BrokerError>((number, name, found))
-        }
-    });
-    let queues = try_join_all(queues).await?;
-    let is_new = queues.iter().any(|(_, _, found)| !found);
-    if complete && is_new {
+    if known.is_complete && !known.missing.is_empty() {
         delete(connection, &mark).await?;
     }
-    let declaring = queues.into_iter().map(|(number, name, found)| {
-        let names = &names;
-        async move {
-            if !found {
-                declare(connection, &name, group_queue(settings, names)).await?;
-            }
-            bind_all(connection, &name, &names.messages(), &kind.keys(number)).await
-        }
-    });
+    let declaring = known.missing.iter();
+    let declaring = declaring.map(|name| declare(connection, name, group_queue(settings, &names)));
     try_join_all(declaring).await?;
-    if kind.is_relays {
-        leave_partitions(connection, &names, &kind.name).await?;
-    }
-    if is_new {
+    bind_group(connection, &names, kind).await?;
+    if !known.missing.is_empty() {
         store::renew(connection, &names.store()).await?;
         declare(connection, &mark, quorum()).await?;
+    }
+    turn.give(connection).await
+}
+
+/// What there is of a group.
+struct Known {
+    is_complete: bool,
+    /// Queues to declare; all of them where the group is not complete.
+    missing: Vec<String>,
+}
+
+impl Known {
+    async fn look(
+        connection: &Connection,
+        names: &Names,
+        kind: &GroupKind,
+    ) -> Result<Self, BrokerError> {
+        let complete = names.complete(&kind.name);
+        let is_complete = look(connection, &complete).await?.is_some();
+        let all = (0..kind.queues()).map(|number| names.queue(&kind.name, number));
+        let looking = all.map(|name| async move {
+            let found = is_complete && look(connection, &name).await?.is_some();
+            Ok::<_, BrokerError>((!found).then_some(name))
+        });
+        let missing = try_join_all(looking).await?;
+        Ok(Self {
+            is_complete,
+            missing: missing.into_iter().flatten().collect(),
+        })
+    }
+}
+
+async fn bind_group(
+    connection: &Connection,
+    names: &Names,
+    kind: &GroupKind,
+) -> Result<(), BrokerError> {
+    let binding = (0..kind.queues()).map(|number| {
+        let (queue, keys) = (names.queue(&kind.name, number), kind.keys(number));
+        async move { bind_all(connection, &queue, &names.messages(), &keys).await }
+    });
+    try_join_all(binding).await?;
+    if kind.is_relays {
+        leave_partitions(connection, names, &kind.name).await?;
     }
     Ok(())
 }

@@ -25,8 +25,8 @@ macro_rules! on_both_stores {
     };
 }
 
-/// The same, and in four services with workers of their own: without a broker, with NATS, and with RabbitMQ.
-macro_rules! in_every_form {
+/// The same, and in four services with workers of their own: without a broker, and with NATS.
+macro_rules! in_every_form_but_rabbitmq {
     ($($story:ident),+ $(,)?) => {
         $crate::support::on_both_stores!($($story),+);
 
@@ -56,6 +56,13 @@ macro_rules! in_every_form {
                 }
             )+
         }
+    };
+}
+
+/// The same, and with RabbitMQ.
+macro_rules! in_every_form {
+    ($($story:ident),+ $(,)?) => {
+        $crate::support::in_every_form_but_rabbitmq!($($story),+);
 
         mod in_services_with_rabbitmq {
             $(
@@ -75,4 +82,5 @@ macro_rules! in_every_form {
 }
 
 pub(crate) use in_every_form;
+pub(crate) use in_every_form_but_rabbitmq;
 pub(crate) use on_both_stores;

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use stanchion_messaging::{BrokerError, Envelope, Group, Publisher, Subscriber, Subscription};
+use stanchion_messaging::{
+    BrokerError, Envelope, Group, PublishError, Publisher, Subscriber, Subscription,
+};
 use stanchion_telemetry::Metrics;
 
 use crate::KafkaSettings;
@@ -69,11 +71,12 @@ impl KafkaBroker {
 
 #[async_trait]
 impl Publisher for KafkaBroker {
-    async fn publish(&self, envelope: &Envelope) -> Result<(), BrokerError> {
+    async fn publish(&self, envelope: &Envelope) -> Result<(), PublishError> {
         let published = self.lines.publish(&self.shared, envelope).await;
         let metrics = &self.shared.metrics;
         match &published {
             Ok(()) => metrics.confirmed.inc(),
+            Err(PublishError::Refused(_)) => metrics.refused.inc(),
             Err(_) => metrics.unconfirmed.inc(),
         };
         published

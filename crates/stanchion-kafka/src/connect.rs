@@ -1,7 +1,6 @@
 //! Connecting, and the topic that is made where it is missing.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use krafka::admin::{CreateTopicsOptions, NewTopic};
 use krafka::auth::{AuthConfig, TlsConfig};
@@ -9,7 +8,7 @@ use krafka::error::{ErrorCode, KrafkaError};
 use krafka::{Kafka, ProxyConfig};
 use stanchion_config::ExposeSecret;
 use stanchion_messaging::{BrokerError, PARTITIONS};
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use crate::{KafkaLogin, KafkaSettings, KafkaTlsSettings};
 
@@ -97,41 +96,4 @@ fn encrypted(settings: &KafkaTlsSettings) -> TlsConfig {
 #[allow(clippy::needless_pass_by_value, reason = "for map_err")]
 pub(crate) fn unavailable(error: KrafkaError) -> BrokerError {
     BrokerError(format!("Kafka: {error}"))
-}
-
-/// When to try again: a doubling wait with jitter, reset by success.
-#[derive(Debug)]
-pub(crate) struct Backoff {
-    base: Duration,
-    max: Duration,
-    failures: u32,
-    not_before: Instant,
-}
-
-impl Backoff {
-    pub(crate) fn new(settings: &KafkaSettings) -> Self {
-        Self {
-            base: settings.backoff_base,
-            max: settings.backoff_max,
-            failures: 0,
-            not_before: Instant::now(),
-        }
-    }
-
-    /// Waits as long as it must be waited before the next attempt.
-    pub(crate) async fn wait(&self) {
-        tokio::time::sleep_until(self.not_before).await;
-    }
-
-    pub(crate) fn failed(&mut self) {
-        let doubled = self.base.saturating_mul(1 << self.failures.min(16));
-        self.failures = self.failures.saturating_add(1);
-        let wait = doubled.min(self.max);
-        let spread = wait / 2 + stanchion_runtime::random::jitter(wait / 2);
-        self.not_before = Instant::now() + spread;
-    }
-
-    pub(crate) fn succeeded(&mut self) {
-        self.failures = 0;
-    }
 }

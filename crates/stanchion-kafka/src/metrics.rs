@@ -1,40 +1,21 @@
 //! What is measured, alike for every broker.
 
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
-use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
+use stanchion_messaging::adapter::{BrokerMeter, GroupGauge};
 use stanchion_telemetry::Metrics;
-
-const BROKER: &str = "kafka";
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Outcome {
-    broker: &'static str,
-    outcome: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Group {
-    broker: &'static str,
-    group: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct Broker {
-    broker: &'static str,
-}
 
 /// What all connections of a process count in.
 #[derive(Debug, Clone)]
 pub(crate) struct BrokerMetrics {
     pub(crate) confirmed: Counter,
     pub(crate) unconfirmed: Counter,
+    pub(crate) refused: Counter,
     pub(crate) delivered: Counter,
     pub(crate) undecodable: Counter,
     pub(crate) connects: Counter,
-    held: Family<Group, Gauge>,
-    held_max: Family<Group, Gauge>,
+    held: GroupGauge,
+    held_max: GroupGauge,
 }
 
 /// Those of one group.
@@ -46,30 +27,16 @@ pub(crate) struct GroupMetrics {
 
 impl BrokerMetrics {
     pub(crate) fn new(metrics: &Metrics) -> Self {
-        let messages = metrics.counter_family(
-            "stanchion_broker_messages_total",
-            "Messages to and from a broker, by what became of them.",
-        );
-        let messages = |outcome| {
-            let broker = BROKER;
-            messages.get_or_create(&Outcome { broker, outcome }).clone()
-        };
-        let connects = metrics.counter_family(
-            "stanchion_broker_connections_total",
-            "Connections made to a broker.",
-        );
-        let broker = Broker { broker: BROKER };
+        let meter = BrokerMeter::new("kafka", metrics);
         Self {
-            confirmed: messages("confirmed"),
-            unconfirmed: messages("unconfirmed"),
-            delivered: messages("delivered"),
-            undecodable: messages("undecodable"),
-            connects: connects.get_or_create(&broker).clone(),
-            held: metrics.gauge_family(
-                "stanchion_broker_held",
-                "Messages a group's member holds without having acknowledged them.",
-            ),
-            held_max: metrics.gauge_family(
+            confirmed: meter.messages("confirmed"),
+            unconfirmed: meter.messages("unconfirmed"),
+            refused: meter.messages("refused"),
+            delivered: meter.messages("delivered"),
+            undecodable: meter.messages("undecodable"),
+            connects: meter.connections(),
+            held: meter.held(),
+            held_max: meter.of_groups(
                 "stanchion_broker_prefetch",
                 "Messages a group's member can hold.",
             ),
@@ -77,13 +44,9 @@ impl BrokerMetrics {
     }
 
     pub(crate) fn group(&self, group: &str) -> GroupMetrics {
-        let of = |family: &Family<Group, Gauge>| {
-            let (broker, group) = (BROKER, group.to_owned());
-            family.get_or_create(&Group { broker, group }).clone()
-        };
         GroupMetrics {
-            held: of(&self.held),
-            held_max: of(&self.held_max),
+            held: self.held.of(group),
+            held_max: self.held_max.of(group),
         }
     }
 }

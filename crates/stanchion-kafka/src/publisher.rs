@@ -3,15 +3,17 @@
 use std::sync::Arc;
 
 use krafka::Kafka;
+use krafka::error::{ErrorCode, KrafkaError};
 use krafka::producer::Producer;
-use stanchion_messaging::{BrokerError, Envelope, PARTITIONS};
+use stanchion_messaging::adapter::Backoff;
+use stanchion_messaging::{BrokerError, Envelope, PARTITIONS, PublishError};
 use stanchion_runtime::task;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 use crate::KafkaSettings;
 use crate::broker::Shared;
-use crate::connect::{Backoff, connect, topic, unavailable};
+use crate::connect::{connect, topic, unavailable};
 use crate::wire;
 
 /// Room for a request around the largest message.
@@ -38,7 +40,7 @@ impl Lines {
         Self {
             slot: Mutex::new(Slot {
                 line: None,
-                backoff: Backoff::new(&shared.settings),
+                backoff: Backoff::new(shared.settings.backoff_base, shared.settings.backoff_max),
             }),
         }
     }
@@ -48,7 +50,7 @@ impl Lines {
         &self,
         shared: &Shared,
         envelope: &Envelope,
-    ) -> Result<(), BrokerError> {
+    ) -> Result<(), PublishError> {
         let settings = &shared.settings;
         let bytes_max = settings.message_bytes_max.as_usize();
         let record = wire::record(envelope, &topic(settings), bytes_max)?;
@@ -58,13 +60,13 @@ impl Lines {
             let lane = line.lanes.get(usize::from(envelope.partition));
             let none = || BrokerError(format!("there is no partition {}", envelope.partition));
             let _in_order = lane.ok_or_else(none)?.lock().await;
-            let queued = line.producer.enqueue(record).await.map_err(unavailable)?;
-            queued.await.map_err(unavailable)
+            let queued = line.producer.enqueue(record).await.map_err(not_confirmed)?;
+            queued.await.map_err(not_confirmed)
         };
         let bound = settings.publish_timeout;
         let late = |_| BrokerError(format!("Kafka did not confirm within {bound:?}"));
-        let sent = timeout(bound, sending).await.map_err(late);
-        let sent = sent.and_then(|sent| sent);
+        let sent = timeout(bound, sending).await;
+        let sent = sent.unwrap_or_else(|elapsed| Err(late(elapsed).into()));
         if let (Err(_), Some(line)) = (&sent, used) {
             // A producer that failed once may have lost its turn; a new one begins a new turn.
             self.distrust(&line).await;
@@ -151,5 +153,17 @@ impl Drop for Line {
                 let _closed = producer.close().await;
             });
         }
+    }
+}
+
+/// A record that the topic takes never, or one that was not confirmed.
+fn not_confirmed(error: KrafkaError) -> PublishError {
+    use ErrorCode::{InvalidRecord, MessageTooLarge, RecordListTooLarge};
+    match &error {
+        KrafkaError::Broker {
+            code: MessageTooLarge | RecordListTooLarge | InvalidRecord,
+            ..
+        } => PublishError::Refused(unavailable(error).0),
+        _ => unavailable(error).into(),
     }
 }

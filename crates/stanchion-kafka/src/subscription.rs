@@ -10,17 +10,17 @@ use krafka::consumer::{
 };
 use krafka::{ConsumerRecord, Kafka};
 use parking_lot::Mutex;
+use stanchion_messaging::adapter::{self, Backoff};
 use stanchion_messaging::{
-    BrokerError, Delivery, Group, Link, PARTITIONS, Progress, Receipt, Subscription,
+    BrokerError, Delivery, Group, PARTITIONS, Progress, Receipt, Subscription,
 };
 use stanchion_runtime::task;
 use tokio::time::timeout;
 
 use crate::broker::Shared;
-use crate::connect::{Backoff, connect, topic, unavailable};
+use crate::connect::{connect, topic, unavailable};
 use crate::hands::Hands;
 use crate::metrics::GroupMetrics;
-use crate::wire;
 
 /// How long one poll waits for records.
 const POLL: Duration = Duration::from_millis(500);
@@ -72,7 +72,7 @@ impl KafkaSubscription {
         let held_max = i64::from(shared.settings.delivery_messages_max);
         metrics.held_max.set(held_max);
         let mut subscription = Self {
-            backoff: Backoff::new(&shared.settings),
+            backoff: Backoff::new(shared.settings.backoff_base, shared.settings.backoff_max),
             shared,
             group,
             metrics,
@@ -132,7 +132,7 @@ impl KafkaSubscription {
         for record in records {
             self.hands.take(receipt, record.partition, record.offset);
             let body = record.value.as_deref().unwrap_or_default();
-            let envelope = match wire::envelope(body) {
+            let envelope = match adapter::envelope(body) {
                 Ok(envelope) => envelope,
                 Err(error) => {
                     self.shared.metrics.undecodable.inc();
@@ -143,12 +143,7 @@ impl KafkaSubscription {
             };
             self.shared.metrics.delivered.inc();
             if self.group.wants(&envelope.message.contract) {
-                links.push(Link {
-                    log: envelope.message.origin.log,
-                    partition: envelope.partition,
-                    prev: envelope.prev,
-                    position: envelope.message.origin.position,
-                });
+                links.push(adapter::link(&envelope));
                 messages.push(envelope.message);
             }
         }

@@ -15,6 +15,7 @@
 //! retries and dead letters are rows of its own store. What may repeat: the delivery of a message,
 //! never its effect.
 
+pub mod adapter;
 mod broker;
 mod consumer;
 pub mod contract;
@@ -34,8 +35,8 @@ pub use inbox::{Claim, Claimed, Inbox, InboxEntry, InboxError, InboxKey, Message
 pub use memory::{MemoryConsumerStore, MemoryInbox, Unsettled};
 pub use message::{LogId, Message, Metadata, Origin, Place, Position};
 pub use port::{
-    BrokerError, Delivery, Envelope, Feed, FeedPage, Group, Link, PARTITIONS, Progress, Publisher,
-    Receipt, Subscriber, Subscription, partition_of,
+    BrokerError, Delivery, Envelope, Feed, FeedPage, Group, Link, PARTITIONS, Progress,
+    PublishError, Publisher, Receipt, Subscriber, Subscription, partition_of,
 };
 pub use relay::{
     Again, Forwarder, MemoryRelayStore, Redrive, RelayHealth, RelayLimits, RelayState, RelayStore,

@@ -46,8 +46,9 @@ pub trait Publisher: Send + Sync {
     /// announce it again. May repeat: a message whose confirmation was lost.
     ///
     /// # Errors
-    /// Not confirmed within the adapter's bound: it may have arrived nevertheless.
-    async fn publish(&self, envelope: &Envelope) -> Result<(), BrokerError>;
+    /// [`PublishError::Unavailable`]: not confirmed within the adapter's bound, it may have arrived nevertheless. The others
+    /// are answers: trying again changes nothing.
+    async fn publish(&self, envelope: &Envelope) -> Result<(), PublishError>;
 
     /// What the broker's store is known by. Another one than before: it lost what it had, and everything that somebody
     /// may still wait for is announced again.
@@ -61,6 +62,20 @@ pub trait Publisher: Send + Sync {
 #[derive(Debug, thiserror::Error)]
 #[error("the broker is unavailable: {0}")]
 pub struct BrokerError(pub String);
+
+/// Why a message was not published, or not to all.
+#[derive(Debug, thiserror::Error)]
+pub enum PublishError {
+    /// It was not confirmed; trying again later may help.
+    #[error(transparent)]
+    Unavailable(#[from] BrokerError),
+    /// The broker takes no such message, however often it is tried: it is larger than its bound, or none at all.
+    #[error("the broker takes no such message: {0}")]
+    Refused(String),
+    /// Who had room for it has it; a group whose queue is full has not, and finds a hole there: see [`Envelope::prev`].
+    #[error("a group has no room for it: {0}")]
+    Overflow(String),
+}
 
 /// A stretch of what a context announces.
 #[derive(Clone, Debug, Default)]

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use stanchion_messaging::{BrokerError, Envelope, Group, Publisher, Subscriber, Subscription};
+use stanchion_messaging::{
+    BrokerError, Envelope, Group, PublishError, Publisher, Subscriber, Subscription,
+};
 use stanchion_telemetry::Metrics;
 
 use super::NatsSettings;
@@ -69,7 +71,7 @@ impl NatsBroker {
 
 #[async_trait]
 impl Publisher for NatsBroker {
-    async fn publish(&self, envelope: &Envelope) -> Result<(), BrokerError> {
+    async fn publish(&self, envelope: &Envelope) -> Result<(), PublishError> {
         self.connection.publish(envelope, &self.seen).await
     }
 

@@ -2,10 +2,11 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use async_nats::jetstream::context::{PublishError, PublishErrorKind};
+use async_nats::jetstream::ErrorCode;
+use async_nats::jetstream::context::{PublishError as NotPublished, PublishErrorKind};
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::publish::PublishAck;
-use stanchion_messaging::{BrokerError, Envelope};
+use stanchion_messaging::{BrokerError, Envelope, PublishError};
 use tokio::time::{Instant, timeout_at};
 
 use super::connection::{Connection, unavailable};
@@ -50,7 +51,7 @@ impl Connection {
         &self,
         envelope: &Envelope,
         seen: &Seen,
-    ) -> Result<(), BrokerError> {
+    ) -> Result<(), PublishError> {
         let begun = Instant::now();
         let published = self.publish_until(begun + self.settings.publish_timeout, envelope);
         match published.await {
@@ -75,7 +76,7 @@ impl Connection {
         &self,
         end: Instant,
         envelope: &Envelope,
-    ) -> Result<PublishAck, BrokerError> {
+    ) -> Result<PublishAck, PublishError> {
         let (body, headers) = (wire::body(envelope)?, wire::headers(envelope));
         let contract = &envelope.message.contract;
         let subject = self.names.subject(envelope.partition, contract);
@@ -99,22 +100,28 @@ impl Connection {
                 Ok(Err(error)) => return Err(self.not_confirmed(&error, body.len())),
                 Err(_elapsed) => {
                     self.metrics.unconfirmed.inc();
-                    return Err(BrokerError("NATS did not confirm in time".into()));
+                    return Err(BrokerError("NATS did not confirm in time".into()).into());
                 }
             }
         }
     }
 
-    fn not_confirmed(&self, error: &PublishError, bytes: usize) -> BrokerError {
-        if error.kind() == PublishErrorKind::MaxPayloadExceeded {
-            self.metrics.refused.inc();
-            let most = self.client.max_payload();
-            return BrokerError(format!(
-                "the message is too large: {bytes} bytes with its envelope, and NATS takes {most} with the headers"
-            ));
-        }
-        self.metrics.unconfirmed.inc();
-        unavailable(error)
+    fn not_confirmed(&self, error: &NotPublished, bytes: usize) -> PublishError {
+        let most = match error.kind() {
+            PublishErrorKind::MaxPayloadExceeded => {
+                let most = self.client.max_payload();
+                format!("NATS takes {most} with the headers")
+            }
+            _ if is_too_large(error) => "its stream takes fewer".to_owned(),
+            _ => {
+                self.metrics.unconfirmed.inc();
+                return unavailable(error).into();
+            }
+        };
+        self.metrics.refused.inc();
+        PublishError::Refused(format!(
+            "the message is too large: {bytes} bytes with its envelope, and {most}"
+        ))
     }
 
     /// When the stream was created, and how often it was seen to go back.
@@ -125,4 +132,15 @@ impl Connection {
         let losses = seen.losses(info.state.last_sequence, before);
         Ok(format!("{}/{losses}", info.created.unix_timestamp_nanos()))
     }
+}
+
+/// The stream itself has a bound, which the client does not know.
+fn is_too_large(error: &NotPublished) -> bool {
+    let answer = std::error::Error::source(error)
+        .and_then(|source| source.downcast_ref::<async_nats::jetstream::Error>());
+    let large = [
+        ErrorCode::STREAM_MESSAGE_EXCEEDS_MAXIMUM,
+        ErrorCode::STREAM_HEADER_EXCEEDS_MAXIMUM,
+    ];
+    answer.is_some_and(|answer| large.contains(&answer.error_code()))
 }

@@ -2,20 +2,14 @@
 
 use async_nats::header::{HeaderMap, NATS_MESSAGE_ID};
 use bytes::Bytes;
-use stanchion_messaging::{BrokerError, Envelope, Link, Message, PARTITIONS};
-
-pub(crate) const CONTRACT: &str = "stanchion-contract";
-pub(crate) const KEY: &str = "stanchion-key";
-pub(crate) const MESSAGE_ID: &str = "stanchion-message-id";
-pub(crate) const TRACE: &str = "traceparent";
+use stanchion_messaging::adapter::{self, CONTRACT, KEY, MESSAGE_ID, TRACE};
+use stanchion_messaging::{Envelope, Link, Message, PARTITIONS, PublishError};
 
 /// A header as text is at most so long; the body has everything.
 const HEADER_BYTES_MAX: usize = 1024;
 
-pub(crate) fn body(envelope: &Envelope) -> Result<Bytes, BrokerError> {
-    let body = serde_json::to_vec(envelope);
-    body.map(Bytes::from)
-        .map_err(|error| BrokerError(format!("the message is no JSON: {error}")))
+pub(crate) fn body(envelope: &Envelope) -> Result<Bytes, PublishError> {
+    adapter::body(envelope, usize::MAX).map(Bytes::from)
 }
 
 pub(crate) fn headers(envelope: &Envelope) -> HeaderMap {
@@ -44,19 +38,13 @@ fn fits(text: &str) -> bool {
 
 /// A delivered body as message and link, or why it is none.
 pub(crate) fn decode(body: &[u8], partition: u16) -> Result<(Message, Link), String> {
-    let envelope: Envelope = serde_json::from_slice(body).map_err(|error| error.to_string())?;
-    let message = envelope.message;
+    let envelope = adapter::envelope(body).map_err(|error| error.to_string())?;
     if envelope.partition != partition || partition >= PARTITIONS {
         return Err(format!(
             "it says partition {} and came in {partition}",
             envelope.partition
         ));
     }
-    let link = Link {
-        log: message.origin.log,
-        partition,
-        prev: envelope.prev,
-        position: message.origin.position,
-    };
-    Ok((message, link))
+    let link = adapter::link(&envelope);
+    Ok((envelope.message, link))
 }

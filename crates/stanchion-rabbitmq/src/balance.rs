@@ -20,7 +20,6 @@ pub(crate) struct Membership {
     /// Dropped, it is not counted any more.
     _counted: Consumer,
     channel: Channel,
-    queue: String,
     seen: u32,
 }
 
@@ -36,25 +35,37 @@ impl Membership {
         Ok(Self {
             _counted: consumer.await.map_err(unavailable)?,
             channel,
-            queue,
             seen: 0,
         })
     }
 
-    /// How many members there are, and whether that is another number than last time.
-    pub(crate) async fn count(&mut self) -> Result<(u32, bool), BrokerError> {
-        let queue = look(&self.channel, &self.queue).await?;
-        let members = queue.map_or(1, |queue| queue.consumer_count()).max(1);
-        let changed = std::mem::replace(&mut self.seen, members) != members;
-        Ok((members, changed))
+    /// Whether that is another number of members than last time.
+    pub(crate) fn saw(&mut self, members: u32) -> bool {
+        std::mem::replace(&mut self.seen, members) != members
     }
 
+    /// Who lets others know of a change.
+    pub(crate) fn prober(&self) -> Prober {
+        Prober(self.channel.clone())
+    }
+}
+
+/// How many members of the group there are.
+pub(crate) async fn count(connection: &Connection, queue: &str) -> Result<u32, BrokerError> {
+    let queue = look(connection, queue).await?;
+    Ok(queue.map_or(1, |queue| queue.consumer_count()).max(1))
+}
+
+/// Sends probes.
+pub(crate) struct Prober(Channel);
+
+impl Prober {
     /// Lets whoever is active on the queue know it.
     pub(crate) async fn probe(&self, queue: &str) -> Result<(), BrokerError> {
         let properties = BasicProperties::default().with_type(PROBE.into());
         let options = BasicPublishOptions::default();
         let sent = self
-            .channel
+            .0
             .basic_publish("".into(), queue.into(), options, b"", properties);
         sent.await.map_err(unavailable)?;
         Ok(())

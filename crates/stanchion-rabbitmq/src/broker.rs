@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use stanchion_messaging::{BrokerError, Envelope, Group, Publisher, Subscriber, Subscription};
+use stanchion_messaging::{
+    BrokerError, Envelope, Group, PublishError, Publisher, Subscriber, Subscription,
+};
 use stanchion_telemetry::Metrics;
 
 use crate::RabbitMqSettings;
@@ -76,12 +78,14 @@ impl RabbitMq {
 
 #[async_trait]
 impl Publisher for RabbitMq {
-    async fn publish(&self, envelope: &Envelope) -> Result<(), BrokerError> {
+    async fn publish(&self, envelope: &Envelope) -> Result<(), PublishError> {
         let published = self.lines.publish(&self.shared, envelope).await;
         let metrics = &self.shared.metrics;
         match &published {
             Ok(()) => metrics.confirmed.inc(),
-            Err(_) => metrics.unconfirmed.inc(),
+            Err(PublishError::Unavailable(_)) => metrics.unconfirmed.inc(),
+            Err(PublishError::Refused(_)) => metrics.refused.inc(),
+            Err(PublishError::Overflow(_)) => metrics.overflowed.inc(),
         };
         published
     }

@@ -1,14 +1,13 @@
 //! Connections: each with a deadline, TLS where the URL says so, and a name that operators see.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use lapin::tcp::RustlsConnector;
 use lapin::uri::{AMQPScheme, AMQPUri};
 use lapin::{AsyncTcpStream, Channel, Connection, ConnectionProperties};
 use stanchion_config::ExposeSecret;
 use stanchion_messaging::BrokerError;
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use crate::{RabbitMqError, RabbitMqSettings, tls};
 
@@ -96,41 +95,4 @@ pub(crate) async fn confirming(connection: &Connection) -> Result<Channel, Broke
 #[allow(clippy::needless_pass_by_value, reason = "for map_err")]
 pub(crate) fn unavailable(error: lapin::Error) -> BrokerError {
     BrokerError(format!("RabbitMQ: {error}"))
-}
-
-/// When to try again: a doubling wait with jitter, reset by success.
-#[derive(Debug)]
-pub(crate) struct Backoff {
-    base: Duration,
-    max: Duration,
-    failures: u32,
-    not_before: Instant,
-}
-
-impl Backoff {
-    pub(crate) fn new(settings: &RabbitMqSettings) -> Self {
-        Self {
-            base: settings.backoff_base,
-            max: settings.backoff_max,
-            failures: 0,
-            not_before: Instant::now(),
-        }
-    }
-
-    /// Waits as long as it must be waited before the next attempt.
-    pub(crate) async fn wait(&self) {
-        tokio::time::sleep_until(self.not_before).await;
-    }
-
-    pub(crate) fn failed(&mut self) {
-        let doubled = self.base.saturating_mul(1 << self.failures.min(16));
-        self.failures = self.failures.saturating_add(1);
-        let wait = doubled.min(self.max);
-        let spread = wait / 2 + stanchion_runtime::random::jitter(wait / 2);
-        self.not_before = Instant::now() + spread;
-    }
-
-    pub(crate) fn succeeded(&mut self) {
-        self.failures = 0;
-    }
 }

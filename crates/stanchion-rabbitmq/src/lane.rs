@@ -8,14 +8,12 @@ use lapin::message::Delivery;
 use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions, BasicRejectOptions};
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection, Consumer};
-use stanchion_messaging::{BrokerError, Envelope, Receipt};
+use stanchion_messaging::{BrokerError, Envelope, Receipt, adapter};
 
 use crate::connect::unavailable;
 use crate::metrics::BrokerMetrics;
+use crate::topology::REPLY_SUCCESS;
 use crate::{balance, wire};
-
-/// What AMQP says when nothing is wrong.
-const REPLY_SUCCESS: u16 = 200;
 
 /// A consumer on one partition's queue.
 ///
@@ -86,7 +84,7 @@ impl Lane {
             settle(self.channel.basic_ack(tag, BasicAckOptions::default()));
             return;
         }
-        match wire::envelope(&delivery.data) {
+        match adapter::envelope(&delivery.data) {
             Ok(envelope) => {
                 metrics.delivered.inc();
                 if wire::redelivered(&delivery.properties, delivery.redelivered) {

@@ -5,8 +5,10 @@
 //!
 //! What is promised, and by what:
 //!
-//! - *Confirmed means stored*: a message is confirmed when the quorum queue of every group has it. A queue that is full
-//!   refuses it, and the log announces it again.
+//! - *Confirmed means stored*: a message is confirmed when the quorum queue of every group has it.
+//! - *A full queue stops nobody else*: it refuses what is new and keeps what it has, the publisher is told
+//!   ([`Overflow`](stanchion_messaging::PublishError::Overflow)), and the relay goes on. The group finds the hole when it
+//!   has worked off what it had, and asks its log for what is missing.
 //! - *Order by key*: a partition is a queue a group, with one active consumer; the next one begins with what the last one
 //!   had not acknowledged. Every group is sent all of a partition, also what it does not want: only so can it tell whether
 //!   it has missed something ([`Link`](stanchion_messaging::Link)).
@@ -25,6 +27,7 @@ mod balance;
 mod broker;
 mod connect;
 mod lane;
+mod line;
 mod metrics;
 mod publisher;
 mod settings;

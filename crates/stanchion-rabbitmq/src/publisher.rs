@@ -2,19 +2,23 @@
 
 use std::sync::Arc;
 
-use futures_util::future::try_join_all;
+use futures_util::future::{try_join, try_join_all};
 use lapin::options::BasicPublishOptions;
 use lapin::{Channel, Confirmation, Connection};
-use stanchion_messaging::{BrokerError, Envelope, PARTITIONS};
+use stanchion_messaging::adapter::{self, Backoff};
+use stanchion_messaging::{BrokerError, Envelope, PARTITIONS, PublishError};
 use stanchion_runtime::task::{self, Task, TaskFailed};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
 use crate::broker::Shared;
-use crate::connect::{Backoff, confirming, unavailable};
+use crate::connect::{confirming, unavailable};
 use crate::store::StoreWatch;
-use crate::topology::{self, Names};
+use crate::topology::{self, Names, routing_key};
 use crate::wire;
+
+/// What the broker says of a message that is larger than its `max_message_size`, among others.
+const PRECONDITION_FAILED: u16 = 406;
 
 /// The publishing half of a broker's client. Nothing is connected before it is needed.
 pub(crate) struct Lines {
@@ -42,7 +46,7 @@ impl Lines {
             slot: Mutex::new(Slot {
                 line: None,
                 opening: None,
-                backoff: Backoff::new(&shared.settings),
+                backoff: Backoff::new(shared.settings.backoff_base, shared.settings.backoff_max),
             }),
         }
     }
@@ -52,9 +56,9 @@ impl Lines {
         &self,
         shared: &Arc<Shared>,
         envelope: &Envelope,
-    ) -> Result<(), BrokerError> {
+    ) -> Result<(), PublishError> {
         let bytes_max = shared.settings.message_bytes_max.as_usize();
-        let body = wire::body(envelope, bytes_max)?;
+        let body = adapter::body(envelope, bytes_max)?;
         let begun = Instant::now();
         let bound = shared.settings.publish_timeout;
         match timeout(bound, self.send(shared, envelope, &body)).await {
@@ -62,7 +66,7 @@ impl Lines {
             Err(_late) => {
                 self.distrust(begun).await;
                 let text = format!("RabbitMQ did not confirm within {bound:?}");
-                Err(BrokerError(text))
+                Err(BrokerError(text).into())
             }
         }
     }
@@ -72,7 +76,7 @@ impl Lines {
         let bound = shared.settings.connect_timeout;
         let late = |_| BrokerError(format!("RabbitMQ did not answer within {bound:?}"));
         let line = timeout(bound, self.line(shared)).await.map_err(late)??;
-        Ok(line.store.id().to_owned())
+        Ok(line.store.id())
     }
 
     async fn send(
@@ -80,7 +84,7 @@ impl Lines {
         shared: &Arc<Shared>,
         envelope: &Envelope,
         body: &[u8],
-    ) -> Result<(), BrokerError> {
+    ) -> Result<(), PublishError> {
         let line = self.line(shared).await?;
         let lane = line.lanes.get(usize::from(envelope.partition));
         let none = || BrokerError(format!("there is no partition {}", envelope.partition));
@@ -91,20 +95,21 @@ impl Lines {
             *channel = confirming(&line.connection).await?;
         }
         if line.store.changed() {
-            return Err(self.changed(&line).await);
+            return Err(changed().into());
         }
         // Not mandatory: a group that has no queue yet changes the store's id when it makes one.
         let published = channel.basic_publish(
             Names::new(&shared.settings).messages().into(),
-            envelope.partition.to_string().into(),
+            routing_key(&envelope.message.contract, envelope.partition).into(),
             BasicPublishOptions::default(),
             body,
             wire::properties(envelope),
         );
         let confirmation = published.await.map_err(unavailable)?;
-        match confirmation.await.map_err(unavailable)? {
+        match confirmation.await.map_err(not_confirmed)? {
             Confirmation::Ack(_) => Ok(()),
-            _ => Err(BrokerError("RabbitMQ refused it: a queue is full".into())),
+            // Each queue decides by itself: the others have it.
+            _ => Err(PublishError::Overflow("a queue of RabbitMQ is full".into())),
         }
     }
 
@@ -112,7 +117,7 @@ impl Lines {
     async fn line(&self, shared: &Arc<Shared>) -> Result<Arc<Line>, BrokerError> {
         let mut slot = self.slot.lock().await;
         if let Some(line) = &slot.line
-            && line.connection.status().connected()
+            && line.is_alive()
         {
             return Ok(Arc::clone(line));
         }
@@ -151,26 +156,27 @@ impl Lines {
             slot.line = None;
         }
     }
+}
 
-    async fn changed(&self, changed: &Arc<Line>) -> BrokerError {
-        let mut slot = self.slot.lock().await;
-        let same = |line: &Arc<Line>| Arc::ptr_eq(line, changed);
-        if slot.line.as_ref().is_some_and(same) {
-            slot.line = None;
-        }
-        BrokerError("RabbitMQ's store has changed: a queue was created".into())
-    }
+/// Said once, so that a relay looks at the store at once.
+fn changed() -> BrokerError {
+    BrokerError("RabbitMQ's store has changed: a queue was created".into())
 }
 
 impl Line {
+    fn is_alive(&self) -> bool {
+        self.connection.status().connected() && self.store.is_alive()
+    }
+
     async fn open(shared: &Shared) -> Result<Self, BrokerError> {
         let since = Instant::now();
         let settings = &shared.settings;
         let connection = shared.dialer.dial("publisher").await?;
         shared.metrics.connects.inc();
         topology::declare_shared(&connection, settings).await?;
-        let store = StoreWatch::open(&connection, &Names::new(settings).store()).await?;
-        let lanes = try_join_all((0..PARTITIONS).map(|_| confirming(&connection))).await?;
+        let store = Names::new(settings).store();
+        let lanes = try_join_all((0..PARTITIONS).map(|_| confirming(&connection)));
+        let (store, lanes) = try_join(StoreWatch::open(&connection, &store), lanes).await?;
         Ok(Self {
             store,
             lanes: lanes.into_iter().map(Mutex::new).collect(),
@@ -178,4 +184,12 @@ impl Line {
             connection,
         })
     }
+}
+
+/// A message that the broker takes never ends its channel with `PRECONDITION_FAILED`, which says why.
+fn not_confirmed(error: lapin::Error) -> PublishError {
+    if topology::is_amqp(&error, PRECONDITION_FAILED) {
+        return PublishError::Refused(unavailable(error).0);
+    }
+    unavailable(error).into()
 }

@@ -40,10 +40,10 @@ stanchion_config::settings! {
         /// each time must end one day. Each stop gives back what is held, so a small number loses good messages.
         #[range(1..=1000000)]
         pub deliveries_max: u32 = 1000,
-        /// Messages that wait in a queue, of which a group has one a partition; beyond that nothing is confirmed.
+        /// Messages that wait in a queue, of which a group has one a partition; beyond that the group asks for the rest later.
         #[range(1..=1000000000)]
         pub queue_messages_max: u32 = 100000,
-        /// Bytes that wait in a queue; beyond that nothing is confirmed.
+        /// Bytes that wait in a queue; beyond that the group asks for the rest later.
         pub queue_bytes_max: ByteSize = "1GiB",
         /// How long a message waits before it is a dead letter; for ever unless given.
         #[range("1s"..="3650d")]

@@ -10,6 +10,7 @@ use futures_util::StreamExt;
 use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Channel, Connection, Consumer};
+use parking_lot::Mutex;
 use stanchion_messaging::BrokerError;
 use stanchion_runtime::id;
 use stanchion_runtime::task::{self, Task};
@@ -29,7 +30,8 @@ const PREFETCH: u16 = 16;
 
 /// Follows the id of a connection's store.
 pub(crate) struct StoreWatch {
-    first: String,
+    /// What a publisher was told last.
+    told: Mutex<String>,
     now: watch::Receiver<String>,
     following: Task<()>,
 }
@@ -54,20 +56,29 @@ impl StoreWatch {
             }
         });
         Ok(Self {
-            first,
+            told: Mutex::new(first),
             now,
             following,
         })
     }
 
-    /// The id when it was opened.
-    pub(crate) fn id(&self) -> &str {
-        &self.first
+    /// The id as it is now.
+    pub(crate) fn id(&self) -> String {
+        self.now.borrow().clone()
     }
 
-    /// Whether it is another one by now.
+    /// Whether it is another one than this said before.
     pub(crate) fn changed(&self) -> bool {
-        *self.now.borrow() != self.first
+        let now = self.now.borrow();
+        let mut told = self.told.lock();
+        let changed = *told != *now;
+        told.clone_from(&now);
+        changed
+    }
+
+    /// False once the ids ended: their stream was deleted, or the connection is lost.
+    pub(crate) fn is_alive(&self) -> bool {
+        !self.following.is_finished()
     }
 }
 

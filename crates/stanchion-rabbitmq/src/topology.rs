@@ -2,21 +2,24 @@
 //!
 //! | name | is |
 //! |---|---|
-//! | `PREFIX.messages` | direct exchange; the routing key is the partition |
-//! | `PREFIX.GROUP.PARTITION` | quorum queue of a group, bound to its partition, one active consumer |
+//! | `PREFIX.messages` | direct exchange; the routing key is the partition, of relays' own messages `stanchion.PARTITION` |
+//! | `PREFIX.GROUP.PARTITION` | quorum queue of a group, bound to its partition, one active consumer; a relay has one for all |
 //! | `PREFIX.GROUP.members` | queue without messages, consumed by each member: that is how they are counted |
 //! | `PREFIX.GROUP.complete` | queue without messages, there once all the group's queues are, and the store's id was renewed for them |
 //! | `PREFIX.dead` | fanout exchange and quorum queue of what no member can take |
+//! | `PREFIX.GROUP.declaring` | queue of whoever's turn it is to declare the group's, or `shared`: what all share |
 //! | `PREFIX.store` | stream with the ids that the store was known by; the last one counts |
 
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::{try_join, try_join_all};
 use lapin::options::{
     ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
 };
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Connection, ErrorKind, ExchangeKind, Queue};
-use stanchion_messaging::{BrokerError, PARTITIONS};
+use stanchion_messaging::{BrokerError, Group, PARTITIONS};
 
 use crate::RabbitMqSettings;
 use crate::connect::unavailable;
@@ -24,6 +27,18 @@ use crate::store;
 
 /// Ids of the store that are kept: 1 MiB of some forty bytes each.
 const STORE_BYTES_MAX: i64 = 1 << 20;
+
+/// How often a connection asks whether it is its turn.
+const TURN_POLL: Duration = Duration::from_millis(50);
+
+/// In the place of a group, what all of them share.
+const SHARED: &str = "shared";
+
+/// What the contracts begin with that relays and consumers talk to each other in.
+const RELAYS: &str = "stanchion.";
+
+/// What AMQP says when nothing is wrong.
+pub(crate) const REPLY_SUCCESS: u16 = 200;
 
 /// The names under one prefix.
 #[derive(Debug, Clone)]
@@ -43,6 +58,10 @@ impl Names {
 
     pub(crate) fn dead(&self) -> String {
         format!("{}.dead", self.prefix)
+    }
+
+    fn declaring(&self, of: &str) -> String {
+        format!("{}.{of}.declaring", self.prefix)
     }
 
     pub(crate) fn store(&self) -> String {
@@ -68,27 +87,86 @@ pub(crate) async fn declare_shared(
     settings: &RabbitMqSettings,
 ) -> Result<(), BrokerError> {
     let names = Names::new(settings);
-    let channel = connection.create_channel().await.map_err(unavailable)?;
-    for (name, kind) in [
-        (names.messages(), ExchangeKind::Direct),
-        (names.dead(), ExchangeKind::Fanout),
-    ] {
-        let options = ExchangeDeclareOptions {
-            durable: true,
-            ..ExchangeDeclareOptions::default()
-        };
-        let declared = channel.exchange_declare(name.into(), kind, options, FieldTable::default());
-        declared.await.map_err(unavailable)?;
+    let (messages, dead) = (names.messages(), names.dead());
+    try_join(
+        declare_exchange(connection, &messages, ExchangeKind::Direct),
+        declare_exchange(connection, &dead, ExchangeKind::Fanout),
+    )
+    .await?;
+    if is_there(connection, &names).await? {
+        return bind_dead(connection, &names).await;
     }
-    let bounded = declare(connection, &names.dead(), dead(settings)).await?;
-    bind(&channel, bounded, &names.dead(), "").await?;
-    declare_store(connection, &names).await
+    let turn = Turn::take(connection, names.declaring(SHARED)).await?;
+    declare_missing(connection, settings, &names).await?;
+    turn.give(connection).await
+}
+
+async fn is_there(connection: &Connection, names: &Names) -> Result<bool, BrokerError> {
+    let (dead, store) = (names.dead(), names.store());
+    let found = try_join(look(connection, &dead), look(connection, &store)).await?;
+    Ok(found.0.is_some() && found.1.is_some())
+}
+
+async fn declare_missing(
+    connection: &Connection,
+    settings: &RabbitMqSettings,
+    names: &Names,
+) -> Result<(), BrokerError> {
+    declare(connection, &names.dead(), dead(settings)).await?;
+    bind_dead(connection, names).await?;
+    declare_store(connection, names).await
+}
+
+async fn bind_dead(connection: &Connection, names: &Names) -> Result<(), BrokerError> {
+    bind_all(connection, &names.dead(), &names.dead(), &[String::new()]).await
+}
+
+/// One connection's turn to declare something: a queue that is its alone. Several that declare the same quorum queue at
+/// once end in an internal error of RabbitMQ 3.10, and with it their connections.
+struct Turn(String);
+
+impl Turn {
+    /// Waits for it; whoever has it and dies gives it back with its connection.
+    async fn take(connection: &Connection, name: String) -> Result<Self, BrokerError> {
+        loop {
+            let channel = connection.create_channel().await.map_err(unavailable)?;
+            let options = QueueDeclareOptions::exclusive();
+            let taken = channel.queue_declare(name.as_str().into(), options, FieldTable::default());
+            match taken.await {
+                Ok(_mine) => {
+                    close(&channel);
+                    return Ok(Self(name));
+                }
+                Err(error) if is_amqp(&error, 405) => tokio::time::sleep(TURN_POLL).await,
+                Err(error) => return Err(unavailable(error)),
+            }
+        }
+    }
+
+    async fn give(self, connection: &Connection) -> Result<(), BrokerError> {
+        delete(connection, &self.0).await
+    }
+}
+
+async fn declare_exchange(
+    connection: &Connection,
+    name: &str,
+    kind: ExchangeKind,
+) -> Result<(), BrokerError> {
+    let channel = connection.create_channel().await.map_err(unavailable)?;
+    let options = ExchangeDeclareOptions {
+        durable: true,
+        ..ExchangeDeclareOptions::default()
+    };
+    let declared = channel.exchange_declare(name.into(), kind, options, FieldTable::default());
+    declared.await.map_err(unavailable)?;
+    close(&channel);
+    Ok(())
 }
 
 /// Whoever creates the store gives it its first id.
 async fn declare_store(connection: &Connection, names: &Names) -> Result<(), BrokerError> {
-    let looking = connection.create_channel().await.map_err(unavailable)?;
-    if look(&looking, &names.store()).await?.is_none() {
+    if look(connection, &names.store()).await?.is_none() {
         declare(connection, &names.store(), store_arguments()).await?;
         store::renew(connection, &names.store()).await?;
     }
@@ -97,55 +175,178 @@ async fn declare_store(connection: &Connection, names: &Names) -> Result<(), Bro
 
 /// Declares a group's queues and binds each, also one that was there: who declared it may have died before binding it.
 ///
-/// What a new queue should hold is not in it, so the store gets another id. The mark is there only once that is done:
-/// whoever begins may be cancelled or die, and the next one goes on.
+/// All at the same time, on channels of their own: a quorum queue takes the broker some round trips and writes to disk, of
+/// which it does many at once. What a new queue should hold is not in it, so the store gets another id. The mark is there
+/// only once that is done: whoever begins may be cancelled or die, and the next one goes on.
 pub(crate) async fn declare_group(
     connection: &Connection,
     settings: &RabbitMqSettings,
-    group: &str,
+    kind: &GroupKind,
 ) -> Result<(), BrokerError> {
     let names = Names::new(settings);
-    let mark = names.complete(group);
-    let mut channel = connection.create_channel().await.map_err(unavailable)?;
-    let mut complete = look(&channel, &mark).await?.is_some();
-    if !complete {
-        // The broker closes a channel on which something was missing.
-        channel = connection.create_channel().await.map_err(unavailable)?;
+    let known = Known::look(connection, &names, kind).await?;
+    if known.missing.is_empty() {
+        return bind_group(connection, &names, kind).await;
     }
-    for partition in 0..PARTITIONS {
-        let name = names.queue(group, partition);
-        let found = look(&channel, &name).await?;
-        let queue = match found {
-            Some(queue) => queue,
-            None => {
-                channel = connection.create_channel().await.map_err(unavailable)?;
-                if std::mem::take(&mut complete) {
-                    unmark(&channel, &mark).await?;
-                }
-                declare(connection, &name, group_queue(settings, &names)).await?
-            }
-        };
-        let key = partition.to_string();
-        bind(&channel, queue, &names.messages(), &key).await?;
+    let turn = Turn::take(connection, names.declaring(&kind.name)).await?;
+    // Another member may have had its turn.
+    let known = Known::look(connection, &names, kind).await?;
+    let mark = names.complete(&kind.name);
+    if known.is_complete && !known.missing.is_empty() {
+        delete(connection, &mark).await?;
     }
-    if !complete {
+    let declaring = known.missing.iter();
+    let declaring = declaring.map(|name| declare(connection, name, group_queue(settings, &names)));
+    try_join_all(declaring).await?;
+    bind_group(connection, &names, kind).await?;
+    if !known.missing.is_empty() {
         store::renew(connection, &names.store()).await?;
         declare(connection, &mark, quorum()).await?;
+    }
+    turn.give(connection).await
+}
+
+/// What there is of a group.
+struct Known {
+    is_complete: bool,
+    /// Queues to declare; all of them where the group is not complete.
+    missing: Vec<String>,
+}
+
+impl Known {
+    async fn look(
+        connection: &Connection,
+        names: &Names,
+        kind: &GroupKind,
+    ) -> Result<Self, BrokerError> {
+        let complete = names.complete(&kind.name);
+        let is_complete = look(connection, &complete).await?.is_some();
+        let all = (0..kind.queues()).map(|number| names.queue(&kind.name, number));
+        let looking = all.map(|name| async move {
+            let found = is_complete && look(connection, &name).await?.is_some();
+            Ok::<_, BrokerError>((!found).then_some(name))
+        });
+        let missing = try_join_all(looking).await?;
+        Ok(Self {
+            is_complete,
+            missing: missing.into_iter().flatten().collect(),
+        })
+    }
+}
+
+async fn bind_group(
+    connection: &Connection,
+    names: &Names,
+    kind: &GroupKind,
+) -> Result<(), BrokerError> {
+    let binding = (0..kind.queues()).map(|number| {
+        let (queue, keys) = (names.queue(&kind.name, number), kind.keys(number));
+        async move { bind_all(connection, &queue, &names.messages(), &keys).await }
+    });
+    try_join_all(binding).await?;
+    if kind.is_relays {
+        leave_partitions(connection, names, &kind.name).await?;
     }
     Ok(())
 }
 
-async fn unmark(channel: &Channel, mark: &str) -> Result<(), BrokerError> {
-    let deleted = channel.queue_delete(mark.into(), QueueDeleteOptions::default());
-    deleted.await.map(drop).map_err(unavailable)
+/// A relay's group of an earlier version has a queue a partition, which nobody reads any more.
+async fn leave_partitions(
+    connection: &Connection,
+    names: &Names,
+    group: &str,
+) -> Result<(), BrokerError> {
+    let last = names.queue(group, PARTITIONS - 1);
+    if look(connection, &last).await?.is_none() {
+        return Ok(());
+    }
+    let channel = connection.create_channel().await.map_err(unavailable)?;
+    let (first, messages, none) = (
+        names.queue(group, 0),
+        names.messages(),
+        FieldTable::default(),
+    );
+    let unbound = channel.queue_unbind(first.into(), messages.into(), "0".into(), none);
+    unbound.await.map_err(unavailable)?;
+    // The last one at last: it says whether there is anything to do.
+    for partition in 1..PARTITIONS {
+        delete(connection, &names.queue(group, partition)).await?;
+    }
+    Ok(())
 }
 
-/// The queue of that name, if it is there. If not, the channel is closed.
-pub(crate) async fn look(channel: &Channel, name: &str) -> Result<Option<Queue>, BrokerError> {
+/// Which messages a group is sent, and over how many queues.
+///
+/// Relays' own messages, such as consumers' asks, have routing keys of their own: consumers are not sent them, and who
+/// takes nothing else is not sent everything. Those few need no partitions.
+#[derive(Debug, Clone)]
+pub(crate) struct GroupKind {
+    pub(crate) name: String,
+    is_relays: bool,
+}
+
+impl GroupKind {
+    pub(crate) fn of(group: &Group) -> Self {
+        Self {
+            name: group.name.clone(),
+            is_relays: !group.contracts.is_empty()
+                && group.contracts.iter().all(|contract| is_relays(contract)),
+        }
+    }
+
+    /// Its queues are numbered from 0.
+    pub(crate) fn queues(&self) -> u16 {
+        if self.is_relays { 1 } else { PARTITIONS }
+    }
+
+    /// What the queue of that number is bound to.
+    fn keys(&self, number: u16) -> Vec<String> {
+        if self.is_relays {
+            (0..PARTITIONS).map(relays_key).collect()
+        } else {
+            vec![number.to_string()]
+        }
+    }
+}
+
+/// The routing key of a message.
+pub(crate) fn routing_key(contract: &str, partition: u16) -> String {
+    if is_relays(contract) {
+        relays_key(partition)
+    } else {
+        partition.to_string()
+    }
+}
+
+fn relays_key(partition: u16) -> String {
+    format!("{RELAYS}{partition}")
+}
+
+fn is_relays(contract: &str) -> bool {
+    contract.starts_with(RELAYS)
+}
+
+async fn delete(connection: &Connection, queue: &str) -> Result<(), BrokerError> {
+    let channel = connection.create_channel().await.map_err(unavailable)?;
+    let deleted = channel.queue_delete(queue.into(), QueueDeleteOptions::default());
+    deleted.await.map_err(unavailable)?;
+    close(&channel);
+    Ok(())
+}
+
+/// The queue of that name, if it is there, on a channel of its own: the broker closes one on which something was missing.
+pub(crate) async fn look(
+    connection: &Connection,
+    name: &str,
+) -> Result<Option<Queue>, BrokerError> {
+    let channel = connection.create_channel().await.map_err(unavailable)?;
     let options = QueueDeclareOptions::durable().passive();
     let looked = channel.queue_declare(name.into(), options, FieldTable::default());
     match looked.await {
-        Ok(queue) => Ok(Some(queue)),
+        Ok(queue) => {
+            close(&channel);
+            Ok(Some(queue))
+        }
         Err(error) if is_amqp(&error, 404) => Ok(None),
         Err(error) => Err(unavailable(error)),
     }
@@ -160,35 +361,47 @@ async fn declare(
     let channel = connection.create_channel().await.map_err(unavailable)?;
     let options = QueueDeclareOptions::durable();
     match channel.queue_declare(name.into(), options, arguments).await {
-        Ok(queue) => Ok(queue),
+        Ok(queue) => {
+            close(&channel);
+            Ok(queue)
+        }
         Err(error) if is_amqp(&error, 406) => {
             tracing::warn!(queue = name, %error, "a queue keeps the bounds it was declared with");
-            let channel = connection.create_channel().await.map_err(unavailable)?;
             let gone = || BrokerError(format!("the queue {name} has just been deleted"));
-            look(&channel, name).await?.ok_or_else(gone)
+            look(connection, name).await?.ok_or_else(gone)
         }
         Err(error) => Err(unavailable(error)),
     }
 }
 
-async fn bind(
-    channel: &Channel,
-    queue: Queue,
+async fn bind_all(
+    connection: &Connection,
+    queue: &str,
     exchange: &str,
-    key: &str,
+    keys: &[String],
 ) -> Result<(), BrokerError> {
-    let (options, none) = (QueueBindOptions::default(), FieldTable::default());
-    let name = queue.name().clone();
-    let bound = channel.queue_bind(name, exchange.into(), key.into(), options, none);
-    bound.await.map_err(unavailable)
+    let channel = connection.create_channel().await.map_err(unavailable)?;
+    for key in keys {
+        let (options, none) = (QueueBindOptions::default(), FieldTable::default());
+        let (queue, key) = (queue.into(), key.as_str().into());
+        let bound = channel.queue_bind(queue, exchange.into(), key, options, none);
+        bound.await.map_err(unavailable)?;
+    }
+    close(&channel);
+    Ok(())
 }
 
-fn is_amqp(error: &lapin::Error, code: u16) -> bool {
+/// Sends it off without waiting.
+fn close(channel: &Channel) {
+    let _sent = channel.close(REPLY_SUCCESS, "OK".into()).now_or_never();
+}
+
+pub(crate) fn is_amqp(error: &lapin::Error, code: u16) -> bool {
     matches!(error.kind(), ErrorKind::ProtocolError(error) if error.get_id() == code)
 }
 
-/// Nothing is dropped to make room: what does not fit is not confirmed, and the log announces it again later. That also
-/// lets dead letters move without loss.
+/// Nothing is dropped to make room: what does not fit is refused by this queue alone, and its group asks for it when it
+/// comes to the hole. That also lets dead letters move without loss.
 fn group_queue(settings: &RabbitMqSettings, names: &Names) -> FieldTable {
     let mut arguments = quorum();
     let bytes = i64::try_from(settings.queue_bytes_max.as_usize()).unwrap_or(i64::MAX);

@@ -8,6 +8,8 @@
 mod rabbitmq {
     mod bounds;
     mod conformance;
+    mod first_start;
+    mod overflow;
     mod security;
     mod server;
 }

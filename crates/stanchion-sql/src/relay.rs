@@ -1,12 +1,12 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use stanchion_messaging::{LogId, Redrive, RelayState, RelayStore, StoreError};
+use stanchion_messaging::{ConsumerStore, LogId, Redrive, RelayState, RelayStore, StoreError};
 use stanchion_runtime::{clock, id};
 use uuid::Uuid;
 
 use crate::lease::Lease;
-use crate::{Db, Engine, Leases, SqlError, params};
+use crate::{Db, Engine, Leases, SqlConsumerStore, SqlError, params};
 
 /// The most wishes taken up at once.
 const WISHES_MAX: i64 = 100;
@@ -18,6 +18,7 @@ const WISHES_MAX: i64 = 100;
 pub struct SqlRelayStore {
     db: Db,
     leases: Leases,
+    letters: SqlConsumerStore,
 }
 
 impl SqlRelayStore {
@@ -25,7 +26,12 @@ impl SqlRelayStore {
     #[must_use]
     pub fn new(db: Db) -> Self {
         let leases = Leases::new(db.clone());
-        Self { db, leases }
+        let letters = SqlConsumerStore::new(db.clone());
+        Self {
+            db,
+            leases,
+            letters,
+        }
     }
 
     /// The process that has the file open takes the lease from whoever had it.
@@ -97,6 +103,10 @@ impl RelayStore for SqlRelayStore {
         let params = params![relay, log, token, position, state, clock::now()];
         let saved = self.db.exec(sql, params).await.map_err(failed)?;
         Ok(saved == 1)
+    }
+
+    fn letters(&self) -> &dyn ConsumerStore {
+        &self.letters
     }
 
     async fn wish(&self, relay: &str, wish: &Redrive) -> Result<(), StoreError> {

@@ -3,6 +3,7 @@
 //! - [`servers`]: real servers on random ports that vanish with the test process.
 //! - `conformance`: what every adapter of a port must do.
 //! - `altered`: an event log of which a test changes some methods.
+//! - `feed`: what a context announces, without its log.
 //! - [`proxy`]: a TCP proxy that cuts, stalls and refuses.
 //! - [`process`]: one service binary as a child: start, wait until ready, signal, read what it printed.
 //!
@@ -13,6 +14,8 @@
 pub mod altered;
 #[cfg(feature = "suites")]
 pub mod conformance;
+#[cfg(feature = "suites")]
+pub mod feed;
 pub mod process;
 pub mod proxy;
 pub mod servers;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use stanchion::eventsourcing::Relay;
+use stanchion::kafka::KafkaBroker;
 use stanchion::messaging::{Forwarder, MemoryBroker, Publisher, Subscriber};
 use stanchion::nats::NatsBroker;
 use stanchion::rabbitmq::RabbitMq;
@@ -18,7 +19,7 @@ use crate::store::Store;
 pub(crate) const MEMORY: &str = "memory:";
 
 /// What this binary has adapters for: the schemes of their URLs.
-pub(crate) const SCHEMES: [&str; 4] = ["nats", "tls+nats", "amqp", "amqps"];
+pub(crate) const SCHEMES: [&str; 5] = ["nats", "tls+nats", "amqp", "amqps", "kafka"];
 
 /// What carries messages.
 pub(crate) enum Broker {
@@ -52,6 +53,12 @@ impl Broker {
                 let mut own = settings.rabbitmq.clone();
                 own.url = Some(settings.url.clone().into());
                 let broker = Arc::new(RabbitMq::open(&own, metrics).context("broker")?);
+                Ok(Self::outside(broker.clone(), broker, metrics))
+            }
+            "kafka" => {
+                let mut own = settings.kafka.clone();
+                own.brokers = settings.url.strip_prefix("kafka://").map(str::to_owned);
+                let broker = Arc::new(KafkaBroker::open(&own, metrics).context("broker")?);
                 Ok(Self::outside(broker.clone(), broker, metrics))
             }
             scheme => bail!("broker.url: this binary has no adapter for {scheme}:"),

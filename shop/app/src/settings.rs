@@ -6,6 +6,7 @@ use std::time::Duration;
 use stanchion::client::ClientSettings;
 use stanchion::config::{Checks, SecretString, choice, settings};
 use stanchion::eventsourcing::SealingKey;
+use stanchion::kafka::KafkaSettings;
 use stanchion::nats::NatsSettings;
 use stanchion::rabbitmq::RabbitMqSettings;
 use stanchion::server::{AdminSettings, ServerSettings};
@@ -91,13 +92,18 @@ settings! {
 settings! {
     /// What carries messages between contexts.
     pub(crate) struct BrokerSettings {
-        /// memory: carries them within this process, from the modules' logs; nats:// and tls+nats:// name a NATS with
-        /// JetStream, amqp:// and amqps:// a RabbitMQ. Passwords are better in the section of the broker, or its _FILE.
+        /// memory: carries them within this process, from the modules' logs, and needs all modules' stores here. nats:// and
+        /// tls+nats:// name a NATS with JetStream (2.9 or later; a message has at most its max_payload, 1 MiB unless
+        /// configured); amqp:// and amqps:// a RabbitMQ (3.10 or later; 16 queues a group of consumers); kafka://host:port,…
+        /// some brokers of a Kafka (experimental; TLS by kafka.tls). What is larger than the broker takes is a dead letter.
+        /// Passwords are better in the section of the broker, or its _FILE.
         pub(crate) url: String = "memory:",
         /// How NATS is used; its url is the one above.
         pub(crate) nats: NatsSettings = section,
         /// How RabbitMQ is used; its url is the one above.
         pub(crate) rabbitmq: RabbitMqSettings = section,
+        /// How Kafka is used, experimental; its brokers are those above.
+        pub(crate) kafka: KafkaSettings = section,
     }
 }
 
@@ -253,7 +259,7 @@ impl ShopSettings {
 /// What suits a first look does not suit customers.
 fn check_environment(settings: &ShopSettings, checks: &mut Checks<'_>) {
     if !settings.broker.is_memory() && !SCHEMES.contains(&settings.broker.scheme()) {
-        let mend = "memory:, or a URL that begins with nats:, tls+nats:, amqp: or amqps:";
+        let mend = "memory:, or a URL that begins with nats:, tls+nats:, amqp:, amqps: or kafka:";
         checks.refuse("broker.url", "this binary has no adapter for it", mend);
     }
     if settings.cache.url != "memory:" {

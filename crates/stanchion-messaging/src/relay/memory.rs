@@ -7,12 +7,13 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{Redrive, RelayState, RelayStore};
-use crate::{LogId, StoreError};
+use crate::{ConsumerStore, LogId, MemoryConsumerStore, StoreError};
 
 /// A relay's rows in memory, for tests.
 #[derive(Default)]
 pub struct MemoryRelayStore {
     rows: Mutex<Rows>,
+    letters: MemoryConsumerStore,
 }
 
 #[derive(Default)]
@@ -98,6 +99,10 @@ impl RelayStore for MemoryRelayStore {
             }
             _ => Ok(false),
         }
+    }
+
+    fn letters(&self) -> &dyn ConsumerStore {
+        &self.letters
     }
 
     async fn wish(&self, relay: &str, wish: &Redrive) -> Result<(), StoreError> {

@@ -24,6 +24,7 @@ pub(super) struct RelayMetrics {
     seconds: Family<Context, Gauge>,
     waiting: Family<Context, Gauge>,
     held: Family<Context, Gauge>,
+    aside: Family<Context, Gauge>,
 }
 
 impl RelayMetrics {
@@ -32,7 +33,8 @@ impl RelayMetrics {
             context: context.to_owned(),
             messages: metrics.counter_family(
                 "stanchion_relay_messages_total",
-                "Messages by announcing context and what became of them: confirmed, refused, repeated, beacon.",
+                "Messages by announcing context and what became of them: confirmed, refused (tried again), overflowed (a group had no room), aside (the broker takes it never), \
+                 repeated, beacon.",
             ),
             positions: metrics.gauge_family(
                 "stanchion_relay_lag_positions",
@@ -49,6 +51,10 @@ impl RelayMetrics {
             held: metrics.gauge_family(
                 "stanchion_relay_lease",
                 "Whether this process holds the relay's lease.",
+            ),
+            aside: metrics.gauge_family(
+                "stanchion_relay_dead_letters",
+                "Messages that the broker takes never and that wait for an operator.",
             ),
         }
     }
@@ -69,6 +75,11 @@ impl RelayMetrics {
 
     pub(super) fn held(&self, held: bool) {
         self.held.get_or_create(&self.label()).set(held.into());
+    }
+
+    pub(super) fn aside(&self, letters: u64) {
+        let letters = i64::try_from(letters).unwrap_or(i64::MAX);
+        self.aside.get_or_create(&self.label()).set(letters);
     }
 
     fn label(&self) -> Context {

@@ -1,6 +1,9 @@
 //! The relay's way to a broker: one for each context, in the order of its log, for as long as the log lives.
 
 mod asks;
+mod hand;
+mod keep;
+mod letters;
 mod memory;
 mod metrics;
 mod publish;
@@ -67,7 +70,9 @@ impl Default for RelayLimits {
 ///
 /// Each message says what was announced before it in its line ([`Envelope::prev`](crate::Envelope::prev)). A consumer that
 /// misses something asks for it ([`Forwarder::asked_through`]) and the line is announced again from there; beacons tell it
-/// when nothing else does. When the broker's store is another one than before, each line tells at once how far it was.
+/// when nothing else does. A group that has no room for a message holds nobody else up: it finds the hole later, and asks.
+/// A message that the broker takes never (it is larger than its bound) is a dead letter of the consumer `relay-CONTEXT`; its
+/// line goes on without it, and redriven it comes after what followed it. When the broker's store is another one than before, each line tells at once how far it was.
 pub struct Forwarder {
     feed: Arc<dyn Feed>,
     publisher: Arc<dyn Publisher>,
@@ -76,6 +81,8 @@ pub struct Forwarder {
     limits: RelayLimits,
     metrics: Option<RelayMetrics>,
     health: RelayHealth,
+    /// When it was last said that a group has no room.
+    overflow_said: Mutex<Option<Instant>>,
 }
 
 impl Forwarder {
@@ -93,11 +100,13 @@ impl Forwarder {
             limits: RelayLimits::default(),
             metrics: None,
             health: RelayHealth::default(),
+            overflow_said: Mutex::default(),
         }
     }
 
-    /// Takes consumers' asks for what they have missed from that broker. Without it, a broker whose store was lost is given
-    /// the whole log again.
+    /// Takes consumers' asks for what they have missed from that broker; they must have a way to ask
+    /// ([`Consumer::asking`](crate::Consumer::asking)). Without it a group that has no room is waited for, and a broker whose
+    /// store was lost is given the whole log again.
     #[must_use]
     pub fn asked_through(mut self, subscriber: Arc<dyn Subscriber>) -> Self {
         self.asks = Some(subscriber);

@@ -2,9 +2,10 @@
 
 use std::collections::VecDeque;
 
-use crate::{Envelope, PARTITIONS};
-
 use super::RelayState;
+use super::state::Skipped;
+use crate::contract::is_beacon;
+use crate::{Envelope, PARTITIONS};
 
 /// Stretches that are not confirmed yet, at most: pages without messages make some as well.
 const STRETCHES_MAX: usize = 64;
@@ -47,8 +48,13 @@ impl Outgoing {
         self.stretches.is_empty()
     }
 
-    /// Puts a stretch behind the others: its messages, and the state that holds after them.
-    pub(super) fn push(&mut self, messages: Vec<Envelope>, state: RelayState) {
+    /// Stretches with a smaller number are confirmed.
+    pub(super) fn first(&self) -> u64 {
+        self.first
+    }
+
+    /// Puts a stretch behind the others: its messages, and the state that holds after them. Gives its number.
+    pub(super) fn push(&mut self, messages: Vec<Envelope>, state: RelayState) -> u64 {
         let number = self.first + self.stretches.len() as u64;
         let left = messages.len();
         self.waiting += left;
@@ -58,6 +64,7 @@ impl Outgoing {
             let queue = &mut self.partitions[partition];
             queue.messages.push_back((number, envelope));
         }
+        number
     }
 
     /// The next messages to hand to the broker: the first of each partition that has none there.
@@ -82,6 +89,41 @@ impl Outgoing {
         let Some((number, _)) = queue.messages.pop_front() else {
             return;
         };
+        self.arrived(number);
+    }
+
+    /// A partition's first message was put aside: what comes after it in its line follows the one before it. Gives what
+    /// was left out, which other states than those here have as well.
+    pub(super) fn put_aside(&mut self, partition: u16) -> Option<Skipped> {
+        let queue = &mut self.partitions[usize::from(partition % PARTITIONS)];
+        let skipped = queue.messages.front().and_then(|it| Skipped::of(&it.1));
+        self.confirmed(partition);
+        let skipped = skipped?;
+        let queue = &mut self.partitions[usize::from(partition % PARTITIONS)];
+        let mut told = Vec::new();
+        queue.messages.retain_mut(|(number, envelope)| {
+            if !skipped.precedes(envelope) {
+                return true;
+            }
+            envelope.prev = skipped.prev;
+            // The next beacons tell what was announced last.
+            let keep = !is_beacon(&envelope.message.contract);
+            if !keep {
+                told.push(*number);
+            }
+            keep
+        });
+        for number in told {
+            self.arrived(number);
+        }
+        for stretch in &mut self.stretches {
+            stretch.state.skip(&skipped);
+        }
+        Some(skipped)
+    }
+
+    /// One message less of that stretch.
+    fn arrived(&mut self, number: u64) {
         self.waiting -= 1;
         let index = (number - self.first) as usize;
         self.stretches[index].left -= 1;
@@ -101,5 +143,67 @@ impl Outgoing {
     pub(super) fn oldest(&self) -> Option<jiff::Timestamp> {
         let fronts = self.partitions.iter().filter_map(|it| it.messages.front());
         fronts.map(|(_, envelope)| envelope.message.at).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+    use crate::{LogId, Message, Metadata, Origin, Position};
+
+    fn message(position: i64) -> Message {
+        Message {
+            id: Uuid::from_u128(position as u128),
+            contract: "x.y.v1".into(),
+            key: "a".into(),
+            payload: serde_json::Value::Null,
+            origin: Origin {
+                log: LogId(Uuid::nil()),
+                position: Position(position),
+            },
+            metadata: Metadata::new(None),
+            at: stanchion_runtime::clock::now(),
+        }
+    }
+
+    #[test]
+    fn what_follows_one_that_was_put_aside_follows_the_one_before_it() {
+        let (mut state, mut outgoing) = (RelayState::default(), Outgoing::default());
+        for position in [1, 4, 6] {
+            let envelope = state.announce(message(position)).unwrap();
+            outgoing.push(vec![envelope], state.clone());
+        }
+        let partition = crate::partition_of("a");
+        outgoing.next();
+        outgoing.confirmed(partition);
+        outgoing.next();
+        let skipped = outgoing.put_aside(partition).unwrap();
+        let next = outgoing.next().remove(0);
+        assert_eq!(
+            (next.prev, next.message.origin.position.0),
+            (Position(1), 6)
+        );
+        let settled = outgoing.settled().unwrap();
+        let last = |state: &RelayState| state.last["x.y"][usize::from(partition)];
+        assert_eq!(last(&settled), Position(1), "nobody is told of it");
+        state.skip(&skipped);
+        assert_eq!(last(&state), Position(6), "more was announced since");
+    }
+
+    #[test]
+    fn a_beacon_that_tells_of_one_that_was_put_aside_is_told_to_nobody() {
+        let (mut state, mut outgoing) = (RelayState::default(), Outgoing::default());
+        let envelope = state.announce(message(1)).unwrap();
+        let partition = envelope.partition;
+        outgoing.push(vec![envelope], state.clone());
+        outgoing.push(state.beacons(LogId(Uuid::nil())), state.clone());
+        outgoing.next();
+        let skipped = outgoing.put_aside(partition).unwrap();
+        state.skip(&skipped);
+        assert!(outgoing.next().is_empty() && outgoing.waiting() == 0);
+        assert!(outgoing.settled().is_some() && outgoing.is_empty());
+        assert!(state.beacons(LogId(Uuid::nil())).is_empty());
     }
 }

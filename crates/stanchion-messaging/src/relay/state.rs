@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use stanchion_runtime::id;
 use uuid::Uuid;
 
-use crate::contract::{beacon_of, family};
+use crate::contract::{beacon_of, family, is_beacon};
 use crate::{
     Envelope, LogId, Message, Metadata, Origin, PARTITIONS, Place, Position, partition_of,
 };
@@ -100,6 +100,21 @@ impl RelayState {
             prev,
             message,
         })
+    }
+
+    /// That one was put aside: its line goes on as if it had never been in it.
+    pub(super) fn skip(&mut self, skipped: &Skipped) {
+        let last = self.last.get_mut(&skipped.family);
+        if let Some(last) = last.map(|line| &mut line[usize::from(skipped.partition)])
+            && *last == skipped.position
+        {
+            *last = skipped.prev;
+        }
+        for again in &mut self.again {
+            if again.is(skipped.partition, &skipped.family) && again.prev == skipped.position {
+                again.prev = skipped.prev;
+            }
+        }
     }
 
     /// Where the log must be read from for the lines that are announced again.
@@ -197,6 +212,34 @@ impl RelayState {
             self.last.insert(family.to_owned(), Default::default());
         }
         self.last.get_mut(family).expect("it was just put there")
+    }
+}
+
+/// An announcement that the broker takes never.
+pub(super) struct Skipped {
+    partition: u16,
+    family: String,
+    position: Position,
+    /// What was announced before it.
+    pub(super) prev: Position,
+}
+
+impl Skipped {
+    /// Of that one; a beacon is in no line.
+    pub(super) fn of(envelope: &Envelope) -> Option<Self> {
+        (!is_beacon(&envelope.message.contract)).then(|| Self {
+            partition: envelope.partition,
+            family: family(&envelope.message.contract).to_owned(),
+            position: envelope.message.origin.position,
+            prev: envelope.prev,
+        })
+    }
+
+    /// Whether that one is the next of its line, or tells that it was the last.
+    pub(super) fn precedes(&self, envelope: &Envelope) -> bool {
+        envelope.partition == self.partition
+            && envelope.prev == self.position
+            && family(&envelope.message.contract) == self.family
     }
 }
 

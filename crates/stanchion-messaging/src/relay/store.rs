@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use super::{Redrive, RelayState};
-use crate::{LogId, StoreError};
+use crate::{ConsumerStore, LogId, StoreError};
 
 /// Rows of a relay, in its context's store: who is it, how far it came, what is wanted again.
 ///
@@ -52,6 +52,10 @@ pub trait RelayStore: Send + Sync {
         token: i64,
         state: &RelayState,
     ) -> Result<bool, StoreError>;
+
+    /// Where messages are put aside that the broker takes never: dead letters of the consumer `relay-NAME`, beside those of
+    /// the context's consumers.
+    fn letters(&self) -> &dyn ConsumerStore;
 
     /// Wishes that a stretch be announced again: whoever holds the lease takes it up within seconds.
     ///

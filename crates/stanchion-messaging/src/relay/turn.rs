@@ -5,13 +5,13 @@ use std::time::Duration;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use stanchion_runtime::{clock, random};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::error;
 use uuid::Uuid;
 
+use super::hand::{Handed, hand_over};
 use super::publish::Outgoing;
 use super::{Forwarder, Redrive, RelayState};
 use crate::{BrokerError, Envelope, FeedPage, Place, Position, StoreError};
@@ -31,9 +31,6 @@ const TEND: Duration = Duration::from_secs(2);
 /// How long a stop waits for confirmations.
 const FLUSH: Duration = Duration::from_secs(2);
 
-/// How long the last save of a stop may take.
-const SAVE_LAST: Duration = Duration::from_secs(1);
-
 /// What a read of the feed was for.
 enum Read {
     /// What is new.
@@ -42,27 +39,21 @@ enum Read {
     Again(Position, Result<FeedPage, BrokerError>),
 }
 
-/// What is looked after beside announcing.
-struct Tended {
-    store: Result<String, BrokerError>,
-    wishes: Result<Vec<(Uuid, Redrive)>, StoreError>,
-}
-
-type Wait<'a, T> = Option<BoxFuture<'a, T>>;
+pub(super) type Wait<'a, T> = Option<BoxFuture<'a, T>>;
 
 pub(super) struct Turn<'a> {
-    relay: &'a Forwarder,
-    name: &'a str,
-    token: i64,
+    pub(super) relay: &'a Forwarder,
+    pub(super) name: &'a str,
+    pub(super) token: i64,
     /// As it is once everything that was read is confirmed.
-    state: RelayState,
+    pub(super) state: RelayState,
     /// The newest state that holds and is not saved.
-    settled: Option<RelayState>,
+    pub(super) settled: Option<RelayState>,
     /// Everything up to here is confirmed.
-    confirmed: Position,
-    outgoing: Outgoing,
-    /// The wishes that the state has, to be struck off once it is saved.
-    granted: Vec<Uuid>,
+    pub(super) confirmed: Position,
+    pub(super) outgoing: Outgoing,
+    /// The wishes that the state has since that stretch, to be struck off once one after it is saved.
+    pub(super) granted: Vec<(u64, Uuid)>,
     /// The log may have more than was read.
     more: bool,
     /// Which read is next when both are due.
@@ -106,7 +97,7 @@ impl<'a> Turn<'a> {
         let mut stopping: Wait<'_, ()> = None;
         loop {
             for envelope in self.outgoing.next() {
-                publishing.push(confirm(relay, envelope));
+                publishing.push(hand_over(relay, envelope));
             }
             if reading.is_none() && stopping.is_none() {
                 reading = self.read();
@@ -120,10 +111,7 @@ impl<'a> Turn<'a> {
                     stopping = Some(Box::pin(tokio::time::sleep(FLUSH)));
                 }
                 () = wait(&mut stopping) => return self.save_last().await,
-                Some(partition) = publishing.next(), if !publishing.is_empty() => {
-                    self.outgoing.confirmed(partition);
-                    self.settle();
-                }
+                Some(handed) = publishing.next(), if !publishing.is_empty() => self.handed(&handed),
                 page = wait(&mut reading) => { reading = None; self.take(page); }
                 saved = wait(&mut saving) => { saving = None; self.saved(saved)?; }
                 tended = wait(&mut tending) => { tending = None; self.tended(tended); }
@@ -186,7 +174,7 @@ impl<'a> Turn<'a> {
     fn not_read(&mut self, error: &BrokerError) {
         self.read_failures += 1;
         self.more = true;
-        self.read_after = Instant::now() + backoff(self.relay, self.read_failures);
+        self.read_after = Instant::now() + self.relay.backoff(self.read_failures);
         let context = self.name;
         error!(context, %error, "the relay cannot read its feed");
         self.relay.health.failed(&error.to_string());
@@ -212,7 +200,7 @@ impl<'a> Turn<'a> {
             .filter_map(|it| self.state.repeat(start, it))
             .collect();
         for _ in &envelopes {
-            self.count("repeated");
+            self.relay.count("repeated");
         }
         self.state.repeated(start, page.through.position);
         self.push(envelopes);
@@ -224,7 +212,7 @@ impl<'a> Turn<'a> {
         }
     }
 
-    fn beacons(&mut self) {
+    pub(super) fn beacons(&mut self) {
         // Those of a while ago may still be on their way.
         let has_room = self.outgoing.has_room(self.relay.limits.unconfirmed_max);
         if !has_room || self.relay.health.is_failing() {
@@ -232,14 +220,30 @@ impl<'a> Turn<'a> {
         }
         let beacons = self.state.beacons(self.relay.feed.log_id());
         for _ in &beacons {
-            self.count("beacon");
+            self.relay.count("beacon");
         }
         self.push(beacons);
     }
 
-    fn push(&mut self, envelopes: Vec<Envelope>) {
-        self.outgoing.push(envelopes, self.state.clone());
+    fn handed(&mut self, handed: &Handed) {
+        match *handed {
+            Handed::Confirmed(partition) => self.outgoing.confirmed(partition),
+            Handed::Aside(partition) => {
+                if let Some(skipped) = self.outgoing.put_aside(partition) {
+                    self.state.skip(&skipped);
+                    // It waits to be saved, and may have been set back to what was announced before.
+                    self.settled.iter_mut().for_each(|it| it.skip(&skipped));
+                }
+            }
+        }
         self.settle();
+    }
+
+    /// Gives the number of the stretch.
+    pub(super) fn push(&mut self, envelopes: Vec<Envelope>) -> u64 {
+        let number = self.outgoing.push(envelopes, self.state.clone());
+        self.settle();
+        number
     }
 
     fn settle(&mut self) {
@@ -248,152 +252,6 @@ impl<'a> Turn<'a> {
             self.settled = Some(state);
         }
     }
-
-    fn is_saved(&self) -> bool {
-        self.outgoing.is_empty() && self.settled.is_none()
-    }
-
-    fn save(&mut self) -> Wait<'a, (Result<bool, StoreError>, RelayState)> {
-        let state = self.settled.take()?;
-        let (relay, name, token) = (self.relay, self.name, self.token);
-        let granted = if state == self.state {
-            std::mem::take(&mut self.granted)
-        } else {
-            Vec::new()
-        };
-        Some(Box::pin(async move {
-            let log = relay.feed.log_id();
-            let saved = relay.store.save(name, log, token, &state).await;
-            if matches!(saved, Ok(true)) && !granted.is_empty() {
-                // Taken up twice at worst.
-                let _ = relay.store.granted(name, &granted).await;
-            }
-            (saved, state)
-        }))
-    }
-
-    /// What was confirmed by the end of a stop need not be announced again.
-    async fn save_last(&mut self) -> Result<(), StoreError> {
-        if let Some(saving) = self.save() {
-            let saved = tokio::time::timeout(SAVE_LAST, saving).await;
-            return saved.map_or(Ok(()), |saved| self.saved(saved));
-        }
-        Ok(())
-    }
-
-    fn saved(&mut self, saved: (Result<bool, StoreError>, RelayState)) -> Result<(), StoreError> {
-        match saved {
-            (Ok(true), _) => Ok(()),
-            (Ok(false), _) => Err(StoreError("another holder of the lease has come".into())),
-            (Err(error), state) => {
-                warn!(context = self.name, %error, "the relay's checkpoint waits for its store");
-                self.settled.get_or_insert(state);
-                Ok(())
-            }
-        }
-    }
-
-    fn tend(&self) -> BoxFuture<'a, Tended> {
-        let (relay, name) = (self.relay, self.name);
-        Box::pin(async move {
-            let (store, wishes) =
-                tokio::join!(relay.publisher.store_id(), relay.store.wishes(name));
-            Tended { store, wishes }
-        })
-    }
-
-    fn tended(&mut self, tended: Tended) {
-        if let Ok(store) = tended.store {
-            self.found(store);
-        }
-        for (id, wish) in tended.wishes.unwrap_or_default() {
-            if self.granted.contains(&id) {
-                continue;
-            }
-            info!(
-                context = self.name,
-                ?wish,
-                "an operator wants it announced again"
-            );
-            self.state.redrive(&wish);
-            self.granted.push(id);
-            self.push(Vec::new());
-        }
-    }
-
-    /// What the broker's store is known by; another one has nothing of what was announced.
-    fn found(&mut self, store: String) {
-        let before = self.state.store.replace(store);
-        if before == self.state.store {
-            return;
-        }
-        if before.is_some() {
-            warn!(
-                context = self.name,
-                "the broker's store is another one than before: who misses something asks for it"
-            );
-            self.count("store_lost");
-            if self.relay.asks.is_none() {
-                self.state.redrive(&Redrive::default());
-            }
-        }
-        self.push(Vec::new());
-        self.beacons();
-    }
-
-    fn show_lag(&self, head: Position) {
-        let Some(metrics) = &self.relay.metrics else {
-            return;
-        };
-        let behind = (head.0 - self.confirmed.0).max(0);
-        let age = self
-            .outgoing
-            .oldest()
-            .map(|at| clock::now().duration_since(at));
-        let seconds = age.map_or(0, |age| age.as_secs().max(0));
-        metrics.lag(behind, seconds, self.outgoing.waiting());
-    }
-
-    fn count(&self, outcome: &'static str) {
-        if let Some(metrics) = &self.relay.metrics {
-            metrics.count(outcome);
-        }
-    }
-}
-
-/// Hands a message to the broker until it is confirmed; gives its partition.
-async fn confirm(relay: &Forwarder, envelope: Envelope) -> u16 {
-    let mut failures = 0;
-    loop {
-        let outcome = match relay.publisher.publish(&envelope).await {
-            Ok(()) => "confirmed",
-            Err(error) => {
-                failures += 1;
-                if failures == 1 {
-                    warn!(context = relay.feed.name(), %error, "the relay waits for the broker");
-                }
-                relay.health.failed(&error.to_string());
-                "refused"
-            }
-        };
-        if let Some(metrics) = &relay.metrics {
-            metrics.count(outcome);
-        }
-        if outcome == "confirmed" {
-            relay.health.well();
-            return envelope.partition;
-        }
-        tokio::time::sleep(backoff(relay, failures)).await;
-    }
-}
-
-fn backoff(relay: &Forwarder, failures: u32) -> Duration {
-    let limits = &relay.limits;
-    let doubled = limits
-        .backoff_base
-        .saturating_mul(1 << failures.min(16).saturating_sub(1));
-    let cap = doubled.min(limits.backoff_max);
-    cap / 10 + random::jitter(cap - cap / 10)
 }
 
 fn ticks(period: Duration) -> tokio::time::Interval {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use stanchion_messaging::{
-    BrokerError, Delivery, Envelope, Group, Link, PARTITIONS, Progress, Publisher, Receipt,
-    Subscriber, Subscription,
+    BrokerError, Delivery, Envelope, Group, Link, PARTITIONS, Progress, PublishError, Publisher,
+    Receipt, Subscriber, Subscription,
 };
 use tokio::sync::Notify;
 use uuid::Uuid;
@@ -51,6 +51,10 @@ pub struct State {
     /// How far each group has acknowledged each partition.
     groups: HashMap<String, [usize; COUNT]>,
     pub down: bool,
+    /// Messages that it takes never.
+    pub refuses: HashSet<Uuid>,
+    /// Messages that a partition has room for.
+    pub room: usize,
     /// Percent of the publishes that are stored and not confirmed.
     pub lost_confirmations: usize,
     /// Percent of the deliveries that come once more.
@@ -75,6 +79,8 @@ impl Broker {
             transports: HashSet::new(),
             groups: HashMap::new(),
             down: false,
+            refuses: HashSet::new(),
+            room: usize::MAX,
             lost_confirmations: 0,
             repeats: 0,
             extended: 0,
@@ -134,10 +140,17 @@ impl Broker {
         }
     }
 
-    fn store(&self, envelope: &Envelope) -> Result<(), BrokerError> {
+    fn store(&self, envelope: &Envelope) -> Result<(), PublishError> {
         let mut state = self.state.lock();
         if state.down {
-            return Err(BrokerError("down".into()));
+            return Err(BrokerError("down".into()).into());
+        }
+        if state.refuses.contains(&envelope.message.id) {
+            return Err(PublishError::Refused("too large".into()));
+        }
+        let room = state.room;
+        if state.streams[usize::from(envelope.partition)].len() >= room {
+            return Err(PublishError::Overflow("full".into()));
         }
         // As brokers do that know repeats by an id.
         if state.transports.insert(envelope.transport) {
@@ -146,7 +159,7 @@ impl Broker {
         }
         let chance = state.lost_confirmations;
         if state.dice.percent(chance) {
-            return Err(BrokerError("not confirmed".into()));
+            return Err(BrokerError("not confirmed".into()).into());
         }
         Ok(())
     }
@@ -154,7 +167,7 @@ impl Broker {
 
 #[async_trait]
 impl Publisher for Broker {
-    async fn publish(&self, envelope: &Envelope) -> Result<(), BrokerError> {
+    async fn publish(&self, envelope: &Envelope) -> Result<(), PublishError> {
         self.pass(Trap::BeforePublish).await;
         tokio::time::sleep(Duration::from_millis(1)).await;
         let stored = self.store(envelope);

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
 mod broker;
+mod refused;
 mod world;
 
 use std::sync::atomic::Ordering;

@@ -144,6 +144,10 @@ impl RelayStore for Trapped {
         saved
     }
 
+    fn letters(&self) -> &dyn ConsumerStore {
+        self.0.letters()
+    }
+
     async fn wish(&self, relay: &str, wish: &Redrive) -> Result<(), StoreError> {
         self.0.wish(relay, wish).await
     }

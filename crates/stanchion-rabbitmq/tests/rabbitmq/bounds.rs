@@ -18,7 +18,7 @@ use tokio::time::timeout;
 const CONTRACT: &str = "walls.painted.v1";
 
 /// Names of its own on the server of this test run.
-fn settings() -> Option<RabbitMqSettings> {
+pub(super) fn settings() -> Option<RabbitMqSettings> {
     let server = servers::RabbitMq::shared()?;
     Some(RabbitMqSettings {
         url: Some(server.url().into()),
@@ -29,13 +29,13 @@ fn settings() -> Option<RabbitMqSettings> {
     })
 }
 
-fn open(settings: &RabbitMqSettings) -> (RabbitMq, Metrics) {
+pub(super) fn open(settings: &RabbitMqSettings) -> (RabbitMq, Metrics) {
     let metrics = Metrics::default();
     let broker = RabbitMq::open(settings, &metrics).expect("well-formed settings");
     (broker, metrics)
 }
 
-fn envelope(position: i64) -> Envelope {
+pub(super) fn envelope(position: i64) -> Envelope {
     let id = id::new_v7();
     Envelope {
         message: Message {
@@ -56,7 +56,7 @@ fn envelope(position: i64) -> Envelope {
     }
 }
 
-async fn join(broker: &RabbitMq, group: &str) -> Box<dyn Subscription> {
+pub(super) async fn join(broker: &RabbitMq, group: &str) -> Box<dyn Subscription> {
     let group = Group {
         name: group.to_owned(),
         contracts: vec![CONTRACT],

@@ -1,15 +1,22 @@
 //! Publishing: confirmed means there.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use stanchion_runtime::id;
+use stanchion_messaging::{
+    DeadLetterFilter, Delivery, Forwarder, Link, MemoryRelayStore, Message, Progress, PublishError,
+    RelayStore,
+};
+use stanchion_runtime::{id, task};
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use super::member::assert_in_order;
-use super::stage::{CONTRACT, QUIET, Source, Stage, publish, publish_all, store_id};
+use super::stage::{CONTRACT, QUIET, STEP_MAX, Source, Stage, publish, publish_all, store_id};
 use super::{HEADERS, stage};
 use crate::conformance::{Case, cases};
+use crate::feed::ListedFeed;
 
 const LARGE: usize = 1024 * 1024;
 
@@ -18,6 +25,7 @@ pub(super) const CASES: &[Case<Stage>] = cases![
     a_message_is_labelled_for_who_looks_at_the_broker,
     a_large_message_arrives,
     a_message_over_the_limit_is_refused_at_once_and_the_next_is_not,
+    a_message_over_the_limit_is_put_aside_by_its_relay_and_its_key_goes_on,
     the_same_transport_id_again_is_confirmed_and_arrives,
     what_is_announced_again_under_a_new_transport_id_arrives_again,
     the_store_is_known_by_the_same_id_to_everybody,
@@ -79,10 +87,55 @@ async fn a_message_over_the_limit_is_refused_at_once_and_the_next_is_not(stage: 
     let refused = client.publisher.publish(&over).await.unwrap_err();
     let took = begun.elapsed();
     assert!(took < stage.promises.confirms_within, "{took:?}");
-    assert!(refused.to_string().contains("too large"), "{refused}");
+    let PublishError::Refused(reason) = refused else {
+        panic!("it would be tried for ever: {refused}");
+    };
+    assert!(reason.contains("too large"), "{reason}");
     let sent = [first, source.next("c")];
     publish_all(&client, &sent).await;
     member.take_all(&sent).await;
+}
+
+async fn a_message_over_the_limit_is_put_aside_by_its_relay_and_its_key_goes_on(stage: Stage) {
+    let client = stage.client().await;
+    let mut member = stage.joined(&client, "readers").await;
+    let mut source = Source::new();
+    let large = json!("x".repeat(stage.promises.body_bytes_max + 1));
+    let first = source.next("a");
+    let over = source.next_with("a", CONTRACT, large);
+    let last = source.next("a");
+    let feed = Arc::new(ListedFeed::new("suite", first.message.origin.log));
+    for envelope in [&first, &over, &last] {
+        feed.push(envelope.message.clone());
+    }
+    let rows = Arc::new(MemoryRelayStore::default());
+    let (publisher, store) = (Arc::clone(&client.publisher), Arc::clone(&rows));
+    let relay = Forwarder::new(feed, publisher, store);
+    let relay = task::spawn("relay", relay.run(CancellationToken::new()));
+    let prev = loop {
+        // With the relay's beacons, which are nobody's messages.
+        let next = tokio::time::timeout(STEP_MAX, member.subscription().await.next()).await;
+        let Delivery { messages, progress } = next.expect("nothing came").unwrap();
+        let beyond = |it: &Message| it.id == over.message.id;
+        assert!(!messages.iter().any(beyond), "it was delivered");
+        let Progress::Receipt { receipt, links } = progress else {
+            panic!("a broker gives receipts");
+        };
+        let _again = member.subscription().await.acknowledge(receipt).await;
+        if messages.iter().any(|it| it.id == last.message.id) {
+            let of_last = |it: &&Link| it.position == last.message.origin.position;
+            break links.iter().find(of_last).map(|it| it.prev);
+        }
+    };
+    relay.abort();
+    assert_eq!(prev, Some(first.message.origin.position), "a hole for ever");
+    let filter = DeadLetterFilter {
+        limit: 10,
+        ..DeadLetterFilter::default()
+    };
+    let letters = rows.letters().list(&filter).await.unwrap();
+    assert_eq!(letters.len(), 1);
+    assert_eq!(letters[0].message.id, over.message.id);
 }
 
 async fn the_same_transport_id_again_is_confirmed_and_arrives(stage: Stage) {

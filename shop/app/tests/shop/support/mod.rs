@@ -14,5 +14,5 @@ pub(crate) use caller::{Caller, PASSWORD, VISA, item, items};
 pub(crate) use process::{
     ADMIN_PASSWORD, Operated, READY_WITHIN, STOPPED_WITHIN, Shop, launch, operate,
 };
-pub(crate) use stores::{in_every_form, on_both_stores};
+pub(crate) use stores::{in_every_form, in_every_form_but_rabbitmq, on_both_stores};
 pub(crate) use wait::eventually;

@@ -26,7 +26,7 @@ macro_rules! on_both_stores {
 }
 
 /// The same, and in four services with workers of their own: without a broker, and with NATS.
-macro_rules! in_every_form {
+macro_rules! in_every_form_but_rabbitmq {
     ($($story:ident),+ $(,)?) => {
         $crate::support::on_both_stores!($($story),+);
 
@@ -59,5 +59,28 @@ macro_rules! in_every_form {
     };
 }
 
+/// The same, and with RabbitMQ.
+macro_rules! in_every_form {
+    ($($story:ident),+ $(,)?) => {
+        $crate::support::in_every_form_but_rabbitmq!($($story),+);
+
+        mod in_services_with_rabbitmq {
+            $(
+                #[tokio::test]
+                async fn $story() {
+                    let Some(rabbit) = stanchion_testing::servers::RabbitMq::required() else {
+                        return;
+                    };
+                    let broker = shop_cluster::Broker::At(rabbit.url().to_owned());
+                    if let Some(shop) = $crate::support::Shop::start_in_services(broker).await {
+                        super::$story(shop).await;
+                    }
+                }
+            )+
+        }
+    };
+}
+
 pub(crate) use in_every_form;
+pub(crate) use in_every_form_but_rabbitmq;
 pub(crate) use on_both_stores;

@@ -1,0 +1,157 @@
+//! Messages that the broker takes never, and groups that have no room.
+
+use stanchion_messaging::{ConsumerStore, DeadLetterFilter, Parked, ParkedState, RelayStore};
+use uuid::Uuid;
+
+use crate::world::{LOG, World};
+use crate::{WALLS, paint, sleep};
+
+/// The message of that position.
+fn id(position: i64) -> Uuid {
+    Uuid::from_u128(position as u128)
+}
+
+async fn letters(world: &World) -> Vec<Parked> {
+    let filter = DeadLetterFilter {
+        consumer: Some("relay-walls".into()),
+        limit: 10,
+        ..DeadLetterFilter::default()
+    };
+    world.relays.letters().list(&filter).await.unwrap()
+}
+
+async fn holes(world: &World) -> usize {
+    let marks = world.consumers.marks("painter").await.unwrap();
+    marks.iter().filter(|it| it.ahead.is_some()).count()
+}
+
+/// Coats of one wall, of which the broker takes some never.
+async fn refusing(world: &World, coats: std::ops::Range<usize>, refused: &[usize]) {
+    for coat in coats {
+        world.paint("a", coat);
+        if refused.contains(&coat) {
+            let mut state = world.broker.state.lock();
+            state.refuses.insert(id(world.head().0));
+        }
+    }
+}
+
+fn coats(world: &World) -> Vec<usize> {
+    let seen = world.seen.lock();
+    seen["a"].iter().map(|it| it.0).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_message_that_the_broker_takes_never_is_put_aside_and_nobody_waits_for_it() {
+    let world = World::new(20);
+    world.start_relay();
+    world.start_consumer();
+    refusing(&world, 1..6, &[2, 3, 5]).await;
+    // Beacons tell what was announced last, twice.
+    sleep(60_000).await;
+    assert_eq!(coats(&world), [1, 4]);
+    assert_eq!(holes(&world).await, 0);
+    let letters = letters(&world).await;
+    let told: Vec<_> = letters.iter().map(|it| (it.state, &*it.reason)).collect();
+    assert_eq!(told, [(ParkedState::Dead, "too large"); 3]);
+    let kept = world.relays.kept("walls", LOG).unwrap();
+    assert_eq!(kept.through.position, world.head());
+    world.paint("a", 6);
+    sleep(5_000).await;
+    assert_eq!(coats(&world), [1, 4, 6]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_was_put_aside_is_announced_when_an_operator_wants_it_and_has_one_effect() {
+    let world = World::new(21);
+    world.start_relay();
+    world.start_consumer();
+    refusing(&world, 1..5, &[2]).await;
+    sleep(5_000).await;
+    let letter = letters(&world).await.remove(0);
+    let redrive = async || {
+        let now = stanchion_runtime::clock::now();
+        let rows = world.relays.letters();
+        rows.redrive(&letter.consumer, letter.message.id, now)
+            .await
+            .unwrap()
+    };
+    assert!(redrive().await);
+    sleep(5_000).await;
+    let still = letters(&world).await.remove(0);
+    assert_eq!(
+        (still.state, still.attempts),
+        (ParkedState::Dead, 1),
+        "{}",
+        still.reason
+    );
+    world.broker.state.lock().refuses.clear();
+    assert!(redrive().await);
+    sleep(5_000).await;
+    assert!(letters(&world).await.is_empty());
+    assert_eq!(coats(&world), [1, 3, 4, 2]);
+    // Everything once more: it is in its line now, and was dealt with.
+    world
+        .relays
+        .wish("walls", &Default::default())
+        .await
+        .unwrap();
+    world.paint("a", 5);
+    sleep(30_000).await;
+    assert_eq!(coats(&world), [1, 3, 4, 2, 5]);
+    assert_eq!(holes(&world).await, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_line_that_is_announced_again_goes_past_what_the_broker_takes_no_more() {
+    let world = World::new(22);
+    world.start_relay();
+    let mut ids = Vec::new();
+    for coat in 1..6 {
+        world.paint("a", coat);
+        ids.push(id(world.head().0));
+    }
+    sleep(5_000).await;
+    // Before anybody read it the broker lost all, and takes less than before.
+    world.broker.wipe();
+    world.broker.state.lock().refuses.extend([ids[1], ids[3]]);
+    world.start_consumer();
+    sleep(60_000).await;
+    assert_eq!(
+        (coats(&world), letters(&world).await.len()),
+        (vec![1, 3, 5], 2)
+    );
+    assert_eq!(holes(&world).await, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_without_room_holds_nobody_up_and_asks_for_what_it_misses() {
+    let world = World::new(23);
+    world.broker.state.lock().room = 3;
+    world.start_relay();
+    paint(&world, 0..90);
+    sleep(5_000).await;
+    let kept = world.relays.kept("walls", LOG).unwrap();
+    assert_eq!(kept.through.position, world.head(), "the relay waits");
+    world.broker.state.lock().room = usize::MAX;
+    world.start_consumer();
+    world.settle().await;
+    assert_eq!(*world.seen.lock(), world.expected());
+    assert_eq!(world.seen.lock().len(), WALLS.len());
+    assert_eq!(holes(&world).await, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn where_nobody_can_ask_a_group_without_room_is_waited_for() {
+    let world = World::without_asks(24);
+    world.broker.state.lock().room = 3;
+    world.start_relay();
+    paint(&world, 0..90);
+    sleep(5_000).await;
+    let kept = world.relays.kept("walls", LOG).unwrap();
+    assert!(kept.through.position < world.head());
+    world.broker.state.lock().room = usize::MAX;
+    world.start_consumer();
+    world.settle().await;
+    assert_eq!(*world.seen.lock(), world.expected());
+}

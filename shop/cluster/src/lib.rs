@@ -102,6 +102,8 @@ pub struct Cluster {
     front: ServiceProcess,
     /// The one address.
     address: String,
+    /// Of the first process that serves each context.
+    ports: [u16; 4],
 }
 
 impl Plan {
@@ -178,6 +180,7 @@ impl Cluster {
             gateway,
             front,
             address: format!("127.0.0.1:{address}"),
+            ports: std::array::from_fn(|nth| ports[nth][0]),
         })
     }
 
@@ -208,6 +211,13 @@ impl Cluster {
     #[must_use]
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// Where the first process of a context serves, as the others call it.
+    #[must_use]
+    pub fn endpoint(&self, context: &str) -> String {
+        let nth = CONTEXTS.iter().position(|name| *name == context);
+        endpoint(&self.plan, self.ports[nth.unwrap_or_default()])
     }
 
     /// The folder that the gateway's books are in.
@@ -332,8 +342,7 @@ fn common(plan: &Plan, ports: &[Vec<u16>], gateway: u16) -> Launch {
         let database = plan.database_of(&context.to_lowercase()).to_owned();
         launch = launch.env(format!("SHOP__{context}__DATABASE__URL"), database);
         if matches!(context.as_str(), "IDENTITY" | "INVENTORY") {
-            let scheme = if plan.tls.is_some() { "https" } else { "http" };
-            let endpoint = format!("{scheme}://localhost:{}", ports[0]);
+            let endpoint = endpoint(plan, ports[0]);
             let addresses = ports.iter().map(|port| format!("\"127.0.0.1:{port}\""));
             let addresses = addresses.collect::<Vec<_>>().join(",");
             launch = launch
@@ -355,6 +364,11 @@ fn common(plan: &Plan, ports: &[Vec<u16>], gateway: u16) -> Launch {
         launch = launch.env(name, value);
     }
     launch
+}
+
+fn endpoint(plan: &Plan, port: u16) -> String {
+    let scheme = if plan.tls.is_some() { "https" } else { "http" };
+    format!("{scheme}://localhost:{port}")
 }
 
 fn free_ports(count: usize) -> Result<Vec<u16>> {

@@ -20,7 +20,7 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 40)]
     faults: u32,
     /// Customers who order at the same time.
-    #[arg(long, default_value_t = 6)]
+    #[arg(long, default_value_t = 4)]
     customers: u32,
     /// Where chance begins; a new one each time unless given.
     #[arg(long)]

@@ -43,6 +43,13 @@ impl Programs {
         })
     }
 
+    /// As they are, from a build before.
+    pub(super) fn built() -> Result<Self> {
+        let folder = workspace::metadata()?.target_directory.join("debug");
+        let folder = folder.into();
+        Ok(Self { folder })
+    }
+
     /// The shop on `folder`, with its URL.
     pub(super) fn shop(&self, folder: &Path) -> Result<(Launch, String)> {
         let (public, admin) = (free_port()?, free_port()?);

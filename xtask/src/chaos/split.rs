@@ -14,7 +14,10 @@ use crate::cluster::{Kind, Stage};
 const READY_WITHIN: Duration = Duration::from_secs(120);
 const STOPPED_WITHIN: Duration = Duration::from_secs(60);
 /// Longest time until the last orders of customers who leave are settled.
-const SETTLED_WITHIN: Duration = Duration::from_secs(180);
+const SETTLED_WITHIN: Duration = Duration::from_secs(300);
+/// Longest pause of a customer between two orders: the load of a dozen debug builds must fit into a machine that has other
+/// things to do, or orders run out of time.
+const PAUSE_MS_MAX: u64 = 3_000;
 const POLL: Duration = Duration::from_millis(200);
 
 /// A running cluster and its customers.
@@ -44,6 +47,9 @@ impl Split {
     ) -> Result<Self> {
         let mut plan = stage.plan(folder.join("shop"));
         plan.apis = apis;
+        // Who is slow is not given up here: that no order is lost is looked at, not how fast this machine is.
+        let patience = ("SHOP__ORDERS__STEP_TIMEOUT".into(), "10m".into());
+        plan.settings.push(patience);
         if let Some(url) = through {
             plan.broker = Broker::At(url);
         }
@@ -53,7 +59,8 @@ impl Split {
         let customers = programs.load(&url, &ledger, load.customers, load.seed);
         let load = customers
             .env("SHOP__IDENTITY__ADMIN_PASSWORD", ADMIN_PASSWORD)
-            .arg("--pause-ms-max=250")
+            .arg(format!("--pause-ms-max={PAUSE_MS_MAX}"))
+            .arg(format!("--settle-seconds={}", SETTLED_WITHIN.as_secs()))
             .spawn()?;
         Ok(Self {
             cluster,
@@ -67,7 +74,7 @@ impl Split {
     /// met a request that failed, or where something does not add up.
     pub(super) async fn end(mut self, programs: &Programs) -> Result<()> {
         let began = Instant::now();
-        let left = self.load.terminate(SETTLED_WITHIN).await;
+        let left = self.load.terminate(SETTLED_WITHIN + STOPPED_WITHIN).await;
         let left = left.context("the customers do not leave: orders are not settled")?;
         let said = self.load.stdout();
         println!(

@@ -24,8 +24,11 @@ pub(crate) struct Options {
     /// the feature `next`.
     #[arg(long, value_name = "REVISION")]
     from: Option<String>,
+    /// With the binaries of the run before: nothing is built.
+    #[arg(long)]
+    again: bool,
     /// Customers who order at the same time.
-    #[arg(long, default_value_t = 6)]
+    #[arg(long, default_value_t = 4)]
     customers: u32,
     /// Where chance begins; a new one each time unless given.
     #[arg(long)]
@@ -50,13 +53,20 @@ const FIRST: [&str; 2] = ["orders-worker", "inventory-worker"];
 pub(crate) fn run(options: &Options) -> Result<()> {
     let folder = workspace::target().join("chaos/upgrade");
     fs::create_dir_all(&folder)?;
-    let next = copy(&build(&["--features", "next"], None)?, &folder, "shop-next")?;
-    let programs = Programs::build(false)?;
-    let now = match &options.from {
-        Some(revision) => build(&[], Some(&worktree(&folder, revision)?))?,
-        None => programs.binary("shop"),
+    let (now, next) = (folder.join("shop-now"), folder.join("shop-next"));
+    let programs = if options.again {
+        Programs::built()?
+    } else {
+        fs::copy(build(&["--features", "next"], None)?, &next)?;
+        let programs = Programs::build(false)?;
+        let older = match &options.from {
+            Some(revision) => build(&[], Some(&worktree(&folder, revision)?))?,
+            None => programs.binary("shop"),
+        };
+        // Another build would take its place.
+        fs::copy(older, &now)?;
+        programs
     };
-    let now = copy(&now, &folder, "shop-now")?;
     let seed = options
         .seed
         .unwrap_or_else(|| u64::from(std::process::id()));
@@ -204,13 +214,6 @@ fn build(arguments: &[&str], tree: Option<&Path>) -> Result<PathBuf> {
     };
     ensure!(shell::aloud(&mut command)?, "a release does not compile");
     Ok(target.join("debug/shop"))
-}
-
-/// Another build would take its place.
-fn copy(binary: &Path, folder: &Path, name: &str) -> Result<PathBuf> {
-    let kept = folder.join(name);
-    fs::copy(binary, &kept)?;
-    Ok(kept)
 }
 
 /// That revision, checked out beside this one; what was built there before is used again.

@@ -1,5 +1,6 @@
 //! `cargo xtask chaos`: the real shop and the event log under it, hurt on purpose, and judged by somebody else.
 
+mod broker;
 mod full;
 mod kill;
 pub(crate) mod log;
@@ -8,6 +9,8 @@ mod overload;
 mod power;
 mod programs;
 mod rolling;
+mod split;
+mod upgrade;
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -20,6 +23,9 @@ pub(crate) struct Options {
 
 #[derive(Subcommand)]
 enum Fault {
+    /// The shop in services on NATS: the broker is killed for a while under a load of orders, then acknowledgements are
+    /// lost, connections cut and answers late; an audit of stores and customers' answers.
+    Broker(broker::Options),
     /// `kill -9` at random moments under a load of orders, a restart after each, and an audit of the stores.
     Kill(kill::Options),
     /// A disk without room and a disk that fails, under writers, on SQLite and PostgreSQL.
@@ -32,15 +38,19 @@ enum Fault {
     Power(power::Options),
     /// Two instances restarted in turn under a steady load over every protocol, directly and behind HAProxy.
     Rolling(rolling::Options),
+    /// The shop in services on NATS: process after process becomes the next release under a load of orders, and back.
+    Upgrade(upgrade::Options),
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     match &options.fault {
+        Fault::Broker(options) => broker::run(options),
         Fault::Kill(options) => kill::run(options),
         Fault::Full(options) => full::run(options),
         Fault::Log(options) => log::run(options),
         Fault::Overload(options) => overload::run(options),
         Fault::Power(options) => power::run(options),
         Fault::Rolling(options) => rolling::run(options),
+        Fault::Upgrade(options) => upgrade::run(options),
     }
 }

@@ -1,23 +1,22 @@
 //! `cargo xtask cluster up`: the shop as separate services on this machine, with one view of them, for trying.
 
-use std::fs;
+mod stage;
+
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
-use shop_cluster::{ADMIN_PASSWORD, Broker, Cluster, Plan, table};
-use stanchion_testing::servers::{Cluster as Postgres, Nats, RabbitMq};
+use shop_cluster::{ADMIN_PASSWORD, Cluster, table};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
 
+pub(crate) use self::stage::{Kind, Stage};
 use crate::{shell, workspace};
 
 const READY_WITHIN: Duration = Duration::from_secs(120);
 const STOPPED_WITHIN: Duration = Duration::from_secs(40);
 const LOOK_EVERY: Duration = Duration::from_secs(2);
-/// Eight services and the gateway, each within its own bound.
-const POSTGRES: [&str; 1] = ["max_connections=200"];
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -50,24 +49,6 @@ struct Up {
     release: bool,
 }
 
-/// A broker of this machine's own programs.
-#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-enum Kind {
-    /// No server: workers read the other contexts' logs in their databases.
-    None,
-    /// NATS with JetStream.
-    Nats,
-    /// RabbitMQ.
-    Rabbitmq,
-}
-
-/// A throwaway broker; it ends with this.
-struct Server {
-    broker: Broker,
-    _nats: Option<Nats>,
-    _rabbitmq: Option<RabbitMq>,
-}
-
 pub(crate) fn run(options: &Options) -> Result<()> {
     let Action::Up(up) = &options.action;
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -78,7 +59,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
 async fn stay_up(up: &Up) -> Result<()> {
     let folder = workspace::target().join("cluster");
-    let stage = Stage::set(&folder, up.broker, up.databases, up.release)?;
+    let binary = build(up.release)?;
+    let stage = Stage::set(&folder, binary, up.broker, up.databases)?;
     let mut plan = stage.plan(folder.join("shop"));
     plan.listen = Some(up.port);
     println!("starting nine processes of the shop; Ctrl-C stops them in order");
@@ -139,66 +121,6 @@ async fn told_to_stop(seconds: Option<u64>) {
         _ = terminate.recv() => {}
         _ = tokio::signal::ctrl_c() => {}
         () = over => {}
-    }
-}
-
-/// The servers under a cluster, and the binary.
-struct Stage {
-    binary: PathBuf,
-    databases: [String; 4],
-    server: Server,
-    // Last: it ends when everybody has gone.
-    _postgres: Postgres,
-}
-
-impl Stage {
-    fn set(folder: &PathBuf, kind: Kind, databases: bool, release: bool) -> Result<Self> {
-        let binary = build(release)?;
-        if folder.exists() {
-            fs::remove_dir_all(folder)?;
-        }
-        fs::create_dir_all(folder.join("postgres"))?;
-        let mut postgres = Postgres::create(&folder.join("postgres"), &POSTGRES)?;
-        postgres.start()?;
-        let names = if databases {
-            shop_cluster::CONTEXTS
-        } else {
-            ["shop"; 4]
-        };
-        for (nth, name) in names.iter().enumerate() {
-            if !names[..nth].contains(name) {
-                postgres.sql("postgres", &format!("create database {name}"))?;
-            }
-        }
-        Ok(Self {
-            binary,
-            databases: names.map(|name| postgres.url(name)),
-            server: Server::start(kind)?,
-            _postgres: postgres,
-        })
-    }
-
-    fn plan(&self, folder: PathBuf) -> Plan {
-        Plan {
-            databases: self.databases.clone(),
-            ..Plan::on(self.binary.clone(), &folder, "", self.server.broker.clone())
-        }
-    }
-}
-
-impl Server {
-    fn start(kind: Kind) -> Result<Self> {
-        let (mut nats, mut rabbitmq) = (None, None);
-        let broker = match kind {
-            Kind::None => Broker::None,
-            Kind::Nats => Broker::At(nats.insert(Nats::start()?).url()),
-            Kind::Rabbitmq => Broker::At(rabbitmq.insert(RabbitMq::start()?).url().to_owned()),
-        };
-        Ok(Self {
-            broker,
-            _nats: nats,
-            _rabbitmq: rabbitmq,
-        })
     }
 }
 

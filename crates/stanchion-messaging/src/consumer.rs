@@ -55,7 +55,7 @@ pub struct ConsumerLimits {
     pub backoff_max: Duration,
     /// What becomes of a key whose message is a dead letter; by default it waits.
     pub after_last_attempt: AfterLastAttempt,
-    /// How often a broker is told that a delivery is still worked on; default 10 s. Shorter than the broker's patience.
+    /// How often a broker is told that a delivery is still worked on; default 2 s. Less than half of the broker's patience.
     pub extend_every: Duration,
 }
 
@@ -70,7 +70,7 @@ impl Default for ConsumerLimits {
             backoff_base: Duration::from_millis(100),
             backoff_max: Duration::from_secs(30),
             after_last_attempt: AfterLastAttempt::KeyWaits,
-            extend_every: Duration::from_secs(10),
+            extend_every: Duration::from_secs(2),
         }
     }
 }

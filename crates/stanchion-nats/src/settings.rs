@@ -41,8 +41,9 @@ stanchion_config::settings! {
         #[range("10ms"..="1m")]
         pub publish_timeout: Duration = "5s",
         /// After so long without a sign of its member a message is delivered to another one, where this creates the
-        /// group's consumers.
+        /// group's consumers. Members give a sign every 2 s, so half a minute of work is no silence; what a killed one
+        /// held waits so long.
         #[range("100ms"..="10m")]
-        pub ack_wait: Duration = "30s",
+        pub ack_wait: Duration = "10s",
     }
 }

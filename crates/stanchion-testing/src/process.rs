@@ -84,6 +84,13 @@ impl Launch {
         }
     }
 
+    /// Another program in the place of that one, such as its next version.
+    #[must_use]
+    pub fn binary(mut self, binary: impl Into<PathBuf>) -> Self {
+        self.binary = binary.into();
+        self
+    }
+
     /// Adds one argument.
     #[must_use]
     pub fn arg(mut self, argument: impl Into<OsString>) -> Self {

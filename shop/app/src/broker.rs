@@ -5,7 +5,9 @@ use std::sync::Arc;
 use anyhow::{Context, bail};
 use stanchion::eventsourcing::Relay;
 use stanchion::kafka::KafkaBroker;
-use stanchion::messaging::{Forwarder, MemoryBroker, Publisher, Subscriber};
+use stanchion::messaging::{
+    Forwarder, MemoryBroker, Publisher, RelayLimits, RelayStore, Subscriber,
+};
 use stanchion::nats::NatsBroker;
 use stanchion::rabbitmq::RabbitMq;
 use stanchion::server::Module;
@@ -33,6 +35,7 @@ pub(crate) enum Broker {
 pub(crate) struct Outside {
     publisher: Arc<dyn Publisher>,
     subscriber: Arc<dyn Subscriber>,
+    limits: RelayLimits,
     metrics: Metrics,
 }
 
@@ -47,25 +50,26 @@ impl Broker {
                 own.url = Some(url.into());
                 let broker = NatsBroker::connect(&own, metrics).await;
                 let broker = Arc::new(broker.context("broker")?);
-                Ok(Self::outside(broker.clone(), broker, metrics))
+                Ok(Self::outside(settings, broker.clone(), broker, metrics))
             }
             "amqp" | "amqps" => {
                 let mut own = settings.rabbitmq.clone();
                 own.url = Some(settings.url.clone().into());
                 let broker = Arc::new(RabbitMq::open(&own, metrics).context("broker")?);
-                Ok(Self::outside(broker.clone(), broker, metrics))
+                Ok(Self::outside(settings, broker.clone(), broker, metrics))
             }
             "kafka" => {
                 let mut own = settings.kafka.clone();
                 own.brokers = settings.url.strip_prefix("kafka://").map(str::to_owned);
                 let broker = Arc::new(KafkaBroker::open(&own, metrics).context("broker")?);
-                Ok(Self::outside(broker.clone(), broker, metrics))
+                Ok(Self::outside(settings, broker.clone(), broker, metrics))
             }
             scheme => bail!("broker.url: this binary has no adapter for {scheme}:"),
         }
     }
 
     fn outside(
+        settings: &BrokerSettings,
         publisher: Arc<dyn Publisher>,
         subscriber: Arc<dyn Subscriber>,
         metrics: &Metrics,
@@ -73,6 +77,10 @@ impl Broker {
         Self::Outside(Outside {
             publisher,
             subscriber,
+            limits: RelayLimits {
+                lease: settings.relay_lease,
+                ..RelayLimits::default()
+            },
             metrics: metrics.clone(),
         })
     }
@@ -120,11 +128,14 @@ impl Outside {
     fn announced(&self, module: Module, relay: Relay, store: &Store) -> Module {
         let publisher = Arc::clone(&self.publisher);
         let rows = Arc::new(SqlRelayStore::new(store.db.clone()));
+        let wishes = Arc::clone(&rows) as Arc<dyn RelayStore>;
         let forwarder = Forwarder::new(Arc::new(relay), Arc::clone(&publisher), rows)
             .asked_through(Arc::clone(&self.subscriber))
+            .limits(self.limits.clone())
             .metrics(&self.metrics);
         let health = forwarder.health();
         module
+            .relay(wishes)
             .worker("relay", |stop| forwarder.run(stop))
             .degraded_unless("relay", move || {
                 let health = health.clone();

@@ -6,6 +6,7 @@ mod demo;
 mod logs;
 mod personal;
 mod platform;
+mod rows;
 mod sandbox;
 mod schema;
 mod secrets;

@@ -59,6 +59,8 @@ settings! {
         pub(crate) auth: AuthSettings = section,
         /// Personal data: what is about a customer is sealed with a key of the customer's.
         pub(crate) personal: PersonalSettings = section,
+        /// How long what grows is kept.
+        pub(crate) retention: RetentionSettings = section,
         /// Logs, metrics and traces.
         pub(crate) telemetry: TelemetrySettings = section,
         /// Users, sessions and keys.
@@ -98,6 +100,10 @@ settings! {
         /// some brokers of a Kafka (experimental; TLS by kafka.tls). What is larger than the broker takes is a dead letter.
         /// Passwords are better in the section of the broker, or its _FILE.
         pub(crate) url: String = "memory:",
+        /// How long the lease of a context's relay lasts; renewed three times in it. After a crash of its holder nobody
+        /// announces for so long at most.
+        #[range("1s"..="5m")]
+        pub(crate) relay_lease: Duration = "5s",
         /// How NATS is used; its url is the one above.
         pub(crate) nats: NatsSettings = section,
         /// How RabbitMQ is used; its url is the one above.
@@ -149,6 +155,24 @@ settings! {
 }
 
 settings! {
+    /// How long what grows is kept: docs/guide/retention.md has the whole table.
+    pub(crate) struct RetentionSettings {
+        /// Idempotency keys of requests, with their answers; the API promises a day.
+        #[range("24h"..="365d")]
+        pub(crate) idempotency_keys: Duration = "24h",
+        /// Ids of messages that were dealt with; longer where their consumer is not past them.
+        #[range("7d"..="3650d")]
+        pub(crate) messages: Duration = "7d",
+        /// Dead letters that no operator wanted; for ever unless given.
+        #[range("24h"..="3650d")]
+        pub(crate) dead_letters: Option<Duration> = unset,
+        /// Sessions that have ended, so that a late reuse of their tokens is still told from a random one.
+        #[range("1h"..="3650d")]
+        pub(crate) ended_sessions: Duration = "7d",
+    }
+}
+
+settings! {
     /// Users, sessions and keys.
     pub(crate) struct IdentitySettings {
         /// Where it runs, if not in this process: a URL that is asked for signing keys, sessions and customers' keys, over gRPC.
@@ -159,6 +183,12 @@ settings! {
         pub(crate) admin_password: Option<SecretString> = unset,
         /// Seals the signing keys; made and kept beside an embedded store unless given.
         pub(crate) key_encryption_key: Option<SecretString> = unset,
+        /// How long a session lives that nobody uses.
+        #[range("1m"..="365d")]
+        pub(crate) session_idle: Duration = "7d",
+        /// How long a session lives at most.
+        #[range("1m"..="365d")]
+        pub(crate) session_life: Duration = "30d",
         /// Memory of one password hash in KiB; less than the default only for tests.
         #[range(8..=65536)]
         pub(crate) hash_memory_kib: u32 = 19456,

@@ -19,6 +19,7 @@ use stanchion::telemetry::Metrics;
 use crate::broker::Broker;
 use crate::demo;
 use crate::platform::{migrations, own_database};
+use crate::rows::Rows;
 use crate::secrets::configured_or_kept;
 use crate::settings::{SANDBOX, ShopSettings};
 use crate::store::{Opening, Store};
@@ -81,6 +82,20 @@ impl Parts<'_> {
         running && wanted && self.options.wants("inventory")
     }
 
+    /// The module, which forgets when it is told to and shows what it has not forgotten.
+    fn kept(&self, module: Module, store: &Store) -> Module {
+        let kept = &self.settings.retention;
+        let rows = Rows::of(module.name(), store.db.clone(), self.metrics);
+        let module = module
+            .keys_kept(kept.idempotency_keys)
+            .messages_kept(kept.messages)
+            .worker("rows", |stop| rows.run(stop));
+        match kept.dead_letters {
+            Some(kept) => module.dead_letters_kept(kept),
+            None => module,
+        }
+    }
+
     /// Without a broker what another process's module announces is read where it lies.
     async fn overhear(
         &self,
@@ -114,7 +129,7 @@ impl Parts<'_> {
         }
         let relay = shop_inventory::relay(Arc::clone(&store.log));
         let module = self.broker.announced(inventory.module(), relay, &store);
-        Ok(Some((module, store.db)))
+        Ok(Some((self.kept(module, &store), store.db)))
     }
 
     /// Where orders asks for prices: here, or in the process that has inventory.
@@ -161,7 +176,7 @@ impl Parts<'_> {
         } else {
             module
         };
-        Ok(Some((module, store.db)))
+        Ok(Some((self.kept(module, &store), store.db)))
     }
 
     pub(crate) async fn payments(
@@ -208,6 +223,6 @@ impl Parts<'_> {
         let relay = shop_payments::relay(Arc::clone(&store.log));
         let module = module.context("the payment gateway")?;
         let module = self.broker.announced(module, relay, &store);
-        Ok(Some((module, store.db)))
+        Ok(Some((self.kept(module, &store), store.db)))
     }
 }

@@ -4,6 +4,7 @@
 //! Stores and broker are the caller's. Everything ends with the [`Cluster`]; nothing outlives the process that made it.
 
 mod broker;
+mod certificates;
 mod front;
 mod service;
 mod view;
@@ -16,9 +17,12 @@ use anyhow::{Context, Result, bail, ensure};
 use stanchion_testing::process::{Launch, ServiceProcess, free_port};
 
 pub use broker::Broker;
+pub use certificates::Certificates;
 pub use front::is_installed as has_front;
+use service::{ROLES, Role};
+
 pub use service::Service;
-pub use view::{Row, table};
+pub use view::{Parked, Row, table};
 
 /// The contexts, in the order they are started.
 pub const CONTEXTS: [&str; 4] = ["identity", "inventory", "orders", "payments"];
@@ -46,8 +50,8 @@ const SHARED: [(&str, &str); 9] = [
     ("SHOP__PAYMENTS__GATEWAY_KEY", GATEWAY_KEY),
     ("SHOP__PAYMENTS__WEBHOOK_SECRET", WEBHOOK_SECRET),
     ("SHOP__TELEMETRY__FORMAT", "json"),
-    // What a killed worker held is given to the next one after this, and its lease ends after 15 s.
-    ("SHOP__BROKER__NATS__ACK_WAIT", "3s"),
+    // Twice a balancer's probes and more.
+    ("SHOP__SERVER__LAME_DUCK", "2s"),
     // A module that is started again is asked again soon.
     ("SHOP__INVENTORY__CLIENT__POLICY__BREAKER__OPEN", "500ms"),
 ];
@@ -80,19 +84,26 @@ pub struct Plan {
     pub settings: Vec<(String, String)>,
     /// Where the one address is; a free port unless given.
     pub listen: Option<u16>,
+    /// How many processes serve the requests of each context; one works whatever it says. 1 unless given.
+    pub apis: usize,
+    /// With mutual TLS between the services and from the front to them; the one address is plain.
+    pub tls: Option<Certificates>,
     /// Contexts that are not there yet, and [`GATEWAY`]: [`Cluster::restart`] starts them later.
     pub absent: Vec<&'static str>,
 }
 
-/// A shop of nine processes and a proxy. Dropped, it is killed.
+/// A shop of nine processes or more, and a proxy. Dropped, it is killed.
 pub struct Cluster {
     plan: Plan,
+    common: Launch,
     services: Vec<Service>,
     gateway_launch: Launch,
     gateway: Option<ServiceProcess>,
     front: ServiceProcess,
     /// The one address.
     address: String,
+    /// Of the first process that serves each context.
+    ports: [u16; 4],
 }
 
 impl Plan {
@@ -106,6 +117,8 @@ impl Plan {
             broker,
             settings: Vec::new(),
             listen: None,
+            apis: 1,
+            tls: None,
             absent: Vec::new(),
         }
     }
@@ -124,8 +137,8 @@ impl Cluster {
     pub async fn spawn(plan: Plan) -> Result<Self> {
         ensure!(front::is_installed(), "a cluster needs haproxy");
         fs::create_dir_all(&plan.folder)?;
-        let ports = CONTEXTS.iter().map(|_| free_port());
-        let ports: Vec<u16> = ports.collect::<Result<_>>()?;
+        let ports = CONTEXTS.iter().map(|_| free_ports(plan.apis.max(1)));
+        let ports: Vec<Vec<u16>> = ports.collect::<Result<_>>()?;
         let address = match plan.listen {
             Some(port) => port,
             None => free_port()?,
@@ -133,38 +146,41 @@ impl Cluster {
         let gateway_port = free_port()?;
         let common = common(&plan, &ports, gateway_port);
         migrate(&common).await?;
-        let payments = ports[3];
         let gateway_launch = common
             .clone()
             .arg("sandbox")
             .arg(format!("--listen=127.0.0.1:{gateway_port}"))
             .env(
                 "SHOP__PAYMENTS__WEBHOOK_URL",
-                format!("http://127.0.0.1:{payments}/api/v1/payments/webhook"),
+                format!("http://127.0.0.1:{address}/api/v1/payments/webhook"),
             );
         let mut gateway = None;
         if !plan.absent.contains(&GATEWAY) {
             gateway = Some(gateway_launch.spawn()?);
         }
         let mut services = Vec::new();
-        for (context, port) in CONTEXTS.into_iter().zip(&ports) {
-            for role in service::ROLES {
-                services.push(Service::new(&plan, &common, context, role, *port)?);
+        for (context, ports) in CONTEXTS.into_iter().zip(&ports) {
+            for (nth, port) in ports.iter().enumerate() {
+                let role = Role::Api { nth, port: *port };
+                services.push(Service::new(&plan, &common, context, role)?);
             }
+            services.push(Service::new(&plan, &common, context, Role::Worker)?);
         }
         for service in &mut services {
             if !plan.absent.iter().any(|name| service.is_of(name)) {
                 service.spawn()?;
             }
         }
-        let front = front::spawn(&plan.folder, address, &ports)?;
+        let front = front::spawn(&plan.folder, address, &ports, plan.tls.as_ref())?;
         Ok(Self {
             plan,
+            common,
             services,
             gateway_launch,
             gateway,
             front,
             address: format!("127.0.0.1:{address}"),
+            ports: std::array::from_fn(|nth| ports[nth][0]),
         })
     }
 
@@ -195,6 +211,13 @@ impl Cluster {
     #[must_use]
     pub fn address(&self) -> &str {
         &self.address
+    }
+
+    /// Where the first process of a context serves, as the others call it.
+    #[must_use]
+    pub fn endpoint(&self, context: &str) -> String {
+        let nth = CONTEXTS.iter().position(|name| *name == context);
+        endpoint(&self.plan, self.ports[nth.unwrap_or_default()])
     }
 
     /// The folder that the gateway's books are in.
@@ -255,6 +278,14 @@ impl Cluster {
         self.ready(deadline).await
     }
 
+    /// Makes the schemas as that binary wants them, as an operator does before its first process starts.
+    ///
+    /// # Errors
+    /// It could not.
+    pub async fn migrate(&self, binary: &Path) -> Result<()> {
+        migrate(&self.common.clone().binary(binary)).await
+    }
+
     /// The first service that ended without being told to, with how.
     ///
     /// # Errors
@@ -279,7 +310,7 @@ impl Cluster {
     /// One of them ended otherwise than cleanly; the others are stopped nevertheless.
     pub async fn stop(mut self, deadline: Duration) -> Result<()> {
         let mut wrong = Vec::new();
-        for role in service::ROLES {
+        for role in ROLES {
             let of_role = self.services.iter_mut().filter(|one| one.role() == role);
             let mut of_role: Vec<&mut Service> = of_role.collect();
             for service in &mut of_role {
@@ -301,18 +332,25 @@ impl Cluster {
 }
 
 /// The binary with what all processes are told.
-fn common(plan: &Plan, ports: &[u16], gateway: u16) -> Launch {
+fn common(plan: &Plan, ports: &[Vec<u16>], gateway: u16) -> Launch {
     let mut launch = Launch::new(&plan.binary).folder(&plan.folder);
     for (name, value) in SHARED {
         launch = launch.env(name, value);
     }
-    for (context, port) in CONTEXTS.iter().zip(ports) {
+    for (context, ports) in CONTEXTS.iter().zip(ports) {
         let context = context.to_uppercase();
         let database = plan.database_of(&context.to_lowercase()).to_owned();
         launch = launch.env(format!("SHOP__{context}__DATABASE__URL"), database);
         if matches!(context.as_str(), "IDENTITY" | "INVENTORY") {
-            let endpoint = format!("http://127.0.0.1:{port}");
-            launch = launch.env(format!("SHOP__{context}__ENDPOINT"), endpoint);
+            let endpoint = endpoint(plan, ports[0]);
+            let addresses = ports.iter().map(|port| format!("\"127.0.0.1:{port}\""));
+            let addresses = addresses.collect::<Vec<_>>().join(",");
+            launch = launch
+                .env(format!("SHOP__{context}__ENDPOINT"), endpoint)
+                .env(
+                    format!("SHOP__{context}__CLIENT__ADDRESSES"),
+                    format!("[{addresses}]"),
+                );
         }
     }
     launch = launch
@@ -326,6 +364,15 @@ fn common(plan: &Plan, ports: &[u16], gateway: u16) -> Launch {
         launch = launch.env(name, value);
     }
     launch
+}
+
+fn endpoint(plan: &Plan, port: u16) -> String {
+    let scheme = if plan.tls.is_some() { "https" } else { "http" };
+    format!("{scheme}://localhost:{port}")
+}
+
+fn free_ports(count: usize) -> Result<Vec<u16>> {
+    (0..count).map(|_| free_port()).collect()
 }
 
 async fn migrate(common: &Launch) -> Result<()> {

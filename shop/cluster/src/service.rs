@@ -1,3 +1,4 @@
+use std::path::Path;
 use std::process::ExitStatus;
 use std::time::Duration;
 
@@ -9,9 +10,36 @@ use crate::{IDENTITY, Plan};
 /// The roles of each context's processes, in the order they are stopped.
 pub(crate) const ROLES: [&str; 2] = ["api", "worker"];
 
+/// What a process is told to be.
+#[derive(Clone, Copy)]
+pub(crate) enum Role {
+    /// It serves requests at that port; the first one is called by context and role alone.
+    Api { nth: usize, port: u16 },
+    /// It works.
+    Worker,
+}
+
+impl Role {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Api { .. } => "api",
+            Self::Worker => "worker",
+        }
+    }
+
+    /// Of those that serve a context: 1, 2 and so on; 0 for who works.
+    fn number(self) -> usize {
+        match self {
+            Self::Api { nth, .. } => nth + 1,
+            Self::Worker => 0,
+        }
+    }
+}
+
 /// One process of a context.
 pub struct Service {
     name: String,
+    context: String,
     role: &'static str,
     admin: String,
     launch: Launch,
@@ -19,25 +47,25 @@ pub struct Service {
 }
 
 impl Service {
-    pub(crate) fn new(
-        plan: &Plan,
-        common: &Launch,
-        context: &str,
-        role: &'static str,
-        port: u16,
-    ) -> Result<Self> {
+    pub(crate) fn new(plan: &Plan, common: &Launch, context: &str, role: Role) -> Result<Self> {
         let admin = format!("127.0.0.1:{}", free_port()?);
-        let name = format!("{context}-{role}");
+        let word = role.word();
+        let name = match role {
+            Role::Api { nth: 1.., .. } => format!("{context}-{word}-{}", role.number()),
+            _ => format!("{context}-{word}"),
+        };
         let folder = plan.folder.join(&name);
         std::fs::create_dir_all(&folder)?;
         let mut launch = common
             .clone()
             .folder(folder)
-            .env("SHOP__SERVER__LISTEN", format!("127.0.0.1:{port}"))
             .env("SHOP__ADMIN__LISTEN", &admin)
             .arg(format!("--modules={context}"))
-            .arg(format!("--role={role}"));
-        if role == "worker" {
+            .arg(format!("--role={word}"));
+        if let Role::Api { port, .. } = role {
+            launch = launch.env("SHOP__SERVER__LISTEN", format!("127.0.0.1:{port}"));
+        }
+        if role.number() != 1 {
             // One process is enough to stock an empty store.
             launch = launch.arg("--no-demo");
         }
@@ -46,25 +74,29 @@ impl Service {
                 launch = launch.env(name, value);
             }
         }
+        for (name, value) in plan.tls.iter().flat_map(|tls| tls.settings(context)) {
+            launch = launch.env(name, value);
+        }
         // The operator's port has it in every role.
         let launch = launch.ready_when(format!("http://{admin}/ready"));
         Ok(Self {
             name,
-            role,
+            context: context.to_owned(),
+            role: word,
             admin,
             launch,
             process: None,
         })
     }
 
-    /// Its name: context and role, such as `orders-worker`.
+    /// Its name: context and role, such as `orders-worker`; of several that serve, the second one is `orders-api-2`.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
     pub(crate) fn is_of(&self, context: &str) -> bool {
-        self.name.strip_suffix(self.role) == Some(&format!("{context}-"))
+        self.context == context
     }
 
     /// Its role: `api` or `worker`.
@@ -96,6 +128,11 @@ impl Service {
     /// From the next start on it is told this as well.
     pub fn set(&mut self, name: &str, value: &str) {
         self.launch = self.launch.clone().env(name, value);
+    }
+
+    /// From the next start on it is that binary.
+    pub fn becomes(&mut self, binary: &Path) {
+        self.launch = self.launch.clone().binary(binary);
     }
 
     /// Starts it unless it runs; waits for nothing.

@@ -20,6 +20,9 @@ const LAGS: [&str; 2] = [
     "stanchion_relay_lag_positions{",
 ];
 
+/// Messages that consumers have put aside, by state.
+const PARKED: &str = "stanchion_consumer_parked{";
+
 /// One service, as it is now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
@@ -31,16 +34,26 @@ pub struct Row {
     pub health: String,
     /// The furthest that one of its relays and projections is behind, in positions.
     pub lag: Option<u64>,
+    /// Messages that its consumers have put aside.
+    pub parked: Option<Parked>,
+}
+
+/// Messages that consumers have put aside, by why.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Parked {
+    /// They are tried again, or wait behind one that is.
+    pub waiting: u64,
+    /// They wait for an upgrade: nobody here knows their contract.
+    pub unknown: u64,
+    /// They wait for an operator.
+    pub dead: u64,
 }
 
 impl Cluster {
     /// How every service is, asked now; never longer than a few seconds.
     pub async fn view(&self) -> Vec<Row> {
-        let mut rows = Vec::new();
-        for service in self.services() {
-            rows.push(row(service).await);
-        }
-        rows
+        let rows = self.services().iter().map(row);
+        futures_util::future::join_all(rows).await
     }
 }
 
@@ -48,28 +61,44 @@ impl Cluster {
 #[must_use]
 pub fn table(rows: &[Row]) -> String {
     let mut text = format!(
-        "{:<18}{:>8}  {:>6}  {}\n",
-        "service", "pid", "lag", "health"
+        "{:<18}{:>8}  {:>5}  {:>7}  {:>7}  {:>5}  {}\n",
+        "service", "pid", "lag", "waiting", "unknown", "dead", "health"
     );
     for row in rows {
-        let pid = row.pid.map_or_else(|| "-".into(), |pid| pid.to_string());
-        let lag = row.lag.map_or_else(|| "-".into(), |lag| lag.to_string());
+        let pid = row.pid.map(u64::from);
+        let parked = |of: fn(Parked) -> u64| shown(row.parked.map(of));
         // Writing to a string does not fail.
-        let _ = writeln!(text, "{:<18}{pid:>8}  {lag:>6}  {}", row.name, row.health);
+        let _ = writeln!(
+            text,
+            "{:<18}{:>8}  {:>5}  {:>7}  {:>7}  {:>5}  {}",
+            row.name,
+            shown(pid),
+            shown(row.lag),
+            parked(|it| it.waiting),
+            parked(|it| it.unknown),
+            parked(|it| it.dead),
+            row.health
+        );
     }
     text
 }
 
+fn shown(number: Option<u64>) -> String {
+    number.map_or_else(|| "-".into(), |number| number.to_string())
+}
+
 async fn row(service: &Service) -> Row {
-    let (ready, metrics) = (
-        ask(service.admin(), "/ready").await,
-        ask(service.admin(), "/metrics").await,
+    let (ready, metrics) = tokio::join!(
+        ask(service.admin(), "/ready"),
+        ask(service.admin(), "/metrics"),
     );
+    let metrics = metrics.unwrap_or_default();
     Row {
         name: service.name().to_owned(),
         pid: service.pid(),
         health: ready.map_or_else(|| "does not answer".into(), |text| health(&text)),
-        lag: metrics.and_then(|text| lag(&text)),
+        lag: lag(&metrics),
+        parked: parked(&metrics),
     }
 }
 
@@ -101,10 +130,33 @@ fn value_of<'a>(text: &'a str, before: &str) -> Option<&'a str> {
 }
 
 fn lag(metrics: &str) -> Option<u64> {
-    let lines = metrics.lines();
-    let lags = lines.filter(|line| LAGS.iter().any(|name| line.starts_with(name)));
-    let values = lags.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok());
-    values.map(|value| value as u64).max()
+    let of_somebody = |line: &&str| LAGS.iter().any(|name| line.starts_with(name));
+    metrics.lines().filter(of_somebody).filter_map(number).max()
+}
+
+/// `None` where there are no consumers.
+fn parked(metrics: &str) -> Option<Parked> {
+    let mut lines = metrics
+        .lines()
+        .filter(|line| line.starts_with(PARKED))
+        .peekable();
+    lines.peek()?;
+    let mut parked = Parked::default();
+    for line in lines {
+        let count = number(line).unwrap_or_default();
+        match value_of(line, "state=\"") {
+            Some("dead") => parked.dead += count,
+            Some("unknown") => parked.unknown += count,
+            _ => parked.waiting += count,
+        }
+    }
+    Some(parked)
+}
+
+/// What stands at the end of a metric's line.
+fn number(line: &str) -> Option<u64> {
+    let value = line.rsplit(' ').next()?.parse::<f64>().ok()?;
+    Some(value as u64)
 }
 
 /// The body of an answer, whatever its status.
@@ -145,5 +197,19 @@ mod tests {
                        stanchion_relay_lag_positions{context=\"orders\"} 17\n";
         assert_eq!(lag(metrics), Some(17));
         assert_eq!(lag(""), None);
+    }
+
+    #[test]
+    fn what_is_parked_is_told_by_why() {
+        let metrics = "stanchion_consumer_parked{consumer=\"a\",state=\"retry\"} 2\n\
+                       stanchion_consumer_parked{consumer=\"b\",state=\"dead\"} 1\n\
+                       stanchion_consumer_parked{consumer=\"b\",state=\"unknown\"} 4\n";
+        let told = Parked {
+            waiting: 2,
+            unknown: 4,
+            dead: 1,
+        };
+        assert_eq!(parked(metrics), Some(told));
+        assert_eq!(parked("other 1\n"), None);
     }
 }

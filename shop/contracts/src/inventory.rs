@@ -1,5 +1,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+#[cfg(feature = "next")]
+use shop_kernel::UserId;
 use shop_kernel::{OrderId, Sku};
 
 use crate::contracts;
@@ -12,6 +14,11 @@ contracts! {
     StockRefused = "inventory.stock_refused.v1",
     StockCommitted = "inventory.stock_committed.v1",
     StockReleased = "inventory.stock_released.v1",
+}
+
+#[cfg(feature = "next")]
+contracts! {
+    ReserveStockV2 = "inventory.reserve_stock.v2",
 }
 
 /// So many of a product.
@@ -30,6 +37,20 @@ pub struct ReserveStock {
     pub order_id: OrderId,
     /// What to hold; a product stands in it once.
     pub items: Vec<StockItem>,
+    /// When the reservation ends by itself.
+    pub until: Timestamp,
+}
+
+/// The next version of [`ReserveStock`], of a release that is only rehearsed.
+#[cfg(feature = "next")]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReserveStockV2 {
+    /// For which order.
+    pub order_id: OrderId,
+    /// For whom.
+    pub customer_id: UserId,
+    /// What to hold; a product stands in it once.
+    pub lines: Vec<StockItem>,
     /// When the reservation ends by itself.
     pub until: Timestamp,
 }

@@ -8,6 +8,8 @@ mod inventory;
 mod orders;
 mod payments;
 
+#[cfg(feature = "next")]
+pub use inventory::ReserveStockV2;
 pub use inventory::{
     CommitStock, RefusalReason, ReleaseStock, ReserveStock, StockCommitted, StockItem,
     StockRefused, StockReleased, StockReserved,

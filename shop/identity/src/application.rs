@@ -52,6 +52,8 @@ pub struct Identity {
     pub(crate) passwords: Passwords,
     pub(crate) tokens: Arc<AccessTokens>,
     pub(crate) lifetimes: Lifetimes,
+    /// So long a late reuse of an ended session's tokens is still told from a random one.
+    pub(crate) ended_sessions_kept: SignedDuration,
     pub(crate) sealing: Arc<KeyEncryptionKey>,
     pub(crate) live: LiveSessions,
 }

@@ -42,6 +42,8 @@ pub struct Dependencies {
     pub access_ttl: SignedDuration,
     /// How long sessions and refresh tokens live.
     pub lifetimes: Lifetimes,
+    /// How long a session is kept that has ended; 7 days unless there is a reason.
+    pub ended_sessions_kept: SignedDuration,
 }
 
 /// The tables of identity.
@@ -118,6 +120,7 @@ impl Identity {
             audience,
             access_ttl,
             lifetimes,
+            ended_sessions_kept,
             ..
         } = dependencies.clone();
         let ring = Arc::new(KeyRing::default());
@@ -130,6 +133,7 @@ impl Identity {
             passwords,
             tokens: Arc::new(AccessTokens::new(issuer, audience, ring).with_ttl(access_ttl)),
             lifetimes,
+            ended_sessions_kept,
             sealing,
             live: LiveSessions::default(),
         })

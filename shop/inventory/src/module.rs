@@ -42,12 +42,20 @@ pub struct Dependencies {
 /// The tables of inventory.
 #[must_use]
 pub fn migrations() -> Migrations {
-    Migrations::new("inventory").with(
+    let migrations = Migrations::new("inventory").with(
         1,
         "products",
         include_str!("../migrations/0001_products.up.sql"),
         include_str!("../migrations/0001_products.down.sql"),
-    )
+    );
+    #[cfg(feature = "next")]
+    let migrations = migrations.with(
+        2,
+        "restocked",
+        include_str!("../migrations/next/0002_restocked.up.sql"),
+        include_str!("../migrations/next/0002_restocked.down.sql"),
+    );
+    migrations
 }
 
 /// What inventory announces, to be registered with the broker.

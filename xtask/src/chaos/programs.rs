@@ -43,6 +43,13 @@ impl Programs {
         })
     }
 
+    /// As they are, from a build before.
+    pub(super) fn built() -> Result<Self> {
+        let folder = workspace::metadata()?.target_directory.join("debug");
+        let folder = folder.into();
+        Ok(Self { folder })
+    }
+
     /// The shop on `folder`, with its URL.
     pub(super) fn shop(&self, folder: &Path) -> Result<(Launch, String)> {
         let (public, admin) = (free_port()?, free_port()?);
@@ -84,11 +91,23 @@ impl Programs {
             .arg(format!("--seed={seed}"))
     }
 
+    /// One of the binaries.
+    pub(super) fn binary(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
+    }
+
     /// Prints the balance sheet; false if something does not add up.
     pub(super) fn audit(&self, data: &Path, ledger: &Path) -> Result<bool> {
+        let stores = format!("sqlite://{}", data.display());
+        self.audit_at(&stores, data, ledger)
+    }
+
+    /// The same of stores elsewhere than the gateway's books.
+    pub(super) fn audit_at(&self, stores: &str, books: &Path, ledger: &Path) -> Result<bool> {
         let mut auditor = Command::new(self.folder.join("shop-auditor"));
         auditor
-            .arg(format!("sqlite://{}", data.display()))
+            .arg(stores)
+            .arg(format!("--gateway=sqlite://{}", books.display()))
             .arg("--ledger")
             .arg(ledger);
         shell::aloud(&mut auditor)

@@ -1,9 +1,10 @@
-//! The operator's port: metrics, health, logs, projections, dead letters, policies, subjects. Never reachable through the public one.
+//! The operator's port: metrics, health, logs and relays, projections, dead letters, policies, subjects. Never reachable through the public one.
 
 mod dead_letters;
 mod guard;
 mod policies;
 mod projections;
+mod relays;
 mod subjects;
 mod work;
 
@@ -17,7 +18,7 @@ use axum::routing::{get, post};
 use http::{StatusCode, header};
 use serde_json::{Value, json};
 use stanchion_eventsourcing::{EventLog, OperatedProjection, Subjects};
-use stanchion_messaging::ConsumerStore;
+use stanchion_messaging::{ConsumerStore, RelayStore};
 use stanchion_resilience::policy::Policy;
 use stanchion_telemetry::Metrics;
 
@@ -51,6 +52,7 @@ struct OperatedModule {
     name: &'static str,
     log: Option<Arc<dyn EventLog>>,
     consumers: Option<Arc<dyn ConsumerStore>>,
+    relay: Option<Arc<dyn RelayStore>>,
     projections: Vec<Arc<dyn OperatedProjection>>,
     policies: Vec<Policy>,
 }
@@ -71,6 +73,7 @@ pub(crate) fn port(
             name: module.name,
             log: module.log.clone(),
             consumers: module.consumers.clone(),
+            relay: module.relay.clone(),
             projections: module.projections.clone(),
             policies: module.policies.clone(),
         })
@@ -87,6 +90,11 @@ pub(crate) fn port(
     let router = Router::new()
         .route("/metrics", get(metrics_text))
         .route("/logs", get(logs))
+        .route("/logs/{module}/redrive/{after}", post(relays::redrive))
+        .route(
+            "/logs/{module}/redrive/{after}/{through}",
+            post(relays::redrive_stretch),
+        )
         .route("/routes", get(routes_listed))
         .route("/dead-letters", get(dead_letters::list))
         .route(

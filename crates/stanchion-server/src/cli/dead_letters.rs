@@ -39,12 +39,6 @@ pub(super) fn command() -> Command {
         )
 }
 
-pub(super) fn redrive_command() -> Command {
-    Command::new("redrive")
-        .about("Makes all dead letters due again")
-        .arg(consumer().help("Only those of this consumer"))
-}
-
 pub(super) async fn run(service: Service, given: &ArgMatches) -> Result<(), Stopped> {
     match given.subcommand() {
         Some(("show", given)) => show(&service, given).await,
@@ -294,7 +288,7 @@ fn stores(service: &Service) -> impl Iterator<Item = (&Module, &Arc<dyn Consumer
     modules.filter_map(|module| Some((module, module.consumers.as_ref()?)))
 }
 
-fn consumer() -> Arg {
+pub(super) fn consumer() -> Arg {
     Arg::new("consumer").long("consumer").value_name("NAME")
 }
 

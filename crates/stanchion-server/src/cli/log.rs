@@ -97,7 +97,7 @@ async fn show(service: &Service, given: &ArgMatches) -> Result<(), Stopped> {
     Ok(())
 }
 
-fn log_of(service: &Service, name: &str) -> Result<Arc<dyn EventLog>, Stopped> {
+pub(super) fn log_of(service: &Service, name: &str) -> Result<Arc<dyn EventLog>, Stopped> {
     let with_log = service.modules.iter().filter(|module| module.log.is_some());
     let names: Vec<&str> = with_log.map(|module| module.name).collect();
     let found = service.modules.iter().find(|module| module.name == name);

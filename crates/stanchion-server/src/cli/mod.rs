@@ -6,6 +6,7 @@ mod logs;
 mod options;
 mod policies;
 mod projections;
+mod redrive;
 mod routes;
 mod running;
 mod subjects;
@@ -168,7 +169,7 @@ impl ServiceCli {
             )
             .subcommand(log)
             .subcommand(dead_letters::command())
-            .subcommand(dead_letters::redrive_command())
+            .subcommand(redrive::command())
             .subcommand(projections::command())
             .subcommand(policies::command())
             .subcommand(subjects::command());
@@ -213,7 +214,7 @@ impl ServiceCli {
             }
             ("redrive", ..) => {
                 let service = operated(self.build, options, Purpose::Operate).await?;
-                dead_letters::redrive(service, given).await?;
+                redrive::run(service, given).await?;
             }
             ("projections", ..) => {
                 let service = operated(self.build, options, Purpose::Operate).await?;

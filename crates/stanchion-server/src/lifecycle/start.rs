@@ -10,6 +10,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::prune::Pruning;
 use super::stop::{AdminPort, StopTimes, Stopping};
 use super::workers::Workers;
 use super::{Addresses, Running, Stopped};
@@ -27,10 +28,6 @@ use crate::{Service, admin};
 const LAME_DUCK: Duration = Duration::from_secs(5);
 /// Connections the operator's port takes.
 const ADMIN_CONNECTIONS_MAX: usize = 64;
-/// Answers of idempotency keys are kept this long, and looked after this often.
-const KEYS_KEPT: Duration = Duration::from_secs(24 * 3600);
-const KEYS_PRUNED_EVERY: Duration = Duration::from_secs(600);
-const KEYS_PRUNED_AT_ONCE: usize = 1_000;
 
 /// Why a service did not start.
 #[derive(Debug, thiserror::Error)]
@@ -280,53 +277,17 @@ async fn supervise(mut stopping: Stopping, stop: CancellationToken) -> Stopped {
     failure.map_or(stopped, Stopped::Failed)
 }
 
-/// Every module's own workers, and one that forgets old idempotency keys.
+/// Every module's own workers, and one that forgets what is old.
 fn workers(modules: &mut [Module]) -> Vec<(&'static str, Worker)> {
     let mut workers = Vec::new();
     for module in modules {
-        if let Some(inbox) = module.inbox.clone() {
-            let kept = module.messages_kept;
-            workers.push((
-                module.name,
-                Worker::new("prune-inbox", move |stop| prune(inbox, kept, stop)),
-            ));
+        if let Some(pruning) = Pruning::of(module) {
+            let worker = Worker::new("prune-inbox", |stop| pruning.run(stop));
+            workers.push((module.name, worker));
         }
         workers.extend(module.workers.drain(..).map(|worker| (module.name, worker)));
     }
     workers
-}
-
-async fn prune(
-    inbox: Arc<dyn stanchion_messaging::Inbox>,
-    messages_kept: Duration,
-    stop: CancellationToken,
-) {
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(KEYS_PRUNED_EVERY) => {}
-        }
-        let before = stanchion_runtime::clock::now() - KEYS_KEPT;
-        loop {
-            match inbox.prune(before, KEYS_PRUNED_AT_ONCE).await {
-                Ok(pruned) if pruned < KEYS_PRUNED_AT_ONCE => break,
-                Ok(_) if stop.is_cancelled() => return,
-                Ok(_) => {}
-                Err(error) => {
-                    tracing::warn!(%error, "old idempotency keys are pruned later");
-                    break;
-                }
-            }
-        }
-        let before = stanchion_runtime::clock::now() - messages_kept;
-        let pruned = tokio::select! {
-            () = stop.cancelled() => return,
-            pruned = inbox.prune_messages(before, KEYS_PRUNED_AT_ONCE) => pruned,
-        };
-        if let Err(error) = pruned {
-            tracing::warn!(%error, "old keys of messages are pruned later");
-        }
-    }
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {

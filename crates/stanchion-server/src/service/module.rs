@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stanchion_eventsourcing::{EventLog, OperatedProjection};
-use stanchion_messaging::{ConsumerStore, Inbox};
+use stanchion_messaging::{ConsumerStore, Inbox, RelayStore};
 use stanchion_resilience::Priority;
 use stanchion_resilience::policy::Policy;
 use tokio_util::sync::CancellationToken;
@@ -15,6 +15,9 @@ use crate::{Grpc, Routes};
 
 /// How long a worker may take to stop unless it says otherwise.
 const WORKER_STOP: Duration = Duration::from_secs(5);
+
+/// Keys of requests are kept so long at least, and unless it is set otherwise: the API promises it.
+const KEYS_KEPT_MIN: Duration = Duration::from_secs(24 * 3600);
 
 /// Keys of handled messages are kept so long at least, and unless it is set otherwise.
 const MESSAGES_KEPT_MIN: Duration = Duration::from_secs(7 * 24 * 3600);
@@ -46,9 +49,12 @@ pub struct Module {
     pub(crate) checks: Vec<Check>,
     pub(crate) closers: Vec<Closer>,
     pub(crate) inbox: Option<Arc<dyn Inbox>>,
+    pub(crate) keys_kept: Duration,
     pub(crate) messages_kept: Duration,
+    pub(crate) dead_letters_kept: Option<Duration>,
     pub(crate) log: Option<Arc<dyn EventLog>>,
     pub(crate) consumers: Option<Arc<dyn ConsumerStore>>,
+    pub(crate) relay: Option<Arc<dyn RelayStore>>,
     pub(crate) projections: Vec<Arc<dyn OperatedProjection>>,
 }
 
@@ -108,9 +114,12 @@ impl Module {
             checks: Vec::new(),
             closers: Vec::new(),
             inbox: None,
+            keys_kept: KEYS_KEPT_MIN,
             messages_kept: MESSAGES_KEPT_MIN,
+            dead_letters_kept: None,
             log: None,
             consumers: None,
+            relay: None,
             projections: Vec::new(),
         }
     }
@@ -264,6 +273,21 @@ impl Module {
         self
     }
 
+    /// How long idempotency keys of requests are kept with their answers; 24 hours at least, which is the default.
+    #[must_use]
+    pub fn keys_kept(mut self, kept: Duration) -> Self {
+        self.keys_kept = kept.max(KEYS_KEPT_MIN);
+        self
+    }
+
+    /// How long dead letters wait for an operator before they are discarded, each with a warning in the log; for ever
+    /// unless given. Messages of unknown contracts always wait.
+    #[must_use]
+    pub fn dead_letters_kept(mut self, kept: Duration) -> Self {
+        self.dead_letters_kept = Some(kept);
+        self
+    }
+
     /// How long the keys of messages are kept after they were handled; 7 days at least, which is the default. Those that
     /// their consumers are not past, or have parked, are kept longer.
     #[must_use]
@@ -283,6 +307,14 @@ impl Module {
     #[must_use]
     pub fn consumers(mut self, consumers: Arc<dyn ConsumerStore>) -> Self {
         self.consumers = Some(consumers);
+        self
+    }
+
+    /// The rows of the relay of its log, which has the module's name, where it announces to a broker: an operator may wish that
+    /// entries be announced again.
+    #[must_use]
+    pub fn relay(mut self, relay: Arc<dyn RelayStore>) -> Self {
+        self.relay = Some(relay);
         self
     }
 

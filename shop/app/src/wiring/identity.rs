@@ -106,7 +106,7 @@ impl Parts<'_> {
                 let vault = Arc::clone(&vault) as Arc<dyn Vault>;
                 own = own.grpc(shop_identity::for_services(&identity, vault, &calls.signer));
             }
-            module = Some(own);
+            module = Some(self.kept(own, &store));
         }
         Ok(IdentityPart {
             module,
@@ -145,7 +145,11 @@ impl Parts<'_> {
             issuer: self.settings.issuer(),
             audience: AUDIENCE.into(),
             access_ttl: self.settings.auth.access_token_life.try_into()?,
-            lifetimes: Lifetimes::default(),
+            lifetimes: Lifetimes {
+                idle: settings.session_idle.try_into()?,
+                family: settings.session_life.try_into()?,
+            },
+            ended_sessions_kept: self.settings.retention.ended_sessions.try_into()?,
         })
     }
 }

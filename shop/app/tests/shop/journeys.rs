@@ -2,14 +2,10 @@
 
 use std::time::Duration;
 
-use serde_json::json;
-use tokio::time::{Instant, sleep};
-
 use crate::support::{Answer, Caller, Shop, VISA, eventually, in_every_form, item, items};
+use serde_json::json;
 
 const SETTLED_WITHIN: Duration = Duration::from_secs(20);
-
-const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 in_every_form!(
     an_order_is_confirmed_and_stock_and_money_agree_with_it,
@@ -291,17 +287,7 @@ async fn every_order_survives_a_kill_and_a_restart(mut shop: Shop) {
         assert_eq!(settled(&ada, &id).await.text_at("/status"), "confirmed");
     }
     assert_eq!(ada.stock("BEANS").await, 90);
-    let mut sheet = String::new();
-    let end = Instant::now() + SETTLED_WITHIN;
-    while Instant::now() < end {
-        let audit = shop.audit().await;
-        if audit.complaints.is_empty() {
-            return;
-        }
-        sheet = audit.sheet;
-        sleep(LOOK_AGAIN).await;
-    }
-    panic!("the books do not add up:\n{sheet}");
+    shop.adds_up(SETTLED_WITHIN).await;
 }
 
 /// The order, once it is not pending any more.

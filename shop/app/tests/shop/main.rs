@@ -3,6 +3,7 @@
 
 mod audit;
 mod bad_input;
+mod broker_faults;
 mod docs_page;
 mod elsewhere;
 mod first_run;
@@ -15,9 +16,11 @@ mod operator;
 mod payments;
 mod readme;
 mod repeats;
+mod retention;
 mod roles;
 mod same_answers;
 mod sdk;
+mod separated;
 mod sessions;
 mod snapshots;
 mod stability;

@@ -2,6 +2,7 @@
 
 mod dead_letters;
 mod projections;
+mod redrive;
 mod schema;
 mod subjects;
 

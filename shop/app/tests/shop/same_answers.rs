@@ -97,7 +97,8 @@ async fn both(sides: &mut [Side; 2], step: &Step) -> [plain::Answered; 2] {
     loop {
         let [one, other] = sides;
         let kept = (one.plain.clone(), other.plain.clone());
-        let answers = [one.answer(step).await, other.answer(step).await];
+        // At the same time: neither has anything of the other.
+        let answers: [_; 2] = tokio::join!(one.answer(step), other.answer(step)).into();
         let same = answers[0] == answers[1];
         if same || !step.is_reading() || begun.elapsed() > SETTLED_WITHIN {
             // What is to be logged in with is each side's own.

@@ -13,12 +13,31 @@ pub(crate) fn process(
     reservations: Arc<Repository<Reservation>>,
     consumer: Consumer,
 ) -> ProcessManager<Reservation> {
-    ProcessManager::new(reservations, consumer)
+    let process = ProcessManager::new(reservations, consumer);
+    #[cfg(feature = "next")]
+    let process = process.on::<shop_contracts::ReserveStockV2>(|reserve, _| {
+        let (items, until) = (reserve.lines, reserve.until);
+        let customer_id = Some(reserve.customer_id);
+        (
+            reserve.order_id.to_string(),
+            ReservationCommand::Request {
+                items,
+                until,
+                customer_id,
+            },
+        )
+    });
+    process
         .on::<ReserveStock>(|reserve, _| {
             let (items, until) = (reserve.items, reserve.until);
             (
                 reserve.order_id.to_string(),
-                ReservationCommand::Request { items, until },
+                ReservationCommand::Request {
+                    items,
+                    until,
+                    #[cfg(feature = "next")]
+                    customer_id: None,
+                },
             )
         })
         .on::<CommitStock>(|commit, _| (commit.order_id.to_string(), ReservationCommand::Commit))

@@ -6,6 +6,8 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use shop_contracts::{RefusalReason, StockItem};
+#[cfg(feature = "next")]
+use shop_kernel::UserId;
 use stanchion::eventsourcing::{Aggregate, TimerChange};
 
 const UNTIL: &str = "until";
@@ -37,6 +39,8 @@ pub(crate) enum ReservationCommand {
     Request {
         items: Vec<StockItem>,
         until: Timestamp,
+        #[cfg(feature = "next")]
+        customer_id: Option<UserId>,
     },
     Commit,
     Release,
@@ -58,6 +62,10 @@ pub(crate) enum ReservationEvent {
     ReservationRequested {
         items: Vec<StockItem>,
         until: Timestamp,
+        /// Older releases leave it out, and do not look at it.
+        #[cfg(feature = "next")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        customer_id: Option<UserId>,
     },
     ReservationHeld,
     ReservationRefused {
@@ -92,8 +100,24 @@ impl Aggregate for Reservation {
         use ReservationEvent as E;
         use Step as S;
         Ok(match (self.step, command.clone()) {
+            #[cfg(not(feature = "next"))]
             (S::Nothing, C::Request { items, until }) => {
                 vec![E::ReservationRequested { items, until }]
+            }
+            #[cfg(feature = "next")]
+            (
+                S::Nothing,
+                C::Request {
+                    items,
+                    until,
+                    customer_id,
+                },
+            ) => {
+                vec![E::ReservationRequested {
+                    items,
+                    until,
+                    customer_id,
+                }]
             }
             (S::Held, C::Commit) => vec![E::CommitStarted],
             (S::Holding | S::Held | S::Committing, C::Release) => {

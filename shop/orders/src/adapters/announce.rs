@@ -3,9 +3,13 @@
 #[cfg(test)]
 mod tests;
 
+#[cfg(not(feature = "next"))]
+use shop_contracts::ReserveStock;
+#[cfg(feature = "next")]
+use shop_contracts::ReserveStockV2;
 use shop_contracts::{
     AuthorizePayment, CancelPayment, CapturePayment, CommitStock, OrderCancelled, OrderFailed,
-    OrderFulfilled, OrderPlaced, ReleaseStock, ReserveStock, StockItem,
+    OrderFulfilled, OrderPlaced, ReleaseStock, StockItem,
 };
 use shop_kernel::OrderId;
 use stanchion::eventsourcing::{Aggregate, Announcement, Recorded, UnknownEvent};
@@ -53,10 +57,25 @@ fn of_order(order_id: OrderId, event: OrderEvent) -> Vec<Announcement> {
 fn of_fulfilment(order_id: OrderId, event: FulfilmentEvent) -> Vec<Announcement> {
     use FulfilmentEvent as E;
     match event {
+        #[cfg(not(feature = "next"))]
         E::FulfilmentStarted { items, until, .. } => {
             vec![Announcement::of(&ReserveStock {
                 order_id,
                 items,
+                until,
+            })]
+        }
+        #[cfg(feature = "next")]
+        E::FulfilmentStarted {
+            about,
+            items,
+            until,
+            ..
+        } => {
+            vec![Announcement::of(&ReserveStockV2 {
+                order_id,
+                customer_id: about.customer_id,
+                lines: items,
                 until,
             })]
         }

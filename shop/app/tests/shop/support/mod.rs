@@ -1,6 +1,7 @@
 //! What every story needs: a running shop, somebody who talks to it, and what it answered.
 
 pub(crate) mod answer;
+pub(crate) mod books;
 pub(crate) mod caller;
 pub(crate) mod grpc;
 pub(crate) mod needs;

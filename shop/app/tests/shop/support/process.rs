@@ -107,6 +107,20 @@ impl Shop {
         settings: &[(&str, &str)],
         absent: &[&'static str],
     ) -> Option<Self> {
+        Self::start_in_services_as(broker, |plan| {
+            let settings = settings.iter();
+            let settings = settings.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+            plan.settings = settings.collect();
+            plan.absent = absent.to_vec();
+        })
+        .await
+    }
+
+    /// The same by another plan than the plain one.
+    pub(crate) async fn start_in_services_as(
+        broker: Broker,
+        change: impl Fn(&mut Plan),
+    ) -> Option<Self> {
         let url = servers::required("postgres")?;
         if !shop_cluster::has_front() {
             servers::skip("haproxy");
@@ -116,10 +130,7 @@ impl Shop {
             let folder = tempfile::Builder::new().prefix("shop-").tempdir()?;
             let binary = PathBuf::from(env!("CARGO_BIN_EXE_shop"));
             let mut plan = Plan::on(binary, folder.path(), &url, broker.clone());
-            let settings = settings.iter();
-            let settings = settings.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-            plan.settings = settings.collect();
-            plan.absent = absent.to_vec();
+            change(&mut plan);
             Self::of_services(Cluster::start(plan, READY_WITHIN * 2).await?, folder, &url)
         };
         let shop = match begin().await {

@@ -296,6 +296,7 @@ pub(crate) async fn dependencies(
         issuer: "https://shop.example".into(),
         audience: "shop".into(),
         access_ttl: ACCESS_TTL,
+        ended_sessions_kept: SignedDuration::from_hours(24 * 7),
         lifetimes: Lifetimes {
             idle: SignedDuration::from_hours(24),
             family: SignedDuration::from_hours(240),

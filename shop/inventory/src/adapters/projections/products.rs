@@ -79,6 +79,13 @@ impl Projection<Tx> for ProductRows {
                 "update products set listed = false, available = 0, version = $2 where sku = $1",
                 params![sku, version],
             ),
+            #[cfg(feature = "next")]
+            ProductEvent::StockAdjusted { delta, at, .. } => (
+                "update products set available = available + $2, version = $3, updated_at = $4, \
+                 restocked_at = case when $2 > 0 then $4 else restocked_at end where sku = $1",
+                params![sku, delta, version, at],
+            ),
+            #[cfg(not(feature = "next"))]
             ProductEvent::StockAdjusted { delta, at, .. } => (
                 "update products set available = available + $2, version = $3, updated_at = $4 \
                  where sku = $1",

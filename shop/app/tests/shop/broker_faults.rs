@@ -1,0 +1,136 @@
+//! A broker that goes away, loses acknowledgements and says things twice: who orders notices nothing, and no order is lost
+//! or done twice. `cargo xtask chaos broker` does the same for longer.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use shop_cluster::{Broker, Row};
+use stanchion_testing::proxy::{Cut, FaultProxy};
+use stanchion_testing::servers::Nats;
+use tokio::time::sleep;
+
+use crate::support::{Caller, Shop, eventually, item};
+
+const CUSTOMERS: usize = 4;
+const DOWN: Duration = Duration::from_secs(6);
+const FAULTS: usize = 12;
+const BETWEEN_FAULTS: Duration = Duration::from_millis(600);
+/// A message whose member was cut off comes again after this.
+const ACK_WAIT: (&str, &str) = ("SHOP__BROKER__NATS__ACK_WAIT", "3s");
+const SETTLED_WITHIN: Duration = Duration::from_secs(60);
+
+#[tokio::test]
+async fn while_the_broker_is_down_orders_are_taken_and_they_are_settled_when_it_is_back() {
+    let Some(mut nats) = Nats::required() else {
+        return;
+    };
+    let broker = Broker::At(nats.url());
+    let Some(shop) = Shop::start_in_services_with(broker, &[ACK_WAIT], &[]).await else {
+        return;
+    };
+    let customers = customers(&shop).await;
+    let over = Cell::new(false);
+    let hurting = async {
+        sleep(DOWN / 3).await;
+        nats.kill().unwrap();
+        sleep(DOWN).await;
+        let behind = lag(&shop, "orders-worker").await;
+        assert!(behind > 0, "the lag of orders tells nothing of it");
+        nats.restart().unwrap();
+        sleep(DOWN / 3).await;
+        over.set(true);
+    };
+    let (orders, ()) = tokio::join!(order_until(&over, &customers), hurting);
+    assert!(orders.len() > 2 * CUSTOMERS, "{} orders", orders.len());
+
+    all_settled(&orders).await;
+    shop.adds_up(SETTLED_WITHIN).await;
+    assert_eq!(lag(&shop, "orders-worker").await, 0);
+}
+
+#[tokio::test]
+async fn lost_acknowledgements_and_cut_connections_to_the_broker_change_no_order() {
+    let Some(nats) = Nats::required() else {
+        return;
+    };
+    let proxy = FaultProxy::start(nats.address()).unwrap();
+    let broker = Broker::At(format!("nats://{}", proxy.address()));
+    let Some(shop) = Shop::start_in_services_with(broker, &[ACK_WAIT], &[]).await else {
+        return;
+    };
+    let customers = customers(&shop).await;
+    let over = Cell::new(false);
+    let hurting = async {
+        for fault in 0..FAULTS {
+            hurt(&proxy, fault).await;
+            sleep(BETWEEN_FAULTS).await;
+        }
+        proxy.delay(Duration::ZERO);
+        over.set(true);
+    };
+    let (orders, ()) = tokio::join!(order_until(&over, &customers), hurting);
+    assert!(orders.len() > 2 * CUSTOMERS, "{} orders", orders.len());
+    assert!(proxy.counts().cut_replies > 0, "no confirmation was lost");
+
+    all_settled(&orders).await;
+    shop.adds_up(SETTLED_WITHIN).await;
+    for row in shop.services.as_ref().unwrap().view().await {
+        let parked = row.parked.unwrap_or_default();
+        assert_eq!((parked.dead, parked.unknown), (0, 0), "{row:?}");
+    }
+}
+
+/// One fault after the other.
+async fn hurt(proxy: &FaultProxy, nth: usize) {
+    match nth % 4 {
+        // The broker has what is published next, and who published it never learns.
+        0 | 2 => proxy.cut(Cut::Reply(0), b"pub "),
+        // What is said on the new connection overtakes what was on its way on the old one.
+        1 => proxy.sever(),
+        _ => {
+            proxy.delay(Duration::from_millis(40));
+            sleep(BETWEEN_FAULTS).await;
+            proxy.delay(Duration::ZERO);
+        }
+    }
+}
+
+async fn customers(shop: &Shop) -> Vec<Caller> {
+    shop.stocked().await;
+    let admin = shop.admin().await;
+    admin.stock_product("BEANS", 1250, 10_000).await;
+    let names: Vec<String> = (0..CUSTOMERS).map(|nth| format!("customer{nth}")).collect();
+    join_all(names.iter().map(|name| shop.customer(name))).await
+}
+
+/// Orders of everybody, each taken at once, until it is over.
+async fn order_until<'a>(over: &Cell<bool>, customers: &'a [Caller]) -> Vec<(&'a Caller, String)> {
+    let ordering = customers.iter().map(|customer| async move {
+        let mut orders = Vec::new();
+        while !over.get() {
+            let placed = customer.place(&item("BEANS", 1)).await;
+            orders.push((customer, placed.text_at("/id")));
+            sleep(Duration::from_millis(150)).await;
+        }
+        orders
+    });
+    join_all(ordering).await.concat()
+}
+
+async fn all_settled(orders: &[(&Caller, String)]) {
+    for (customer, id) in orders {
+        eventually("the order is confirmed", SETTLED_WITHIN, || async {
+            let order = customer.see_order(id).await;
+            (order.text_at("/status") == "confirmed").then_some(())
+        })
+        .await;
+    }
+}
+
+/// How far the furthest of a service's relays and projections is behind.
+async fn lag(shop: &Shop, service: &str) -> u64 {
+    let rows = shop.services.as_ref().unwrap().view().await;
+    let row: Option<Row> = rows.into_iter().find(|row| row.name == service);
+    row.and_then(|row| row.lag).unwrap()
+}

@@ -1,0 +1,85 @@
+//! What grows: the settings that end it are read, and its size is shown.
+
+use crate::support::{Shop, eventually, launch, operate};
+
+use std::time::Duration;
+
+/// Each setting with a value of its own, and as `shop config` tells it.
+const SETTINGS: [(&str, &str, &str); 8] = [
+    (
+        "SHOP__RETENTION__IDEMPOTENCY_KEYS",
+        "48h",
+        "retention.idempotency_keys",
+    ),
+    ("SHOP__RETENTION__MESSAGES", "3650d", "retention.messages"),
+    (
+        "SHOP__RETENTION__DEAD_LETTERS",
+        "90d",
+        "retention.dead_letters",
+    ),
+    (
+        "SHOP__RETENTION__ENDED_SESSIONS",
+        "14d",
+        "retention.ended_sessions",
+    ),
+    (
+        "SHOP__IDENTITY__SESSION_IDLE",
+        "3d",
+        "identity.session_idle",
+    ),
+    (
+        "SHOP__IDENTITY__SESSION_LIFE",
+        "21d",
+        "identity.session_life",
+    ),
+    ("SHOP__BROKER__RELAY_LEASE", "7s", "broker.relay_lease"),
+    ("SHOP__BROKER__NATS__MAX_AGE", "96h", "broker.nats.max_age"),
+];
+
+#[tokio::test]
+async fn every_setting_of_what_is_kept_is_read() {
+    let given = SETTINGS.map(|(name, value, _)| (name, value));
+    let told = operate(launch(&given), &["config"]).await.expect(0);
+    let defaults = operate(launch(&[]), &["config"]).await.expect(0);
+    for (name, _, key) in SETTINGS {
+        let of = |text: &str| {
+            let mut lines = text.lines().map(str::to_owned);
+            let line = lines.find(|line| line.contains(key));
+            line.unwrap_or_else(|| panic!("no {key} in\n{text}"))
+        };
+        let line = of(&told.out);
+        assert!(line.contains(name), "not from {name}: {line}");
+        assert_ne!(line, of(&defaults.out));
+    }
+}
+
+#[tokio::test]
+async fn what_would_forget_too_early_is_refused() {
+    for (name, value) in [
+        ("SHOP__RETENTION__IDEMPOTENCY_KEYS", "1h"),
+        ("SHOP__RETENTION__MESSAGES", "6d"),
+        ("SHOP__RETENTION__DEAD_LETTERS", "10m"),
+        ("SHOP__RETENTION__MESSAGES", "2y"),
+    ] {
+        let told = operate(launch(&[(name, value)]), &["config"]).await;
+        told.expect(2).says(&["retention."]);
+    }
+}
+
+#[tokio::test]
+async fn the_rows_of_what_grows_are_counted() {
+    let shop = Shop::start().await;
+    for (module, table) in [
+        ("orders", "inbox"),
+        ("inventory", "parked"),
+        ("payments", "timer"),
+        ("identity", "sessions"),
+    ] {
+        let metric = format!("shop_rows{{module=\"{module}\",table=\"{table}\"}}");
+        eventually(&metric, Duration::from_secs(10), || async {
+            let metrics = shop.fetch_admin("/metrics").send().await.expect(200);
+            metrics.text.contains(&metric).then_some(())
+        })
+        .await;
+    }
+}

@@ -1,0 +1,79 @@
+//! For a pull request: short, folded, safe to paste.
+
+use std::fmt::Write as _;
+
+use crate::checklist::Verdict;
+use crate::model::{Finding, Severity};
+use crate::review::Review;
+use crate::rules;
+
+/// Findings in one comment; a longer comment is refused by the usual forges.
+const FINDINGS_MAX: usize = 100;
+
+/// The review as Markdown.
+pub fn markdown(review: &Review) -> String {
+    let count = |severity| review.findings.iter().filter(|finding| finding.severity == severity).count();
+    let mut text = format!(
+        "## Architecture review\n\n**{} findings**: {} high, {} medium, {} low, in {} files.\n",
+        review.findings.len(), count(Severity::High), count(Severity::Medium), count(Severity::Low), review.files
+    );
+    if !review.findings.is_empty() {
+        text.push_str("\n| | where | what | mend |\n|---|---|---|---|\n");
+    }
+    for finding in review.findings.iter().take(FINDINGS_MAX) {
+        row(&mut text, finding);
+    }
+    if review.findings.len() > FINDINGS_MAX {
+        let _ = writeln!(text, "\n… and {} more.", review.findings.len() - FINDINGS_MAX);
+    }
+    text.push_str("\n<details><summary>The checklist</summary>\n\n| point | verdict | |\n|---|---|---|\n");
+    for answer in &review.answers {
+        let verdict = match answer.verdict {
+            Verdict::Holds => "holds",
+            Verdict::Weak => "weak",
+            Verdict::Broken => "**broken**",
+            Verdict::Unknown => "unknown",
+            Verdict::NotAsked => "–",
+        };
+        let _ = writeln!(text, "| {} | {verdict} | {} |", answer.point.title(), cell(&answer.sentence));
+    }
+    text.push_str("\n</details>\n");
+    text
+}
+
+fn row(text: &mut String, finding: &Finding) {
+    let mend = rules::by_name(finding.rule).map_or("", |rule| rule.mend);
+    let _ = writeln!(
+        text,
+        "| {} | {} | {} ({}) {} | {} |",
+        finding.severity.as_str(),
+        code(&format!("{}:{}", finding.path, finding.line)),
+        cell(&finding.message),
+        finding.rule,
+        code(&finding.snippet),
+        cell(mend)
+    );
+}
+
+/// Code in a cell; a backtick of the reviewed text cannot end it.
+fn code(text: &str) -> String {
+    format!("<code>{}</code>", cell(text))
+}
+
+/// Text in a cell: the reviewed repository writes no markup, mentions nobody and opens no column.
+fn cell(text: &str) -> String {
+    let mut all = String::new();
+    for letter in text.chars() {
+        match letter {
+            '&' => all.push_str("&amp;"),
+            '<' => all.push_str("&lt;"),
+            '>' => all.push_str("&gt;"),
+            '|' | '`' | '*' | '_' | '[' | ']' | '@' | '#' | '!' | '\\' | '~' | '$' => {
+                let _ = write!(all, "&#{};", letter as u32);
+            }
+            '\n' | '\r' => all.push(' '),
+            _ => all.push(letter),
+        }
+    }
+    all
+}

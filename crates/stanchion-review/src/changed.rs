@@ -14,7 +14,9 @@ pub struct Changed {
 impl Changed {
     /// Whether this line is part of the change.
     pub fn touches(&self, path: &str, line: u32) -> bool {
-        self.lines.get(path).is_some_and(|ranges| ranges.iter().any(|range| range.contains(&line)))
+        self.lines
+            .get(path)
+            .is_some_and(|ranges| ranges.iter().any(|range| range.contains(&line)))
     }
 
     /// Reads a unified diff without context.
@@ -23,9 +25,15 @@ impl Changed {
         let mut path = None;
         for line in diff.lines() {
             if let Some(name) = line.strip_prefix("+++ ") {
-                path = name.strip_prefix("b/").map(|name| name.trim_end_matches('\t').to_owned());
+                path = name
+                    .strip_prefix("b/")
+                    .map(|name| name.trim_end_matches('\t').to_owned());
             } else if let (Some(path), Some(hunk)) = (&path, line.strip_prefix("@@ ")) {
-                changed.lines.entry(path.clone()).or_default().extend(added(hunk));
+                changed
+                    .lines
+                    .entry(path.clone())
+                    .or_default()
+                    .extend(added(hunk));
             }
         }
         changed
@@ -51,7 +59,22 @@ pub fn changed_lines(root: &Path, revision: &str) -> Result<Changed, String> {
     if revision.starts_with('-') {
         return Err(format!("`{revision}` is not a revision"));
     }
-    let diff = git(root, &["diff", "--unified=0", "--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", "--relative", "--src-prefix=a/", "--dst-prefix=b/", revision, "--"])?;
+    let diff = git(
+        root,
+        &[
+            "diff",
+            "--unified=0",
+            "--no-color",
+            "--no-ext-diff",
+            "--no-textconv",
+            "--no-renames",
+            "--relative",
+            "--src-prefix=a/",
+            "--dst-prefix=b/",
+            revision,
+            "--",
+        ],
+    )?;
     let mut changed = Changed::parse(&diff);
     let new = git(root, &["ls-files", "--others", "--exclude-standard", "-z"])?;
     for path in new.split('\0').filter(|path| !path.is_empty()) {
@@ -62,7 +85,15 @@ pub fn changed_lines(root: &Path, revision: &str) -> Result<Changed, String> {
 
 fn git(root: &Path, arguments: &[&str]) -> Result<String, String> {
     let output = Command::new("git")
-        .args(["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null", "-c", "core.quotePath=false", "--no-pager"])
+        .args([
+            "-c",
+            "core.fsmonitor=false",
+            "-c",
+            "core.hooksPath=/dev/null",
+            "-c",
+            "core.quotePath=false",
+            "--no-pager",
+        ])
         .args(arguments)
         .current_dir(root)
         .output()

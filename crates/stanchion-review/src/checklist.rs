@@ -43,13 +43,24 @@ const EVIDENCE_MAX: usize = 5;
 
 /// Answers every point.
 pub(crate) fn answer(findings: &[Finding], evidence: &[Evidence], serves: bool) -> Vec<Answer> {
-    Point::ALL.iter().map(|point| answer_one(*point, findings, evidence, serves)).collect()
+    Point::ALL
+        .iter()
+        .map(|point| answer_one(*point, findings, evidence, serves))
+        .collect()
 }
 
 fn answer_one(point: Point, findings: &[Finding], evidence: &[Evidence], serves: bool) -> Answer {
-    let of_point: Vec<_> = findings.iter().filter(|finding| finding.point == point).collect();
+    let of_point: Vec<_> = findings
+        .iter()
+        .filter(|finding| finding.point == point)
+        .collect();
     let shown = pick(point, evidence);
-    let grave = of_point.iter().filter(|finding| finding.severity == Severity::High && finding.confidence > Confidence::Low).count();
+    let grave = of_point
+        .iter()
+        .filter(|finding| {
+            finding.severity == Severity::High && finding.confidence > Confidence::Low
+        })
+        .count();
     let verdict = match () {
         () if grave > 0 => Verdict::Broken,
         () if !of_point.is_empty() => Verdict::Weak,
@@ -58,7 +69,13 @@ fn answer_one(point: Point, findings: &[Finding], evidence: &[Evidence], serves:
         () if matches!(point, Point::Separation | Point::Dependencies) => Verdict::Holds,
         () => Verdict::Unknown,
     };
-    Answer { point, verdict, sentence: sentence(verdict, &of_point, grave, &shown), findings: of_point.len(), evidence: shown }
+    Answer {
+        point,
+        verdict,
+        sentence: sentence(verdict, &of_point, grave, &shown),
+        findings: of_point.len(),
+        evidence: shown,
+    }
 }
 
 /// One place of each kind of evidence first, so that five places say five things.
@@ -81,10 +98,23 @@ fn pick(point: Point, evidence: &[Evidence]) -> Vec<Evidence> {
 
 fn sentence(verdict: Verdict, findings: &[&Finding], grave: usize, shown: &[Evidence]) -> String {
     let worst = findings.iter().min_by_key(|finding| finding.order());
-    let first = worst.map_or(String::new(), |finding| format!("{} ({}:{})", lower(&finding.message), finding.path, finding.line));
+    let first = worst.map_or(String::new(), |finding| {
+        format!(
+            "{} ({}:{})",
+            lower(&finding.message),
+            finding.path,
+            finding.line
+        )
+    });
     match verdict {
-        Verdict::Broken => format!("Not ready: {grave} grave of {}; first mend: {first}.", count(findings.len())),
-        Verdict::Weak => format!("Usable with care: {}; first look at: {first}.", count(findings.len())),
+        Verdict::Broken => format!(
+            "Not ready: {grave} grave of {}; first mend: {first}.",
+            count(findings.len())
+        ),
+        Verdict::Weak => format!(
+            "Usable with care: {}; first look at: {first}.",
+            count(findings.len())
+        ),
         Verdict::Holds if shown.is_empty() => "Nothing against it was found.".to_owned(),
         Verdict::Holds => {
             let mut text = "Holds, as far as the source shows: ".to_owned();
@@ -93,16 +123,25 @@ fn sentence(verdict: Verdict, findings: &[&Finding], grave: usize, shown: &[Evid
             let _ = write!(text, "{}.", kinds.join(", "));
             text
         }
-        Verdict::Unknown => "The source shows nothing for it: answer it by hand, or write down who else does it.".to_owned(),
+        Verdict::Unknown => {
+            "The source shows nothing for it: answer it by hand, or write down who else does it."
+                .to_owned()
+        }
         Verdict::NotAsked => "Not asked: nothing here listens on a port.".to_owned(),
     }
 }
 
 fn count(findings: usize) -> String {
-    if findings == 1 { "1 finding".to_owned() } else { format!("{findings} findings") }
+    if findings == 1 {
+        "1 finding".to_owned()
+    } else {
+        format!("{findings} findings")
+    }
 }
 
 fn lower(text: &str) -> String {
     let mut letters = text.chars();
-    letters.next().map_or(String::new(), |first| first.to_lowercase().chain(letters).collect())
+    letters.next().map_or(String::new(), |first| {
+        first.to_lowercase().chain(letters).collect()
+    })
 }

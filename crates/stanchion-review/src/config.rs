@@ -66,12 +66,19 @@ impl Config {
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         let config: Self = toml::from_str(text)?;
         for arrow in &config.architecture.allow {
-            let known = |name: &str| name == "*" || config.architecture.areas().any(|area| area.name == name);
+            let known = |name: &str| {
+                name == "*" || config.architecture.areas().any(|area| area.name == name)
+            };
             if !split(arrow).is_some_and(|(from, to)| known(from) && known(to)) {
                 return Err(ConfigError::Arrow(arrow.clone()));
             }
         }
-        match config.review.disable.iter().find(|name| crate::rules::by_name(name).is_none()) {
+        match config
+            .review
+            .disable
+            .iter()
+            .find(|name| crate::rules::by_name(name).is_none())
+        {
             Some(name) => Err(ConfigError::Rule(name.clone())),
             None => Ok(config),
         }
@@ -85,12 +92,17 @@ impl Architecture {
 
     /// Whether an arrow between two areas may be.
     pub(crate) fn allows(&self, from: &str, to: &str) -> bool {
-        self.allow.iter().filter_map(|arrow| split(arrow)).any(|(one, other)| (one == "*" || one == from) && (other == "*" || other == to))
+        self.allow
+            .iter()
+            .filter_map(|arrow| split(arrow))
+            .any(|(one, other)| (one == "*" || one == from) && (other == "*" || other == to))
     }
 }
 
 fn split(arrow: &str) -> Option<(&str, &str)> {
-    arrow.split_once("->").map(|(from, to)| (from.trim(), to.trim()))
+    arrow
+        .split_once("->")
+        .map(|(from, to)| (from.trim(), to.trim()))
 }
 
 impl Layer {
@@ -104,6 +116,8 @@ impl Layer {
 fn under(pattern: &str, path: &str) -> bool {
     let mut parts = path.split('/');
     pattern.trim_matches('/').split('/').all(|wanted| {
-        parts.next().is_some_and(|part| wanted == "*" || part == wanted || part.strip_suffix(".rs") == Some(wanted))
+        parts.next().is_some_and(|part| {
+            wanted == "*" || part == wanted || part.strip_suffix(".rs") == Some(wanted)
+        })
     })
 }

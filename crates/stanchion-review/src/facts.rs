@@ -41,9 +41,32 @@ pub struct Facts {
 
 /// Texts that rules over the whole repository look for, outside comments.
 const MARKS: [&str; 26] = [
-    "SetMaxOpenConns", "sql.Open(", "sqlx.Open(", "sqlx.Connect(", "pgxpool", "net/http/pprof", "http.ListenAndServe(", "DefaultServeMux", "x-dead-letter-exchange",
-    "queue_declare(", "QueueDeclare(", ".route(", "Authorized<", "deadletter", "dead_letter", "dead-letter", "\"/admin", ".POST(", ".DELETE(", "HandleFunc(",
-    "jwt", "authoriz", "Authoriz", "permission", "Permission", "middleware::from_fn",
+    "SetMaxOpenConns",
+    "sql.Open(",
+    "sqlx.Open(",
+    "sqlx.Connect(",
+    "pgxpool",
+    "net/http/pprof",
+    "http.ListenAndServe(",
+    "DefaultServeMux",
+    "x-dead-letter-exchange",
+    "queue_declare(",
+    "QueueDeclare(",
+    ".route(",
+    "Authorized<",
+    "deadletter",
+    "dead_letter",
+    "dead-letter",
+    "\"/admin",
+    ".POST(",
+    ".DELETE(",
+    "HandleFunc(",
+    "jwt",
+    "authoriz",
+    "Authoriz",
+    "permission",
+    "Permission",
+    "middleware::from_fn",
 ];
 
 pub(crate) fn of(source: &Source) -> Facts {
@@ -54,23 +77,53 @@ pub(crate) fn of(source: &Source) -> Facts {
         is_generated: source.is_generated,
         serves: !source.is_test && !source.is_generated && serves(source),
         imports: imports(source),
-        evidence: if source.is_generated { Vec::new() } else { evidence::of(source) },
-        marks: if source.is_test || source.is_generated { Vec::new() } else { marks(source) },
+        evidence: if source.is_generated {
+            Vec::new()
+        } else {
+            evidence::of(source)
+        },
+        marks: if source.is_test || source.is_generated {
+            Vec::new()
+        } else {
+            marks(source)
+        },
     }
 }
 
 fn serves(source: &Source) -> bool {
     let signs = [
-        "axum::serve(", "HttpServer::new(", "Server::builder()", "rocket::build()", "warp::serve(", "Service::new(", "poem::Server", "ListenAndServe", "gin.Default()", "gin.New()",
-        "echo.New()", "fiber.New(", "grpc.NewServer(", "http.Serve(", "http.Server{",
+        "axum::serve(",
+        "HttpServer::new(",
+        "Server::builder()",
+        "rocket::build()",
+        "warp::serve(",
+        "Service::new(",
+        "poem::Server",
+        "ListenAndServe",
+        "gin.Default()",
+        "gin.New()",
+        "echo.New()",
+        "fiber.New(",
+        "grpc.NewServer(",
+        "http.Serve(",
+        "http.Server{",
     ];
-    signs.iter().any(|sign| source.text.match_indices(sign).any(|(at, _)| !source.in_comment(at) && !source.in_test(at)))
+    signs.iter().any(|sign| {
+        source
+            .text
+            .match_indices(sign)
+            .any(|(at, _)| !source.in_comment(at) && !source.in_test(at))
+    })
 }
 
 fn marks(source: &Source) -> Vec<(&'static str, u32, String)> {
     let mut all = Vec::new();
     for mark in MARKS {
-        let places = source.text.match_indices(mark).map(|(at, _)| at).filter(|at| !source.in_comment(*at) && !source.in_test(*at));
+        let places = source
+            .text
+            .match_indices(mark)
+            .map(|(at, _)| at)
+            .filter(|at| !source.in_comment(*at) && !source.in_test(*at));
         all.extend(places.take(20).map(|at| {
             let line = source.line_of(at);
             (mark, line, source.line(line).chars().take(400).collect())
@@ -84,16 +137,26 @@ fn imports(source: &Source) -> Vec<Import> {
     match source.language {
         Language::Rust => {
             for node in source.each("use_declaration").take(2000) {
-                let Some(argument) = node.field("argument") else { continue };
+                let Some(argument) = node.field("argument") else {
+                    continue;
+                };
                 for path in spread(argument.text()) {
-                    all.push(Import { path, line: source.line_of(node.start()), in_test: source.in_test(node.start()) });
+                    all.push(Import {
+                        path,
+                        line: source.line_of(node.start()),
+                        in_test: source.in_test(node.start()),
+                    });
                 }
             }
         }
         Language::Go => {
             for node in source.each("import_spec").take(2000) {
                 let path = node.field_text("path").trim_matches('"').to_owned();
-                all.push(Import { path, line: source.line_of(node.start()), in_test: source.is_test });
+                all.push(Import {
+                    path,
+                    line: source.line_of(node.start()),
+                    in_test: source.is_test,
+                });
             }
         }
         Language::Docker | Language::Kubernetes | Language::Compose => {}
@@ -119,5 +182,9 @@ fn spread(text: &str) -> Vec<String> {
             _ => {}
         }
     }
-    all.iter().map(|part| part.split(" as ").next().unwrap_or("").trim()).filter(|part| !part.is_empty()).map(|part| format!("{stem}{part}").trim_end_matches(':').to_owned()).collect()
+    all.iter()
+        .map(|part| part.split(" as ").next().unwrap_or("").trim())
+        .filter(|part| !part.is_empty())
+        .map(|part| format!("{stem}{part}").trim_end_matches(':').to_owned())
+        .collect()
 }

@@ -20,7 +20,12 @@ pub(crate) struct Found<'a> {
 
 impl<'a> Found<'a> {
     pub(crate) fn new(rule: &'a Rule, source: Option<&'a Source>, with_tests: bool) -> Self {
-        Self { rule, source, with_tests, findings: Vec::new() }
+        Self {
+            rule,
+            source,
+            with_tests,
+            findings: Vec::new(),
+        }
     }
 
     /// This node is wrong, as the rule's title says.
@@ -44,7 +49,14 @@ impl<'a> Found<'a> {
             return;
         }
         let (line, column) = (source.line_of(node.start()), source.column_of(node.start()));
-        self.push(&source.path, line, column, source.line(line), message, confidence);
+        self.push(
+            &source.path,
+            line,
+            column,
+            source.line(line),
+            message,
+            confidence,
+        );
     }
 
     /// This line of the file is wrong.
@@ -52,9 +64,21 @@ impl<'a> Found<'a> {
         if let Some(source) = self.source
             && (self.with_tests || !source.is_test)
         {
-            let column = source.line(line).chars().take_while(|letter| letter.is_whitespace()).count() + 1;
+            let column = source
+                .line(line)
+                .chars()
+                .take_while(|letter| letter.is_whitespace())
+                .count()
+                + 1;
             let column = u32::try_from(column).unwrap_or(1);
-            self.push(&source.path, line, column, source.line(line), message, self.rule.confidence);
+            self.push(
+                &source.path,
+                line,
+                column,
+                source.line(line),
+                message,
+                self.rule.confidence,
+            );
         }
     }
 
@@ -65,7 +89,15 @@ impl<'a> Found<'a> {
         }
     }
 
-    fn push(&mut self, path: &str, line: u32, column: u32, text: &str, message: &str, confidence: Confidence) {
+    fn push(
+        &mut self,
+        path: &str,
+        line: u32,
+        column: u32,
+        text: &str,
+        message: &str,
+        confidence: Confidence,
+    ) {
         let same = |finding: &Finding| finding.line == line && finding.path == path;
         if self.findings.len() >= FINDINGS_MAX || self.findings.iter().any(same) {
             return;
@@ -88,14 +120,26 @@ impl<'a> Found<'a> {
 
 /// A line that a terminal shows as it is: a repository under review must not move the cursor or set a title.
 pub(crate) fn printable(text: &str) -> String {
-    let hidden = |letter: char| letter.is_control() || ('\u{200b}'..='\u{202e}').contains(&letter) || ('\u{2066}'..='\u{2069}').contains(&letter);
-    text.trim().chars().take(SNIPPET_MAX).map(|letter| if hidden(letter) { ' ' } else { letter }).collect()
+    let hidden = |letter: char| {
+        letter.is_control()
+            || ('\u{200b}'..='\u{202e}').contains(&letter)
+            || ('\u{2066}'..='\u{2069}').contains(&letter)
+    };
+    text.trim()
+        .chars()
+        .take(SNIPPET_MAX)
+        .map(|letter| if hidden(letter) { ' ' } else { letter })
+        .collect()
 }
 
 /// FNV-1a over the parts: stable between versions and machines, which the standard hasher does not promise.
 pub(crate) fn fingerprint(parts: &[&str]) -> String {
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
-    for byte in parts.iter().flat_map(|part| part.bytes().filter(|byte| !byte.is_ascii_whitespace()).chain([0])) {
+    for byte in parts.iter().flat_map(|part| {
+        part.bytes()
+            .filter(|byte| !byte.is_ascii_whitespace())
+            .chain([0])
+    }) {
         hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
     }
     format!("{hash:016x}")

@@ -37,13 +37,24 @@ pub(crate) fn of(project: &Project) -> LayerMap {
     counts.retain(|(from, to), _| names.contains(from) && names.contains(to));
     let has_layers = !declared.layer.is_empty() || !declared.context.is_empty();
     let wrong = |from: &str, to: &str| {
-        if has_layers { !declared.allows(from, to) } else { counts.contains_key(&(to.to_owned(), from.to_owned())) }
+        if has_layers {
+            !declared.allows(from, to)
+        } else {
+            counts.contains_key(&(to.to_owned(), from.to_owned()))
+        }
     };
-    let arrows: Vec<_> = counts.iter().map(|((from, to), count)| (from.clone(), to.clone(), *count, wrong(from, to))).collect();
+    let arrows: Vec<_> = counts
+        .iter()
+        .map(|((from, to), count)| (from.clone(), to.clone(), *count, wrong(from, to)))
+        .collect();
     let ranks = rank(&names, &arrows);
     let mut areas: Vec<String> = names.into_iter().collect();
     areas.sort_by_key(|area| (ranks.get(area).copied().unwrap_or(0), area.clone()));
-    LayerMap { areas, arrows, ranks }
+    LayerMap {
+        areas,
+        arrows,
+        ranks,
+    }
 }
 
 /// Draws the map of a review.
@@ -53,11 +64,19 @@ pub fn layer_map(review: &crate::Review) -> &LayerMap {
 
 fn name(project: &Project, path: &str) -> String {
     let declared = &project.config.architecture;
-    let areas = if declared.layer.is_empty() { &declared.context } else { &declared.layer };
+    let areas = if declared.layer.is_empty() {
+        &declared.context
+    } else {
+        &declared.layer
+    };
     if let Some(name) = area(areas, path) {
         return name.to_owned();
     }
-    let package = project.packages.iter().filter(|(_, folder)| !folder.is_empty() && path.starts_with(&format!("{folder}/"))).max_by_key(|(_, folder)| folder.len());
+    let package = project
+        .packages
+        .iter()
+        .filter(|(_, folder)| !folder.is_empty() && path.starts_with(&format!("{folder}/")))
+        .max_by_key(|(_, folder)| folder.len());
     if let Some((name, _)) = package {
         return name.clone();
     }
@@ -66,14 +85,25 @@ fn name(project: &Project, path: &str) -> String {
     if parts.last().is_some_and(|last| last.ends_with(".go")) {
         parts.pop();
     }
-    let depth = if ["internal", "pkg", "cmd"].contains(&parts.first().copied().unwrap_or("")) { 2 } else { 1 };
+    let depth = if ["internal", "pkg", "cmd"].contains(&parts.first().copied().unwrap_or("")) {
+        2
+    } else {
+        1
+    };
     let name = parts.into_iter().take(depth).collect::<Vec<_>>().join("/");
     let name = name.trim_end_matches(".rs");
-    if name.is_empty() { "root".to_owned() } else { name.to_owned() }
+    if name.is_empty() {
+        "root".to_owned()
+    } else {
+        name.to_owned()
+    }
 }
 
 /// The longest way from the top; circles end after as many rounds as there are areas.
-fn rank(names: &BTreeSet<String>, arrows: &[(String, String, usize, bool)]) -> BTreeMap<String, usize> {
+fn rank(
+    names: &BTreeSet<String>,
+    arrows: &[(String, String, usize, bool)],
+) -> BTreeMap<String, usize> {
     let mut ranks: BTreeMap<String, usize> = names.iter().map(|name| (name.clone(), 0)).collect();
     for _ in 0..names.len().min(12) {
         for (from, to, _, wrong) in arrows {
@@ -94,8 +124,13 @@ impl LayerMap {
             let _ = writeln!(text, "    a{index}[\"{}\"]", escape(area));
         }
         for (from, to, count, wrong) in &self.arrows {
-            let index = |name: &String| self.areas.iter().position(|area| area == name).unwrap_or(0);
-            let arrow = if *wrong { format!("-. against: {count} .->") } else { format!("-- {count} -->") };
+            let index =
+                |name: &String| self.areas.iter().position(|area| area == name).unwrap_or(0);
+            let arrow = if *wrong {
+                format!("-. against: {count} .->")
+            } else {
+                format!("-- {count} -->")
+            };
             let _ = writeln!(text, "    a{} {arrow} a{}", index(from), index(to));
         }
         text
@@ -107,7 +142,9 @@ impl LayerMap {
         const HEIGHT: usize = 44;
         let mut rows: BTreeMap<usize, Vec<&String>> = BTreeMap::new();
         for area in &self.areas {
-            rows.entry(self.ranks.get(area).copied().unwrap_or(0)).or_default().push(area);
+            rows.entry(self.ranks.get(area).copied().unwrap_or(0))
+                .or_default()
+                .push(area);
         }
         let mut places: BTreeMap<&String, (usize, usize)> = BTreeMap::new();
         for (row, areas) in rows.values().enumerate() {
@@ -121,13 +158,26 @@ impl LayerMap {
             "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" font-family=\"sans-serif\" font-size=\"13\" role=\"img\">\n<title>Layers and imports</title>\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n<defs><marker id=\"tip\" viewBox=\"0 0 8 8\" refX=\"8\" refY=\"4\" markerWidth=\"7\" markerHeight=\"7\" orient=\"auto\"><path d=\"M0 0L8 4L0 8z\"/></marker></defs>\n"
         );
         for (from, to, count, wrong) in &self.arrows {
-            let (Some((x1, y1)), Some((x2, y2))) = (places.get(from), places.get(to)) else { continue };
-            let (leave, reach) = if y1 < y2 { (y1 + HEIGHT, *y2) } else { (*y1, y2 + HEIGHT) };
-            let style = if *wrong { "stroke=\"#c00\" stroke-dasharray=\"5 3\"" } else { "stroke=\"#555\"" };
+            let (Some((x1, y1)), Some((x2, y2))) = (places.get(from), places.get(to)) else {
+                continue;
+            };
+            let (leave, reach) = if y1 < y2 {
+                (y1 + HEIGHT, *y2)
+            } else {
+                (*y1, y2 + HEIGHT)
+            };
+            let style = if *wrong {
+                "stroke=\"#c00\" stroke-dasharray=\"5 3\""
+            } else {
+                "stroke=\"#555\""
+            };
             let _ = writeln!(
                 svg,
                 "<line x1=\"{}\" y1=\"{leave}\" x2=\"{}\" y2=\"{reach}\" {style} marker-end=\"url(#tip)\"><title>{} imports {} ({count})</title></line>",
-                x1 + WIDTH / 2, x2 + WIDTH / 2, escape(from), escape(to)
+                x1 + WIDTH / 2,
+                x2 + WIDTH / 2,
+                escape(from),
+                escape(to)
             );
         }
         for (area, (x, y)) in &places {
@@ -135,7 +185,9 @@ impl LayerMap {
             let _ = writeln!(
                 svg,
                 "<rect x=\"{x}\" y=\"{y}\" width=\"{WIDTH}\" height=\"{HEIGHT}\" rx=\"6\" fill=\"#eef3fb\" stroke=\"#345\"/><text x=\"{}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
-                x + WIDTH / 2, y + HEIGHT / 2 + 5, escape(&shown)
+                x + WIDTH / 2,
+                y + HEIGHT / 2 + 5,
+                escape(&shown)
             );
         }
         svg.push_str("</svg>\n");
@@ -144,5 +196,8 @@ impl LayerMap {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+        .replace('"', "&quot;")
 }

@@ -239,6 +239,11 @@ pub struct Finding {
 impl Finding {
     /// What a report sorts by, the worst first.
     pub(crate) fn order(&self) -> (std::cmp::Reverse<(Severity, Confidence)>, &str, u32, &str) {
-        (std::cmp::Reverse((self.severity, self.confidence)), &self.path, self.line, self.rule)
+        (
+            std::cmp::Reverse((self.severity, self.confidence)),
+            &self.path,
+            self.line,
+            self.rule,
+        )
     }
 }

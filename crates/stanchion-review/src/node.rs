@@ -51,9 +51,15 @@ fn names(language: Language) -> Option<&'static Names> {
     static RUST: OnceLock<Names> = OnceLock::new();
     static GO: OnceLock<Names> = OnceLock::new();
     let load = |language: tree_sitter::Language| Names {
-        kinds: ids(language.node_kind_count()).map(|id| language.node_kind_for_id(id).unwrap_or("")).collect(),
-        fields: ids(language.field_count() + 1).map(|id| language.field_name_for_id(id).unwrap_or("")).collect(),
-        named: ids(language.node_kind_count()).map(|id| language.node_kind_is_named(id)).collect(),
+        kinds: ids(language.node_kind_count())
+            .map(|id| language.node_kind_for_id(id).unwrap_or(""))
+            .collect(),
+        fields: ids(language.field_count() + 1)
+            .map(|id| language.field_name_for_id(id).unwrap_or(""))
+            .collect(),
+        named: ids(language.node_kind_count())
+            .map(|id| language.node_kind_is_named(id))
+            .collect(),
         language,
     };
     match language {
@@ -69,22 +75,38 @@ fn ids(count: usize) -> impl Iterator<Item = u16> {
 
 /// Parses a text; a text of no grammar has an empty tree.
 pub(crate) fn parse(language: Language, text: &str) -> Tree {
-    let Some(names) = names(language) else { return Tree::default() };
+    let Some(names) = names(language) else {
+        return Tree::default();
+    };
     let mut parser = Parser::new();
     if parser.set_language(&names.language).is_err() {
-        return Tree { cut: true, ..Tree::default() };
+        return Tree {
+            cut: true,
+            ..Tree::default()
+        };
     }
     let mut steps = 0_u32;
     let mut progress = |_: &ParseState| {
         steps += 1;
-        if steps > PARSE_STEPS_MAX { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        if steps > PARSE_STEPS_MAX {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        }
     };
     let bytes = text.as_bytes();
     let options = ParseOptions::new().progress_callback(&mut progress);
-    let parsed = parser.parse_with_options(&mut |at, _| bytes.get(at..).unwrap_or_default(), None, Some(options));
+    let parsed = parser.parse_with_options(
+        &mut |at, _| bytes.get(at..).unwrap_or_default(),
+        None,
+        Some(options),
+    );
     match parsed {
         Some(parsed) => flatten(&parsed),
-        None => Tree { cut: true, ..Tree::default() },
+        None => Tree {
+            cut: true,
+            ..Tree::default()
+        },
     }
 }
 
@@ -127,12 +149,18 @@ fn flatten(parsed: &tree_sitter::Tree) -> Tree {
 }
 
 /// Goes to the next node that is not below this one; false at the end.
-fn step_over(cursor: &mut tree_sitter::TreeCursor<'_>, open: &mut Vec<u32>, entries: &mut [Entry]) -> bool {
+fn step_over(
+    cursor: &mut tree_sitter::TreeCursor<'_>,
+    open: &mut Vec<u32>,
+    entries: &mut [Entry],
+) -> bool {
     loop {
         if cursor.goto_next_sibling() {
             return true;
         }
-        let Some(parent) = open.pop() else { return false };
+        let Some(parent) = open.pop() else {
+            return false;
+        };
         let end = u32::try_from(entries.len()).unwrap_or(u32::MAX);
         entries[parent as usize].after = end;
         cursor.goto_parent();
@@ -162,7 +190,11 @@ impl<'a> Node<'a> {
     }
 
     pub(crate) fn kind(self) -> &'static str {
-        self.names().kinds.get(usize::from(self.entry().kind)).copied().unwrap_or("ERROR")
+        self.names()
+            .kinds
+            .get(usize::from(self.entry().kind))
+            .copied()
+            .unwrap_or("ERROR")
     }
 
     pub(crate) fn is(self, kind: &str) -> bool {
@@ -170,7 +202,11 @@ impl<'a> Node<'a> {
     }
 
     pub(crate) fn is_named(self) -> bool {
-        self.names().named.get(usize::from(self.entry().kind)).copied().unwrap_or(true)
+        self.names()
+            .named
+            .get(usize::from(self.entry().kind))
+            .copied()
+            .unwrap_or(true)
     }
 
     pub(crate) fn text(self) -> &'a str {
@@ -221,7 +257,10 @@ impl<'a> Node<'a> {
     /// Its children, anonymous ones (operators, keywords) too.
     pub(crate) fn children(self) -> impl Iterator<Item = Self> {
         let end = self.entry().after;
-        let first = (self.at + 1 < end).then_some(Self { at: self.at + 1, ..self });
+        let first = (self.at + 1 < end).then_some(Self {
+            at: self.at + 1,
+            ..self
+        });
         std::iter::successors(first, move |node| {
             let next = node.entry().after;
             (next < end).then_some(Self { at: next, ..*node })
@@ -230,13 +269,18 @@ impl<'a> Node<'a> {
 
     /// Its children that the grammar names, without comments.
     pub(crate) fn named(self) -> impl Iterator<Item = Self> {
-        self.children().filter(|node| node.is_named() && !node.kind().ends_with("comment"))
+        self.children()
+            .filter(|node| node.is_named() && !node.kind().ends_with("comment"))
     }
 
     /// The child in that place of the grammar.
     pub(crate) fn field(self, name: &str) -> Option<Self> {
         let fields = &self.names().fields;
-        self.children().find(|child| fields.get(usize::from(child.entry().field)).is_some_and(|field| *field == name))
+        self.children().find(|child| {
+            fields
+                .get(usize::from(child.entry().field))
+                .is_some_and(|field| *field == name)
+        })
     }
 
     /// Text of that child, or nothing.
@@ -278,6 +322,9 @@ impl Source {
 
     /// The whole file's node.
     pub(crate) fn root(&self) -> Option<Node<'_>> {
-        (!self.tree.entries.is_empty()).then_some(Node { source: self, at: 0 })
+        (!self.tree.entries.is_empty()).then_some(Node {
+            source: self,
+            at: 0,
+        })
     }
 }

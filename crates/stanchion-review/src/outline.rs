@@ -33,17 +33,28 @@ fn entry(raw: &str, line: u32) -> Option<Entry> {
     }
     let mut indent = raw.len() - rest.len();
     let item = rest.starts_with("- ") || rest == "-";
-    while let Some(inner) = rest.strip_prefix('-').filter(|inner| inner.starts_with(' ') || inner.is_empty()) {
+    while let Some(inner) = rest
+        .strip_prefix('-')
+        .filter(|inner| inner.starts_with(' ') || inner.is_empty())
+    {
         let trimmed = inner.trim_start();
         indent += rest.len() - trimmed.len();
         rest = trimmed;
     }
     let (key, value) = match rest.split_once(':') {
-        Some((key, value)) if !key.contains(' ') || key.starts_with('"') => (key.trim().trim_matches('"'), value.trim()),
+        Some((key, value)) if !key.contains(' ') || key.starts_with('"') => {
+            (key.trim().trim_matches('"'), value.trim())
+        }
         _ => ("", rest),
     };
     let value = value.split(" #").next().unwrap_or("").trim();
-    Some(Entry { line, indent, key: key.to_owned(), value: value.to_owned(), item })
+    Some(Entry {
+        line,
+        indent,
+        key: key.to_owned(),
+        value: value.to_owned(),
+        item,
+    })
 }
 
 /// The lines below the entry at an index: all that are deeper, and items at its own depth.
@@ -56,13 +67,31 @@ pub(crate) fn below(document: &[Entry], at: usize) -> &[Entry] {
 
 /// The value of a top-level key.
 pub(crate) fn top<'a>(document: &'a [Entry], key: &str) -> Option<&'a Entry> {
-    document.iter().find(|entry| entry.indent == 0 && entry.key == key)
+    document
+        .iter()
+        .find(|entry| entry.indent == 0 && entry.key == key)
 }
 
 /// The items of the list under an entry, each as its lines.
 pub(crate) fn items(lines: &[Entry]) -> Vec<&[Entry]> {
-    let Some(depth) = lines.iter().filter(|entry| entry.item).map(|entry| entry.indent).min() else { return Vec::new() };
-    let starts: Vec<usize> = lines.iter().enumerate().filter(|(_, entry)| entry.item && entry.indent == depth).map(|(at, _)| at).collect();
+    let Some(depth) = lines
+        .iter()
+        .filter(|entry| entry.item)
+        .map(|entry| entry.indent)
+        .min()
+    else {
+        return Vec::new();
+    };
+    let starts: Vec<usize> = lines
+        .iter()
+        .enumerate()
+        .filter(|(_, entry)| entry.item && entry.indent == depth)
+        .map(|(at, _)| at)
+        .collect();
     let ends = starts.iter().skip(1).copied().chain([lines.len()]);
-    starts.iter().zip(ends).map(|(start, end)| &lines[*start..end]).collect()
+    starts
+        .iter()
+        .zip(ends)
+        .map(|(start, end)| &lines[*start..end])
+        .collect()
 }

@@ -38,7 +38,13 @@ pub(crate) fn page(path: &str, language: Language, text: String) -> Page {
         }
     }
     let suppressed = suppress::apply(&source, &mut findings);
-    Page { facts: facts::of(&source), findings, suppressed, cut: source.tree.cut, lines: source.line_count() }
+    Page {
+        facts: facts::of(&source),
+        findings,
+        suppressed,
+        cut: source.tree.cut,
+        lines: source.line_count(),
+    }
 }
 
 /// What rules over the whole repository find.
@@ -67,7 +73,12 @@ pub fn review_text(language: Language, text: &str) -> Vec<Finding> {
     for (path, text) in files(language, text) {
         match path {
             "stanchion.toml" => config = Config::parse(&text).unwrap_or_default(),
-            "go.mod" => go_module = text.lines().find_map(|line| line.strip_prefix("module ")).map(str::to_owned),
+            "go.mod" => {
+                go_module = text
+                    .lines()
+                    .find_map(|line| line.strip_prefix("module "))
+                    .map(str::to_owned)
+            }
             _ if path.ends_with("Cargo.toml") => packages.extend(package(path, &text)),
             _ => {
                 let page = page(path, language, text);
@@ -76,7 +87,12 @@ pub fn review_text(language: Language, text: &str) -> Vec<Finding> {
             }
         }
     }
-    findings.extend(project_findings(&Project { facts, packages, go_module, config }));
+    findings.extend(project_findings(&Project {
+        facts,
+        packages,
+        go_module,
+        config,
+    }));
     findings.sort_by(|one, other| one.order().cmp(&other.order()));
     findings
 }
@@ -84,8 +100,17 @@ pub fn review_text(language: Language, text: &str) -> Vec<Finding> {
 /// The name and folder of a Cargo package.
 pub(crate) fn package(path: &str, text: &str) -> Option<(String, String)> {
     let manifest: toml::Table = toml::from_str(text).ok()?;
-    let name = manifest.get("package")?.get("name")?.as_str()?.replace('-', "_");
-    Some((name, path.trim_end_matches("Cargo.toml").trim_end_matches('/').to_owned()))
+    let name = manifest
+        .get("package")?
+        .get("name")?
+        .as_str()?
+        .replace('-', "_");
+    Some((
+        name,
+        path.trim_end_matches("Cargo.toml")
+            .trim_end_matches('/')
+            .to_owned(),
+    ))
 }
 
 fn files(language: Language, text: &str) -> Vec<(&str, String)> {

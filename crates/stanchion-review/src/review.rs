@@ -33,12 +33,17 @@ impl Options {
     /// [`ConfigError`] where it is not in order.
     pub fn from_root(root: &Path) -> Result<Self, ConfigError> {
         let path = root.join("stanchion.toml");
-        let text = fs::symlink_metadata(&path).is_ok_and(|about| about.is_file() && about.len() < 1 << 20).then(|| fs::read_to_string(&path));
+        let text = fs::symlink_metadata(&path)
+            .is_ok_and(|about| about.is_file() && about.len() < 1 << 20)
+            .then(|| fs::read_to_string(&path));
         let config = match text {
             Some(Ok(text)) => Config::parse(&text)?,
             _ => Config::default(),
         };
-        Ok(Self { config, ..Self::default() })
+        Ok(Self {
+            config,
+            ..Self::default()
+        })
     }
 }
 
@@ -95,15 +100,31 @@ pub fn review(root: &Path, options: &Options) -> io::Result<Review> {
     let mut walk = walk::walk(&root, &options.bounds, &options.config.review.exclude);
     let (pages, unread) = read_all(&walk.files, options.threads);
     walk.skipped.extend(unread);
-    let go_module = walk.go_mod.as_deref().and_then(|text| text.lines().find_map(|line| line.strip_prefix("module "))).map(|line| line.trim().to_owned());
+    let go_module = walk
+        .go_mod
+        .as_deref()
+        .and_then(|text| text.lines().find_map(|line| line.strip_prefix("module ")))
+        .map(|line| line.trim().to_owned());
     Ok(assemble(&root, pages, walk, go_module, options))
 }
 
-fn assemble(root: &Path, pages: Vec<Page>, walk: walk::Walk, go_module: Option<String>, options: &Options) -> Review {
+fn assemble(
+    root: &Path,
+    pages: Vec<Page>,
+    walk: walk::Walk,
+    go_module: Option<String>,
+    options: &Options,
+) -> Review {
     let mut skipped = walk.skipped;
     let cut = pages.iter().filter(|page| page.cut).take(50);
-    skipped.extend(cut.map(|page| Skipped { path: page.facts.path.clone(), reason: "read in part: nested too deep or too large for the parser" }));
-    let (files, lines) = (pages.len(), pages.iter().map(|page| u64::from(page.lines)).sum());
+    skipped.extend(cut.map(|page| Skipped {
+        path: page.facts.path.clone(),
+        reason: "read in part: nested too deep or too large for the parser",
+    }));
+    let (files, lines) = (
+        pages.len(),
+        pages.iter().map(|page| u64::from(page.lines)).sum(),
+    );
     let suppressed = pages.iter().map(|page| page.suppressed).sum();
     let mut findings: Vec<Finding> = Vec::new();
     let mut facts = Vec::with_capacity(pages.len());
@@ -111,11 +132,27 @@ fn assemble(root: &Path, pages: Vec<Page>, walk: walk::Walk, go_module: Option<S
         findings.extend(page.findings);
         facts.push(page.facts);
     }
-    let project = Project { packages: packages(root, &walk.others), facts, go_module, config: options.config.clone() };
+    let project = Project {
+        packages: packages(root, &walk.others),
+        facts,
+        go_module,
+        config: options.config.clone(),
+    };
     findings.extend(read::project_findings(&project));
-    findings.retain(|finding| !options.config.review.disable.iter().any(|name| name == finding.rule));
+    findings.retain(|finding| {
+        !options
+            .config
+            .review
+            .disable
+            .iter()
+            .any(|name| name == finding.rule)
+    });
     findings.sort_by(|one, other| one.order().cmp(&other.order()));
-    let mut evidence: Vec<Evidence> = project.facts.iter().flat_map(|facts| facts.evidence.iter().cloned()).collect();
+    let mut evidence: Vec<Evidence> = project
+        .facts
+        .iter()
+        .flat_map(|facts| facts.evidence.iter().cloned())
+        .collect();
     evidence.extend(evidence::of_others(&walk.others));
     let serves = project.facts.iter().any(|facts| facts.serves);
     let mut languages: Vec<Language> = project.facts.iter().map(|facts| facts.language).collect();
@@ -138,8 +175,13 @@ fn assemble(root: &Path, pages: Vec<Page>, walk: walk::Walk, go_module: Option<S
 
 /// Cargo packages of the repository, by the manifests that the walk saw.
 fn packages(root: &Path, others: &[String]) -> Vec<(String, String)> {
-    let manifests = others.iter().filter(|path| *path == "Cargo.toml" || path.ends_with("/Cargo.toml"));
-    manifests.take(500).filter_map(|path| read::package(path, &fs::read_to_string(root.join(path)).ok()?)).collect()
+    let manifests = others
+        .iter()
+        .filter(|path| *path == "Cargo.toml" || path.ends_with("/Cargo.toml"));
+    manifests
+        .take(500)
+        .filter_map(|path| read::package(path, &fs::read_to_string(root.join(path)).ok()?))
+        .collect()
 }
 
 /// Reads files by as many threads as there are cores; each takes the next one, so a large file holds up nobody.
@@ -154,13 +196,19 @@ fn read_all(files: &[(String, PathBuf, Language)], threads: usize) -> (Vec<Page>
                 match read_one(path, at, *language) {
                     Ok(Some(page)) => part.0.push(page),
                     Ok(None) => {}
-                    Err(reason) => part.1.push(Skipped { path: path.clone(), reason }),
+                    Err(reason) => part.1.push(Skipped {
+                        path: path.clone(),
+                        reason,
+                    }),
                 }
             }
             part
         };
         let handles: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        handles.into_iter().filter_map(|handle| handle.join().ok()).collect::<Vec<_>>()
+        handles
+            .into_iter()
+            .filter_map(|handle| handle.join().ok())
+            .collect::<Vec<_>>()
     });
     let mut pages: Vec<Page> = parts.iter_mut().flat_map(|part| part.0.drain(..)).collect();
     pages.sort_unstable_by(|one, other| one.facts.path.cmp(&other.facts.path));
@@ -170,7 +218,8 @@ fn read_all(files: &[(String, PathBuf, Language)], threads: usize) -> (Vec<Page>
 fn read_one(path: &str, at: &Path, language: Language) -> Result<Option<Page>, &'static str> {
     let bytes = fs::read(at).map_err(|_| "cannot be read")?;
     let text = String::from_utf8(bytes).map_err(|_| "not UTF-8")?;
-    if language == Language::Kubernetes && !(text.contains("apiVersion:") && text.contains("kind:")) {
+    if language == Language::Kubernetes && !(text.contains("apiVersion:") && text.contains("kind:"))
+    {
         return Ok(None);
     }
     Ok(Some(read::page(path, language, text)))

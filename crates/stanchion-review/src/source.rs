@@ -23,9 +23,15 @@ pub(crate) struct Source {
 impl Source {
     pub(crate) fn new(path: &str, language: Language, text: String) -> Self {
         let is_generated = generated(path, &text);
-        let tree = if is_generated { Tree::default() } else { node::parse(language, &text) };
+        let tree = if is_generated {
+            Tree::default()
+        } else {
+            node::parse(language, &text)
+        };
         let starts = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
-        let lines = std::iter::once(0).chain(starts.map(|(at, _)| u32::try_from(at + 1).unwrap_or(u32::MAX))).collect();
+        let lines = std::iter::once(0)
+            .chain(starts.map(|(at, _)| u32::try_from(at + 1).unwrap_or(u32::MAX)))
+            .collect();
         let mut source = Self {
             path: path.to_owned(),
             language,
@@ -54,7 +60,9 @@ impl Source {
 
     /// Whether the text holds this outside comments.
     pub(crate) fn has(&self, needle: &str) -> bool {
-        self.text.match_indices(needle).any(|(at, _)| !self.in_comment(at))
+        self.text
+            .match_indices(needle)
+            .any(|(at, _)| !self.in_comment(at))
     }
 
     /// Whether the text holds one of these outside comments.
@@ -82,7 +90,11 @@ impl Source {
         let start = self.lines[self.line_of(at) as usize - 1] as usize;
         let before = self.slice(start, at);
         // A line of a megabyte is counted by its bytes: only a person's editor needs characters.
-        let count = if before.len() > 4096 { before.len() } else { before.chars().count() };
+        let count = if before.len() > 4096 {
+            before.len()
+        } else {
+            before.chars().count()
+        };
         u32::try_from(count + 1).unwrap_or(u32::MAX)
     }
 
@@ -90,7 +102,10 @@ impl Source {
     pub(crate) fn line(&self, line: u32) -> &str {
         let index = (line as usize).saturating_sub(1);
         let start = self.lines.get(index).copied().unwrap_or(0) as usize;
-        let end = self.lines.get(index + 1).map_or(self.text.len(), |next| *next as usize);
+        let end = self
+            .lines
+            .get(index + 1)
+            .map_or(self.text.len(), |next| *next as usize);
         self.slice(start, end).trim_end_matches(['\n', '\r'])
     }
 
@@ -102,14 +117,20 @@ impl Source {
 fn within(ranges: &[Range<usize>], at: usize) -> bool {
     // Ranges of one list may nest only for modules in modules; the outer one comes first and holds the inner.
     let upto = ranges.partition_point(|range| range.start <= at);
-    ranges[..upto].iter().rev().take(8).any(|range| range.contains(&at))
+    ranges[..upto]
+        .iter()
+        .rev()
+        .take(8)
+        .any(|range| range.contains(&at))
         || ranges.first().is_some_and(|range| range.contains(&at))
 }
 
 fn generated(path: &str, text: &str) -> bool {
     let head: String = text.chars().take(2000).collect();
     // Go's rule: https://go.dev/s/generatedcode
-    let go = head.lines().any(|line| line.starts_with("// Code generated ") && line.ends_with(" DO NOT EDIT."));
+    let go = head
+        .lines()
+        .any(|line| line.starts_with("// Code generated ") && line.ends_with(" DO NOT EDIT."));
     go || head.contains("@generated") || path.ends_with(".pb.go") || path.ends_with("_gen.go")
 }
 
@@ -119,13 +140,41 @@ fn test_path(path: &str) -> bool {
     let stem = name.split('.').next().unwrap_or("");
     let by_name = name.ends_with("_test.go")
         || (name.ends_with(".rs")
-            && (["test", "tests", "testing", "test_utils", "test_helpers", "bench", "benches"].contains(&stem)
+            && ([
+                "test",
+                "tests",
+                "testing",
+                "test_utils",
+                "test_helpers",
+                "bench",
+                "benches",
+            ]
+            .contains(&stem)
                 || stem.ends_with("_test")
                 || stem.ends_with("_tests")))
         || name == "build.rs"
         || stem.starts_with("mock");
-    let folders = ["tests", "test", "testdata", "benches", "bench", "examples", "example", "_examples", "mocks", "mock",
-        "testutil", "testutils", "fixtures", "e2e", "fuzz", "xtask", "testing", "integration-test", "integration_test"];
+    let folders = [
+        "tests",
+        "test",
+        "testdata",
+        "benches",
+        "bench",
+        "examples",
+        "example",
+        "_examples",
+        "mocks",
+        "mock",
+        "testutil",
+        "testutils",
+        "fixtures",
+        "e2e",
+        "fuzz",
+        "xtask",
+        "testing",
+        "integration-test",
+        "integration_test",
+    ];
     by_name || parts.any(|part| folders.contains(&part))
 }
 
@@ -137,10 +186,17 @@ fn test_ranges(source: &Source) -> Vec<Range<usize>> {
     let mut ranges: Vec<_> = source
         .each("attribute_item")
         .filter(|attribute| is_test_attribute(attribute.text()))
-        .filter_map(|attribute| attribute.later_siblings().find(|node| !node.is("attribute_item") && !node.kind().ends_with("comment")))
+        .filter_map(|attribute| {
+            attribute
+                .later_siblings()
+                .find(|node| !node.is("attribute_item") && !node.kind().ends_with("comment"))
+        })
         .map(|item| item.start()..item.end())
         .collect();
-    if source.each("inner_attribute_item").any(|attribute| attribute.text().contains("cfg(test)")) {
+    if source
+        .each("inner_attribute_item")
+        .any(|attribute| attribute.text().contains("cfg(test)"))
+    {
         ranges.push(0..source.text.len());
     }
     ranges.sort_unstable_by_key(|range| (range.start, std::cmp::Reverse(range.end)));
@@ -152,7 +208,15 @@ pub(crate) fn is_test_attribute(text: &str) -> bool {
     let inner = text.trim_start_matches("#[").trim_end_matches(']').trim();
     let path = inner.split(['(', '=']).next().unwrap_or("").trim();
     let last = path.rsplit("::").next().unwrap_or("");
-    ["test", "rstest", "test_case", "test_log", "quickcheck", "bench"].contains(&last)
+    [
+        "test",
+        "rstest",
+        "test_case",
+        "test_log",
+        "quickcheck",
+        "bench",
+    ]
+    .contains(&last)
         || (path == "cfg" && inner.contains("test") && !inner.contains("not(test"))
 }
 
@@ -163,5 +227,8 @@ pub(crate) fn functions(source: &Source) -> impl Iterator<Item = Node<'_>> {
         Language::Go => &["function_declaration", "method_declaration"],
         Language::Docker | Language::Kubernetes | Language::Compose => &[],
     };
-    kinds.iter().flat_map(|kind| source.each(kind)).filter(|function| function.field("body").is_some())
+    kinds
+        .iter()
+        .flat_map(|kind| source.each(kind))
+        .filter(|function| function.field("body").is_some())
 }

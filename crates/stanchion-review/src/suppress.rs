@@ -28,7 +28,9 @@ pub(crate) fn apply(source: &Source, findings: &mut Vec<Finding>) -> usize {
     let before = findings.len();
     let mut used = vec![false; all.len()];
     findings.retain(|finding| {
-        let by = all.iter().position(|one| one.reason && one.target == finding.line && one.rules.contains(&finding.rule));
+        let by = all.iter().position(|one| {
+            one.reason && one.target == finding.line && one.rules.contains(&finding.rule)
+        });
         if let Some(index) = by {
             used[index] = true;
         }
@@ -39,7 +41,10 @@ pub(crate) fn apply(source: &Source, findings: &mut Vec<Finding>) -> usize {
     let mut idle = Found::new(&rules::suppression_unused::RULE, Some(source), true);
     for (one, used) in all.iter().zip(used) {
         if !one.reason {
-            bare.at_line(one.line, "This suppression gives no reason, so it suppresses nothing");
+            bare.at_line(
+                one.line,
+                "This suppression gives no reason, so it suppresses nothing",
+            );
         } else if !used {
             idle.at_line(one.line, "This suppression suppresses nothing");
         }
@@ -53,16 +58,26 @@ fn read(source: &Source) -> Vec<Suppression<'_>> {
     let mut all = Vec::new();
     for line in 1..=source.line_count() {
         let text = source.line(line);
-        let Some((before, rest)) = text.split_once(MARK) else { continue };
+        let Some((before, rest)) = text.split_once(MARK) else {
+            continue;
+        };
         let comment = before.trim();
         if !comment.ends_with("//") && !comment.ends_with('#') && !comment.ends_with("/*") {
             continue;
         }
-        let Some((names, reason)) = rest.split_once(')') else { continue };
+        let Some((names, reason)) = rest.split_once(')') else {
+            continue;
+        };
         let alone = comment.len() <= 3;
         all.push(Suppression {
             rules: names.split(',').map(str::trim).collect(),
-            reason: reason.trim_start_matches(':').trim().chars().filter(|letter| letter.is_alphabetic()).count() >= 8,
+            reason: reason
+                .trim_start_matches(':')
+                .trim()
+                .chars()
+                .filter(|letter| letter.is_alphabetic())
+                .count()
+                >= 8,
             line,
             target: if alone { next_code(source, line) } else { line },
         });
@@ -73,7 +88,10 @@ fn read(source: &Source) -> Vec<Suppression<'_>> {
 fn next_code(source: &Source, line: u32) -> u32 {
     let code = |line: &u32| {
         let text = source.line(*line).trim();
-        !text.is_empty() && !text.starts_with("//") && !text.starts_with("#[") && !text.starts_with("# ")
+        !text.is_empty()
+            && !text.starts_with("//")
+            && !text.starts_with("#[")
+            && !text.starts_with("# ")
     };
     (line + 1..=source.line_count()).find(code).unwrap_or(line)
 }

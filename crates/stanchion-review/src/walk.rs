@@ -20,7 +20,12 @@ pub struct Bounds {
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { files: 20_000, file_bytes: 1 << 20, depth: 32, entries: 400_000 }
+        Self {
+            files: 20_000,
+            file_bytes: 1 << 20,
+            depth: 32,
+            entries: 400_000,
+        }
     }
 }
 
@@ -45,7 +50,18 @@ pub(crate) struct Walk {
 
 /// Folders of other people's code and of build output.
 const NOT_OURS: [&str; 12] = [
-    "target", "node_modules", "vendor", "third_party", "thirdparty", "dist", "testdata", "__pycache__", "venv", "bazel-out", "site-packages", "generated",
+    "target",
+    "node_modules",
+    "vendor",
+    "third_party",
+    "thirdparty",
+    "dist",
+    "testdata",
+    "__pycache__",
+    "venv",
+    "bazel-out",
+    "site-packages",
+    "generated",
 ];
 /// Skipped entries that are named; more are only counted in the last one.
 const SKIPPED_MAX: usize = 100;
@@ -72,12 +88,18 @@ pub(crate) fn walk(root: &Path, bounds: &Bounds, exclude: &[String]) -> Walk {
         names.sort_unstable_by_key(fs::DirEntry::file_name);
         for entry in names {
             let name = entry.file_name().to_string_lossy().into_owned();
-            let inner = if path.is_empty() { name.clone() } else { format!("{path}/{name}") };
+            let inner = if path.is_empty() {
+                name.clone()
+            } else {
+                format!("{path}/{name}")
+            };
             if excluded(&inner, exclude) {
                 continue;
             }
             // The entry's own type: a link is a link here, wherever it points.
-            let Ok(kind) = entry.file_type() else { continue };
+            let Ok(kind) = entry.file_type() else {
+                continue;
+            };
             if kind.is_symlink() {
                 walk.skip(&inner, "a link");
             } else if kind.is_dir() {
@@ -99,14 +121,19 @@ pub(crate) fn walk(root: &Path, bounds: &Bounds, exclude: &[String]) -> Walk {
 impl Walk {
     fn skip(&mut self, path: &str, reason: &'static str) {
         if self.skipped.len() < SKIPPED_MAX {
-            self.skipped.push(Skipped { path: path.to_owned(), reason });
+            self.skipped.push(Skipped {
+                path: path.to_owned(),
+                reason,
+            });
         }
     }
 
     /// Takes a file; false once there are enough.
     fn take(&mut self, entry: &fs::DirEntry, path: String, bounds: &Bounds) -> bool {
         if path == "go.mod" {
-            self.go_mod = fs::read_to_string(entry.path()).ok().filter(|text| text.len() < 1 << 20);
+            self.go_mod = fs::read_to_string(entry.path())
+                .ok()
+                .filter(|text| text.len() < 1 << 20);
         }
         let Some(language) = language_of(&path) else {
             if telling(&path) && self.others.len() < 1000 {
@@ -114,7 +141,10 @@ impl Walk {
             }
             return true;
         };
-        if entry.metadata().map_or(true, |about| about.len() > bounds.file_bytes) {
+        if entry
+            .metadata()
+            .map_or(true, |about| about.len() > bounds.file_bytes)
+        {
             self.skip(&path, "larger than the bound for a file");
             return true;
         }
@@ -127,7 +157,8 @@ impl Walk {
     }
 
     fn sorted(mut self) -> Self {
-        self.files.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+        self.files
+            .sort_unstable_by(|one, other| one.0.cmp(&other.0));
         self.others.sort_unstable();
         self
     }
@@ -139,19 +170,32 @@ fn left_out(name: &str) -> bool {
 }
 
 fn excluded(path: &str, exclude: &[String]) -> bool {
-    exclude.iter().map(|prefix| prefix.trim_end_matches('/')).any(|prefix| {
-        path == prefix || path.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('/'))
-    })
+    exclude
+        .iter()
+        .map(|prefix| prefix.trim_end_matches('/'))
+        .any(|prefix| {
+            path == prefix
+                || path
+                    .strip_prefix(prefix)
+                    .is_some_and(|rest| rest.starts_with('/'))
+        })
 }
 
 /// Plain folders of the root's `.gitignore`; patterns are left to git.
 fn ignored_folders(root: &Path) -> Vec<String> {
     let path = root.join(".gitignore");
-    let small = fs::symlink_metadata(&path).is_ok_and(|about| about.is_file() && about.len() < 1 << 16);
-    let text = if small { fs::read_to_string(path).unwrap_or_default() } else { String::new() };
+    let small =
+        fs::symlink_metadata(&path).is_ok_and(|about| about.is_file() && about.len() < 1 << 16);
+    let text = if small {
+        fs::read_to_string(path).unwrap_or_default()
+    } else {
+        String::new()
+    };
     text.lines()
         .map(str::trim)
-        .filter(|line| line.ends_with('/') && !line.starts_with(['#', '!']) && !line.contains(['*', '?', '[']))
+        .filter(|line| {
+            line.ends_with('/') && !line.starts_with(['#', '!']) && !line.contains(['*', '?', '['])
+        })
         .map(|line| line.trim_matches('/').to_owned())
         .filter(|line| !line.is_empty())
         .collect()
@@ -165,7 +209,11 @@ fn language_of(path: &str) -> Option<Language> {
         Some(Language::Rust)
     } else if lower.ends_with(".go") {
         Some(Language::Go)
-    } else if lower == "dockerfile" || lower == "containerfile" || lower.ends_with(".dockerfile") || lower.starts_with("dockerfile.") {
+    } else if lower == "dockerfile"
+        || lower == "containerfile"
+        || lower.ends_with(".dockerfile")
+        || lower.starts_with("dockerfile.")
+    {
         Some(Language::Docker)
     } else if yaml && (lower.starts_with("compose") || lower.starts_with("docker-compose")) {
         Some(Language::Compose)
@@ -178,5 +226,8 @@ fn language_of(path: &str) -> Option<Language> {
 
 fn telling(path: &str) -> bool {
     let extension = path.rsplit('.').next().unwrap_or("");
-    path.starts_with(".github/workflows/") || ["sql", "md", "toml", "json"].contains(&extension) || path.ends_with(".env.example") || path.ends_with("Makefile")
+    path.starts_with(".github/workflows/")
+        || ["sql", "md", "toml", "json"].contains(&extension)
+        || path.ends_with(".env.example")
+        || path.ends_with("Makefile")
 }

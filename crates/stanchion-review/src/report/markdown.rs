@@ -12,10 +12,20 @@ const FINDINGS_MAX: usize = 100;
 
 /// The review as Markdown.
 pub fn markdown(review: &Review) -> String {
-    let count = |severity| review.findings.iter().filter(|finding| finding.severity == severity).count();
+    let count = |severity| {
+        review
+            .findings
+            .iter()
+            .filter(|finding| finding.severity == severity)
+            .count()
+    };
     let mut text = format!(
         "## Architecture review\n\n**{} findings**: {} high, {} medium, {} low, in {} files.\n",
-        review.findings.len(), count(Severity::High), count(Severity::Medium), count(Severity::Low), review.files
+        review.findings.len(),
+        count(Severity::High),
+        count(Severity::Medium),
+        count(Severity::Low),
+        review.files
     );
     if !review.findings.is_empty() {
         text.push_str("\n| | where | what | mend |\n|---|---|---|---|\n");
@@ -24,9 +34,15 @@ pub fn markdown(review: &Review) -> String {
         row(&mut text, finding);
     }
     if review.findings.len() > FINDINGS_MAX {
-        let _ = writeln!(text, "\n… and {} more.", review.findings.len() - FINDINGS_MAX);
+        let _ = writeln!(
+            text,
+            "\n… and {} more.",
+            review.findings.len() - FINDINGS_MAX
+        );
     }
-    text.push_str("\n<details><summary>The checklist</summary>\n\n| point | verdict | |\n|---|---|---|\n");
+    text.push_str(
+        "\n<details><summary>The checklist</summary>\n\n| point | verdict | |\n|---|---|---|\n",
+    );
     for answer in &review.answers {
         let verdict = match answer.verdict {
             Verdict::Holds => "holds",
@@ -35,7 +51,12 @@ pub fn markdown(review: &Review) -> String {
             Verdict::Unknown => "unknown",
             Verdict::NotAsked => "–",
         };
-        let _ = writeln!(text, "| {} | {verdict} | {} |", answer.point.title(), cell(&answer.sentence));
+        let _ = writeln!(
+            text,
+            "| {} | {verdict} | {} |",
+            answer.point.title(),
+            cell(&answer.sentence)
+        );
     }
     text.push_str("\n</details>\n");
     text

@@ -22,7 +22,12 @@ pub fn sarif(review: &Review) -> Result<String, serde_json::Error> {
             used.push(rule);
         }
     }
-    let results: Vec<Value> = review.findings.iter().take(RESULTS_MAX).map(|finding| result(finding, &used)).collect();
+    let results: Vec<Value> = review
+        .findings
+        .iter()
+        .take(RESULTS_MAX)
+        .map(|finding| result(finding, &used))
+        .collect();
     let log = json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
@@ -85,7 +90,9 @@ fn uri(path: &str) -> String {
     let mut all = String::new();
     for byte in path.bytes() {
         match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' | b'~' => all.push(byte as char),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'-' | b'_' | b'.' | b'~' => {
+                all.push(byte as char)
+            }
             _ => all.push_str(&format!("%{byte:02X}")),
         }
     }

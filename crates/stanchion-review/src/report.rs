@@ -7,5 +7,5 @@ mod sarif;
 
 pub use human::{Human, explain, human};
 pub use json::json;
-pub use markdown::markdown;
+pub use markdown::{markdown, rules_markdown};
 pub use sarif::sarif;

@@ -319,12 +319,4 @@ impl Source {
         found.sort_unstable();
         found.into_iter().map(|at| Node { source: self, at })
     }
-
-    /// The whole file's node.
-    pub(crate) fn root(&self) -> Option<Node<'_>> {
-        (!self.tree.entries.is_empty()).then_some(Node {
-            source: self,
-            at: 0,
-        })
-    }
 }

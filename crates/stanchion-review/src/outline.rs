@@ -57,14 +57,6 @@ fn entry(raw: &str, line: u32) -> Option<Entry> {
     })
 }
 
-/// The lines below the entry at an index: all that are deeper, and items at its own depth.
-pub(crate) fn below(document: &[Entry], at: usize) -> &[Entry] {
-    let parent = &document[at];
-    let deeper = |entry: &&Entry| entry.indent > parent.indent;
-    let count = document[at + 1..].iter().take_while(deeper).count();
-    &document[at + 1..at + 1 + count]
-}
-
 /// The value of a top-level key.
 pub(crate) fn top<'a>(document: &'a [Entry], key: &str) -> Option<&'a Entry> {
     document

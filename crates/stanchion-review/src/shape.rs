@@ -206,7 +206,6 @@ pub(crate) fn is_handler(function: Node<'_>) -> bool {
             let text = kind.text();
             [
                 "http.ResponseWriter",
-                "*http.Request",
                 "*gin.Context",
                 "echo.Context",
                 "*fiber.Ctx",
@@ -410,14 +409,12 @@ pub(crate) fn fields(source: &Source) -> Vec<Field<'_>> {
     for field in source.each("field_declaration") {
         let owner = field.up(&["struct_item", "type_spec", "enum_variant"]);
         let kind = field.field_text("type");
-        let tag = field.field_text("tag");
         for name in field.named().filter(|node| node.is("field_identifier")) {
             all.push(Field {
                 node: field,
                 owner,
                 name: name.text(),
                 kind,
-                tag,
             });
         }
     }
@@ -430,7 +427,6 @@ pub(crate) struct Field<'a> {
     pub(crate) owner: Option<Node<'a>>,
     pub(crate) name: &'a str,
     pub(crate) kind: &'a str,
-    pub(crate) tag: &'a str,
 }
 
 impl Field<'_> {

@@ -98,6 +98,14 @@ impl Source {
         u32::try_from(count + 1).unwrap_or(u32::MAX)
     }
 
+    /// Byte at which a line begins.
+    pub(crate) fn start_of(&self, line: u32) -> usize {
+        self.lines
+            .get((line as usize).saturating_sub(1))
+            .copied()
+            .unwrap_or(0) as usize
+    }
+
     /// A line's text, from 1, without its end.
     pub(crate) fn line(&self, line: u32) -> &str {
         let index = (line as usize).saturating_sub(1);
@@ -144,6 +152,9 @@ fn test_path(path: &str) -> bool {
                 "test",
                 "tests",
                 "testing",
+                "integration",
+                "functional",
+                "testsuites",
                 "test_utils",
                 "test_helpers",
                 "bench",

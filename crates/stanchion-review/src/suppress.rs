@@ -62,6 +62,15 @@ fn read(source: &Source) -> Vec<Suppression<'_>> {
             continue;
         };
         let comment = before.trim();
+        // A text in quotes that shows a suppression is none.
+        let at = source.start_of(line) + before.len();
+        let coded = matches!(
+            source.language,
+            crate::model::Language::Rust | crate::model::Language::Go
+        );
+        if coded && !source.in_comment(at) {
+            continue;
+        }
         if !comment.ends_with("//") && !comment.ends_with('#') && !comment.ends_with("/*") {
             continue;
         }

@@ -1,10 +1,13 @@
 //! `stanchion review`: reads a repository and answers the architect's checklist.
 
-use std::io::{IsTerminal, Write};
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use stanchion_review::{Baseline, Confidence, Options, Review, Severity, changed_lines, layer_map, report, review, rule_by_name};
+use stanchion_review::{
+    Baseline, Confidence, Options, Review, Severity, changed_lines, layer_map, report, review,
+    rule_by_name,
+};
 
 use crate::outcome::Outcome;
 
@@ -79,14 +82,23 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
         bail!("there is no rule `{name}`; `stanchion explain` lists them");
     }
     let baseline = args.baseline.as_deref().map(known).transpose()?;
-    let changed = args.diff.as_deref().map(|revision| changed_lines(&args.path, revision)).transpose().map_err(anyhow::Error::msg)?;
+    let changed = args
+        .diff
+        .as_deref()
+        .map(|revision| changed_lines(&args.path, revision))
+        .transpose()
+        .map_err(anyhow::Error::msg)?;
     let options = Options::from_root(&args.path)?;
     if std::io::stderr().is_terminal() {
         eprintln!("reading {} …", args.path.display());
     }
-    let mut done = review(&args.path, &options).with_context(|| format!("{} cannot be reviewed", args.path.display()))?;
+    let mut done = review(&args.path, &options)
+        .with_context(|| format!("{} cannot be reviewed", args.path.display()))?;
     let sure = confidence(args.confidence);
-    done.retain(|finding| finding.confidence >= sure && (args.only.is_empty() || args.only.iter().any(|name| name == finding.rule)));
+    done.retain(|finding| {
+        finding.confidence >= sure
+            && (args.only.is_empty() || args.only.iter().any(|name| name == finding.rule))
+    });
     if let Some(changed) = changed {
         done.retain(|finding| changed.touches(&finding.path, finding.line));
     }
@@ -95,7 +107,11 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     }
     if let Some(path) = &args.write_baseline {
         write(path, &Baseline::of(&done.findings).to_text())?;
-        eprintln!("{} findings are known from now on: {}", done.findings.len(), path.display());
+        eprintln!(
+            "{} findings are known from now on: {}",
+            done.findings.len(),
+            path.display()
+        );
         return Ok(Outcome::Clean);
     }
     if let Some(baseline) = baseline {
@@ -103,11 +119,16 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     }
     show(args, &done)?;
     let least = severity(args.fail_on);
-    Ok(if done.findings.iter().any(|finding| finding.severity >= least) { Outcome::Findings } else { Outcome::Clean })
+    Ok(Outcome::of(
+        done.findings
+            .iter()
+            .any(|finding| finding.severity >= least),
+    ))
 }
 
 fn known(path: &Path) -> Result<Baseline> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("the baseline {} cannot be read", path.display()))?;
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("the baseline {} cannot be read", path.display()))?;
     Baseline::parse(&text).with_context(|| format!("{} is no baseline", path.display()))
 }
 
@@ -118,20 +139,24 @@ fn draw(done: &Review, path: &Path) -> Result<()> {
 }
 
 fn show(args: &Args, done: &Review) -> Result<()> {
-    let colour = args.output.is_none() && std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    let colour = args.output.is_none()
+        && std::io::stdout().is_terminal()
+        && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     let text = match args.format {
-        Format::Human => report::human(done, report::Human { colour, per_rule: if args.all { usize::MAX } else { 5 } }),
+        Format::Human => report::human(
+            done,
+            report::Human {
+                colour,
+                per_rule: if args.all { usize::MAX } else { 5 },
+            },
+        ),
         Format::Json => report::json(done)?,
         Format::Sarif => report::sarif(done)?,
         Format::Markdown => report::markdown(done),
     };
     match &args.output {
         Some(path) => write(path, &text),
-        // Who closes the pipe has read enough.
-        None => match std::io::stdout().lock().write_all(text.as_bytes()) {
-            Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
-            _ => Ok(()),
-        },
+        None => Ok(crate::outcome::print(&text)?),
     }
 }
 

@@ -103,18 +103,35 @@ fn cell(text: &str) -> String {
 pub fn rules_markdown() -> String {
     let mut text = "# The rules of `stanchion review`\n\nMade by `stanchion explain --markdown`; `stanchion explain RULE` shows one with its examples.\n".to_owned();
     for point in crate::Point::ALL {
-        let mut of_point = rules::all().iter().filter(|rule| rule.point == point).peekable();
+        let mut of_point = rules::all()
+            .iter()
+            .filter(|rule| rule.point == point)
+            .peekable();
         if of_point.peek().is_none() {
             continue;
         }
-        let _ = write!(text, "\n## {}\n\n| rule | languages | severity | confidence | what and why | mend |\n|---|---|---|---|---|---|\n", point.title());
+        let _ = write!(
+            text,
+            "\n## {}\n\n| rule | languages | severity | confidence | what and why | mend |\n|---|---|---|---|---|---|\n",
+            point.title()
+        );
         for rule in of_point {
-            let mut languages: Vec<&str> = rule.examples.iter().map(|example| example.language.as_str()).collect();
+            let mut languages: Vec<&str> = rule
+                .examples
+                .iter()
+                .map(|example| example.language.as_str())
+                .collect();
             languages.dedup();
             let _ = writeln!(
                 text,
                 "| `{}` | {} | {} | {} | {}. {} | {} |",
-                rule.name, languages.join(", "), rule.severity.as_str(), rule.confidence.as_str(), cell(rule.title), cell(rule.why), cell(rule.mend)
+                rule.name,
+                languages.join(", "),
+                rule.severity.as_str(),
+                rule.confidence.as_str(),
+                cell(rule.title),
+                cell(rule.why),
+                cell(rule.mend)
             );
         }
     }

@@ -24,11 +24,13 @@ fn go(source: &Source, found: &mut Found) {
         if !plain && !client {
             continue;
         }
-        let (Some((_, names)), Some(body)) = (binding(call.node), body_of(call.node)) else { continue };
+        let (Some((statement, names)), Some(body)) = (binding(call.node), body_of(call.node)) else { continue };
+        // A variable of the function around a closure is closed there.
+        let outer = statement.is("assignment_statement") && body.is("func_literal");
         let name = names[0];
         let closed = body.text().contains(&format!("{name}.Body.Close")) || escapes(body, name, call.node.end());
         let handed = body.text().contains(&format!("({name}.Body)")) && body.text().contains("lose(");
-        if names.len() == 2 && name != "_" && !closed && !handed && !named_result(body, name) {
+        if names.len() == 2 && name != "_" && !outer && !closed && !handed && !named_result(body, name) {
             found.at(call.node);
         }
     }

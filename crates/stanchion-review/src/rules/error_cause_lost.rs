@@ -29,7 +29,9 @@ fn rust(source: &Source, found: &mut Found) {
         let Some(closure) = call.arg(0).filter(|arg| arg.is("closure_expression")) else { continue };
         let ignores = ["|_|", "|_e|", "|_err|", "|_error|"].contains(&closure.field_text("parameters"));
         // Only an await does I/O, whose cause somebody will want; that a text is no number says it all.
-        if ignores && call.receiver_text().contains(".await") {
+        let on = call.receiver_text();
+        let says_all = [".acquire", "timeout(", ".recv()", "join"].iter().any(|word| on.contains(word));
+        if ignores && on.ends_with(").await") && !says_all {
             found.at(call.node);
         }
     }

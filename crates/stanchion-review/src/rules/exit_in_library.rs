@@ -39,7 +39,9 @@ fn go(source: &Source, found: &mut Found) {
     for call in calls(source).filter(|call| call.path.starts_with("log.Fatal") || call.path == "os.Exit") {
         let name = function_of(call.node).map_or("", |function| function.field_text("name"));
         // A command's own package under cmd/ is main by another name; a handler has a rule of its own.
-        let command = source.path.starts_with("cmd/") || source.path.contains("/cmd/") || name == "Execute" || name == "init" || name.starts_with("Must");
+        let command = source.path.starts_with("cmd/") || source.path.contains("/cmd/")
+            || source.path.contains("/command/")
+            || source.path.contains("/commands/") || name == "Execute" || name == "init" || name.starts_with("Must");
         if !command && !function_of(call.node).is_some_and(is_handler) {
             found.at(call.node);
         }

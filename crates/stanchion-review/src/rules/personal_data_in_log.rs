@@ -32,7 +32,7 @@ fn tells(name: &str) -> bool {
 }
 
 fn rust(source: &Source, found: &mut Found) {
-    for (node, name, _) in macros(source).filter(|(_, name, _)| ["trace", "debug", "info", "warn", "error", "info_span", "debug_span"].contains(name)) {
+    for (node, _, _) in macros(source).filter(|(_, name, _)| ["trace", "debug", "info", "warn", "error", "info_span", "debug_span"].contains(name)) {
         let Some(tree) = node.children().find(|child| child.is("token_tree")) else { continue };
         let word = tree.below().filter(|inner| inner.is("identifier") && tells(inner.text())).any(|inner| {
             source.slice(inner.end(), inner.end() + 2).trim_start().starts_with([',', ')'])

@@ -26,7 +26,10 @@ fn go(source: &Source, found: &mut Found) {
         let Some(channel) = call.arg(0).and_then(|arg| arg.text().rsplit_once('.').map(|(_, field)| format!(".{field}"))) else { continue };
         let kind = receiver_type(function);
         let send = source.each("send_statement").find(|send| {
-            send.field_text("channel").ends_with(&channel) && function_of(*send).is_some_and(|other| other != function && receiver_type(other) == kind && !guarded(other))
+            send.field_text("channel").ends_with(&channel)
+                // A send of a method that others call; one inside the owner's own loop is in order with the close.
+                && !send.parent().is_some_and(|up| up.is("communication_case"))
+                && function_of(*send).is_some_and(|other| other.field_text("name").starts_with(char::is_uppercase)) && function_of(*send).is_some_and(|other| other != function && receiver_type(other) == kind && !guarded(other))
         });
         if send.is_some() && !guarded(function) {
             found.at(call.node);

@@ -59,6 +59,10 @@ fn holes(text: &str, mark: char) -> impl Iterator<Item = (&str, &str)> {
 
 /// Whether a value stands here, rather than the name of a table, a column list or the number of a parameter.
 fn value_place(before: &str) -> bool {
+    // The catalogue's functions take a table's name as a text.
+    if before.contains("pragma_") {
+        return false;
+    }
     let before = before.trim_end_matches(' ');
     if before.ends_with(['$', ':', '?', '@', '"', '`']) {
         return false;

@@ -27,12 +27,16 @@ pub(crate) static RULE: Rule = Rule {
 fn rust(source: &Source, found: &mut Found) {
     // Words by which helpers of tests assert, panics among them: code that must only not panic asserts that.
     let signs = ["assert", "expect", "unwrap", "panic", "?", "check", "verify", "should", "ensure", "snapshot", "matches!", "must", "compile", "proptest", "return Err", "test(", "run("];
+    // A test that hands its case to a helper of the same file asserts there.
+    let helpers: std::collections::BTreeSet<&str> =
+        functions(source).map(|function| function.field_text("name")).collect();
     for function in functions(source) {
         let attributes = attributes(function);
         let is_test = attributes.iter().any(|attribute| ["#[test]", "#[tokio::test]", "#[actix_web::test]", "#[async_std::test]"].contains(attribute));
         let panics = attributes.iter().any(|attribute| attribute.contains("should_panic") || attribute.contains("ignore"));
         let body = function.field_text("body");
-        if is_test && !panics && body.len() > 10 && !signs.iter().any(|sign| body.contains(sign)) {
+        let helped = calls_in(function).any(|call| helpers.contains(call.path) && source.in_test(call.node.start()));
+        if is_test && !panics && !helped && body.len() > 10 && !signs.iter().any(|sign| body.contains(sign)) {
             found.at(function.field("name").unwrap_or(function));
         }
     }

@@ -62,6 +62,9 @@ fn read(source: &Source) -> Vec<Suppression<'_>> {
             continue;
         };
         let comment = before.trim();
+        if comment.contains('`') {
+            continue; // Prose that shows one.
+        }
         // A text in quotes that shows a suppression is none.
         let at = source.start_of(line) + before.len();
         let coded = matches!(

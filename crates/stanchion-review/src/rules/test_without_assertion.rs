@@ -13,8 +13,8 @@ pub(crate) static RULE: Rule = Rule {
     examples: &[
         Example {
             language: Language::Rust,
-            bad: "#[test]\nfn adds() {\n    let sum = add(1, 2);\n    println!(\"{sum}\");\n}\n",
-            good: "#[test]\nfn adds() {\n    assert_eq!(add(1, 2), 3);\n}\n",
+            bad: "#[test]\nfn adds() {\n    let sum = Sum::of(1, 2);\n    println!(\"{sum}\");\n}\n",
+            good: "#[test]\nfn adds() {\n    assert_eq!(Sum::of(1, 2), 3);\n}\n",
         },
         Example {
             language: Language::Go,
@@ -26,7 +26,9 @@ pub(crate) static RULE: Rule = Rule {
 
 fn rust(source: &Source, found: &mut Found) {
     // Words by which helpers of tests assert, panics among them: code that must only not panic asserts that.
-    let signs = ["assert", "expect", "unwrap", "panic", "?", "check", "verify", "should", "ensure", "snapshot", "matches!", "must", "compile", "proptest", "return Err", "test(", "run("];
+    let signs = ["assert",
+        "then",
+        "refuse", "expect", "unwrap", "panic", "?", "check", "verify", "should", "ensure", "snapshot", "matches!", "must", "compile", "proptest", "return Err", "test(", "run("];
     // A test that hands its case to a helper of the same file asserts there.
     let helpers: std::collections::BTreeSet<&str> =
         functions(source).map(|function| function.field_text("name")).collect();
@@ -35,7 +37,8 @@ fn rust(source: &Source, found: &mut Found) {
         let is_test = attributes.iter().any(|attribute| ["#[test]", "#[tokio::test]", "#[actix_web::test]", "#[async_std::test]"].contains(attribute));
         let panics = attributes.iter().any(|attribute| attribute.contains("should_panic") || attribute.contains("ignore"));
         let body = function.field_text("body");
-        let helped = calls_in(function).any(|call| helpers.contains(call.path) && source.in_test(call.node.start()));
+        let helped = calls_in(function).any(|call| (helpers.contains(call.path)
+                || call.path.starts_with(char::is_lowercase) && !call.path.contains([':', '.']) && call.path != "drop") && source.in_test(call.node.start()));
         if is_test && !panics && !helped && body.len() > 10 && !signs.iter().any(|sign| body.contains(sign)) {
             found.at(function.field("name").unwrap_or(function));
         }

@@ -1,0 +1,42 @@
+use super::prelude::*;
+
+pub(crate) static RULE: Rule = Rule {
+    name: "body-not-closed",
+    title: "A response body is never closed",
+    why: "Its connection goes back to no pool: each call leaks a socket.",
+    source: "https://pkg.go.dev/net/http#Response",
+    mend: "`defer resp.Body.Close()` after the error check.",
+    point: Point::Resources,
+    severity: Severity::High,
+    confidence: Confidence::High,
+    checks: &[Check::File(Language::Go, go)],
+    examples: &[Example {
+        language: Language::Go,
+        bad: "package a\n\nfunc ok(client *http.Client, req *http.Request) bool {\n\tresp, err := client.Do(req)\n\treturn err == nil && resp.StatusCode == 200\n}\n",
+        good: "package a\n\nfunc ok(client *http.Client, req *http.Request) bool {\n\tresp, err := client.Do(req)\n\tif err != nil {\n\t\treturn false\n\t}\n\tdefer resp.Body.Close()\n\treturn resp.StatusCode == 200\n}\n",
+    }],
+};
+
+fn go(source: &Source, found: &mut Found) {
+    for call in calls(source) {
+        let plain = ["http.Get", "http.Post", "http.PostForm", "http.DefaultClient.Do"].contains(&call.path);
+        let client = call.name == "Do" && call.args().len() == 1 && says(call.receiver_word(), &["client", "http_client", "http"]) && source.has("net/http") | source.has("http.Request");
+        if !plain && !client {
+            continue;
+        }
+        let (Some((statement, names)), Some(body)) = (binding(call.node), body_of(call.node)) else { continue };
+        // A variable of the function around a closure is closed there.
+        let outer = statement.is("assignment_statement") && body.is("func_literal");
+        let name = names[0];
+        let closed = body.text().contains(&format!("{name}.Body.Close")) || escapes(body, name, call.node.end());
+        let handed = body.text().contains(&format!("({name}.Body)")) && body.text().contains("lose(");
+        if names.len() == 2 && name != "_" && !outer && !closed && !handed && !named_result(body, name) {
+            found.at(call.node);
+        }
+    }
+}
+
+/// A result with a name goes to the caller by a bare return.
+fn named_result(body: Node<'_>, name: &str) -> bool {
+    has_word(body.field_text("result"), name)
+}

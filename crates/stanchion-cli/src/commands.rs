@@ -1,0 +1,6 @@
+//! A file a command: its arguments, its help, and how it prints.
+
+pub(crate) mod adr;
+pub(crate) mod completions;
+pub(crate) mod decide;
+pub(crate) mod man;

@@ -1,0 +1,51 @@
+//! The architect: decides, records decisions, sets up services and asks running ones; for people and for coding agents.
+//!
+//! A command is a file in `commands`; what it works with is a module beside it that knows no command line.
+
+mod adr;
+mod commands;
+mod decide;
+mod outcome;
+mod root;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use crate::outcome::Outcome;
+
+/// Decide, record, set up and check services, from the command line or from a coding agent.
+#[derive(Parser)]
+#[command(name = "stanchion", version, after_help = EXAMPLES)]
+struct Stanchion {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  stanchion decide --team-size 8 --money yes
+  stanchion adr new \"Orders keep events\" --status accepted
+  stanchion adr check
+
+Exit codes: 0 clean, 1 findings, 2 wrong usage or a failure. Colours respect NO_COLOR.";
+
+/// One line a command; each is a file in `commands`.
+#[derive(Subcommand)]
+enum Command {
+    Decide(commands::decide::Args),
+    Adr(commands::adr::Args),
+    Completions(commands::completions::Args),
+    Man(commands::man::Args),
+}
+
+fn main() -> ExitCode {
+    let parsed = Stanchion::parse();
+    let done = match parsed.command {
+        Command::Decide(args) => commands::decide::run(args),
+        Command::Adr(args) => commands::adr::run(args),
+        Command::Completions(args) => commands::completions::run(&args, Stanchion::command()),
+        Command::Man(args) => commands::man::run(&args, Stanchion::command()),
+    };
+    Outcome::exit(done)
+}

@@ -1,6 +1,9 @@
 //! A file a command: its arguments, its help, and how it prints.
 
+pub(crate) mod add;
 pub(crate) mod adr;
 pub(crate) mod completions;
 pub(crate) mod decide;
 pub(crate) mod man;
+pub(crate) mod new;
+pub(crate) mod upgrade;

@@ -7,6 +7,7 @@ mod commands;
 mod decide;
 mod outcome;
 mod root;
+mod scaffold;
 
 use std::process::ExitCode;
 
@@ -27,6 +28,7 @@ Examples:
   stanchion decide --team-size 8 --money yes
   stanchion adr new \"Orders keep events\" --status accepted
   stanchion adr check
+  stanchion new parcels
 
 Exit codes: 0 clean, 1 findings, 2 wrong usage or a failure. Colours respect NO_COLOR.";
 
@@ -35,6 +37,9 @@ Exit codes: 0 clean, 1 findings, 2 wrong usage or a failure. Colours respect NO_
 enum Command {
     Decide(commands::decide::Args),
     Adr(commands::adr::Args),
+    New(commands::new::Args),
+    Add(commands::add::Args),
+    Upgrade(commands::upgrade::Args),
     Completions(commands::completions::Args),
     Man(commands::man::Args),
 }
@@ -44,6 +49,9 @@ fn main() -> ExitCode {
     let done = match parsed.command {
         Command::Decide(args) => commands::decide::run(args),
         Command::Adr(args) => commands::adr::run(args),
+        Command::New(args) => commands::new::run(&args),
+        Command::Add(args) => commands::add::run(args),
+        Command::Upgrade(args) => commands::upgrade::run(&args),
         Command::Completions(args) => commands::completions::run(&args, Stanchion::command()),
         Command::Man(args) => commands::man::run(&args, Stanchion::command()),
     };

@@ -14,10 +14,17 @@ fn main() -> io::Result<()> {
     let mut list = String::from("&[\n");
     for file in &files {
         let name = file.strip_prefix(&templates).unwrap_or(file);
-        let _ = writeln!(list, "    ({:?}, include_str!({file:?})),", name.display().to_string());
+        let _ = writeln!(
+            list,
+            "    ({:?}, include_str!({file:?})),",
+            name.display().to_string()
+        );
     }
     list.push(']');
-    fs::write(PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join("templates.rs"), list)
+    fs::write(
+        PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join("templates.rs"),
+        list,
+    )
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {

@@ -4,6 +4,8 @@ pub(crate) mod add;
 pub(crate) mod adr;
 pub(crate) mod completions;
 pub(crate) mod decide;
+pub(crate) mod doctor;
 pub(crate) mod man;
+pub(crate) mod mcp;
 pub(crate) mod new;
 pub(crate) mod upgrade;

@@ -68,8 +68,17 @@ pub(crate) struct Point {
 
 impl Point {
     fn new(name: &'static str, verdict: Verdict, seen: impl Into<String>, mend: &str) -> Self {
-        let mend = if matches!(verdict, Verdict::Ok) { "" } else { mend };
-        Self { name, verdict, seen: seen.into(), mend: mend.to_owned() }
+        let mend = if matches!(verdict, Verdict::Ok) {
+            ""
+        } else {
+            mend
+        };
+        Self {
+            name,
+            verdict,
+            seen: seen.into(),
+            mend: mend.to_owned(),
+        }
     }
 }
 
@@ -83,7 +92,9 @@ pub(crate) fn examine(asked: &Asked) -> anyhow::Result<Vec<Point>> {
         Some(url) => target(url, asked)?.with_token(asked.admin_token.as_deref()),
         None => public.clone(),
     };
-    public.get("/").with_context(|| format!("{} does not answer", asked.url))?;
+    public
+        .get("/")
+        .with_context(|| format!("{} does not answer", asked.url))?;
     let mut points = checks::all(&public, &admin, asked);
     points.extend(slow::all(&public, asked.patience));
     if let Some(process) = asked.stop {
@@ -99,12 +110,25 @@ fn target(url: &str, asked: &Asked) -> anyhow::Result<Target> {
         _ => bail!("`{url}` is no URL that begins with http:// or https://"),
     };
     let host = rest.split('/').next().unwrap_or_default();
-    ensure!(!host.is_empty() && !host.contains('@'), "`{url}` names no host");
+    ensure!(
+        !host.is_empty() && !host.contains('@'),
+        "`{url}` names no host"
+    );
     let default = if tls { 443 } else { 80 };
-    let has_port = host.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
-    let with_port = if has_port { host.to_owned() } else { format!("{host}:{default}") };
-    let mut addresses = with_port.to_socket_addrs().with_context(|| format!("{host} cannot be found"))?;
-    let address = addresses.next().with_context(|| format!("{host} has no address"))?;
+    let has_port = host
+        .rsplit_once(':')
+        .is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    let with_port = if has_port {
+        host.to_owned()
+    } else {
+        format!("{host}:{default}")
+    };
+    let mut addresses = with_port
+        .to_socket_addrs()
+        .with_context(|| format!("{host} cannot be found"))?;
+    let address = addresses
+        .next()
+        .with_context(|| format!("{host} has no address"))?;
     ensure!(
         asked.anywhere || is_here(address.ip()),
         "{host} is not this machine; say --anywhere if you may ask it"

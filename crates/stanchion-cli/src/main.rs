@@ -5,6 +5,8 @@
 mod adr;
 mod commands;
 mod decide;
+mod doctor;
+mod mcp;
 mod outcome;
 mod root;
 mod scaffold;
@@ -29,6 +31,7 @@ Examples:
   stanchion adr new \"Orders keep events\" --status accepted
   stanchion adr check
   stanchion new parcels
+  stanchion doctor http://127.0.0.1:8080 --admin http://127.0.0.1:9090
 
 Exit codes: 0 clean, 1 findings, 2 wrong usage or a failure. Colours respect NO_COLOR.";
 
@@ -40,6 +43,8 @@ enum Command {
     New(commands::new::Args),
     Add(commands::add::Args),
     Upgrade(commands::upgrade::Args),
+    Doctor(commands::doctor::Args),
+    Mcp(commands::mcp::Args),
     Completions(commands::completions::Args),
     Man(commands::man::Args),
 }
@@ -52,6 +57,8 @@ fn main() -> ExitCode {
         Command::New(args) => commands::new::run(&args),
         Command::Add(args) => commands::add::run(args),
         Command::Upgrade(args) => commands::upgrade::run(&args),
+        Command::Doctor(args) => commands::doctor::run(args),
+        Command::Mcp(args) => commands::mcp::run(&args),
         Command::Completions(args) => commands::completions::run(&args, Stanchion::command()),
         Command::Man(args) => commands::man::run(&args, Stanchion::command()),
     };

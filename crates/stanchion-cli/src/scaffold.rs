@@ -61,7 +61,10 @@ impl Source {
     fn dependency(&self) -> String {
         let of = match self {
             Self::Registry(version) => format!("version = \"{version}\""),
-            Self::Git { url, tag: Some(tag) } => format!("git = \"{url}\", tag = \"{tag}\""),
+            Self::Git {
+                url,
+                tag: Some(tag),
+            } => format!("git = \"{url}\", tag = \"{tag}\""),
             Self::Git { url, tag: None } => format!("git = \"{url}\""),
             Self::Path(path) => format!("path = {:?}", path.display().to_string()),
         };
@@ -70,7 +73,12 @@ impl Source {
 }
 
 /// Every file of a new service, with its text.
-pub(crate) fn service(names: &Names, style: Style, source: &Source, date: &str) -> Vec<(PathBuf, String)> {
+pub(crate) fn service(
+    names: &Names,
+    style: Style,
+    source: &Source,
+    date: &str,
+) -> Vec<(PathBuf, String)> {
     let extra = [
         ("stanchion", source.dependency()),
         ("style", style.name().to_owned()),
@@ -78,16 +86,29 @@ pub(crate) fn service(names: &Names, style: Style, source: &Source, date: &str) 
         ("version", env!("CARGO_PKG_VERSION").to_owned()),
         ("crate_version", "0.1.0".to_owned()),
     ];
-    let files = TEMPLATES.iter().filter_map(|(path, text)| Some((chosen(path, style)?, text)));
-    files.map(|(path, text)| (PathBuf::from(renamed(&names.put(path, &extra))), names.put(text, &extra))).collect()
+    let files = TEMPLATES
+        .iter()
+        .filter_map(|(path, text)| Some((chosen(path, style)?, text)));
+    files
+        .map(|(path, text)| {
+            (
+                PathBuf::from(renamed(&names.put(path, &extra))),
+                names.put(text, &extra),
+            )
+        })
+        .collect()
 }
 
 /// The files of a context alone: its sources, its contract, its tables, its tests.
 fn context(names: &Names, style: Style) -> Vec<(PathBuf, String)> {
     let own = ["src/__context__", "proto/", "migrations/", "tests/"];
-    let files = TEMPLATES.iter().filter_map(|(path, text)| Some((chosen(path, style)?, text)));
+    let files = TEMPLATES
+        .iter()
+        .filter_map(|(path, text)| Some((chosen(path, style)?, text)));
     let files = files.filter(|(path, _)| own.iter().any(|own| path.starts_with(own)));
-    files.map(|(path, text)| (PathBuf::from(names.put(path, &[])), names.put(text, &[]))).collect()
+    files
+        .map(|(path, text)| (PathBuf::from(names.put(path, &[])), names.put(text, &[])))
+        .collect()
 }
 
 /// The path below the style's folder; a style's own file takes the place of the common one.
@@ -128,7 +149,9 @@ pub(crate) fn made(root: &Root) -> anyhow::Result<Made> {
     struct Manifest {
         template: Option<Made>,
     }
-    let text = root.read(Path::new(MANIFEST)).context("this is no folder of a service that `stanchion new` made")?;
+    let text = root
+        .read(Path::new(MANIFEST))
+        .context("this is no folder of a service that `stanchion new` made")?;
     let manifest: Manifest = toml::from_str(&text).context(MANIFEST)?;
     match manifest.template {
         Some(made) => Ok(made),

@@ -84,7 +84,11 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Outcome> {
     let root = Root::open(&args.root)?;
     let growth = match args.what {
         What::Context { name, thing, style } => Growth::Context { name, thing, style },
-        What::Aggregate { name } => Growth::Context { name: format!("{name}s"), thing: Some(name), style: Style::EventSourced },
+        What::Aggregate { name } => Growth::Context {
+            name: format!("{name}s"),
+            thing: Some(name),
+            style: Style::EventSourced,
+        },
         What::UseCase { name, event } => Growth::UseCase { name, event },
         What::Projection { name } => Growth::Projection { name },
         What::Consumer { name, contract } => Growth::Consumer { name, contract },

@@ -66,7 +66,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Outcome> {
     } else {
         print(&told(&points, Paint::stdout()))?;
     }
-    Ok(Outcome::of(points.iter().any(|point| point.verdict == Verdict::Fail)))
+    Ok(Outcome::of(
+        points.iter().any(|point| point.verdict == Verdict::Fail),
+    ))
 }
 
 fn told(points: &[Point], paint: Paint) -> String {
@@ -83,7 +85,16 @@ fn told(points: &[Point], paint: Paint) -> String {
             text += &format!("      {:<23} {}\n", "", point.mend);
         }
     }
-    let count = |verdict| points.iter().filter(|point| point.verdict == verdict).count();
+    let count = |verdict| {
+        points
+            .iter()
+            .filter(|point| point.verdict == verdict)
+            .count()
+    };
     let (failed, warned) = (count(Verdict::Fail), count(Verdict::Warn));
-    text + &format!("{} points: {failed} failed, {warned} to look at, {} not asked\n", points.len(), count(Verdict::Skipped))
+    text + &format!(
+        "{} points: {failed} failed, {warned} to look at, {} not asked\n",
+        points.len(),
+        count(Verdict::Skipped)
+    )
 }

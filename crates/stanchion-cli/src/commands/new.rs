@@ -55,11 +55,22 @@ Examples:
 pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
     let names = Names::new(&args.name, args.context.as_deref(), args.thing.as_deref())?;
     let source = source(args)?;
-    let plan = Plan { files: service(&names, args.style, &source, &today()), ..Plan::default() };
+    let plan = Plan {
+        files: service(&names, args.style, &source, &today()),
+        ..Plan::default()
+    };
     let folder = args.into.join(&names.service);
-    ensure!(!folder.exists(), "{} is there already, and nothing is overwritten", folder.display());
+    ensure!(
+        !folder.exists(),
+        "{} is there already, and nothing is overwritten",
+        folder.display()
+    );
     if args.dry_run {
-        print(&format!("would make {}:\n{}", folder.display(), plan.told()))?;
+        print(&format!(
+            "would make {}:\n{}",
+            folder.display(),
+            plan.told()
+        ))?;
         return Ok(Outcome::Clean);
     }
     std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
@@ -72,22 +83,37 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
 
 fn source(args: &Args) -> anyhow::Result<Source> {
     if let Some(path) = &args.stanchion_path {
-        let checkout = path.canonicalize().with_context(|| path.display().to_string())?;
+        let checkout = path
+            .canonicalize()
+            .with_context(|| path.display().to_string())?;
         let facade = checkout.join("crates/stanchion");
         let facade = if facade.is_dir() { facade } else { checkout };
-        ensure!(facade.join("Cargo.toml").is_file(), "{} is no checkout of stanchion", path.display());
+        ensure!(
+            facade.join("Cargo.toml").is_file(),
+            "{} is no checkout of stanchion",
+            path.display()
+        );
         return Ok(Source::Path(facade));
     }
     if let Some(tag) = &args.stanchion_git {
-        return Ok(Source::Git { url: REPOSITORY.into(), tag: Some(tag.clone()) });
+        return Ok(Source::Git {
+            url: REPOSITORY.into(),
+            tag: Some(tag.clone()),
+        });
     }
-    let version = args.stanchion_version.as_deref().unwrap_or(env!("CARGO_PKG_VERSION"));
+    let version = args
+        .stanchion_version
+        .as_deref()
+        .unwrap_or(env!("CARGO_PKG_VERSION"));
     Ok(Source::Registry(version.to_owned()))
 }
 
 /// Names have other lengths than the templates' words, so lines break elsewhere. Without a toolchain they stay as they are.
 pub(crate) fn formatted(folder: &Path) {
-    let _ = Command::new("cargo").arg("fmt").current_dir(folder).output();
+    let _ = Command::new("cargo")
+        .arg("fmt")
+        .current_dir(folder)
+        .output();
 }
 
 fn next(folder: &Path, names: &Names) -> String {

@@ -22,9 +22,15 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
     let root = Root::open(&args.root)?;
     let made = made(&root)?;
     let differences = upgrade(&root, args.all)?;
-    let diffs: String = differences.iter().map(|difference| difference.diff.as_str()).collect();
+    let diffs: String = differences
+        .iter()
+        .map(|difference| difference.diff.as_str())
+        .collect();
     print(&diffs)?;
-    let missing = differences.iter().filter(|difference| difference.missing).count();
+    let missing = differences
+        .iter()
+        .filter(|difference| difference.missing)
+        .count();
     eprintln!(
         "made by {}, these templates are {}: {} files differ, {missing} of them are missing",
         made.version,

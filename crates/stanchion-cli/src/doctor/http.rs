@@ -38,13 +38,26 @@ pub(super) trait Wire: Read + Write {}
 impl<T: Read + Write> Wire for T {}
 
 impl Target {
-    pub(super) fn new(tls: bool, host: &str, address: SocketAddr, roots: Option<&Path>) -> anyhow::Result<Self> {
+    pub(super) fn new(
+        tls: bool,
+        host: &str,
+        address: SocketAddr,
+        roots: Option<&Path>,
+    ) -> anyhow::Result<Self> {
         let tls = tls.then(|| config(roots)).transpose()?;
-        Ok(Self { host: host.to_owned(), address, tls, token: None })
+        Ok(Self {
+            host: host.to_owned(),
+            address,
+            tls,
+            token: None,
+        })
     }
 
     pub(super) fn with_token(self, token: Option<&str>) -> Self {
-        Self { token: token.map(str::to_owned), ..self }
+        Self {
+            token: token.map(str::to_owned),
+            ..self
+        }
     }
 
     pub(super) fn is_tls(&self) -> bool {
@@ -60,8 +73,16 @@ impl Target {
     }
 
     /// A request with these headers, and its answer; one connection each.
-    pub(super) fn ask(&self, method: &str, path: &str, headers: &[(&str, &str)]) -> anyhow::Result<Reply> {
-        let mut request = format!("{method} {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\nuser-agent: stanchion-doctor\r\n", self.host);
+    pub(super) fn ask(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+    ) -> anyhow::Result<Reply> {
+        let mut request = format!(
+            "{method} {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\nuser-agent: stanchion-doctor\r\n",
+            self.host
+        );
         if let Some(token) = &self.token {
             request += &format!("authorization: Bearer {token}\r\n");
         }
@@ -79,9 +100,13 @@ impl Target {
         let Some(config) = &self.tls else {
             return Ok(Box::new(tcp));
         };
-        let name = self.host.rsplit_once(':').map_or(self.host.as_str(), |(name, _)| name);
+        let name = self
+            .host
+            .rsplit_once(':')
+            .map_or(self.host.as_str(), |(name, _)| name);
         let name = name.trim_matches(['[', ']']).to_owned();
-        let name = ServerName::try_from(name.clone()).with_context(|| format!("{name} is no name of a server"))?;
+        let name = ServerName::try_from(name.clone())
+            .with_context(|| format!("{name} is no name of a server"))?;
         let connection = ClientConnection::new(Arc::clone(config), name)?;
         Ok(Box::new(StreamOwned::new(connection, tcp)))
     }
@@ -106,8 +131,11 @@ fn config(roots: Option<&Path>) -> anyhow::Result<Arc<ClientConfig>> {
         store.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
     }
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-    Ok(Arc::new(config.with_root_certificates(store).with_no_client_auth()))
+    let config =
+        ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    Ok(Arc::new(
+        config.with_root_certificates(store).with_no_client_auth(),
+    ))
 }
 
 /// Reads an answer to its end; one that is cut short, or has no end, counts as far as it came.
@@ -132,10 +160,20 @@ pub(super) fn parsed(all: &[u8]) -> Option<Reply> {
         .filter_map(|line| line.split_once(':'))
         .map(|(name, value)| (name.trim().to_lowercase(), value.trim().to_owned()))
         .collect();
-    let reply = Reply { status, headers, body: Vec::new() };
+    let reply = Reply {
+        status,
+        headers,
+        body: Vec::new(),
+    };
     let body = &all[end + 4..];
-    let chunked = reply.header("transfer-encoding").is_some_and(|coding| coding.contains("chunked"));
-    let body = if chunked { dechunked(body) } else { body.to_vec() };
+    let chunked = reply
+        .header("transfer-encoding")
+        .is_some_and(|coding| coding.contains("chunked"));
+    let body = if chunked {
+        dechunked(body)
+    } else {
+        body.to_vec()
+    };
     Some(Reply { body, ..reply })
 }
 
@@ -179,7 +217,8 @@ mod tests {
     fn an_answer_in_chunks_is_put_together_and_one_cut_short_counts_as_far_as_it_came() {
         let reply = parsed(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n").unwrap();
         assert_eq!((reply.status, reply.text().as_str()), (200, "abcde"));
-        let reply = parsed(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nabc").unwrap();
+        let reply =
+            parsed(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nff\r\nabc").unwrap();
         assert_eq!(reply.text(), "abc");
         assert!(parsed(b"SSH-2.0-x\r\n\r\n").is_none());
     }

@@ -11,7 +11,12 @@ use super::{Point, Verdict};
 
 pub(super) fn all(public: &Target, patience: Duration) -> Vec<Point> {
     if public.is_tls() {
-        return vec![Point::new("header timeout", Verdict::Skipped, "asked on plain HTTP only", "")];
+        return vec![Point::new(
+            "header timeout",
+            Verdict::Skipped,
+            "asked on plain HTTP only",
+            "",
+        )];
     }
     vec![header_timeout(public, patience)]
 }
@@ -23,11 +28,19 @@ fn header_timeout(public: &Target, patience: Duration) -> Point {
     let ended = public.tcp().and_then(|tcp| Ok(ends_within(tcp, patience)?));
     let took = clock::now().duration_since(began).as_secs();
     match ended {
-        Ok(true) => Point::new(name, Verdict::Ok, format!("half a head is given up after {took} s"), ""),
+        Ok(true) => Point::new(
+            name,
+            Verdict::Ok,
+            format!("half a head is given up after {took} s"),
+            "",
+        ),
         Ok(false) => Point::new(
             name,
             Verdict::Fail,
-            format!("half a head is still waited for after {} s", patience.as_secs()),
+            format!(
+                "half a head is still waited for after {} s",
+                patience.as_secs()
+            ),
             "bound the time in which a head must arrive: a few clients that send none otherwise hold every connection",
         ),
         Err(error) => Point::new(name, Verdict::Skipped, error.to_string(), ""),
@@ -42,7 +55,14 @@ fn ends_within(mut tcp: TcpStream, patience: Duration) -> std::io::Result<bool> 
         match tcp.read(&mut buffer) {
             Ok(0) => return Ok(true),
             Ok(_) => {}
-            Err(error) if matches!(error.kind(), std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut) => return Ok(false),
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
+                ) =>
+            {
+                return Ok(false);
+            }
             // A reset is an end as well.
             Err(_) => return Ok(true),
         }

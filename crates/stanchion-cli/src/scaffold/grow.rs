@@ -15,7 +15,11 @@ use crate::root::Root;
 #[derive(Clone, Debug)]
 pub(crate) enum Growth {
     /// A context with a thing of its own.
-    Context { name: String, thing: Option<String>, style: Style },
+    Context {
+        name: String,
+        thing: Option<String>,
+        style: Style,
+    },
     /// A use case of a context's thing: `archive`.
     UseCase { name: String, event: Option<String> },
     /// Rows made of the log.
@@ -40,9 +44,16 @@ pub(crate) fn grow(root: &Root, to: Option<&str>, growth: &Growth) -> anyhow::Re
     let to = to.unwrap_or(&made.context).replace('-', "_");
     let (style, thing) = kind(root, &to)?;
     let names = Names::new(&made.service, Some(&to), Some(&thing))?;
-    let place = Place { root, made, names, style };
+    let place = Place {
+        root,
+        made,
+        names,
+        style,
+    };
     match growth {
-        Growth::Context { name, thing, style } => add_context(&place, name, thing.as_deref(), *style),
+        Growth::Context { name, thing, style } => {
+            add_context(&place, name, thing.as_deref(), *style)
+        }
         Growth::UseCase { name, event } => use_case::plan(&place, name, event.as_deref()),
         Growth::Projection { name } => projection::plan(&place, name),
         Growth::Consumer { name, contract } => consumer::plan(&place, name, contract),
@@ -65,7 +76,9 @@ impl Place<'_> {
     fn next_migration(&self) -> anyhow::Result<u32> {
         let folder = Path::new("migrations").join(&self.names.context);
         let names = self.root.names(&folder)?;
-        let numbers = names.iter().filter_map(|name| name.split('_').next()?.parse::<u32>().ok());
+        let numbers = names
+            .iter()
+            .filter_map(|name| name.split('_').next()?.parse::<u32>().ok());
         Ok(numbers.max().unwrap_or(0) + 1)
     }
 
@@ -86,12 +99,28 @@ impl Place<'_> {
 /// Style and thing of a context, read from its sources: the first thing of its domain.
 fn kind(root: &Root, context: &str) -> anyhow::Result<(Style, String)> {
     let domain = Path::new("src").join(context).join("domain.rs");
-    let text = root.read(&domain).with_context(|| format!("there is no context `{context}`"))?;
-    let things = text.lines().filter_map(|line| line.strip_prefix("pub(crate) mod ")?.strip_suffix(';'));
-    let thing = things.into_iter().next().with_context(|| format!("{} names no module", domain.display()))?;
-    let file = Path::new("src").join(context).join(format!("domain/{thing}.rs"));
+    let text = root
+        .read(&domain)
+        .with_context(|| format!("there is no context `{context}`"))?;
+    let things = text
+        .lines()
+        .filter_map(|line| line.strip_prefix("pub(crate) mod ")?.strip_suffix(';'));
+    let thing = things
+        .into_iter()
+        .next()
+        .with_context(|| format!("{} names no module", domain.display()))?;
+    let file = Path::new("src")
+        .join(context)
+        .join(format!("domain/{thing}.rs"));
     let sourced = root.read(&file)?.contains("impl Aggregate for");
-    Ok((if sourced { Style::EventSourced } else { Style::State }, thing.to_owned()))
+    Ok((
+        if sourced {
+            Style::EventSourced
+        } else {
+            Style::State
+        },
+        thing.to_owned(),
+    ))
 }
 
 fn ident(name: &str) -> anyhow::Result<String> {
@@ -100,20 +129,40 @@ fn ident(name: &str) -> anyhow::Result<String> {
     Ok(name)
 }
 
-fn add_context(place: &Place<'_>, name: &str, thing: Option<&str>, style: Style) -> anyhow::Result<Plan> {
+fn add_context(
+    place: &Place<'_>,
+    name: &str,
+    thing: Option<&str>,
+    style: Style,
+) -> anyhow::Result<Plan> {
     let names = Names::new(&place.made.service, Some(name), thing)?;
-    ensure!(!place.root.exists(&Path::new("src").join(&names.context)), "there is a context `{}` already", names.context);
-    let mut plan = Plan { files: context(&names, style), ..Plan::default() };
+    ensure!(
+        !place.root.exists(&Path::new("src").join(&names.context)),
+        "there is a context `{}` already",
+        names.context
+    );
+    let mut plan = Plan {
+        files: context(&names, style),
+        ..Plan::default()
+    };
     let context = &names.context;
     plan.line("src/lib.rs", "contexts", format!("pub mod {context};"));
-    plan.line("src/platform.rs", "contexts", format!("use crate::{context};"));
+    plan.line(
+        "src/platform.rs",
+        "contexts",
+        format!("use crate::{context};"),
+    );
     plan.line("src/platform.rs", "names", format!("\"{context}\","));
     let module = "if options.wants(\"__context__\") {\n    let store = Store::open(\"__context__\", __context__::migrations(), &settings, &options, broker.subscriber()).await?;\n    store.db.register(&metrics);\n    let relay = __context__::relay(Arc::clone(&store.log));\n    let module = __context__::module(&store, &metrics);\n    service = service.mount(broker.announced(module, relay, &store));\n}";
     plan.line("src/platform.rs", "modules", names.put(module, &[]));
     let migrated = "if options.wants(\"__context__\") {\n    let own = __context__::migrations();\n    lines.push(migrated(\"__context__\", &own, &settings, wish).await?);\n}";
     plan.line("src/platform.rs", "migrations", names.put(migrated, &[]));
     plan.line("build.rs", "names", format!("\"{context}\","));
-    plan.line("stanchion.toml", "contexts", format!("{context} = \"src/{context}\""));
+    plan.line(
+        "stanchion.toml",
+        "contexts",
+        format!("{context} = \"src/{context}\""),
+    );
     Ok(plan)
 }
 

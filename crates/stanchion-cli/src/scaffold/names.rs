@@ -5,10 +5,63 @@ const CHARS_MAX: usize = 40;
 
 /// Words that a Rust module or type cannot have, or that the templates have already.
 const TAKEN: [&str; 57] = [
-    "as", "async", "await", "break", "const", "continue", "crate", "dyn", "else", "enum", "extern", "false", "fn", "for", "gen",
-    "if", "impl", "in", "let", "loop", "match", "mod", "move", "mut", "pub", "ref", "return", "self", "static", "struct", "super",
-    "trait", "true", "type", "unsafe", "use", "where", "while", "abstract", "become", "box", "do", "final", "macro", "override",
-    "priv", "typeof", "unsized", "virtual", "yield", "try", "stanchion", "settings", "store", "platform", "tokens", "health",
+    "as",
+    "async",
+    "await",
+    "break",
+    "const",
+    "continue",
+    "crate",
+    "dyn",
+    "else",
+    "enum",
+    "extern",
+    "false",
+    "fn",
+    "for",
+    "gen",
+    "if",
+    "impl",
+    "in",
+    "let",
+    "loop",
+    "match",
+    "mod",
+    "move",
+    "mut",
+    "pub",
+    "ref",
+    "return",
+    "self",
+    "static",
+    "struct",
+    "super",
+    "trait",
+    "true",
+    "type",
+    "unsafe",
+    "use",
+    "where",
+    "while",
+    "abstract",
+    "become",
+    "box",
+    "do",
+    "final",
+    "macro",
+    "override",
+    "priv",
+    "typeof",
+    "unsized",
+    "virtual",
+    "yield",
+    "try",
+    "stanchion",
+    "settings",
+    "store",
+    "platform",
+    "tokens",
+    "health",
 ];
 
 /// What the templates' words are replaced by.
@@ -24,21 +77,41 @@ pub(crate) struct Names {
 
 impl Names {
     /// Names of a service; context and thing follow from the service's name unless given.
-    pub(crate) fn new(service: &str, context: Option<&str>, thing: Option<&str>) -> anyhow::Result<Self> {
-        let context = context.map_or_else(|| service.replace('-', "_"), |context| context.replace('-', "_"));
+    pub(crate) fn new(
+        service: &str,
+        context: Option<&str>,
+        thing: Option<&str>,
+    ) -> anyhow::Result<Self> {
+        let context = context.map_or_else(
+            || service.replace('-', "_"),
+            |context| context.replace('-', "_"),
+        );
         let thing = thing.map_or_else(|| singular(&context), |thing| thing.replace('-', "_"));
-        for (what, name) in [("service", service), ("context", &context), ("thing", &thing)] {
+        for (what, name) in [
+            ("service", service),
+            ("context", &context),
+            ("thing", &thing),
+        ] {
             let first = name.chars().next().is_some_and(|c| c.is_ascii_lowercase());
-            let rest = name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_');
+            let rest = name
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_');
             let ends = !name.ends_with(['-', '_']) && !name.contains("__") && !name.contains("--");
             let dashed = what != "service" || !name.contains('_');
             ensure!(
                 first && rest && ends && dashed && name.len() <= CHARS_MAX,
                 "`{name}` is no name of a {what}: lower case letters, digits and dashes, a letter first, at most {CHARS_MAX}"
             );
-            ensure!(!TAKEN.contains(&name), "`{name}` is taken: Rust or the template has it already");
+            ensure!(
+                !TAKEN.contains(&name),
+                "`{name}` is taken: Rust or the template has it already"
+            );
         }
-        Ok(Self { service: service.to_owned(), context, thing })
+        Ok(Self {
+            service: service.to_owned(),
+            context,
+            thing,
+        })
     }
 
     /// `Parcel`.
@@ -75,8 +148,13 @@ impl Names {
             ("permission", self.thing.replace('_', "-")),
             ("db", self.service.replace('-', "_")),
         ];
-        let all = words.iter().map(|(word, with)| (*word, with)).chain(extra.iter().map(|(word, with)| (*word, with)));
-        all.fold(text.to_owned(), |text, (word, with)| text.replace(&format!("__{word}__"), with))
+        let all = words
+            .iter()
+            .map(|(word, with)| (*word, with))
+            .chain(extra.iter().map(|(word, with)| (*word, with)));
+        all.fold(text.to_owned(), |text, (word, with)| {
+            text.replace(&format!("__{word}__"), with)
+        })
     }
 }
 
@@ -95,7 +173,9 @@ fn plural(name: &str) -> String {
     if let Some(stem) = name.strip_suffix('y').filter(|stem| !before_y(stem)) {
         return format!("{stem}ies");
     }
-    let hisses = ["s", "x", "z", "ch", "sh"].iter().any(|end| name.ends_with(end));
+    let hisses = ["s", "x", "z", "ch", "sh"]
+        .iter()
+        .any(|end| name.ends_with(end));
     format!("{name}{}", if hisses { "es" } else { "s" })
 }
 
@@ -104,7 +184,10 @@ fn singular(name: &str) -> String {
     if let Some(stem) = stem("ies") {
         return format!("{stem}y");
     }
-    if let Some(stem) = ["sses", "xes", "ches", "shes"].iter().find_map(|end| name.ends_with(end).then(|| &name[..name.len() - 2])) {
+    if let Some(stem) = ["sses", "xes", "ches", "shes"]
+        .iter()
+        .find_map(|end| name.ends_with(end).then(|| &name[..name.len() - 2]))
+    {
         return stem.to_owned();
     }
     match stem("s").filter(|stem| !stem.ends_with(['s', 'u', 'i'])) {
@@ -119,7 +202,13 @@ mod tests {
 
     #[test]
     fn one_and_many_of_a_name() {
-        for (one, many) in [("parcel", "parcels"), ("delivery", "deliveries"), ("address", "addresses"), ("box", "boxes"), ("key", "keys")] {
+        for (one, many) in [
+            ("parcel", "parcels"),
+            ("delivery", "deliveries"),
+            ("address", "addresses"),
+            ("box", "boxes"),
+            ("key", "keys"),
+        ] {
             assert_eq!((plural(one).as_str(), singular(many).as_str()), (many, one));
         }
         assert_eq!(singular("status"), "status");
@@ -127,10 +216,28 @@ mod tests {
 
     #[test]
     fn names_that_are_no_modules_are_refused() {
-        for name in ["", "Parcels", "9lives", "a--b", "match", "stanchion", "-x", "x-", "über", "a/b", &"x".repeat(41)] {
+        for name in [
+            "",
+            "Parcels",
+            "9lives",
+            "a--b",
+            "match",
+            "stanchion",
+            "-x",
+            "x-",
+            "über",
+            "a/b",
+            &"x".repeat(41),
+        ] {
             assert!(Names::new(name, None, None).is_err(), "{name}");
         }
         let names = Names::new("parcel-desk", None, Some("parcel-label")).unwrap();
-        assert_eq!(names.put("__context__ __Thing__ __THING___X /__path__ open___thing__", &[]), "parcel_desk ParcelLabel PARCEL_LABEL_X /parcel-labels open_parcel_label");
+        assert_eq!(
+            names.put(
+                "__context__ __Thing__ __THING___X /__path__ open___thing__",
+                &[]
+            ),
+            "parcel_desk ParcelLabel PARCEL_LABEL_X /parcel-labels open_parcel_label"
+        );
     }
 }

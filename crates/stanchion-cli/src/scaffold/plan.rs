@@ -33,7 +33,11 @@ impl Plan {
     }
 
     pub(crate) fn line(&mut self, file: impl Into<PathBuf>, mark: &str, text: impl Into<String>) {
-        self.lines.push(Line { file: file.into(), mark: mark.to_owned(), text: text.into() });
+        self.lines.push(Line {
+            file: file.into(),
+            mark: mark.to_owned(),
+            text: text.into(),
+        });
     }
 
     /// Makes everything, or nothing: what cannot be made is found before anything is.
@@ -54,7 +58,11 @@ impl Plan {
     /// A file is there already, or a mark is not.
     pub(crate) fn check(&self, root: &Root) -> anyhow::Result<BTreeMap<PathBuf, String>> {
         for (path, _) in &self.files {
-            ensure!(!root.resolve(path)?.exists(), "{} is there already, and nothing is overwritten", path.display());
+            ensure!(
+                !root.resolve(path)?.exists(),
+                "{} is there already, and nothing is overwritten",
+                path.display()
+            );
         }
         let mut changed: BTreeMap<PathBuf, String> = BTreeMap::new();
         for line in &self.lines {
@@ -71,7 +79,12 @@ impl Plan {
     pub(crate) fn told(&self) -> String {
         let mut told = String::new();
         for (path, text) in &self.files {
-            let _ = writeln!(told, "new   {} ({} lines)", path.display(), text.lines().count());
+            let _ = writeln!(
+                told,
+                "new   {} ({} lines)",
+                path.display(),
+                text.lines().count()
+            );
         }
         let mut before: Option<&Path> = None;
         for line in &self.lines {
@@ -88,16 +101,36 @@ impl Plan {
 }
 
 fn with(text: &str, line: &Line) -> anyhow::Result<String> {
-    let closing = [format!("// </{}>", line.mark), format!("# </{}>", line.mark)];
+    let closing = [
+        format!("// </{}>", line.mark),
+        format!("# </{}>", line.mark),
+    ];
     let is_closing = |text: &str| closing.iter().any(|closing| text.trim() == closing);
     let lines: Vec<&str> = text.lines().collect();
     let at = lines.iter().position(|line| is_closing(line));
     let at = at.with_context(|| {
-        format!("{} has no line `// </{}>`, before which this belongs:\n{}", line.file.display(), line.mark, line.text)
+        format!(
+            "{} has no line `// </{}>`, before which this belongs:\n{}",
+            line.file.display(),
+            line.mark,
+            line.text
+        )
     })?;
-    let margin: String = lines[at].chars().take_while(|c| c.is_whitespace()).collect();
-    let added = line.text.lines().map(|line| if line.is_empty() { String::new() } else { format!("{margin}{line}") });
-    let all = lines[..at].iter().map(|line| (*line).to_owned()).chain(added);
+    let margin: String = lines[at]
+        .chars()
+        .take_while(|c| c.is_whitespace())
+        .collect();
+    let added = line.text.lines().map(|line| {
+        if line.is_empty() {
+            String::new()
+        } else {
+            format!("{margin}{line}")
+        }
+    });
+    let all = lines[..at]
+        .iter()
+        .map(|line| (*line).to_owned())
+        .chain(added);
     let all = all.chain(lines[at..].iter().map(|line| (*line).to_owned()));
     Ok(all.collect::<Vec<_>>().join("\n") + "\n")
 }
@@ -121,7 +154,10 @@ mod tests {
         plan.line("lib.rs", "x", "three");
         plan.carry_out(&root).unwrap();
         let text = root.read(Path::new("lib.rs")).unwrap();
-        assert_eq!(text, "a\n    // <x>\n    one\n    two\n    three\n    // </x>\nb\n");
+        assert_eq!(
+            text,
+            "a\n    // <x>\n    one\n    two\n    three\n    // </x>\nb\n"
+        );
     }
 
     #[test]
@@ -131,7 +167,10 @@ mod tests {
         plan.file("new.rs", "x");
         plan.line("lib.rs", "x", "one");
         let error = plan.carry_out(&root).unwrap_err().to_string();
-        assert!(error.contains("has no line `// </x>`") && error.ends_with("one"), "{error}");
+        assert!(
+            error.contains("has no line `// </x>`") && error.ends_with("one"),
+            "{error}"
+        );
         assert!(!place.path().join("new.rs").exists());
         let mut plan = Plan::default();
         plan.file("other.rs", "x");

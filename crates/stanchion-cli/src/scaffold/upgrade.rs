@@ -27,11 +27,17 @@ pub(crate) fn upgrade(root: &Root, all: bool) -> anyhow::Result<Vec<Difference>>
     let source = Source::Registry(env!("CARGO_PKG_VERSION").into());
     let mut differences = Vec::new();
     for (file, text) in service(&names, made.style, &source, &made.date) {
-        let theirs = ["src", "tests", "proto", "migrations", "docs"].iter().any(|folder| file.starts_with(folder));
+        let theirs = ["src", "tests", "proto", "migrations", "docs"]
+            .iter()
+            .any(|folder| file.starts_with(folder));
         if theirs && !all {
             continue;
         }
-        let now = if root.exists(&file) { Some(root.read(&file)?) } else { None };
+        let now = if root.exists(&file) {
+            Some(root.read(&file)?)
+        } else {
+            None
+        };
         let missing = now.is_none();
         let now = without_dependency(&now.unwrap_or_default());
         let text = without_dependency(&text);
@@ -39,14 +45,23 @@ pub(crate) fn upgrade(root: &Root, all: bool) -> anyhow::Result<Vec<Difference>>
             continue;
         }
         let shown = file.display().to_string();
-        let diff = TextDiff::from_lines(&now, &text).unified_diff().header(&shown, &shown).to_string();
-        differences.push(Difference { file, diff, missing });
+        let diff = TextDiff::from_lines(&now, &text)
+            .unified_diff()
+            .header(&shown, &shown)
+            .to_string();
+        differences.push(Difference {
+            file,
+            diff,
+            missing,
+        });
     }
     Ok(differences)
 }
 
 /// Where stanchion comes from is the service's own affair.
 fn without_dependency(text: &str) -> String {
-    let lines = text.lines().filter(|line| !line.starts_with("stanchion = "));
+    let lines = text
+        .lines()
+        .filter(|line| !line.starts_with("stanchion = "));
     lines.map(|line| format!("{line}\n")).collect()
 }

@@ -8,16 +8,34 @@ use crate::scaffold::names::camel;
 pub(super) fn plan(place: &Place<'_>, name: &str, contract: &str) -> anyhow::Result<Plan> {
     let consumer = ident(name)?;
     let parts: Vec<&str> = contract.split('.').collect();
-    let versioned = |version: &str| version.strip_prefix('v').is_some_and(|digits| digits.parse::<u32>().is_ok_and(|number| number > 0));
+    let versioned = |version: &str| {
+        version
+            .strip_prefix('v')
+            .is_some_and(|digits| digits.parse::<u32>().is_ok_and(|number| number > 0))
+    };
     ensure!(
-        matches!(parts[..], [_, _, version] if versioned(version)) && contract.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._".contains(c)),
+        matches!(parts[..], [_, _, version] if versioned(version))
+            && contract
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._".contains(c)),
         "`{contract}` is no contract: `context.what_happened.v1`"
     );
-    let extra = [("consumer", consumer.clone()), ("contract", contract.to_owned()), ("Contract", camel(parts[1]))];
+    let extra = [
+        ("consumer", consumer.clone()),
+        ("contract", contract.to_owned()),
+        ("Contract", camel(parts[1])),
+    ];
     let put = |text: &str| place.names.put(text, &extra);
     let mut plan = Plan::default();
-    plan.file(place.source(&format!("adapters/{consumer}.rs")), put(CONSUMER));
-    plan.line(place.source("adapters.rs"), "adapters", put("pub(crate) mod __consumer__;"));
+    plan.file(
+        place.source(&format!("adapters/{consumer}.rs")),
+        put(CONSUMER),
+    );
+    plan.line(
+        place.source("adapters.rs"),
+        "adapters",
+        put("pub(crate) mod __consumer__;"),
+    );
     plan.line(
         place.wiring(),
         "workers",

@@ -7,12 +7,20 @@ use crate::scaffold::{Plan, Style};
 /// Rows of the context's things, made of its log: a table, the projection, the worker.
 pub(super) fn plan(place: &Place<'_>, name: &str) -> anyhow::Result<Plan> {
     let row = ident(name)?;
-    ensure!(place.style == Style::EventSourced, "`{}` keeps rows already: its events do not say what a projection needs", place.names.context);
+    ensure!(
+        place.style == Style::EventSourced,
+        "`{}` keeps rows already: its events do not say what a projection needs",
+        place.names.context
+    );
     let extra = [("row", row.clone()), ("Row", camel(&row))];
     let put = |text: &str| place.names.put(text, &extra);
     let mut plan = Plan::default();
     plan.file(place.source(&format!("adapters/{row}.rs")), put(PROJECTION));
-    plan.line(place.source("adapters.rs"), "adapters", put("pub(crate) mod __row__;"));
+    plan.line(
+        place.source("adapters.rs"),
+        "adapters",
+        put("pub(crate) mod __row__;"),
+    );
     place.migration(&mut plan, &row, &put(UP), &put("drop table __row__;\n"))?;
     plan.line(place.wiring(), "workers", put(WORKER));
     Ok(plan)

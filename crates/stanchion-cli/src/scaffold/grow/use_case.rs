@@ -19,8 +19,15 @@ pub(super) fn plan(place: &Place<'_>, name: &str, event: Option<&str>) -> anyhow
         Style::EventSourced => SOURCED,
         Style::State => STATE,
     };
-    plan.file(place.source(&format!("application/{case}.rs")), put(application));
-    plan.line(place.source("application.rs"), "use-cases", put("mod __case__;"));
+    plan.file(
+        place.source(&format!("application/{case}.rs")),
+        put(application),
+    );
+    plan.line(
+        place.source("application.rs"),
+        "use-cases",
+        put("mod __case__;"),
+    );
     let domain = place.source(&format!("domain/{}.rs", place.names.thing));
     let rules: &[(&str, &str)] = match place.style {
         Style::EventSourced => &SOURCED_RULES,
@@ -40,7 +47,10 @@ fn past(verb: &str) -> String {
     if verb.ends_with('e') {
         return format!("{verb}d");
     }
-    match verb.strip_suffix('y').filter(|stem| !stem.ends_with(['a', 'e', 'o', 'u'])) {
+    match verb
+        .strip_suffix('y')
+        .filter(|stem| !stem.ends_with(['a', 'e', 'o', 'u']))
+    {
         Some(stem) => format!("{stem}ied"),
         None => format!("{verb}ed"),
     }
@@ -53,7 +63,10 @@ const SOURCED_RULES: [(&str, &str); 4] = [
         "decide",
         "__Thing__Command::__Case__ { at } => {\n    self.open()?;\n    vec![__Thing__Event::__Event__ { at: *at }]\n}",
     ),
-    ("evolve", "__Thing__Event::__Event__ { at } => self.change(*at, |_| {}),"),
+    (
+        "evolve",
+        "__Thing__Event::__Event__ { at } => self.change(*at, |_| {}),",
+    ),
 ];
 
 const STATE_RULES: [(&str, &str); 2] = [
@@ -148,11 +161,12 @@ const HANDLER: &str = "
 async fn __case__(
     caller: Authorized<Write__Things__>,
     State(things): State<__Things__>,
-    PathId(id): PathId<Uuid>,
+    PathId(__Thing__Id(id)): PathId<__Thing__Id>,
     if_match: IfMatch,
 ) -> Result<Answer<__Thing__View>, Problem> {
     let expected = expected(&things, id, &if_match).await?;
-    let done = things.__case__(id, expected, &caused_by(&caller));
+    let metadata = caused_by(&caller);
+    let done = things.__case__(id, expected, &metadata);
     let Written { seen, position } = done.await.map_err(|failure| of(failure, id))?;
-    Ok(shown(seen).consistency(things.log_id(), position))
+    Ok(stamped(shown(seen), &things, position))
 }";

@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use __service_ident__::__context__;
-use __service_ident__::store::Store;
+use ::__service_ident__::__context__;
+use ::__service_ident__::store::Store;
 use async_trait::async_trait;
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::{Value, json};

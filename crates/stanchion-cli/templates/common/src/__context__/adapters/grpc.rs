@@ -9,7 +9,7 @@ use stanchion::server::{
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
 
-use super::http::{Read__Things__, __Thing__View, Write__Things__, get, open};
+use super::http::{Read__Things__, __Thing__Id, __Thing__View, Write__Things__, get, open};
 use crate::__context__::application::__Things__;
 
 /// The largest message that is taken, as large as a body of REST: 1 MiB.
@@ -50,8 +50,9 @@ impl __Things__Service for Api {
         request: Request<pb::Open__Thing__Request>,
     ) -> Result<Response<pb::__Thing__>, Status> {
         let named = Body::of(json!({ "name": request.get_ref().name }))?;
+        let caller = access()?;
         let opened = once(IdempotencyRule::Accepted, &request, |key| async move {
-            open(access()?, State(self.things.clone()), key, named).await
+            open(caller, State(self.things.clone()), key, named).await
         });
         answered(opened.await)
     }
@@ -60,7 +61,7 @@ impl __Things__Service for Api {
         &self,
         request: Request<pb::Get__Thing__Request>,
     ) -> Result<Response<pb::__Thing__>, Status> {
-        let id = PathId(id(&request.get_ref().id)?);
+        let id = PathId(__Thing__Id(id(&request.get_ref().id)?));
         answered(get(access()?, State(self.things.clone()), id).await)
     }
 }

@@ -4,7 +4,7 @@ use axum::extract::State;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use stanchion::auth::{Principal, permissions};
-use stanchion::eventsourcing::Metadata;
+use stanchion::eventsourcing::{Metadata, Position};
 use stanchion::server::{
     Answer, Authorized, Body, Idempotency, IfMatch, PathId, Problem, Routes, ToSchema, Validate,
     Violations, op,
@@ -46,8 +46,13 @@ pub(crate) fn routes(things: __Things__) -> Routes {
         .with_state(things)
 }
 
+/// Which one.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(transparent)]
+pub(crate) struct __Thing__Id(pub(crate) Uuid);
+
 /// How it is.
-#[derive(Clone, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[schema(as = __Thing__)]
 pub(crate) struct __Thing__View {
     pub(crate) id: Uuid,
@@ -82,13 +87,13 @@ pub(crate) async fn open(
     let metadata = caused_by(&caller);
     let settling = |seen: &Seen| idempotency.entry(&opened(seen.clone()));
     let Written { seen, position } = things.open(named.name, &metadata, settling).await?;
-    Ok(opened(seen).consistency(things.log_id(), position))
+    Ok(stamped(opened(seen), &things, position))
 }
 
 pub(crate) async fn get(
     _: Authorized<Read__Things__>,
     State(things): State<__Things__>,
-    PathId(id): PathId<Uuid>,
+    PathId(__Thing__Id(id)): PathId<__Thing__Id>,
 ) -> Result<Answer<__Thing__View>, Problem> {
     Ok(shown(existing(&things, id).await?))
 }
@@ -96,26 +101,28 @@ pub(crate) async fn get(
 async fn rename(
     caller: Authorized<Write__Things__>,
     State(things): State<__Things__>,
-    PathId(id): PathId<Uuid>,
+    PathId(__Thing__Id(id)): PathId<__Thing__Id>,
     if_match: IfMatch,
     Body(named): Body<Named>,
 ) -> Result<Answer<__Thing__View>, Problem> {
     let expected = expected(&things, id, &if_match).await?;
-    let renaming = things.rename(id, expected, named.name, &caused_by(&caller));
+    let metadata = caused_by(&caller);
+    let renaming = things.rename(id, expected, named.name, &metadata);
     let Written { seen, position } = renaming.await.map_err(|failure| of(failure, id))?;
-    Ok(shown(seen).consistency(things.log_id(), position))
+    Ok(stamped(shown(seen), &things, position))
 }
 
 async fn close(
     caller: Authorized<Write__Things__>,
     State(things): State<__Things__>,
-    PathId(id): PathId<Uuid>,
+    PathId(__Thing__Id(id)): PathId<__Thing__Id>,
     if_match: IfMatch,
 ) -> Result<Answer<__Thing__View>, Problem> {
     let expected = expected(&things, id, &if_match).await?;
-    let closing = things.close(id, expected, &caused_by(&caller));
+    let metadata = caused_by(&caller);
+    let closing = things.close(id, expected, &metadata);
     let Written { seen, position } = closing.await.map_err(|failure| of(failure, id))?;
-    Ok(shown(seen).consistency(things.log_id(), position))
+    Ok(stamped(shown(seen), &things, position))
 }
 
 // <handlers>
@@ -140,6 +147,18 @@ async fn expected(
 
 fn of(failure: impl Into<Problem>, id: Uuid) -> Problem {
     failure.into().with("id", id)
+}
+
+/// Who sends the token of a write sees that write.
+fn stamped(
+    answer: Answer<__Thing__View>,
+    things: &__Things__,
+    position: Option<Position>,
+) -> Answer<__Thing__View> {
+    match position {
+        Some(position) => answer.consistency(things.log_id(), position),
+        None => answer,
+    }
 }
 
 fn opened(seen: Seen) -> Answer<__Thing__View> {

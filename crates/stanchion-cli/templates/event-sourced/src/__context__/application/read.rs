@@ -31,6 +31,6 @@ pub(super) fn written(id: Uuid, executed: Executed<__Thing__>) -> Result<Written
     let seen = seen.ok_or(Failure::Refused(__Thing__Refusal::Unknown))?;
     Ok(Written {
         seen,
-        position: executed.position,
+        position: Some(executed.position),
     })
 }

@@ -1,4 +1,4 @@
-use stanchion::eventsourcing::AppendError;
+use stanchion::eventsourcing::{AppendError, UnknownEvent};
 use stanchion::sql::{SqlError, WorkError};
 
 use crate::__context__::domain::__thing__::__Thing__Refusal;
@@ -20,7 +20,7 @@ pub(crate) enum Failure {
     Log(AppendError),
     /// An event that cannot be written.
     #[error("an event cannot be written: {0}")]
-    Event(#[from] serde_json::Error),
+    Event(#[from] UnknownEvent),
 }
 
 impl From<WorkError> for Failure {

@@ -94,6 +94,10 @@ pub(super) fn all(public: &Target, admin: &Target, asked: &Asked) -> Vec<Point> 
 /// The first of these paths that answers with a status a health question has.
 fn found(targets: [&Target; 2], paths: &[&'static str]) -> Option<(&'static str, Reply)> {
     for target in targets {
+        // Where every path is answered with 200, that answer says nothing of health.
+        if target.get(NOWHERE).is_ok_and(|reply| reply.status == 200) {
+            continue;
+        }
         for path in paths {
             match target.get(path) {
                 Ok(reply) if matches!(reply.status, 200 | 204 | 503) => return Some((path, reply)),

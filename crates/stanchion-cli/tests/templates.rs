@@ -4,7 +4,13 @@
 #![allow(clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use stanchion_testing::process::free_port;
+
+/// How often it is looked whether a service listens: 20 s in all.
+const STARTING_LOOKS_MAX: usize = 100;
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -47,14 +53,17 @@ fn new(place: &Path, name: &str, style: &str) -> PathBuf {
     place.join(name)
 }
 
+fn target() -> PathBuf {
+    let set = std::env::var_os("CARGO_TARGET_DIR");
+    set.map_or_else(|| repository().join("target"), PathBuf::from)
+}
+
 fn cargo_test(service: &Path) {
-    let target = std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| repository().join("target"), PathBuf::from);
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo
         .args(["test", "--offline", "--quiet"])
         .arg("--target-dir")
-        .arg(target)
+        .arg(target())
         .current_dir(service);
     // Warnings are somebody's findings on the first day.
     cargo.env("RUSTFLAGS", std::env::var("RUSTFLAGS").unwrap_or_default());
@@ -94,10 +103,56 @@ fn an_event_sourced_service_builds_grows_and_passes_its_tests() {
 }
 
 #[test]
-fn a_service_with_state_builds_and_passes_its_tests() {
+fn a_service_with_state_builds_passes_its_tests_and_its_doctor_and_stops_in_good_order() {
     let place = tempfile::tempdir().unwrap();
     let service = new(place.path(), "billing-desk", "state");
     cargo_test(&service);
+    let (public, admin) = (free_port().unwrap(), free_port().unwrap());
+    let address = |port: u16| format!("127.0.0.1:{port}");
+    let mut desk = Command::new(target().join("debug/billing-desk"))
+        .env("BILLING_DESK__SERVER__LISTEN", address(public))
+        .env("BILLING_DESK__ADMIN__LISTEN", address(admin))
+        .env("BILLING_DESK__SERVER__LAME_DUCK", "1s")
+        .env("BILLING_DESK__SERVER__HEADER_TIMEOUT", "1s")
+        .current_dir(&service)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let (public, admin) = (
+        format!("http://{}", address(public)),
+        format!("http://{}", address(admin)),
+    );
+    let process = desk.id().to_string();
+    let asked = [
+        "doctor",
+        &public,
+        "--admin",
+        &admin,
+        "--path",
+        "/openapi.json",
+        "--stop",
+        &process,
+    ];
+    let mut told = String::new();
+    for _ in 0..STARTING_LOOKS_MAX {
+        let mut doctor = Command::new(env!("CARGO_BIN_EXE_stanchion"));
+        let output = doctor.args(asked).output().unwrap();
+        told = String::from_utf8_lossy(&output.stdout).into_owned()
+            + &String::from_utf8_lossy(&output.stderr);
+        // 2: it does not listen yet.
+        if output.status.code() != Some(2) {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    let ended = desk.try_wait().unwrap();
+    let _ = desk.kill();
+    assert!(told.contains("0 failed"), "{told}");
+    assert!(
+        told.contains("ok    graceful stop") && told.contains("ok    unready first"),
+        "{told}"
+    );
+    assert!(ended.is_some_and(|status| status.success()), "{ended:?}");
 }
 
 #[test]

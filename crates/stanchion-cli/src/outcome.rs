@@ -1,6 +1,6 @@
 //! How a command ends and how it prints: exit codes, colours, a reader that went away.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
 
 /// What a command came to when it did what it was asked for.
@@ -41,5 +41,42 @@ pub(crate) fn print(text: &str) -> io::Result<()> {
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         done => done,
+    }
+}
+
+/// Colours, where somebody sees them and has not said `NO_COLOR`.
+#[derive(Clone, Copy)]
+pub(crate) struct Paint(bool);
+
+impl Paint {
+    /// For standard output.
+    pub(crate) fn stdout() -> Self {
+        let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        Self(io::stdout().is_terminal() && !refused && !dumb)
+    }
+
+    pub(crate) fn bold(self, text: &str) -> String {
+        self.wrapped("1", text)
+    }
+
+    pub(crate) fn red(self, text: &str) -> String {
+        self.wrapped("31", text)
+    }
+
+    pub(crate) fn green(self, text: &str) -> String {
+        self.wrapped("32", text)
+    }
+
+    pub(crate) fn yellow(self, text: &str) -> String {
+        self.wrapped("33", text)
+    }
+
+    fn wrapped(self, code: &str, text: &str) -> String {
+        if self.0 {
+            format!("\x1b[{code}m{text}\x1b[0m")
+        } else {
+            text.to_owned()
+        }
     }
 }

@@ -1,0 +1,70 @@
+//! The points that need waiting: a client that sends its head byte by byte, and one that says nothing.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use stanchion_runtime::clock;
+
+use super::http::Target;
+use super::{Point, Verdict};
+
+pub(super) fn all(public: &Target, patience: Duration) -> Vec<Point> {
+    if public.is_tls() {
+        return vec![Point::new(
+            "header timeout",
+            Verdict::Skipped,
+            "asked on plain HTTP only",
+            "",
+        )];
+    }
+    vec![header_timeout(public, patience)]
+}
+
+/// Half a request head; the server must not wait for the rest for ever.
+fn header_timeout(public: &Target, patience: Duration) -> Point {
+    let name = "header timeout";
+    let began = clock::now();
+    let ended = public.tcp().and_then(|tcp| Ok(ends_within(tcp, patience)?));
+    let took = clock::now().duration_since(began).as_secs();
+    match ended {
+        Ok(true) => Point::new(
+            name,
+            Verdict::Ok,
+            format!("half a head is given up after {took} s"),
+            "",
+        ),
+        Ok(false) => Point::new(
+            name,
+            Verdict::Fail,
+            format!(
+                "half a head is still waited for after {} s",
+                patience.as_secs()
+            ),
+            "bound the time in which a head must arrive: a few clients that send none otherwise hold every connection",
+        ),
+        Err(error) => Point::new(name, Verdict::Skipped, error.to_string(), ""),
+    }
+}
+
+fn ends_within(mut tcp: TcpStream, patience: Duration) -> std::io::Result<bool> {
+    tcp.write_all(b"GET / HTTP/1.1\r\nhost: doctor\r\nx-slow: ")?;
+    tcp.set_read_timeout(Some(patience))?;
+    let mut buffer = [0; 512];
+    loop {
+        match tcp.read(&mut buffer) {
+            Ok(0) => return Ok(true),
+            Ok(_) => {}
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    std::io::ErrorKind::WouldBlock | std::io::ErrorKind::TimedOut
+                ) =>
+            {
+                return Ok(false);
+            }
+            // A reset is an end as well.
+            Err(_) => return Ok(true),
+        }
+    }
+}

@@ -1,0 +1,243 @@
+use anyhow::ensure;
+
+/// The longest name; service names become names of Kubernetes objects, which have at most 63.
+const CHARS_MAX: usize = 40;
+
+/// Words that a Rust module or type cannot have, or that the templates have already.
+const TAKEN: [&str; 57] = [
+    "as",
+    "async",
+    "await",
+    "break",
+    "const",
+    "continue",
+    "crate",
+    "dyn",
+    "else",
+    "enum",
+    "extern",
+    "false",
+    "fn",
+    "for",
+    "gen",
+    "if",
+    "impl",
+    "in",
+    "let",
+    "loop",
+    "match",
+    "mod",
+    "move",
+    "mut",
+    "pub",
+    "ref",
+    "return",
+    "self",
+    "static",
+    "struct",
+    "super",
+    "trait",
+    "true",
+    "type",
+    "unsafe",
+    "use",
+    "where",
+    "while",
+    "abstract",
+    "become",
+    "box",
+    "do",
+    "final",
+    "macro",
+    "override",
+    "priv",
+    "typeof",
+    "unsized",
+    "virtual",
+    "yield",
+    "try",
+    "stanchion",
+    "settings",
+    "store",
+    "platform",
+    "tokens",
+    "health",
+];
+
+/// What the templates' words are replaced by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Names {
+    /// `parcel-desk`: crate, binary, image, Kubernetes objects.
+    pub(crate) service: String,
+    /// `parcel_desk`: the first context.
+    pub(crate) context: String,
+    /// `parcel`: what it is about, one of them.
+    pub(crate) thing: String,
+}
+
+impl Names {
+    /// Names of a service; context and thing follow from the service's name unless given.
+    pub(crate) fn new(
+        service: &str,
+        context: Option<&str>,
+        thing: Option<&str>,
+    ) -> anyhow::Result<Self> {
+        let context = context.map_or_else(
+            || service.replace('-', "_"),
+            |context| context.replace('-', "_"),
+        );
+        let thing = thing.map_or_else(|| singular(&context), |thing| thing.replace('-', "_"));
+        for (what, name) in [
+            ("service", service),
+            ("context", &context),
+            ("thing", &thing),
+        ] {
+            let first = name.chars().next().is_some_and(|c| c.is_ascii_lowercase());
+            let rest = name
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_');
+            let ends = !name.ends_with(['-', '_']) && !name.contains("__") && !name.contains("--");
+            let dashed = what != "service" || !name.contains('_');
+            ensure!(
+                first && rest && ends && dashed && name.len() <= CHARS_MAX,
+                "`{name}` is no name of a {what}: lower case letters, digits and dashes, a letter first, at most {CHARS_MAX}"
+            );
+            ensure!(
+                !TAKEN.contains(&name),
+                "`{name}` is taken: Rust or the template has it already"
+            );
+        }
+        Ok(Self {
+            service: service.to_owned(),
+            context,
+            thing,
+        })
+    }
+
+    /// `Parcel`.
+    pub(crate) fn type_name(&self) -> String {
+        camel(&self.thing)
+    }
+
+    /// `parcels`.
+    pub(crate) fn things(&self) -> String {
+        plural(&self.thing)
+    }
+
+    /// `Parcels`.
+    pub(crate) fn types(&self) -> String {
+        camel(&self.things())
+    }
+
+    /// The text with its words replaced.
+    pub(crate) fn put(&self, text: &str, extra: &[(&str, String)]) -> String {
+        let things = self.things();
+        let words = [
+            ("service", self.service.clone()),
+            ("service_ident", self.service.replace('-', "_")),
+            ("SERVICE", self.service.replace('-', "_").to_uppercase()),
+            ("context", self.context.clone()),
+            ("thing", self.thing.clone()),
+            ("Thing", self.type_name()),
+            ("THING", self.thing.to_uppercase()),
+            ("things", things.clone()),
+            ("Things", self.types()),
+            ("thing_words", self.thing.replace('_', " ")),
+            ("path", things.replace('_', "-")),
+            ("table", things.clone()),
+            ("permission", self.thing.replace('_', "-")),
+            ("db", self.service.replace('-', "_")),
+        ];
+        let all = words
+            .iter()
+            .map(|(word, with)| (*word, with))
+            .chain(extra.iter().map(|(word, with)| (*word, with)));
+        all.fold(text.to_owned(), |text, (word, with)| {
+            text.replace(&format!("__{word}__"), with)
+        })
+    }
+}
+
+/// `parcel_desk` as `ParcelDesk`.
+pub(crate) fn camel(name: &str) -> String {
+    let words = name.split(['_', '-']).map(|word| {
+        let mut letters = word.chars();
+        let first = letters.next().map(|c| c.to_ascii_uppercase());
+        first.into_iter().chain(letters).collect::<String>()
+    });
+    words.collect()
+}
+
+fn plural(name: &str) -> String {
+    let before_y = |stem: &str| stem.ends_with(['a', 'e', 'i', 'o', 'u']);
+    if let Some(stem) = name.strip_suffix('y').filter(|stem| !before_y(stem)) {
+        return format!("{stem}ies");
+    }
+    let hisses = ["s", "x", "z", "ch", "sh"]
+        .iter()
+        .any(|end| name.ends_with(end));
+    format!("{name}{}", if hisses { "es" } else { "s" })
+}
+
+fn singular(name: &str) -> String {
+    let stem = |end: &str| name.strip_suffix(end).filter(|stem| stem.len() > 1);
+    if let Some(stem) = stem("ies") {
+        return format!("{stem}y");
+    }
+    if let Some(stem) = ["sses", "xes", "ches", "shes"]
+        .iter()
+        .find_map(|end| name.ends_with(end).then(|| &name[..name.len() - 2]))
+    {
+        return stem.to_owned();
+    }
+    match stem("s").filter(|stem| !stem.ends_with(['s', 'u', 'i'])) {
+        Some(stem) => stem.to_owned(),
+        None => name.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_and_many_of_a_name() {
+        for (one, many) in [
+            ("parcel", "parcels"),
+            ("delivery", "deliveries"),
+            ("address", "addresses"),
+            ("box", "boxes"),
+            ("key", "keys"),
+        ] {
+            assert_eq!((plural(one).as_str(), singular(many).as_str()), (many, one));
+        }
+        assert_eq!(singular("status"), "status");
+    }
+
+    #[test]
+    fn names_that_are_no_modules_are_refused() {
+        for name in [
+            "",
+            "Parcels",
+            "9lives",
+            "a--b",
+            "match",
+            "stanchion",
+            "-x",
+            "x-",
+            "über",
+            "a/b",
+            &"x".repeat(41),
+        ] {
+            assert!(Names::new(name, None, None).is_err(), "{name}");
+        }
+        let names = Names::new("parcel-desk", None, Some("parcel-label")).unwrap();
+        assert_eq!(
+            names.put(
+                "__context__ __Thing__ __THING___X /__path__ open___thing__",
+                &[]
+            ),
+            "parcel_desk ParcelLabel PARCEL_LABEL_X /parcel-labels open_parcel_label"
+        );
+    }
+}

@@ -1,0 +1,8 @@
+//! The ways in and out.
+
+pub(crate) mod announce;
+pub(crate) mod grpc;
+pub(crate) mod http;
+mod problem;
+// <adapters>
+// </adapters>

@@ -1,0 +1,275 @@
+//! What `new` and `add` make is built and tested here, with this repository's stanchion and its lock file.
+//!
+//! The services share the target folder of the workspace, whose crates are compiled already.
+#![allow(clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::time::Duration;
+
+use stanchion_testing::process::free_port;
+
+/// How often it is looked whether a service listens: 20 s in all.
+const STARTING_LOOKS_MAX: usize = 100;
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .unwrap()
+}
+
+fn stanchion(folder: &Path, arguments: &[&str]) -> String {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_stanchion"));
+    let output = command
+        .args(arguments)
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    said(&output)
+}
+
+fn said(output: &Output) -> String {
+    let (out, err) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert!(output.status.success(), "{out}{err}");
+    out.into_owned()
+}
+
+/// A new service in a folder that goes away, locked to the versions of this repository.
+fn new(place: &Path, name: &str, style: &str) -> PathBuf {
+    let path = repository().display().to_string();
+    stanchion(
+        place,
+        &["new", name, "--style", style, "--stanchion-path", &path],
+    );
+    std::fs::copy(
+        repository().join("Cargo.lock"),
+        place.join(name).join("Cargo.lock"),
+    )
+    .unwrap();
+    place.join(name)
+}
+
+fn target() -> PathBuf {
+    let set = std::env::var_os("CARGO_TARGET_DIR");
+    set.map_or_else(|| repository().join("target"), PathBuf::from)
+}
+
+fn cargo_test(service: &Path) {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo
+        .args(["test", "--offline", "--quiet"])
+        .arg("--target-dir")
+        .arg(target())
+        .current_dir(service);
+    // Each of these folders is built once: what is kept for a second time only fills the disk.
+    cargo.env("CARGO_INCREMENTAL", "0");
+    // Warnings are somebody's findings on the first day; they are looked for below.
+    let output = cargo.output().unwrap();
+    let err = String::from_utf8_lossy(&output.stderr).into_owned();
+    said(&output);
+    assert!(
+        !err.contains("warning: unused") && !err.contains("is never"),
+        "{err}"
+    );
+}
+
+#[test]
+fn an_event_sourced_service_builds_grows_and_passes_its_tests() {
+    let place = tempfile::tempdir().unwrap();
+    let service = new(place.path(), "parcels", "event-sourced");
+    stanchion(&service, &["add", "use-case", "archive"]);
+    stanchion(&service, &["add", "projection", "parcel-list"]);
+    stanchion(
+        &service,
+        &[
+            "add",
+            "consumer",
+            "billing",
+            "--contract",
+            "orders.order_placed.v1",
+        ],
+    );
+    stanchion(&service, &["add", "migration", "add-a-note"]);
+    stanchion(&service, &["add", "context", "refunds", "--style", "state"]);
+    stanchion(
+        &service,
+        &["add", "use-case", "approve", "--context", "refunds"],
+    );
+    stanchion(&service, &["adr", "check"]);
+    cargo_test(&service);
+}
+
+#[test]
+fn a_service_with_state_builds_passes_its_tests_and_its_doctor_and_stops_in_good_order() {
+    let place = tempfile::tempdir().unwrap();
+    let service = new(place.path(), "billing-desk", "state");
+    cargo_test(&service);
+    let (public, admin) = (free_port().unwrap(), free_port().unwrap());
+    let address = |port: u16| format!("127.0.0.1:{port}");
+    let mut desk = Command::new(target().join("debug/billing-desk"))
+        .env("BILLING_DESK__SERVER__LISTEN", address(public))
+        .env("BILLING_DESK__ADMIN__LISTEN", address(admin))
+        .env("BILLING_DESK__SERVER__LAME_DUCK", "1s")
+        .env("BILLING_DESK__SERVER__HEADER_TIMEOUT", "1s")
+        .current_dir(&service)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let (public, admin) = (
+        format!("http://{}", address(public)),
+        format!("http://{}", address(admin)),
+    );
+    let process = desk.id().to_string();
+    let asked = [
+        "doctor",
+        &public,
+        "--admin",
+        &admin,
+        "--path",
+        "/openapi.json",
+        "--stop",
+        &process,
+    ];
+    let mut told = String::new();
+    for _ in 0..STARTING_LOOKS_MAX {
+        let mut doctor = Command::new(env!("CARGO_BIN_EXE_stanchion"));
+        let output = doctor.args(asked).output().unwrap();
+        told = String::from_utf8_lossy(&output.stdout).into_owned()
+            + &String::from_utf8_lossy(&output.stderr);
+        // 2: it does not listen yet.
+        if output.status.code() != Some(2) {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    let ended = desk.try_wait().unwrap();
+    let _ = desk.kill();
+    assert!(told.contains("0 failed"), "{told}");
+    assert!(
+        told.contains("ok    graceful stop") && told.contains("ok    unready first"),
+        "{told}"
+    );
+    assert!(ended.is_some_and(|status| status.success()), "{ended:?}");
+}
+
+#[test]
+fn no_word_of_the_templates_is_left_and_yaml_and_manifests_can_be_read() {
+    let place = tempfile::tempdir().unwrap();
+    for style in ["event-sourced", "state"] {
+        let service = new(place.path(), &format!("desk-{style}"), style);
+        for file in files(&service) {
+            let text = std::fs::read_to_string(&file).unwrap();
+            let words = [
+                "service",
+                "context",
+                "thing",
+                "Thing",
+                "THING",
+                "things",
+                "Things",
+                "path",
+                "table",
+                "permission",
+                "style",
+                "date",
+                "version",
+                "stanchion",
+                "SERVICE",
+            ];
+            let left = words.iter().find(|word| {
+                text.contains(&format!("__{word}__"))
+                    || file.display().to_string().contains(&format!("__{word}__"))
+            });
+            assert_eq!(left, None, "{}", file.display());
+        }
+        let manifest = std::fs::read_to_string(service.join("Cargo.toml")).unwrap();
+        toml::from_str::<toml::Table>(&manifest).unwrap();
+        toml::from_str::<toml::Table>(
+            &std::fs::read_to_string(service.join("stanchion.toml")).unwrap(),
+        )
+        .unwrap();
+    }
+}
+
+#[test]
+fn a_dry_run_makes_nothing_and_what_is_there_is_never_overwritten() {
+    let place = tempfile::tempdir().unwrap();
+    let path = repository().display().to_string();
+    let told = stanchion(
+        place.path(),
+        &["new", "parcels", "--dry-run", "--stanchion-path", &path],
+    );
+    assert!(told.contains("new   Dockerfile") && !place.path().join("parcels").exists());
+    let service = new(place.path(), "parcels", "event-sourced");
+    let before: Vec<_> = files(&service);
+    let told = stanchion(&service, &["add", "use-case", "archive", "--dry-run"]);
+    assert!(
+        told.contains("+ mod archive;")
+            && told.contains("new   src/parcels/application/archive.rs"),
+        "{told}"
+    );
+    assert_eq!(files(&service), before);
+    let mut again = Command::new(env!("CARGO_BIN_EXE_stanchion"));
+    let again = again
+        .args(["new", "parcels", "--stanchion-path", &path])
+        .current_dir(place.path())
+        .output()
+        .unwrap();
+    assert_eq!(again.status.code(), Some(2));
+    let mut twice = Command::new(env!("CARGO_BIN_EXE_stanchion"));
+    let twice = twice
+        .args(["add", "use-case", "rename"])
+        .current_dir(&service)
+        .output()
+        .unwrap();
+    let err = String::from_utf8_lossy(&twice.stderr).into_owned();
+    assert!(
+        twice.status.code() == Some(2) && err.contains("rename.rs is there already"),
+        "{err}"
+    );
+}
+
+#[test]
+fn an_upgrade_shows_what_was_changed_and_writes_nothing() {
+    let place = tempfile::tempdir().unwrap();
+    let service = new(place.path(), "parcels", "event-sourced");
+    let upgrade = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_stanchion"));
+        let output = command
+            .args(["upgrade"])
+            .current_dir(&service)
+            .output()
+            .unwrap();
+        (
+            output.status.code(),
+            String::from_utf8(output.stdout).unwrap(),
+        )
+    };
+    assert_eq!(upgrade(), (Some(0), String::new()));
+    let file = service.join("Dockerfile");
+    let text = std::fs::read_to_string(&file)
+        .unwrap()
+        .replace("USER 10001\n", "");
+    std::fs::write(&file, &text).unwrap();
+    let (code, diff) = upgrade();
+    assert!(code == Some(1) && diff.contains("+USER 10001"), "{diff}");
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files.extend(self::files(&path));
+        } else {
+            files.push(path);
+        }
+    }
+    files.sort();
+    files
+}

@@ -1,8 +1,9 @@
-//! The operator's port: metrics, health, logs, projections, dead letters, policies, subjects. Never reachable through the public one.
+//! The operator's port: metrics, health, logs, projections, processes, dead letters, policies, subjects. Never reachable through the public one.
 
 mod dead_letters;
 mod guard;
 mod policies;
+mod processes;
 mod projections;
 mod subjects;
 mod work;
@@ -16,7 +17,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::{StatusCode, header};
 use serde_json::{Value, json};
-use stanchion_eventsourcing::{EventLog, OperatedProjection, Subjects};
+use stanchion_eventsourcing::{EventLog, OperatedProcess, OperatedProjection, Subjects};
 use stanchion_messaging::ConsumerStore;
 use stanchion_resilience::policy::Policy;
 use stanchion_telemetry::Metrics;
@@ -52,6 +53,7 @@ struct OperatedModule {
     log: Option<Arc<dyn EventLog>>,
     consumers: Option<Arc<dyn ConsumerStore>>,
     projections: Vec<Arc<dyn OperatedProjection>>,
+    processes: Vec<Arc<dyn OperatedProcess>>,
     policies: Vec<Policy>,
 }
 
@@ -72,6 +74,7 @@ pub(crate) fn port(
             log: module.log.clone(),
             consumers: module.consumers.clone(),
             projections: module.projections.clone(),
+            processes: module.processes.clone(),
             policies: module.policies.clone(),
         })
         .collect();
@@ -102,6 +105,16 @@ pub(crate) fn port(
         .route(
             "/projections/{module}/{projection}/{action}",
             post(projections::act),
+        )
+        .route("/processes", get(processes::list))
+        .route("/processes/{module}/{process}/{id}", get(processes::show))
+        .route(
+            "/processes/{module}/{process}/{id}/{action}",
+            post(processes::act),
+        )
+        .route(
+            "/processes/{module}/{process}/{id}/restart/{step}",
+            post(processes::restart),
         )
         .route("/debug/policies", get(policies::list))
         .route(

@@ -5,6 +5,7 @@ mod log;
 mod logs;
 mod options;
 mod policies;
+mod processes;
 mod projections;
 mod routes;
 mod running;
@@ -170,6 +171,7 @@ impl ServiceCli {
             .subcommand(dead_letters::command())
             .subcommand(dead_letters::redrive_command())
             .subcommand(projections::command())
+            .subcommand(processes::command())
             .subcommand(policies::command())
             .subcommand(subjects::command());
         if self.configure.is_some() {
@@ -218,6 +220,10 @@ impl ServiceCli {
             ("projections", ..) => {
                 let service = operated(self.build, options, Purpose::Operate).await?;
                 projections::run(service, given).await?;
+            }
+            ("processes", ..) => {
+                let service = operated(self.build, options, Purpose::Operate).await?;
+                processes::run(service, given).await?;
             }
             ("policies", ..) => {
                 let service = operated(self.build, options, Purpose::Describe).await?;

@@ -1,4 +1,4 @@
-//! The tables every module's store has: log, inbox, timers, checkpoints, parked messages, leases, snapshots, keys, relays, jobs.
+//! The tables every module's store has: log, inbox, timers, checkpoints, parked messages, leases, snapshots, keys, relays, jobs, instances of processes.
 
 /// Number, name, up and down of one migration of the scope `stanchion`.
 pub(crate) type Text = (u32, &'static str, &'static str, &'static str);
@@ -47,6 +47,13 @@ const JOB: Text = (
     include_str!("schema/0007_job.down.sql"),
 );
 
+const PROCESS_INSTANCE: Text = (
+    8,
+    "process_instance",
+    include_str!("schema/0008_process_instance.up.sql"),
+    include_str!("schema/0008_process_instance.down.sql"),
+);
+
 pub(crate) const POSTGRES: &[Text] = &[
     (
         1,
@@ -60,6 +67,7 @@ pub(crate) const POSTGRES: &[Text] = &[
     SUBJECT_MASTER,
     BROKER,
     JOB,
+    PROCESS_INSTANCE,
 ];
 
 pub(crate) const SQLITE: &[Text] = &[
@@ -75,4 +83,5 @@ pub(crate) const SQLITE: &[Text] = &[
     SUBJECT_MASTER,
     BROKER,
     JOB,
+    PROCESS_INSTANCE,
 ];

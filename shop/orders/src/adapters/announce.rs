@@ -8,7 +8,7 @@ use shop_contracts::{
     OrderFulfilled, OrderPlaced, ReleaseStock, ReserveStock, StockItem,
 };
 use shop_kernel::OrderId;
-use stanchion::eventsourcing::{Aggregate, Announcement, Recorded, UnknownEvent};
+use stanchion::eventsourcing::{Aggregate, Announcement, ProcessEvent, Recorded, UnknownEvent};
 
 use crate::domain::fulfilment::{Fulfilment, FulfilmentEvent};
 use crate::domain::order::{Item, Order, OrderEvent};
@@ -20,7 +20,12 @@ pub(crate) fn announce(recorded: &Recorded) -> Result<Vec<Announcement>, Unknown
         order_id.map_err(|error| UnknownEvent(format!("{}: {error}", recorded.stream)))?;
     match recorded.stream.category() {
         Order::CATEGORY => Ok(of_order(order_id, recorded.decode()?)),
-        Fulfilment::CATEGORY => Ok(of_fulfilment(order_id, recorded.decode()?)),
+        Fulfilment::CATEGORY => {
+            let event: ProcessEvent<FulfilmentEvent> = recorded.decode()?;
+            // That it was paused, and the like, is nobody else's business.
+            let own = event.own();
+            Ok(own.map_or_else(Vec::new, |event| of_fulfilment(order_id, event)))
+        }
         other => Err(UnknownEvent(format!("orders has no category `{other}`"))),
     }
 }

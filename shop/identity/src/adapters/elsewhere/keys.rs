@@ -57,7 +57,9 @@ impl Keys {
         let answer = if self.are_none() {
             in_own_time(heard).await
         } else {
-            in_own_time(timeout(JOINED_FOR, heard)).await.and_then(Result::ok)
+            in_own_time(timeout(JOINED_FOR, heard))
+                .await
+                .and_then(Result::ok)
         };
         // Without a word it ends only when the runtime does.
         let answer = answer.flatten();

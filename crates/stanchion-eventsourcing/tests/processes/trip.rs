@@ -32,18 +32,28 @@ pub enum At {
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum TripCommand {
-    Start { at: Timestamp },
-    FlightBooked { at: Timestamp },
-    HotelBooked { at: Timestamp },
+    Start {
+        at: Timestamp,
+    },
+    FlightBooked {
+        at: Timestamp,
+    },
+    HotelBooked {
+        at: Timestamp,
+    },
     Insured,
     Returned,
-    TimeOut { at: Timestamp },
+    TimeOut {
+        at: Timestamp,
+    },
     /// What only code with a second definition has an answer to.
     Strike,
     /// A defect.
     Explode,
     /// Another one: it asks for the hotel, and forgets that it did.
     Careless,
+    /// A third: it asks for what only the second definition has.
+    Insure,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -132,7 +142,9 @@ impl<const OLDEST: u32, const NEWEST: u32, const MIGRATES: bool> Process
 
     fn compensations(&self) -> Vec<&'static str> {
         let sides = [(self.flight, "return_flight"), (self.hotel, "cancel_hotel")];
-        let held = sides.into_iter().filter(|(asked, _)| *asked && self.at != Some(At::Over));
+        let held = sides
+            .into_iter()
+            .filter(|(asked, _)| *asked && self.at != Some(At::Over));
         held.map(|(_, name)| name).collect()
     }
 
@@ -147,6 +159,9 @@ impl<const OLDEST: u32, const NEWEST: u32, const MIGRATES: bool> Process
             (_, C::Explode) => panic!("a defect"),
             (_, C::Strike) if NEWEST == 1 => return Err(Unthought),
             (_, C::Careless) => vec![TripEvent::HotelAskedInSecret],
+            (_, C::Insure) => vec![TripEvent::InsuranceAsked {
+                due_at: Timestamp::UNIX_EPOCH,
+            }],
             (None, C::Start { at }) => vec![TripEvent::FlightAsked { due_at: due(at) }],
             (Some(At::Flight), C::FlightBooked { at }) => {
                 vec![TripEvent::HotelAsked { due_at: due(at) }]

@@ -70,7 +70,7 @@ pub fn module(dependencies: Dependencies) -> Module {
     let instances = ProcessRows::new().of::<Fulfilment>();
     let instances = Projector::new(db.clone(), Arc::clone(&log), instances);
     let instances = instances.with_metrics(&dependencies.metrics);
-    let fulfilments = Arc::new(Repository::<Instance<Fulfilment>>::new(Arc::clone(&log)));
+    let fulfilments = Arc::new(Repository::<Instance<Fulfilment>>::new(deadly(&log)));
     let listed: Arc<dyn InstanceList> = Arc::new(SqlProcesses::new(db.clone()));
     let fulfilment = dependencies.fulfilment(&fulfilments, &listed);
     let settlement = dependencies.consumer(consumers::SETTLEMENT);
@@ -95,6 +95,14 @@ pub fn module(dependencies: Dependencies) -> Module {
                 answered.map(drop).map_err(|error| error.to_string())
             }
         })
+}
+
+/// The log as fulfilment writes it: in debug builds a test may have the process die at one of its steps.
+fn deadly(log: &Arc<dyn EventLog>) -> Arc<dyn EventLog> {
+    #[cfg(debug_assertions)]
+    return crate::adapters::failpoint::in_log(Arc::clone(log));
+    #[cfg(not(debug_assertions))]
+    return Arc::clone(log);
 }
 
 /// What orders announces, to be registered with the broker.

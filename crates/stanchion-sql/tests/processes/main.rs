@@ -7,10 +7,10 @@ mod support;
 mod trip;
 mod world;
 
-use stanchion_eventsourcing::{InstanceState, NotDone};
+use stanchion_eventsourcing::{InstanceState, NotDone, OperatedProcess};
 use stanchion_runtime::clock;
 use trip::{STEP_TIMEOUT, Trip};
-use world::{World, worlds};
+use world::worlds;
 
 /// The code before an upgrade and after it, which may bring instances to the new definition.
 type Before = Trip<1, 1, false>;
@@ -78,7 +78,8 @@ async fn a_poison_message_pauses_its_instance_and_others_go_on() {
         }
         world.tell("bad", "strike").await;
         world.tell("bad", "flight_booked").await;
-        world.listed("bad v1 paused book_flight").await;
+        let both = "bad v1 paused book_flight\ngood v1 running book_flight";
+        world.listed(both).await;
         world.tell("good", "flight_booked").await;
         world.stands::<Before>("good", 1, "book_hotel").await;
         let bad = world.shown::<Before>("bad").await.unwrap();

@@ -1,7 +1,7 @@
 //! What stands around a trip: one database, a broker that hears its log, and code that comes and goes.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,7 @@ use stanchion_messaging::{
 use stanchion_runtime::{clock, id, task};
 use stanchion_sql::{Db, ProcessRows, Projector, SqlConsumerStore, SqlLog, SqlProcesses};
 use stanchion_telemetry::Metrics;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::support;
@@ -52,7 +53,7 @@ pub(crate) struct World {
 /// Code that runs.
 pub(crate) struct Running {
     stop: CancellationToken,
-    done: task::JoinHandle<()>,
+    done: task::Task<()>,
 }
 
 impl Running {
@@ -79,7 +80,7 @@ pub(crate) async fn worlds() -> Vec<World> {
             db,
             log,
             broker,
-            metrics: Metrics::new(),
+            metrics: Metrics::default(),
         });
     }
     all
@@ -228,11 +229,12 @@ impl World {
     pub(crate) async fn discard_first(&self) {
         let store = SqlConsumerStore::new(self.db.clone());
         let begun = Instant::now();
+        let filter = DeadLetterFilter {
+            limit: 10,
+            ..DeadLetterFilter::default()
+        };
         loop {
-            let parked = store.list(&DeadLetterFilter {
-                limit: 10,
-                ..DeadLetterFilter::default()
-            });
+            let parked = store.list(&filter);
             if let Some(first) = parked.await.unwrap().first() {
                 store.resolve(CONSUMER, first.message.id).await.unwrap();
                 return;

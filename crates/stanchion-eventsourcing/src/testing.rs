@@ -22,12 +22,16 @@
 //! given::<Door>([DoorEvent::Opened]).when(DoorCommand::Open).then_refused(AlreadyOpen);
 //! ```
 
+mod registry;
+
 use std::fmt::Debug;
 use std::path::Path;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+
+pub use self::registry::Registry;
 
 use crate::{Aggregate, Instance, Process, ProcessEvent};
 

@@ -68,11 +68,9 @@ const OVER: E = E::Over { travelling: true };
 #[test]
 fn an_instance_remembers_the_definition_it_began_under() {
     let start = || Told::Message(C::Start { at: second(0) });
-    // snippet: given-when-then
     given_instance::<After>([])
         .when(start())
         .then([begun(2), flight(60)]);
-    // snippet: end
     // The first definition is what one has that says nothing: also one from before definitions were recorded.
     given_instance::<Before>([])
         .when(start())

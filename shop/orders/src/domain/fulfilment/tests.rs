@@ -325,7 +325,10 @@ fn the_step_that_it_waits_at_is_asked_for_again_and_no_other_one() {
         };
         assert_eq!(Fulfilment::timers(&again[0]), [set], "{here}");
         for other in steps.into_iter().filter(|other| *other != here) {
-            assert!(waits.state().restart(other, second(100)).is_err(), "{other}");
+            assert!(
+                waits.state().restart(other, second(100)).is_err(),
+                "{other}"
+            );
         }
     }
     assert!(after(5).state().restart("capture_payment", AT).is_err());

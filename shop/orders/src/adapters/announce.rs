@@ -20,12 +20,7 @@ pub(crate) fn announce(recorded: &Recorded) -> Result<Vec<Announcement>, Unknown
         order_id.map_err(|error| UnknownEvent(format!("{}: {error}", recorded.stream)))?;
     match recorded.stream.category() {
         Order::CATEGORY => Ok(of_order(order_id, recorded.decode()?)),
-        Fulfilment::CATEGORY => {
-            let event: ProcessEvent<FulfilmentEvent> = recorded.decode()?;
-            // That it was paused, and the like, is nobody else's business.
-            let own = event.own();
-            Ok(own.map_or_else(Vec::new, |event| of_fulfilment(order_id, event)))
-        }
+        Fulfilment::CATEGORY => Ok(of_fulfilment(order_id, recorded.decode()?)),
         other => Err(UnknownEvent(format!("orders has no category `{other}`"))),
     }
 }
@@ -55,8 +50,12 @@ fn of_order(order_id: OrderId, event: OrderEvent) -> Vec<Announcement> {
     }
 }
 
-fn of_fulfilment(order_id: OrderId, event: FulfilmentEvent) -> Vec<Announcement> {
+fn of_fulfilment(order_id: OrderId, event: ProcessEvent<FulfilmentEvent>) -> Vec<Announcement> {
     use FulfilmentEvent as E;
+    let ProcessEvent::Own(event) = event else {
+        // That it was paused, and the like, is nobody else's business.
+        return vec![];
+    };
     match event {
         E::FulfilmentStarted { items, until, .. } => {
             vec![Announcement::of(&ReserveStock {

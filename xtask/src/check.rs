@@ -1,5 +1,6 @@
 //! `cargo xtask check`: every step runs, each failing one is printed, one table closes.
 
+mod contracts;
 mod deny;
 mod direction;
 mod layers;
@@ -36,7 +37,7 @@ struct Outcome {
 }
 
 /// What fails in seconds comes before what compiles.
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 12] = [
     Step {
         name: "fmt",
         run: fmt,
@@ -52,6 +53,10 @@ const STEPS: [Step; 11] = [
     Step {
         name: "links",
         run: links::check,
+    },
+    Step {
+        name: "contracts",
+        run: contracts::check,
     },
     Step {
         name: "snippets",

@@ -3,7 +3,8 @@
 //! An [`Aggregate`] decides, purely. A [`Repository`] loads it from its stream and appends what it
 //! decided to the [`EventLog`], which is the source of truth *and* the outbox: a [`Relay`] makes
 //! contracts of its entries. A [`Projection`] turns the log into rows. A [`ProcessManager`] is an
-//! aggregate fed by a consumer, with timers that commit with its events.
+//! aggregate fed by a consumer, with timers that commit with its events; as a [`Process`], it has definitions, pauses at
+//! what it cannot decide, and obeys an operator.
 //!
 //! [`MemoryLog`] keeps a log in memory, for tests of what stands above it; `stanchion-sql` has the
 //! durable ones. [`testing`] has given/when/then.
@@ -38,7 +39,11 @@ pub use personal::{
     SUBJECT_CATEGORY, SealingKey, Shredded, SubjectEvent, SubjectKey, Subjects, SubjectsError,
     Vault, VaultError,
 };
-pub use process::ProcessManager;
+pub use process::{
+    Happened, Instance, InstanceCount, InstanceFilter, InstanceList, InstanceRow, InstanceShown,
+    InstanceState, NotDone, NotTold, OperatedProcess, Process, ProcessEvent, ProcessManager,
+    ProcessOperator, RunEvent, Standing, Step, Told,
+};
 pub use projection::{
     Difference, OperatedProjection, Projection, ProjectionError, ProjectionState, ProjectionStatus,
     RebuildStatus, Verified,

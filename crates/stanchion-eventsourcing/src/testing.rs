@@ -22,6 +22,8 @@
 //! given::<Door>([DoorEvent::Opened]).when(DoorCommand::Open).then_refused(AlreadyOpen);
 //! ```
 
+mod registry;
+
 use std::fmt::Debug;
 use std::path::Path;
 
@@ -29,7 +31,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::Aggregate;
+pub use self::registry::Registry;
+
+use crate::{Aggregate, Instance, Process, ProcessEvent};
 
 /// An aggregate with a past.
 #[derive(Clone)]
@@ -50,6 +54,14 @@ pub fn given<A: Aggregate>(events: impl IntoIterator<Item = A::Event>) -> Given<
         state.evolve(&event);
     }
     Given { state }
+}
+
+/// Starts with what happened before to an instance of a process; it began under the first definition unless the events
+/// say otherwise.
+pub fn given_instance<P: Process>(
+    events: impl IntoIterator<Item = ProcessEvent<P::Event>>,
+) -> Given<Instance<P>> {
+    given(events)
 }
 
 impl<A: Aggregate> Given<A> {

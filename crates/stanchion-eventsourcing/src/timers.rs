@@ -1,10 +1,12 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
+use crate::process::{Care, Verdict};
 use crate::{Aggregate, ExecuteError, Metadata, Repository, StreamId};
 
 /// How often due timers are looked for.
@@ -12,6 +14,9 @@ const POLL: Duration = Duration::from_millis(250);
 
 /// The most timers fired in one round.
 const ROUND_MAX: usize = 100;
+
+/// The most timers passed over in one round, because what set them cannot be told now.
+const KEPT_MAX: usize = 10_000;
 
 /// What an event does to its stream's timers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +55,9 @@ type Fire<A> = Box<dyn Fn(&DueTimer, Timestamp) -> <A as Aggregate>::Command + S
 pub struct Timers<A: Aggregate> {
     repository: Arc<Repository<A>>,
     fire: Fire<A>,
+    care: Option<Arc<Care<A>>>,
+    /// Timers that the last round found due and had to leave; they stand before the others.
+    kept: AtomicUsize,
 }
 
 impl<A: Aggregate> Timers<A> {
@@ -58,9 +66,20 @@ impl<A: Aggregate> Timers<A> {
         repository: Arc<Repository<A>>,
         fire: impl Fn(&DueTimer, Timestamp) -> A::Command + Send + Sync + 'static,
     ) -> Self {
+        Self::cared_for(repository, Box::new(fire), None)
+    }
+
+    /// Timers of a process, whose instances may be unable to hear them.
+    pub(crate) fn cared_for(
+        repository: Arc<Repository<A>>,
+        fire: Fire<A>,
+        care: Option<Arc<Care<A>>>,
+    ) -> Self {
         Self {
             repository,
-            fire: Box::new(fire),
+            fire,
+            care,
+            kept: AtomicUsize::new(0),
         }
     }
 
@@ -77,41 +96,58 @@ impl<A: Aggregate> Timers<A> {
         }
     }
 
-    /// Fires what is due at `now`; returns how many.
+    /// Fires what is due at `now`; returns how many timers were due.
     ///
     /// # Errors
     /// The log cannot be read.
     pub async fn fire_due(&self, now: Timestamp) -> Result<usize, crate::LogError> {
-        let due = self
-            .repository
-            .log()
-            .due_timers(A::CATEGORY, now, ROUND_MAX)
+        let before = self.kept.load(Ordering::Relaxed);
+        let log = self.repository.log();
+        let due = log
+            .due_timers(A::CATEGORY, now, ROUND_MAX + before.min(KEPT_MAX))
             .await?;
+        let mut kept = 0;
         for timer in &due {
-            self.fire_one(timer, now).await?;
+            if !self.fire_one(timer, now).await? {
+                kept += 1;
+            }
         }
+        self.kept.store(kept, Ordering::Relaxed);
         Ok(due.len())
     }
 
-    async fn fire_one(&self, timer: &DueTimer, now: Timestamp) -> Result<(), crate::LogError> {
+    /// Fires a timer; false if it must stay, because whose it is cannot be told now.
+    async fn fire_one(&self, timer: &DueTimer, now: Timestamp) -> Result<bool, crate::LogError> {
         let metadata = Metadata::new(None);
         let command = (self.fire)(timer, now);
-        let executed = self
-            .repository
-            .execute(timer.stream.id(), &command, &metadata)
-            .await;
-        match executed {
+        let id = timer.stream.id();
+        match self.repository.execute(id, &command, &metadata).await {
             Err(ExecuteError::Unavailable(reason)) => {
                 warn!(stream = %timer.stream, timer = timer.name, reason, "timer will fire again");
-                return Ok(());
+                return Ok(false);
             }
-            Err(ExecuteError::Overloaded) => return Ok(()),
+            Err(ExecuteError::Overloaded) => return Ok(false),
+            Err(ExecuteError::Refused(refusal)) => {
+                debug!(stream = %timer.stream, timer = timer.name, %refusal, "timer refused");
+                if let Some(care) = &self.care {
+                    let treated = care.treat(&self.repository, id, &refusal, &metadata).await;
+                    if treated != Verdict::Reject {
+                        // Who paused has its timers in mind, and sets them again when it goes on.
+                        return Ok(false);
+                    }
+                }
+            }
             Err(refused) => {
-                debug!(stream = %timer.stream, timer = timer.name, %refused, "timer refused")
+                debug!(stream = %timer.stream, timer = timer.name, %refused, "timer refused");
             }
-            Ok(_) => {}
+            Ok(executed) => {
+                if let Some(care) = &self.care {
+                    care.saw_timer(&executed);
+                }
+            }
         }
         // Unless an event set it anew it is over, also when the aggregate had nothing to say.
-        self.repository.log().clear_timer(timer).await
+        self.repository.log().clear_timer(timer).await?;
+        Ok(true)
     }
 }

@@ -29,6 +29,7 @@ mod log;
 mod metrics;
 mod migrate;
 mod postgres;
+mod processes;
 mod projector;
 mod pruning;
 mod query;
@@ -59,6 +60,7 @@ pub use migrate::{
     migrate, migrate_down,
 };
 pub use postgres::{Connections, connections};
+pub use processes::{ProcessRows, SqlProcesses};
 pub use projector::{Behind, Projector, ProjectorError, SqlCheckpoints};
 pub use query::Query;
 pub use relay::SqlRelayStore;

@@ -4,6 +4,8 @@ pub(crate) mod email;
 pub(crate) mod event;
 pub(crate) mod name;
 pub(crate) mod password;
+#[cfg(test)]
+mod registry;
 pub(crate) mod role;
 pub(crate) mod session;
 pub(crate) mod user;

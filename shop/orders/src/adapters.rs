@@ -2,6 +2,8 @@
 
 pub(crate) mod announce;
 pub(crate) mod consumers;
+#[cfg(debug_assertions)]
+pub(crate) mod failpoint;
 pub(crate) mod grpc;
 pub(crate) mod http;
 pub(crate) mod inventory_catalog;

@@ -2,3 +2,5 @@
 
 pub(crate) mod fulfilment;
 pub(crate) mod order;
+#[cfg(test)]
+mod registry;

@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use stanchion::eventsourcing::{EventLog, Relay, Repository, Vault};
+use stanchion::eventsourcing::{
+    EventLog, Instance, InstanceList, ProcessManager, ProcessOperator, Relay, Repository, Vault,
+};
 use stanchion::messaging::{Consumer, ConsumerStore, Inbox, Publisher, Subscriber};
 use stanchion::server::Module;
-use stanchion::sql::{Db, Migrations, Projector};
+use stanchion::sql::{Db, Migrations, ProcessRows, Projector, SqlProcesses};
 use stanchion::telemetry::Metrics;
 
 use crate::adapters::grpc::service;
@@ -65,7 +67,12 @@ pub fn module(dependencies: Dependencies) -> Module {
         },
         list: Arc::new(OrderList::new(db.clone(), log.id(), projector.clone())),
     };
-    let fulfilment = dependencies.fulfilment();
+    let instances = ProcessRows::new().of::<Fulfilment>();
+    let instances = Projector::new(db.clone(), Arc::clone(&log), instances);
+    let instances = instances.with_metrics(&dependencies.metrics);
+    let fulfilments = Arc::new(Repository::<Instance<Fulfilment>>::new(deadly(&log)));
+    let listed: Arc<dyn InstanceList> = Arc::new(SqlProcesses::new(db.clone()));
+    let fulfilment = dependencies.fulfilment(&fulfilments, &listed);
     let settlement = dependencies.consumer(consumers::SETTLEMENT);
     let settlement = consumers::settlement(&repository, settlement);
     Module::new("orders")
@@ -75,7 +82,10 @@ pub fn module(dependencies: Dependencies) -> Module {
         .log(log)
         .consumers(dependencies.consumers)
         .projection(Arc::new(projector.clone()))
+        .projection(Arc::new(instances.clone()))
+        .process(Arc::new(ProcessOperator::new(fulfilments, listed)))
         .worker("order_summaries", |stop| projector.run(stop))
+        .worker("process_instances", |stop| instances.run(stop))
         .worker("fulfilment", |stop| fulfilment.run(stop))
         .worker("settlement", |stop| settlement.run(stop))
         .ready_when("database", move || {
@@ -85,6 +95,14 @@ pub fn module(dependencies: Dependencies) -> Module {
                 answered.map(drop).map_err(|error| error.to_string())
             }
         })
+}
+
+/// The log as fulfilment writes it: in debug builds a test may have the process die at one of its steps.
+fn deadly(log: &Arc<dyn EventLog>) -> Arc<dyn EventLog> {
+    #[cfg(debug_assertions)]
+    return crate::adapters::failpoint::in_log(Arc::clone(log));
+    #[cfg(not(debug_assertions))]
+    return Arc::clone(log);
 }
 
 /// What orders announces, to be registered with the broker.
@@ -104,11 +122,20 @@ pub fn migrations() -> Migrations {
 }
 
 impl Dependencies {
-    fn fulfilment(&self) -> stanchion::eventsourcing::ProcessManager<Fulfilment> {
-        let repository = Arc::new(Repository::new(Arc::clone(&self.log)));
+    fn fulfilment(
+        &self,
+        fulfilments: &Arc<Repository<Instance<Fulfilment>>>,
+        listed: &Arc<dyn InstanceList>,
+    ) -> ProcessManager<Instance<Fulfilment>> {
         let step_timeout = SignedDuration::try_from(self.step_timeout).unwrap_or(STEP_TIMEOUT);
         let consumer = self.consumer(consumers::FULFILMENT);
-        consumers::fulfilment(repository, consumer, step_timeout)
+        consumers::fulfilment(
+            Arc::clone(fulfilments),
+            consumer,
+            Arc::clone(listed),
+            &self.metrics,
+            step_timeout,
+        )
     }
 
     fn consumer(&self, name: &'static str) -> Consumer {

@@ -2,3 +2,5 @@
 
 pub(crate) mod ledger;
 pub(crate) mod payment;
+#[cfg(test)]
+mod registry;

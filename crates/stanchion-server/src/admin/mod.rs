@@ -1,8 +1,10 @@
-//! The operator's port: metrics, health, logs and relays, projections, dead letters, policies, subjects. Never reachable through the public one.
+//! The operator's port: metrics, health, logs and relays, projections, processes, dead letters, policies, subjects. Never
+//! reachable through the public one.
 
 mod dead_letters;
 mod guard;
 mod policies;
+mod processes;
 mod projections;
 mod relays;
 mod subjects;
@@ -17,7 +19,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::{StatusCode, header};
 use serde_json::{Value, json};
-use stanchion_eventsourcing::{EventLog, OperatedProjection, Subjects};
+use stanchion_eventsourcing::{EventLog, OperatedProcess, OperatedProjection, Subjects};
 use stanchion_messaging::{ConsumerStore, RelayStore};
 use stanchion_resilience::policy::Policy;
 use stanchion_telemetry::Metrics;
@@ -54,6 +56,7 @@ struct OperatedModule {
     consumers: Option<Arc<dyn ConsumerStore>>,
     relay: Option<Arc<dyn RelayStore>>,
     projections: Vec<Arc<dyn OperatedProjection>>,
+    processes: Vec<Arc<dyn OperatedProcess>>,
     policies: Vec<Policy>,
 }
 
@@ -75,6 +78,7 @@ pub(crate) fn port(
             consumers: module.consumers.clone(),
             relay: module.relay.clone(),
             projections: module.projections.clone(),
+            processes: module.processes.clone(),
             policies: module.policies.clone(),
         })
         .collect();
@@ -110,6 +114,16 @@ pub(crate) fn port(
         .route(
             "/projections/{module}/{projection}/{action}",
             post(projections::act),
+        )
+        .route("/processes", get(processes::list))
+        .route("/processes/{module}/{process}/{id}", get(processes::show))
+        .route(
+            "/processes/{module}/{process}/{id}/{action}",
+            post(processes::act),
+        )
+        .route(
+            "/processes/{module}/{process}/{id}/restart/{step}",
+            post(processes::restart),
         )
         .route("/debug/policies", get(policies::list))
         .route(

@@ -5,6 +5,7 @@ mod log;
 mod logs;
 mod options;
 mod policies;
+mod processes;
 mod projections;
 mod redrive;
 mod routes;
@@ -171,6 +172,7 @@ impl ServiceCli {
             .subcommand(dead_letters::command())
             .subcommand(redrive::command())
             .subcommand(projections::command())
+            .subcommand(processes::command())
             .subcommand(policies::command())
             .subcommand(subjects::command());
         if self.configure.is_some() {
@@ -219,6 +221,10 @@ impl ServiceCli {
             ("projections", ..) => {
                 let service = operated(self.build, options, Purpose::Operate).await?;
                 projections::run(service, given).await?;
+            }
+            ("processes", ..) => {
+                let service = operated(self.build, options, Purpose::Operate).await?;
+                processes::run(service, given).await?;
             }
             ("policies", ..) => {
                 let service = operated(self.build, options, Purpose::Describe).await?;

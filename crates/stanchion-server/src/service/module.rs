@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use stanchion_eventsourcing::{EventLog, OperatedProjection};
+use stanchion_eventsourcing::{EventLog, OperatedProcess, OperatedProjection};
 use stanchion_messaging::{ConsumerStore, Inbox, RelayStore};
 use stanchion_resilience::Priority;
 use stanchion_resilience::policy::Policy;
@@ -56,6 +56,7 @@ pub struct Module {
     pub(crate) consumers: Option<Arc<dyn ConsumerStore>>,
     pub(crate) relay: Option<Arc<dyn RelayStore>>,
     pub(crate) projections: Vec<Arc<dyn OperatedProjection>>,
+    pub(crate) processes: Vec<Arc<dyn OperatedProcess>>,
 }
 
 /// Something that runs beside the requests until the service stops.
@@ -121,6 +122,7 @@ impl Module {
             consumers: None,
             relay: None,
             projections: Vec::new(),
+            processes: Vec::new(),
         }
     }
 
@@ -340,6 +342,20 @@ impl Module {
                 }
             }
         })
+    }
+
+    /// A process, for the operator: its instances with their history, pause, resume and restart, on the admin port and
+    /// the command line. What runs it is a [`worker`](Self::worker).
+    ///
+    /// # Panics
+    /// The module has one of that name.
+    #[must_use]
+    pub fn process(mut self, process: Arc<dyn OperatedProcess>) -> Self {
+        let name = process.name();
+        let taken = self.processes.iter().any(|other| other.name() == name);
+        assert!(!taken, "two processes of {} are `{name}`", self.name);
+        self.processes.push(process);
+        self
     }
 
     fn check<F, Fut>(mut self, name: impl Into<Cow<'static, str>>, required: bool, check: F) -> Self

@@ -63,7 +63,7 @@ async fn cli(line: &str) -> (Vec<String>, u8) {
 
 #[tokio::test]
 async fn every_command_line_does_what_it_says() {
-    let cases: [(&str, &[&str], u8); 25] = [
+    let cases: [(&str, &[&str], u8); 29] = [
         ("", &["build Run []"], 1),
         (
             "--modules orders,payments",
@@ -99,6 +99,10 @@ async fn every_command_line_does_what_it_says() {
         ("redrive", &["build Operate []"], 0),
         ("redrive --consumer nobody", &["build Operate []"], 2),
         ("dead-letters show nonsense", &[], 2),
+        ("processes list", &["build Operate []"], 0),
+        ("processes show 7", &["build Operate []"], 1),
+        ("processes restart 7", &[], 2),
+        ("processes list --process no", &["build Operate []"], 2),
         ("projections", &["build Operate []"], 0),
         ("projections verify", &[], 2),
         ("projections verify nobody", &["build Operate []"], 2),

@@ -1,4 +1,4 @@
-//! The tables every module's store has: log, inbox, timers, checkpoints, parked messages, leases, snapshots, keys, relays, jobs.
+//! The tables every module's store has: log, inbox, timers, checkpoints, parked messages, leases, snapshots, keys, relays, jobs, instances of processes.
 
 /// Number, name, up and down of one migration of the scope `stanchion`.
 pub(crate) type Text = (u32, &'static str, &'static str, &'static str);
@@ -47,6 +47,13 @@ const JOB: Text = (
     include_str!("schema/0007_job.down.sql"),
 );
 
+const PROCESS_INSTANCE: Text = (
+    9,
+    "process_instance",
+    include_str!("schema/0009_process_instance.up.sql"),
+    include_str!("schema/0009_process_instance.down.sql"),
+);
+
 pub(crate) const POSTGRES: &[Text] = &[
     (
         1,
@@ -66,6 +73,7 @@ pub(crate) const POSTGRES: &[Text] = &[
         include_str!("schema/0008_one_statement.postgres.up.sql"),
         include_str!("schema/0008_one_statement.postgres.down.sql"),
     ),
+    PROCESS_INSTANCE,
 ];
 
 pub(crate) const SQLITE: &[Text] = &[
@@ -87,4 +95,5 @@ pub(crate) const SQLITE: &[Text] = &[
         include_str!("schema/0008_one_statement.sqlite.up.sql"),
         include_str!("schema/0008_one_statement.sqlite.down.sql"),
     ),
+    PROCESS_INSTANCE,
 ];

@@ -9,6 +9,7 @@ mod elsewhere;
 mod first_run;
 mod grpc;
 mod journeys;
+mod killed_at_each_step;
 mod lists;
 mod log_files;
 mod migrations;

@@ -1,6 +1,7 @@
 //! What an operator does from the command line, with the real binary, beside a shop that runs.
 
 mod dead_letters;
+mod processes;
 mod projections;
 mod redrive;
 mod schema;
@@ -21,6 +22,7 @@ async fn the_help_names_every_command() {
         "log",
         "dead-letters",
         "redrive",
+        "processes",
         "projections",
         "subjects",
         "config",
@@ -36,6 +38,7 @@ async fn the_help_names_every_command() {
         "log",
         "dead-letters",
         "redrive",
+        "processes",
         "projections",
         "subjects",
         "config",
@@ -56,6 +59,8 @@ async fn the_help_names_every_command() {
         &["dead-letters", "show"],
         &["dead-letters", "show", "not-an-id"],
         &["redrive", "everything"],
+        &["processes"],
+        &["processes", "restart", "1"],
         &["projections", "pause"],
         &["projections", "explode", "products"],
         &["subjects"],

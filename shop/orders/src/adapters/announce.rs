@@ -12,7 +12,7 @@ use shop_contracts::{
     OrderFulfilled, OrderPlaced, ReleaseStock, StockItem,
 };
 use shop_kernel::OrderId;
-use stanchion::eventsourcing::{Aggregate, Announcement, Recorded, UnknownEvent};
+use stanchion::eventsourcing::{Aggregate, Announcement, ProcessEvent, Recorded, UnknownEvent};
 
 use crate::domain::fulfilment::{Fulfilment, FulfilmentEvent};
 use crate::domain::order::{Item, Order, OrderEvent};
@@ -54,8 +54,12 @@ fn of_order(order_id: OrderId, event: OrderEvent) -> Vec<Announcement> {
     }
 }
 
-fn of_fulfilment(order_id: OrderId, event: FulfilmentEvent) -> Vec<Announcement> {
+fn of_fulfilment(order_id: OrderId, event: ProcessEvent<FulfilmentEvent>) -> Vec<Announcement> {
     use FulfilmentEvent as E;
+    let ProcessEvent::Own(event) = event else {
+        // That it was paused, and the like, is nobody else's business.
+        return vec![];
+    };
     match event {
         #[cfg(not(feature = "next"))]
         E::FulfilmentStarted { items, until, .. } => {

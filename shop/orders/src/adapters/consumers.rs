@@ -8,8 +8,9 @@ use shop_contracts::{
     PaymentCaptured, PaymentDeclined, StockCommitted, StockRefused, StockReleased, StockReserved,
 };
 use shop_kernel::OrderId;
-use stanchion::eventsourcing::{ProcessManager, Repository};
+use stanchion::eventsourcing::{Instance, InstanceList, ProcessManager, Repository};
 use stanchion::messaging::Consumer;
+use stanchion::telemetry::Metrics;
 
 use crate::application::settle_order;
 use crate::domain::fulfilment::{Fulfilment, FulfilmentCommand as Tell};
@@ -23,34 +24,45 @@ pub(crate) const SETTLEMENT: &str = "orders.settlement";
 
 /// Fulfilment, one instance an order, fed by orders, inventory and payments.
 pub(crate) fn fulfilment(
-    repository: Arc<Repository<Fulfilment>>,
+    repository: Arc<Repository<Instance<Fulfilment>>>,
     consumer: Consumer,
+    list: Arc<dyn InstanceList>,
+    metrics: &Metrics,
     step_timeout: SignedDuration,
-) -> ProcessManager<Fulfilment> {
-    ProcessManager::new(repository, consumer)
+) -> ProcessManager<Instance<Fulfilment>> {
+    ProcessManager::managed(repository, consumer)
+        .with_metrics(list, metrics)
         .on(move |order: OrderPlaced, _| {
             let id = key(order.order_id);
             let order = Box::new(order);
             let at = now();
+            let start = Tell::Start {
+                order,
+                step_timeout,
+                at,
+            };
+            (id, start.into())
+        })
+        .on(|it: OrderCancelled, _| (key(it.order_id), Tell::Cancel.into()))
+        .on(|it: StockReserved, _| (key(it.order_id), Tell::StockReserved { at: now() }.into()))
+        .on(|it: StockRefused, _| {
             (
-                id,
-                Tell::Start {
-                    order,
-                    step_timeout,
-                    at,
-                },
+                key(it.order_id),
+                Tell::StockRefused { reason: it.reason }.into(),
             )
         })
-        .on(|it: OrderCancelled, _| (key(it.order_id), Tell::Cancel))
-        .on(|it: StockReserved, _| (key(it.order_id), Tell::StockReserved { at: now() }))
-        .on(|it: StockRefused, _| (key(it.order_id), Tell::StockRefused { reason: it.reason }))
-        .on(|it: StockCommitted, _| (key(it.order_id), Tell::StockCommitted { at: now() }))
-        .on(|it: StockReleased, _| (key(it.order_id), Tell::StockReleased))
-        .on(|it: PaymentAuthorized, _| (key(it.order_id), Tell::PaymentAuthorized { at: now() }))
-        .on(|it: PaymentDeclined, _| (key(it.order_id), Tell::PaymentDeclined))
-        .on(|it: PaymentCaptured, _| (key(it.order_id), Tell::PaymentCaptured))
-        .on(|it: PaymentCancelled, _| (key(it.order_id), Tell::PaymentCancelled))
-        .on_timer(|_, at| Tell::TimeOut { at })
+        .on(|it: StockCommitted, _| (key(it.order_id), Tell::StockCommitted { at: now() }.into()))
+        .on(|it: StockReleased, _| (key(it.order_id), Tell::StockReleased.into()))
+        .on(|it: PaymentAuthorized, _| {
+            (
+                key(it.order_id),
+                Tell::PaymentAuthorized { at: now() }.into(),
+            )
+        })
+        .on(|it: PaymentDeclined, _| (key(it.order_id), Tell::PaymentDeclined.into()))
+        .on(|it: PaymentCaptured, _| (key(it.order_id), Tell::PaymentCaptured.into()))
+        .on(|it: PaymentCancelled, _| (key(it.order_id), Tell::PaymentCancelled.into()))
+        .on_timer(|_, at| Tell::TimeOut { at }.into())
 }
 
 /// Confirms and rejects orders as fulfilment ends.

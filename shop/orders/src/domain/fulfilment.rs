@@ -3,9 +3,11 @@
 //! It goes forward one step at a time: reserve stock, authorize the payment, commit the stock,
 //! capture the money. A refusal, a step that takes too long, or a cancellation turns it round:
 //! whatever was asked for and not refused is asked to be undone, answered or not, so a late answer
-//! finds its undoing on the way. Each of the two sides is asked to undo at most once, ever.
+//! finds its undoing on the way. Each of the two sides is asked to undo at most once, ever, unless an operator has it
+//! asked for again.
 
 mod decide;
+mod process;
 #[cfg(test)]
 mod simulation;
 #[cfg(test)]
@@ -31,6 +33,7 @@ const STEP_TIMER: &str = "step";
 pub(crate) struct Fulfilment {
     pub(crate) step: Step,
     about: Option<About>,
+    items: Vec<StockItem>,
     /// When the step has taken too long.
     due_at: Option<Timestamp>,
     stock: Undo,
@@ -180,8 +183,14 @@ impl Aggregate for Fulfilment {
     fn evolve(&mut self, event: &FulfilmentEvent) {
         use FulfilmentEvent as E;
         match event {
-            E::FulfilmentStarted { about, due_at, .. } => {
+            E::FulfilmentStarted {
+                about,
+                items,
+                due_at,
+                ..
+            } => {
                 self.about = Some(about.clone());
+                self.items.clone_from(items);
                 self.enter(Step::Reserving, Some(*due_at));
             }
             E::StockHeld { due_at, .. } => self.enter(Step::Authorizing, Some(*due_at)),

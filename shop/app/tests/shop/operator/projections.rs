@@ -24,6 +24,7 @@ async fn one_is_paused_resumed_verified_and_rebuilt_while_orders_go_on(shop: Sho
     let all = [
         "inventory/products",
         ORDERS,
+        "orders/process_instances",
         "payments/payments",
         "payments/ledger_entries",
     ];

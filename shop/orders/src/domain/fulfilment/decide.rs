@@ -85,7 +85,7 @@ impl Fulfilment {
         }
     }
 
-    fn stock_held(&self, at: Timestamp) -> Vec<FulfilmentEvent> {
+    pub(super) fn stock_held(&self, at: Timestamp) -> Vec<FulfilmentEvent> {
         let event = |about: &About| FulfilmentEvent::StockHeld {
             payment_id: about.payment_id,
             customer_id: about.customer_id,
@@ -96,14 +96,14 @@ impl Fulfilment {
         self.about.iter().map(event).collect()
     }
 
-    fn payment_authorized(&self, at: Timestamp) -> Vec<FulfilmentEvent> {
+    pub(super) fn payment_authorized(&self, at: Timestamp) -> Vec<FulfilmentEvent> {
         let event = |about: &About| FulfilmentEvent::PaymentAuthorized {
             due_at: after(at, about.step_timeout),
         };
         self.about.iter().map(event).collect()
     }
 
-    fn stock_committed(&self, at: Timestamp) -> Vec<FulfilmentEvent> {
+    pub(super) fn stock_committed(&self, at: Timestamp) -> Vec<FulfilmentEvent> {
         let event = |about: &About| FulfilmentEvent::StockCommitted {
             payment_id: about.payment_id,
             due_at: after(at, about.step_timeout),
@@ -157,6 +157,12 @@ impl Fulfilment {
         }
     }
 
+    /// Whether stock and payment may hold something.
+    pub(super) fn may_be_held(&self) -> (bool, bool) {
+        let Sides { stock, payment } = self.asked_for();
+        (stock, payment)
+    }
+
     fn is_late(&self, at: Timestamp) -> bool {
         self.due_at.is_some_and(|due_at| due_at <= at)
     }
@@ -196,6 +202,6 @@ fn refused(reason: RefusalReason) -> FailureReason {
     }
 }
 
-fn after(at: Timestamp, duration: SignedDuration) -> Timestamp {
+pub(super) fn after(at: Timestamp, duration: SignedDuration) -> Timestamp {
     at.saturating_add(duration).unwrap_or(Timestamp::MAX)
 }

@@ -1,5 +1,6 @@
 use shop_kernel::{Currency, OrderId, Sku};
 use stanchion::eventsourcing::testing::{Given, given};
+use stanchion::eventsourcing::{Process, Standing};
 use uuid::Uuid;
 
 use super::FulfilmentCommand as C;
@@ -303,4 +304,42 @@ fn each_step_sets_the_timer_anew_and_the_turn_clears_it() {
         }];
         assert_eq!(Fulfilment::timers(&event), cleared, "{event:?}");
     }
+}
+
+#[test]
+fn the_step_that_it_waits_at_is_asked_for_again_and_no_other_one() {
+    let steps = [
+        "reserve_stock",
+        "authorize_payment",
+        "commit_stock",
+        "capture_payment",
+    ];
+    for (done, here) in steps.into_iter().enumerate() {
+        let waits = after(done + 1);
+        let again = waits.state().restart(here, second(100)).unwrap();
+        let entered = again.iter().map(Fulfilment::enters);
+        assert_eq!(entered.collect::<Vec<_>>(), [Some(Standing::AtStep(here))]);
+        let set = TimerChange::Set {
+            name: "step".into(),
+            due_at: second(160),
+        };
+        assert_eq!(Fulfilment::timers(&again[0]), [set], "{here}");
+        for other in steps.into_iter().filter(|other| *other != here) {
+            assert!(
+                waits.state().restart(other, second(100)).is_err(),
+                "{other}"
+            );
+        }
+    }
+    assert!(after(5).state().restart("capture_payment", AT).is_err());
+}
+
+#[test]
+fn what_is_not_undone_yet_is_asked_for_again() {
+    let turned = compensation(true, true, TIMED_OUT);
+    let past = [started(), stock_held(), turned, E::StockUndone];
+    let waits = given::<Fulfilment>(past);
+    assert_eq!(waits.state().compensations(), ["cancel_payment"]);
+    let again = waits.state().restart("compensate", AT);
+    assert_eq!(again, Ok(vec![compensation(false, true, TIMED_OUT)]));
 }

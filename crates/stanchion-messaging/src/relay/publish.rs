@@ -2,9 +2,12 @@
 
 use std::collections::VecDeque;
 
-use crate::{Envelope, PARTITIONS};
+use crate::{BUNDLE_MESSAGES_MAX, Envelope, PARTITIONS};
 
 use super::RelayState;
+
+/// Messages of a partition that are handed over at once, at most.
+const WINDOW_MAX: usize = BUNDLE_MESSAGES_MAX;
 
 /// Stretches that are not confirmed yet, at most: pages without messages make some as well.
 const STRETCHES_MAX: usize = 64;
@@ -22,8 +25,8 @@ pub(super) struct Outgoing {
 #[derive(Default)]
 struct Queue {
     messages: VecDeque<(u64, Envelope)>,
-    /// Its first message is with the broker.
-    busy: bool,
+    /// So many of the first ones are with the broker.
+    busy: usize,
 }
 
 struct Stretch {
@@ -60,31 +63,27 @@ impl Outgoing {
         }
     }
 
-    /// The next messages to hand to the broker: the first of each partition that has none there.
-    pub(super) fn next(&mut self) -> Vec<Envelope> {
-        let mut next = Vec::new();
-        for queue in &mut self.partitions {
-            if queue.busy {
-                continue;
-            }
-            if let Some((_, envelope)) = queue.messages.front() {
-                next.push(envelope.clone());
-                queue.busy = true;
-            }
-        }
-        next
+    /// The next messages to hand to the broker: the first ones of each partition that has none there.
+    pub(super) fn next(&mut self) -> Vec<Vec<Envelope>> {
+        let idle = self.partitions.iter_mut().filter(|queue| queue.busy == 0);
+        let next = idle.map(|queue| {
+            let window = queue.messages.iter().take(WINDOW_MAX);
+            let window: Vec<Envelope> = window.map(|(_, envelope)| envelope.clone()).collect();
+            queue.busy = window.len();
+            window
+        });
+        next.filter(|window| !window.is_empty()).collect()
     }
 
-    /// The broker has a partition's first message.
+    /// The broker has what was handed to it of a partition.
     pub(super) fn confirmed(&mut self, partition: u16) {
         let queue = &mut self.partitions[usize::from(partition % PARTITIONS)];
-        queue.busy = false;
-        let Some((number, _)) = queue.messages.pop_front() else {
-            return;
-        };
-        self.waiting -= 1;
-        let index = (number - self.first) as usize;
-        self.stretches[index].left -= 1;
+        for (number, _) in queue.messages.drain(..queue.busy) {
+            self.waiting -= 1;
+            let index = (number - self.first) as usize;
+            self.stretches[index].left -= 1;
+        }
+        queue.busy = 0;
     }
 
     /// The newest state that holds: that of the last stretch before which all is confirmed.
@@ -101,5 +100,74 @@ impl Outgoing {
     pub(super) fn oldest(&self) -> Option<jiff::Timestamp> {
         let fronts = self.partitions.iter().filter_map(|it| it.messages.front());
         fronts.map(|(_, envelope)| envelope.message.at).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{LogId, Message, Metadata, Origin, Position};
+    use uuid::Uuid;
+
+    fn envelope(partition: u16, position: i64) -> Envelope {
+        let id = Uuid::from_u128(position as u128);
+        let message = Message {
+            id,
+            contract: "x.y.v1".into(),
+            key: "a".into(),
+            payload: serde_json::Value::Null,
+            origin: Origin {
+                log: LogId(Uuid::nil()),
+                position: Position(position),
+            },
+            metadata: Metadata::new(None),
+            at: stanchion_runtime::clock::now(),
+        };
+        Envelope {
+            message,
+            partition,
+            prev: Position::START,
+            transport: id,
+        }
+    }
+
+    fn state(position: i64) -> RelayState {
+        let mut state = RelayState::default();
+        state.through.position = Position(position);
+        state
+    }
+
+    fn windows(outgoing: &mut Outgoing) -> Vec<Vec<i64>> {
+        let position = |it: &Envelope| it.message.origin.position.0;
+        let windows = outgoing.next().into_iter();
+        windows
+            .map(|it| it.iter().map(position).collect())
+            .collect()
+    }
+
+    #[test]
+    fn a_partition_goes_in_windows_of_what_waits_one_after_the_other() {
+        let mut outgoing = Outgoing::default();
+        outgoing.push(vec![envelope(1, 1), envelope(2, 2)], state(2));
+        assert_eq!(windows(&mut outgoing), [[1], [2]]);
+        outgoing.push(vec![envelope(1, 3), envelope(1, 4)], state(4));
+        assert!(windows(&mut outgoing).is_empty(), "both are busy");
+        outgoing.confirmed(1);
+        assert_eq!(windows(&mut outgoing), [[3, 4]]);
+        outgoing.confirmed(1);
+        assert!(outgoing.settled().is_none(), "2 is on its way");
+        outgoing.confirmed(2);
+        assert_eq!(outgoing.settled(), Some(state(4)));
+        assert!(outgoing.is_empty() && outgoing.waiting() == 0);
+    }
+
+    #[test]
+    fn a_window_has_a_bound() {
+        let mut outgoing = Outgoing::default();
+        let more = WINDOW_MAX as i64 + 1;
+        outgoing.push((1..=more).map(|it| envelope(0, it)).collect(), state(more));
+        assert_eq!(windows(&mut outgoing)[0].len(), WINDOW_MAX);
+        outgoing.confirmed(0);
+        assert_eq!(windows(&mut outgoing), [[more]]);
     }
 }

@@ -105,8 +105,8 @@ impl<'a> Turn<'a> {
         let mut beacons = ticks(relay.limits.beacon_every);
         let mut stopping: Wait<'_, ()> = None;
         loop {
-            for envelope in self.outgoing.next() {
-                publishing.push(confirm(relay, envelope));
+            for window in self.outgoing.next() {
+                publishing.push(confirm(relay, window));
             }
             if reading.is_none() && stopping.is_none() {
                 reading = self.read();
@@ -355,35 +355,43 @@ impl<'a> Turn<'a> {
     }
 
     fn count(&self, outcome: &'static str) {
-        if let Some(metrics) = &self.relay.metrics {
-            metrics.count(outcome);
-        }
+        count(self.relay, outcome);
     }
 }
 
-/// Hands a message to the broker until it is confirmed; gives its partition.
-async fn confirm(relay: &Forwarder, envelope: Envelope) -> u16 {
-    let mut failures = 0;
-    loop {
-        let outcome = match relay.publisher.publish(&envelope).await {
-            Ok(()) => "confirmed",
+/// Hands messages of a partition to the broker until all are confirmed; gives the partition. After a refusal they go one by
+/// one, then in growing numbers: one that the broker does not take holds up no other that comes before it.
+async fn confirm(relay: &Forwarder, window: Vec<Envelope>) -> u16 {
+    let partition = window.first().map_or(0, |first| first.partition);
+    let (mut rest, mut width, mut failures) = (window.as_slice(), window.len(), 0);
+    while !rest.is_empty() {
+        let together = &rest[..width.min(rest.len())];
+        match relay.publisher.publish_all(together).await {
+            Ok(()) => {
+                rest = &rest[together.len()..];
+                (width, failures) = (width * 2, 0);
+                relay.health.well();
+                for _ in together {
+                    count(relay, "confirmed");
+                }
+            }
             Err(error) => {
-                failures += 1;
+                (width, failures) = (1, failures + 1);
                 if failures == 1 {
                     warn!(context = relay.feed.name(), %error, "the relay waits for the broker");
                 }
                 relay.health.failed(&error.to_string());
-                "refused"
+                count(relay, "refused");
+                tokio::time::sleep(backoff(relay, failures)).await;
             }
-        };
-        if let Some(metrics) = &relay.metrics {
-            metrics.count(outcome);
         }
-        if outcome == "confirmed" {
-            relay.health.well();
-            return envelope.partition;
-        }
-        tokio::time::sleep(backoff(relay, failures)).await;
+    }
+    partition
+}
+
+fn count(relay: &Forwarder, outcome: &'static str) {
+    if let Some(metrics) = &relay.metrics {
+        metrics.count(outcome);
     }
 }
 

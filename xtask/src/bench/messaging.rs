@@ -217,7 +217,11 @@ fn rows(case: &Case, pairs: &[Vec<Pair<Measurement>>], failed: &[Option<String>]
                 (None, _) => continue,
             };
             if let Ok(comparison) = &result {
-                let of = if peer.stage { &mut stages } else { &mut outboxes };
+                let of = if peer.stage {
+                    &mut stages
+                } else {
+                    &mut outboxes
+                };
                 of.push((peer, comparison.clone()));
             }
             rows.push(row(case.name, figure, peer.about, peer.order, result));
@@ -288,8 +292,12 @@ mod tests {
             .collect();
         let rows = rows(case, &pairs, &vec![None; case.peers.len()]);
         let ratio = |peer: &str, figure: Figure| {
-            let mut found = rows.iter().filter(|row| row.peer == peer && row.figure == figure);
-            found.next().map(|row| row.result.as_ref().unwrap().ratio.median)
+            let mut found = rows
+                .iter()
+                .filter(|row| row.peer == peer && row.figure == figure);
+            found
+                .next()
+                .map(|row| row.result.as_ref().unwrap().ratio.median)
         };
         assert_eq!(ratio("slowest: inbox and effect", Figure::Rate), Some(0.5));
         let best = "best outbox: pg-transactional-outbox";

@@ -63,7 +63,7 @@ impl Way {
             memory.register(relay);
             Consumer::new("sink", rows, Arc::new(memory))
         } else {
-            let (publisher, subscriber) = connect(broker).await;
+            let (publisher, subscriber) = connect(job, broker).await;
             let state = Arc::new(SqlRelayStore::new(source_db));
             let forwarder = Forwarder::new(relay, Arc::clone(&publisher), state)
                 .asked_through(Arc::clone(&subscriber));
@@ -155,15 +155,18 @@ async fn append(source: &dyn EventLog, clock: &Clock) {
 }
 
 /// Both sides of the adapter, on names of this run's own.
-async fn connect(url: &str) -> (Arc<dyn Publisher>, Arc<dyn Subscriber>) {
+async fn connect(job: &Job, url: &str) -> (Arc<dyn Publisher>, Arc<dyn Subscriber>) {
     let prefix = format!("b{}", Uuid::now_v7().simple());
     let metrics = Metrics::default();
     if url.starts_with("nats:") {
-        let settings = NatsSettings {
+        let mut settings = NatsSettings {
             url: Some(url.into()),
             prefix,
             ..NatsSettings::default()
         };
+        if let Some(most) = job.option("bundle") {
+            settings.bundle_max = most as u32;
+        }
         let broker = NatsBroker::connect(&settings, &metrics).await;
         let broker = Arc::new(broker.expect("settings that can be used"));
         return (broker.clone(), broker);

@@ -129,8 +129,17 @@ mod tests {
     fn every_broker_has_its_stages_and_two_other_outboxes_beside_ours() {
         for case in all() {
             let stages = case.peers.iter().filter(|peer| peer.stage).count();
-            let expected = if case.broker == Broker::InProcess { 2 } else { 3 };
-            assert_eq!((stages, case.peers.len()), (expected, expected + 2), "{}", case.name);
+            let expected = if case.broker == Broker::InProcess {
+                2
+            } else {
+                3
+            };
+            assert_eq!(
+                (stages, case.peers.len()),
+                (expected, expected + 2),
+                "{}",
+                case.name
+            );
         }
     }
 }

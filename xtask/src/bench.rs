@@ -9,6 +9,7 @@ mod go;
 mod kits;
 mod log;
 mod markdown;
+mod messaging;
 mod peers;
 mod policies;
 mod replay;
@@ -31,6 +32,9 @@ pub(crate) struct Options {
 enum What {
     /// The event log beside other event stores and beside its database's limits; a PostgreSQL of its own.
     Log(log::Options),
+    /// A message's whole way, from the append to the handler's commit, beside its bare stages and other outboxes; servers of
+    /// its own.
+    Messaging(messaging::Options),
     /// The shop's start on a log of a million events: how long its lists take, and how much memory.
     Replay(replay::Options),
     /// What each policy does over time, drawn into the guide; a test compares the pictures with what is committed.
@@ -45,6 +49,7 @@ enum What {
 pub(crate) fn run(options: &Options) -> Result<()> {
     match &options.what {
         What::Log(options) => log::run(options),
+        What::Messaging(options) => messaging::run(options),
         What::Replay(options) => replay::run(options),
         What::Policies(options) => policies::run(options),
         What::Resilience(options) => resilience::run(options),

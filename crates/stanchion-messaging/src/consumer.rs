@@ -39,7 +39,8 @@ const RETRY_POLL: Duration = Duration::from_millis(200);
 /// Bounds of a consumer.
 #[derive(Clone, Debug)]
 pub struct ConsumerLimits {
-    /// Keys handled at the same time, and as many that are tried again; default 16.
+    /// Keys handled at the same time, and as many that are tried again; default 64, for effects that are recorded at the
+    /// same time share a commit.
     pub keys_max: usize,
     /// Messages taken up and not dealt with, at most, whole deliveries beyond it; default 1,024.
     pub messages_max: usize,
@@ -62,7 +63,7 @@ pub struct ConsumerLimits {
 impl Default for ConsumerLimits {
     fn default() -> Self {
         Self {
-            keys_max: 16,
+            keys_max: 64,
             messages_max: 1_024,
             rate_per_key: None,
             handler_timeout: Duration::from_secs(30),

@@ -17,6 +17,7 @@
 
 pub mod adapter;
 mod broker;
+mod bundle;
 mod consumer;
 pub mod contract;
 mod delayed;
@@ -29,6 +30,7 @@ mod schedule;
 mod store;
 
 pub use broker::MemoryBroker;
+pub use bundle::{BUNDLE, BUNDLE_MESSAGES_MAX, Bundle};
 pub use consumer::{Consumer, ConsumerLimits, HandlerError, Received};
 pub use contract::{Contract, DecodeError, family};
 pub use inbox::{Claim, Claimed, Inbox, InboxEntry, InboxError, InboxKey, MessageOrigin};

@@ -50,6 +50,19 @@ pub trait Publisher: Send + Sync {
     /// are answers: trying again changes nothing.
     async fn publish(&self, envelope: &Envelope) -> Result<(), PublishError>;
 
+    /// Hands over messages of one partition, in their order; returns once the broker has confirmed all of them. An adapter
+    /// may hand them over as a [`Bundle`](crate::Bundle), and must not let a later one arrive without the earlier ones.
+    ///
+    /// # Errors
+    /// As [`publish`](Self::publish), of any of them: the first ones may have arrived nevertheless, and all are handed over
+    /// again.
+    async fn publish_all(&self, envelopes: &[Envelope]) -> Result<(), PublishError> {
+        for envelope in envelopes {
+            self.publish(envelope).await?;
+        }
+        Ok(())
+    }
+
     /// What the broker's store is known by. Another one than before: it lost what it had, and everything that somebody
     /// may still wait for is announced again.
     ///
@@ -185,6 +198,17 @@ pub trait Subscription: Send {
     /// The broker does not answer: it will be delivered again.
     async fn acknowledge(&mut self, receipt: Receipt) -> Result<(), BrokerError> {
         let _nothing_to_do = receipt;
+        Ok(())
+    }
+
+    /// The same of several deliveries; an adapter may tell the broker of all of them at once.
+    ///
+    /// # Errors
+    /// The broker does not answer: those that it has not heard of will be delivered again.
+    async fn acknowledge_all(&mut self, receipts: &[Receipt]) -> Result<(), BrokerError> {
+        for receipt in receipts {
+            self.acknowledge(*receipt).await?;
+        }
         Ok(())
     }
 

@@ -75,6 +75,10 @@ impl Publisher for NatsBroker {
         self.connection.publish(envelope, &self.seen).await
     }
 
+    async fn publish_all(&self, envelopes: &[Envelope]) -> Result<(), BrokerError> {
+        self.connection.publish_all(envelopes, &self.seen).await
+    }
+
     async fn store_id(&self) -> Result<String, BrokerError> {
         self.connection.store_id(&self.seen).await
     }

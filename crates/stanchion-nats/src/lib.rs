@@ -14,8 +14,14 @@
 //! a lease or an election, and any member may be the next. A member that closes gives back by NAK, at once; one that is
 //! killed, cut off or silent for `ack_wait` loses its message to another, the same message before any later one. One
 //! that comes back late may still finish what it had: the inbox makes that one effect, and its acknowledgement, which
-//! the server accepts, then tells the truth. The price is a round trip a message and partition: a group handles at most
-//! 16 messages at a time. (Key-value buckets, which a lease would need, cannot be read by this client from a server 2.9.)
+//! the server accepts, then tells the truth. (Key-value buckets, which a lease would need, cannot be read by this client from a server 2.9.)
+//!
+//! What that costs is a round trip a message and partition, so what waits together goes together: of messages of one
+//! partition that are handed over at once ([`Publisher::publish_all`](stanchion_messaging::Publisher::publish_all), as
+//! the relay does) this makes a [`Bundle`](stanchion_messaging::Bundle), one message of the stream under
+//! `PREFIX.07.stanchion.bundle.v1`, with up to `bundle_max` messages and 256 KiB. It is stored, delivered and acknowledged
+//! as a whole. A message that waited for nobody goes alone, under its contract. Members of a version before bundles would
+//! terminate one, and find out later, by the hole, that they missed something: `bundle_max = 1` until they are gone.
 //!
 //! Streams and consumers are made when they are missing: at the first use, after each reconnection, when the server says
 //! that one is gone, and when it is silent. What exists is left as it is: its limits are the operator's.

@@ -2,11 +2,13 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use async_nats::header::HeaderMap;
 use async_nats::jetstream::ErrorCode;
 use async_nats::jetstream::context::{PublishError as NotPublished, PublishErrorKind};
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::publish::PublishAck;
-use stanchion_messaging::{BrokerError, Envelope, PublishError};
+use bytes::Bytes;
+use stanchion_messaging::{BUNDLE, BrokerError, Bundle, Envelope, PublishError};
 use tokio::time::{Instant, timeout_at};
 
 use super::connection::{Connection, unavailable};
@@ -43,8 +45,22 @@ impl Seen {
     }
 }
 
+/// A bundle is at most so large; a message that is larger goes alone.
+const BUNDLE_BYTES_MAX: usize = 256 * 1024;
+
+/// What the server's bound on a message leaves to its headers.
+const HEADERS_BYTES: usize = 4 * 1024;
+
 /// Publishes on their way at once: a confirmation so far behind another is no matter of order.
 const OUT_OF_TURN_MAX: u64 = 10_000;
+
+/// What the server is handed.
+struct Parcel {
+    subject: String,
+    body: Bytes,
+    headers: HeaderMap,
+    messages: u64,
+}
 
 impl Connection {
     pub(crate) async fn publish(
@@ -52,42 +68,81 @@ impl Connection {
         envelope: &Envelope,
         seen: &Seen,
     ) -> Result<(), PublishError> {
-        let begun = Instant::now();
-        let published = self.publish_until(begun + self.settings.publish_timeout, envelope);
-        match published.await {
-            Ok(ack) => {
-                let metrics = &self.metrics;
-                let outcome = if ack.duplicate {
-                    &metrics.duplicate
-                } else {
-                    &metrics.confirmed
-                };
-                outcome.inc();
-                let took = begun.elapsed().as_secs_f64();
-                metrics.confirm_seconds.observe(took);
-                seen.confirmed(&ack);
-                Ok(())
-            }
-            Err(error) => Err(error),
-        }
+        let parcel = Parcel {
+            subject: self.subject(envelope.partition, &envelope.message.contract),
+            body: wire::body(envelope)?,
+            headers: wire::headers(envelope),
+            messages: 1,
+        };
+        self.send(parcel, seen).await
     }
 
-    async fn publish_until(
+    /// In bundles, one after the other.
+    pub(crate) async fn publish_all(
         &self,
-        end: Instant,
-        envelope: &Envelope,
-    ) -> Result<PublishAck, PublishError> {
-        let (body, headers) = (wire::body(envelope)?, wire::headers(envelope));
-        let contract = &envelope.message.contract;
-        let subject = self.names.subject(envelope.partition, contract);
+        envelopes: &[Envelope],
+        seen: &Seen,
+    ) -> Result<(), PublishError> {
+        let mut rest = envelopes;
+        while let Some(first) = rest.first() {
+            let together = &rest[..rest.len().min(self.settings.bundle_max as usize)];
+            let bytes_max = self.client.max_payload().saturating_sub(HEADERS_BYTES);
+            let bundle = match together.len() {
+                1 => None,
+                _ => Bundle::of(together, bytes_max.min(BUNDLE_BYTES_MAX)).map_err(unavailable)?,
+            };
+            match bundle.filter(|bundle| bundle.messages > 1) {
+                None => {
+                    self.publish(first, seen).await?;
+                    rest = &rest[1..];
+                }
+                Some(bundle) => {
+                    rest = &rest[bundle.messages..];
+                    let parcel = Parcel {
+                        subject: self.subject(first.partition, BUNDLE),
+                        headers: wire::bundle_headers(&bundle),
+                        messages: bundle.messages as u64,
+                        body: Bytes::from(bundle.body),
+                    };
+                    self.send(parcel, seen).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn subject(&self, partition: u16, contract: &str) -> String {
+        self.names.subject(partition, contract)
+    }
+
+    async fn send(&self, parcel: Parcel, seen: &Seen) -> Result<(), PublishError> {
+        let begun = Instant::now();
+        let ack = self
+            .send_until(begun + self.settings.publish_timeout, &parcel)
+            .await?;
+        let metrics = &self.metrics;
+        let outcome = if ack.duplicate {
+            &metrics.duplicate
+        } else {
+            &metrics.confirmed
+        };
+        outcome.inc_by(parcel.messages);
+        let took = begun.elapsed().as_secs_f64();
+        metrics.confirm_seconds.observe(took);
+        seen.confirmed(&ack);
+        Ok(())
+    }
+
+    async fn send_until(&self, end: Instant, parcel: &Parcel) -> Result<PublishAck, PublishError> {
         let mut created = false;
         loop {
             self.connected().await?;
             let publish = PublishMessage::build()
-                .payload(body.clone())
-                .headers(headers.clone());
+                .payload(parcel.body.clone())
+                .headers(parcel.headers.clone());
             let confirmed = async {
-                let sent = self.context.send_publish(subject.clone(), publish).await?;
+                let subject = parcel.subject.clone();
+                let sent = self.context.send_publish(subject, publish).await?;
                 sent.await
             };
             match timeout_at(end, confirmed).await {
@@ -97,7 +152,7 @@ impl Connection {
                     created = true;
                     self.stream().await?;
                 }
-                Ok(Err(error)) => return Err(self.not_confirmed(&error, body.len())),
+                Ok(Err(error)) => return Err(self.not_confirmed(&error, parcel.body.len())),
                 Err(_elapsed) => {
                     self.metrics.unconfirmed.inc();
                     return Err(BrokerError("NATS did not confirm in time".into()).into());

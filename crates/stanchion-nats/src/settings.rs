@@ -37,6 +37,10 @@ stanchion_config::settings! {
         /// For how long the servers tell a repeated publish by its id, where this creates the stream.
         #[range("1s"..="24h")]
         pub duplicate_window: Duration = "2m",
+        /// How many messages of a partition that wait together become one message of the stream, at most. 1 while members of
+        /// a version that knows no bundles still run: they would give them up.
+        #[range(1..=64)]
+        pub bundle_max: u32 = 64,
         /// The longest a publish waits for its confirmation, and any question for its answer.
         #[range("10ms"..="1m")]
         pub publish_timeout: Duration = "5s",

@@ -55,8 +55,8 @@ pub(crate) struct NatsSubscription {
 struct Held {
     partition: u16,
     reply: Subject,
-    /// `None` when the group does not want it: it is acknowledged with the others.
-    message: Option<(Message, Link)>,
+    /// Those that the group wants: none, one, or of a bundle. The others are acknowledged with them.
+    messages: Vec<(Message, Link)>,
 }
 
 impl NatsSubscription {
@@ -139,13 +139,13 @@ impl NatsSubscription {
             metrics.redelivered.inc();
         }
         match wire::decode(&raw.payload, partition) {
-            Ok((message, link)) => {
-                metrics.delivered.inc();
-                let wanted = self.group.wants(&message.contract);
+            Ok(mut messages) => {
+                metrics.delivered.inc_by(messages.len() as u64);
+                messages.retain(|(message, _)| self.group.wants(&message.contract));
                 self.ready.push(Held {
                     partition,
                     reply,
-                    message: wanted.then_some((message, link)),
+                    messages,
                 });
             }
             Err(reason) => {
@@ -188,7 +188,8 @@ impl NatsSubscription {
         self.receipts += 1;
         let receipt = Receipt(self.receipts);
         let mut held = std::mem::take(&mut self.ready);
-        let messages = held.iter_mut().filter_map(|held| held.message.take());
+        let messages = held.iter_mut();
+        let messages = messages.flat_map(|held| std::mem::take(&mut held.messages));
         let (messages, links) = messages.unzip();
         self.in_hand.insert(receipt, held);
         Delivery {
@@ -216,10 +217,13 @@ impl NatsSubscription {
             .set(i64::try_from(pending).unwrap_or(i64::MAX));
     }
 
-    async fn tell(&self, receipt: Receipt, what: &'static [u8]) -> Result<(), BrokerError> {
-        let held = self.in_hand.get(&receipt);
-        let held = held.ok_or_else(|| BrokerError(format!("{receipt:?} is not in hand")))?;
-        let replies: Vec<Subject> = held.iter().map(|held| held.reply.clone()).collect();
+    async fn tell(&self, receipts: &[Receipt], what: &'static [u8]) -> Result<(), BrokerError> {
+        let mut replies: Vec<Subject> = Vec::new();
+        for receipt in receipts {
+            let held = self.in_hand.get(receipt);
+            let held = held.ok_or_else(|| BrokerError(format!("{receipt:?} is not in hand")))?;
+            replies.extend(held.iter().map(|held| held.reply.clone()));
+        }
         self.connection.tell(&replies, what).await
     }
 }
@@ -252,11 +256,16 @@ impl Subscription for NatsSubscription {
         }
     }
 
+    async fn acknowledge(&mut self, receipt: Receipt) -> Result<(), BrokerError> {
+        self.acknowledge_all(&[receipt]).await
+    }
+
     /// The next ones are asked for once the server has heard: a 2.9 that sees the request first may leave it lying until
     /// it expires.
-    async fn acknowledge(&mut self, receipt: Receipt) -> Result<(), BrokerError> {
-        self.tell(receipt, ACK).await?;
-        for held in self.in_hand.remove(&receipt).into_iter().flatten() {
+    async fn acknowledge_all(&mut self, receipts: &[Receipt]) -> Result<(), BrokerError> {
+        self.tell(receipts, ACK).await?;
+        let heard = receipts.iter().filter_map(|it| self.in_hand.remove(it));
+        for held in heard.flatten() {
             self.lanes[usize::from(held.partition)] = Lane::Idle;
         }
         self.measure();
@@ -264,7 +273,7 @@ impl Subscription for NatsSubscription {
     }
 
     async fn extend(&mut self, receipt: Receipt) -> Result<(), BrokerError> {
-        self.tell(receipt, PROGRESS).await
+        self.tell(&[receipt], PROGRESS).await
     }
 }
 

@@ -1,9 +1,9 @@
-//! A message as the server keeps it: an envelope as JSON, and headers for whoever looks at the server.
+//! A message as the server keeps it: an envelope as JSON or a bundle of them, and headers for whoever looks at the server.
 
 use async_nats::header::{HeaderMap, NATS_MESSAGE_ID};
 use bytes::Bytes;
 use stanchion_messaging::adapter::{self, CONTRACT, KEY, MESSAGE_ID, TRACE};
-use stanchion_messaging::{Envelope, Link, Message, PARTITIONS, PublishError};
+use stanchion_messaging::{BUNDLE, Bundle, Envelope, Link, Message, PARTITIONS, PublishError};
 
 /// A header as text is at most so long; the body has everything.
 const HEADER_BYTES_MAX: usize = 1024;
@@ -31,14 +31,30 @@ pub(crate) fn headers(envelope: &Envelope) -> HeaderMap {
     headers
 }
 
+/// What tells a bundle: each of its messages has its own in the body.
+pub(crate) fn bundle_headers(bundle: &Bundle) -> HeaderMap {
+    let transport = bundle.transport.to_string();
+    let mut headers = HeaderMap::new();
+    headers.insert(NATS_MESSAGE_ID, transport.as_str());
+    headers.insert(CONTRACT, BUNDLE);
+    headers
+}
+
 /// A header ends at its line.
 fn fits(text: &str) -> bool {
     text.len() <= HEADER_BYTES_MAX && !text.contains(char::is_control)
 }
 
-/// A delivered body as message and link, or why it is none.
-pub(crate) fn decode(body: &[u8], partition: u16) -> Result<(Message, Link), String> {
-    let envelope = adapter::envelope(body).map_err(|error| error.to_string())?;
+/// A delivered body as messages and links, or why it is none.
+pub(crate) fn decode(body: &[u8], partition: u16) -> Result<Vec<(Message, Link)>, String> {
+    let envelopes = Bundle::open(body).map_err(|error| error.to_string())?;
+    envelopes
+        .into_iter()
+        .map(|it| linked(it, partition))
+        .collect()
+}
+
+fn linked(envelope: Envelope, partition: u16) -> Result<(Message, Link), String> {
     if envelope.partition != partition || partition >= PARTITIONS {
         return Err(format!(
             "it says partition {} and came in {partition}",

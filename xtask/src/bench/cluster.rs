@@ -68,6 +68,11 @@ impl Cluster {
     /// # Errors
     /// PostgreSQL's binaries are missing, or the server does not start: the message carries its log.
     pub(super) fn start(disk: Disk) -> Result<Self> {
+        Self::start_with(disk, &[])
+    }
+
+    /// Likewise, with more settings than [`SETTINGS`].
+    pub(super) fn start_with(disk: Disk, more: &[&str]) -> Result<Self> {
         let binaries = binaries()?;
         let folder = initialised(&binaries)?;
         let mut server = Vec::new();
@@ -80,7 +85,8 @@ impl Cluster {
         server.push(binaries.join("postgres").display().to_string());
         server.extend(["-D".to_owned(), folder.join("data").display().to_string()]);
         let socket = format!("unix_socket_directories={}", folder.display());
-        for setting in SETTINGS.into_iter().chain([socket.as_str()]) {
+        let settings = SETTINGS.iter().chain(more).copied();
+        for setting in settings.chain([socket.as_str()]) {
             server.extend(["-c".to_owned(), setting.to_owned()]);
         }
         let mut watchdog = Command::new("sh")

@@ -22,7 +22,16 @@ pub(super) struct Ticks {
 pub(super) struct Watch {
     machine: Ticks,
     ours: u64,
-    server: Option<u32>,
+    whose: Whose,
+}
+
+/// What is ours beside this process and its ended children.
+#[derive(Clone, Copy, Debug)]
+enum Whose {
+    /// A server with its living and ended children, if there is one.
+    Server(Option<u32>),
+    /// Everything that descends from this process.
+    Descendants,
 }
 
 /// Waits until others leave the machine alone, or for the longest wait.
@@ -41,16 +50,25 @@ pub(super) fn wait_until_quiet() -> Result<()> {
 impl Watch {
     /// From now on; what we, our ended children and the server with this process id use is ours.
     pub(super) fn start(server: Option<u32>) -> Result<Self> {
+        Self::of(Whose::Server(server))
+    }
+
+    /// From now on; what descends from us is ours: several servers, each with processes of its own.
+    pub(super) fn of_descendants() -> Result<Self> {
+        Self::of(Whose::Descendants)
+    }
+
+    fn of(whose: Whose) -> Result<Self> {
         Ok(Self {
             machine: machine()?,
-            ours: used(server)?,
-            server,
+            ours: used(whose)?,
+            whose,
         })
     }
 
     /// The share of the machine that others used since then.
     pub(super) fn foreign(&self) -> Result<f64> {
-        let ours = used(self.server)?.saturating_sub(self.ours);
+        let ours = used(self.whose)?.saturating_sub(self.ours);
         Ok(share(self.machine, machine()?, ours))
     }
 }
@@ -85,27 +103,46 @@ fn ticks(line: &str) -> Option<Ticks> {
     })
 }
 
-/// Ticks of ours: this process with its ended children, and a server with its living and ended ones.
-fn used(server: Option<u32>) -> Result<u64> {
+/// Ticks of ours: this process with its ended children, and what else is.
+fn used(whose: Whose) -> Result<u64> {
     let own = fs::read_to_string("/proc/self/stat").context("/proc/self/stat")?;
-    let own = process(&own).map_or(0, |process| process.own + process.ended);
-    let Some(server) = server else { return Ok(own) };
-    let mut ticks = 0;
+    let own = process(&own).context("/proc/self/stat has another form")?;
+    let ticks = own.own + own.ended;
+    Ok(ticks
+        + match whose {
+            Whose::Server(None) => 0,
+            Whose::Server(Some(server)) => of_server(server, &living()?),
+            Whose::Descendants => of_descendants(own.id, &living()?),
+        })
+}
+
+fn living() -> Result<Vec<Process>> {
+    let mut living = Vec::new();
     for entry in fs::read_dir("/proc")? {
         // A process may end while we look.
-        let Ok(text) = fs::read_to_string(entry?.path().join("stat")) else {
-            continue;
-        };
-        let Some(process) = process(&text) else {
-            continue;
-        };
-        if process.id == server {
-            ticks += process.own + process.ended;
-        } else if process.parent == server {
-            ticks += process.own;
+        let text = fs::read_to_string(entry?.path().join("stat"));
+        living.extend(text.ok().as_deref().and_then(process));
+    }
+    Ok(living)
+}
+
+/// With its living and ended children.
+fn of_server(server: u32, living: &[Process]) -> u64 {
+    let own = living.iter().filter(|it| it.id == server);
+    let children = living.iter().filter(|it| it.parent == server);
+    own.map(|it| it.own + it.ended).sum::<u64>() + children.map(|it| it.own).sum::<u64>()
+}
+
+/// Without that process itself.
+fn of_descendants(ancestor: u32, living: &[Process]) -> u64 {
+    let (mut ticks, mut parents) = (0, vec![ancestor]);
+    while let Some(parent) = parents.pop() {
+        for child in living.iter().filter(|it| it.parent == parent) {
+            ticks += child.own + child.ended;
+            parents.push(child.id);
         }
     }
-    Ok(own + ticks)
+    ticks
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -155,6 +192,20 @@ mod tests {
         assert_eq!(share(before, after, 0), 0.4);
         assert_eq!(share(before, after, 60), 0.1);
         assert_eq!(share(before, after, 90), 0.0);
+    }
+
+    #[test]
+    fn a_server_s_children_and_a_process_descendants_are_ours() {
+        let process = |id, parent| Process {
+            id,
+            parent,
+            own: 10,
+            ended: 1,
+        };
+        let living = [process(1, 0), process(2, 1), process(3, 2), process(4, 2)];
+        assert_eq!(of_server(2, &living), 31);
+        assert_eq!(of_descendants(1, &living), 33);
+        assert_eq!(of_descendants(4, &living), 0);
     }
 
     #[test]

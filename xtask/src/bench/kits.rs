@@ -33,6 +33,12 @@ pub(super) enum Kit {
     GoServers,
     /// A server from the npm registry.
     Fastify,
+    /// The whole way of a message and its bare stages, compiled for release.
+    Messaging,
+    /// faststream-outbox, in a virtual environment of its own.
+    MessagingPython,
+    /// pg-transactional-outbox, from the npm registry.
+    MessagingNode,
     /// The example of the smallest service, compiled for release.
     Hello,
 }
@@ -66,6 +72,11 @@ pub(super) fn sources() -> PathBuf {
     workspace::root().join("benches/log")
 }
 
+/// Where sources of the drivers of messages are.
+pub(super) fn messaging(language: &str) -> PathBuf {
+    workspace::root().join("benches/messaging").join(language)
+}
+
 /// Where everything made for the bench is.
 pub(super) fn folder() -> PathBuf {
     workspace::target().join("bench")
@@ -80,13 +91,16 @@ fn make(kit: Kit) -> Result<()> {
     match kit {
         Kit::Ours => cargo("benches/log/ours", "ours"),
         Kit::Rust => cargo("benches/log/peers", "peers"),
-        Kit::Python => python(),
+        Kit::Python => python("python", &sources().join("python")),
         Kit::Node => node("node", &sources().join("node"), "driver.js"),
         Kit::MessageDb => make(Kit::Node).and_then(|()| make(Kit::Rust)),
         Kit::Database => Ok(()),
         Kit::Servers => cargo("benches/server/rust", "server"),
         Kit::GoServers => go::build(),
         Kit::Fastify => node("fastify", &go::sources().join("node"), "server.js"),
+        Kit::Messaging => cargo("benches/messaging/rust", "messaging"),
+        Kit::MessagingPython => python("messaging-python", &messaging("python")),
+        Kit::MessagingNode => node("messaging-node", &messaging("node"), "driver.js"),
         Kit::Hello => cargo("examples/hello", "hello"),
     }
 }
@@ -102,9 +116,10 @@ fn cargo(source: &str, name: &str) -> Result<()> {
     Ok(())
 }
 
-fn python() -> Result<()> {
-    let home = folder().join("python");
-    let wanted = sources().join("python/requirements.txt");
+/// Installs what `requirements.txt` in `source` lists.
+fn python(name: &str, source: &Path) -> Result<()> {
+    let home = folder().join(name);
+    let wanted = source.join("requirements.txt");
     once(&home, &wanted, || {
         eprintln!("installing the Python peers");
         let debian = ["python3-venv", "python3-dev", "libpq-dev", "gcc"];

@@ -122,10 +122,8 @@ impl<'a> Follow<'a> {
                 }
                 receipts = wait(&mut settling) => {
                     settling = None;
-                    for receipt in receipts? {
-                        let acknowledged = subscription.acknowledge(receipt).await;
-                        acknowledged.map_err(|error| error.to_string())?;
-                    }
+                    let acknowledged = subscription.acknowledge_all(&receipts?).await;
+                    acknowledged.map_err(|error| error.to_string())?;
                 }
                 arrived = wait(&mut arriving) => { arriving = None; self.admit(arrived?); }
                 delivery = subscription.next(), if takes => {

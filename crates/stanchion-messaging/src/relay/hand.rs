@@ -12,52 +12,68 @@ use crate::{Envelope, PublishError};
 /// How often it is said that a group has no room.
 const SAY_OVERFLOW: Duration = Duration::from_secs(60);
 
-/// What became of a partition's first message.
-pub(super) enum Handed {
-    /// The broker has it.
-    Confirmed(u16),
-    /// The broker takes it never; a row has it.
-    Aside(u16),
+/// What became of messages of a partition that were handed over.
+pub(super) struct Handed {
+    pub(super) partition: u16,
+    /// The broker has so many of the first ones.
+    pub(super) confirmed: usize,
+    /// It takes the one after them never; a row has it. Those after that one are not on their way.
+    pub(super) is_aside: bool,
 }
 
-/// Hands a message to the broker until it is confirmed, or put aside.
+/// Hands messages of a partition to the broker until all are confirmed, or one is put aside. After a failure they go one by
+/// one, then in growing numbers: one that the broker does not take holds up no other that comes before it.
 ///
 /// A group without room is no reason to wait where groups ask for what they miss: all others would wait with it.
-pub(super) async fn hand_over(relay: &Forwarder, envelope: Envelope) -> Handed {
-    let mut failures = 0;
-    loop {
-        match relay.publisher.publish(&envelope).await {
-            Ok(()) => {
-                relay.confirmed("confirmed");
-                return Handed::Confirmed(envelope.partition);
+pub(super) async fn hand_over(relay: &Forwarder, window: Vec<Envelope>) -> Handed {
+    let mut handed = Handed {
+        partition: window.first().map_or(0, |first| first.partition),
+        confirmed: 0,
+        is_aside: false,
+    };
+    let (mut width, mut failures) = (window.len(), 0);
+    while handed.confirmed < window.len() {
+        let rest = &window[handed.confirmed..];
+        let together = &rest[..width.min(rest.len())];
+        match (relay.publisher.publish_all(together).await, together) {
+            (Ok(()), _) => {
+                relay.confirmed("confirmed", together.len());
+                (width, failures) = (width * 2, 0);
+                handed.confirmed += together.len();
             }
-            Err(PublishError::Overflow(reason)) if relay.asks.is_some() => {
-                relay.confirmed("overflowed");
+            (Err(PublishError::Overflow(reason)), [_]) if relay.asks.is_some() => {
+                relay.confirmed("overflowed", 1);
                 relay.say_overflow(&reason);
-                return Handed::Confirmed(envelope.partition);
+                handed.confirmed += 1;
             }
-            Err(PublishError::Refused(reason)) => {
-                relay.confirmed("aside");
-                letters::put_aside(relay, &envelope, &reason).await;
-                return Handed::Aside(envelope.partition);
+            (Err(PublishError::Refused(reason)), [refused]) => {
+                relay.confirmed("aside", 1);
+                letters::put_aside(relay, refused, &reason).await;
+                handed.is_aside = true;
+                return handed;
             }
-            Err(error) => {
-                failures += 1;
+            // Which of them it is shows when they go alone.
+            (Err(PublishError::Overflow(_) | PublishError::Refused(_)), [_, _, ..]) => width = 1,
+            (Err(error), _) => {
+                (width, failures) = (1, failures + 1);
                 if failures == 1 {
                     warn!(context = relay.feed.name(), %error, "the relay waits for the broker");
                 }
                 relay.health.failed(&error.to_string());
                 relay.count("refused");
+                tokio::time::sleep(relay.backoff(failures)).await;
             }
         }
-        tokio::time::sleep(relay.backoff(failures)).await;
     }
+    handed
 }
 
 impl Forwarder {
-    /// The broker has answered.
-    fn confirmed(&self, outcome: &'static str) {
-        self.count(outcome);
+    /// The broker has answered for so many messages.
+    fn confirmed(&self, outcome: &'static str, messages: usize) {
+        for _ in 0..messages {
+            self.count(outcome);
+        }
         self.health.well();
     }
 

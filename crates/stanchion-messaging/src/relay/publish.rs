@@ -5,7 +5,10 @@ use std::collections::VecDeque;
 use super::RelayState;
 use super::state::Skipped;
 use crate::contract::is_beacon;
-use crate::{Envelope, PARTITIONS};
+use crate::{BUNDLE_MESSAGES_MAX, Envelope, PARTITIONS};
+
+/// Messages of a partition that are handed over at once, at most.
+const WINDOW_MAX: usize = BUNDLE_MESSAGES_MAX;
 
 /// Stretches that are not confirmed yet, at most: pages without messages make some as well.
 const STRETCHES_MAX: usize = 64;
@@ -23,8 +26,8 @@ pub(super) struct Outgoing {
 #[derive(Default)]
 struct Queue {
     messages: VecDeque<(u64, Envelope)>,
-    /// Its first message is with the broker.
-    busy: bool,
+    /// So many of the first ones are with the broker.
+    busy: usize,
 }
 
 struct Stretch {
@@ -67,29 +70,27 @@ impl Outgoing {
         number
     }
 
-    /// The next messages to hand to the broker: the first of each partition that has none there.
-    pub(super) fn next(&mut self) -> Vec<Envelope> {
-        let mut next = Vec::new();
-        for queue in &mut self.partitions {
-            if queue.busy {
-                continue;
-            }
-            if let Some((_, envelope)) = queue.messages.front() {
-                next.push(envelope.clone());
-                queue.busy = true;
-            }
-        }
-        next
+    /// The next messages to hand to the broker: the first ones of each partition that has none there.
+    pub(super) fn next(&mut self) -> Vec<Vec<Envelope>> {
+        let idle = self.partitions.iter_mut().filter(|queue| queue.busy == 0);
+        let next = idle.map(|queue| {
+            let window = queue.messages.iter().take(WINDOW_MAX);
+            let window: Vec<Envelope> = window.map(|(_, envelope)| envelope.clone()).collect();
+            queue.busy = window.len();
+            window
+        });
+        next.filter(|window| !window.is_empty()).collect()
     }
 
-    /// The broker has a partition's first message.
-    pub(super) fn confirmed(&mut self, partition: u16) {
+    /// The broker has so many of those that were handed to it of a partition, and no more of them on their way.
+    pub(super) fn confirmed(&mut self, partition: u16, count: usize) {
         let queue = &mut self.partitions[usize::from(partition % PARTITIONS)];
-        queue.busy = false;
-        let Some((number, _)) = queue.messages.pop_front() else {
-            return;
-        };
-        self.arrived(number);
+        queue.busy = 0;
+        let count = count.min(queue.messages.len());
+        let numbers: Vec<u64> = queue.messages.drain(..count).map(|it| it.0).collect();
+        for number in numbers {
+            self.arrived(number);
+        }
     }
 
     /// A partition's first message was put aside: what comes after it in its line follows the one before it. Gives what
@@ -97,7 +98,7 @@ impl Outgoing {
     pub(super) fn put_aside(&mut self, partition: u16) -> Option<Skipped> {
         let queue = &mut self.partitions[usize::from(partition % PARTITIONS)];
         let skipped = queue.messages.front().and_then(|it| Skipped::of(&it.1));
-        self.confirmed(partition);
+        self.confirmed(partition, 1);
         let skipped = skipped?;
         let queue = &mut self.partitions[usize::from(partition % PARTITIONS)];
         let mut told = Vec::new();
@@ -176,11 +177,10 @@ mod tests {
             outgoing.push(vec![envelope], state.clone());
         }
         let partition = crate::partition_of("a");
-        outgoing.next();
-        outgoing.confirmed(partition);
-        outgoing.next();
+        assert_eq!(outgoing.next()[0].len(), 3);
+        outgoing.confirmed(partition, 1);
         let skipped = outgoing.put_aside(partition).unwrap();
-        let next = outgoing.next().remove(0);
+        let next = outgoing.next().remove(0).remove(0);
         assert_eq!(
             (next.prev, next.message.origin.position.0),
             (Position(1), 6)
@@ -205,5 +205,54 @@ mod tests {
         assert!(outgoing.next().is_empty() && outgoing.waiting() == 0);
         assert!(outgoing.settled().is_some() && outgoing.is_empty());
         assert!(state.beacons(LogId(Uuid::nil())).is_empty());
+    }
+
+    fn envelope(partition: u16, position: i64) -> Envelope {
+        Envelope {
+            message: message(position),
+            partition,
+            prev: Position::START,
+            transport: Uuid::from_u128(position as u128),
+        }
+    }
+
+    fn state(position: i64) -> RelayState {
+        let mut state = RelayState::default();
+        state.through.position = Position(position);
+        state
+    }
+
+    fn windows(outgoing: &mut Outgoing) -> Vec<Vec<i64>> {
+        let position = |it: &Envelope| it.message.origin.position.0;
+        let windows = outgoing.next().into_iter();
+        windows
+            .map(|it| it.iter().map(position).collect())
+            .collect()
+    }
+
+    #[test]
+    fn a_partition_goes_in_windows_of_what_waits_one_after_the_other() {
+        let mut outgoing = Outgoing::default();
+        outgoing.push(vec![envelope(1, 1), envelope(2, 2)], state(2));
+        assert_eq!(windows(&mut outgoing), [[1], [2]]);
+        outgoing.push(vec![envelope(1, 3), envelope(1, 4)], state(4));
+        assert!(windows(&mut outgoing).is_empty(), "both are busy");
+        outgoing.confirmed(1, 1);
+        assert_eq!(windows(&mut outgoing), [[3, 4]]);
+        outgoing.confirmed(1, 2);
+        assert!(outgoing.settled().is_none(), "2 is on its way");
+        outgoing.confirmed(2, 1);
+        assert_eq!(outgoing.settled(), Some(state(4)));
+        assert!(outgoing.is_empty() && outgoing.waiting() == 0);
+    }
+
+    #[test]
+    fn a_window_has_a_bound() {
+        let mut outgoing = Outgoing::default();
+        let more = WINDOW_MAX as i64 + 1;
+        outgoing.push((1..=more).map(|it| envelope(0, it)).collect(), state(more));
+        assert_eq!(windows(&mut outgoing)[0].len(), WINDOW_MAX);
+        outgoing.confirmed(0, WINDOW_MAX);
+        assert_eq!(windows(&mut outgoing), [[more]]);
     }
 }

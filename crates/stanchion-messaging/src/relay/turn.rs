@@ -96,8 +96,8 @@ impl<'a> Turn<'a> {
         let mut beacons = ticks(relay.limits.beacon_every);
         let mut stopping: Wait<'_, ()> = None;
         loop {
-            for envelope in self.outgoing.next() {
-                publishing.push(hand_over(relay, envelope));
+            for window in self.outgoing.next() {
+                publishing.push(hand_over(relay, window));
             }
             if reading.is_none() && stopping.is_none() {
                 reading = self.read();
@@ -226,15 +226,14 @@ impl<'a> Turn<'a> {
     }
 
     fn handed(&mut self, handed: &Handed) {
-        match *handed {
-            Handed::Confirmed(partition) => self.outgoing.confirmed(partition),
-            Handed::Aside(partition) => {
-                if let Some(skipped) = self.outgoing.put_aside(partition) {
-                    self.state.skip(&skipped);
-                    // It waits to be saved, and may have been set back to what was announced before.
-                    self.settled.iter_mut().for_each(|it| it.skip(&skipped));
-                }
-            }
+        let partition = handed.partition;
+        self.outgoing.confirmed(partition, handed.confirmed);
+        if handed.is_aside
+            && let Some(skipped) = self.outgoing.put_aside(partition)
+        {
+            self.state.skip(&skipped);
+            // It waits to be saved, and may have been set back to what was announced before.
+            self.settled.iter_mut().for_each(|it| it.skip(&skipped));
         }
         self.settle();
     }

@@ -3,8 +3,12 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::member::{Member, assert_in_order};
-use super::stage::{QUIET, Source, Stage, key_of, publish_all};
+use super::stage::{
+    CONTRACT, QUIET, Source, Stage, key_of, publish, publish_all, publish_together,
+};
 use crate::conformance::{Case, cases};
 
 pub(super) const CASES: &[Case<Stage>] = cases![
@@ -13,6 +17,7 @@ pub(super) const CASES: &[Case<Stage>] = cases![
     each_key_is_in_order_when_a_member_goes_away,
     the_next_of_a_partition_waits_until_another_member_has_dealt_with_the_first,
     links_join_without_a_hole,
+    what_is_handed_over_at_once_arrives_whole_and_in_its_order,
 ];
 
 async fn each_key_is_in_order(stage: Stage) {
@@ -131,4 +136,35 @@ async fn links_join_without_a_hole(stage: Stage) {
         }
         assert!(member.acknowledge(&taken).await);
     }
+}
+
+async fn what_is_handed_over_at_once_arrives_whole_and_in_its_order(stage: Stage) {
+    let client = stage.client().await;
+    let mut member = stage.joined(&client, "readers").await;
+    let (mut source, key) = (Source::new(), key_of(5));
+    let mut sent: Vec<_> = (0..70).map(|_| source.next(&key)).collect();
+    // More than an adapter may want to have in one piece.
+    let long = json!({ "text": "x".repeat(stage.promises.body_bytes_max / 12) });
+    sent.push(source.next_with(&key, CONTRACT, long));
+    sent.extend((0..9).map(|_| source.next(&key)));
+    publish_together(&client, &sent).await;
+    // As a relay that did not hear of it, and then goes on one by one.
+    publish_together(&client, &sent[3..]).await;
+    let last = source.next(&key);
+    publish(&client, &last).await;
+    sent.push(last);
+    let (mut prev, mut came) = (0, Vec::new());
+    while came.len() < sent.len() {
+        let taken = member.take().await;
+        assert!(member.acknowledge(&taken).await);
+        for (message, link) in taken.messages.into_iter().zip(taken.links) {
+            if link.position.0 > prev {
+                assert_eq!(link.prev.0, prev, "a hole before {link:?}");
+                prev = link.position.0;
+                came.push(message);
+            }
+        }
+    }
+    let sent: Vec<_> = sent.into_iter().map(|envelope| envelope.message).collect();
+    assert!(came == sent, "they are other messages");
 }

@@ -197,6 +197,15 @@ pub(super) async fn publish(client: &Client, envelope: &Envelope) {
     }
 }
 
+/// Messages of one partition at once, until all are confirmed.
+pub(super) async fn publish_together(client: &Client, envelopes: &[Envelope]) {
+    let begun = Instant::now();
+    while let Err(error) = client.publisher.publish_all(envelopes).await {
+        assert!(begun.elapsed() < STEP_MAX, "never confirmed: {error}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
 /// What the broker's store is known by, once it answers.
 pub(super) async fn store_id(client: &Client) -> String {
     let begun = Instant::now();

@@ -18,6 +18,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("stanchion-messaging", &[]),
     ("stanchion-resilience", &[]),
     ("stanchion-cache", &["stanchion-resilience"]),
+    // The architect reads services and imports nothing of them.
+    ("stanchion-review", &[]),
+    ("stanchion-cli", &["stanchion-review"]),
     ("stanchion-client", &["stanchion-resilience"]),
     (
         "stanchion-redis",

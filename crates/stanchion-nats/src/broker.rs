@@ -75,7 +75,7 @@ impl Publisher for NatsBroker {
         self.connection.publish(envelope, &self.seen).await
     }
 
-    async fn publish_all(&self, envelopes: &[Envelope]) -> Result<(), BrokerError> {
+    async fn publish_all(&self, envelopes: &[Envelope]) -> Result<(), PublishError> {
         self.connection.publish_all(envelopes, &self.seen).await
     }
 

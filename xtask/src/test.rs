@@ -30,7 +30,7 @@ pub(crate) struct Options {
 }
 
 /// The parts of a run, in the order they run.
-const PARTS: [Part; 4] = [
+const PARTS: [Part; 5] = [
     Part {
         name: "tests",
         run: tests,
@@ -42,6 +42,10 @@ const PARTS: [Part; 4] = [
     Part {
         name: "examples",
         run: examples,
+    },
+    Part {
+        name: "generated services",
+        run: generated,
     },
     Part {
         name: "the log under faults",
@@ -212,6 +216,25 @@ fn examples(options: &Options, servers: &Servers, tally: &mut Tally) -> Result<b
         return Ok(true);
     }
     examples::run(servers, tally)
+}
+
+/// Services as `stanchion new` makes them. By themselves: they are compiled, which tests beside them would feel.
+fn generated(options: &Options, servers: &Servers, tally: &mut Tally) -> Result<bool> {
+    let wanted = |package: &String| package == "stanchion-cli";
+    if !options.packages.is_empty() && !options.packages.iter().any(wanted) {
+        eprintln!("not with these packages");
+        return Ok(true);
+    }
+    let before = tally.passed + tally.failed;
+    let mut test = workspace::cargo(&["test", "--package", "stanchion-cli", "--test", "templates"]);
+    test.args(["--", "--ignored", "--test-threads", "1"]);
+    let clean = shell::listen_to_stdout(servers.announce(&mut test), |line| {
+        tally.read_libtest(line)
+    })?;
+    // They were skipped among the tests.
+    let ran = tally.passed + tally.failed - before;
+    tally.skipped = tally.skipped.saturating_sub(ran);
+    Ok(clean)
 }
 
 /// The short run of `cargo xtask chaos log`, a new seed each time: what it finds is repeated with the seed it prints.

@@ -78,6 +78,7 @@ fn cargo_test(service: &Path) {
 }
 
 #[test]
+#[ignore = "builds a service; `cargo xtask test` runs it by itself, after the others"]
 fn an_event_sourced_service_builds_grows_and_passes_its_tests() {
     let place = tempfile::tempdir().unwrap();
     let service = new(place.path(), "parcels", "event-sourced");
@@ -104,6 +105,7 @@ fn an_event_sourced_service_builds_grows_and_passes_its_tests() {
 }
 
 #[test]
+#[ignore = "builds a service; `cargo xtask test` runs it by itself, after the others"]
 fn a_service_with_state_builds_passes_its_tests_and_its_doctor_and_stops_in_good_order() {
     let place = tempfile::tempdir().unwrap();
     let service = new(place.path(), "billing-desk", "state");

@@ -2,6 +2,7 @@
 //!
 //! Everything is below one opened root: paths that lead out of it, by `..`, by a link or by being absolute, are refused.
 
+mod judge;
 mod prompts;
 mod resources;
 mod tools;

@@ -50,12 +50,20 @@ async def tools(session):
     assert (await done(session, "adr", action="check"))["findings"] == []
     assert "supersedes" in (await done(session, "adr", action="graph"))["text"]
 
+    said = await done(session, "explain", rule="lock-across-await")
+    assert "lock-across-await" in said["text"], said
+    assert "there is no rule" in await refused(session, "explain", rule="no-such")
+
     planned = await done(session, "scaffold", name="parcels", dry_run=True)
     assert not planned["made"] and "parcels/Dockerfile" in planned["files"], planned
     assert (await done(session, "scaffold", name="parcels"))["made"]
     assert "is there already" in await refused(session, "scaffold", name="parcels")
     grown = await done(session, "add", service="parcels", what="use-case", name="archive")
     assert "src/parcels/application/archive.rs" in grown["files"], grown
+    said = await done(session, "review", folder="parcels")
+    high = [found for found in said["review"]["findings"] if found["severity"] == "high"]
+    assert not high, high
+    assert "there is no rule" in await refused(session, "review", only=["no-such"])
     assert "is no name" in await refused(session, "scaffold", name="../x")
 
     assert "is not this machine" in await refused(session, "doctor", url="http://192.0.2.1:80")
@@ -67,6 +75,7 @@ async def tools(session):
 async def outside(session):
     for folder in ["..", "../x", "up", "up/x", "/etc", "docs/../../x"]:
         assert "outside" in await refused(session, "adr_new", title="X", folder=folder), folder
+        assert "outside" in await refused(session, "review", folder=folder), folder
         assert "outside" in await refused(session, "adr", action="list", folder=folder), folder
         assert "outside" in await refused(session, "scaffold", name="y", into=folder), folder
         assert "outside" in await refused(session, "add", service=folder, what="migration", name="x"), folder

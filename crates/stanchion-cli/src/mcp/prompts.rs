@@ -9,8 +9,8 @@ const PROMPTS: [(&str, &str, &str, &str, &str); 3] = [
         "Review this change as a backend architect",
         "change",
         "The change: a revision, a diff or a description",
-        "Review this change as a backend architect:\n\n{}\n\nRead the decisions first (tool `adr`, action `list`) and name each that the change \
-         touches or breaks. Then go through: direction of dependencies, error handling, concurrency, resources that are not bounded, \
+        "Review this change as a backend architect:\n\n{}\n\nCall `review` (with `diff` if it is a revision) and judge each finding in the code; `explain` says what a rule \
+         means. Read the decisions (tool `adr`, action `list`) and name each that the change touches or breaks. Then go through what no rule sees: direction of dependencies, error handling, concurrency, resources that are not bounded, \
          observability, tests, security, configuration, shutdown, migrations. Say for each finding the line, why, and how it is mended; \
          the worst first. Say what you could not see.",
     ),

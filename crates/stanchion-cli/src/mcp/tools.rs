@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::judge;
 use crate::adr::{self, Draft, GraphForm};
 use crate::commands::adr::today;
 use crate::decide::{self, Facts, table};
@@ -17,7 +18,9 @@ use crate::doctor::{Asked, examine};
 use crate::root::Root;
 use crate::scaffold::{Growth, Names, Plan, Source, Style, grow, service};
 
-const NAMES: [&str; 6] = ["decide", "adr", "adr_new", "scaffold", "add", "doctor"];
+const NAMES: [&str; 8] = [
+    "review", "explain", "decide", "adr", "adr_new", "scaffold", "add", "doctor",
+];
 
 /// The longest that `doctor` waits for slow answers, so that no agent waits for ever.
 const PATIENCE: Duration = Duration::from_secs(45);
@@ -32,7 +35,8 @@ pub(super) fn all() -> Vec<Tool> {
     let dry = json!({ "type": "boolean", "default": false, "description": "Tell what would be made, and make nothing." });
     let styles = json!({ "enum": ["event-sourced", "state"], "default": "event-sourced" });
     let made = json!({ "made": { "type": "boolean" }, "files": texts("New files, from the root."), "told": text("Every file and every line.") });
-    vec![
+    let mut tools = judging(&text);
+    tools.extend([
         tool(
             "decide",
             "Recommend an architecture from facts, with reasons, books, what speaks against it, what would change it and what to measure. Facts that are not given are assumed and named.",
@@ -81,6 +85,30 @@ pub(super) fn all() -> Vec<Tool> {
             json!({ "points": {"type": "array"} }),
             false,
         ),
+    ]);
+    tools
+}
+
+/// What reads source.
+fn judging(text: &impl Fn(&str) -> Value) -> [Tool; 2] {
+    let levels = json!({ "enum": ["low", "medium", "high"], "default": "low" });
+    [
+        tool(
+            "review",
+            "Review the Rust and Go services below the root against the architect's checklist: findings, worst first, with the line and the mend, and a verdict a point with its evidence.",
+            json!({ "folder": text("Which folder, from the root; the root unless given."), "diff": text("Only lines that differ from this revision of git."), "severity": levels, "confidence": levels, "only": { "type": "array", "items": { "type": "string" }, "description": "Only these rules." } }),
+            &[],
+            json!({ "review": {"type": "object"}, "text": text("The same as Markdown.") }),
+            false,
+        ),
+        tool(
+            "explain",
+            "What a rule of the review is: why, with its source, a bad and a good example, how to mend. Without a name, all rules.",
+            json!({ "rule": text("The rule's name.") }),
+            &[],
+            json!({ "text": text("The rule, or the list.") }),
+            false,
+        ),
     ]
 }
 
@@ -125,6 +153,8 @@ fn facts() -> Value {
 
 pub(super) fn call(root: &Root, name: &str, arguments: Value) -> anyhow::Result<Value> {
     match name {
+        "review" => judge::reviewed(root, read(arguments)?),
+        "explain" => judge::explained(&read(arguments)?),
         "decide" => decided(arguments),
         "adr" => looked(root, arguments),
         "adr_new" => recorded(root, arguments),

@@ -12,6 +12,10 @@ use crate::{Envelope, PublishError};
 /// How often it is said that a group has no room.
 const SAY_OVERFLOW: Duration = Duration::from_secs(60);
 
+/// A partition's next messages leave no sooner than so long after those before: what comes meanwhile goes together, and
+/// consumers, which take a partition piece by piece, are given as much at once. The first after a silence never waits.
+const PACE: Duration = Duration::from_millis(8);
+
 /// What became of messages of a partition that were handed over.
 pub(super) struct Handed {
     pub(super) partition: u16,
@@ -31,6 +35,7 @@ pub(super) async fn hand_over(relay: &Forwarder, window: Vec<Envelope>) -> Hande
         confirmed: 0,
         is_aside: false,
     };
+    let begun = Instant::now();
     let (mut width, mut failures) = (window.len(), 0);
     while handed.confirmed < window.len() {
         let rest = &window[handed.confirmed..];
@@ -65,6 +70,7 @@ pub(super) async fn hand_over(relay: &Forwarder, window: Vec<Envelope>) -> Hande
             }
         }
     }
+    tokio::time::sleep_until(begun + PACE).await;
     handed
 }
 

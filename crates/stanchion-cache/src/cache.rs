@@ -144,29 +144,30 @@ where
                 return Ok(slot.value);
             }
         }
-        let epoch = inner.local.epoch(key);
-        let flight = || {
-            let (inner, key) = (Arc::clone(inner), key.clone());
-            async move {
-                let fetch = Arc::clone(&inner).fetch(key, epoch, load);
-                detached("cache load", fetch)
-                    .await
-                    .unwrap_or_else(|failed| Err(LoadFailed::Panicked(failed.to_string().into())))
-            }
+        let (inner, key) = (Arc::clone(inner), key.clone());
+        let epoch = inner.local.epoch(&key);
+        // Not the load alone: were the flight dropped with its callers, others would begin a second one beside it.
+        let flight = async move {
+            let flights = inner.flights.clone();
+            let fetch = || inner.fetch(key.clone(), epoch, load);
+            flights.call((key.clone(), epoch), fetch).await
         };
-        let answer = inner.flights.call((key.clone(), epoch), flight).await;
-        answer.map_err(|failed| match failed {
-            FlightFailed::Failed(error) => error.as_ref().clone(),
-            FlightFailed::Panicked(text) => LoadFailed::Panicked(text),
-        })
+        let answer = detached("cache load", flight).await;
+        answer
+            .unwrap_or_else(|failed| Err(FlightFailed::Panicked(failed.to_string().into())))
+            .map_err(|failed| match failed {
+                FlightFailed::Failed(error) => error.as_ref().clone(),
+                FlightFailed::Panicked(text) => LoadFailed::Panicked(text),
+            })
     }
 
     /// From here on nothing is given that was loaded before. Call it after the write, once that is committed.
     ///
     /// The remote tier is told within its budget, or later if it cannot be reached.
     pub async fn invalidate(&self, key: &K) {
+        let told = self.inner.owe(key, 0);
         self.inner.local.forget(key);
-        self.inner.tell(key, 0).await;
+        self.inner.tell(told).await;
     }
 
     /// The same, and for `load_timeout` and 5 s no version below this one is kept, even if its load begins later: for a
@@ -175,9 +176,10 @@ where
         let version = version.min(VERSION_MAX);
         let now = Moment::now();
         let guarded_until = now + self.inner.guard();
+        let told = self.inner.owe(key, version);
         let local = &self.inner.local;
         local.forget_below(key, version, now, guarded_until);
-        self.inner.tell(key, version).await;
+        self.inner.tell(told).await;
     }
 
     /// Its name.

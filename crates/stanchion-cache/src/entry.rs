@@ -66,6 +66,8 @@ pub(crate) struct Slot<V> {
     pub(crate) guarded_until: Moment,
     /// How long loading took.
     pub(crate) cost: Duration,
+    /// It is no entry, and only guards a version.
+    pub(crate) is_guard: bool,
 }
 
 impl<V> Clone for Slot<V> {
@@ -127,6 +129,7 @@ mod tests {
             kept_until: fresh_until + Duration::from_millis(100),
             guarded_until: fresh_until,
             cost: Duration::from_millis(cost),
+            is_guard: false,
         }
     }
 

@@ -9,8 +9,9 @@ use stanchion_resilience::Moment;
 
 use crate::entry::Slot;
 
-/// Keys that share an epoch: one's invalidation makes the others' loads under way unkept, which costs a load.
-const EPOCHS: usize = 256;
+/// Keys that share an epoch: a change of one makes the others' loads under way unkept, and who asks next loads beside
+/// them. So many that this is rare even while thousands of keys a second change; 256 KiB a cache.
+const EPOCHS: usize = 16_384;
 
 /// Entries by key. Reading takes no lock of its own; whoever writes holds its key's epoch.
 #[derive(Debug)]
@@ -43,14 +44,18 @@ impl<K: Hash + Eq + Clone, V> Local<K, V> {
     }
 
     /// Keeps it, unless its load began before the last invalidation or something newer is guarded at `now`.
-    pub(crate) fn put(&self, key: K, slot: Slot<V>, begun: Epoch, now: Moment) -> bool {
+    pub(crate) fn put(&self, key: K, mut slot: Slot<V>, begun: Epoch, now: Moment) -> bool {
         let epoch = self.of(&key).lock();
         if Epoch(*epoch) != begun {
             return false;
         }
-        let kept = self.slots.peek(&key);
-        if kept.is_some_and(|kept| kept.version > slot.version && now < kept.guarded_until) {
-            return false;
+        if let Some(kept) = self.slots.peek(&key) {
+            if kept.version > slot.version && now < kept.guarded_until {
+                return false;
+            }
+            if kept.is_guard {
+                slot.guarded_until = slot.guarded_until.max(kept.guarded_until);
+            }
         }
         self.slots.insert(key, slot);
         true
@@ -60,7 +65,10 @@ impl<K: Hash + Eq + Clone, V> Local<K, V> {
     pub(crate) fn forget(&self, key: &K) {
         let mut epoch = self.of(key).lock();
         *epoch += 1;
-        self.slots.remove(key);
+        // What only guards a version gives no value, and stays: our own invalidation is told to us as well.
+        if !self.slots.peek(key).is_some_and(|slot| slot.is_guard) {
+            self.slots.remove(key);
+        }
     }
 
     /// The same; and until then nothing below that version is kept.
@@ -74,6 +82,7 @@ impl<K: Hash + Eq + Clone, V> Local<K, V> {
             kept_until: now,
             guarded_until,
             cost: Duration::ZERO,
+            is_guard: true,
         };
         self.slots.insert(key.clone(), nothing);
     }
@@ -114,6 +123,7 @@ mod tests {
             kept_until: until,
             guarded_until: until,
             cost: Duration::ZERO,
+            is_guard: false,
         }
     }
 
@@ -149,6 +159,7 @@ mod tests {
     fn below_the_version_of_an_invalidation_nothing_is_kept_for_a_while() {
         let local = Local::new(10);
         local.forget_below(&"tea", 5, NOW, NOW + END);
+        local.forget(&"tea");
         let epoch = local.epoch(&"tea");
         assert!(!local.put("tea", slot(4), epoch, NOW));
         assert!(local.put("tea", slot(5), epoch, NOW));

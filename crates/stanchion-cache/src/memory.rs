@@ -101,9 +101,12 @@ impl Remote for MemoryRemote {
             if forgotten >= put.began.0 || row.as_ref().is_some_and(is_newer) {
                 return Ok(false);
             }
+            // What only guards a version guards it to its end.
+            let guard = row.filter(|row| row.kept.is_none());
+            let fresh_until = now + put.entry.fresh_for;
             let row = Row {
                 version: put.entry.version,
-                guarded_until: now + put.entry.fresh_for,
+                guarded_until: guard.map_or(fresh_until, |it| it.guarded_until.max(fresh_until)),
                 forgotten,
                 ends: now + put.entry.kept_for.max(put.guard),
                 kept: Some((put.entry, now)),

@@ -182,6 +182,7 @@ where
             kept_until: now + kept.kept_for,
             guarded_until: now + kept.fresh_for,
             cost: kept.cost,
+            is_guard: false,
         })
     }
 
@@ -226,6 +227,7 @@ where
             kept_until: now + kept_for,
             guarded_until: now + fresh_for,
             cost,
+            is_guard: false,
         };
         // First for all, and here only what counts there.
         if self

@@ -10,6 +10,7 @@ use tokio::time::sleep;
 
 use super::{Inner, detached};
 use crate::key::{CacheKey, remote_text};
+use crate::owed::Debt;
 use crate::remote::Change;
 
 /// How often debts are tried again.
@@ -57,29 +58,42 @@ where
                 self.local.clear();
             }
             Change::Seeing => {
+                // What was loaded while nothing was heard may be old: loads under way are not kept either.
+                self.local.clear();
                 self.is_blind.store(false, Ordering::SeqCst);
                 self.metrics.blind.set(0);
             }
         }
     }
 
-    /// Tells the remote tier of an invalidation, or owes it.
-    pub(super) async fn tell(&self, key: &K, version: u64) {
-        let Some(remote) = &self.remote else {
-            return;
-        };
+    /// An invalidation that the remote tier is to be told. From here on no lookup of ours asks it for the key, so that
+    /// what is forgotten next does not come back from there. `None` without such a tier.
+    pub(super) fn owe(&self, key: &K, version: u64) -> Option<Owing> {
+        self.remote.as_ref()?;
         let (text, _) = remote_text(key);
         let kept_for = self.settings.ttl.mul_f64(1.1) + self.settings.stale_max;
-        // Before it is told: no lookup of ours may find there what is old.
         let debt = self.owed.owe(&text, version, kept_for);
-        if remote.forget(&text, version, self.guard()).await.is_ok() {
-            if let Some(debt) = debt {
-                self.owed.paid(&text, debt);
+        Some(Owing {
+            text,
+            version,
+            debt,
+        })
+    }
+
+    /// Tells the remote tier, or leaves the debt.
+    pub(super) async fn tell(&self, owing: Option<Owing>) {
+        let (Some(remote), Some(owing)) = (&self.remote, owing) else {
+            return;
+        };
+        let told = remote.forget(&owing.text, owing.version, self.guard());
+        if told.await.is_ok() {
+            if let Some(debt) = owing.debt {
+                self.owed.paid(&owing.text, debt);
             }
             return;
         }
         self.metrics.bypassed.inc();
-        if debt.is_none() {
+        if owing.debt.is_none() {
             self.metrics.lost.inc();
             let cache = &self.name;
             tracing::warn!(%cache, "an invalidation is lost on the remote tier: too many are owed to it");
@@ -91,6 +105,13 @@ where
         self.metrics.entries.set(count(self.local.len()));
         self.metrics.owed.set(count(self.owed.len()));
     }
+}
+
+/// An invalidation on its way to the remote tier.
+pub(super) struct Owing {
+    text: String,
+    version: u64,
+    debt: Option<Debt>,
 }
 
 /// Pays what is owed, until the cache is gone.

@@ -135,7 +135,12 @@ impl Consumer {
             message,
             state,
             attempts,
-            due_at: now + wait,
+            // A dead letter waits from now on for an operator, however long it was tried before.
+            due_at: if state == ParkedState::Dead {
+                now
+            } else {
+                now + wait
+            },
             reason: error.to_string(),
             parked_at: now,
         };

@@ -88,6 +88,7 @@ async fn put_back(
 ) -> Result<(), StoreError> {
     letter.state = ParkedState::Dead;
     letter.attempts += 1;
+    letter.due_at = clock::now();
     letter.reason = error.to_string();
     warn!(context = relay.feed.name(), message_id = %letter.message.id, %error, "the broker takes it still not");
     relay.store.letters().park_again(&letter).await.map(drop)

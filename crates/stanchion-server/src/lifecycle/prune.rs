@@ -78,7 +78,7 @@ impl Pruning {
         };
         let before = clock::now() - *kept;
         while !stop.is_cancelled() {
-            match discard(store.as_ref(), before).await {
+            match discard(store.as_ref(), before, stop).await {
                 Ok(BATCH..) => {}
                 Ok(_) => return,
                 Err(error) => {
@@ -90,10 +90,11 @@ impl Pruning {
     }
 }
 
-/// Discards the oldest dead letters that are older than that, a batch at most; how many.
+/// Discards dead letters that died before that, a batch at most and as long as nobody stops; how many.
 async fn discard(
     store: &dyn ConsumerStore,
     before: Timestamp,
+    stop: &CancellationToken,
 ) -> Result<usize, stanchion_messaging::StoreError> {
     let filter = DeadLetterFilter {
         consumer: None,
@@ -102,7 +103,11 @@ async fn discard(
     };
     let letters = store.list(&filter).await?;
     let mut discarded = 0;
-    for letter in letters.iter().filter(|letter| letter.parked_at < before) {
+    // `parked_at` is when it first failed.
+    for letter in letters.iter().filter(|letter| letter.due_at < before) {
+        if stop.is_cancelled() {
+            break;
+        }
         let (consumer, id) = (&letter.consumer, letter.message.id);
         if store.discard(consumer, id).await? {
             discarded += 1;
@@ -157,12 +162,20 @@ mod tests {
             parked(ParkedState::Unknown, long_ago),
             parked(ParkedState::Retry, long_ago),
         ];
+        // Tried for long, dead since now: an operator has not seen it yet.
+        let just_died = Parked {
+            due_at: now,
+            ..parked(ParkedState::Dead, long_ago)
+        };
+        store.park(&just_died).await.unwrap();
         let old = parked(ParkedState::Dead, long_ago);
         for parked in kept.iter().chain([&old]) {
             store.park(parked).await.unwrap();
         }
         let month = Duration::from_secs(30 * 24 * 3600);
-        assert_eq!(discard(&store, now - month).await.unwrap(), 1);
+        let stop = CancellationToken::new();
+        let discarded = discard(&store, now - month, &stop).await;
+        assert_eq!(discarded.unwrap(), 1);
         let filter = DeadLetterFilter {
             consumer: None,
             state: None,
@@ -171,6 +184,7 @@ mod tests {
         let left = store.list(&filter).await.unwrap();
         let left: Vec<Uuid> = left.iter().map(|letter| letter.message.id).collect();
         assert!(kept.iter().all(|letter| left.contains(&letter.message.id)));
-        assert_eq!(left.len(), kept.len());
+        assert!(left.contains(&just_died.message.id));
+        assert_eq!(left.len(), kept.len() + 1);
     }
 }

@@ -134,7 +134,7 @@ impl Watched {
             // Ids and methods are of a few letters only, or they were not taken over.
             line.plain(label!("request_id"), &context.request_id);
             line.trace_id();
-            line.plain(label!("method"), method);
+            line.text(label!("method"), method);
             line.text(label!("path"), path);
             if let Some(endpoint) = endpoint {
                 line.text(label!("endpoint"), endpoint);

@@ -228,9 +228,8 @@ fn generated(options: &Options, servers: &Servers, tally: &mut Tally) -> Result<
     let before = tally.passed + tally.failed;
     let mut test = workspace::cargo(&["test", "--package", "stanchion-cli", "--test", "templates"]);
     test.args(["--", "--ignored", "--test-threads", "1"]);
-    let clean = shell::listen_to_stdout(servers.announce(&mut test), |line| {
-        tally.read_libtest(line)
-    })?;
+    let clean =
+        shell::listen_to_stdout(servers.announce(&mut test), |line| tally.read_libtest(line))?;
     // They were skipped among the tests.
     let ran = tally.passed + tally.failed - before;
     tally.skipped = tally.skipped.saturating_sub(ran);

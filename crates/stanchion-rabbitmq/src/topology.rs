@@ -97,8 +97,10 @@ pub(crate) async fn declare_shared(
         return bind_dead(connection, &names).await;
     }
     let turn = Turn::take(connection, names.declaring(SHARED)).await?;
-    declare_missing(connection, settings, &names).await?;
-    turn.give(connection).await
+    let declared = declare_missing(connection, settings, &names).await;
+    // Also after a failure: the connection lives on, and nobody else would have a turn.
+    turn.give(connection).await?;
+    declared
 }
 
 async fn is_there(connection: &Connection, names: &Names) -> Result<bool, BrokerError> {
@@ -189,21 +191,32 @@ pub(crate) async fn declare_group(
         return bind_group(connection, &names, kind).await;
     }
     let turn = Turn::take(connection, names.declaring(&kind.name)).await?;
+    let declared = declare_rest(connection, settings, &names, kind).await;
+    turn.give(connection).await?;
+    declared
+}
+
+async fn declare_rest(
+    connection: &Connection,
+    settings: &RabbitMqSettings,
+    names: &Names,
+    kind: &GroupKind,
+) -> Result<(), BrokerError> {
     // Another member may have had its turn.
-    let known = Known::look(connection, &names, kind).await?;
+    let known = Known::look(connection, names, kind).await?;
     let mark = names.complete(&kind.name);
     if known.is_complete && !known.missing.is_empty() {
         delete(connection, &mark).await?;
     }
     let declaring = known.missing.iter();
-    let declaring = declaring.map(|name| declare(connection, name, group_queue(settings, &names)));
+    let declaring = declaring.map(|name| declare(connection, name, group_queue(settings, names)));
     try_join_all(declaring).await?;
-    bind_group(connection, &names, kind).await?;
+    bind_group(connection, names, kind).await?;
     if !known.missing.is_empty() {
         store::renew(connection, &names.store()).await?;
         declare(connection, &mark, quorum()).await?;
     }
-    turn.give(connection).await
+    Ok(())
 }
 
 /// What there is of a group.

@@ -35,7 +35,7 @@ pub(super) fn all() -> Vec<Tool> {
     let dry = json!({ "type": "boolean", "default": false, "description": "Tell what would be made, and make nothing." });
     let styles = json!({ "enum": ["event-sourced", "state"], "default": "event-sourced" });
     let made = json!({ "made": { "type": "boolean" }, "files": texts("New files, from the root."), "told": text("Every file and every line.") });
-    let mut tools = judging(&text);
+    let mut tools = Vec::from(judging(&text));
     tools.extend([
         tool(
             "decide",

@@ -6,6 +6,9 @@ use jiff::Timestamp;
 use super::{Process, ProcessEvent, RunEvent, Standing};
 use crate::{Aggregate, TimerChange};
 
+/// Within so long of a resume a message that waited for it is tried again: retries are at most 30 s apart.
+const HEARD_WITHIN: jiff::SignedDuration = jiff::SignedDuration::from_secs(35);
+
 /// One instance of a process: the process itself, the definition it goes by, and whether it stands still.
 ///
 /// This is what a [`Repository`](crate::Repository) keeps of a process. Everything is decided here, by a synchronous
@@ -256,7 +259,12 @@ impl<P: Process> Instance<P> {
             (true, None) => Ok(Vec::new()),
             (true, Some(pause)) => {
                 let stood = at.duration_since(pause.since);
-                let later = |due: &Timestamp| due.saturating_add(stood).unwrap_or(Timestamp::MAX);
+                // Not before what waited was tried again: it may be the answer that the timer is about.
+                let least = at.saturating_add(HEARD_WITHIN).unwrap_or(Timestamp::MAX);
+                let later = |due: &Timestamp| {
+                    let due = due.saturating_add(stood).unwrap_or(Timestamp::MAX);
+                    due.max(least)
+                };
                 let timers = self.timers.iter();
                 let timers = timers.map(|(name, due)| (name.clone(), later(due)));
                 let timers = timers.collect();

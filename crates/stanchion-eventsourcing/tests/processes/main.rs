@@ -131,6 +131,15 @@ fn a_paused_instance_stands_still_and_goes_on_with_the_time_it_had_left() {
     let goes_on = still.when(resume()).then([resumed.clone()]);
     assert_eq!(goes_on.state().timers_set(), &timers(1_060));
     goes_on.when(resume()).then_nothing();
+    // It was nearly due: what waited for the resume is heard first.
+    given_instance::<Before>([flight(60)])
+        .when(pause("a look", 55))
+        .then([paused("a look", 55, 60)])
+        .when(resume())
+        .then([run(RunEvent::ProcessResumed {
+            at: second(1_010),
+            timers: timers(1_045),
+        })]);
 
     let name = || "step".to_owned();
     let cleared = Instance::<Before>::timers(&paused("a look", 10, 60));

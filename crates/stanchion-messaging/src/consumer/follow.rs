@@ -305,8 +305,7 @@ impl<'a> Follow<'a> {
     fn ask(&mut self) -> Wait<'a, ()> {
         let consumer = self.consumer;
         let publisher = consumer.publisher.as_ref()?;
-        let mut asks = self.marks.asks(Instant::now());
-        asks.truncate(ASKS_MAX);
+        let asks = self.marks.asks(Instant::now(), ASKS_MAX);
         if asks.is_empty() {
             return None;
         }

@@ -146,10 +146,14 @@ impl Marks {
         }
     }
 
-    /// The lines to ask for now, with how far each was dealt with.
-    pub(super) fn asks(&mut self, now: Instant) -> Vec<(Line, Position)> {
+    /// The lines to ask for now, at most so many, with how far each was dealt with. Those that there is no room for are due
+    /// still, and those that were asked for are not due for a while.
+    pub(super) fn asks(&mut self, now: Instant, max: usize) -> Vec<(Line, Position)> {
         let mut asks = Vec::new();
         for (line, known) in &mut self.lines {
+            if asks.len() == max {
+                break;
+            }
             let settled = known.settled;
             // What came after the last ask is still being handled: who asks meanwhile has it all announced again.
             if known.taken > settled {
@@ -296,18 +300,18 @@ mod tests {
         let start = Instant::now();
         let after = |seconds| start + Duration::from_secs(seconds);
         marks.misses(&line(), Position(9), start);
-        assert_eq!(marks.asks(start), [(line(), Position(5))]);
+        assert_eq!(marks.asks(start, 64), [(line(), Position(5))]);
         let asked: Vec<_> = (1..=20)
-            .filter(|s| !marks.asks(after(*s)).is_empty())
+            .filter(|s| !marks.asks(after(*s), 64).is_empty())
             .collect();
         assert_eq!(asked, [2, 6, 14]);
         marks.take(&line(), Position(7));
-        assert!(marks.asks(after(50)).is_empty(), "it is being handled");
+        assert!(marks.asks(after(50), 64).is_empty(), "it is being handled");
         marks.settle(&line(), Position(7));
-        assert!(marks.asks(after(60)).is_empty(), "it got on");
-        assert_eq!(marks.asks(after(62)), [(line(), Position(7))]);
+        assert!(marks.asks(after(60), 64).is_empty(), "it got on");
+        assert_eq!(marks.asks(after(62), 64), [(line(), Position(7))]);
         marks.take(&line(), Position(9));
-        assert_eq!((marks.holes(), marks.asks(after(999)).len()), (0, 0));
+        assert_eq!((marks.holes(), marks.asks(after(999), 64).len()), (0, 0));
     }
 
     #[test]
@@ -320,6 +324,6 @@ mod tests {
             (Position(5), Some(Position(9)))
         );
         let mut again = Marks::new(&HashMap::new(), vec![mark], Instant::now());
-        assert_eq!(again.asks(Instant::now()), [(line(), Position(5))]);
+        assert_eq!(again.asks(Instant::now(), 64), [(line(), Position(5))]);
     }
 }

@@ -31,9 +31,26 @@ pub(super) async fn put_aside(relay: &Forwarder, envelope: &Envelope, reason: &s
     }
     let (contract, position, id) = (&message.contract, message.origin.position, message.id);
     error!(context, contract, %position, message_id = %id, reason, "the broker takes a message never: dead letter of the relay");
-    let letter = letter(context, message, reason);
+    // Announced again: groups have had it, and may have forgotten that by now.
+    let is_repeat = envelope.transport != message.id;
+    let reason = match is_repeat {
+        true => format!(
+            "announced before and refused now, so a redrive may have its effect again: {reason}"
+        ),
+        false => reason.to_owned(),
+    };
+    let letter = letter(context, message, &reason);
     let mut failures = 0;
-    while let Err(error) = relay.store.letters().park(&letter).await {
+    loop {
+        let letters = relay.store.letters();
+        let written = match is_repeat {
+            // A letter that is there, or wanted again, stays as it is.
+            true => letters.wait_behind(&letter).await,
+            false => letters.park(&letter).await,
+        };
+        let Err(error) = written else {
+            return;
+        };
         failures += 1;
         warn!(context, %error, "a message that the broker refused waits for the relay's store");
         tokio::time::sleep(relay.backoff(failures)).await;

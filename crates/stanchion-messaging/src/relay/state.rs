@@ -136,6 +136,11 @@ impl RelayState {
 
     /// Takes up a wish; whether there is anything to announce again.
     pub(super) fn redrive(&mut self, wish: &Redrive) -> bool {
+        // From outside: before the log's start there is nothing to be read, and what cannot be read is tried for ever.
+        let wish = &Redrive {
+            after: wish.after.max(Position::START),
+            ..wish.clone()
+        };
         let lines = self.last.iter().flat_map(|(family, last)| {
             let slots = last.iter().enumerate();
             slots.map(move |(slot, last)| (slot as u16, family.clone(), *last))
@@ -344,6 +349,19 @@ mod tests {
         let next = state.announce(message(6, "x.y.v2")).unwrap();
         let other = state.announce(message(7, "x.z.v1")).unwrap();
         assert_eq!(links(&[next, other]), [(4, 6), (0, 7)]);
+    }
+
+    #[test]
+    fn a_wish_for_what_comes_before_the_start_begins_there() {
+        let mut state = announced(&[1, 4]);
+        let wish = Redrive {
+            after: Position(-1),
+            ..Redrive::default()
+        };
+        assert!(state.redrive(&wish));
+        assert_eq!(state.again_from(), Some(Position::START));
+        let again = repeat(&mut state, &[1, 4]);
+        assert_eq!(links(&again), [(0, 1), (1, 4)]);
     }
 
     #[test]

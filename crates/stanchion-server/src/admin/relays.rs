@@ -25,6 +25,11 @@ pub(super) async fn redrive_stretch(
 }
 
 async fn wish(operated: &Operated, name: &str, after: i64, through: Option<i64>) -> Response {
+    if after < 0 || through.is_some_and(|through| through <= after) {
+        let reason =
+            format!("there is nothing after {after} up to {through:?}: positions begin at 1");
+        return refused(StatusCode::UNPROCESSABLE_ENTITY, &reason);
+    }
     let mut modules = operated.modules.iter();
     let Some(relay) = modules
         .find(|module| module.name == name)

@@ -208,7 +208,10 @@ async fn below_the_version_of_an_invalidation_nothing_is_kept_for_a_while([one, 
     assert!(!put_now(&one, &key, entry(4)).await);
     assert!(put_now(&one, &key, short(5)).await);
     sleep(Duration::from_millis(100)).await;
-    assert!(!put_now(&one, &key, entry(4)).await, "its entry has ended, the guard has not");
+    assert!(
+        !put_now(&one, &key, entry(4)).await,
+        "its entry has ended, the guard has not"
+    );
     let short = Duration::from_millis(50);
     one.forget(&key, 5, short).await.unwrap();
     sleep(short * 3).await;

@@ -149,7 +149,7 @@ async fn of_a_stopped_embedded_shop_they_are_told_and_verified_but_not_changed()
     let mut shop = Shop::start_with(&[AT_ONCE]).await;
     shop.process.terminate(STOPPED_WITHIN).await.unwrap();
     let told = shop.operate(&["projections"]).await.expect(0);
-    assert_eq!(told.out.lines().count(), 4, "{told:?}");
+    assert_eq!(told.out.lines().count(), 5, "{told:?}");
     let nobody = format!("no service answers on {}", shop.admin_address);
     told.says(&["inventory/products", "not_run_here", " lag 0 ", &nobody]);
     let verified = shop.operate(&["projections", "verify", "products"]).await;

@@ -10,8 +10,8 @@ use anyhow::{Context, Result, ensure};
 
 use crate::workspace;
 
-/// Folders that are not ours to read.
-const PASSED_OVER: [&str; 3] = ["target", ".git", ".venv"];
+/// Folders that are not ours to read; and templates, whose links hold in what is made of them.
+const PASSED_OVER: [&str; 4] = ["target", ".git", ".venv", "templates"];
 
 pub(super) fn check() -> Result<String> {
     let root = workspace::root();

@@ -74,33 +74,40 @@ async fn an_order_that_is_called_off_when_all_was_done() {
     .await;
 }
 
+/// Before and after each commit at the same time, each in a shop of its own.
 async fn killed_at_each_step_of(story: Story) {
+    tokio::join!(killed("before", &story), killed("after", &story));
+}
+
+async fn killed(when: &str, story: &Story) {
     let mut shop = Shop::start().await;
     let staff = shop.staff("carol").await;
     staff.stock_product("LAST-ONE", 990, 1).await;
     let ada = shop.customer("ada").await;
-    at_every_point(&mut shop, &ada, &story).await;
+    at_every_point(&mut shop, &ada, story, when).await;
     let gateway = DatabaseUrl::sqlite(shop.data());
     adds_up(&mut shop, &gateway).await;
 }
 
 /// The story once for each point of death it has.
-async fn at_every_point(shop: &mut Shop, ada: &Caller, story: &Story) {
-    for when in ["before", "after"] {
-        let mut step = 1;
-        while dies(shop, ada, story, &format!("{when} {step}")).await {
-            step += 1;
-            assert!(step < STEPS_MAX, "it never comes to an end");
-        }
-        assert!(
-            step > story.steps,
-            "only {step} points of death {when} a commit"
-        );
+async fn at_every_point(shop: &mut Shop, ada: &Caller, story: &Story, when: &str) {
+    let mut step = 1;
+    while dies(shop, ada, story, &format!("{when} {step}")).await {
+        step += 1;
+        assert!(step < STEPS_MAX, "it never comes to an end");
     }
+    assert!(
+        step > story.steps,
+        "only {step} points of death {when} a commit"
+    );
 }
 
 #[tokio::test]
 async fn an_answer_that_comes_after_the_time_out_was_compensated() {
+    tokio::join!(answered_too_late("before"), answered_too_late("after"));
+}
+
+async fn answered_too_late(when: &str) {
     let folder = tempfile::tempdir().unwrap();
     let (sandbox, books) = slow_gateway(&folder, Duration::from_millis(1_500)).await;
     let settings = [
@@ -120,7 +127,7 @@ async fn an_answer_that_comes_after_the_time_out_was_compensated() {
         ends: "rejected",
         steps: 4,
     };
-    at_every_point(&mut shop, &ada, &story).await;
+    at_every_point(&mut shop, &ada, &story, when).await;
     let counted = shop.fetch_admin("/metrics").send().await.expect(200).text;
     let timed_out = r#"stanchion_process_events_total{process="fulfilment",definition="1",event="timed_out"} 1"#;
     assert!(counted.contains(timed_out), "{counted}");

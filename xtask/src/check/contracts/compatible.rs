@@ -73,6 +73,7 @@ fn faults(at: &str, released: &Value, now: &Value, wrong: &mut Vec<String>) {
     let required = |of: &Value| of["required"].as_array().cloned().unwrap_or_default();
     let before = required(released);
     for name in required(now).iter().filter(|name| !before.contains(name)) {
+        let name = name.as_str().unwrap_or_default();
         wrong.push(format!("{at} wants {name} now: old ones lack it"));
     }
 }

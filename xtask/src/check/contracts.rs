@@ -49,6 +49,9 @@ pub(super) fn check() -> Result<String> {
     Ok(format!("{listed} listed, {compared}"))
 }
 
+/// Stands before items of a release that is only rehearsed (`cargo xtask chaos upgrade`).
+const REHEARSED: &str = "#[cfg(feature = \"next\")]\ncontracts!";
+
 /// Contracts that the code names, and the registry does not.
 fn unregistered() -> Result<Vec<String>> {
     let mut wrong = Vec::new();
@@ -56,6 +59,9 @@ fn unregistered() -> Result<Vec<String>> {
     for file in fs::read_dir(folder.join("src"))? {
         let path = file?.path();
         let text = fs::read_to_string(&path).unwrap_or_default();
+        // What only a rehearsed release has is none of this one's.
+        let own = text.split("\n\n").filter(|item| !item.starts_with(REHEARSED));
+        let text: String = own.collect();
         let names = text
             .split('"')
             .skip(1)

@@ -60,7 +60,9 @@ fn unregistered() -> Result<Vec<String>> {
         let path = file?.path();
         let text = fs::read_to_string(&path).unwrap_or_default();
         // What only a rehearsed release has is none of this one's.
-        let own = text.split("\n\n").filter(|item| !item.starts_with(REHEARSED));
+        let own = text
+            .split("\n\n")
+            .filter(|item| !item.starts_with(REHEARSED));
         let text: String = own.collect();
         let names = text
             .split('"')

@@ -63,7 +63,7 @@ async fn stay_up(up: &Up) -> Result<()> {
     let stage = Stage::set(&folder, binary, up.broker, up.databases)?;
     let mut plan = stage.plan(folder.join("shop"));
     plan.listen = Some(up.port);
-    println!("starting nine processes of the shop; Ctrl-C stops them in order");
+    println!("starting the processes of the shop; Ctrl-C stops them in order");
     let mut cluster = Cluster::spawn(plan).await?;
     let outcome = tokio::select! {
         outcome = watch(&mut cluster) => outcome,

@@ -159,6 +159,16 @@ fn a_service_with_state_builds_passes_its_tests_and_its_doctor_and_stops_in_good
 }
 
 #[test]
+fn a_new_service_of_either_style_is_reviewed_without_a_finding() {
+    let place = tempfile::tempdir().unwrap();
+    for style in ["event-sourced", "state"] {
+        let service = new(place.path(), &format!("desk-{style}"), style);
+        // Findings of any severity make the exit code 1.
+        stanchion(&service, &["review"]);
+    }
+}
+
+#[test]
 fn no_word_of_the_templates_is_left_and_yaml_and_manifests_can_be_read() {
     let place = tempfile::tempdir().unwrap();
     for style in ["event-sourced", "state"] {

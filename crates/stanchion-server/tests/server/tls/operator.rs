@@ -81,7 +81,7 @@ async fn only_who_has_a_certificate_reaches_the_operators_port() {
     plain.get("/metrics").await;
     let (head, body) = plain.answer().await.unwrap();
     assert!(
-        head.starts_with("HTTP/1.1 400") && body.contains("https://"),
+        head.starts_with("http/1.1 400") && body.contains("https://"),
         "{head}{body}"
     );
 

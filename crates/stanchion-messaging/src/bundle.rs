@@ -14,6 +14,9 @@ pub const BUNDLE: &str = "stanchion.bundle.v1";
 /// Messages of one bundle, at most.
 pub const BUNDLE_MESSAGES_MAX: usize = 64;
 
+/// A bundle is at most so large unless the broker takes less; a message that is larger goes alone.
+pub const BUNDLE_BYTES_MAX: usize = 256 * 1024;
+
 /// Messages of one partition, in their order, as a broker is handed them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bundle {
@@ -23,6 +26,50 @@ pub struct Bundle {
     pub messages: usize,
     /// What the broker may tell repeats by: made of the envelopes' own, the same for the same bundle.
     pub transport: Uuid,
+}
+
+/// What a broker is handed at once.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Parcel<'a> {
+    /// A message that goes by itself.
+    Alone(&'a Envelope),
+    /// Several as one.
+    Together(Bundle),
+}
+
+/// Messages of one partition in their order, in as few parcels as `messages_max` and `bytes_max` allow. One that is larger
+/// than that goes alone.
+///
+/// # Errors
+/// Each of which says that an envelope does not serialise; it is the last then.
+pub fn parcels(
+    envelopes: &[Envelope],
+    messages_max: usize,
+    bytes_max: usize,
+) -> impl Iterator<Item = Result<Parcel<'_>, serde_json::Error>> {
+    let mut rest = envelopes;
+    std::iter::from_fn(move || {
+        let first = rest.first()?;
+        let together = &rest[..rest.len().min(messages_max)];
+        let bundle = match together.len() {
+            0 | 1 => Ok(None),
+            _ => Bundle::of(together, bytes_max),
+        };
+        Some(match bundle {
+            Ok(Some(bundle)) if bundle.messages > 1 => {
+                rest = &rest[bundle.messages..];
+                Ok(Parcel::Together(bundle))
+            }
+            Ok(_) => {
+                rest = &rest[1..];
+                Ok(Parcel::Alone(first))
+            }
+            Err(error) => {
+                rest = &[];
+                Err(error)
+            }
+        })
+    })
 }
 
 impl Bundle {
@@ -119,6 +166,28 @@ mod tests {
         let many = vec![envelope(1, ""); BUNDLE_MESSAGES_MAX + 1];
         let bundle = Bundle::of(&many, usize::MAX).unwrap().unwrap();
         assert_eq!(bundle.messages, BUNDLE_MESSAGES_MAX);
+    }
+
+    #[test]
+    fn parcels_hold_every_message_once_and_in_order() {
+        let long = "x".repeat(3_000);
+        let texts = ["", "", &long, "", "", "", ""];
+        let all: Vec<_> = (1..)
+            .zip(texts)
+            .map(|(n, text)| envelope(n, text))
+            .collect();
+        for (messages_max, expected) in [(0, vec![1; 7]), (1, vec![1; 7]), (3, vec![2, 1, 3, 1])] {
+            let (mut opened, mut counts) = (Vec::new(), Vec::new());
+            for parcel in parcels(&all, messages_max, 2_000) {
+                let envelopes = match parcel.unwrap() {
+                    Parcel::Alone(envelope) => vec![envelope.clone()],
+                    Parcel::Together(bundle) => Bundle::open(&bundle.body).unwrap(),
+                };
+                counts.push(envelopes.len());
+                opened.extend(envelopes);
+            }
+            assert_eq!((&opened, &counts), (&all, &expected), "{messages_max}");
+        }
     }
 
     #[test]

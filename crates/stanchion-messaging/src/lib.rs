@@ -30,7 +30,7 @@ mod schedule;
 mod store;
 
 pub use broker::MemoryBroker;
-pub use bundle::{BUNDLE, BUNDLE_MESSAGES_MAX, Bundle};
+pub use bundle::{BUNDLE, BUNDLE_BYTES_MAX, BUNDLE_MESSAGES_MAX, Bundle, Parcel, parcels};
 pub use consumer::{Consumer, ConsumerLimits, HandlerError, Received};
 pub use contract::{Contract, DecodeError, family};
 pub use inbox::{Claim, Claimed, Inbox, InboxEntry, InboxError, InboxKey, MessageOrigin};

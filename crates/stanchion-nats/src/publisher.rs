@@ -8,7 +8,9 @@ use async_nats::jetstream::context::{PublishError as NotPublished, PublishErrorK
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::publish::PublishAck;
 use bytes::Bytes;
-use stanchion_messaging::{BUNDLE, BrokerError, Bundle, Envelope, PublishError};
+use stanchion_messaging::{
+    BUNDLE, BUNDLE_BYTES_MAX, BrokerError, Bundle, Envelope, Parcel, PublishError, parcels,
+};
 use tokio::time::{Instant, timeout_at};
 
 use super::connection::{Connection, unavailable};
@@ -45,9 +47,6 @@ impl Seen {
     }
 }
 
-/// A bundle is at most so large; a message that is larger goes alone.
-const BUNDLE_BYTES_MAX: usize = 256 * 1024;
-
 /// What the server's bound on a message leaves to its headers.
 const HEADERS_BYTES: usize = 4 * 1024;
 
@@ -55,7 +54,7 @@ const HEADERS_BYTES: usize = 4 * 1024;
 const OUT_OF_TURN_MAX: u64 = 10_000;
 
 /// What the server is handed.
-struct Parcel {
+struct Sending {
     subject: String,
     body: Bytes,
     headers: HeaderMap,
@@ -68,13 +67,13 @@ impl Connection {
         envelope: &Envelope,
         seen: &Seen,
     ) -> Result<(), PublishError> {
-        let parcel = Parcel {
+        let sending = Sending {
             subject: self.subject(envelope.partition, &envelope.message.contract),
             body: wire::body(envelope)?,
             headers: wire::headers(envelope),
             messages: 1,
         };
-        self.send(parcel, seen).await
+        self.send(sending, seen).await
     }
 
     /// In bundles, one after the other.
@@ -83,42 +82,41 @@ impl Connection {
         envelopes: &[Envelope],
         seen: &Seen,
     ) -> Result<(), PublishError> {
-        let mut rest = envelopes;
-        while let Some(first) = rest.first() {
-            let together = &rest[..rest.len().min(self.settings.bundle_max as usize)];
-            let bytes_max = self.client.max_payload().saturating_sub(HEADERS_BYTES);
-            let bundle = match together.len() {
-                1 => None,
-                _ => Bundle::of(together, bytes_max.min(BUNDLE_BYTES_MAX)).map_err(unavailable)?,
-            };
-            match bundle.filter(|bundle| bundle.messages > 1) {
-                None => {
-                    self.publish(first, seen).await?;
-                    rest = &rest[1..];
-                }
-                Some(bundle) => {
-                    rest = &rest[bundle.messages..];
-                    let parcel = Parcel {
-                        subject: self.subject(first.partition, BUNDLE),
-                        headers: wire::bundle_headers(&bundle),
-                        messages: bundle.messages as u64,
-                        body: Bytes::from(bundle.body),
-                    };
-                    self.send(parcel, seen).await?;
-                }
+        let bytes_max = self.client.max_payload().saturating_sub(HEADERS_BYTES);
+        let messages_max = self.settings.bundle_max as usize;
+        for parcel in parcels(envelopes, messages_max, bytes_max.min(BUNDLE_BYTES_MAX)) {
+            match parcel.map_err(unavailable)? {
+                Parcel::Alone(envelope) => self.publish(envelope, seen).await?,
+                Parcel::Together(bundle) => self.publish_bundle(bundle, envelopes, seen).await?,
             }
         }
         Ok(())
+    }
+
+    async fn publish_bundle(
+        &self,
+        bundle: Bundle,
+        envelopes: &[Envelope],
+        seen: &Seen,
+    ) -> Result<(), PublishError> {
+        let partition = envelopes.first().map_or(0, |first| first.partition);
+        let sending = Sending {
+            subject: self.subject(partition, BUNDLE),
+            headers: wire::bundle_headers(&bundle),
+            messages: bundle.messages as u64,
+            body: Bytes::from(bundle.body),
+        };
+        self.send(sending, seen).await
     }
 
     fn subject(&self, partition: u16, contract: &str) -> String {
         self.names.subject(partition, contract)
     }
 
-    async fn send(&self, parcel: Parcel, seen: &Seen) -> Result<(), PublishError> {
+    async fn send(&self, sending: Sending, seen: &Seen) -> Result<(), PublishError> {
         let begun = Instant::now();
         let ack = self
-            .send_until(begun + self.settings.publish_timeout, &parcel)
+            .send_until(begun + self.settings.publish_timeout, &sending)
             .await?;
         let metrics = &self.metrics;
         let outcome = if ack.duplicate {
@@ -126,22 +124,26 @@ impl Connection {
         } else {
             &metrics.confirmed
         };
-        outcome.inc_by(parcel.messages);
+        outcome.inc_by(sending.messages);
         let took = begun.elapsed().as_secs_f64();
         metrics.confirm_seconds.observe(took);
         seen.confirmed(&ack);
         Ok(())
     }
 
-    async fn send_until(&self, end: Instant, parcel: &Parcel) -> Result<PublishAck, PublishError> {
+    async fn send_until(
+        &self,
+        end: Instant,
+        sending: &Sending,
+    ) -> Result<PublishAck, PublishError> {
         let mut created = false;
         loop {
             self.connected().await?;
             let publish = PublishMessage::build()
-                .payload(parcel.body.clone())
-                .headers(parcel.headers.clone());
+                .payload(sending.body.clone())
+                .headers(sending.headers.clone());
             let confirmed = async {
-                let subject = parcel.subject.clone();
+                let subject = sending.subject.clone();
                 let sent = self.context.send_publish(subject, publish).await?;
                 sent.await
             };
@@ -152,7 +154,7 @@ impl Connection {
                     created = true;
                     self.stream().await?;
                 }
-                Ok(Err(error)) => return Err(self.not_confirmed(&error, parcel.body.len())),
+                Ok(Err(error)) => return Err(self.not_confirmed(&error, sending.body.len())),
                 Err(_elapsed) => {
                     self.metrics.unconfirmed.inc();
                     return Err(BrokerError("NATS did not confirm in time".into()).into());

@@ -4,15 +4,17 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use stanchion_messaging::{
-    BrokerError, Envelope, Group, PublishError, Publisher, Subscriber, Subscription,
+    BUNDLE_BYTES_MAX, BrokerError, Envelope, Group, Parcel, PublishError, Publisher, Subscriber,
+    Subscription, parcels,
 };
 use stanchion_telemetry::Metrics;
 
 use crate::RabbitMqSettings;
 use crate::connect::Dialer;
 use crate::metrics::BrokerMetrics;
-use crate::publisher::Lines;
+use crate::publisher::{Lines, Sending};
 use crate::subscription::RabbitMqSubscription;
+use crate::topology;
 
 /// RabbitMQ as a broker: a [`Publisher`] and a [`Subscriber`]; clones share the publishing connection.
 ///
@@ -74,20 +76,58 @@ impl RabbitMq {
         let lines = Arc::new(Lines::new(&shared));
         Ok(Self { shared, lines })
     }
+
+    fn bytes_max(&self) -> usize {
+        self.shared.settings.message_bytes_max.as_usize()
+    }
+
+    async fn send(&self, sending: Result<Sending, PublishError>) -> Result<(), PublishError> {
+        let (published, messages) = match sending {
+            Ok(sending) => (
+                self.lines.publish(&self.shared, &sending).await,
+                sending.messages,
+            ),
+            Err(refused) => (Err(refused), 1),
+        };
+        let metrics = &self.shared.metrics;
+        let outcome = match &published {
+            Ok(()) => &metrics.confirmed,
+            Err(PublishError::Unavailable(_)) => &metrics.unconfirmed,
+            Err(PublishError::Refused(_)) => &metrics.refused,
+            Err(PublishError::Overflow(_)) => &metrics.overflowed,
+        };
+        outcome.inc_by(messages);
+        published
+    }
+}
+
+fn is_relays(envelope: &Envelope) -> bool {
+    topology::is_relays(&envelope.message.contract)
 }
 
 #[async_trait]
 impl Publisher for RabbitMq {
     async fn publish(&self, envelope: &Envelope) -> Result<(), PublishError> {
-        let published = self.lines.publish(&self.shared, envelope).await;
-        let metrics = &self.shared.metrics;
-        match &published {
-            Ok(()) => metrics.confirmed.inc(),
-            Err(PublishError::Unavailable(_)) => metrics.unconfirmed.inc(),
-            Err(PublishError::Refused(_)) => metrics.refused.inc(),
-            Err(PublishError::Overflow(_)) => metrics.overflowed.inc(),
-        };
-        published
+        self.send(Sending::alone(envelope, self.bytes_max())).await
+    }
+
+    async fn publish_all(&self, envelopes: &[Envelope]) -> Result<(), PublishError> {
+        let bytes_max = self.bytes_max().min(BUNDLE_BYTES_MAX);
+        let messages_max = self.shared.settings.bundle_max as usize;
+        // What relays tell each other goes another way than messages do.
+        for run in envelopes.chunk_by(|one, next| is_relays(one) == is_relays(next)) {
+            let mut sent = 0;
+            for parcel in parcels(run, messages_max, bytes_max) {
+                let parcel = parcel.map_err(|error| PublishError::Refused(error.to_string()))?;
+                let sending = match parcel {
+                    Parcel::Alone(envelope) => Sending::alone(envelope, self.bytes_max()),
+                    Parcel::Together(bundle) => Ok(Sending::together(bundle, &run[sent])),
+                };
+                sent += sending.as_ref().map_or(1, |it| it.messages as usize);
+                self.send(sending).await?;
+            }
+        }
+        Ok(())
     }
 
     async fn store_id(&self) -> Result<String, BrokerError> {

@@ -8,7 +8,7 @@ use lapin::message::Delivery;
 use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions, BasicRejectOptions};
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection, Consumer};
-use stanchion_messaging::{BrokerError, Envelope, Receipt, adapter};
+use stanchion_messaging::{BrokerError, Bundle, Envelope, Receipt};
 
 use crate::connect::unavailable;
 use crate::metrics::BrokerMetrics;
@@ -29,10 +29,10 @@ pub(crate) struct Lane {
     pub(crate) is_probed: bool,
 }
 
-/// A message that nobody has been given yet.
+/// A message, or a bundle of them, that nobody has been given yet.
 struct Arrived {
     tag: u64,
-    envelope: Envelope,
+    envelopes: Vec<Envelope>,
 }
 
 /// What one delivery has of this partition.
@@ -84,14 +84,14 @@ impl Lane {
             settle(self.channel.basic_ack(tag, BasicAckOptions::default()));
             return;
         }
-        match adapter::envelope(&delivery.data) {
-            Ok(envelope) => {
-                metrics.delivered.inc();
+        match Bundle::open(&delivery.data) {
+            Ok(envelopes) => {
+                metrics.delivered.inc_by(envelopes.len() as u64);
                 if wire::redelivered(&delivery.properties, delivery.redelivered) {
                     metrics.redelivered.inc();
                 }
                 let tag = delivery.delivery_tag;
-                self.arrived.push_back(Arrived { tag, envelope });
+                self.arrived.push_back(Arrived { tag, envelopes });
             }
             Err(error) => {
                 metrics.undecodable.inc();
@@ -106,15 +106,18 @@ impl Lane {
         }
     }
 
-    /// Hands out at most so many, in order.
+    /// Hands out in order until there are so many; a bundle as a whole.
     pub(crate) fn hand_out(&mut self, receipt: Receipt, most: usize) -> Vec<Envelope> {
-        let count = most.min(self.arrived.len());
-        if count == 0 {
-            return Vec::new();
+        let (mut tags, mut envelopes) = (Vec::new(), Vec::new());
+        while envelopes.len() < most
+            && let Some(arrived) = self.arrived.pop_front()
+        {
+            tags.push(arrived.tag);
+            envelopes.extend(arrived.envelopes);
         }
-        let arrived = self.arrived.drain(..count);
-        let (tags, envelopes) = arrived.map(|one| (one.tag, one.envelope)).unzip();
-        self.handed_out.push_back(HandedOut { receipt, tags });
+        if !tags.is_empty() {
+            self.handed_out.push_back(HandedOut { receipt, tags });
+        }
         envelopes
     }
 
@@ -149,7 +152,7 @@ impl Lane {
         !self.handed_out.is_empty()
     }
 
-    /// Messages it holds: those in hands and those that wait to be.
+    /// Messages it holds, a bundle being one: those in hands and those that wait to be.
     pub(crate) fn held(&self) -> usize {
         let handed = self.handed_out.iter().map(|handed| handed.tags.len());
         self.arrived.len() + handed.sum::<usize>()

@@ -18,6 +18,9 @@
 //! - *Giving back* counts at the broker: each stop of a member counts once for what it held, up to
 //!   [`deliveries_max`](RabbitMqSettings::deliveries_max), then the message is a dead letter of the broker. That bound is
 //!   for what ends a process before it can write anything; all other failures are rows of the consumer's store.
+//! - *Bundles*: messages of a partition that wait together travel as one [`Bundle`](stanchion_messaging::Bundle), up to
+//!   [`bundle_max`](RabbitMqSettings::bundle_max) and 256 KiB; it is stored, delivered, acknowledged and given back as a
+//!   whole.
 //! - *A body that is no message* goes to the dead letters of the broker, in the queue `PREFIX.dead`.
 //!
 //! The broker's `consumer_timeout` (30 minutes unless configured) ends a member that holds a message for longer; handlers

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use futures_util::future::{try_join, try_join_all};
 use lapin::options::BasicPublishOptions;
-use lapin::{Channel, Confirmation, Connection};
+use lapin::{BasicProperties, Channel, Confirmation, Connection};
 use stanchion_messaging::adapter::{self, Backoff};
-use stanchion_messaging::{BrokerError, Envelope, PARTITIONS, PublishError};
+use stanchion_messaging::{BrokerError, Bundle, Envelope, PARTITIONS, PublishError};
 use stanchion_runtime::task::{self, Task, TaskFailed};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
@@ -32,12 +32,45 @@ struct Slot {
     backoff: Backoff,
 }
 
+/// What the broker is handed.
+pub(crate) struct Sending {
+    partition: u16,
+    routing_key: String,
+    body: Vec<u8>,
+    properties: BasicProperties,
+    pub(crate) messages: u64,
+}
+
 /// A connection to publish on.
 struct Line {
     connection: Connection,
     store: StoreWatch,
     lanes: Vec<Mutex<Channel>>,
     since: Instant,
+}
+
+impl Sending {
+    /// A message that goes by itself.
+    pub(crate) fn alone(envelope: &Envelope, bytes_max: usize) -> Result<Self, PublishError> {
+        Ok(Self {
+            partition: envelope.partition,
+            routing_key: routing_key(&envelope.message.contract, envelope.partition),
+            body: adapter::body(envelope, bytes_max)?,
+            properties: wire::properties(envelope),
+            messages: 1,
+        })
+    }
+
+    /// Several as one, to where `first` would go.
+    pub(crate) fn together(bundle: Bundle, first: &Envelope) -> Self {
+        Self {
+            partition: first.partition,
+            routing_key: routing_key(&first.message.contract, first.partition),
+            properties: wire::bundle_properties(&bundle, first),
+            messages: bundle.messages as u64,
+            body: bundle.body,
+        }
+    }
 }
 
 impl Lines {
@@ -55,13 +88,11 @@ impl Lines {
     pub(crate) async fn publish(
         &self,
         shared: &Arc<Shared>,
-        envelope: &Envelope,
+        sending: &Sending,
     ) -> Result<(), PublishError> {
-        let bytes_max = shared.settings.message_bytes_max.as_usize();
-        let body = adapter::body(envelope, bytes_max)?;
         let begun = Instant::now();
         let bound = shared.settings.publish_timeout;
-        match timeout(bound, self.send(shared, envelope, &body)).await {
+        match timeout(bound, self.send(shared, sending)).await {
             Ok(sent) => sent,
             Err(_late) => {
                 self.distrust(begun).await;
@@ -79,15 +110,10 @@ impl Lines {
         Ok(line.store.id())
     }
 
-    async fn send(
-        &self,
-        shared: &Arc<Shared>,
-        envelope: &Envelope,
-        body: &[u8],
-    ) -> Result<(), PublishError> {
+    async fn send(&self, shared: &Arc<Shared>, sending: &Sending) -> Result<(), PublishError> {
         let line = self.line(shared).await?;
-        let lane = line.lanes.get(usize::from(envelope.partition));
-        let none = || BrokerError(format!("there is no partition {}", envelope.partition));
+        let lane = line.lanes.get(usize::from(sending.partition));
+        let none = || BrokerError(format!("there is no partition {}", sending.partition));
         let mut channel = lane.ok_or_else(none)?.lock().await;
         if !channel.status().connected() {
             // Something on it was refused, such as an exchange that somebody has deleted.
@@ -100,10 +126,10 @@ impl Lines {
         // Not mandatory: a group that has no queue yet changes the store's id when it makes one.
         let published = channel.basic_publish(
             Names::new(&shared.settings).messages().into(),
-            routing_key(&envelope.message.contract, envelope.partition).into(),
+            sending.routing_key.as_str().into(),
             BasicPublishOptions::default(),
-            body,
-            wire::properties(envelope),
+            &sending.body,
+            sending.properties.clone(),
         );
         let confirmation = published.await.map_err(unavailable)?;
         match confirmation.await.map_err(not_confirmed)? {

@@ -18,6 +18,9 @@ stanchion_config::settings! {
         pub tls: RabbitMqTlsSettings = section,
         /// What everything that is declared begins with; services of the same prefix hear each other.
         pub prefix: String = "stanchion",
+        /// How many messages of a partition that wait together become one message of its queues, at most.
+        #[range(1..=64)]
+        pub bundle_max: u32 = 64,
         /// How long a message may take to be confirmed, with connecting; then it counts as not confirmed.
         #[range("10ms"..="5m")]
         pub publish_timeout: Duration = "10s",
@@ -33,14 +36,14 @@ stanchion_config::settings! {
         /// A connection is dead when nothing came for twice as long.
         #[range("1s"..="1h")]
         pub heartbeat: Duration = "10s",
-        /// Messages of one partition that a member holds before it has acknowledged some.
+        /// Messages of one partition that a member holds before it has acknowledged some; a bundle is one.
         #[range(1..=10000)]
         pub prefetch: u16 = 32,
         /// How often a message may be given back by members that went away before it is a dead letter: what ends a process
         /// each time must end one day. Each stop gives back what is held, so a small number loses good messages.
         #[range(1..=1000000)]
         pub deliveries_max: u32 = 1000,
-        /// Messages that wait in a queue, of which a group has one a partition; beyond that the group asks for the rest later.
+        /// Messages that wait in a queue, a bundle being one, of which a group has one a partition; beyond that the group asks for the rest later.
         #[range(1..=1000000000)]
         pub queue_messages_max: u32 = 100000,
         /// Bytes that wait in a queue; beyond that the group asks for the rest later.

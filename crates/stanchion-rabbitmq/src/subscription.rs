@@ -15,7 +15,7 @@ use crate::line::Line;
 use crate::metrics::GroupMetrics;
 use crate::topology::GroupKind;
 
-/// The most messages of one delivery; each partition has its part of them.
+/// Messages of one delivery, more only by the bundles that are begun; each partition has its part of them.
 const DELIVERY_MESSAGES_MAX: usize = 256;
 const OF_PARTITION_MAX: usize = DELIVERY_MESSAGES_MAX / PARTITIONS as usize;
 

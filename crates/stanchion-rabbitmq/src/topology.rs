@@ -335,7 +335,7 @@ fn relays_key(partition: u16) -> String {
     format!("{RELAYS}{partition}")
 }
 
-fn is_relays(contract: &str) -> bool {
+pub(crate) fn is_relays(contract: &str) -> bool {
     contract.starts_with(RELAYS)
 }
 

@@ -55,7 +55,13 @@ struct Reason {
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Reload {
+    port: &'static str,
     result: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Port {
+    port: &'static str,
 }
 
 /// Every bound of the server, counted. Cheap to clone.
@@ -78,7 +84,7 @@ pub(crate) struct Kept {
     shed: Family<Reason, Counter>,
     handshakes_failed: Family<Reason, Counter>,
     tls_reloads: Family<Reload, Counter>,
-    tls_expires: Gauge<i64, AtomicI64>,
+    tls_expires: Family<Port, Gauge>,
     panics: Counter,
     cut: Counter,
 }
@@ -129,9 +135,9 @@ impl ServerMetrics {
                 "stanchion_server_tls_reloads_total",
                 "Changed certificate files: taken into use, or refused.",
             ),
-            tls_expires: metrics.gauge(
+            tls_expires: metrics.gauge_family(
                 "stanchion_server_tls_certificate_expires_timestamp_seconds",
-                "When the certificate in use ends, in seconds since 1970; 0 without TLS.",
+                "When the certificate that a port shows ends, in seconds since 1970; nothing without TLS.",
             ),
             panics: metrics.counter("stanchion_server_panics_total", "Handlers that panicked."),
             cut: metrics.counter(
@@ -224,12 +230,13 @@ impl ServerMetrics {
             .inc();
     }
 
-    pub(crate) fn tls_reloaded(&self, result: &'static str) {
-        self.tls_reloads.get_or_create(&Reload { result }).inc();
+    pub(crate) fn tls_reloaded(&self, port: &'static str, result: &'static str) {
+        let reload = Reload { port, result };
+        self.tls_reloads.get_or_create(&reload).inc();
     }
 
-    pub(crate) fn tls_expires(&self, at: i64) {
-        self.tls_expires.set(at);
+    pub(crate) fn tls_expires(&self, port: &'static str, at: i64) {
+        self.tls_expires.get_or_create(&Port { port }).set(at);
     }
 
     pub(crate) fn panicked(&self) {

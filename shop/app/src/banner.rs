@@ -9,6 +9,8 @@ use stanchion::server::Addresses;
 pub(crate) struct Banner {
     /// `http` or `https`: what the public port speaks.
     pub(crate) scheme: &'static str,
+    /// Likewise the operator's.
+    pub(crate) admin_scheme: &'static str,
     pub(crate) modules: Vec<&'static str>,
     pub(crate) storage: String,
     /// How many connections there can be, a line a database; none for embedded stores.
@@ -36,9 +38,10 @@ impl Banner {
             &format!("{url}/api/v1    docs {url}/docs    ready {url}/ready"),
         );
         if let Some(admin) = addresses.admin {
+            let scheme = self.admin_scheme;
             line(
                 "admin",
-                &format!("http://{admin}    metrics http://{admin}/metrics"),
+                &format!("{scheme}://{admin}    metrics {scheme}://{admin}/metrics"),
             );
         }
         line("modules", &self.modules.join(", "));

@@ -70,6 +70,7 @@ pub(crate) async fn build(
     let served: Vec<_> = modules.iter().map(Module::name).collect();
     let banner = Banner {
         scheme: settings.server.tls.scheme(),
+        admin_scheme: settings.admin.tls.scheme(),
         modules: served.clone(),
         storage: settings.database.url.clone(),
         connections: connections(),

@@ -217,3 +217,42 @@ async fn a_lost_confirmation_is_an_error_and_the_message_is_there() {
         acknowledge(member.as_mut(), &delivery).await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waited_together_comes_as_one_delivery_and_is_acknowledged_once() {
+    let Some(settings) = settings() else { return };
+    let settings = RabbitMqSettings {
+        prefetch: 1,
+        ..settings
+    };
+    let (broker, metrics) = open(&settings);
+    let mut member = join(&broker, "painter").await;
+    let sent: Vec<Envelope> = (1..=100).map(envelope).collect();
+    broker.publish_all(&sent).await.expect("it is confirmed");
+    let mut came = Vec::new();
+    for expected in [64, 36] {
+        // The broker sends one message before it hears of an acknowledgement, and that one is a bundle.
+        let delivery = next(&mut *member).await;
+        assert_eq!(delivery.messages.len(), expected);
+        came.extend(delivery.messages.iter().map(|message| message.id));
+        acknowledge(&mut *member, &delivery).await;
+    }
+    let ids: Vec<_> = sent.iter().map(|envelope| envelope.message.id).collect();
+    assert_eq!(came, ids);
+    let told = metrics.encode();
+    assert!(
+        told.contains(
+            "stanchion_broker_messages_total{broker=\"rabbitmq\",outcome=\"confirmed\"} 100"
+        ),
+        "{told}"
+    );
+    // Nothing is left behind for the next member.
+    drop(member);
+    let mut next_member = join(&broker, "painter").await;
+    broker
+        .publish(&envelope(101))
+        .await
+        .expect("it is confirmed");
+    let delivery = next(&mut *next_member).await;
+    assert_eq!(delivery.messages[0].origin.position, Position(101));
+}

@@ -11,6 +11,7 @@ mod redrive;
 mod routes;
 mod running;
 mod subjects;
+mod tls;
 
 pub use logs::LogTask;
 pub use options::{Migration, Options, Purpose};

@@ -13,9 +13,11 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use stanchion_config::ExposeSecret;
 use stanchion_runtime::task;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use super::tls;
 use crate::Stopped;
 use crate::service::AdminSettings;
 
@@ -93,7 +95,14 @@ async fn ask_with(
         Ok(Err(error)) => return Err(nobody(&error)),
         Err(late) => return Err(nobody(&late)),
     };
-    let asking = exchange(admin, address, stream, method, segments, body);
+    let asking = async {
+        if admin.tls.is_on() {
+            let stream = tls::agree(admin, address, stream).await?;
+            exchange(admin, address, stream, method, segments, body).await
+        } else {
+            exchange(admin, address, stream, method, segments, body).await
+        }
+    };
     let answer = match timeout(ANSWER_WITHIN, asking).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(error)) => return Err(nobody(&error)),
@@ -126,14 +135,17 @@ pub(super) async fn post(admin: &AdminSettings, segments: &[&str]) -> Result<boo
     }
 }
 
-async fn exchange(
+async fn exchange<S>(
     admin: &AdminSettings,
     address: SocketAddr,
-    stream: TcpStream,
+    stream: S,
     method: Method,
     segments: &[&str],
     body: Option<&Value>,
-) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
+) -> Result<Answer, tls::Failure>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     // It ends with the sender; what goes wrong is told there.
     let _connection = task::spawn("admin-client", async move { drop(connection.await) });

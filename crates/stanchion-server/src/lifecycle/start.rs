@@ -49,8 +49,8 @@ pub enum StartError {
 struct Ports {
     public: Option<TcpListener>,
     admin: Option<TcpListener>,
-    /// Of the public one.
-    tls: Option<Arc<Tls>>,
+    public_tls: Option<Arc<Tls>>,
+    admin_tls: Option<Arc<Tls>>,
 }
 
 /// A service put together, before it listens.
@@ -75,8 +75,14 @@ impl Service {
     pub async fn start(mut self) -> Result<Running, StartError> {
         let on_started = self.on_started.take();
         let assembled = self.assemble()?;
-        let tls = Tls::of(&self.settings.tls).await;
-        let tls = tls.map_err(|problem| StartError::Settings(format!("server.{problem}")))?;
+        let refused = |port: &str, problem| StartError::Settings(format!("{port}.{problem}"));
+        let public_tls = Tls::of(&self.settings.tls).await;
+        let public_tls = public_tls.map_err(|problem| refused("server", problem))?;
+        let admin_tls = match &self.admin {
+            Some(admin) => Tls::of(&admin.tls).await,
+            None => Ok(None),
+        };
+        let admin_tls = admin_tls.map_err(|problem| refused("admin", problem))?;
         let serves = self.role != Role::Worker;
         let public = if serves {
             Some(bind(self.settings.listen).await?)
@@ -91,7 +97,13 @@ impl Service {
             public: public.as_ref().and_then(|socket| socket.local_addr().ok()),
             admin: admin.as_ref().and_then(|socket| socket.local_addr().ok()),
         };
-        let running = self.launch(assembled, Ports { public, admin, tls }, addresses);
+        let ports = Ports {
+            public,
+            admin,
+            public_tls,
+            admin_tls,
+        };
+        let running = self.launch(assembled, ports, addresses);
         if let Some(tell) = on_started {
             tell(&addresses);
         }
@@ -181,7 +193,7 @@ impl Service {
                     admission,
                 );
                 closers.push(port.closer);
-                self.open_admin(socket, App::Admin(port.router), &stack)
+                self.open_admin(socket, App::Admin(port.router), ports.admin_tls, &stack)
             });
         let moments = Moments::default();
         let connections = TaskTracker::new();
@@ -189,7 +201,7 @@ impl Service {
             let app = App::Public(around);
             let mut listener =
                 self.listener(socket, app, moments.clone(), connections.clone(), &stack);
-            listener.serving.tls = ports.tls;
+            listener.serving.tls = ports.public_tls;
             task::spawn("accept", listener.run())
         });
         let mut workers = workers(&mut modules);
@@ -249,14 +261,21 @@ impl Service {
         }
     }
 
-    fn open_admin(&self, socket: TcpListener, app: App, stack: &Stack) -> AdminPort {
+    fn open_admin(
+        &self,
+        socket: TcpListener,
+        app: App,
+        tls: Option<Arc<Tls>>,
+        stack: &Stack,
+    ) -> AdminPort {
         let moments = Moments::default();
-        let listener = Listener {
+        let mut listener = Listener {
             name: "admin",
             connections_max: ADMIN_CONNECTIONS_MAX,
             per_address_max: ADMIN_CONNECTIONS_MAX,
             ..self.listener(socket, app, moments.clone(), TaskTracker::new(), stack)
         };
+        listener.serving.tls = tls;
         AdminPort {
             moments,
             accepting: task::spawn("accept-admin", listener.run()),

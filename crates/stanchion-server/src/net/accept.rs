@@ -69,11 +69,12 @@ impl Listener {
     /// For as long as connections are accepted.
     fn keep_tls_fresh(&self) -> Option<Task<()>> {
         let tls = self.serving.tls.clone()?;
-        let (stop, metrics) = (
+        let (port, stop, metrics) = (
+            self.name,
             self.serving.moments.closed.clone(),
             self.serving.metrics.clone(),
         );
-        let fresh = async move { tls.keep_fresh(stop, metrics).await };
+        let fresh = async move { tls.keep_fresh(port, stop, metrics).await };
         Some(stanchion_runtime::task::spawn("tls-files", fresh))
     }
 

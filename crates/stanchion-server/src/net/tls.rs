@@ -97,9 +97,14 @@ impl Tls {
     }
 
     /// Looks at the files again and again, until told to stop. Files that do not fit leave all as it is.
-    pub(crate) async fn keep_fresh(&self, stop: CancellationToken, metrics: ServerMetrics) {
+    pub(crate) async fn keep_fresh(
+        &self,
+        port: &'static str,
+        stop: CancellationToken,
+        metrics: ServerMetrics,
+    ) {
         let mut refused = None;
-        metrics.tls_expires(self.now.read().expires_at);
+        metrics.tls_expires(port, self.now.read().expires_at);
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
@@ -109,15 +114,15 @@ impl Tls {
                 Ok(false) => refused = None,
                 Ok(true) => {
                     refused = None;
-                    metrics.tls_reloaded("ok");
-                    metrics.tls_expires(self.now.read().expires_at);
-                    tracing::info!("new connections get the new certificate");
+                    metrics.tls_reloaded(port, "ok");
+                    metrics.tls_expires(port, self.now.read().expires_at);
+                    tracing::info!(port, "new connections get the new certificate");
                 }
                 // Told once: files are written one after the other, and somebody may be at it for a while.
                 Err(reason) if refused.as_ref() == Some(&reason) => {}
                 Err(reason) => {
-                    metrics.tls_reloaded("refused");
-                    tracing::warn!(reason, "the certificate of before stays in use");
+                    metrics.tls_reloaded(port, "refused");
+                    tracing::warn!(port, reason, "the certificate of before stays in use");
                     refused = Some(reason);
                 }
             }

@@ -97,7 +97,7 @@ stanchion_config::choice! {
 }
 
 stanchion_config::settings! {
-    /// TLS on the public port. Changed files are taken into use without a restart and without dropping a connection.
+    /// TLS on a port. Changed files are taken into use without a restart and without dropping a connection.
     pub struct TlsSettings {
         /// PEM file with the certificate and its chain, the own one first.
         pub certificate: Option<PathBuf> = unset,
@@ -123,6 +123,12 @@ impl TlsSettings {
         self.certificate.is_some()
     }
 
+    /// Whether nobody gets a connection without a certificate of `client_roots`.
+    #[must_use]
+    pub fn is_mutual(&self) -> bool {
+        self.is_on() && self.client_roots.is_some() && self.clients == ClientProof::Required
+    }
+
     /// What its URLs begin with: `https` or `http`.
     #[must_use]
     pub fn scheme(&self) -> &'static str {
@@ -145,10 +151,16 @@ stanchion_config::settings! {
 stanchion_config::settings! {
     /// The operator's port, never reachable through the public one.
     pub struct AdminSettings {
-        /// Its address; anything but loopback needs a token.
+        /// Its address; anything but loopback needs a token or mutual TLS.
         pub listen: SocketAddr = "127.0.0.1:9090",
         /// Bearer token for everything but health.
         pub token: Option<SecretString> = unset,
+        /// Certificate and key; plain HTTP without.
+        pub tls: TlsSettings = section,
+        /// PEM file with the certificate by which this program's own commands prove themselves there.
+        pub client_certificate: Option<PathBuf> = unset,
+        /// PEM file with its private key.
+        pub client_key: Option<PathBuf> = unset,
         /// Host names it answers to beside its address and localhost.
         pub hosts: Vec<String> = vec![],
     }
@@ -237,11 +249,18 @@ fn check_tls(tls: &TlsSettings, checks: &mut Checks<'_>) {
 }
 
 fn check_admin(admin: &AdminSettings, checks: &mut Checks<'_>) {
-    if !admin.listen.ip().is_loopback() && admin.token.is_none() {
+    if !admin.listen.ip().is_loopback() && admin.token.is_none() && !admin.tls.is_mutual() {
         checks.refuse(
             "listen",
-            "reachable from other machines without a token",
-            "set `token`, or listen on 127.0.0.1",
+            "reachable from other machines without a token or mutual TLS",
+            "set `token`, or `tls.client_roots`, or listen on 127.0.0.1",
+        );
+    }
+    if admin.client_certificate.is_some() != admin.client_key.is_some() {
+        checks.refuse(
+            "client_certificate",
+            "a certificate and its key belong together",
+            "set `client_certificate` and `client_key`, or neither",
         );
     }
 }

@@ -138,7 +138,8 @@ async fn the_command_line_asks_the_service_that_runs_and_nobody_else() {
     assert_eq!(operate(nowhere, "policies").await, 1);
 }
 
-async fn operate(service: Service, line: &str) -> u8 {
+/// The exit code of a command, given to a service that is put together for it.
+pub(super) async fn operate(service: Service, line: &str) -> u8 {
     let cli = ServiceCli::new("shop", "1.0.0", async |_| Ok::<_, Stopped>(service));
     let words = std::iter::once("shop").chain(line.split(' '));
     cli.main_with(words.map(OsString::from)).await.code()

@@ -2,6 +2,7 @@
 
 mod authority;
 mod held;
+mod operator;
 mod refused;
 
 use std::io;

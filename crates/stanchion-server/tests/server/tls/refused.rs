@@ -170,7 +170,9 @@ async fn when_the_certificate_ends_is_a_metric() {
         .await
         .unwrap();
     for (at, next) in [(1_924_992_000, Some(2032)), (1_956_528_000, None)] {
-        let line = format!("stanchion_server_tls_certificate_expires_timestamp_seconds {at}");
+        let line = format!(
+            "stanchion_server_tls_certificate_expires_timestamp_seconds{{port=\"public\"}} {at}"
+        );
         let began = Instant::now();
         while !metrics.encode().contains(&line) {
             assert!(

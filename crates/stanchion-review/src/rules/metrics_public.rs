@@ -61,14 +61,17 @@ fn go(source: &Source, found: &mut Found) {
         .filter(|call| ["GET", "POST", "PUT", "PATCH", "DELETE", "Get", "Post", "Put", "Patch", "Delete", "Handle", "HandleFunc", "Mount"].contains(&call.name))
         .filter_map(|call| Some((call, call.arg(0).and_then(literal)?)))
         .collect();
-    for (call, _) in routes.iter().filter(|(call, path)| for_operators(path.trim_start_matches("GET ")) && call.name != "Mount") {
+    let profiles = |call: &Call<'_>| ["middleware.Profiler(", "pprof."].iter().any(|word| call.args_text().contains(word));
+    for (call, _) in routes.iter().filter(|(call, path)| if call.name == "Mount" { profiles(call) } else { for_operators(path.trim_start_matches("GET ")) }) {
         let function = function_of(call.node);
         let beside = routes.iter().any(|(other, path)| {
             for_callers(path.rsplit(' ').next().unwrap_or("")) && other.receiver_text() == call.receiver_text() && function_of(other.node) == function
         });
         let name = function.map_or("", |function| function.field_text("name"));
         let used = calls(source).any(|other| other.name == "Use" && other.receiver_text() == call.receiver_text() && says(other.args_text(), &KEPT));
-        let kept = used || [call.receiver_text(), call.args_text(), name].iter().any(|text| says(text, &KEPT));
+        // A function of the program's own may ask before it answers.
+        let plain = ["promhttp.", "pprof.", "expvar.", "prometheus", "middleware.Profiler("].iter().any(|word| call.args_text().contains(word));
+        let kept = used || !plain || [call.receiver_text(), call.args_text(), name].iter().any(|text| says(text, &KEPT));
         if beside && !kept {
             found.at(call.node);
         }

@@ -112,9 +112,14 @@ fn changes(method: &str) -> bool {
 fn of_rust<'a>(function: Node<'a>, path: &str) -> Route<'a> {
     let name = function.field("name").unwrap_or(function);
     let parameters = function.field("parameters").into_iter().flat_map(|list| list.each("parameter").map(|one| one.field_text("type")));
-    let body = function.field_text("body").to_ascii_lowercase();
-    // It may ask in its body, by whatever it was given.
-    let inside = ["authoriz", "authent", "permission", "claims", "session", "credential", "signature", "api_key", "token", "cookie"].iter().any(|word| body.contains(word));
+    // It may ask in its body, by whatever it was given; comments ask nobody.
+    let asks = ["authoriz", "authent", "permission", "claims", "session", "credential", "signature", "api_key", "token", "cookie"];
+    let inside = function.field("body").is_some_and(|body| {
+        body.below().filter(|node| node.kind().ends_with("identifier")).any(|node| {
+            let name = node.text().to_ascii_lowercase();
+            asks.iter().any(|word| name.contains(word))
+        })
+    });
     Route {
         node: name,
         asks: inside || parameters.into_iter().any(names_somebody),

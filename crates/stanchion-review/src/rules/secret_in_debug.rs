@@ -30,7 +30,7 @@ pub(crate) static RULE: Rule = Rule {
 };
 
 const SECRETS: [&str; 10] = ["password", "passwd", "secret", "api_key", "private_key", "secret_key", "access_token", "refresh_token", "client_secret", "jwt_secret"];
-const NOT_ONE: [&str; 14] = ["hash", "id", "path", "file", "name", "arn", "ref", "type", "kind", "url", "version", "length", "min", "max"];
+const NOT_ONE: [&str; 18] = ["hint", "encrypted", "hashed", "policy", "hash", "id", "path", "file", "name", "arn", "ref", "type", "kind", "url", "version", "length", "min", "max"];
 
 fn is_secret(name: &str) -> bool {
     says(name, &SECRETS) && !says(name, &NOT_ONE)

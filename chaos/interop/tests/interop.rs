@@ -1,8 +1,7 @@
 //! The cases, asked by grpcio: a client that shares nothing with the server.
 #![allow(clippy::unwrap_used, missing_docs)]
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::time::Duration;
 
 use stanchion::server::{Module, ServerSettings, Service};
@@ -15,7 +14,7 @@ const DONE_WITHIN: Duration = Duration::from_secs(60);
 
 #[tokio::test]
 async fn grpcio_passes_the_public_cases() {
-    let Some(python) = python() else {
+    let Some(python) = stanchion_testing::python::with("grpcio", &PACKAGES) else {
         return;
     };
     let settings = ServerSettings {
@@ -66,30 +65,4 @@ async fn grpcio_passes_the_public_cases() {
         sleep(Duration::from_millis(20)).await;
     }
     assert!(metrics.encode().contains("stanchion_server_panics_total 0"));
-}
-
-/// A Python with grpcio, below `target`, made once; `None`, said loudly, where it cannot be had.
-fn python() -> Option<PathBuf> {
-    let venv = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/grpcio-venv");
-    let (python, done) = (venv.join("bin/python"), venv.join("done"));
-    if done.is_file() {
-        return Some(python);
-    }
-    let made = succeeds(Command::new("python3").args(["-m", "venv"]).arg(&venv));
-    let pip = [
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--only-binary=:all:",
-    ];
-    if made && succeeds(Command::new(venv.join("bin/pip")).args(pip).args(PACKAGES)) {
-        std::fs::write(done, "").unwrap();
-        return Some(python);
-    }
-    stanchion_testing::servers::skip("python3-venv and PyPI's grpcio");
-    None
-}
-
-fn succeeds(command: &mut Command) -> bool {
-    command.output().is_ok_and(|output| output.status.success())
 }

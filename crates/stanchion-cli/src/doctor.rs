@@ -8,13 +8,16 @@ mod http;
 mod slow;
 mod stop;
 
-use std::net::{IpAddr, ToSocketAddrs};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use serde::Serialize;
 
 use http::Target;
+
+/// Addresses of a name that are tried.
+const ADDRESSES_MAX: usize = 8;
 
 /// What is asked, and how.
 #[derive(Clone, Debug)]
@@ -123,11 +126,17 @@ fn target(url: &str, asked: &Asked) -> anyhow::Result<Target> {
     } else {
         format!("{host}:{default}")
     };
-    let mut addresses = with_port
+    let addresses: Vec<SocketAddr> = with_port
         .to_socket_addrs()
-        .with_context(|| format!("{host} cannot be found"))?;
-    let address = addresses
-        .next()
+        .with_context(|| format!("{host} cannot be found"))?
+        .take(ADDRESSES_MAX)
+        .collect();
+    // `localhost` is two addresses, and a service often listens on one of them.
+    let listens = addresses.iter().find(|address| {
+        addresses.len() > 1 && (asked.anywhere || is_here(address.ip())) && http::listens(**address)
+    });
+    let address = *listens
+        .or(addresses.first())
         .with_context(|| format!("{host} has no address"))?;
     ensure!(
         asked.anywhere || is_here(address.ip()),

@@ -1,14 +1,14 @@
 //! Every tool, resource and prompt, asked by the protocol's own Python client: one that shares nothing with the server.
 #![allow(clippy::unwrap_used)]
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 const PACKAGES: [&str; 1] = ["mcp>=1.9,<2"];
 
 #[test]
 fn the_official_client_calls_every_tool_and_is_refused_outside_the_root() {
-    let Some(python) = python() else {
+    let Some(python) = stanchion_testing::python::with("mcp", &PACKAGES) else {
         return;
     };
     let place = tempfile::tempdir().unwrap();
@@ -42,30 +42,4 @@ fn the_official_client_calls_every_tool_and_is_refused_outside_the_root() {
         .map(|entry| entry.unwrap().file_name())
         .collect();
     assert_eq!(outside.len(), 2, "something was made outside: {outside:?}");
-}
-
-/// A Python with the client, below `target`, made once; `None`, said loudly, where it cannot be had.
-fn python() -> Option<PathBuf> {
-    let venv = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/mcp-venv");
-    let (python, done) = (venv.join("bin/python"), venv.join("done"));
-    if done.is_file() {
-        return Some(python);
-    }
-    let made = succeeds(Command::new("python3").args(["-m", "venv"]).arg(&venv));
-    let pip = [
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--only-binary=:all:",
-    ];
-    if made && succeeds(Command::new(venv.join("bin/pip")).args(pip).args(PACKAGES)) {
-        std::fs::write(done, "").unwrap();
-        return Some(python);
-    }
-    stanchion_testing::servers::skip("python3-venv and PyPI's mcp");
-    None
-}
-
-fn succeeds(command: &mut Command) -> bool {
-    command.output().is_ok_and(|output| output.status.success())
 }

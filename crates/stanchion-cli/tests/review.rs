@@ -199,3 +199,14 @@ fn sarif_names_rule_place_and_level() {
         "client-without-timeout"
     );
 }
+
+#[test]
+fn the_guide_lists_the_rules_as_they_are() {
+    let mut explain = Command::new(env!("CARGO_BIN_EXE_stanchion"));
+    let made = text(&explain.args(["explain", "--markdown"]).output().unwrap());
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guide/review-rules.md");
+    assert!(
+        std::fs::read_to_string(page).unwrap() == made,
+        "make it anew: stanchion explain --markdown > docs/guide/review-rules.md"
+    );
+}

@@ -4,13 +4,12 @@
 #![allow(clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::time::Duration;
+use std::process::{Command, Output};
 
-use stanchion_testing::process::free_port;
+#[path = "templates/doctored.rs"]
+mod doctored;
 
-/// How often it is looked whether a service listens: 20 s in all.
-const STARTING_LOOKS_MAX: usize = 100;
+use doctored::{Certificate, Patient, examined};
 
 fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -84,6 +83,7 @@ fn an_event_sourced_service_builds_grows_and_passes_its_tests() {
     let service = new(place.path(), "parcels", "event-sourced");
     stanchion(&service, &["add", "use-case", "archive"]);
     stanchion(&service, &["add", "projection", "parcel-list"]);
+    stanchion(&service, &["add", "use-case", "seal"]);
     stanchion(
         &service,
         &[
@@ -106,56 +106,50 @@ fn an_event_sourced_service_builds_grows_and_passes_its_tests() {
 
 #[test]
 #[ignore = "builds a service; `cargo xtask test` runs it by itself, after the others"]
-fn a_service_with_state_builds_passes_its_tests_and_its_doctor_and_stops_in_good_order() {
+fn a_service_with_state_builds_passes_its_tests_and_its_doctor_on_plain_http_and_on_tls() {
     let place = tempfile::tempdir().unwrap();
     let service = new(place.path(), "billing-desk", "state");
     cargo_test(&service);
-    let (public, admin) = (free_port().unwrap(), free_port().unwrap());
-    let address = |port: u16| format!("127.0.0.1:{port}");
-    let mut desk = Command::new(target().join("debug/billing-desk"))
-        .env("BILLING_DESK__SERVER__LISTEN", address(public))
-        .env("BILLING_DESK__ADMIN__LISTEN", address(admin))
-        .env("BILLING_DESK__SERVER__LAME_DUCK", "1s")
-        .env("BILLING_DESK__SERVER__HEADER_TIMEOUT", "1s")
-        .current_dir(&service)
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    let (public, admin) = (
-        format!("http://{}", address(public)),
-        format!("http://{}", address(admin)),
-    );
-    let process = desk.id().to_string();
-    let asked = [
-        "doctor",
-        &public,
-        "--admin",
-        &admin,
-        "--path",
-        "/openapi.json",
-        "--stop",
-        &process,
-    ];
-    let mut told = String::new();
-    for _ in 0..STARTING_LOOKS_MAX {
-        let mut doctor = Command::new(env!("CARGO_BIN_EXE_stanchion"));
-        let output = doctor.args(asked).output().unwrap();
-        told = String::from_utf8_lossy(&output.stdout).into_owned()
-            + &String::from_utf8_lossy(&output.stderr);
-        // 2: it does not listen yet.
-        if output.status.code() != Some(2) {
-            break;
-        }
-        std::thread::sleep(Duration::from_millis(200));
+    let certificate = Certificate::new(place.path());
+    for tls in [None, Some(&certificate)] {
+        let mut program = Command::new(target().join("debug/billing-desk"));
+        program.current_dir(&service);
+        let told = examined(
+            Patient {
+                program,
+                prefix: "BILLING_DESK",
+                path: "/openapi.json",
+            },
+            tls,
+        );
+        assert_eq!(told.contains("ok    tls"), tls.is_some(), "{told}");
     }
-    let ended = desk.try_wait().unwrap();
-    let _ = desk.kill();
-    assert!(told.contains("0 failed"), "{told}");
-    assert!(
-        told.contains("ok    graceful stop") && told.contains("ok    unready first"),
-        "{told}"
-    );
-    assert!(ended.is_some_and(|status| status.success()), "{ended:?}");
+}
+
+#[test]
+#[ignore = "builds the shop; `cargo xtask test` runs it by itself, after the others"]
+fn the_shop_passes_its_doctor_on_plain_http_and_on_tls() {
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "--offline", "--quiet", "--package", "shop"]);
+    said(&cargo.current_dir(repository()).output().unwrap());
+    let place = tempfile::tempdir().unwrap();
+    let certificate = Certificate::new(place.path());
+    for tls in [None, Some(&certificate)] {
+        let mut program = Command::new(target().join("debug/shop"));
+        let data = place.path().join("data").display().to_string();
+        program
+            .env("SHOP__DATABASE__URL", format!("sqlite://{data}"))
+            .env("SHOP__IDENTITY__ADMIN_PASSWORD", "asked-by-the-doctor")
+            .current_dir(place.path());
+        examined(
+            Patient {
+                program,
+                prefix: "SHOP",
+                path: "/openapi.json",
+            },
+            tls,
+        );
+    }
 }
 
 #[test]
@@ -243,6 +237,23 @@ fn a_dry_run_makes_nothing_and_what_is_there_is_never_overwritten() {
         twice.status.code() == Some(2) && err.contains("rename.rs is there already"),
         "{err}"
     );
+}
+
+#[test]
+fn a_projection_names_every_event_those_of_use_cases_before_and_after_it() {
+    let place = tempfile::tempdir().unwrap();
+    let service = new(place.path(), "parcels", "event-sourced");
+    stanchion(&service, &["add", "use-case", "archive"]);
+    stanchion(&service, &["add", "projection", "parcel-list"]);
+    let told = stanchion(&service, &["add", "use-case", "seal"]);
+    let arm = |event: &str| format!("ParcelEvent::{event} {{ .. }} => return Ok(()),");
+    assert!(told.contains(&arm("Sealed")), "{told}");
+    let file = service.join("src/parcels/adapters/parcel_list.rs");
+    let text = std::fs::read_to_string(file).unwrap();
+    for event in ["Archived", "Sealed"] {
+        assert_eq!(text.matches(&arm(event)).count(), 1, "{text}");
+    }
+    assert!(!text.contains("_ =>"), "{text}");
 }
 
 #[test]

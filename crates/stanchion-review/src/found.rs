@@ -1,7 +1,7 @@
 //! Where a rule puts what it found.
 
 use crate::facts::Facts;
-use crate::model::{Confidence, Finding, Rule};
+use crate::model::{Confidence, Finding, Rule, Severity};
 use crate::node::Node;
 use crate::source::Source;
 
@@ -41,6 +41,16 @@ impl<'a> Found<'a> {
     /// This node may be wrong.
     pub(crate) fn at_maybe(&mut self, node: Node<'_>, confidence: Confidence) {
         self.at_as(node, self.rule.title, confidence.min(self.rule.confidence));
+    }
+
+    /// This node is as the rule says because whoever runs the program may ask for it: a reader should see it, nobody
+    /// should be stopped by it.
+    pub(crate) fn at_asked_for(&mut self, node: Node<'_>) {
+        let before = self.findings.len();
+        self.at_as(node, self.rule.title, Confidence::Low);
+        for finding in &mut self.findings[before..] {
+            finding.severity = Severity::Low;
+        }
     }
 
     fn at_as(&mut self, node: Node<'_>, message: &str, confidence: Confidence) {

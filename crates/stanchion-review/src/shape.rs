@@ -297,17 +297,22 @@ pub(crate) fn is_sql(text: &str) -> bool {
         || (head.starts_with("select\n") && head.contains("from "))
 }
 
-/// The words of a name: `userID` and `user_id` are `user`, `id`.
+/// The words of a name: `userID` and `user_id` are `user`, `id`; `TLSErrors` is `tls`, `errors`.
 pub(crate) fn words(name: &str) -> Vec<String> {
     let mut all: Vec<String> = Vec::new();
     let mut lower_before = false;
-    for letter in name.chars().take(120) {
+    let letters: Vec<char> = name.chars().take(120).collect();
+    for (at, letter) in letters.iter().copied().enumerate() {
         if !letter.is_alphanumeric() {
             lower_before = false;
             all.push(String::new());
             continue;
         }
-        if (letter.is_uppercase() && lower_before) || all.is_empty() {
+        let upper_before = at > 0 && letters[at - 1].is_uppercase();
+        let lower = |ahead: usize| letters.get(at + ahead).is_some_and(|letter| letter.is_lowercase());
+        // `IDs` is one word, `TLSErrors` two.
+        let ends_initials = letter.is_uppercase() && upper_before && lower(1) && lower(2);
+        if (letter.is_uppercase() && lower_before) || ends_initials || all.is_empty() {
             all.push(String::new());
         }
         lower_before = letter.is_lowercase() || letter.is_numeric();

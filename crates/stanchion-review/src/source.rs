@@ -161,7 +161,8 @@ fn test_path(path: &str) -> bool {
                 || stem.ends_with("_test")
                 || stem.ends_with("_tests")))
         || name == "build.rs"
-        || stem.starts_with("mock");
+        || stem.starts_with("mock")
+        || (!name.ends_with(".rs") && !name.ends_with(".go") && for_developers(&name.to_ascii_lowercase()));
     let folders = [
         "tests",
         "test",
@@ -185,8 +186,19 @@ fn test_path(path: &str) -> bool {
         "testing",
         "integration-test",
         "integration_test",
+        "playwright",
+        "cypress",
+        "loadtest",
+        "load-test",
+        ".devcontainer",
     ];
-    by_name || parts.any(|part| folders.contains(&part))
+    by_name || parts.any(|part| folders.contains(&part) || part.ends_with("-loadtest"))
+}
+
+/// Whether a Dockerfile or manifest says by its name that no service runs by it: `compose.e2e.yaml`, `Dockerfile.dev`.
+fn for_developers(name: &str) -> bool {
+    let words = ["e2e", "test", "tests", "testing", "dev", "devel", "local", "emulator", "ci"];
+    name.split(['.', '-', '_']).any(|part| words.contains(&part))
 }
 
 /// Modules under `cfg(test)` and functions under a test attribute.

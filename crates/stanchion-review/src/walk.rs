@@ -212,7 +212,7 @@ fn language_of(path: &str) -> Option<Language> {
     } else if lower == "dockerfile"
         || lower == "containerfile"
         || lower.ends_with(".dockerfile")
-        || lower.starts_with("dockerfile.")
+        || (lower.starts_with("dockerfile.") && !is_template(&lower))
     {
         Some(Language::Docker)
     } else if yaml && (lower.starts_with("compose") || lower.starts_with("docker-compose")) {
@@ -222,6 +222,11 @@ fn language_of(path: &str) -> Option<Language> {
     } else {
         None
     }
+}
+
+/// What is filled in before anything reads it.
+fn is_template(name: &str) -> bool {
+    [".j2", ".jinja", ".jinja2", ".tmpl", ".tpl", ".erb", ".in", ".mustache", ".md"].iter().any(|end| name.ends_with(end))
 }
 
 fn telling(path: &str) -> bool {

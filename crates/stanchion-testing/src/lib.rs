@@ -5,6 +5,7 @@
 //! - `altered`: an event log of which a test changes some methods.
 //! - `feed`: what a context announces, without its log.
 //! - [`proxy`]: a TCP proxy that cuts, stalls and refuses.
+//! - [`python`]: a Python with packages of PyPI, made once.
 //! - [`process`]: one service binary as a child: start, wait until ready, signal, read what it printed.
 //!
 //! Suites of the ports need the library crates and stand behind the feature `suites` (on by default): a new suite is
@@ -18,4 +19,5 @@ pub mod conformance;
 pub mod feed;
 pub mod process;
 pub mod proxy;
+pub mod python;
 pub mod servers;

@@ -96,7 +96,13 @@ impl Target {
     }
 
     pub(super) fn connect(&self) -> anyhow::Result<Box<dyn Wire>> {
+        self.connect_for(PATIENCE)
+    }
+
+    /// A connection whose reads wait that long.
+    pub(super) fn connect_for(&self, patience: Duration) -> anyhow::Result<Box<dyn Wire>> {
         let tcp = self.tcp()?;
+        tcp.set_read_timeout(Some(patience))?;
         let Some(config) = &self.tls else {
             return Ok(Box::new(tcp));
         };
@@ -111,12 +117,17 @@ impl Target {
         Ok(Box::new(StreamOwned::new(connection, tcp)))
     }
 
-    pub(super) fn tcp(&self) -> anyhow::Result<TcpStream> {
+    fn tcp(&self) -> anyhow::Result<TcpStream> {
         let tcp = TcpStream::connect_timeout(&self.address, PATIENCE)?;
         tcp.set_read_timeout(Some(PATIENCE))?;
         tcp.set_write_timeout(Some(PATIENCE))?;
         Ok(tcp)
     }
+}
+
+/// Whether anybody accepts connections there.
+pub(super) fn listens(address: SocketAddr) -> bool {
+    TcpStream::connect_timeout(&address, PATIENCE).is_ok()
 }
 
 /// Certificates of the machine, or of a file.

@@ -1,23 +1,13 @@
 //! The points that need waiting: a client that sends its head byte by byte, and one that says nothing.
 
-use std::io::{Read, Write};
-use std::net::TcpStream;
 use std::time::Duration;
 
 use stanchion_runtime::clock;
 
-use super::http::Target;
+use super::http::{Target, Wire};
 use super::{Point, Verdict};
 
 pub(super) fn all(public: &Target, patience: Duration) -> Vec<Point> {
-    if public.is_tls() {
-        return vec![Point::new(
-            "header timeout",
-            Verdict::Skipped,
-            "asked on plain HTTP only",
-            "",
-        )];
-    }
     vec![header_timeout(public, patience)]
 }
 
@@ -25,7 +15,7 @@ pub(super) fn all(public: &Target, patience: Duration) -> Vec<Point> {
 fn header_timeout(public: &Target, patience: Duration) -> Point {
     let name = "header timeout";
     let began = clock::now();
-    let ended = public.tcp().and_then(|tcp| Ok(ends_within(tcp, patience)?));
+    let ended = public.connect_for(patience).and_then(|mut wire| Ok(ends_within(&mut *wire)?));
     let took = clock::now().duration_since(began).as_secs();
     match ended {
         Ok(true) => Point::new(
@@ -47,12 +37,11 @@ fn header_timeout(public: &Target, patience: Duration) -> Point {
     }
 }
 
-fn ends_within(mut tcp: TcpStream, patience: Duration) -> std::io::Result<bool> {
-    tcp.write_all(b"GET / HTTP/1.1\r\nhost: doctor\r\nx-slow: ")?;
-    tcp.set_read_timeout(Some(patience))?;
+fn ends_within(wire: &mut dyn Wire) -> std::io::Result<bool> {
+    wire.write_all(b"GET / HTTP/1.1\r\nhost: doctor\r\nx-slow: ")?;
     let mut buffer = [0; 512];
     loop {
-        match tcp.read(&mut buffer) {
+        match wire.read(&mut buffer) {
             Ok(0) => return Ok(true),
             Ok(_) => {}
             Err(error)

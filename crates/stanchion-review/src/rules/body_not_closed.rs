@@ -28,12 +28,23 @@ fn go(source: &Source, found: &mut Found) {
         // A variable of the function around a closure is closed there.
         let outer = statement.is("assignment_statement") && body.is("func_literal");
         let name = names[0];
-        let closed = body.text().contains(&format!("{name}.Body.Close")) || escapes(body, name, call.node.end());
+        // Who reads the body here does not leave it to another to close.
+        let reads = body.text().contains(&format!("({name}.Body")) || body.text().contains(&format!(", {name}.Body"));
+        let closed = body.text().contains(&format!("{name}.Body.Close")) || leaves(body, name, call.node.end(), reads);
         let handed = body.text().contains(&format!("({name}.Body)")) && body.text().contains("lose(");
         if names.len() == 2 && name != "_" && !outer && !closed && !handed && !named_result(body, name) {
             found.at(call.node);
         }
     }
+}
+
+/// Whether the response goes to somebody who closes it: the caller, a field, or a function that is given it unread.
+fn leaves(body: Node<'_>, name: &str, after: usize, reads: bool) -> bool {
+    let given = |id: &Node<'_>| id.parent().is_some_and(|up| up.is("argument_list"));
+    let closes = |id: Node<'_>| id.ancestors().find_map(Call::of).is_some_and(|call| ["lose", "rain", "andle", "ecode", "ead"].iter().any(|part| call.name.contains(part)));
+    let only_given = body.each("identifier").filter(|id| id.start() > after && id.text() == name && given(id)).all(|id| !closes(id));
+    let returned = body.each("return_statement").any(|back| back.start() > after && back.named().flat_map(|list| list.named().chain([list])).any(|value| value.text() == name));
+    escapes(body, name, after) && (returned || !reads || !only_given)
 }
 
 /// A result with a name goes to the caller by a bare return.

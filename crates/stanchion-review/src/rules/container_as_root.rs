@@ -18,6 +18,10 @@ pub(crate) static RULE: Rule = Rule {
 };
 
 fn docker(source: &Source, found: &mut Found) {
+    // Whoever starts as root to own a volume and then steps down does not run as root.
+    let steps_down = ["gosu", "su-exec", "setpriv", "s6-setuidgid", "chpst"].iter().any(|tool| source.text.contains(tool));
+    // Images that build packages or watch sources are not what runs.
+    let for_building = ["NODE_ENV development", "NODE_ENV=development", "reflex", "dh-make", "debhelper", "rpmbuild", "rpm-build", "-emulator"].iter().any(|word| source.text.contains(word)) || source.path.contains("emulator");
     let (mut from, mut user, mut starts) = (0, None, false);
     let mut image = String::new();
     let mut users: std::collections::BTreeMap<String, Option<String>> = std::collections::BTreeMap::new();
@@ -43,7 +47,7 @@ fn docker(source: &Source, found: &mut Found) {
     }
     let other = image.contains("nonroot") || image.contains("chainguard") || image.contains("unprivileged") || image.contains("devcontainer");
     let root = user.as_deref().map(|user| user.split(':').next().unwrap_or("")).is_none_or(|user| ["root", "0"].contains(&user));
-    if from > 0 && root && starts && !other {
+    if from > 0 && root && starts && !other && !steps_down && !for_building {
         found.at_line(from, RULE.title);
     }
 }

@@ -23,7 +23,13 @@ fn go(source: &Source, found: &mut Found) {
         // A loop whose round always ends in a return runs its defer at the right time.
         let last = around.field("body").and_then(|body| body.named().last());
         let returns = last.is_some_and(|last| last.is("return_statement") || last.named().last().is_some_and(|inner| inner.is("return_statement")));
-        if !returns {
+        // So does one whose own branch ends in a return.
+        let branch = defer.ancestors().find(|up| ["statement_list", "block", "communication_case", "expression_case", "type_case", "default_case"].contains(&up.kind()));
+        let mut end = branch.and_then(|branch| branch.named().last());
+        while let Some(list) = end.filter(|end| end.is("statement_list")) {
+            end = list.named().last();
+        }
+        if !returns && !end.is_some_and(|end| end.is("return_statement")) {
             found.at(defer);
         }
     }

@@ -37,13 +37,15 @@ fn rust(source: &Source, found: &mut Found) {
     }
 }
 
+const TEXT_ONLY: &str = "Of the cause only its text is kept: `errors.Is` and `errors.As` find it no more";
+
 fn go(source: &Source, found: &mut Found) {
     for call in calls(source).filter(|call| call.path == "fmt.Errorf") {
         let args = call.args();
         let Some(format) = args.first().and_then(|arg| literal(*arg)) else { continue };
         let last_is_error = args.last().is_some_and(|arg| ["err", "e"].contains(&arg.text()) || arg.text() == "err.Error()");
         if args.len() > 1 && last_is_error && !format.contains("%w") {
-            found.at(call.node);
+            found.at_saying(call.node, TEXT_ONLY);
         }
     }
 }

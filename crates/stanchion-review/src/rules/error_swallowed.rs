@@ -25,7 +25,10 @@ fn go(source: &Source, found: &mut Found) {
         let gives_error = result == "error" || result.ends_with(", error") || result.ends_with(" error");
         let body = block.text().trim_start_matches('{').trim_end_matches('}').trim();
         let nothing = body == "return nil" || (body.starts_with("return ") && body.ends_with(", nil") && !body.contains('\n'));
-        if gives_error && nothing && !body.contains("err") {
+        // Nobody is left to be told that the client went away.
+        let to_client = branch.field_text("initializer");
+        let gone = [".Write(", "WriteString(", "Fprint", ".Flush("].iter().any(|call| to_client.contains(call)) && (function_of(branch).is_some_and(is_handler) || to_client.contains("(w,") || to_client.contains("w.Write"));
+        if gives_error && nothing && !gone && !body.contains("err") {
             found.at(block.each("return_statement").next().unwrap_or(branch));
         }
     }

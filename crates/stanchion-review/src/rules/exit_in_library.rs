@@ -40,6 +40,7 @@ fn go(source: &Source, found: &mut Found) {
         let name = function_of(call.node).map_or("", |function| function.field_text("name"));
         // A command's own package under cmd/ is main by another name; a handler has a rule of its own.
         let command = source.path.starts_with("cmd/") || source.path.contains("/cmd/")
+            || source.path.contains("/cli/")
             || source.path.contains("/command/")
             || source.path.contains("/commands/") || name == "Execute" || name == "init" || name.starts_with("Must");
         if !command && !function_of(call.node).is_some_and(is_handler) {

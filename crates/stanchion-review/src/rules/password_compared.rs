@@ -26,11 +26,17 @@ pub(crate) static RULE: Rule = Rule {
 
 fn check(source: &Source, found: &mut Found) {
     let secrets = ["password", "passwd", "api_key", "apikey", "hmac", "csrf_token"];
-    let other = ["confirm", "confirmation", "repeat", "again", "new", "old", "old_password", "type", "kind", "len", "length", "method", "id", "field", "name", "mode"];
+    let other = ["confirm", "confirmation", "verify", "verification", "retype", "second", "placeholder", "dummy", "repeat", "again", "new", "old", "old_password", "type", "kind", "len", "length", "method", "id", "field", "name", "mode"];
     for binary in source.each("binary_expression").filter(|node| node.has_token("==") || node.has_token("!=")) {
         let sides = [binary.field("left"), binary.field("right")];
         // Texts of two variables: a literal, a constant, nil or a number is another question.
         let variable = |side: &Node<'_>| ["identifier", "field_expression", "selector_expression"].contains(&side.kind()) && side.text() != "nil" && !last(side.text()).chars().all(|letter| letter.is_uppercase() || letter == '_');
+        // A name of another package of Go is a constant of the program as often as not.
+        let packages: Vec<&str> = source.each("import_spec").map(|spec| spec.field_text("path").trim_matches('"').rsplit('/').next().unwrap_or("")).collect();
+        let foreign = sides.iter().flatten().any(|side| side.is("selector_expression") && packages.contains(&side.field_text("operand")));
+        if foreign {
+            continue;
+        }
         let names: Vec<&str> = sides.iter().flatten().filter(|side| variable(side)).map(|side| last(side.text())).collect();
         if names.len() == 2 && names.iter().all(|name| !says(name, &other)) && names.iter().any(|name| says(name, &secrets)) {
             found.at(binary);

@@ -26,18 +26,24 @@ pub(crate) static RULE: Rule = Rule {
 
 fn rust(source: &Source, found: &mut Found) {
     let fast = ["Sha256::digest", "Sha512::digest", "Sha1::digest", "Md5::digest", "md5::compute", "sha256::digest", "blake3::hash"];
-    for call in calls(source).filter(|call| fast.contains(&call.path) && password(call.args_text())) {
+    for call in calls(source).filter(|call| fast.iter().any(|hash| call.path == *hash || call.path.ends_with(&format!("::{hash}"))) && (password(call.args_text()) || hashes_passwords(call.node))) {
         found.at(call.node);
     }
 }
 
 fn go(source: &Source, found: &mut Found) {
     let fast = ["sha256.Sum256", "sha512.Sum512", "sha1.Sum", "md5.Sum"];
-    for call in calls(source).filter(|call| fast.contains(&call.path) && password(call.args_text())) {
+    for call in calls(source).filter(|call| fast.contains(&call.path) && (password(call.args_text()) || hashes_passwords(call.node))) {
         found.at(call.node);
     }
 }
 
+/// Whether the function says that passwords are what it hashes.
+fn hashes_passwords(node: Node<'_>) -> bool {
+    let name = function_of(node).map_or("", |function| function.field_text("name"));
+    says(name, &["password"]) && says(name, &["hash", "create", "make", "encode", "digest", "set", "compute"]) && !says(name, &["token", "reset", "pwned", "breached", "leaked"])
+}
+
 fn password(text: &str) -> bool {
-    text.split(|letter: char| !letter.is_alphanumeric() && letter != '_').any(|word| says(word, &["password", "passwd", "pwd"]) && !says(word, &["token", "reset", "id"]))
+    text.split(|letter: char| !letter.is_alphanumeric() && letter != '_').any(|word| says(word, &["password", "passwd", "pwd", "pw"]) && !says(word, &["token", "reset", "id"]))
 }

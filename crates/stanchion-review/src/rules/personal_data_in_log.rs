@@ -46,7 +46,8 @@ fn rust(source: &Source, found: &mut Found) {
 fn go(source: &Source, found: &mut Found) {
     let levels = ["Print", "Printf", "Println", "Info", "Infof", "Debug", "Debugf", "Warn", "Warnf", "Error", "Errorf", "Infow", "Errorw"];
     for call in calls(source).filter(|call| levels.contains(&call.name) && says(call.receiver_word(), &["log", "logger", "slog", "sugar", "logrus"])) {
-        let told = call.args().iter().any(|arg| ["identifier", "selector_expression"].contains(&arg.kind()) && tells(arg.text().rsplit('.').next().unwrap_or("")));
+        let fields = call.args().into_iter().filter_map(Call::of).filter(|inner| ["String", "Any", "Str", "Stringer"].contains(&inner.name)).filter_map(|inner| inner.arg(1));
+        let told = call.args().into_iter().chain(fields).any(|arg| ["identifier", "selector_expression"].contains(&arg.kind()) && tells(arg.text().rsplit('.').next().unwrap_or("")));
         if told {
             found.at(call.node);
         }

@@ -32,7 +32,7 @@ fn tells(name: &str) -> bool {
 }
 
 fn rust(source: &Source, found: &mut Found) {
-    for (node, name, _) in macros(source).filter(|(_, name, _)| ["trace", "debug", "info", "warn", "error", "println", "eprintln"].contains(name)) {
+    for (node, _, _) in macros(source).filter(|(_, name, _)| ["trace", "debug", "info", "warn", "error", "println", "eprintln"].contains(name)) {
         let Some(tree) = node.children().find(|child| child.is("token_tree")) else { continue };
         // A name that is called or entered is not what is printed; `password.len()` is not the password.
         let word = tree.below().filter(|inner| inner.is("identifier") && tells(inner.text())).find(|inner| {
@@ -40,15 +40,19 @@ fn rust(source: &Source, found: &mut Found) {
             after.starts_with([',', ')']) || after.is_empty()
         });
         let inline = tree.below().filter_map(literal).any(|text| text.split('{').skip(1).any(|part| part.split(['}', ':']).next().is_some_and(tells)));
-        if (word.is_some() || inline) && name != "expect" {
-            found.at(node);
+        let asked = node.up(&["if_expression"]).is_some_and(|branch| says(branch.field_text("condition"), &["debug"]) && !branch.field_text("condition").contains("debug_assertions"));
+        if word.is_some() || inline {
+            // A setting that says so asked for it.
+            if asked { found.at_asked_for(node) } else { found.at(node) }
         }
     }
 }
 
 fn go(source: &Source, found: &mut Found) {
     for call in calls(source).filter(|call| is_log(call)) {
-        let told = call.args().iter().any(|arg| ["identifier", "selector_expression"].contains(&arg.kind()) && tells(arg.text().rsplit('.').next().unwrap_or("")));
+        // A field of a structured line is what it is made of: `slog.String("password", p)`.
+        let fields = call.args().into_iter().filter_map(Call::of).filter(|inner| ["String", "Any", "Str", "ByteString", "Stringer"].contains(&inner.name)).filter_map(|inner| inner.arg(1));
+        let told = call.args().into_iter().chain(fields).any(|arg| ["identifier", "selector_expression"].contains(&arg.kind()) && tells(arg.text().rsplit('.').next().unwrap_or("")));
         if told {
             found.at(call.node);
         }

@@ -30,12 +30,17 @@ const FEW: [&str; 24] = [
     "plugin", "plugins", "component", "components", "partitions", "runners",
 ];
 
+/// Whether this is the start of a program or a part of it, where one task a configured thing is what it does.
+fn starts(node: Node<'_>) -> bool {
+    function_of(node).is_some_and(|function| ["start", "init", "boot", "setup", "listen", "serve", "new"].contains(&words(function.field_text("name")).first().map_or("", String::as_str)))
+}
+
 fn rust(source: &Source, found: &mut Found) {
     for call in calls(source).filter(|call| ["tokio::spawn", "tokio::task::spawn", "task::spawn"].contains(&call.path)) {
         let Some(around) = loop_of(call.node).filter(|around| is_over_items(*around)) else { continue };
         let Some(body) = body_of(call.node) else { continue };
         let bounded = ["emaphore", "permit", "acquire", "buffer_unordered", "chunks("].iter().any(|word| body.text().contains(word));
-        if !bounded && !says(around.field_text("value"), &FEW) && !says(around.field_text("pattern"), &FEW) {
+        if !bounded && !says(around.field_text("value"), &FEW) && !says(around.field_text("pattern"), &FEW) && !starts(call.node) {
             found.at(call.node);
         }
     }
@@ -48,7 +53,8 @@ fn go(source: &Source, found: &mut Found) {
         let text = body.text();
         let bounded = ["sem", "SetLimit", "limiter", "pool.", "make(chan struct{}", "acquire"].iter().any(|word| text.to_ascii_lowercase().contains(&word.to_ascii_lowercase()));
         let range = around.named().find(|child| child.is("range_clause")).map_or("", Node::text);
-        if !bounded && !says(range, &FEW) {
+        let number = range.trim_start_matches("range").trim().parse::<u32>().is_ok();
+        if !bounded && !number && !says(range, &FEW) && !starts(go) {
             found.at(go);
         }
     }

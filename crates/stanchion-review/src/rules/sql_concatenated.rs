@@ -27,10 +27,21 @@ pub(crate) static RULE: Rule = Rule {
 fn rust(source: &Source, found: &mut Found) {
     for node in source.each("macro_invocation").filter(|node| ["format", "format_args"].contains(&node.field_text("macro"))) {
         let Some(text) = node.below().find_map(literal) else { continue };
-        if is_sql(text) && holes(text, '{').any(|(before, after)| !after.starts_with('{') && value_place(before)) {
+        if is_sql(text) && !fills_in_constants(node) && holes(text, '{').any(|(before, after)| !after.starts_with('{') && value_place(before)) {
             found.at(node);
         }
     }
+}
+
+/// Whether everything that is put in is a constant of the program by its name: `format!("…", Service::NAME)`.
+fn fills_in_constants(format: Node<'_>) -> bool {
+    let Some(tokens) = format.children().find(|child| child.is("token_tree")) else { return false };
+    let text = tokens.text().trim_end_matches(')').trim_end().trim_end_matches(',');
+    let inline = tokens.each("string_literal").chain(tokens.each("raw_string_literal")).any(|literal| literal.text().split('{').skip(1).any(|part| part.starts_with(char::is_lowercase)));
+    let Some((_, last)) = text.rsplit_once(['"', '#']) else { return false };
+    let values: Vec<&str> = last.split(',').map(str::trim).filter(|value| !value.is_empty()).collect();
+    let constant = |value: &&str| value.rsplit("::").next().unwrap_or("").chars().all(|letter| letter.is_ascii_uppercase() || letter.is_ascii_digit() || letter == '_');
+    !inline && !values.is_empty() && values.iter().all(constant)
 }
 
 fn go(source: &Source, found: &mut Found) {

@@ -25,7 +25,7 @@ pub(crate) static RULE: Rule = Rule {
 };
 
 fn rust(source: &Source, found: &mut Found) {
-    for call in calls(source).filter(|call| ["tokio::spawn", "spawn", "tokio::task::spawn"].contains(&call.path) && is_statement(call.node)) {
+    for call in calls(source).filter(|call| ["tokio::spawn", "spawn", "tokio::task::spawn", "task::spawn"].contains(&call.path) && is_statement(call.node)) {
         let Some(body) = call.arg(0).filter(|arg| arg.is("async_block")) else { continue };
         for endless in body.each("loop_expression").filter(|endless| body_of(*endless) == Some(body)) {
             let ends = endless.below().any(|node| ["break_expression", "return_expression", "try_expression"].contains(&node.kind()));

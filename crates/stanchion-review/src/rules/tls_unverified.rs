@@ -29,7 +29,8 @@ fn rust(source: &Source, found: &mut Found) {
         match call.args_text() {
             "(true)" => found.at(call.node),
             "(false)" => {}
-            _ => found.at_maybe(call.node, Confidence::Low),
+            // The operator decides, which a reader should still see.
+            _ => found.at_asked_for(call.node),
         }
     }
 }
@@ -40,10 +41,11 @@ fn go(source: &Source, found: &mut Found) {
         let own = literal.text().contains("VerifyPeerCertificate") || literal.text().contains("VerifyConnection");
         for element in literal.each("keyed_element").filter(|element| !own && element.text().starts_with("InsecureSkipVerify") && element.text().ends_with("true")) {
             let asked = element.up(&["if_statement"]).is_some_and(|branch| {
-                says(branch.field_text("condition").rsplit('.').next().unwrap_or(""), &["skip", "insecure", "skipverify"])
+                let condition = branch.field_text("condition").rsplit('.').next().unwrap_or("");
+                says(condition, &["skip", "insecure", "skipverify", "self_signed", "unsafe"]) || (says(condition, &["ignore", "disable", "allow"]) && says(condition, &["tls", "ssl", "cert", "certs", "certificate", "certificates", "errors", "verify", "invalid"]))
             });
             // The operator asked for it by a setting, which a reader should still see.
-            if asked { found.at_maybe(element, Confidence::Low) } else { found.at(element) }
+            if asked { found.at_asked_for(element) } else { found.at(element) }
         }
     }
 }

@@ -31,7 +31,7 @@ fn rust(source: &Source, found: &mut Found) {
             continue;
         }
         let name = names[0];
-        let measured = [format!("{name}.elapsed()"), format!("duration_since({name})"), format!("Utc::now() - {name}"), format!("Utc::now().signed_duration_since({name})")];
+        let measured = [format!("{name}.elapsed()"), format!("now().duration_since({name})"), format!("Utc::now() - {name}"), format!("Utc::now().signed_duration_since({name})")];
         if measured.iter().any(|form| body.text().contains(form.as_str())) {
             found.at(call.node);
         }

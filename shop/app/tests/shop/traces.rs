@@ -1,14 +1,13 @@
 //! One order is one trace, from the request to the gateway, whatever log and broker lie between.
 
 use std::collections::{BTreeMap, HashSet};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::Value;
 use stanchion_testing::process::{Launch, ServiceProcess};
 
-use crate::support::{STOPPED_WITHIN, Shop, eventually, item, needs};
+use crate::support::{STOPPED_WITHIN, Shop, eventually, item};
 
 const STARTED_WITHIN: Duration = Duration::from_secs(20);
 
@@ -82,7 +81,7 @@ struct Receiver {
 
 impl Receiver {
     async fn start() -> Option<Self> {
-        let python = python()?;
+        let python = stanchion_testing::python::with("otlp", &[PACKAGE])?;
         let script =
             Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/shop/traces/otlp_receiver.py");
         let process = Launch::new(python).arg(script).spawn().unwrap();
@@ -101,28 +100,6 @@ impl Receiver {
             .map(|line| serde_json::from_str(line).unwrap())
             .collect()
     }
-}
-
-/// A Python that knows OTLP's messages, below `target`, made once; `None` where it cannot be had.
-fn python() -> Option<PathBuf> {
-    let system = needs::program(&["python3"])?;
-    let venv = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/otlp-venv");
-    let (python, done) = (venv.join("bin/python"), venv.join("done"));
-    if done.is_file() {
-        return Some(python);
-    }
-    let made = succeeds(Command::new(system).args(["-m", "venv"]).arg(&venv));
-    let pip = ["install", "--quiet", "--disable-pip-version-check", PACKAGE];
-    if made && succeeds(Command::new(venv.join("bin/pip")).args(pip)) {
-        std::fs::write(done, "").unwrap();
-        return Some(python);
-    }
-    stanchion_testing::servers::skip("python3-venv and PyPI's opentelemetry-proto");
-    None
-}
-
-fn succeeds(command: &mut Command) -> bool {
-    command.output().is_ok_and(|output| output.status.success())
 }
 
 /// The trace as an indented tree.

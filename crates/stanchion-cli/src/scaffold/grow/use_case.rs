@@ -1,3 +1,6 @@
+use std::path::PathBuf;
+
+use super::projection::ignored;
 use super::{Place, ident};
 use crate::scaffold::names::camel;
 use crate::scaffold::{Plan, Style};
@@ -36,10 +39,27 @@ pub(super) fn plan(place: &Place<'_>, name: &str, event: Option<&str>) -> anyhow
     for (mark, text) in rules {
         plan.line(&domain, mark, put(text));
     }
+    if place.style == Style::EventSourced {
+        for projection in projections(place)? {
+            plan.line(projection, "applied", put(&ignored("__Event__")));
+        }
+    }
     let http = place.source("adapters/http.rs");
     plan.line(&http, "routes", put(ROUTE));
     plan.line(&http, "handlers", put(HANDLER));
     Ok(plan)
+}
+
+/// Projections that `add projection` made of the context's log: each names every event.
+fn projections(place: &Place<'_>) -> anyhow::Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for name in place.root.names(&place.source("adapters"))? {
+        let file = place.source(&format!("adapters/{name}"));
+        if name.ends_with(".rs") && place.root.read(&file)?.contains("// </applied>") {
+            files.push(file);
+        }
+    }
+    Ok(files)
 }
 
 /// `Archive` as `Archived`; irregular ones are said by `--event`.

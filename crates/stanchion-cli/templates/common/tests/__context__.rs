@@ -12,7 +12,13 @@ use serde_json::{Value, json};
 use stanchion::auth::{Permissions, Principal};
 use stanchion::server::{Authenticate, AuthenticateError, Running, ServerSettings, Service};
 use stanchion::telemetry::Metrics;
+use tonic::transport::Endpoint;
 use uuid::Uuid;
+
+#[allow(clippy::all, clippy::pedantic, dead_code, reason = "generated, and its server is not used here")]
+mod pb {
+    tonic::include_proto!("__context__.v1");
+}
 
 /// Longer than anything in these tests takes.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -117,6 +123,27 @@ async fn a_name_must_be_there_and_unknown_ids_are_not_found() {
     let read = api.ask(Method::GET, &path, READER).send().await.unwrap();
     assert_eq!(read.status(), 404);
     assert_eq!(body(read).await["error"]["code"], "__THING___NOT_FOUND");
+}
+
+#[tokio::test]
+async fn grpc_opens_what_rest_reads_and_refuses_whom_rest_refuses() {
+    let api = Api::start().await;
+    let address = format!("http://{}", api.running.addresses().public.unwrap());
+    let channel = Endpoint::from_shared(address).unwrap().connect().await.unwrap();
+    let mut grpc = pb::__things___service_client::__Things__ServiceClient::new(channel);
+    let open = |scope: &str| {
+        let mut request = tonic::Request::new(pb::Open__Thing__Request { name: "one".into() });
+        let bearer = format!("Bearer {scope}").parse().unwrap();
+        request.metadata_mut().insert("authorization", bearer);
+        request.set_timeout(PATIENCE);
+        request
+    };
+    let refused = grpc.open___thing__(open(READER)).await.unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::PermissionDenied);
+    let opened = grpc.open___thing__(open(STAFF)).await.unwrap().into_inner();
+    let path = format!("/__path__/{}", opened.id);
+    let read = api.ask(Method::GET, &path, READER).send().await.unwrap();
+    assert_eq!(body(read).await["data"]["name"], "one");
 }
 
 /// A token is a scope; everybody is the same somebody.

@@ -2,6 +2,7 @@
 
 mod keys;
 mod sessions;
+mod tokens;
 mod user_list;
 mod users;
 

@@ -2,8 +2,11 @@
 //!
 //! A **family** is one login session. Its tokens follow each other: using the live one makes its child live. A token
 //! that is presented a second time was copied by somebody, so the whole family is revoked, the thief's tokens and the
-//! owner's alike. There is no overlap: of two parallel uses of one token, one wins and the other revokes both.
-//! Nothing but the store decides: no cache, no comparison of times of use, no time of process start.
+//! owner's alike. Without an [`Overlap`], which is how it is unless asked for, of two parallel uses of one token one
+//! wins and the other revokes both. With one, the token right before the live one is answered with the same child again
+//! for at most ten seconds; any older one revokes.
+//! Nothing but the store decides: no cache, no process's clock, no time of process start. Without an overlap no time of
+//! use is looked at, so a second use within the same microsecond is one.
 //!
 //! # What the store must do
 //! Keep a row for each [`Family`] and each [`RefreshRow`] (unique by hash) until the family has expired: a used row
@@ -15,21 +18,19 @@
 //!    select id from refresh_families
 //!    where id = (select family from refresh_tokens where hash = $1) for update
 //!    ```
-//! 2. Rotate with one statement that is its own check:
-//!    ```sql
-//!    update refresh_tokens set state = 'used', used_at = $2
-//!    where hash = $1 and state = 'live' and expires_at > $2
-//!      and exists (select 1 from refresh_families f
-//!                  where f.id = refresh_tokens.family and f.revoked_at is null and f.expires_at > $2)
-//!    returning family, generation
-//!    ```
-//! 3. One row came back: insert the child that [`decide`] gave. Commit, then answer.
-//! 4. No row came back: read row and family again **in this transaction** and act as [`decide`] says; on
-//!    [`Decision::RevokeFamily`] set `revoked_at` where it is null, record the event, and commit before the refusal
-//!    is answered.
+//! 2. Then, by a **statement of its own** (the first one's snapshot may be older than its lock), read row, family and,
+//!    for an overlap, the row's child; act as [`Overlap::decide`] says.
+//! 3. [`Decision::Rotate`]: mark it used `where state = 'live'`, insert the child. Commit, then answer.
+//! 4. [`Decision::RevokeFamily`]: set `revoked_at` where it is null, record the event, and commit before the refusal is
+//!    answered. [`Decision::Again`]: nothing is written.
 //!
-//! If the commit's outcome is unknown, answer "unavailable": the client's next try either rotates or is a reuse.
-//! Every refusal is the same `401` outside.
+//! A store that can lock, mark and insert in one statement needs no transaction for the common case: the child of a token is
+//! known before anything is read ([`Overlap::child_of`]). If it changes no row, the steps above tell why.
+//!
+//! If the commit's outcome is unknown, answer "unavailable": the client's next try rotates, is answered with the same child
+//! within the overlap, or is a reuse. Every refusal is the same `401` outside.
+
+mod overlap;
 
 use std::fmt;
 
@@ -39,7 +40,10 @@ use secrecy::{ExposeSecret, SecretString};
 use stanchion_runtime::{id, random};
 use uuid::Uuid;
 
+pub use overlap::{Nonce, OVERLAP_MAX, Overlap, Use};
+
 use crate::encoding::{from_base64url, to_base64url, to_hex};
+use crate::secret::equal;
 
 /// How long a family lives at most, however often it is used.
 pub const FAMILY_TTL: SignedDuration = SignedDuration::from_hours(24 * 30);
@@ -52,11 +56,13 @@ pub const PREFIX: &str = "rt_";
 
 const TOKEN_BYTES: usize = 32;
 
-/// A refresh token: `rt_` and 256 random bits in base64url. Shown once, stored never.
+/// A refresh token: `rt_` and 256 bits in base64url that nobody can guess. Stored never, shown to its client alone.
+///
+/// Two are compared in a time that does not depend on what they are.
 #[derive(Debug, Clone)]
 pub struct RefreshToken(SecretString);
 
-/// The SHA-256 of a refresh token's random bits, which is all a store knows of it.
+/// The SHA-256 of a refresh token's text, which is all a store knows of it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RefreshHash([u8; 32]);
 
@@ -113,6 +119,8 @@ pub struct Lifetimes {
 pub enum Decision {
     /// Mark it used and insert its child.
     Rotate(Child),
+    /// It was used a moment ago: answer with this child of it again, and write nothing. Only with an [`Overlap`].
+    Again(RefreshToken),
     /// It was used before: revoke its family.
     RevokeFamily,
     /// It or its family has expired: refuse.
@@ -132,7 +140,7 @@ pub struct Child {
     expires_at: Timestamp,
 }
 
-/// What to do about a presented token, from what the store has of it and its family at `now`.
+/// What to do about a presented token without an overlap, from what the store has of it and its family at `now`.
 ///
 /// ```
 /// use stanchion_auth::refresh::{Decision, Family, Lifetimes, decide};
@@ -211,15 +219,21 @@ impl Child {
     #[must_use]
     pub fn issue(self) -> (RefreshToken, RefreshRow) {
         let token = RefreshToken::generate();
-        let row = RefreshRow {
+        let row = self.row_of(&token);
+        (token, row)
+    }
+
+    /// The row to insert for a token that [`Overlap::child_of`] gave.
+    #[must_use]
+    pub fn row_of(&self, token: &RefreshToken) -> RefreshRow {
+        RefreshRow {
             hash: token.hash(),
             family: self.family,
             generation: self.generation,
             parent: Some(self.parent),
             state: RefreshState::Live,
             expires_at: self.expires_at,
-        };
-        (token, row)
+        }
     }
 }
 
@@ -227,8 +241,14 @@ impl RefreshToken {
     /// A new token.
     #[must_use]
     pub fn generate() -> Self {
-        let random = to_base64url(random::bytes::<TOKEN_BYTES>());
-        Self(SecretString::from(format!("{PREFIX}{random}")))
+        Self::of_bytes(random::bytes())
+    }
+
+    fn of_bytes(bytes: [u8; TOKEN_BYTES]) -> Self {
+        Self(SecretString::from(format!(
+            "{PREFIX}{}",
+            to_base64url(bytes)
+        )))
     }
 
     /// The token in this text; `None` for what cannot be one, without asking any store.
@@ -251,6 +271,14 @@ impl RefreshToken {
         self.0.expose_secret()
     }
 }
+
+impl PartialEq for RefreshToken {
+    fn eq(&self, other: &Self) -> bool {
+        equal(self.expose().as_bytes(), other.expose().as_bytes())
+    }
+}
+
+impl Eq for RefreshToken {}
 
 impl RefreshHash {
     /// The bytes a store keeps.
@@ -291,6 +319,14 @@ impl RefreshState {
     }
 }
 
+impl Lifetimes {
+    /// When a token ends that is made now and never used; its family may end before.
+    #[must_use]
+    pub fn idle_end(&self, now: Timestamp) -> Timestamp {
+        later(now, self.idle)
+    }
+}
+
 impl Default for Lifetimes {
     fn default() -> Self {
         Self {
@@ -302,7 +338,7 @@ impl Default for Lifetimes {
 
 /// A token never outlives its family.
 fn idle_end(family: &Family, now: Timestamp, lifetimes: &Lifetimes) -> Timestamp {
-    later(now, lifetimes.idle).min(family.expires_at)
+    lifetimes.idle_end(now).min(family.expires_at)
 }
 
 fn later(now: Timestamp, by: SignedDuration) -> Timestamp {

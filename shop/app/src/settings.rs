@@ -189,6 +189,10 @@ settings! {
         /// How long a session lives at most.
         #[range("1m"..="365d")]
         pub(crate) session_life: Duration = "30d",
+        /// For how long a refresh token that was just used is answered with the same new one again, for clients that use one
+        /// twice at once or lose an answer; at 0s the second use of a token ends its session.
+        #[range("0s"..="10s")]
+        pub(crate) refresh_overlap: Duration = "0s",
         /// Memory of one password hash in KiB; less than the default only for tests.
         #[range(8..=65536)]
         pub(crate) hash_memory_kib: u32 = 19456,

@@ -5,9 +5,11 @@ mod bootstrap;
 mod change_password;
 mod change_roles;
 mod change_status;
+mod counts;
 mod delete_user;
 mod failure;
 mod forget_user;
+mod hear;
 mod keys;
 mod live;
 mod log_in;
@@ -19,6 +21,7 @@ mod refresh;
 mod register;
 mod update_profile;
 mod users;
+mod uses;
 mod work;
 
 use std::sync::Arc;
@@ -26,7 +29,7 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use secrecy::SecretString;
 use stanchion::auth::key::KeyEncryptionKey;
-use stanchion::auth::refresh::{Lifetimes, RefreshToken};
+use stanchion::auth::refresh::{Lifetimes, Overlap, RefreshToken};
 use stanchion::auth::{AccessTokens, Passwords};
 use stanchion::eventsourcing::{LogId, Position};
 use stanchion::sql::Db;
@@ -34,6 +37,7 @@ use stanchion::sql::Db;
 pub(crate) use authenticate::narrowed;
 pub use bootstrap::Bootstrapped;
 pub(crate) use bootstrap::first_start;
+pub(crate) use counts::SessionCounts;
 pub use failure::StartError;
 pub(crate) use failure::{Failure, Refusal};
 pub(crate) use live::LiveSessions;
@@ -41,6 +45,7 @@ pub(crate) use log_in::Login;
 pub(crate) use oauth::OAuth;
 pub(crate) use ports::{KeyRepository, SessionRepository, UserRepository};
 pub(crate) use register::Registration;
+pub(crate) use uses::Uses;
 use work::{Work, retried};
 
 /// Users, sessions and keys: everything the use cases need. Made once, shared by module and authenticator.
@@ -54,11 +59,14 @@ pub struct Identity {
     pub(crate) passwords: Passwords,
     pub(crate) tokens: Arc<AccessTokens>,
     pub(crate) lifetimes: Lifetimes,
+    pub(crate) overlap: Overlap,
     /// So long a late reuse of an ended session's tokens is still told from a random one.
     pub(crate) ended_sessions_kept: SignedDuration,
     pub(crate) sealing: Arc<KeyEncryptionKey>,
     pub(crate) live: LiveSessions,
     pub(crate) oauth: OAuth,
+    pub(crate) uses: Uses,
+    pub(crate) counts: SessionCounts,
 }
 
 /// What a write gave, and where in the log its events end.

@@ -4,25 +4,28 @@ use std::time::Duration;
 use jiff::SignedDuration;
 use secrecy::SecretString;
 use stanchion::auth::key::{KeyEncryptionKey, KeyRing, rotation};
-use stanchion::auth::refresh::Lifetimes;
+use stanchion::auth::refresh::{Lifetimes, Overlap};
 use stanchion::auth::secret::Signer;
 use stanchion::auth::{AccessTokens, Passwords};
 use stanchion::eventsourcing::{EventLog, Vault};
 use stanchion::messaging::Inbox;
 use stanchion::server::{Authenticate, Grpc, Module};
 use stanchion::sql::{Db, Migrations, params};
+use stanchion::telemetry::Metrics;
 use tokio_util::sync::CancellationToken;
 
 use crate::adapters::grpc;
 use crate::adapters::http::{self, SessionTokens};
 use crate::adapters::rows::{ClientRows, CodeRows, KeyRows, SessionRows, UserRows};
-use crate::application::{Bootstrapped, Identity, LiveSessions, OAuth, StartError, first_start};
+use crate::application::{
+    Bootstrapped, Identity, LiveSessions, OAuth, SessionCounts, StartError, Uses, first_start,
+};
 
 /// How often ended sessions are looked for that can be deleted.
 const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
 
-/// The number of the first of the two migrations for clients; numbers have no hole.
-const OAUTH_FIRST: u32 = 4;
+/// How often it is written when sessions were used last.
+const WRITE_USES_EVERY: Duration = Duration::from_secs(15);
 
 /// What identity is made of.
 #[derive(Clone)]
@@ -45,8 +48,12 @@ pub struct Dependencies {
     pub access_ttl: SignedDuration,
     /// How long sessions and refresh tokens live.
     pub lifetimes: Lifetimes,
+    /// For how long a used refresh token is answered with the same child again; not at all unless there is a reason.
+    pub overlap: Overlap,
     /// How long a session is kept that has ended; 7 days unless there is a reason.
     pub ended_sessions_kept: SignedDuration,
+    /// Where sessions and refreshes are counted.
+    pub metrics: Metrics,
 }
 
 /// The tables of identity.
@@ -72,20 +79,32 @@ pub fn migrations() -> Migrations {
             include_str!("../migrations/0003_signing_keys.down.sql"),
         )
         .with(
-            OAUTH_FIRST,
+            4,
+            "refresh_overlap",
+            include_str!("../migrations/0004_refresh_overlap.up.sql"),
+            include_str!("../migrations/0004_refresh_overlap.down.sql"),
+        )
+        .with(
+            5,
+            "user_epoch",
+            include_str!("../migrations/0005_user_epoch.up.sql"),
+            include_str!("../migrations/0005_user_epoch.down.sql"),
+        )
+        .with(
+            6,
             "clients",
             include_str!("../migrations/0006_clients.up.sql"),
             include_str!("../migrations/0006_clients.down.sql"),
         )
         .with(
-            OAUTH_FIRST + 1,
+            7,
             "codes",
             include_str!("../migrations/0007_codes.up.sql"),
             include_str!("../migrations/0007_codes.down.sql"),
         )
 }
 
-/// Routes, gRPC, the two workers and the readiness of identity.
+/// Routes, gRPC, the workers and the readiness of identity.
 #[must_use]
 pub fn module(identity: &Arc<Identity>, dependencies: &Dependencies) -> Module {
     let db = dependencies.db.clone();
@@ -101,6 +120,15 @@ pub fn module(identity: &Arc<Identity>, dependencies: &Dependencies) -> Module {
         .worker_in_every_role("identity-keys", {
             let identity = Arc::clone(identity);
             |stop| turn_keys(identity, stop)
+        })
+        // Whoever checks tokens remembers sessions, and hears so that others have ended them.
+        .worker_in_every_role("identity-hear", {
+            let (identity, log) = (Arc::clone(identity), Arc::clone(&dependencies.log));
+            |stop| async move { identity.hear(log.as_ref(), stop).await }
+        })
+        .worker_in_every_role("identity-uses", {
+            let identity = Arc::clone(identity);
+            |stop| write_uses(identity, stop)
         })
         .worker("identity-prune", {
             let identity = Arc::clone(identity);
@@ -137,23 +165,28 @@ impl Identity {
             audience,
             access_ttl,
             lifetimes,
+            overlap,
             ended_sessions_kept,
+            metrics,
             ..
         } = dependencies.clone();
         let ring = Arc::new(KeyRing::default());
         Arc::new(Self {
-            db,
             log: log.id(),
             users: Arc::new(UserRows),
-            sessions: Arc::new(SessionRows),
+            sessions: Arc::new(SessionRows::of(&db)),
+            db,
             keys: Arc::new(KeyRows),
             passwords,
             tokens: Arc::new(AccessTokens::new(issuer, audience, ring).with_ttl(access_ttl)),
             lifetimes,
+            overlap,
             ended_sessions_kept,
             sealing,
             live: LiveSessions::default(),
             oauth: OAuth::new(Arc::new(ClientRows), Arc::new(CodeRows)),
+            uses: Uses::default(),
+            counts: SessionCounts::of(&metrics),
         })
     }
 
@@ -173,7 +206,8 @@ impl Identity {
 
     /// Access tokens, checked for signature, live session and active user.
     ///
-    /// What this process revokes is refused at once, what another one revokes within a second.
+    /// What this process revokes is refused at once, what another one revokes within a second: within milliseconds where
+    /// the log's notifications arrive, and within the second by a bound of its own where they do not.
     #[must_use]
     pub fn authenticator(self: &Arc<Self>) -> Arc<dyn Authenticate> {
         Arc::new(SessionTokens(Arc::clone(self)))
@@ -192,6 +226,19 @@ async fn turn_keys(identity: Arc<Identity>, stop: CancellationToken) {
     while !stopped_within(every, &stop).await {
         if let Err(error) = identity.turn_keys().await {
             tracing::error!(%error, "the signing keys could not be turned; the ones in use stay");
+        }
+    }
+}
+
+/// Now and then, and once more at the end.
+async fn write_uses(identity: Arc<Identity>, stop: CancellationToken) {
+    loop {
+        let stopped = stopped_within(WRITE_USES_EVERY, &stop).await;
+        if let Err(error) = identity.write_uses().await {
+            tracing::debug!(%error, "when some sessions were used last is written when they are used again");
+        }
+        if stopped {
+            return;
         }
     }
 }

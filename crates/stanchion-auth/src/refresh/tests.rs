@@ -174,7 +174,7 @@ impl Store {
                 self.rows.push(row);
             }
             Decision::RevokeFamily => self.family.revoked_at = Some(self.now),
-            Decision::Expired | Decision::Revoked | Decision::Unknown => {}
+            Decision::Again(_) | Decision::Expired | Decision::Revoked | Decision::Unknown => {}
         }
         decision
     }

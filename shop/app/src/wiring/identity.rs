@@ -9,7 +9,7 @@ use stanchion::auth::Passwords;
 use stanchion::auth::key::KeyEncryptionKey;
 use stanchion::auth::key::rotation::RELOAD_EVERY;
 use stanchion::auth::password::{Cost, PasswordSettings};
-use stanchion::auth::refresh::Lifetimes;
+use stanchion::auth::refresh::{Lifetimes, Overlap};
 use stanchion::eventsourcing::{LogId, Vault};
 use stanchion::server::{Authenticate, Module, Purpose};
 use stanchion::sql::SqlVault;
@@ -91,7 +91,7 @@ impl Parts<'_> {
             KeyEncryptionKey::generate_text,
         )?;
         let store = self.store("identity").await?;
-        let dependencies = self.identity_dependencies(&store, &key)?;
+        let dependencies = self.identity_dependencies(&store, &key, calls)?;
         let identity = Identity::new(&dependencies);
         let mut made_password = None;
         if purpose == Purpose::Run {
@@ -126,6 +126,7 @@ impl Parts<'_> {
         &self,
         store: &Store,
         key: &SecretString,
+        calls: &Calls,
     ) -> anyhow::Result<shop_identity::Dependencies> {
         let settings = &self.settings.identity;
         let cost = Cost {
@@ -149,7 +150,9 @@ impl Parts<'_> {
                 idle: settings.session_idle.try_into()?,
                 family: settings.session_life.try_into()?,
             },
+            overlap: Overlap::of(settings.refresh_overlap.try_into()?, &calls.signer),
             ended_sessions_kept: self.settings.retention.ended_sessions.try_into()?,
+            metrics: self.metrics.clone(),
         })
     }
 }

@@ -4,6 +4,7 @@ mod clients;
 mod codes;
 mod keys;
 mod sessions;
+mod tokens;
 mod user_list;
 mod users;
 

@@ -2,6 +2,7 @@ use stanchion::auth::token::Claims;
 use stanchion::auth::{Permissions, Principal, Subject};
 use stanchion::runtime::clock;
 
+use super::counts::Source;
 use super::ports::Standing;
 use super::{Failure, Identity};
 use crate::domain::{Role, SessionId};
@@ -32,21 +33,27 @@ impl Identity {
 
     pub(super) async fn standing(&self, session: SessionId) -> Result<Option<Standing>, Failure> {
         if let Some(known) = self.live.get(session) {
-            return Ok(known);
+            self.counts.looked_up(Source::Memory);
+            return Ok(known.filter(|known| clock::now() < known.until));
         }
+        self.counts.looked_up(Source::Store);
         let question = self.live.ask();
         let standing = self.standing_as_stored(session).await?;
         self.live.remember(question, session, standing.clone());
         Ok(standing)
     }
 
-    /// Who stands behind a live session, by the store alone: for whoever remembers the answer.
+    /// Who stands behind a live session, by the store alone: for whoever remembers the answer. The session is being used.
     pub(crate) async fn standing_as_stored(
         &self,
         session: SessionId,
     ) -> Result<Option<Standing>, Failure> {
         let now = clock::now();
-        self.sessions.standing(&self.db, session, now).await
+        let standing = self.sessions.live(&self.db, session, now).await?;
+        if let Some(standing) = &standing {
+            self.note_use(session, standing, now);
+        }
+        Ok(standing)
     }
 }
 

@@ -37,6 +37,7 @@ impl Identity {
             self.keep_an_admin(&work, user).await?;
         }
         self.users.update(work.rows(), user).await?;
+        self.sessions.new_epoch(work.rows(), user.id).await?;
         work.record(event)?;
         let position = work.commit().await?;
         Ok(Written {

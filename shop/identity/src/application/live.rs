@@ -9,20 +9,30 @@ use tokio::time::Instant;
 use super::ports::Standing;
 use crate::domain::SessionId;
 
-/// How old an answer may be: what another process revokes is refused here after this.
-const STALE_AFTER: Duration = Duration::from_secs(1);
+/// How late a revocation by another process may count here, whatever else is cut or slow.
+pub(super) const REVOKED_WITHIN: Duration = Duration::from_secs(1);
 
-/// The most sessions that are remembered; beyond that the store is asked each time.
-const ENTRIES_MAX: usize = 10_000;
+/// How long an answer counts at most while all revocations are heard of: for what is written past the rules.
+const KEPT_MAX: Duration = Duration::from_secs(60);
 
-/// What the store said a moment ago about sessions, so that not every request has to ask it.
+/// The most sessions that are remembered, about 200 bytes each; those that were not asked for longest go first.
+const ENTRIES_MAX: usize = 50_000;
+
+/// What the store said of sessions, so that not every request has to ask it.
+///
+/// An answer counts for a second from when it was asked for. While this process [hears](Self::heard) of every revocation it
+/// counts for a minute, and still no revocation counts later than a second after it: what is heard takes the answer back, and
+/// when nothing was heard for a second (not even that there is nothing) the first rule is the only one again.
 ///
 /// Only access tokens are checked against it; refreshing never is.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct LiveSessions {
-    entries: Mutex<HashMap<SessionId, Entry>>,
+    known: Mutex<Known>,
     /// Goes up with each revocation: an answer that was on its way meanwhile is not remembered.
     revocations: AtomicU64,
+    begun: Instant,
+    /// Milliseconds after `begun`, and one: everything revoked before then is forgotten here. 0: nothing was heard yet.
+    heard: AtomicU64,
 }
 
 /// A question to the store, from before it was asked.
@@ -32,25 +42,48 @@ pub(crate) struct Question {
     asked_at: Instant,
 }
 
-#[derive(Debug)]
+/// Two halves: what is used moves to the young one, and the old one goes as a whole.
+#[derive(Debug, Default)]
+struct Known {
+    young: HashMap<SessionId, Entry>,
+    old: HashMap<SessionId, Entry>,
+}
+
+#[derive(Clone, Debug)]
 struct Entry {
     /// `None`: there is no such session, it has ended, or its user is not active.
     standing: Option<Standing>,
     asked_at: Instant,
 }
 
+impl Default for LiveSessions {
+    fn default() -> Self {
+        Self {
+            known: Mutex::default(),
+            revocations: AtomicU64::new(0),
+            begun: Instant::now(),
+            heard: AtomicU64::new(0),
+        }
+    }
+}
+
 impl LiveSessions {
-    /// What is known of a session, if that is fresh.
+    /// What is known of a session, if that still counts.
     pub(crate) fn get(&self, session: SessionId) -> Option<Option<Standing>> {
-        let entries = self.entries.lock();
-        let entry = entries.get(&session).filter(|entry| entry.is_fresh())?;
-        Some(entry.standing.clone())
+        let counts_for = if self.hears() {
+            KEPT_MAX
+        } else {
+            REVOKED_WITHIN
+        };
+        let mut known = self.known.lock();
+        let entry = known.get(session)?;
+        (entry.asked_at.elapsed() < counts_for).then(|| entry.standing.clone())
     }
 
     /// What was known of a session at last, however old: for when nobody can be asked.
     pub(crate) fn last_known(&self, session: SessionId) -> Option<Option<Standing>> {
-        let entries = self.entries.lock();
-        Some(entries.get(&session)?.standing.clone())
+        let mut known = self.known.lock();
+        Some(known.get(session)?.standing.clone())
     }
 
     pub(crate) fn ask(&self) -> Question {
@@ -66,109 +99,93 @@ impl LiveSessions {
         session: SessionId,
         standing: Option<Standing>,
     ) {
-        let mut entries = self.entries.lock();
+        let mut known = self.known.lock();
         if question.revocations != self.revocations.load(Ordering::Acquire) {
             return;
         }
-        if entries.len() >= ENTRIES_MAX {
-            entries.retain(|_, entry| entry.is_fresh());
-        }
-        if entries.len() < ENTRIES_MAX {
-            let asked_at = question.asked_at;
-            entries.insert(session, Entry { standing, asked_at });
+        let asked_at = question.asked_at;
+        let entry = Entry { standing, asked_at };
+        if known
+            .get(session)
+            .is_none_or(|known| !known.is_newer(&entry))
+        {
+            known.keep(session, entry);
         }
     }
 
     pub(crate) fn forget(&self, sessions: &[SessionId]) {
-        let mut entries = self.entries.lock();
+        let mut known = self.known.lock();
         self.revocations.fetch_add(1, Ordering::AcqRel);
         for session in sessions {
-            entries.remove(session);
+            known.young.remove(session);
+            known.old.remove(session);
         }
     }
 
     pub(crate) fn forget_user(&self, user: UserId) {
-        let mut entries = self.entries.lock();
+        let mut known = self.known.lock();
         self.revocations.fetch_add(1, Ordering::AcqRel);
-        entries.retain(|_, entry| {
-            entry
-                .standing
-                .as_ref()
-                .is_none_or(|known| known.user != user)
-        });
+        let others = |_: &SessionId, entry: &mut Entry| {
+            let standing = entry.standing.as_ref();
+            standing.is_none_or(|known| known.user != user)
+        };
+        known.young.retain(others);
+        known.old.retain(others);
+    }
+
+    /// For when it is not known what was revoked.
+    pub(crate) fn forget_all(&self) {
+        let mut known = self.known.lock();
+        self.revocations.fetch_add(1, Ordering::AcqRel);
+        *known = Known::default();
+    }
+
+    /// Says that whatever was revoked before `at` is forgotten.
+    pub(crate) fn heard(&self, at: Instant) {
+        let millis = at.saturating_duration_since(self.begun).as_millis();
+        let millis = u64::try_from(millis).unwrap_or(u64::MAX - 1);
+        self.heard.fetch_max(millis + 1, Ordering::AcqRel);
+    }
+
+    /// Whether all is forgotten that was revoked up to a second ago.
+    pub(crate) fn hears(&self) -> bool {
+        let Some(heard) = self.heard.load(Ordering::Acquire).checked_sub(1) else {
+            return false;
+        };
+        let heard = self.begun + Duration::from_millis(heard);
+        heard.elapsed() < REVOKED_WITHIN
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        let known = self.known.lock();
+        known.young.len() + known.old.len()
+    }
+}
+
+impl Known {
+    fn get(&mut self, session: SessionId) -> Option<&Entry> {
+        if let Some(entry) = self.old.remove(&session) {
+            self.keep(session, entry);
+        }
+        self.young.get(&session)
+    }
+
+    fn keep(&mut self, session: SessionId, entry: Entry) {
+        if self.young.len() >= ENTRIES_MAX / 2 {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.old.remove(&session);
+        self.young.insert(session, entry);
     }
 }
 
 impl Entry {
-    fn is_fresh(&self) -> bool {
-        self.asked_at.elapsed() < STALE_AFTER
+    /// By the user's epoch: answers may come in another order than they were asked for.
+    fn is_newer(&self, than: &Self) -> bool {
+        let epochs = self.standing.as_ref().zip(than.standing.as_ref());
+        epochs.is_some_and(|(own, other)| own.epoch > other.epoch)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use stanchion::runtime::id;
-
-    use super::*;
-    use crate::domain::{Role, RoleSet};
-
-    fn standing() -> Standing {
-        Standing {
-            user: UserId(id::new_v7()),
-            roles: RoleSet::of(Role::Customer),
-        }
-    }
-
-    fn session() -> SessionId {
-        SessionId(id::new_v7())
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_answer_counts_for_a_second_from_when_it_was_asked_for() {
-        let live = LiveSessions::default();
-        let (id, who) = (session(), standing());
-        let question = live.ask();
-        tokio::time::advance(Duration::from_millis(400)).await;
-        live.remember(question, id, Some(who.clone()));
-        tokio::time::advance(Duration::from_millis(599)).await;
-        assert_eq!(live.get(id), Some(Some(who)));
-        tokio::time::advance(Duration::from_millis(1)).await;
-        assert_eq!(live.get(id), None);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_is_revoked_here_is_forgotten_at_once() {
-        let live = LiveSessions::default();
-        let (one, other, who) = (session(), session(), standing());
-        live.remember(live.ask(), one, Some(who.clone()));
-        live.remember(live.ask(), other, Some(who.clone()));
-        live.forget(&[one]);
-        assert!(live.get(one).is_none() && live.get(other).is_some());
-        live.forget_user(who.user);
-        assert!(live.get(other).is_none());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_answer_from_before_a_revocation_is_not_remembered() {
-        let live = LiveSessions::default();
-        let id = session();
-        let question = live.ask();
-        live.forget(&[id]);
-        live.remember(question, id, Some(standing()));
-        assert_eq!(live.get(id), None);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn no_more_sessions_are_remembered_than_the_bound() {
-        let live = LiveSessions::default();
-        for _ in 0..ENTRIES_MAX + 10 {
-            live.remember(live.ask(), session(), None);
-        }
-        assert_eq!(live.entries.lock().len(), ENTRIES_MAX);
-        tokio::time::advance(STALE_AFTER).await;
-        let id = session();
-        live.remember(live.ask(), id, None);
-        assert_eq!(live.get(id), Some(None));
-        assert_eq!(live.entries.lock().len(), 1);
-    }
-}
+mod tests;

@@ -49,6 +49,7 @@ impl Identity {
         self.end(work, user, Which::All, reason).await
     }
 
+    /// Ends them and records each; what ends all or all but one is the user's next epoch.
     pub(super) async fn end(
         &self,
         work: &mut Work<'_>,
@@ -57,6 +58,9 @@ impl Identity {
         reason: SessionEnd,
     ) -> Result<Vec<SessionId>, Failure> {
         let now = clock::now();
+        if matches!(which, Which::All | Which::AllBut(_)) {
+            self.sessions.new_epoch(work.rows(), user).await?;
+        }
         let ended = self
             .sessions
             .end(work.rows(), user, which, reason, now)

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use shop_kernel::UserId;
 use stanchion::auth::key::{KeyRecord, KeyState};
-use stanchion::auth::refresh::{Family, RefreshHash, RefreshRow};
+use stanchion::auth::refresh::{Family, Nonce, RefreshHash, RefreshRow, Use};
 use stanchion::sql::Query;
 
 use super::Failure;
@@ -111,12 +111,22 @@ pub(crate) trait SessionRepository: Send + Sync {
     /// Deletes all sessions of a user, with their tokens.
     async fn erase(&self, on: &dyn Query, user: UserId) -> Result<(), Failure>;
 
-    /// A token with its family, which is locked until the unit of work ends.
+    /// Makes a token's child live in one statement, if the store has one for it and nothing else is to be done; `None`
+    /// says nothing but that nothing was written.
+    async fn rotate(
+        &self,
+        on: &dyn Query,
+        rotation: &Rotation<'_>,
+        now: Timestamp,
+    ) -> Result<Option<Rotated>, Failure>;
+
+    /// A token with its family, which is locked until the unit of work ends, and what became of it.
     async fn find_token(
         &self,
         on: &dyn Query,
         hash: &RefreshHash,
-    ) -> Result<Option<(RefreshRow, Family)>, Failure>;
+        now: Timestamp,
+    ) -> Result<Option<Presented>, Failure>;
 
     /// Marks a token as used, in one statement, if it and its family are live; whether it did.
     async fn use_token(
@@ -131,16 +141,27 @@ pub(crate) trait SessionRepository: Send + Sync {
         &self,
         on: &dyn Query,
         child: &RefreshRow,
+        nonce: Option<Nonce>,
         now: Timestamp,
     ) -> Result<(), Failure>;
 
-    /// Whose live session it is and the roles of that user, if the user is active.
-    async fn standing(
+    /// Who stands behind a live session, if the user is active: all that a request with its access token asks for.
+    async fn live(
         &self,
         on: &dyn Query,
         session: SessionId,
         now: Timestamp,
     ) -> Result<Option<Standing>, Failure>;
+
+    /// Notes when live sessions were used last; what is noted later already stays.
+    async fn note_uses(
+        &self,
+        on: &dyn Query,
+        uses: &[(SessionId, Timestamp)],
+    ) -> Result<(), Failure>;
+
+    /// Begins a user's next epoch: what was known of its sessions before is no longer so.
+    async fn new_epoch(&self, on: &dyn Query, user: UserId) -> Result<(), Failure>;
 
     /// Deletes at most `limit` sessions that ended before `before`, with their tokens; how many.
     async fn prune(&self, on: &dyn Query, before: Timestamp, limit: u64) -> Result<u64, Failure>;
@@ -195,6 +216,38 @@ pub(crate) enum Which {
 pub(crate) struct Standing {
     pub(crate) user: UserId,
     pub(crate) roles: RoleSet,
+    /// The user's: of two answers about a user the one with the higher is the newer.
+    pub(crate) epoch: i64,
+    /// When the session ends by itself.
+    pub(crate) until: Timestamp,
+    pub(crate) last_used_at: Timestamp,
+}
+
+/// A token whose child is to be.
+pub(crate) struct Rotation<'a> {
+    pub(crate) parent: &'a RefreshHash,
+    pub(crate) child: RefreshHash,
+    pub(crate) nonce: Option<Nonce>,
+    /// When the child ends unless its family does before.
+    pub(crate) expires_at: Timestamp,
+}
+
+/// For whom a token was rotated.
+pub(crate) struct Rotated {
+    pub(crate) session: SessionId,
+    pub(crate) user: UserId,
+    pub(crate) roles: RoleSet,
+}
+
+/// All that decides about a presented token.
+pub(crate) struct Presented {
+    pub(crate) row: RefreshRow,
+    pub(crate) family: Family,
+    pub(crate) used: Option<Use>,
+    /// `None`: the user is not active.
+    pub(crate) roles: Option<RoleSet>,
+    /// By the clock that dates uses.
+    pub(crate) now: Timestamp,
 }
 
 /// A signing key as it is stored.

@@ -1,88 +1,149 @@
 use shop_kernel::UserId;
-use stanchion::auth::refresh::{Child, Decision, Family, RefreshHash, RefreshToken, decide};
+use stanchion::auth::refresh::{Child, Decision, Family, Nonce, RefreshHash, RefreshToken};
 use stanchion::eventsourcing::Metadata;
 use stanchion::runtime::clock;
+use stanchion::sql::SqlError;
 
-use super::ports::Which;
+use super::counts::Refreshed;
+use super::ports::{Presented, Rotation, Which};
 use super::{Failure, Identity, Refusal, Tokens, Work, retried};
-use crate::domain::{Event, SessionEnd, SessionId};
+use crate::domain::{Event, RoleSet, SessionEnd, SessionId};
 
-/// What a transaction made of a presented token; also a refusal may have something to commit.
+/// What became of a presented token; also a refusal may have something to commit.
 enum Outcome {
     Rotated(Tokens),
+    /// The child that it was answered with before.
+    Again(Tokens),
     /// The family has ended with this transaction.
     Reused(SessionId),
-    Refused,
+    Refused(Refreshed),
+}
+
+/// The child that a token gets if it may have one; known before the store is asked.
+struct Next {
+    token: RefreshToken,
+    nonce: Option<Nonce>,
 }
 
 impl Identity {
-    /// Exchanges a refresh token for new tokens, once. A second use ends the session, whoever was first.
+    /// Exchanges a refresh token for new tokens, once. A second use ends the session, whoever was first; within the overlap,
+    /// if there is one, it is answered with the same refresh token again.
+    ///
+    /// Everything that decides is in the store. After an unknown outcome the client may try again: that rotates, is answered
+    /// within the overlap, or is a reuse.
     pub(crate) async fn refresh(
         &self,
         presented: &str,
         metadata: &Metadata,
     ) -> Result<Tokens, Failure> {
-        let token = RefreshToken::parse(presented).ok_or(Refusal::BadRefreshToken)?;
+        let Some(token) = RefreshToken::parse(presented) else {
+            self.counts.refreshed(Refreshed::Unknown);
+            return Err(Refusal::BadRefreshToken.into());
+        };
         let hash = token.hash();
-        match retried(|| self.rotate(&hash, metadata)).await? {
-            Outcome::Rotated(tokens) => Ok(tokens),
+        let outcome = retried(|| self.exchange(&hash, metadata)).await;
+        self.counts.refreshed(match &outcome {
+            Ok(Outcome::Rotated(_)) => Refreshed::Rotated,
+            Ok(Outcome::Again(_)) => Refreshed::Again,
+            Ok(Outcome::Reused(_)) => Refreshed::Reused,
+            Ok(Outcome::Refused(why)) => *why,
+            Err(_) => Refreshed::Failed,
+        });
+        match outcome? {
+            Outcome::Rotated(tokens) | Outcome::Again(tokens) => Ok(tokens),
             Outcome::Reused(session) => {
                 self.live.forget(&[session]);
                 tracing::warn!(session_id = %session, "a refresh token was used twice: its session has ended");
                 Err(Refusal::BadRefreshToken.into())
             }
-            Outcome::Refused => Err(Refusal::BadRefreshToken.into()),
+            Outcome::Refused(_) => Err(Refusal::BadRefreshToken.into()),
         }
     }
 
-    /// Everything that decides is read and written in one transaction of the store: no cache, no memory.
-    async fn rotate(&self, hash: &RefreshHash, metadata: &Metadata) -> Result<Outcome, Failure> {
+    /// The common case is one statement where the store has one for it; what that does not do is looked at closely.
+    async fn exchange(&self, hash: &RefreshHash, metadata: &Metadata) -> Result<Outcome, Failure> {
         let now = clock::now();
-        let work = Work::begin(&self.db, metadata);
-        let found = self.sessions.find_token(work.rows(), hash).await?;
-        let (row, family) = found.unzip();
-        match (
-            decide(row.as_ref(), family.as_ref(), now, &self.lifetimes),
-            family,
-        ) {
-            (Decision::Rotate(child), Some(family)) => {
-                // The statement decides, not what was read before it.
-                if self.sessions.use_token(work.rows(), hash, now).await? {
-                    self.hand_out(work, child, &family).await
-                } else {
-                    self.revoke(work, &family).await
-                }
+        let (token, nonce) = self.overlap.child_of(hash);
+        let rotation = Rotation {
+            parent: hash,
+            child: token.hash(),
+            nonce,
+            expires_at: self.lifetimes.idle_end(now),
+        };
+        let next = Next { token, nonce };
+        match self.sessions.rotate(&self.db, &rotation, now).await? {
+            Some(rotated) => {
+                let tokens =
+                    self.tokens_for(rotated.user, rotated.session, &rotated.roles, next.token)?;
+                Ok(Outcome::Rotated(tokens))
             }
-            (Decision::RevokeFamily, Some(family)) => self.revoke(work, &family).await,
-            _ => Ok(Outcome::Refused),
+            None => self.judge(hash, next, metadata).await,
+        }
+    }
+
+    /// All that decides is read and written in one transaction, with the family locked: no cache, no memory.
+    async fn judge(
+        &self,
+        hash: &RefreshHash,
+        next: Next,
+        metadata: &Metadata,
+    ) -> Result<Outcome, Failure> {
+        let work = Work::begin(&self.db, metadata);
+        let found = self
+            .sessions
+            .find_token(work.rows(), hash, clock::now())
+            .await?;
+        let Some(found) = found else {
+            return Ok(Outcome::Refused(Refreshed::Unknown));
+        };
+        let (row, family, used) = (Some(&found.row), Some(&found.family), found.used.as_ref());
+        let decision = self
+            .overlap
+            .decide(row, family, used, found.now, &self.lifetimes);
+        match (decision, &found.roles) {
+            (Decision::RevokeFamily, _) => self.revoke(work, &found.family).await,
+            (Decision::Rotate(child), Some(roles)) => {
+                self.hand_out(work, &found, &child, next, roles).await
+            }
+            (Decision::Again(token), Some(roles)) => {
+                let (user, session) = owner(&found.family);
+                Ok(Outcome::Again(
+                    self.tokens_for(user, session, roles, token)?,
+                ))
+            }
+            (Decision::Expired, _) => Ok(Outcome::Refused(Refreshed::Expired)),
+            (Decision::Unknown, _) => Ok(Outcome::Refused(Refreshed::Unknown)),
+            // Revoked, or its user is not active any more.
+            _ => Ok(Outcome::Refused(Refreshed::Revoked)),
         }
     }
 
     async fn hand_out(
         &self,
         work: Work<'_>,
-        child: Child,
-        family: &Family,
+        found: &Presented,
+        child: &Child,
+        next: Next,
+        roles: &RoleSet,
     ) -> Result<Outcome, Failure> {
-        let now = clock::now();
-        let session = SessionId(family.id);
-        let standing = self.sessions.standing(work.rows(), session, now).await?;
-        let Some(standing) = standing else {
-            return Ok(Outcome::Refused);
-        };
-        let (refresh, row) = child.issue();
-        self.sessions.add_token(work.rows(), &row, now).await?;
-        let access = self.access_token(standing.user, session, &standing.roles)?;
+        let (hash, now) = (&found.row.hash, found.now);
+        // The statement decides, not what was read before it.
+        if !self.sessions.use_token(work.rows(), hash, now).await? {
+            let why = "a token that was live and locked has changed".into();
+            return Err(SqlError::Serialization(why).into());
+        }
+        let row = child.row_of(&next.token);
+        self.sessions
+            .add_token(work.rows(), &row, next.nonce, now)
+            .await?;
+        let (user, session) = owner(&found.family);
+        let tokens = self.tokens_for(user, session, roles, next.token)?;
         work.commit().await?;
-        Ok(Outcome::Rotated(Tokens {
-            access,
-            refresh,
-            expires_in: self.tokens.ttl(),
-        }))
+        Ok(Outcome::Rotated(tokens))
     }
 
     async fn revoke(&self, mut work: Work<'_>, family: &Family) -> Result<Outcome, Failure> {
-        let (session_id, user_id) = (SessionId(family.id), UserId(family.user));
+        let (user_id, session_id) = owner(family);
         work.record(&Event::RefreshReused {
             session_id,
             user_id,
@@ -93,4 +154,22 @@ impl Identity {
         work.commit().await?;
         Ok(Outcome::Reused(session_id))
     }
+
+    fn tokens_for(
+        &self,
+        user: UserId,
+        session: SessionId,
+        roles: &RoleSet,
+        refresh: RefreshToken,
+    ) -> Result<Tokens, Failure> {
+        Ok(Tokens {
+            access: self.access_token(user, session, roles)?,
+            refresh,
+            expires_in: self.tokens.ttl(),
+        })
+    }
+}
+
+fn owner(family: &Family) -> (UserId, SessionId) {
+    (UserId(family.user), SessionId(family.id))
 }

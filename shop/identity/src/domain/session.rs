@@ -9,7 +9,7 @@ use uuid::Uuid;
 pub(crate) const LIVE_MAX: i64 = 100;
 
 /// The longest description of a device that is kept, in characters.
-const DEVICE_CHARACTERS_MAX: usize = 200;
+pub(crate) const DEVICE_CHARACTERS_MAX: usize = 200;
 
 /// The longest network address that is kept, in characters.
 const ADDRESS_CHARACTERS_MAX: usize = 64;

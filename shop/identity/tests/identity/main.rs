@@ -5,6 +5,7 @@ mod access;
 mod listing;
 mod logging_in;
 mod on_postgres;
+mod overlap;
 mod passwords;
 mod profiles;
 mod refreshing;

@@ -31,7 +31,7 @@ async fn a_refresh_token_is_exchanged_for_the_next_one() {
 }
 
 #[tokio::test]
-async fn a_second_use_ends_the_whole_family() {
+async fn e4_a_second_use_ends_the_whole_family() {
     let shop = Shop::open().await;
     let ada = shop.register("ada").await;
     let elsewhere = shop.login("ada").await;
@@ -64,7 +64,7 @@ async fn a_second_use_ends_the_whole_family() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_fifty_uses_at_once_one_succeeds_and_then_the_family_has_ended() {
+async fn e5_of_fifty_uses_at_once_one_succeeds_and_then_the_family_has_ended() {
     let shop = Shop::open().await;
     for round in 0..5 {
         let ada = shop.register(&format!("ada{round}")).await;
@@ -95,7 +95,7 @@ async fn of_fifty_uses_at_once_one_succeeds_and_then_the_family_has_ended() {
 }
 
 #[tokio::test]
-async fn a_token_used_before_a_restart_is_refused_after_it() {
+async fn e6_a_token_used_before_a_restart_is_refused_after_it() {
     let shop = Shop::open().await;
     let ada = shop.register("ada").await;
     let next = token(&refresh(&shop, &ada.refresh_token).await);
@@ -116,7 +116,7 @@ async fn tokens_and_keys_survive_a_restart() {
 }
 
 #[tokio::test]
-async fn no_token_comes_out_of_a_logged_out_session() {
+async fn e6_no_token_comes_out_of_a_logged_out_session() {
     let shop = Shop::open().await;
     for round in 0..10 {
         let ada = shop.register(&format!("ada{round}")).await;

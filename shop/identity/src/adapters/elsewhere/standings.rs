@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use shop_contracts::grpc::identity::v1 as pb;
 use stanchion::client::{ClientError, Reason};
@@ -193,7 +194,14 @@ fn read(answer: pb::Standing) -> Answer {
     let user = user.parse();
     let user = user.map_err(|_| NoAnswer::other("identity told a user's id that is none"))?;
     let roles = known_roles(&answer.roles);
-    Ok(Some(Standing { user, roles }))
+    Ok(Some(Standing {
+        user,
+        roles,
+        // Asked for each second, so the session's own end is heard of as any other.
+        epoch: 0,
+        until: Timestamp::MAX,
+        last_used_at: Timestamp::MIN,
+    }))
 }
 
 /// A newer identity may have roles that nobody knows here: they give nothing here, and take nothing from the others.

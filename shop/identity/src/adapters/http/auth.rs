@@ -18,6 +18,7 @@ use super::problem::USER_NOT_FOUND;
 use super::views::{TokensView, noted};
 use crate::application::ports::Which;
 use crate::application::{Identity, Login};
+use crate::domain::session::DEVICE_CHARACTERS_MAX;
 use crate::domain::{Client, password};
 
 /// No password, token or form of ours is longer.
@@ -35,7 +36,7 @@ pub(super) fn routes() -> Routes<Arc<Identity>> {
         .post(
             "/auth/refresh",
             op("Exchange a refresh token", refresh)
-                .about("Good for one use. A second use of the same token, even at the same time, ends its session.")
+                .about("Good for one use. A second use of the same token, even at the same time, ends its session; where an overlap is configured, for so long it is answered with the same refresh token again.")
                 .errors(&[codes::UNAUTHENTICATED])
                 .settled(),
         )
@@ -78,6 +79,10 @@ struct LoginBody {
     login: String,
     #[schema(value_type = String, format = Password, max_length = 256)]
     password: SecretString,
+    /// What the user calls the device, to know its session again; `User-Agent` unless given.
+    #[serde(default)]
+    #[schema(max_length = 200, example = "Ada's telephone")]
+    device: Option<String>,
 }
 
 /// A refresh token to be exchanged.
@@ -112,6 +117,8 @@ impl Validate for LoginBody {
 
     fn validate(&self, violations: &mut Violations) {
         violations.length("login", &self.login, 1, 255);
+        let device = self.device.as_deref().unwrap_or_default();
+        violations.length("device", device, 0, DEVICE_CHARACTERS_MAX);
     }
 }
 
@@ -145,7 +152,7 @@ async fn login(
     let login = Login {
         login: body.login,
         password: body.password,
-        client: client(&headers, &context),
+        client: client(body.device.as_deref(), &headers, &context),
     };
     let written = identity.log_in(login, &Metadata::new(None)).await?;
     let position = written.position;
@@ -196,10 +203,9 @@ async fn change_password(
     Ok(stamped(Answer::no_content(), &identity, &written))
 }
 
-fn client(headers: &HeaderMap, context: &RequestContext) -> Client {
-    let agent = headers
-        .get(USER_AGENT)
-        .and_then(|value| value.to_str().ok());
+fn client(named: Option<&str>, headers: &HeaderMap, context: &RequestContext) -> Client {
+    let agent = || headers.get(USER_AGENT)?.to_str().ok();
+    let device = named.filter(|name| !name.trim().is_empty()).or_else(agent);
     let address = context.remote().map(|address| address.to_string());
-    Client::new(agent, address.as_deref())
+    Client::new(device, address.as_deref())
 }

@@ -78,7 +78,7 @@ pub(super) struct TokensView {
 #[schema(as = Session)]
 pub(super) struct SessionView {
     id: SessionId,
-    /// What the client called itself (`User-Agent`).
+    /// What the user or the client called it (`device` of the login, or `User-Agent`).
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(nullable = false)]
     device: Option<String>,

@@ -1,16 +1,26 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 use shop_kernel::UserId;
-use stanchion::auth::refresh::{Family, RefreshHash, RefreshRow, RefreshState};
-use stanchion::sql::{Query, Row, SqlError, Value, params};
+use stanchion::auth::refresh::{Nonce, RefreshHash, RefreshRow};
+use stanchion::sql::{Db, Engine, Query, Row, SqlError, Value, params};
 
-use super::unreadable;
-use crate::application::ports::{Standing, Which};
+use super::{tokens, unreadable};
+use crate::application::ports::{Presented, Rotated, Rotation, Standing, Which};
 use crate::application::{Failure, SessionRepository};
 use crate::domain::{Client, Session, SessionEnd, SessionId};
 
 /// Sessions and refresh tokens as rows of `sessions` and `refresh_tokens`.
-pub(crate) struct SessionRows;
+pub(crate) struct SessionRows {
+    engine: Engine,
+}
+
+impl SessionRows {
+    /// As that database wants them.
+    pub(crate) fn of(db: &Db) -> Self {
+        let engine = db.engine();
+        Self { engine }
+    }
+}
 
 #[async_trait]
 impl SessionRepository for SessionRows {
@@ -34,7 +44,7 @@ impl SessionRepository for SessionRows {
             ],
         )
         .await?;
-        insert_token(on, first).await
+        tokens::insert(on, first, None).await
     }
 
     async fn list(
@@ -92,21 +102,22 @@ impl SessionRepository for SessionRows {
         Ok(())
     }
 
+    async fn rotate(
+        &self,
+        on: &dyn Query,
+        rotation: &Rotation<'_>,
+        now: Timestamp,
+    ) -> Result<Option<Rotated>, Failure> {
+        tokens::rotate(self.engine, on, rotation, now).await
+    }
+
     async fn find_token(
         &self,
         on: &dyn Query,
         hash: &RefreshHash,
-    ) -> Result<Option<(RefreshRow, Family)>, Failure> {
-        let row = on
-            .opt(
-                "select t.session_id, t.generation, t.parent, t.state, t.expires_at, \
-                        s.user_id, s.expires_at, s.ended_at \
-                 from refresh_tokens t join sessions s on s.id = t.session_id \
-                 where t.hash = $1 for update",
-                params![hash.as_bytes().as_slice()],
-            )
-            .await?;
-        Ok(row.map(|row| token(*hash, &row)).transpose()?)
+        now: Timestamp,
+    ) -> Result<Option<Presented>, Failure> {
+        tokens::find(self.engine, on, hash, now).await
     }
 
     async fn use_token(
@@ -115,22 +126,14 @@ impl SessionRepository for SessionRows {
         hash: &RefreshHash,
         now: Timestamp,
     ) -> Result<bool, Failure> {
-        let changed = on
-            .exec(
-                "update refresh_tokens set state = 'used', used_at = $2 \
-                 where hash = $1 and state = 'live' and expires_at > $2 \
-                   and exists (select 1 from sessions s where s.id = refresh_tokens.session_id \
-                               and s.ended_at is null and s.expires_at > $2)",
-                params![hash.as_bytes().as_slice(), now],
-            )
-            .await?;
-        Ok(changed == 1)
+        tokens::mark_used(self.engine, on, hash, now).await
     }
 
     async fn add_token(
         &self,
         on: &dyn Query,
         child: &RefreshRow,
+        nonce: Option<Nonce>,
         now: Timestamp,
     ) -> Result<(), Failure> {
         on.exec(
@@ -138,10 +141,10 @@ impl SessionRepository for SessionRows {
             params![child.family, now],
         )
         .await?;
-        insert_token(on, child).await
+        tokens::insert(on, child, nonce).await
     }
 
-    async fn standing(
+    async fn live(
         &self,
         on: &dyn Query,
         session: SessionId,
@@ -149,7 +152,8 @@ impl SessionRepository for SessionRows {
     ) -> Result<Option<Standing>, Failure> {
         let row = on
             .opt(
-                "select u.id, u.roles from sessions s join users u on u.id = s.user_id \
+                "select u.id, u.roles, u.epoch, s.expires_at, s.last_used_at \
+                 from sessions s join users u on u.id = s.user_id \
                  where s.id = $1 and s.ended_at is null and s.expires_at > $2 \
                    and u.status = 'active' and u.deleted_at is null",
                 params![session.0, now],
@@ -159,9 +163,34 @@ impl SessionRepository for SessionRows {
             Ok::<_, SqlError>(Standing {
                 user: UserId(row.get(0)?),
                 roles: row.get::<&str>(1)?.parse().map_err(unreadable)?,
+                epoch: row.get(2)?,
+                until: row.get(3)?,
+                last_used_at: row.get(4)?,
             })
         };
         Ok(row.map(read).transpose()?)
+    }
+
+    async fn note_uses(
+        &self,
+        on: &dyn Query,
+        uses: &[(SessionId, Timestamp)],
+    ) -> Result<(), Failure> {
+        for (session, at) in uses {
+            on.exec(
+                "update sessions set last_used_at = $2 \
+                 where id = $1 and last_used_at < $2 and ended_at is null",
+                params![session.0, *at],
+            )
+            .await?;
+        }
+        Ok(())
+    }
+
+    async fn new_epoch(&self, on: &dyn Query, user: UserId) -> Result<(), Failure> {
+        let sql = "update users set epoch = epoch + 1 where id = $1";
+        on.exec(sql, params![user.0]).await?;
+        Ok(())
     }
 
     async fn prune(&self, on: &dyn Query, before: Timestamp, limit: u64) -> Result<u64, Failure> {
@@ -175,23 +204,6 @@ impl SessionRepository for SessionRows {
     }
 }
 
-async fn insert_token(on: &dyn Query, token: &RefreshRow) -> Result<(), Failure> {
-    on.exec(
-        "insert into refresh_tokens (hash, session_id, generation, parent, state, expires_at) \
-         values ($1, $2, $3, $4, $5, $6)",
-        params![
-            token.hash.as_bytes().as_slice(),
-            token.family,
-            token.generation,
-            token.parent.map(|parent| parent.as_bytes().to_vec()),
-            token.state.name(),
-            token.expires_at,
-        ],
-    )
-    .await?;
-    Ok(())
-}
-
 fn session(row: &Row) -> Result<Session, SqlError> {
     Ok(Session {
         id: SessionId(row.get(0)?),
@@ -201,29 +213,4 @@ fn session(row: &Row) -> Result<Session, SqlError> {
         last_used_at: row.get(5)?,
         expires_at: row.get(6)?,
     })
-}
-
-fn token(hash: RefreshHash, row: &Row) -> Result<(RefreshRow, Family), SqlError> {
-    let family = Family {
-        id: row.get(0)?,
-        user: row.get(5)?,
-        expires_at: row.get(6)?,
-        revoked_at: row.get(7)?,
-    };
-    let parent: Option<&[u8]> = row.get(2)?;
-    let state: &str = row.get(3)?;
-    let token = RefreshRow {
-        hash,
-        family: family.id,
-        generation: row.get(1)?,
-        parent: parent.map(parent_hash).transpose()?,
-        state: RefreshState::from_name(state).ok_or_else(|| unreadable(state))?,
-        expires_at: row.get(4)?,
-    };
-    Ok((token, family))
-}
-
-fn parent_hash(bytes: &[u8]) -> Result<RefreshHash, SqlError> {
-    let bytes: [u8; 32] = bytes.try_into().map_err(unreadable)?;
-    Ok(bytes.into())
 }

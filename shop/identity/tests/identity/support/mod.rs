@@ -12,12 +12,13 @@ use shop_identity::{Bootstrapped, Dependencies, Identity, StartError, migrations
 use stanchion::auth::Passwords;
 use stanchion::auth::key::KeyEncryptionKey;
 use stanchion::auth::password::{Cost, PasswordSettings};
-use stanchion::auth::refresh::Lifetimes;
+use stanchion::auth::refresh::{Lifetimes, Overlap};
 use stanchion::auth::secret::Signer;
 use stanchion::auth::token::ACCESS_TTL;
 use stanchion::eventsourcing::EventLog;
 use stanchion::server::{ServerSettings, Service};
 use stanchion::sql::{DatabaseSettings, DatabaseUrl, Db, Mode, SqlInbox, SqlLog, migrate};
+use stanchion::telemetry::Metrics;
 use tempfile::TempDir;
 
 pub(crate) use http::Reply;
@@ -57,6 +58,7 @@ pub(crate) struct Inner {
     pub(crate) log: Arc<dyn EventLog>,
     pub(crate) db: Db,
     pub(crate) passwords: Passwords,
+    pub(crate) metrics: Metrics,
     sealing: Arc<KeyEncryptionKey>,
     place: Arc<Place>,
 }
@@ -64,6 +66,7 @@ pub(crate) struct Inner {
 /// Where the rows are; a folder goes away with its last user.
 pub(crate) struct Place {
     url: DatabaseUrl,
+    overlap: SignedDuration,
     _folder: Option<TempDir>,
 }
 
@@ -85,7 +88,11 @@ impl Deref for Shop {
 
 impl Shop {
     pub(crate) async fn open() -> Self {
-        Self::with(Place::temporary(), CHEAP).await
+        Self::on(Place::temporary()).await
+    }
+
+    pub(crate) async fn on(place: Place) -> Self {
+        Self::with(place, CHEAP).await
     }
 
     pub(crate) async fn with_slow_hashing() -> Self {
@@ -125,10 +132,11 @@ impl Shop {
         passwords: PasswordSettings,
         admin_password: Option<&SecretString>,
     ) -> Result<(Self, Bootstrapped), StartError> {
-        let dependencies = dependencies(&place.url, Arc::clone(&sealing), &passwords).await;
+        let mut dependencies = dependencies(&place.url, Arc::clone(&sealing), &passwords).await;
+        let signer = Signer::new(&SecretString::from("0123456789abcdef0123456789abcdef")).unwrap();
+        dependencies.overlap = Overlap::of(place.overlap, &signer);
         let identity = Identity::new(&dependencies);
         let bootstrapped = identity.bootstrap(admin_password).await?;
-        let signer = Signer::new(&SecretString::from("0123456789abcdef0123456789abcdef")).unwrap();
         let router = Service::new(ServerSettings::default())
             .mount(module(&identity, &dependencies))
             .tokens(identity.authenticator())
@@ -140,6 +148,7 @@ impl Shop {
             log: dependencies.log,
             db: dependencies.db,
             passwords: dependencies.passwords,
+            metrics: dependencies.metrics,
             sealing,
             place,
         };
@@ -212,8 +221,11 @@ impl Shop {
 
     /// Two replicas that start at the same time on an empty store.
     pub(crate) async fn pair_at(url: &str) -> (Self, Self) {
-        let url = url.parse().unwrap();
-        let place = Arc::new(Place { url, _folder: None });
+        Self::pair_in(Place::on(url)).await
+    }
+
+    pub(crate) async fn pair_in(place: Place) -> (Self, Self) {
+        let place = Arc::new(place);
         let (sealing, password) = (sealing_key(), SecretString::from(ADMIN_PASSWORD));
         let start = || {
             let (place, sealing) = (Arc::clone(&place), Arc::clone(&sealing));
@@ -235,8 +247,23 @@ impl Place {
         let folder = TempDir::new().unwrap();
         Self {
             url: DatabaseUrl::sqlite(folder.path()),
+            overlap: SignedDuration::ZERO,
             _folder: Some(folder),
         }
+    }
+
+    pub(crate) fn on(url: &str) -> Self {
+        Self {
+            url: url.parse().unwrap(),
+            overlap: SignedDuration::ZERO,
+            _folder: None,
+        }
+    }
+
+    /// Used refresh tokens are answered again for so long.
+    pub(crate) fn with_overlap(self, millis: i64) -> Self {
+        let overlap = SignedDuration::from_millis(millis);
+        Self { overlap, ..self }
     }
 }
 
@@ -301,5 +328,7 @@ pub(crate) async fn dependencies(
             idle: SignedDuration::from_hours(24),
             family: SignedDuration::from_hours(240),
         },
+        overlap: Overlap::none(),
+        metrics: Metrics::default(),
     }
 }

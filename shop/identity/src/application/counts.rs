@@ -1,0 +1,109 @@
+//! What is counted of sessions.
+
+use stanchion::telemetry::Metrics;
+use stanchion::telemetry::prometheus_client::metrics::counter::Counter;
+use stanchion::telemetry::prometheus_client::metrics::family::Family;
+use stanchion::telemetry::prometheus_client::metrics::gauge::Gauge;
+
+type Label = [(&'static str, &'static str); 1];
+
+/// Counters and gauges of sessions; every label is of a fixed set.
+#[derive(Clone)]
+pub(crate) struct SessionCounts {
+    refreshes: Family<Label, Counter>,
+    reused: Counter,
+    again: Counter,
+    lookups: Family<Label, Counter>,
+    remembered: Gauge,
+    hearing: Gauge,
+    uses_dropped: Counter,
+}
+
+/// What a presented refresh token came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refreshed {
+    Rotated,
+    /// Answered with the same child within the overlap.
+    Again,
+    /// Used before: its family has ended with it.
+    Reused,
+    /// Its family had ended already, or its user is not active.
+    Revoked,
+    Expired,
+    Unknown,
+    /// The store is out, or the outcome is unknown.
+    Failed,
+}
+
+/// Where it was known from who stands behind a session.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Source {
+    Memory,
+    Store,
+}
+
+impl SessionCounts {
+    pub(crate) fn of(metrics: &Metrics) -> Self {
+        let refreshes = "Refresh tokens that were presented, by what came of them.";
+        let reused = "Sessions that were ended because a refresh token of theirs was used twice.";
+        let again = "Refresh tokens that were answered with the same child within the overlap.";
+        let lookups = "Access tokens whose session was looked up, by where.";
+        let remembered = "Sessions that are remembered in this process.";
+        let hearing = "1 while every session that ended anywhere was heard of within a second; at 0 the store is asked for each session every second.";
+        let dropped = "Uses of sessions that were not noted because too many waited.";
+        Self {
+            refreshes: metrics.counter_family("shop_identity_refreshes_total", refreshes),
+            reused: metrics.counter("shop_identity_families_reused_total", reused),
+            again: metrics.counter("shop_identity_overlap_answers_total", again),
+            lookups: metrics.counter_family("shop_identity_session_lookups_total", lookups),
+            remembered: metrics.gauge("shop_identity_sessions_remembered", remembered),
+            hearing: metrics.gauge("shop_identity_hearing_revocations", hearing),
+            uses_dropped: metrics.counter("shop_identity_session_uses_dropped_total", dropped),
+        }
+    }
+
+    pub(crate) fn refreshed(&self, came_to: Refreshed) {
+        let outcome = [("outcome", came_to.name())];
+        self.refreshes.get_or_create(&outcome).inc();
+        match came_to {
+            Refreshed::Reused => drop(self.reused.inc()),
+            Refreshed::Again => drop(self.again.inc()),
+            _ => {}
+        }
+    }
+
+    pub(crate) fn looked_up(&self, from: Source) {
+        let from = match from {
+            Source::Memory => "memory",
+            Source::Store => "store",
+        };
+        self.lookups.get_or_create(&[("from", from)]).inc();
+    }
+
+    pub(crate) fn remembers(&self, sessions: usize) {
+        let sessions = i64::try_from(sessions).unwrap_or(i64::MAX);
+        self.remembered.set(sessions);
+    }
+
+    pub(crate) fn hears(&self, all: bool) {
+        self.hearing.set(all.into());
+    }
+
+    pub(crate) fn use_dropped(&self) {
+        self.uses_dropped.inc();
+    }
+}
+
+impl Refreshed {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Rotated => "rotated",
+            Self::Again => "overlap",
+            Self::Reused => "reused",
+            Self::Revoked => "revoked",
+            Self::Expired => "expired",
+            Self::Unknown => "unknown",
+            Self::Failed => "failed",
+        }
+    }
+}

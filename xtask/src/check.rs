@@ -5,6 +5,7 @@ mod deny;
 mod direction;
 mod layers;
 mod links;
+mod routes;
 mod sbom;
 mod snippets;
 mod source;
@@ -37,7 +38,7 @@ struct Outcome {
 }
 
 /// What fails in seconds comes before what compiles.
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 13] = [
     Step {
         name: "fmt",
         run: fmt,
@@ -81,6 +82,10 @@ const STEPS: [Step; 12] = [
     Step {
         name: "clippy",
         run: clippy,
+    },
+    Step {
+        name: "routes",
+        run: routes::check,
     },
     Step {
         name: "rustdoc",

@@ -10,6 +10,7 @@
 //! | [`refresh`] | the decisions of refresh-token families; the store belongs to the caller |
 //! | [`principal`] | who calls |
 //! | [`permission`] | what they may: markers, wildcards, roles |
+//! | [`policy`] | what they may do with which object: policies in files, checked at start |
 //! | [`secret`] | constant-time comparison, purpose-separated MACs for cursors and the like |
 //!
 //! Nothing here reads a clock on its own: every decision takes `now`. Secrets never appear in `Debug`,
@@ -45,6 +46,7 @@ pub mod key;
 pub mod oauth;
 pub mod password;
 pub mod permission;
+pub mod policy;
 pub mod principal;
 pub mod refresh;
 pub mod secret;
@@ -53,6 +55,7 @@ pub mod token;
 
 pub use password::{PasswordError, Passwords};
 pub use permission::{Permission, Permissions, Roles};
+pub use policy::Policies;
 pub use principal::{Principal, Subject};
 pub use service::ServiceTokens;
 pub use token::{AccessTokens, TokenError};

@@ -123,16 +123,24 @@ impl Permissions {
     /// Whether these hold `required`. What is no permission name is held by nobody.
     #[must_use]
     pub fn allows(&self, required: &str) -> bool {
+        self.granting(required).is_some()
+    }
+
+    /// The name by which `required` is held: itself, or a wildcard.
+    #[must_use]
+    pub fn granting(&self, required: &str) -> Option<&str> {
         if !is_name(required) {
-            return false;
+            return None;
         }
-        if self.0.contains(ALL) || self.0.contains(required) {
-            return true;
-        }
-        required.split_once(':').is_some_and(|(resource, action)| {
-            self.0.contains(&format!("{resource}:*"))
-                || resource != "admin" && self.0.contains(&format!("*:{action}"))
-        })
+        let held = |name: &str| self.0.get(name).map(String::as_str);
+        let (resource, action) = required.split_once(':')?;
+        held(ALL)
+            .or_else(|| held(required))
+            .or_else(|| held(&format!("{resource}:*")))
+            .or_else(|| {
+                let everywhere = resource != "admin";
+                everywhere.then(|| held(&format!("*:{action}"))).flatten()
+            })
     }
 
     /// Whether these hold the permission `P`.

@@ -4,6 +4,7 @@ use std::ops::Deref;
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
+use stanchion_auth::policy::{Policies, Question, Reason, Resource};
 use stanchion_auth::{Permission, Principal};
 
 use crate::Problem;
@@ -16,8 +17,10 @@ pub enum Access {
     Public,
     /// Anybody; a token that is sent must be valid.
     Optional,
-    /// Anybody with a valid token; whose object it is, the handler checks.
+    /// Anybody with a valid token; what it shows is the caller's own.
     Authenticated,
+    /// Anybody with a valid token whom policies allow this permission on the very object.
+    Guarded(&'static str),
     /// Whoever holds this permission.
     Permission(&'static str),
 }
@@ -29,6 +32,7 @@ impl fmt::Display for Access {
             Self::Optional => "public, or authenticated",
             Self::Authenticated => "authenticated",
             Self::Permission(name) => name,
+            Self::Guarded(name) => return f.pad(&format!("policy({name})")),
         })
     }
 }
@@ -44,7 +48,7 @@ impl fmt::Display for Access {
 /// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not state who may call the handler",
-    note = "the first argument is `Authorized<P>`, `Caller`, `Optional` or `Anyone`"
+    note = "the first argument is `Authorized<P>`, `Guarded<P>`, `Caller`, `Optional` or `Anyone`"
 )]
 pub trait StatesAccess: Sized + Send {
     /// What it states.
@@ -64,7 +68,17 @@ pub struct Authorized<P> {
     permission: PhantomData<P>,
 }
 
-/// The caller, whoever it is; the handler checks whose object is asked for.
+/// The caller of an operation on a single object: whether `P` is allowed on that one, policies decide.
+///
+/// Anybody with a valid token gets here. The handler reads the object, describes it, and asks [`may`](Self::may); what it
+/// answers without having asked is withheld (500, an error in the log), so that nobody can forget to.
+#[derive(Clone, Debug)]
+pub struct Guarded<P> {
+    principal: Principal,
+    permission: PhantomData<P>,
+}
+
+/// The caller, whoever it is: for what is the caller's own by its path.
 #[derive(Clone, Debug)]
 pub struct Caller(pub Principal);
 
@@ -88,6 +102,55 @@ impl<P: Permission> StatesAccess for Authorized<P> {
             });
         }
         Err(Problem::forbidden().with("permission", P::NAME))
+    }
+}
+
+impl<P: Permission> Guarded<P> {
+    /// Whether the caller may do `P` to this object.
+    ///
+    /// # Errors
+    /// 403 with the permission. Where a caller must not learn that the object exists, answer 404 instead.
+    pub fn may(&self, policies: &dyn Policies, object: &Resource) -> Result<(), Problem> {
+        if let Some(context) = Context::current() {
+            context.policies_asked();
+        }
+        let decision = policies.decide(&Question::new::<P>(&self.principal, object));
+        if decision.allowed {
+            return Ok(());
+        }
+        let (subject, entity) = (&self.principal.subject, object.entity());
+        let misfit = |reason: &Reason| matches!(reason, Reason::Misfit(_));
+        if decision.reasons.iter().any(misfit) {
+            tracing::error!(%subject, action = P::NAME, object = %entity, %decision, "a question that no policy can decide");
+        } else {
+            tracing::debug!(%subject, action = P::NAME, object = %entity, %decision, "denied");
+        }
+        Err(Problem::forbidden().with("permission", P::NAME))
+    }
+}
+
+impl<P: Permission> Guarded<P> {
+    /// Whether the caller holds `P` on every object, so that a list need not be narrowed to some. No policy is asked, so
+    /// no `forbid` either: it is about single objects.
+    #[must_use]
+    pub fn everywhere(&self) -> bool {
+        let holds = self.principal.holds::<P>();
+        if let Some(context) = Context::current().filter(|_| holds) {
+            context.policies_asked();
+        }
+        holds
+    }
+}
+
+impl<P: Permission> StatesAccess for Guarded<P> {
+    const ACCESS: Access = Access::Guarded(P::NAME);
+
+    fn of(principal: Option<&Principal>) -> Result<Self, Problem> {
+        let principal = principal.cloned().ok_or_else(Problem::unauthenticated)?;
+        Ok(Self {
+            principal,
+            permission: PhantomData,
+        })
     }
 }
 
@@ -119,6 +182,14 @@ impl StatesAccess for Anyone {
 }
 
 impl<P> Deref for Authorized<P> {
+    type Target = Principal;
+
+    fn deref(&self) -> &Principal {
+        &self.principal
+    }
+}
+
+impl<P> Deref for Guarded<P> {
     type Target = Principal;
 
     fn deref(&self) -> &Principal {

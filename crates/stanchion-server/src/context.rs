@@ -2,6 +2,7 @@
 
 use std::future::Future;
 use std::net::IpAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -18,12 +19,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::Problem;
 use crate::accept::Accept;
 use crate::admission::{Admission, Permit};
 use crate::grpc::Fresh;
 use crate::metrics::{Counting, ServerMetrics};
 use crate::present::{Present, Sought};
+use crate::{Access, Problem};
 
 /// The most gRPC streams at once that anyone may open (health, reflection): whoever is not known does not take the
 /// places that callers wait in.
@@ -55,6 +56,8 @@ pub struct Context {
     pub(crate) permit: Mutex<Option<Permit>>,
     /// It was made within another request of this process, whose place it inherits.
     pub(crate) is_inner: bool,
+    /// Whether policies were asked about an object.
+    pub(crate) asked: AtomicBool,
     /// The preference that was honoured, as `Preference-Applied` tells it.
     pub(crate) preference: OnceLock<String>,
 }
@@ -127,8 +130,19 @@ impl Context {
             deadline: OnceLock::new(),
             permit: Mutex::new(None),
             is_inner: Self::current().is_some(),
+            asked: AtomicBool::new(false),
             preference: OnceLock::new(),
         }
+    }
+
+    /// Policies were asked about an object of this request.
+    pub(crate) fn policies_asked(&self) {
+        self.asked.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether an answer must be withheld: the operation is about a guarded object, and nobody asked about it.
+    pub(crate) fn is_unasked(&self, access: Access) -> bool {
+        matches!(access, Access::Guarded(_)) && !self.asked.load(Ordering::Relaxed)
     }
 
     /// The request that the current task serves, if it serves one.

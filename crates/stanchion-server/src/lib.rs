@@ -25,7 +25,7 @@ mod service;
 mod stack;
 mod timely;
 
-pub use access::{Access, Anyone, Authorized, Caller, Optional, StatesAccess};
+pub use access::{Access, Anyone, Authorized, Caller, Guarded, Optional, StatesAccess};
 pub use admission::AdmissionSettings;
 pub use answer::{Answer, Event, Events, Html, Listed, Page, Plain, Reply, Verbatim};
 pub use cli::{LogTask, Migration, Options, Purpose, ServiceCli, ask_operated};

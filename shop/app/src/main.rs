@@ -7,6 +7,8 @@ mod demo;
 mod logs;
 mod personal;
 mod platform;
+mod policies;
+mod policy;
 mod rows;
 mod sandbox;
 mod schema;
@@ -32,6 +34,7 @@ async fn main() -> Stopped {
         .logs(logs::task)
         .command(sandbox::command(), sandbox::run)
         .command(clients::command(), clients::run)
+        .command(policy::command(), policy::run)
         .main()
         .await
 }
@@ -45,9 +48,13 @@ async fn build(options: Options) -> Result<Service, Stopped> {
         settings.telemetry.log = "warn".into();
         settings.telemetry.otlp_endpoint = None;
     }
+    let policies = policies::read(settings.policy.file.as_deref());
+    let policies = policies
+        .and_then(policies::deciding)
+        .map_err(Stopped::Usage)?;
     let telemetry = telemetry::init(&settings.telemetry, "shop");
     let telemetry = telemetry.map_err(|error| Stopped::Usage(error.to_string()))?;
-    let built = platform::build(settings, options, telemetry).await;
+    let built = platform::build(settings, options, telemetry, policies).await;
     built.map_err(|error| Stopped::Failed(format!("{error:#}")))
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use stanchion::auth::secret::Signer;
-use stanchion::auth::{ServiceTokens, secret};
+use stanchion::auth::{Policies, ServiceTokens, secret};
 use stanchion::server::{InProcess, Module, Options, Purpose, Service};
 use stanchion::sql::{Migrations, SqlSnapshots};
 use stanchion::telemetry::Telemetry;
@@ -25,6 +25,7 @@ pub(crate) async fn build(
     settings: ShopSettings,
     options: Options,
     telemetry: Telemetry,
+    policies: Arc<dyn Policies>,
 ) -> anyhow::Result<Service> {
     let metrics = telemetry.metrics().clone();
     let running = options.purpose == Purpose::Run;
@@ -44,6 +45,7 @@ pub(crate) async fn build(
         options: &options,
         broker: &broker,
         metrics: &metrics,
+        policies: &policies,
     };
     let server_secret = parts.secret(
         settings.server.secret.as_ref(),

@@ -57,6 +57,8 @@ settings! {
         pub(crate) cache: CacheSettings = section,
         /// Access tokens.
         pub(crate) auth: AuthSettings = section,
+        /// Who may do what with single objects.
+        pub(crate) policy: PolicySettings = section,
         /// Personal data: what is about a customer is sealed with a key of the customer's.
         pub(crate) personal: PersonalSettings = section,
         /// How long what grows is kept.
@@ -141,6 +143,14 @@ settings! {
         /// How long one lives.
         #[range("1s"..="24h")]
         pub(crate) access_token_life: Duration = "15m",
+    }
+}
+
+settings! {
+    /// Who may do what with single objects.
+    pub(crate) struct PolicySettings {
+        /// A policy file in place of the one that is shipped (`shop policy shipped` prints that); read and checked at start.
+        pub(crate) file: Option<PathBuf> = unset,
     }
 }
 

@@ -11,8 +11,8 @@ use stanchion::sql::{
     SqlLog, migrate,
 };
 
-use crate::platform::MODULES;
-use crate::settings::{DatabaseSection, Migrate, ModuleDatabase};
+use crate::platform::{MODULES, migrations, own_database};
+use crate::settings::{DatabaseSection, Migrate, ModuleDatabase, ShopSettings};
 
 /// What a module cannot work with less than: one connection that writes, one that reads meanwhile.
 const CONNECTIONS_MIN: usize = 2;
@@ -89,6 +89,21 @@ impl Store {
             db,
         })
     }
+}
+
+/// A module's store as it is, for a look beside the process that has it open.
+pub(crate) async fn look_into_store(
+    settings: &ShopSettings,
+    module: &'static str,
+) -> Result<Store, String> {
+    let opening = Opening {
+        module,
+        migrations: &migrations(module),
+        shared: &settings.database,
+        own: own_database(settings, module),
+    };
+    let opened = opening.for_operator().await;
+    opened.map_err(|error| format!("{error:#}"))
 }
 
 /// A module's database for reading, beside the process that has it open; nothing is made.

@@ -9,8 +9,8 @@ use secrecy::SecretString;
 use shop_inventory::Inventory;
 use shop_orders::InventoryCatalog;
 use shop_sandbox::Running as Sandbox;
-use stanchion::auth::ServiceTokens;
 use stanchion::auth::secret::Signer;
+use stanchion::auth::{Policies, ServiceTokens};
 use stanchion::eventsourcing::{EventLog, Relay, Vault};
 use stanchion::server::{InProcess, Module, Options, Purpose};
 use stanchion::sql::Db;
@@ -30,6 +30,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) options: &'a Options,
     pub(crate) broker: &'a Broker,
     pub(crate) metrics: &'a Metrics,
+    /// What decides about single objects.
+    pub(crate) policies: &'a Arc<dyn Policies>,
 }
 
 /// How one context asks another, and says who it is.
@@ -162,6 +164,7 @@ impl Parts<'_> {
             broker: self.broker.subscriber(),
             asks: self.broker.publisher(),
             catalog: Arc::new(catalog.clone()),
+            policies: Arc::clone(self.policies),
             vault: Arc::clone(vault),
             metrics: self.metrics.clone(),
             step_timeout: self.settings.orders.step_timeout,
@@ -213,6 +216,7 @@ impl Parts<'_> {
             consumers: Arc::clone(&store.consumers),
             broker: self.broker.subscriber(),
             asks: self.broker.publisher(),
+            policies: Arc::clone(self.policies),
             vault: Arc::clone(vault),
             metrics: self.metrics.clone(),
             gateway_url: url,

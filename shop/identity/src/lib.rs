@@ -9,7 +9,9 @@ mod adapters;
 mod application;
 mod domain;
 mod module;
+mod who_is;
 
 pub use adapters::elsewhere::{Elsewhere, IdentityElsewhere};
 pub use application::{Bootstrapped, Identity, StartError};
 pub use module::{Dependencies, for_services, migrations, module};
+pub use who_is::{roles, who_is};

@@ -5,6 +5,7 @@ pub(crate) mod consumers;
 #[cfg(debug_assertions)]
 pub(crate) mod failpoint;
 pub(crate) mod grpc;
+pub(crate) mod guard;
 pub(crate) mod http;
 pub(crate) mod inventory_catalog;
 pub(crate) mod projections;

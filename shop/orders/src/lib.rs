@@ -9,6 +9,7 @@ mod application;
 mod domain;
 mod module;
 
+pub use adapters::guard::{POLICIES, guarded_order, vocabulary};
 pub use adapters::inventory_catalog::InventoryCatalog;
 pub use application::ports::{Catalog, CatalogUnavailable, Priced};
 pub use module::{Dependencies, default_step_timeout, migrations, module, relay};

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::SignedDuration;
+use stanchion::auth::Policies;
 use stanchion::eventsourcing::{
     EventLog, Instance, InstanceList, ProcessManager, ProcessOperator, Relay, Repository, Vault,
 };
@@ -39,6 +40,8 @@ pub struct Dependencies {
     pub catalog: Arc<dyn Catalog>,
     /// The customers' keys: what is about them is sealed before it is recorded.
     pub vault: Arc<dyn Vault>,
+    /// What decides about single orders, in terms of [`vocabulary`](crate::vocabulary).
+    pub policies: Arc<dyn Policies>,
     /// Where its metrics are kept.
     pub metrics: Metrics,
     /// How long stock and payment may take for one step before the order is given up;
@@ -66,6 +69,7 @@ pub fn module(dependencies: Dependencies) -> Module {
             vault: Arc::clone(&dependencies.vault),
         },
         list: Arc::new(OrderList::new(db.clone(), log.id(), projector.clone())),
+        policies: Arc::clone(&dependencies.policies),
     };
     let instances = ProcessRows::new().of::<Fulfilment>();
     let instances = Projector::new(db.clone(), Arc::clone(&log), instances);

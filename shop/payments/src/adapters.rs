@@ -4,5 +4,6 @@ pub(crate) mod announce;
 pub(crate) mod consumers;
 pub(crate) mod gateway;
 pub(crate) mod grpc;
+pub(crate) mod guard;
 pub(crate) mod http;
 pub(crate) mod projections;

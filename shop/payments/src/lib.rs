@@ -11,4 +11,5 @@ mod domain;
 mod module;
 
 pub use adapters::gateway::InvalidGatewayUrl;
+pub use adapters::guard::{POLICIES, guarded_payment, vocabulary};
 pub use module::{Dependencies, migrations, module, relay};

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use secrecy::SecretString;
+use stanchion::auth::Policies;
 use stanchion::client::ClientSettings;
 use stanchion::eventsourcing::{EventLog, Relay, Repository, Timers, Vault};
 use stanchion::messaging::{Consumer, ConsumerStore, Inbox, Publisher, Subscriber};
@@ -38,6 +39,8 @@ pub struct Dependencies {
     pub asks: Option<Arc<dyn Publisher>>,
     /// Where its metrics are kept.
     pub metrics: Metrics,
+    /// What decides about single payments, in terms of [`vocabulary`](crate::vocabulary).
+    pub policies: Arc<dyn Policies>,
     /// The customers' keys: payment methods come sealed.
     pub vault: Arc<dyn Vault>,
     /// Where the gateway is: https, or http on a loopback address.
@@ -69,6 +72,7 @@ pub fn module(dependencies: Dependencies) -> Result<Module, InvalidGatewayUrl> {
     let state = PaymentRoutes {
         payments: Arc::clone(&payments),
         list: Arc::new(PaymentList::new(db.clone(), log.id(), rows.clone())),
+        policies: Arc::clone(&dependencies.policies),
         webhook_secret: dependencies.webhook_secret.as_ref().map(WebhookSecret::new),
     };
     let stripe = Arc::new(StripeGateway::new(&settings, metrics)?);

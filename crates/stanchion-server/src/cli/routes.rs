@@ -1,10 +1,11 @@
 use crate::Service;
 use crate::service::Mounts;
 
-/// Routes with who may call them, then workers, one a line.
+/// Routes with who may call them, then routers that say nothing of that, then workers, one a line.
 pub(super) fn text(mut service: Service) -> String {
     let mut modules = std::mem::take(&mut service.modules);
-    let routes = Mounts::of(&service, &mut modules).listed;
+    let mounts = Mounts::of(&service, &mut modules);
+    let routes = mounts.listed;
     let width = routes
         .iter()
         .map(|route| route.path.len())
@@ -20,6 +21,9 @@ pub(super) fn text(mut service: Service) -> String {
             route.module,
             route.summary
         );
+    }
+    for module in mounts.unstated {
+        text += &format!("router {module}: its access is its own\n");
     }
     for module in &modules {
         for worker in &module.workers {

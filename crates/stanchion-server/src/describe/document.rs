@@ -87,15 +87,23 @@ impl Documented {
         operation["security"] = match self.access {
             Access::Public => json!([]),
             Access::Optional => json!([{}, {"bearer": []}]),
-            Access::Authenticated => json!([{"bearer": []}]),
+            Access::Authenticated | Access::Guarded(_) => json!([{"bearer": []}]),
             Access::Permission(name) => json!([{"bearer": [name]}]),
         };
+        if let Access::Guarded(name) = self.access {
+            operation["x-policy"] = name.into();
+        }
         operation
     }
 
     fn description(&self) -> String {
         let access = match self.access {
             Access::Permission(name) => format!("Needs the permission `{name}`."),
+            Access::Guarded(name) => {
+                format!(
+                    "Needs the permission `{name}`, or a policy that permits it on this object."
+                )
+            }
             _ => String::new(),
         };
         [self.about, &access]
@@ -228,7 +236,9 @@ pub(crate) fn usual_codes(access: Access) -> Vec<Code> {
     ];
     match access {
         Access::Public => {}
-        Access::Optional | Access::Authenticated => usual.push(codes::UNAUTHENTICATED),
+        Access::Optional | Access::Authenticated | Access::Guarded(_) => {
+            usual.push(codes::UNAUTHENTICATED);
+        }
         Access::Permission(_) => usual.extend([codes::UNAUTHENTICATED, codes::FORBIDDEN]),
     }
     usual

@@ -10,14 +10,16 @@ use axum::response::{IntoResponse, Response};
 use futures_util::future::BoxFuture;
 use http::Version;
 use tokio::time::Instant;
+use tonic::Code;
 use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceExt};
 
-use super::{Method, Trusted, cut, detailed, is_grpc, timeout};
+use super::{Method, Trusted, cut, detailed, is_grpc, outcome, timeout};
 use crate::admission::{Lane, awaited, is_always_open};
 use crate::context::{Context, ModuleParts};
 use crate::net::peer;
 use crate::present::Sought;
+use crate::route::unasked;
 use crate::service::Authenticator;
 use crate::timely::timely;
 use crate::{Access, Problem, codes};
@@ -106,6 +108,16 @@ fn with_details(mut response: Response) -> Response {
     response
 }
 
+/// Nothing of a guarded object leaves unless policies were asked about it; for what is replayed they were.
+fn decided(response: Response, access: Access, context: &Context) -> Result<Response, Problem> {
+    let refused = outcome(response.headers()).is_some_and(|code| code != Code::Ok);
+    let replayed = response.headers().contains_key("idempotent-replayed");
+    if context.is_unasked(access) && !refused && !replayed {
+        return Err(unasked(access));
+    }
+    Ok(response)
+}
+
 /// A stream waits more than it works: it is counted with those, and gives its place of work back.
 async fn stream(
     method: Method,
@@ -178,7 +190,8 @@ impl Entrance {
         let answer = next(awaited(take(request), &context));
         if method.streams {
             // In a box: what a stream waits for must not make every call's future large.
-            return Box::pin(stream(method, answer, &context)).await;
+            let answered = Box::pin(stream(method, answer, &context)).await?;
+            return decided(answered, access, &context);
         }
         let answered = timely(deadline, answer).await;
         let answered = answered.map(|Ok(response)| with_details(response));
@@ -187,7 +200,7 @@ impl Entrance {
         if let Some(working) = working {
             working.answered(&response);
         }
-        Ok(response)
+        decided(response, access, &context)
     }
 
     /// Never above our own, which for streams is another one.

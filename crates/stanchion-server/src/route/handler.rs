@@ -13,7 +13,7 @@ use crate::{Access, Reply, StatesAccess};
 /// body. Up to eight arguments. Not for implementing: it is implemented for functions.
 #[diagnostic::on_unimplemented(
     message = "this function is no handler of a described route",
-    note = "its first argument must be `Authorized<P>`, `Caller`, `Optional` or `Anyone`",
+    note = "its first argument must be `Authorized<P>`, `Guarded<P>`, `Caller`, `Optional` or `Anyone`",
     note = "every other argument must be an extractor that implements `Describe`, the body's last",
     note = "it must return `Answer`, `Listed`, `Events`, or a `Result` of one with an error into `Problem`"
 )]

@@ -126,7 +126,7 @@ impl<S: Clone + Send + Sync + 'static> Operation<S> {
     }
 
     pub(crate) fn idempotency_rule(&self, method: &Method, has_inbox: bool) -> IdempotencyRule {
-        let authenticated = matches!(self.access, Access::Authenticated | Access::Permission(_));
+        let authenticated = !matches!(self.access, Access::Public | Access::Optional);
         let usual = if *method == Method::POST && authenticated && has_inbox {
             IdempotencyRule::Accepted
         } else {

@@ -108,11 +108,25 @@ impl Mounted {
             return Outcome::rejected(problem);
         }
         // Idempotency, then the handler's own extractors (validation), then the handler.
-        match idempotency::key(self.idempotency, request.headers()) {
+        let outcome = match idempotency::key(self.idempotency, request.headers()) {
             Ok(Some(key)) => self.once(key, request, context).await,
             Ok(None) => self.operation.call(request, ()).await,
             Err(problem) => Outcome::rejected(problem),
+        };
+        self.decided(outcome, context)
+    }
+
+    /// Nothing of a guarded object leaves unless policies were asked about it; for what is replayed they were.
+    fn decided(&self, outcome: Outcome, context: &Context) -> Outcome {
+        let leaves = match &outcome {
+            Outcome::Success(success) => !success.replayed,
+            Outcome::Raw(response) => response.status().is_success(),
+            Outcome::Problem(_) | Outcome::Rejected(_) => false,
+        };
+        if leaves && context.is_unasked(self.operation.access) {
+            return Outcome::Problem(unasked(self.operation.access));
         }
+        outcome
     }
 
     fn acceptable(&self, context: &Context) -> Result<(), Problem> {
@@ -261,6 +275,11 @@ impl Mounted {
             self.operation.name
         );
     }
+}
+
+/// An answer is withheld: a mistake in the handler, found by its first request.
+pub(crate) fn unasked(access: Access) -> Problem {
+    Problem::internal(format!("withheld, for no policy was asked: {access}"))
 }
 
 fn declared_length(headers: &HeaderMap) -> Option<u64> {

@@ -29,6 +29,8 @@ pub(crate) struct Mounts {
     pub(crate) services: Services,
     pub(crate) document: Value,
     pub(crate) listed: Vec<Listed>,
+    /// The modules that have routers of their own, whose access nobody states.
+    pub(crate) unstated: Vec<&'static str>,
     /// Keeps `grpc.health.v1` true, where there is gRPC.
     pub(crate) grpc_health: Option<HealthService>,
 }
@@ -53,6 +55,7 @@ struct Mounting<'a> {
     schemas: Schemas,
     listed: Vec<Listed>,
     foreign: Option<Router>,
+    unstated: Vec<&'static str>,
     grpc: Router,
     entered: Services,
     descriptors: Vec<&'static [u8]>,
@@ -75,6 +78,7 @@ impl Mounts {
             schemas: Schemas::default(),
             listed: Vec::new(),
             foreign: None,
+            unstated: Vec::new(),
             grpc: Router::new(),
             entered: Services::default(),
             descriptors: Vec::new(),
@@ -105,6 +109,7 @@ impl Mounting<'_> {
             self.grpc(grpc, &at_root);
         }
         for router in std::mem::take(&mut module.routers) {
+            self.unstated.push(module.name);
             let lanes = Lanes::new(module.priority);
             let router = router.layer(AdmitForeign(lanes));
             self.foreign = Some(match self.foreign.take() {
@@ -332,6 +337,7 @@ impl Mounting<'_> {
             services: self.entered,
             document,
             listed: self.listed,
+            unstated: self.unstated,
             grpc_health: None,
         }
     }

@@ -11,7 +11,7 @@ mod who_may;
 use shop_contracts::grpc::order::v1 as order;
 
 /// An order of one product.
-fn new_order(sku: &str, quantity: i64) -> order::PlaceOrderRequest {
+pub(crate) fn new_order(sku: &str, quantity: i64) -> order::PlaceOrderRequest {
     order::PlaceOrderRequest {
         items: vec![order::NewOrderItem {
             sku: sku.to_owned(),

@@ -14,17 +14,18 @@ use shop_contracts::grpc::order::v1::order_service_server::{OrderService, OrderS
 use shop_kernel::{OrderId, UserId};
 use stanchion::eventsourcing::Version;
 use stanchion::server::{
-    Answer, Body, Caller, Grpc, IdempotencyRule, IfMatch, Listed, Listing, PathId, Prefer,
+    Answer, Body, Grpc, Guarded, IdempotencyRule, IfMatch, Listed, Listing, PathId, Prefer,
     Priority, Problem, access, answered, metadata, once, respond,
 };
 use tonic::codec::CompressionEncoding;
 use tonic::{Request, Response, Status};
 
+use super::guard::{SeeOrders, WriteOrders};
+use super::http::OrderRoutes;
 use super::http::order::{OrderView, cancel, shown};
 use super::http::order_events::{EventView, watched};
 use super::http::orders::{NewOrder, list_orders, own, place};
 use super::http::user_orders::{list_user_orders, require};
-use super::http::{OrderRoutes, WriteOrders};
 
 /// The service, with who may call what.
 pub(crate) fn service(routes: OrderRoutes) -> Grpc {
@@ -33,11 +34,11 @@ pub(crate) fn service(routes: OrderRoutes) -> Grpc {
         .accept_compressed(CompressionEncoding::Gzip)
         .send_compressed(CompressionEncoding::Gzip);
     Grpc::new(server, pb::DESCRIPTORS)
-        .allow::<Caller>("PlaceOrder")
-        .allow::<Caller>("GetOrder")
-        .allow::<Caller>("ListOrders")
-        .allow::<Caller>("CancelOrder")
-        .allow::<Caller>("WatchOrder")
+        .allow::<Guarded<WriteOrders>>("PlaceOrder")
+        .allow::<Guarded<SeeOrders>>("GetOrder")
+        .allow::<Guarded<SeeOrders>>("ListOrders")
+        .allow::<Guarded<WriteOrders>>("CancelOrder")
+        .allow::<Guarded<SeeOrders>>("WatchOrder")
         .priority_of("PlaceOrder", Priority::Critical)
 }
 
@@ -58,7 +59,7 @@ impl OrderService for OrderApi {
         &self,
         request: Request<pb::GetOrderRequest>,
     ) -> Result<Response<pb::Order>, Status> {
-        let caller: Caller = access()?;
+        let caller: Guarded<SeeOrders> = access()?;
         let id = order_id(&request.get_ref().id)?;
         answered(shown(&caller, &self.routes, id).await)
     }
@@ -84,7 +85,7 @@ impl OrderService for OrderApi {
         &self,
         request: Request<pb::WatchOrderRequest>,
     ) -> Result<Response<Self::WatchOrderStream>, Status> {
-        let caller: Caller = access()?;
+        let caller: Guarded<SeeOrders> = access()?;
         let asked = request.into_inner();
         let id = order_id(&asked.id)?;
         let seen = asked.after_version.map(seen).transpose()?;
@@ -97,16 +98,17 @@ impl OrderService for OrderApi {
 impl OrderApi {
     async fn place(
         &self,
-        caller: Caller,
+        caller: Guarded<WriteOrders>,
         request: Request<pb::PlaceOrderRequest>,
     ) -> Result<Answer<OrderView>, Problem> {
         let prefer: Prefer = metadata(request.metadata()).await?;
         // Before the key is claimed: what cannot be read is no answer to keep.
         let Body(new) = new_order(request.get_ref())?;
         let customer = match &request.get_ref().customer_id {
-            Some(id) => customer(&caller, id)?,
+            Some(id) => customer_id(id)?,
             None => own(&caller)?,
         };
+        require(&caller, &self.routes, customer)?;
         let (caller, prefer) = (&caller, &prefer);
         once(IdempotencyRule::Required, &request, |key| async move {
             place(caller, &self.routes, customer, &key, prefer, new).await
@@ -116,7 +118,7 @@ impl OrderApi {
 
     async fn list(
         &self,
-        caller: Caller,
+        caller: Guarded<SeeOrders>,
         request: Request<pb::ListOrdersRequest>,
     ) -> Result<Listed<OrderView>, Problem> {
         let consistency = metadata(request.metadata()).await?;
@@ -132,7 +134,7 @@ impl OrderApi {
 
     async fn cancel(
         &self,
-        caller: Caller,
+        caller: Guarded<WriteOrders>,
         request: Request<pb::CancelOrderRequest>,
     ) -> Result<Answer<OrderView>, Problem> {
         let id = PathId(order_id(&request.get_ref().id)?);
@@ -152,13 +154,6 @@ fn new_order(asked: &pb::PlaceOrderRequest) -> Result<Body<NewOrder>, Problem> {
         "items": items.collect::<Vec<_>>(),
         "payment_method": asked.payment_method,
     }))
-}
-
-/// For whom an order is placed: the caller, or anybody with the permission.
-fn customer(caller: &Caller, id: &str) -> Result<UserId, Problem> {
-    let customer = customer_id(id)?;
-    require::<WriteOrders>(caller, customer)?;
-    Ok(customer)
 }
 
 fn order_id(text: &str) -> Result<OrderId, Problem> {

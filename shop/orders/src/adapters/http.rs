@@ -8,25 +8,20 @@ pub(crate) mod user_orders;
 
 use std::sync::Arc;
 
-use stanchion::auth::{Principal, permissions};
+use stanchion::auth::{Policies, Principal};
 use stanchion::messaging::Metadata;
 use stanchion::server::Routes;
 
 use crate::adapters::projections::order_summaries::OrderList;
 use crate::application::Orders;
 
-permissions! {
-    /// See anybody's orders.
-    pub(crate) SeeOrders = "order:read";
-    /// Place and cancel anybody's orders.
-    pub(crate) WriteOrders = "order:write";
-}
-
 /// What the routes work with.
 #[derive(Clone)]
 pub(crate) struct OrderRoutes {
     pub(crate) orders: Orders,
     pub(crate) list: Arc<OrderList>,
+    /// Whose order it is, and what follows from that.
+    pub(crate) policies: Arc<dyn Policies>,
 }
 
 /// Every route of orders.

@@ -1,6 +1,6 @@
 //! Reading an order and its history, from its stream: what was written can be read at once.
 
-use shop_kernel::{OrderId, UserId};
+use shop_kernel::OrderId;
 use stanchion::eventsourcing::{LogError, Recorded, Version};
 
 use super::{Orders, ReadError};
@@ -16,17 +16,17 @@ pub(crate) struct Found {
     pub(crate) version: Version,
 }
 
-/// The order, if its owner is one whose orders the caller may see.
+/// The order, if it is one that the caller may see.
 pub(crate) async fn find_order(
     orders: &Orders,
     order_id: OrderId,
-    may_see: impl Fn(UserId) -> bool,
+    may_see: impl Fn(&Order, &Placed) -> bool,
 ) -> Result<Found, ReadError> {
     let loaded = orders.repository.load(&order_id.to_string()).await?;
     let (Some(placed), Some(version)) = (loaded.state.placed.clone(), loaded.version) else {
         return Err(ReadError::NotFound);
     };
-    if !may_see(placed.customer_id) {
+    if !may_see(&loaded.state, &placed) {
         return Err(ReadError::NotFound);
     }
     Ok(Found {

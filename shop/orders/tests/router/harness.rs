@@ -10,6 +10,7 @@ use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, RequestBuilder};
 use serde_json::{Value, json};
 use shop_orders::{Dependencies, default_step_timeout};
+use stanchion::auth::policy::PolicyFile;
 use stanchion::auth::{Permissions, Principal};
 use stanchion::eventsourcing::{EventLog, Vault};
 use stanchion::messaging::{MemoryBroker, Subscriber};
@@ -289,9 +290,15 @@ async fn dependencies(
         asks: None,
         catalog: catalog.clone(),
         vault: Arc::new(Keys::default()),
+        policies: Arc::new(policies()),
         metrics: Metrics::default(),
         step_timeout,
     }
+}
+
+fn policies() -> PolicyFile {
+    let read = PolicyFile::parse("orders", shop_orders::POLICIES, &shop_orders::vocabulary());
+    read.unwrap()
 }
 
 /// A token is the user's id, a scope, and perhaps its end, with slashes between them.

@@ -12,12 +12,13 @@ use shop_contracts::grpc::payment::v1::payment_service_server::{
 };
 use shop_kernel::PaymentId;
 use stanchion::server::{
-    Answer, Authorized, Body, Caller, Grpc, IdempotencyRule, PathId, Problem, access, answered,
+    Answer, Authorized, Body, Grpc, Guarded, IdempotencyRule, PathId, Problem, access, answered,
     once,
 };
 use tonic::codec::CompressionEncoding;
 use tonic::{Request, Response, Status};
 
+use super::guard::SeePayments;
 use super::http::PaymentRoutes;
 use super::http::payments::{PaymentView, get_payment};
 use super::http::refunds::{NewRefund, RefundPayments, refund_payment};
@@ -29,7 +30,7 @@ pub(crate) fn service(routes: PaymentRoutes) -> Grpc {
         .accept_compressed(CompressionEncoding::Gzip)
         .send_compressed(CompressionEncoding::Gzip);
     Grpc::new(server, pb::DESCRIPTORS)
-        .allow::<Caller>("GetPayment")
+        .allow::<Guarded<SeePayments>>("GetPayment")
         .allow::<Authorized<RefundPayments>>("Refund")
 }
 
@@ -43,7 +44,7 @@ impl PaymentService for PaymentApi {
         &self,
         request: Request<pb::GetPaymentRequest>,
     ) -> Result<Response<pb::Payment>, Status> {
-        let caller: Caller = access()?;
+        let caller: Guarded<SeePayments> = access()?;
         let id = PathId(payment_id("id", &request.get_ref().id)?);
         answered(get_payment(caller, State(self.routes.clone()), id).await)
     }

@@ -7,6 +7,7 @@ mod webhook;
 use std::sync::Arc;
 
 use axum::extract::FromRef;
+use stanchion::auth::Policies;
 use stanchion::server::Routes;
 
 use crate::adapters::gateway::WebhookSecret;
@@ -18,6 +19,8 @@ use crate::application::Payments;
 pub(crate) struct PaymentRoutes {
     pub(crate) payments: Arc<Payments>,
     pub(crate) list: Arc<PaymentList>,
+    /// Whose payment it is, and what follows from that.
+    pub(crate) policies: Arc<dyn Policies>,
     /// Without one no webhook is believed.
     pub(crate) webhook_secret: Option<WebhookSecret>,
 }

@@ -12,6 +12,7 @@ use shop_contracts::{AuthorizePayment, CancelPayment, CapturePayment};
 use shop_kernel::{Currency, Money, OrderId, PaymentId, UserId};
 use shop_payments::Dependencies;
 use shop_sandbox::{Running as Sandbox, Settings};
+use stanchion::auth::policy::PolicyFile;
 use stanchion::auth::{Permissions, Principal};
 use stanchion::client::ClientSettings;
 use stanchion::eventsourcing::{
@@ -367,11 +368,17 @@ async fn dependencies(
         asks: None,
         metrics: Metrics::default(),
         vault: vault.clone(),
+        policies: Arc::new(policies()),
         gateway_url: sandbox.url.clone(),
         gateway_key: sandbox.key.clone(),
         gateway_client: impatient(),
         webhook_secret: Some(sandbox.webhook_secret.clone()),
     }
+}
+
+fn policies() -> PolicyFile {
+    let words = shop_payments::vocabulary();
+    PolicyFile::parse("payments", shop_payments::POLICIES, &words).unwrap()
 }
 
 /// A token is the user's id and a scope, with a slash between them.

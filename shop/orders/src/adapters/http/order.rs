@@ -8,12 +8,13 @@ use shop_kernel::{Money, OrderId, PaymentId, Sku, UserId};
 use stanchion::auth::Permission;
 use stanchion::eventsourcing::Version;
 use stanchion::server::{
-    Answer, Caller, Idempotency, IfMatch, IfNoneMatch, PathId, Problem, Routes, op,
+    Answer, Guarded, Idempotency, IfMatch, IfNoneMatch, PathId, Problem, Routes, op,
 };
 use utoipa::ToSchema;
 
 use super::problem::{ORDER_NOT_CANCELLABLE, ORDER_NOT_FOUND, unread};
-use super::{OrderRoutes, SeeOrders, WriteOrders, caused_by};
+use super::{OrderRoutes, caused_by};
+use crate::adapters::guard::{SeeOrders, WriteOrders, guarded};
 use crate::application::cancel_order::cancel_order;
 use crate::application::read_order::{Found, find_order};
 use crate::domain::order::{Item, Order, Placed, Status};
@@ -86,7 +87,7 @@ pub(crate) enum Reason {
 }
 
 async fn get_order(
-    caller: Caller,
+    caller: Guarded<SeeOrders>,
     State(state): State<OrderRoutes>,
     PathId(order_id): PathId<OrderId>,
     _: IfNoneMatch,
@@ -96,23 +97,23 @@ async fn get_order(
 
 /// The order as it is now, if the caller may see it.
 pub(crate) async fn shown(
-    caller: &Caller,
+    caller: &Guarded<SeeOrders>,
     state: &OrderRoutes,
     order_id: OrderId,
 ) -> Result<Answer<OrderView>, Problem> {
-    let found = visible::<SeeOrders>(caller, state, order_id).await?;
+    let found = visible(caller, state, order_id).await?;
     let view = OrderView::new(&found.order, &found.placed, found.version);
     Ok(Answer::ok(view).etag(found.version.0))
 }
 
 pub(crate) async fn cancel(
-    caller: Caller,
+    caller: Guarded<WriteOrders>,
     State(state): State<OrderRoutes>,
     PathId(order_id): PathId<OrderId>,
     idempotency: Idempotency,
     if_match: IfMatch,
 ) -> Result<Answer<OrderView>, Problem> {
-    let found = visible::<WriteOrders>(&caller, &state, order_id).await?;
+    let found = visible(&caller, &state, order_id).await?;
     let expected = if_match.expected(found.version.0)?.map(Version);
     let metadata = caused_by(&caller);
     let settling = |order: &Order, version| {
@@ -129,13 +130,16 @@ pub(crate) async fn cancel(
     Ok(answer.consistency(log, executed.position))
 }
 
-/// The order, if it is the caller's or the caller holds `P`; otherwise there is none.
+/// The order, if the caller is allowed `P` on it; otherwise there is none.
 pub(super) async fn visible<P: Permission>(
-    caller: &Caller,
+    caller: &Guarded<P>,
     state: &OrderRoutes,
     order_id: OrderId,
 ) -> Result<Found, Problem> {
-    let may_see = |owner: UserId| caller.is_or_holds::<P>(owner.0);
+    let may_see = |order: &Order, placed: &Placed| {
+        let allowed = caller.may(&*state.policies, &guarded(order, placed));
+        allowed.is_ok()
+    };
     let found = find_order(&state.orders, order_id, may_see).await;
     found.map_err(|error| unread(error, order_id))
 }

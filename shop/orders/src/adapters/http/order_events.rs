@@ -10,13 +10,14 @@ use shop_kernel::{Money, OrderId, PaymentId, UserId};
 use stanchion::auth::Principal;
 use stanchion::eventsourcing::{Recorded, UnknownEvent, Version};
 use stanchion::server::{
-    Caller, Describe, Description, Event, Events, Listed, PathId, Problem, Routes, codes, op,
+    Describe, Description, Event, Events, Guarded, Listed, PathId, Problem, Routes, codes, op,
 };
 use utoipa::ToSchema;
 
+use super::OrderRoutes;
 use super::order::{ItemView, Reason, visible};
 use super::problem::ORDER_NOT_FOUND;
-use super::{OrderRoutes, SeeOrders};
+use crate::adapters::guard::SeeOrders;
 use crate::application::read_order::history;
 use crate::application::watch_order::watch_order;
 use crate::domain::order::{OrderEvent, Status};
@@ -75,18 +76,18 @@ pub(crate) struct PlacedView {
 struct LastSeen(Option<Version>);
 
 async fn order_history(
-    caller: Caller,
+    caller: Guarded<SeeOrders>,
     State(state): State<OrderRoutes>,
     PathId(order_id): PathId<OrderId>,
 ) -> Result<Listed<EventView>, Problem> {
-    visible::<SeeOrders>(&caller, &state, order_id).await?;
+    visible(&caller, &state, order_id).await?;
     let events = history(&state.orders, order_id, Version(0)).await;
     let views: Result<Vec<_>, _> = events?.iter().map(view).collect();
     Ok(Listed::whole(views.map_err(Problem::internal)?))
 }
 
 async fn order_watch(
-    caller: Caller,
+    caller: Guarded<SeeOrders>,
     State(state): State<OrderRoutes>,
     PathId(order_id): PathId<OrderId>,
     LastSeen(seen): LastSeen,
@@ -110,12 +111,12 @@ pub(crate) struct Watched<S> {
 
 /// What happened and happens to an order after the version that was `seen`, if the caller may see it.
 pub(crate) async fn watched(
-    caller: &Caller,
+    caller: &Guarded<SeeOrders>,
     state: OrderRoutes,
     order_id: OrderId,
     seen: Option<Version>,
 ) -> Result<Watched<impl Stream<Item = EventView> + Send + use<>>, Problem> {
-    let found = visible::<SeeOrders>(caller, &state, order_id).await?;
+    let found = visible(caller, &state, order_id).await?;
     let from = seen.map_or(Version(0), |seen| Version(seen.0.saturating_add(1)));
     let over = found.order.status.is_final() && from > found.version;
     let events = watch_order(state.orders, order_id, from, over);

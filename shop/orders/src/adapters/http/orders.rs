@@ -6,15 +6,17 @@ use axum::extract::State;
 use jiff::Timestamp;
 use serde::Deserialize;
 use shop_kernel::{OrderId, Sku, UserId};
+use stanchion::auth::Principal;
 use stanchion::eventsourcing::{Executed, Version};
 use stanchion::server::{
-    Answer, Body, Caller, ConsistencyToken, Filters, Idempotency, IdempotencyRule, Listed, Listing,
-    Operation, Prefer, Priority, Problem, Routes, Validate, Violations, codes, op,
+    Answer, Body, ConsistencyToken, Filters, Guarded, Idempotency, IdempotencyRule, Listed,
+    Listing, Operation, Prefer, Priority, Problem, Routes, Validate, Violations, codes, op,
 };
 use utoipa::ToSchema;
 
 use super::order::OrderView;
-use super::{OrderRoutes, SeeOrders, caused_by};
+use super::{OrderRoutes, caused_by};
+use crate::adapters::guard::{SeeOrders, WriteOrders, orders_of};
 use crate::application::place_order::{PlaceOrder, Wish, place_order};
 use crate::application::watch_order::wait_until_settled;
 use crate::domain::order::{ITEMS_MAX, Order, QUANTITY_MAX, Status};
@@ -118,39 +120,42 @@ impl Validate for NewItem {
 }
 
 async fn place_own_order(
-    caller: Caller,
+    caller: Guarded<WriteOrders>,
     State(state): State<OrderRoutes>,
     idempotency: Idempotency,
     prefer: Prefer,
     Body(new): Body<NewOrder>,
 ) -> Result<Answer<OrderView>, Problem> {
     let customer = own(&caller)?;
+    caller.may(&*state.policies, &orders_of(customer))?;
     place(&caller, &state, customer, &idempotency, &prefer, new).await
 }
 
 /// Whose orders the caller's own are.
-pub(crate) fn own(caller: &Caller) -> Result<UserId, Problem> {
+pub(crate) fn own(caller: &Principal) -> Result<UserId, Problem> {
     let user = caller.acting_user().ok_or_else(Problem::forbidden)?;
     Ok(UserId(user))
 }
 
 pub(crate) async fn list_orders(
-    caller: Caller,
+    caller: Guarded<SeeOrders>,
     State(state): State<OrderRoutes>,
     consistency: ConsistencyToken,
     listing: Listing<OrderFilters>,
 ) -> Result<Listed<OrderView>, Problem> {
-    let customer = if caller.holds::<SeeOrders>() {
+    let customer = if caller.everywhere() {
         None
     } else {
-        Some(own(&caller)?)
+        let customer = own(&caller)?;
+        caller.may(&*state.policies, &orders_of(customer))?;
+        Some(customer)
     };
     state.list.read(&listing, customer, consistency).await
 }
 
 /// Places an order for this customer, who is the caller or was looked at before.
 pub(crate) async fn place(
-    caller: &Caller,
+    caller: &Principal,
     state: &OrderRoutes,
     customer_id: UserId,
     idempotency: &Idempotency,

@@ -4,31 +4,28 @@ use axum::extract::State;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use shop_kernel::{Money, OrderId, PaymentId, UserId};
-use stanchion::auth::permissions;
 use stanchion::eventsourcing::Version;
 use stanchion::server::{
-    Answer, Caller, Code, ConsistencyToken, Filters, Listed, Listing, PathId, Problem, Routes, op,
+    Answer, Code, ConsistencyToken, Filters, Guarded, Listed, Listing, PathId, Problem, Routes,
+    codes, op,
 };
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::PaymentRoutes;
+use crate::adapters::guard::{SeePayments, guarded, payments_of};
 use crate::domain::payment::{Payment, Refund, RefundStatus, Status};
 
 pub(super) const PAYMENT_NOT_FOUND: Code =
     Code::not_found("PAYMENT_NOT_FOUND", "There is no such payment.");
-
-permissions! {
-    /// See anybody's payments.
-    pub(crate) SeePayments = "payment:read";
-}
 
 pub(super) fn routes() -> Routes<PaymentRoutes> {
     Routes::new()
         .get(
             "/payments",
             op("List payments", list_payments)
-                .about("The caller's payments, or everybody's with `payment:read`."),
+                .about("The caller's payments, or everybody's with `payment:read`.")
+                .errors(&[codes::FORBIDDEN]),
         )
         .get(
             "/payments/{id}",
@@ -113,27 +110,29 @@ pub(super) fn not_found(id: PaymentId) -> Problem {
 }
 
 async fn list_payments(
-    caller: Caller,
+    caller: Guarded<SeePayments>,
     State(state): State<PaymentRoutes>,
     consistency: ConsistencyToken,
     listing: Listing<PaymentFilters>,
 ) -> Result<Listed<PaymentView>, Problem> {
-    let customer = if caller.holds::<SeePayments>() {
+    let customer = if caller.everywhere() {
         None
     } else {
-        Some(UserId(caller.acting_user().ok_or_else(Problem::forbidden)?))
+        let customer = UserId(caller.acting_user().ok_or_else(Problem::forbidden)?);
+        caller.may(&*state.policies, &payments_of(customer))?;
+        Some(customer)
     };
     state.list.read(&listing, customer, consistency).await
 }
 
 pub(crate) async fn get_payment(
-    caller: Caller,
+    caller: Guarded<SeePayments>,
     State(state): State<PaymentRoutes>,
     PathId(id): PathId<PaymentId>,
 ) -> Result<Answer<PaymentView>, Problem> {
     let loaded = state.payments.load(&id.to_string()).await?;
-    let owner = loaded.state.request.as_ref().map(|made| made.customer_id.0);
-    let seen = owner.is_some_and(|owner| caller.is_or_holds::<SeePayments>(owner));
+    let seen = guarded(&loaded.state)
+        .is_some_and(|payment| caller.may(&*state.policies, &payment).is_ok());
     let version = loaded.version.filter(|_| seen);
     let view = version.and_then(|version| PaymentView::of(&loaded.state, version));
     let view = view.ok_or_else(|| not_found(id))?;

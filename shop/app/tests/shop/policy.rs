@@ -1,0 +1,171 @@
+//! `shop policy`, and a shop that runs by another policy file.
+
+use std::fs;
+
+use crate::support::{Operated, Shop, item, launch, operate};
+
+/// Like the shipped policies, but an order of 100 euros and more can be seen by nobody, and auditors see payments.
+const STRICT: &str = r#"
+@id("own orders")
+permit (principal is User, action, resource is Order) when { resource.owner == principal };
+
+@id("own list")
+permit (principal is User, action, resource is OrderList) when { resource.owner == principal };
+
+@id("large ones are secret")
+forbid (principal, action == Action::"order:read", resource is Order) when { resource.total >= 10000 };
+"#;
+
+/// `shop policy …` beside that shop.
+async fn policy(shop: &Shop, arguments: &[&str]) -> Operated {
+    shop.operate(&[&["policy"], arguments].concat()).await
+}
+
+#[tokio::test]
+async fn explain_tells_the_decision_and_what_decided() {
+    let shop = Shop::start().await;
+    let ada = shop.customer("ada").await;
+    shop.customer("bob").await;
+    shop.staff("carol").await;
+    let order = format!(
+        "Order/{}",
+        ada.order(&item("MUG-BLUE", 2)).await.text_at("/id")
+    );
+    let explain = async |who: &str, action: &str, resource: &str| {
+        policy(&shop, &["explain", "--as", who, action, resource]).await
+    };
+    let own = explain("ada", "order:read", &order).await.expect(0);
+    own.says(&["allowed", "permitted by \"own orders\" (shipped.cedar:"]);
+    let strangers = explain("bob@example.com", "order:write", &order)
+        .await
+        .expect(0);
+    strangers.says(&[
+        "(roles: customer)",
+        "denied",
+        "lacks the permission order:write",
+        "not permitted by \"own orders\"",
+        "resource.owner == principal does not hold",
+        "order:write is held by the roles admin, staff",
+    ]);
+    let staff = explain("carol", "order:read", &order).await.expect(0);
+    staff.says(&[
+        "allowed",
+        "holds the permission order:read, as *:read",
+        "by the role staff",
+    ]);
+    let service = explain("svc:reports/ada", "order:read", &order)
+        .await
+        .expect(0);
+    service.says(&["allowed", "\"orders for their owner\""]);
+    explain(
+        "role:customer",
+        "payment:read",
+        "Payment/018f0000-0000-7000-8000-000000000000",
+    )
+    .await
+    .expect(1)
+    .says(&["there is no Payment/018f"]);
+    explain("nobody", "order:read", &order)
+        .await
+        .expect(1)
+        .says(&["there is no user \"nobody\""]);
+    explain("ada", "order:burn", &order)
+        .await
+        .expect(1)
+        .says(&["order:read, order:write"]);
+}
+
+#[tokio::test]
+async fn explain_answers_for_an_object_that_is_only_described() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), STRICT).unwrap();
+    let path = file.path().to_str().unwrap();
+    let owner = "018f0000-0000-7000-8000-000000000000";
+    let given = ["status=pending", "total=10000", "currency=EUR"];
+    let mut arguments = vec!["policy", "explain", "--file", path, "--as", "role:admin"];
+    let owner = format!("owner={owner}");
+    for attribute in given.iter().copied().chain([owner.as_str()]) {
+        arguments.extend(["--with", attribute]);
+    }
+    arguments.extend(["order:read", "Order"]);
+    let told = operate(launch(&[]), &arguments).await.expect(0);
+    told.says(&["denied", "forbidden by \"large ones are secret\""]);
+}
+
+#[tokio::test]
+async fn check_lists_all_that_is_wrong_with_a_file() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let wrong = "@id(\"a\") permit (principal, action == Action::\"order:burn\", resource);\n\
+                 @id(\"b\") permit (principal in Role::\"boss\", action, resource is Order)\n\
+                 when { resource.owner == 1 };";
+    fs::write(file.path(), wrong).unwrap();
+    let path = file.path().to_str().unwrap();
+    let told = operate(launch(&[]), &["policy", "check", path])
+        .await
+        .expect(1);
+    told.says(&[
+        ":1:37: no policy is asked about the action",
+        ":2:30: there is no role \"boss\"; there are admin, customer, staff",
+    ]);
+    fs::write(file.path(), STRICT).unwrap();
+    let right = operate(launch(&[]), &["policy", "check", path])
+        .await
+        .expect(0);
+    right.says(&["3 policies, nothing wrong"]);
+    // Nothing starts by a faulty file.
+    fs::write(file.path(), wrong).unwrap();
+    let settings = launch(&[("SHOP__POLICY__FILE", path)]);
+    let refused = operate(settings, &["routes"]).await.expect(2);
+    refused.says(&[":1:37: no policy is asked about the action"]);
+}
+
+#[tokio::test]
+async fn another_file_replaces_the_shipped_policies() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), STRICT).unwrap();
+    let path = file.path().to_str().unwrap();
+    let shop = Shop::start_with(&[("SHOP__POLICY__FILE", path)]).await;
+    let ada = shop.customer("ada").await;
+    let see = |order: &crate::support::Answer| format!("/orders/{}", order.text_at("/id"));
+    // Two mugs are cheap, eight are not.
+    let small = ada.order(&item("MUG-BLUE", 2)).await;
+    let large = ada.order(&item("MUG-BLUE", 8)).await;
+    ada.get(&see(&small)).send().await.expect(200);
+    for who in [&ada, &shop.admin().await] {
+        who.get(&see(&large))
+            .send()
+            .await
+            .expect_error(404, "ORDER_NOT_FOUND");
+    }
+    // It says nothing of payments: only those with the permission see any.
+    let payment = format!("/payments/{}", small.text_at("/payment_id"));
+    ada.get(&payment)
+        .send()
+        .await
+        .expect_error(404, "PAYMENT_NOT_FOUND");
+    shop.staff("carol")
+        .await
+        .get(&payment)
+        .send()
+        .await
+        .expect(200);
+}
+
+#[tokio::test]
+async fn the_shipped_policies_can_be_printed_and_begun_with() {
+    let shipped = operate(launch(&[]), &["policy", "shipped"])
+        .await
+        .expect(0)
+        .out;
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), &shipped).unwrap();
+    let path = file.path().to_str().unwrap();
+    operate(launch(&[]), &["policy", "check", path])
+        .await
+        .expect(0);
+    let listed = operate(launch(&[]), &["policy", "list"]).await.expect(0);
+    listed.says(&[
+        "permit \"own orders\" (shipped.cedar:",
+        "action order:read on Order: currency (text), owner (a User), status (text), total (a number)",
+    ]);
+}

@@ -28,9 +28,16 @@ pub struct KeyId([u8; ID_BYTES]);
 ///
 /// A sealed value is `format (1) ‖ key id (8) ‖ nonce (12) ‖ ciphertext and tag`; all of it and the associated data
 /// are authenticated. One key may seal 2^32 values.
+///
+/// # Another key
+/// Keys are changed in three steps, none of which stops a replica: the new one beside the old
+/// ([`also_opening`](Self::also_opening)) everywhere; the two the other way round; everything that is stored sealed anew
+/// ([`reseal`](Self::reseal)), after which the old one can go.
 pub struct KeyEncryptionKey {
     id: KeyId,
     key: LessSafeKey,
+    /// What these sealed is opened, and nothing is sealed with them.
+    others: Vec<KeyEncryptionKey>,
 }
 
 /// A sealed value that does not open.
@@ -83,6 +90,7 @@ impl KeyEncryptionKey {
         Ok(Self {
             id: KeyId::of(bytes),
             key: LessSafeKey::new(key),
+            others: Vec::new(),
         })
     }
 
@@ -90,6 +98,31 @@ impl KeyEncryptionKey {
     #[must_use]
     pub fn generate_text() -> SecretString {
         SecretString::from(to_base64url(random::bytes::<KEY_BYTES>()))
+    }
+
+    /// The same, opening also what that other one sealed: the next key before a change, the former one after it.
+    #[must_use]
+    pub fn also_opening(mut self, other: Self) -> Self {
+        if other.id != self.id {
+            self.others.push(other);
+        }
+        self
+    }
+
+    /// A sealed value sealed anew with this key; `None` if it is that already. What is in it stays the same.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn reseal(
+        &self,
+        sealed: &[u8],
+        associated_data: &[u8],
+    ) -> Result<Option<Vec<u8>>, OpenError> {
+        if KeyId::of_sealed(sealed) == Some(self.id) {
+            return Ok(None);
+        }
+        let opened = self.open(sealed, associated_data)?;
+        Ok(Some(self.seal(&opened, associated_data)))
     }
 
     /// Which key this is.
@@ -121,7 +154,7 @@ impl KeyEncryptionKey {
         sealed
     }
 
-    /// What [`seal`](Self::seal) encrypted.
+    /// What [`seal`](Self::seal) encrypted, with this key or one that is [also opened](Self::also_opening).
     ///
     /// # Errors
     /// [`OpenError`].
@@ -132,10 +165,12 @@ impl KeyEncryptionKey {
     ) -> Result<SecretSlice<u8>, OpenError> {
         let sealed_by = KeyId::of_sealed(sealed).ok_or(OpenError::NotSealed)?;
         if sealed_by != self.id {
-            return Err(OpenError::OtherKey {
+            let other = self.others.iter().find(|other| other.id == sealed_by);
+            let other = other.ok_or(OpenError::OtherKey {
                 sealed_by,
                 have: self.id,
-            });
+            })?;
+            return other.open(sealed, associated_data);
         }
         let (header, ciphertext) = sealed.split_at(HEADER_BYTES);
         let nonce = Nonce::try_assume_unique_for_key(&header[1 + ID_BYTES..])
@@ -238,6 +273,23 @@ mod tests {
             }
         );
         assert!(refusal.to_string().contains(&kek(1).id().to_string()));
+    }
+
+    #[test]
+    fn what_another_key_sealed_is_opened_beside_it_and_sealed_anew() {
+        let sealed = kek(1).seal(&secret(b"private"), b"kid");
+        let both = kek(2).also_opening(kek(1));
+        let opened = both.open(&sealed, b"kid").unwrap();
+        assert_eq!(opened.expose_secret(), b"private");
+        let misplaced = both.open(&sealed, b"other").unwrap_err();
+        assert_eq!(misplaced, OpenError::Tampered);
+        let anew = both.reseal(&sealed, b"kid").unwrap().unwrap();
+        assert_eq!(KeyId::of_sealed(&anew), Some(kek(2).id()));
+        let opened = kek(2).open(&anew, b"kid").unwrap();
+        assert_eq!(opened.expose_secret(), b"private");
+        assert_eq!(both.reseal(&anew, b"kid").unwrap(), None, "once is enough");
+        let refusal = kek(3).reseal(&sealed, b"kid").unwrap_err();
+        assert!(matches!(refusal, OpenError::OtherKey { .. }));
     }
 
     #[test]

@@ -141,7 +141,8 @@ impl Parts<'_> {
             log: Arc::clone(&store.log),
             inbox: Arc::clone(&store.inbox),
             passwords,
-            sealing: Arc::new(KeyEncryptionKey::from_text(key)?),
+            sealing: Arc::new(self.sealing(key)?),
+            signing_algorithm: settings.signing_algorithm.into(),
             issuer: self.settings.issuer(),
             audience: AUDIENCE.into(),
             access_ttl: self.settings.auth.access_token_life.try_into()?,
@@ -150,6 +151,21 @@ impl Parts<'_> {
                 family: settings.session_life.try_into()?,
             },
             ended_sessions_kept: self.settings.retention.ended_sessions.try_into()?,
+        })
+    }
+}
+
+impl Parts<'_> {
+    /// Seals with the configured key, and opens what the other one sealed.
+    fn sealing(&self, key: &SecretString) -> anyhow::Result<KeyEncryptionKey> {
+        let sealing = KeyEncryptionKey::from_text(key).context("identity.key_encryption_key")?;
+        let other = &self.settings.identity.other_key_encryption_key;
+        Ok(match other {
+            None => sealing,
+            Some(other) => {
+                let other = KeyEncryptionKey::from_text(other);
+                sealing.also_opening(other.context("identity.other_key_encryption_key")?)
+            }
         })
     }
 }

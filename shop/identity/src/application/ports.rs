@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 use shop_kernel::UserId;
-use stanchion::auth::key::{KeyRecord, KeyState};
+use stanchion::auth::key::KeyState;
 use stanchion::auth::refresh::{Family, RefreshHash, RefreshRow};
 use stanchion::sql::Query;
 
@@ -161,6 +161,15 @@ pub(crate) trait KeyRepository: Send + Sync {
         since: Timestamp,
     ) -> Result<(), Failure>;
 
+    /// Replaces what a key is sealed as, unless it is sealed otherwise by now; whether it did.
+    async fn reseal(
+        &self,
+        on: &dyn Query,
+        kid: &str,
+        before: &[u8],
+        sealed: &[u8],
+    ) -> Result<bool, Failure>;
+
     async fn remove(&self, on: &dyn Query, kid: &str) -> Result<(), Failure>;
 }
 
@@ -199,7 +208,9 @@ pub(crate) struct Standing {
 
 /// A signing key as it is stored.
 pub(crate) struct SealedKey {
-    pub(crate) record: KeyRecord,
+    pub(crate) kid: String,
+    pub(crate) state: KeyState,
+    pub(crate) since: Timestamp,
     pub(crate) sealed: Vec<u8>,
 }
 

@@ -206,6 +206,8 @@ settings! {
         pub(crate) admin_password: Option<SecretString> = unset,
         /// Seals the signing keys; made and kept beside an embedded store unless given.
         pub(crate) key_encryption_key: Option<SecretString> = unset,
+        /// A vault to read that key from instead.
+        pub(crate) vault: VaultSettings = section,
         /// Opens what it sealed: the next key before a change, the last one until `shop keys reseal` is done.
         pub(crate) other_key_encryption_key: Option<SecretString> = unset,
         /// What access tokens are signed with: EdDSA, ES256 or RS256. A change is a rotation: tokens of the former keys live out.
@@ -221,6 +223,18 @@ settings! {
         pub(crate) hash_memory_kib: u32 = 19456,
         /// A store of its own.
         pub(crate) database: ModuleDatabase = section,
+    }
+}
+
+settings! {
+    /// A secret in HashiCorp Vault or OpenBao: one field of a secret of a KV engine, version 2.
+    pub(crate) struct VaultSettings {
+        /// Where it is: https://HOST:PORT/MOUNT/PATH#FIELD.
+        pub(crate) place: Option<String> = unset,
+        /// What it is read with, once at start.
+        pub(crate) token: Option<SecretString> = unset,
+        /// How the vault is called.
+        pub(crate) client: ClientSettings = section,
     }
 }
 

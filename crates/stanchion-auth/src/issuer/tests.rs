@@ -196,6 +196,7 @@ async fn what_an_issuer_does_otherwise_is_taken_where_it_is_pinned_so() {
     let issuers = issuers(loose, &provider);
     let mut header = header(&key);
     header["typ"] = json!("JWT");
+    header["x5t"] = json!("a thumbprint beside the kid");
     let mut claims = claims();
     claims["aud"] = json!(["account", AUDIENCE]);
     claims["scp"] = json!(["order:read"]);

@@ -3,9 +3,11 @@
 //! | module | is |
 //! |---|---|
 //! | [`password`] | Argon2id on a bounded pool that sheds instead of queueing without end |
-//! | [`key`] | Ed25519 signing keys, JWKs, the ring of keys and its rotation, keys encrypted at rest |
+//! | [`key`] | signing keys (EdDSA, ES256, RS256), JWKs, the ring of keys and its rotation, keys encrypted at rest |
+//! | [`secret_source`] | where a key-encryption key comes from: a file, the environment, a vault |
 //! | [`token`] | access tokens: strict JWTs, issued and verified against a pinned ring |
 //! | [`oauth`] | the pure parts of an OAuth 2.1 and OpenID Connect provider |
+//! | [`issuer`] | other people's issuers, pinned, with their keys fetched and cached |
 //! | [`service`] | tokens by which the processes of one platform know each other |
 //! | [`refresh`] | the decisions of refresh-token families; the store belongs to the caller |
 //! | [`principal`] | who calls |
@@ -42,6 +44,7 @@
 //! ```
 
 mod encoding;
+pub mod issuer;
 pub mod key;
 pub mod oauth;
 pub mod password;
@@ -50,9 +53,11 @@ pub mod policy;
 pub mod principal;
 pub mod refresh;
 pub mod secret;
+pub mod secret_source;
 pub mod service;
 pub mod token;
 
+pub use issuer::{Issuer, Issuers};
 pub use password::{PasswordError, Passwords};
 pub use permission::{Permission, Permissions, Roles};
 pub use policy::Policies;

@@ -4,7 +4,7 @@
 //! and `roles`. Whatever else it says, the key is found in the ring by exact `kid`, and the key says the algorithm:
 //! a token can choose neither, nor make the verifier fetch anything.
 
-mod claims;
+pub(crate) mod claims;
 pub mod jws;
 
 use std::fmt;
@@ -65,6 +65,9 @@ pub enum IssueError {
     /// Too many roles or permissions for one token.
     #[error("the token would exceed {TOKEN_BYTES_MAX} bytes or 32 roles; use wildcard permissions")]
     TooLarge,
+    /// The `typ` of an access token where claims are signed that are somebody else's.
+    #[error("claims of others are no access token; issue one for a grant")]
+    AccessToken,
 }
 
 impl AccessTokens {
@@ -121,6 +124,12 @@ impl AccessTokens {
         self.ttl
     }
 
+    /// `iss` of its tokens.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
     /// The keys in use.
     #[must_use]
     pub fn ring(&self) -> Arc<KeyRing> {
@@ -145,6 +154,30 @@ impl AccessTokens {
             return Err(IssueError::TooLarge);
         }
         Ok(SecretString::from(token))
+    }
+
+    /// Other claims as a JWT of that `typ`, signed by the key that signs now; see [`KeyRing::sign`].
+    ///
+    /// # Errors
+    /// As [`KeyRing::sign`].
+    pub fn sign(
+        &self,
+        typ: &str,
+        claims: &serde_json::Map<String, serde_json::Value>,
+    ) -> Result<SecretString, IssueError> {
+        self.ring().sign(typ, claims)
+    }
+
+    /// Whether a well-formed token names a key that is unknown here: the one reason to ask for newer keys.
+    ///
+    /// Its name is the bearer's word, so whoever asks bounds how often.
+    #[must_use]
+    pub fn names_unknown_key(&self, token: &str) -> bool {
+        jws::Unverified::parse(token).is_ok_and(|unverified| {
+            unverified
+                .kid()
+                .is_ok_and(|kid| self.ring().verifying(kid).is_none())
+        })
     }
 
     /// What a token grants, if it is one of ours and lives at `now`.

@@ -66,6 +66,9 @@ pub enum SetupError {
     /// An address of `addresses` is none.
     #[error("`{0}` is no address; write 10.0.0.7:8443")]
     Address(String),
+    /// A network that may be reached is none.
+    #[error("`{0}` is no network; write 10.0.0.7 or 10.0.0.0/8")]
+    Network(String),
     /// The certificates or keys cannot be used.
     #[error("{0}")]
     Tls(String),

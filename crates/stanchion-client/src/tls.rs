@@ -90,6 +90,16 @@ impl Tls {
     }
 }
 
+/// What the files of these settings say now, for connections that name their host each.
+pub(crate) fn config(
+    settings: &ClientTlsSettings,
+    protocols: &[&[u8]],
+) -> Result<Arc<ClientConfig>, SetupError> {
+    let protocols: Vec<_> = protocols.iter().map(|name| name.to_vec()).collect();
+    let files = Files::read(settings).map_err(SetupError::Tls)?;
+    files.load(&protocols).map_err(SetupError::Tls)
+}
+
 impl Files {
     fn read(settings: &ClientTlsSettings) -> Result<Self, String> {
         let roots = settings.roots.as_deref();

@@ -46,7 +46,7 @@ pub use problem::Problem;
 pub use route::{Handler, Operation, Routes, op};
 pub use service::{
     AdminSettings, Authenticate, AuthenticateError, ClientProof, CorsSettings, Module, Role,
-    ServerSettings, Service, TlsSettings, TlsVersion,
+    ServerSettings, Service, TlsSettings, TlsVersion, only_for,
 };
 
 /// How much a request matters, see [`Operation::priority`], [`Module::priority`] and [`Grpc::priority`].

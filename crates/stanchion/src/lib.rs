@@ -16,9 +16,16 @@
 //! | [`messaging`] | contracts, consumers with inbox, retry and dead letters, the in-process broker |
 //! | [`sql`] | one facade over SQLite and PostgreSQL: the durable log, unit of work, migrations |
 //! | [`auth`] | tokens, keys, passwords, the principal and permissions |
+//! | [`issuers`] (feature `client`) | other people's issuers: their tokens by the keys that they publish |
+//! | [`vault`] (feature `client`) | secrets of a Vault |
 //! | [`config`] | typed configuration, every value with its source |
 //! | [`telemetry`] | logs, metrics, traces |
 //! | [`runtime`] | the one home of clock, randomness and spawned tasks |
+
+#[cfg(feature = "client")]
+pub mod issuers;
+#[cfg(feature = "client")]
+pub mod vault;
 
 pub use stanchion_auth as auth;
 pub use stanchion_cache as cache;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context;
+use stanchion::auth::key::OperatedKeys;
 use stanchion::auth::secret::Signer;
 use stanchion::auth::{Policies, ServiceTokens, secret};
 use stanchion::server::{InProcess, Module, Options, Purpose, Service};
@@ -100,6 +101,7 @@ pub(crate) async fn build(
         });
     if let Some(here) = identity.here {
         let others = [stock, ordered, paid].into_iter().flatten();
+        service = service.keys(Arc::clone(&here.identity) as Arc<dyn OperatedKeys>);
         service = service.subjects(Arc::new(Customers {
             identity: here.identity,
             vault: here.vault,

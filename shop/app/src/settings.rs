@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use stanchion::auth::key::SigningAlgorithm;
 use stanchion::client::ClientSettings;
 use stanchion::config::{Checks, SecretString, choice, settings};
 use stanchion::eventsourcing::SealingKey;
@@ -37,6 +38,28 @@ choice! {
         Auto = "auto",
         /// A missing migration stops the start.
         Check = "check",
+    }
+}
+
+choice! {
+    /// What access tokens are signed with.
+    pub(crate) enum SignWith {
+        /// Ed25519.
+        EdDsa = "EdDSA",
+        /// ECDSA on P-256, for verifiers that lack Ed25519.
+        Es256 = "ES256",
+        /// RSA of 2048 bits, for verifiers that know nothing else.
+        Rs256 = "RS256",
+    }
+}
+
+impl From<SignWith> for SigningAlgorithm {
+    fn from(with: SignWith) -> Self {
+        match with {
+            SignWith::EdDsa => Self::EdDsa,
+            SignWith::Es256 => Self::Es256,
+            SignWith::Rs256 => Self::Rs256,
+        }
     }
 }
 
@@ -193,6 +216,12 @@ settings! {
         pub(crate) admin_password: Option<SecretString> = unset,
         /// Seals the signing keys; made and kept beside an embedded store unless given.
         pub(crate) key_encryption_key: Option<SecretString> = unset,
+        /// A vault to read that key from instead.
+        pub(crate) vault: VaultSettings = section,
+        /// Opens what it sealed: the next key before a change, the last one until `shop keys reseal` is done.
+        pub(crate) other_key_encryption_key: Option<SecretString> = unset,
+        /// What access tokens are signed with: EdDSA, ES256 or RS256. A change is a rotation: tokens of the former keys live out.
+        pub(crate) signing_algorithm: SignWith = SignWith::EdDsa,
         /// How long a session lives that nobody uses.
         #[range("1m"..="365d")]
         pub(crate) session_idle: Duration = "7d",
@@ -208,6 +237,18 @@ settings! {
         pub(crate) hash_memory_kib: u32 = 19456,
         /// A store of its own.
         pub(crate) database: ModuleDatabase = section,
+    }
+}
+
+settings! {
+    /// A secret in HashiCorp Vault or OpenBao: one field of a secret of a KV engine, version 2.
+    pub(crate) struct VaultSettings {
+        /// Where it is: https://HOST:PORT/MOUNT/PATH#FIELD.
+        pub(crate) place: Option<String> = unset,
+        /// What it is read with, once at start.
+        pub(crate) token: Option<SecretString> = unset,
+        /// How the vault is called.
+        pub(crate) client: ClientSettings = section,
     }
 }
 

@@ -28,7 +28,7 @@ use std::sync::Arc;
 
 use jiff::SignedDuration;
 use secrecy::SecretString;
-use stanchion::auth::key::KeyEncryptionKey;
+use stanchion::auth::key::{KeyEncryptionKey, SigningAlgorithm};
 use stanchion::auth::refresh::{Lifetimes, Overlap, RefreshToken};
 use stanchion::auth::{AccessTokens, Passwords};
 use stanchion::eventsourcing::{LogId, Position};
@@ -63,6 +63,9 @@ pub struct Identity {
     /// So long a late reuse of an ended session's tokens is still told from a random one.
     pub(crate) ended_sessions_kept: SignedDuration,
     pub(crate) sealing: Arc<KeyEncryptionKey>,
+    pub(crate) signing_algorithm: SigningAlgorithm,
+    /// When a token that names an unknown key last made us read the store.
+    pub(crate) keys_reread: tokio::sync::Mutex<Option<tokio::time::Instant>>,
     pub(crate) live: LiveSessions,
     pub(crate) oauth: OAuth,
     pub(crate) uses: Uses,

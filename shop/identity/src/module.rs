@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use secrecy::SecretString;
-use stanchion::auth::key::{KeyEncryptionKey, KeyRing, rotation};
+use stanchion::auth::key::{KeyEncryptionKey, KeyRing, SigningAlgorithm, rotation};
 use stanchion::auth::refresh::{Lifetimes, Overlap};
 use stanchion::auth::secret::Signer;
 use stanchion::auth::{AccessTokens, Passwords};
@@ -40,6 +40,8 @@ pub struct Dependencies {
     pub passwords: Passwords,
     /// Seals the signing keys at rest; the same on every replica and at every start.
     pub sealing: Arc<KeyEncryptionKey>,
+    /// What signing keys are made for; EdDSA unless verifiers need another one. A change is a rotation.
+    pub signing_algorithm: SigningAlgorithm,
     /// `iss` of access tokens: the public URL.
     pub issuer: String,
     /// `aud` of access tokens.
@@ -161,6 +163,7 @@ impl Identity {
             log,
             passwords,
             sealing,
+            signing_algorithm,
             issuer,
             audience,
             access_ttl,
@@ -183,6 +186,8 @@ impl Identity {
             overlap,
             ended_sessions_kept,
             sealing,
+            signing_algorithm,
+            keys_reread: tokio::sync::Mutex::default(),
             live: LiveSessions::default(),
             oauth: OAuth::new(Arc::new(ClientRows), Arc::new(CodeRows)),
             uses: Uses::default(),

@@ -28,9 +28,16 @@ pub struct KeyId([u8; ID_BYTES]);
 ///
 /// A sealed value is `format (1) ‖ key id (8) ‖ nonce (12) ‖ ciphertext and tag`; all of it and the associated data
 /// are authenticated. One key may seal 2^32 values.
+///
+/// # Another key
+/// Keys are changed in three steps, none of which stops a replica: the new one beside the old
+/// ([`also_opening`](Self::also_opening)) everywhere; the two the other way round; everything that is stored sealed anew
+/// ([`reseal`](Self::reseal)), after which the old one can go.
 pub struct KeyEncryptionKey {
     id: KeyId,
     key: LessSafeKey,
+    /// What these sealed is opened, and nothing is sealed with them.
+    others: Vec<KeyEncryptionKey>,
 }
 
 /// A sealed value that does not open.
@@ -83,6 +90,7 @@ impl KeyEncryptionKey {
         Ok(Self {
             id: KeyId::of(bytes),
             key: LessSafeKey::new(key),
+            others: Vec::new(),
         })
     }
 
@@ -90,6 +98,31 @@ impl KeyEncryptionKey {
     #[must_use]
     pub fn generate_text() -> SecretString {
         SecretString::from(to_base64url(random::bytes::<KEY_BYTES>()))
+    }
+
+    /// The same, opening also what that other one sealed: the next key before a change, the former one after it.
+    #[must_use]
+    pub fn also_opening(mut self, other: Self) -> Self {
+        if other.id != self.id {
+            self.others.push(other);
+        }
+        self
+    }
+
+    /// A sealed value sealed anew with this key; `None` if it is that already. What is in it stays the same.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub fn reseal(
+        &self,
+        sealed: &[u8],
+        associated_data: &[u8],
+    ) -> Result<Option<Vec<u8>>, OpenError> {
+        if KeyId::of_sealed(sealed) == Some(self.id) {
+            return Ok(None);
+        }
+        let opened = self.open(sealed, associated_data)?;
+        Ok(Some(self.seal(&opened, associated_data)))
     }
 
     /// Which key this is.
@@ -121,7 +154,7 @@ impl KeyEncryptionKey {
         sealed
     }
 
-    /// What [`seal`](Self::seal) encrypted.
+    /// What [`seal`](Self::seal) encrypted, with this key or one that is [also opened](Self::also_opening).
     ///
     /// # Errors
     /// [`OpenError`].
@@ -132,10 +165,12 @@ impl KeyEncryptionKey {
     ) -> Result<SecretSlice<u8>, OpenError> {
         let sealed_by = KeyId::of_sealed(sealed).ok_or(OpenError::NotSealed)?;
         if sealed_by != self.id {
-            return Err(OpenError::OtherKey {
+            let other = self.others.iter().find(|other| other.id == sealed_by);
+            let other = other.ok_or(OpenError::OtherKey {
                 sealed_by,
                 have: self.id,
-            });
+            })?;
+            return other.open(sealed, associated_data);
         }
         let (header, ciphertext) = sealed.split_at(HEADER_BYTES);
         let nonce = Nonce::try_assume_unique_for_key(&header[1 + ID_BYTES..])
@@ -203,106 +238,4 @@ fn bound(header: &[u8], associated_data: &[u8]) -> Vec<u8> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn kek(byte: u8) -> KeyEncryptionKey {
-        KeyEncryptionKey::from_bytes(&SecretSlice::from(vec![byte; KEY_BYTES])).unwrap()
-    }
-
-    fn secret(bytes: &[u8]) -> SecretSlice<u8> {
-        SecretSlice::from(bytes.to_vec())
-    }
-
-    #[test]
-    fn what_was_sealed_opens_with_the_same_key_and_data() {
-        let sealed = kek(1).seal(&secret(b"private"), b"kid");
-        assert_eq!(
-            kek(1).open(&sealed, b"kid").unwrap().expose_secret(),
-            b"private"
-        );
-        assert_eq!(KeyId::of_sealed(&sealed), Some(kek(1).id()));
-    }
-
-    #[test]
-    fn another_key_says_which_one_is_needed() {
-        let sealed = kek(1).seal(&secret(b"private"), b"kid");
-        let refusal = kek(2).open(&sealed, b"kid").unwrap_err();
-        assert_eq!(
-            refusal,
-            OpenError::OtherKey {
-                sealed_by: kek(1).id(),
-                have: kek(2).id()
-            }
-        );
-        assert!(refusal.to_string().contains(&kek(1).id().to_string()));
-    }
-
-    #[test]
-    fn a_sealed_key_does_not_open_in_the_place_of_another() {
-        let sealed = kek(1).seal(&secret(b"private"), b"kid-a");
-        assert_eq!(
-            kek(1).open(&sealed, b"kid-b").unwrap_err(),
-            OpenError::Tampered
-        );
-    }
-
-    #[test]
-    fn the_same_plaintext_never_seals_alike() {
-        let (one, other) = (
-            kek(1).seal(&secret(b"x"), b""),
-            kek(1).seal(&secret(b"x"), b""),
-        );
-        assert_ne!(one, other);
-    }
-
-    #[test]
-    fn a_key_is_read_from_base64_of_both_kinds() {
-        let bytes = [0xfbu8; KEY_BYTES];
-        for text in [
-            STANDARD.encode(bytes),
-            to_base64url(bytes),
-            format!("{}\n", STANDARD.encode(bytes)),
-        ] {
-            let key = KeyEncryptionKey::from_text(&SecretString::from(text)).unwrap();
-            assert_eq!(key.id(), kek(0xfb).id());
-        }
-        assert!(KeyEncryptionKey::from_text(&KeyEncryptionKey::generate_text()).is_ok());
-    }
-
-    #[test]
-    fn what_is_no_key_is_refused_and_not_shown() {
-        for text in [
-            "",
-            "hunter2hunter2hunter2",
-            &to_base64url([1; 31]),
-            &to_base64url([1; 33]),
-        ] {
-            let refusal = KeyEncryptionKey::from_text(&SecretString::from(text)).unwrap_err();
-            assert!(!refusal.to_string().contains("hunter2"));
-        }
-    }
-
-    #[test]
-    fn a_key_does_not_print_itself() {
-        let shown = format!("{:?}", kek(7));
-        assert!(shown.contains("***") && !shown.contains("0707") && !shown.contains("7, 7"));
-    }
-
-    proptest! {
-        #[test]
-        fn any_change_or_cut_keeps_it_shut(
-            plaintext in prop::collection::vec(any::<u8>(), 0..64),
-            at in any::<prop::sample::Index>(),
-            flip in 1u8..,
-        ) {
-            let sealed = kek(1).seal(&secret(&plaintext), b"kid");
-            let mut changed = sealed.clone();
-            changed[at.index(sealed.len())] ^= flip;
-            prop_assert!(kek(1).open(&changed, b"kid").is_err());
-            prop_assert!(kek(1).open(&sealed[..at.index(sealed.len())], b"kid").is_err());
-        }
-    }
-}
+mod tests;

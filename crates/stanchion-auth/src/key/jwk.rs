@@ -4,9 +4,10 @@ use std::collections::BTreeSet;
 
 use aws_lc_rs::digest;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::KeyError;
+use super::algorithm::Algorithms;
 use super::verifying::VerifyingKey;
 use crate::encoding::{json_object, to_base64url};
 
@@ -66,11 +67,38 @@ impl Jwk {
             x: Some(x),
             ..Self::default()
         };
+        bare.published_for("EdDSA")
+    }
+
+    /// A point of P-256 for ES256 signatures, likewise.
+    pub(super) fn p256(x: String, y: String) -> Self {
+        let bare = Self {
+            kty: "EC".to_owned(),
+            crv: Some("P-256".to_owned()),
+            x: Some(x),
+            y: Some(y),
+            ..Self::default()
+        };
+        bare.published_for("ES256")
+    }
+
+    /// An RSA key for RS256 signatures, likewise.
+    pub(super) fn rsa(n: String, e: String) -> Self {
+        let bare = Self {
+            kty: "RSA".to_owned(),
+            n: Some(n),
+            e: Some(e),
+            ..Self::default()
+        };
+        bare.published_for("RS256")
+    }
+
+    fn published_for(self, alg: &str) -> Self {
         Self {
-            kid: bare.thumbprint(),
+            kid: self.thumbprint(),
             usage: Some("sig".to_owned()),
-            alg: Some("EdDSA".to_owned()),
-            ..bare
+            alg: Some(alg.to_owned()),
+            ..self
         }
     }
 
@@ -107,31 +135,41 @@ impl Jwks {
     /// [`KeyError::NotJwks`]; [`KeyError::Symmetric`] if it holds a secret key, of whatever algorithm;
     /// [`KeyError::DuplicateKid`].
     pub fn from_json(json: &[u8]) -> Result<Self, KeyError> {
-        if json.len() > JWKS_BYTES_MAX {
-            return Err(KeyError::NotJwks);
-        }
-        let members = json_object(json).ok_or(KeyError::NotJwks)?;
+        Self::from_members(members(json)?)
+    }
+
+    pub(super) fn from_members(members: Map<String, Value>) -> Result<Self, KeyError> {
         let set: Self =
             serde_json::from_value(Value::Object(members)).map_err(|_| KeyError::NotJwks)?;
         set.refuse_ambiguous()?;
         Ok(set)
     }
 
-    /// The keys we can verify with. Keys of other kinds, curves, algorithms or uses are left out.
+    /// The keys we can verify with, of the [usual](Algorithms::USUAL) algorithms. Keys of other kinds, curves,
+    /// algorithms or uses are left out.
     ///
     /// # Errors
     /// [`KeyError::Unusable`] if a key is of a kind we know and malformed or weak, and what
     /// [`from_json`](Self::from_json) refuses.
     pub fn verifying_keys(&self) -> Result<Vec<VerifyingKey>, KeyError> {
+        self.verifying_keys_of(Algorithms::USUAL)
+    }
+
+    /// Likewise, of the algorithms that are accepted. An RSA key without an `alg` is for the only RSA algorithm among
+    /// them, and left out if there are several.
+    ///
+    /// # Errors
+    /// As [`verifying_keys`](Self::verifying_keys).
+    pub fn verifying_keys_of(&self, accepted: Algorithms) -> Result<Vec<VerifyingKey>, KeyError> {
         self.refuse_ambiguous()?;
         self.keys
             .iter()
-            .filter(|jwk| VerifyingKey::concerns(jwk))
-            .map(VerifyingKey::from_jwk)
+            .filter(|jwk| VerifyingKey::concerns(jwk, accepted))
+            .map(|jwk| VerifyingKey::accepted(jwk, accepted))
             .collect()
     }
 
-    fn refuse_ambiguous(&self) -> Result<(), KeyError> {
+    pub(super) fn refuse_ambiguous(&self) -> Result<(), KeyError> {
         if self.keys.len() > KEYS_MAX {
             return Err(KeyError::NotJwks);
         }
@@ -148,6 +186,14 @@ impl Jwks {
         }
         Ok(())
     }
+}
+
+/// The members of a set, of which none is repeated.
+pub(super) fn members(json: &[u8]) -> Result<Map<String, Value>, KeyError> {
+    if json.len() > JWKS_BYTES_MAX {
+        return Err(KeyError::NotJwks);
+    }
+    json_object(json).ok_or(KeyError::NotJwks)
 }
 
 #[cfg(test)]

@@ -3,11 +3,15 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
 
-use super::jwk::Jwks;
+use super::algorithm::Algorithms;
+use super::jwk::{self, Jwks};
 use super::rotation::{KeyChange, KeyRecord, KeyState, RotationPolicy, plan};
 use super::verifying::VerifyingKey;
-use super::{KeyError, SigningKey};
+use super::{KeyError, SigningKey, shared};
+use crate::token::{IssueError, jws};
 
 /// One key that signs and the others that verify, found by exact `kid`; immutable, replaced as a whole.
 #[derive(Debug, Default)]
@@ -58,6 +62,7 @@ impl KeyRing {
     pub fn of(key: SigningKey, now: Timestamp) -> Self {
         let record = KeyRecord {
             kid: key.kid().to_owned(),
+            algorithm: key.algorithm(),
             state: KeyState::Signing,
             since: now,
         };
@@ -69,11 +74,104 @@ impl KeyRing {
     /// # Errors
     /// As [`Jwks::verifying_keys`].
     pub fn verifying_only(published: &Jwks) -> Result<Self, KeyError> {
+        Self::of_verifying(published.verifying_keys()?)
+    }
+
+    /// Likewise, with the algorithms that are accepted of them.
+    ///
+    /// # Errors
+    /// As [`Jwks::verifying_keys_of`].
+    pub fn verifying_with(published: &Jwks, accepted: Algorithms) -> Result<Self, KeyError> {
+        Self::of_verifying(published.verifying_keys_of(accepted)?)
+    }
+
+    /// The ring of the set that the operator hands over: somebody's public keys, or secrets shared with them
+    /// (`"kty": "oct"`), never both.
+    ///
+    /// Secrets are for issuers that have nothing better: each process that has one can sign as that issuer. They are
+    /// taken only if `accepted` names an HMAC, and are never published by [`jwks`](Self::jwks).
+    ///
+    /// # Errors
+    /// [`KeyError`]: as [`Jwks::verifying_keys_of`]; [`KeyError::Symmetric`] if secrets stand beside public keys; and
+    /// a secret that is shorter than its hash, or without an `alg` that is accepted.
+    pub fn configured(set: &SecretString, accepted: Algorithms) -> Result<Self, KeyError> {
+        let members = jwk::members(set.expose_secret().as_bytes())?;
+        let is_secret = |key: &Value| key["kty"] == "oct";
+        let keys = members.get("keys").and_then(Value::as_array);
+        if keys.is_some_and(|keys| keys.iter().any(is_secret)) {
+            return Self::of_verifying(shared::verifying_keys(members, accepted)?);
+        }
+        Self::verifying_with(&Jwks::from_members(members)?, accepted)
+    }
+
+    /// Likewise, as far as keys are sound; what is wrong with the others.
+    ///
+    /// # Errors
+    /// A set that is ambiguous or holds secrets is refused whole.
+    pub(crate) fn of_the_sound(
+        published: &Jwks,
+        accepted: Algorithms,
+    ) -> Result<(Self, Vec<KeyError>), KeyError> {
+        published.refuse_ambiguous()?;
+        let mut unusable = Vec::new();
+        let concerned = published.keys.iter();
+        let concerned = concerned.filter(|jwk| VerifyingKey::concerns(jwk, accepted));
+        let sound = concerned.filter_map(|jwk| {
+            let key = VerifyingKey::accepted(jwk, accepted);
+            key.map_err(|error| unusable.push(error)).ok()
+        });
+        let ring = Self::of_verifying(sound.collect())?;
+        Ok((ring, unusable))
+    }
+
+    /// How many keys it verifies with.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.verifying.len()
+    }
+
+    /// Whether it has none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.verifying.is_empty()
+    }
+
+    fn of_verifying(keys: Vec<VerifyingKey>) -> Result<Self, KeyError> {
         let mut ring = Self::default();
-        for key in published.verifying_keys()? {
+        for key in keys {
             ring.admit(key)?;
         }
         Ok(ring)
+    }
+
+    /// Those claims as a JWT of that `typ`, signed by the key that signs now: an ID token (`JWT`), a logout token.
+    ///
+    /// The claims are written as they are given; what they must be is the caller's to know. An access token is made by
+    /// [`AccessTokens::issue`](crate::AccessTokens::issue) alone: nothing that is signed here passes for one.
+    ///
+    /// ```
+    /// use serde_json::json;
+    /// use stanchion_auth::key::{KeyRing, SigningKey};
+    /// use stanchion_auth::token::jws;
+    ///
+    /// let ring = KeyRing::of(SigningKey::generate(), stanchion_runtime::clock::now());
+    /// let claims = json!({"iss": "https://shop.example", "sub": "ada", "aud": "client-1", "exp": 1_800_000_000});
+    /// let id_token = ring.sign("JWT", claims.as_object().unwrap())?;
+    /// # use secrecy::ExposeSecret;
+    /// let read = jws::verify(id_token.expose_secret(), &ring)?;
+    /// assert_eq!(read.typ.as_deref(), Some("JWT"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`IssueError`]: no key signs here, the token would be too large, or the `typ` is that of access tokens.
+    pub fn sign(
+        &self,
+        typ: &str,
+        claims: &serde_json::Map<String, Value>,
+    ) -> Result<SecretString, IssueError> {
+        let key = self.signing().ok_or(IssueError::NoSigningKey)?;
+        jws::sign_claims(typ, claims, key)
     }
 
     /// The key that signs; of several, the oldest, as [`plan`] keeps it.
@@ -92,13 +190,14 @@ impl KeyRing {
         self.verifying.get(kid)
     }
 
-    /// What others verify with: all keys, the published ones included, in order of `kid`.
+    /// What others verify with: all public keys, the published ones included, in order of `kid`.
     #[must_use]
     pub fn jwks(&self) -> Jwks {
         Jwks {
             keys: self
                 .verifying
                 .values()
+                .filter(|key| !key.is_shared())
                 .map(|key| key.jwk().clone())
                 .collect(),
         }
@@ -132,6 +231,7 @@ mod tests {
     fn record(key: &SigningKey, state: KeyState) -> KeyRecord {
         KeyRecord {
             kid: key.kid().to_owned(),
+            algorithm: key.algorithm(),
             state,
             since: Timestamp::UNIX_EPOCH,
         }
@@ -173,6 +273,25 @@ mod tests {
             KeyRing::new(records),
             Err(RingError::Key(KeyError::DuplicateKid(_)))
         ));
+    }
+
+    #[test]
+    fn a_shared_secret_verifies_where_it_is_accepted_and_is_never_published() {
+        let set = |keys: &str| SecretString::from(format!("{{\"keys\":[{keys}]}}"));
+        let secret = format!(
+            r#"{{"kty":"oct","kid":"a","alg":"HS256","k":"{}"}}"#,
+            "A".repeat(43)
+        );
+        let ring = KeyRing::configured(&set(&secret), Algorithms::HMAC).unwrap();
+        assert!(ring.verifying("a").is_some() && ring.jwks().keys.is_empty());
+        assert!(!format!("{ring:?}").contains("AAAA"));
+        assert!(KeyRing::configured(&set(&secret), Algorithms::USUAL).is_err());
+        let public = serde_json::to_string(SigningKey::generate().verifying_key().jwk()).unwrap();
+        let mixed = KeyRing::configured(&set(&format!("{secret},{public}")), Algorithms::HMAC);
+        assert_eq!(mixed.unwrap_err(), KeyError::Symmetric);
+        let twice = KeyRing::configured(&set(&format!("{secret},{secret}")), Algorithms::HMAC);
+        assert!(matches!(twice, Err(KeyError::DuplicateKid(_))));
+        assert!(KeyRing::configured(&set(&public), Algorithms::USUAL).is_ok());
     }
 
     #[test]

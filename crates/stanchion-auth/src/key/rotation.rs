@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
+use super::algorithm::SigningAlgorithm;
 use crate::token::{ACCESS_TTL, LEEWAY};
 
 /// How long others may keep our JWK set before asking again; the answer's `max-age`.
@@ -32,6 +33,8 @@ pub enum KeyState {
 pub struct KeyRecord {
     /// Its name.
     pub kid: String,
+    /// What it signs with.
+    pub algorithm: SigningAlgorithm,
     /// Where it stands.
     pub state: KeyState,
     /// Since when it stands there.
@@ -41,7 +44,7 @@ pub struct KeyRecord {
 /// One step that is due; steps of one plan belong in one transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyChange {
-    /// Make a new key in that state.
+    /// Make a new key of the policy's algorithm in that state.
     Generate(KeyState),
     /// Move that key to that state, as of now.
     Move {
@@ -57,9 +60,12 @@ pub enum KeyChange {
     },
 }
 
-/// The periods of a key's life.
+/// The periods of a key's life, and what new keys sign with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RotationPolicy {
+    /// What keys sign with. Another one than the present key's is a rotation like any other: a key of it is published,
+    /// signs [`publish_ahead`](Self::publish_ahead) later, and tokens of the former one live out.
+    pub algorithm: SigningAlgorithm,
     /// How long a key is published before it signs.
     pub publish_ahead: SignedDuration,
     /// How long it signs.
@@ -73,10 +79,17 @@ impl RotationPolicy {
     #[must_use]
     pub fn for_tokens_of(ttl: SignedDuration) -> Self {
         Self {
+            algorithm: SigningAlgorithm::default(),
             publish_ahead: PUBLISH_AHEAD,
             sign_for: SIGN_FOR,
             verify_only_for: ttl.saturating_add(LEEWAY).saturating_add(RELOAD_EVERY),
         }
+    }
+
+    /// The same with keys of that algorithm.
+    #[must_use]
+    pub fn with_algorithm(self, algorithm: SigningAlgorithm) -> Self {
+        Self { algorithm, ..self }
     }
 }
 
@@ -102,9 +115,9 @@ impl Default for RotationPolicy {
 #[must_use]
 pub fn plan(keys: &[KeyRecord], now: Timestamp, policy: &RotationPolicy) -> Vec<KeyChange> {
     let mut changes = removals(keys, now, policy);
-    let next = oldest(keys, KeyState::Published);
+    let next = next(keys, policy);
     let Some(signing) = oldest(keys, KeyState::Signing) else {
-        changes.push(match next {
+        changes.push(match next.or_else(|| oldest(keys, KeyState::Published)) {
             Some(next) => next.to(KeyState::Signing),
             None => KeyChange::Generate(KeyState::Signing),
         });
@@ -117,18 +130,78 @@ pub fn plan(keys: &[KeyRecord], now: Timestamp, policy: &RotationPolicy) -> Vec<
             .map(|key| key.to(KeyState::VerifyOnly)),
     );
     let signed_for = signing.age(now);
+    let is_ending = signing.algorithm != policy.algorithm
+        || signed_for.saturating_add(policy.publish_ahead) >= policy.sign_for;
     match next {
-        Some(next) if signed_for >= policy.sign_for && next.age(now) >= policy.publish_ahead => {
+        // A key is published only when it is wanted, so its time has come once every verifier can have met it.
+        Some(next) if next.age(now) >= policy.publish_ahead => {
             changes.push(signing.to(KeyState::VerifyOnly));
             changes.push(next.to(KeyState::Signing));
         }
         Some(_) => {}
-        None if signed_for.saturating_add(policy.publish_ahead) >= policy.sign_for => {
-            changes.push(KeyChange::Generate(KeyState::Published));
-        }
+        None if is_ending => changes.push(KeyChange::Generate(KeyState::Published)),
         None => {}
     }
     changes
+}
+
+/// How soon a rotation that an operator asks for takes place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Haste {
+    /// The next key is published now and signs when every verifier can have met it; no token fails.
+    Ahead,
+    /// The next key signs now; the former one verifies for as long as its tokens live. A verifier that does not ask for
+    /// keys it has not met refuses tokens until its set is renewed, at most [`JWKS_MAX_AGE`].
+    Now,
+    /// The former key has leaked: the next one signs now, and all others are forgotten. Every access token ends here at
+    /// once, and with every other verifier when its set is renewed; sessions go on with their refresh tokens.
+    Leaked,
+}
+
+/// The steps of a rotation that is asked for at `now`, whatever the time of the present key.
+///
+/// Empty if nothing is to be done: the next key is published already. Carried out like those of [`plan`].
+#[must_use]
+pub fn at_once(keys: &[KeyRecord], policy: &RotationPolicy, haste: Haste) -> Vec<KeyChange> {
+    let next = next(keys, policy);
+    let step_in = match next {
+        Some(next) => next.to(KeyState::Signing),
+        None => KeyChange::Generate(KeyState::Signing),
+    };
+    match haste {
+        Haste::Ahead if next.is_some() => Vec::new(),
+        Haste::Ahead => vec![KeyChange::Generate(KeyState::Published)],
+        Haste::Now => in_state(keys, KeyState::Signing)
+            .map(|key| key.to(KeyState::VerifyOnly))
+            .chain([step_in])
+            .collect(),
+        // What is published lay beside what has leaked.
+        Haste::Leaked => keys
+            .iter()
+            .map(KeyRecord::removed)
+            .chain([KeyChange::Generate(KeyState::Signing)])
+            .collect(),
+    }
+}
+
+impl Haste {
+    /// Its name, as an operator writes it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Ahead => "ahead",
+            Self::Now => "now",
+            Self::Leaked => "leaked",
+        }
+    }
+
+    /// The haste of that name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::Ahead, Self::Now, Self::Leaked]
+            .into_iter()
+            .find(|haste| haste.name() == name)
+    }
 }
 
 impl KeyState {
@@ -162,15 +235,31 @@ impl KeyRecord {
             to: state,
         }
     }
+
+    fn removed(&self) -> KeyChange {
+        KeyChange::Remove {
+            kid: self.kid.clone(),
+        }
+    }
 }
 
+/// Keys whose tokens have all ended, and those that were published for an algorithm that nobody wants any more. The
+/// latter keep a good while: replicas with different settings must not undo each other's steps.
 fn removals(keys: &[KeyRecord], now: Timestamp, policy: &RotationPolicy) -> Vec<KeyChange> {
-    in_state(keys, KeyState::VerifyOnly)
-        .filter(|key| key.age(now) >= policy.verify_only_for)
-        .map(|key| KeyChange::Remove {
-            kid: key.kid.clone(),
-        })
-        .collect()
+    let retired =
+        in_state(keys, KeyState::VerifyOnly).filter(|key| key.age(now) >= policy.verify_only_for);
+    let has_signing = oldest(keys, KeyState::Signing).is_some();
+    let unwanted = in_state(keys, KeyState::Published)
+        .filter(|key| has_signing && key.algorithm != policy.algorithm)
+        .filter(|key| key.age(now) >= policy.sign_for);
+    retired.chain(unwanted).map(KeyRecord::removed).collect()
+}
+
+/// The key that signs next.
+fn next<'k>(keys: &'k [KeyRecord], policy: &RotationPolicy) -> Option<&'k KeyRecord> {
+    in_state(keys, KeyState::Published)
+        .filter(|key| key.algorithm == policy.algorithm)
+        .min_by_key(|key| (key.since, &key.kid))
 }
 
 /// By time, then by name, so that all processes mean the same one.
@@ -183,151 +272,4 @@ fn in_state(keys: &[KeyRecord], state: KeyState) -> impl Iterator<Item = &KeyRec
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn at(minutes: i64) -> Timestamp {
-        Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minutes)
-    }
-
-    fn key(kid: &str, state: KeyState, since: Timestamp) -> KeyRecord {
-        KeyRecord {
-            kid: kid.to_owned(),
-            state,
-            since,
-        }
-    }
-
-    fn policy() -> RotationPolicy {
-        RotationPolicy {
-            sign_for: SignedDuration::from_mins(60),
-            ..RotationPolicy::default()
-        }
-    }
-
-    fn plan_at(keys: &[KeyRecord], minutes: i64) -> Vec<KeyChange> {
-        plan(keys, at(minutes), &policy())
-    }
-
-    #[test]
-    fn the_next_key_is_published_ahead_of_its_time() {
-        let keys = [key("a", KeyState::Signing, at(0))];
-        assert_eq!(plan_at(&keys, 39), []);
-        assert_eq!(
-            plan_at(&keys, 40),
-            [KeyChange::Generate(KeyState::Published)]
-        );
-    }
-
-    #[test]
-    fn a_key_signs_only_after_every_verifier_could_meet_it() {
-        let keys = [
-            key("a", KeyState::Signing, at(0)),
-            key("b", KeyState::Published, at(55)),
-        ];
-        assert_eq!(plan_at(&keys, 74), []);
-        assert_eq!(
-            plan_at(&keys, 75),
-            [
-                keys[0].to(KeyState::VerifyOnly),
-                keys[1].to(KeyState::Signing)
-            ]
-        );
-    }
-
-    #[test]
-    fn a_retired_key_verifies_as_long_as_its_tokens_live() {
-        let keys = [
-            key("a", KeyState::VerifyOnly, at(0)),
-            key("b", KeyState::Signing, at(0)),
-        ];
-        let gone = policy().verify_only_for;
-        assert!(gone >= ACCESS_TTL + LEEWAY);
-        let just_before = at(0) + gone - SignedDuration::from_secs(1);
-        assert_eq!(plan(&keys, just_before, &policy()), []);
-        assert_eq!(
-            plan(&keys, at(0) + gone, &policy()),
-            [KeyChange::Remove {
-                kid: "a".to_owned()
-            }]
-        );
-    }
-
-    #[test]
-    fn of_two_first_keys_all_processes_keep_the_same() {
-        let (a, b) = (
-            key("a", KeyState::Signing, at(0)),
-            key("b", KeyState::Signing, at(0)),
-        );
-        let due = [b.to(KeyState::VerifyOnly)];
-        assert_eq!(plan_at(&[a.clone(), b.clone()], 1), due);
-        assert_eq!(plan_at(&[b, a], 1), due);
-    }
-
-    #[test]
-    fn a_published_key_steps_in_when_none_signs() {
-        let keys = [key("a", KeyState::Published, at(0))];
-        assert_eq!(plan_at(&keys, 1), [keys[0].to(KeyState::Signing)]);
-    }
-
-    #[test]
-    fn a_state_is_found_by_its_name() {
-        for state in [KeyState::Published, KeyState::Signing, KeyState::VerifyOnly] {
-            assert_eq!(KeyState::from_name(state.name()), Some(state));
-        }
-        assert_eq!(KeyState::from_name("gone"), None);
-    }
-
-    fn apply(keys: &mut Vec<KeyRecord>, changes: Vec<KeyChange>, now: Timestamp, made: &mut u32) {
-        for change in changes {
-            match change {
-                KeyChange::Generate(state) => {
-                    *made += 1;
-                    keys.push(key(&format!("{made:06}"), state, now));
-                }
-                KeyChange::Move { kid, to } => {
-                    let found = keys.iter_mut().find(|key| key.kid == kid).unwrap();
-                    (found.state, found.since) = (to, now);
-                }
-                KeyChange::Remove { kid } => keys.retain(|key| key.kid != kid),
-            }
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn whenever_rotation_runs_one_key_signs_and_every_token_verifies_for_its_life(
-            waits in prop::collection::vec(1i64..200, 1..200),
-        ) {
-            let (mut keys, mut now, mut made) = (Vec::new(), at(0), 0);
-            // (kid, until when its token must verify)
-            let mut tokens: Vec<(String, Timestamp)> = Vec::new();
-            let mut published: Vec<(String, Timestamp)> = Vec::new();
-            for wait in waits {
-                now += SignedDuration::from_mins(wait);
-                let due = plan(&keys, now, &policy());
-                apply(&mut keys, due, now, &mut made);
-
-                let signing: Vec<_> = in_state(&keys, KeyState::Signing).collect();
-                prop_assert_eq!(signing.len(), 1);
-                prop_assert!(keys.len() <= 4, "{:?}", keys);
-                prop_assert_eq!(plan(&keys, now, &policy()), vec![], "a plan is complete");
-                for key in in_state(&keys, KeyState::Published) {
-                    published.push((key.kid.clone(), key.since));
-                }
-                let signer = signing[0].kid.clone();
-                if signer != "000001" {
-                    let seen = published.iter().find(|(kid, _)| *kid == signer).unwrap().1;
-                    prop_assert!(now.duration_since(seen) >= PUBLISH_AHEAD);
-                }
-                tokens.push((signer, now + ACCESS_TTL + LEEWAY));
-                tokens.retain(|(_, until)| *until > now);
-                for (kid, _) in &tokens {
-                    prop_assert!(keys.iter().any(|key| key.kid == *kid), "{kid} is still needed");
-                }
-            }
-        }
-    }
-}
+mod tests;

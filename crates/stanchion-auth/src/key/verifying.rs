@@ -1,17 +1,19 @@
-//! Public keys that verify signatures, each bound to one algorithm.
+//! Keys that verify signatures, each bound to one algorithm.
 
 use std::fmt;
 
+use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{
     self, ParsedPublicKey, RsaParameters, RsaPublicKeyComponents, VerificationAlgorithm,
 };
 
+use super::algorithm::{Algorithm, Algorithms};
 use super::jwk::Jwk;
 use super::{KeyError, roca};
 use crate::encoding::from_base64url;
 
 /// The longest `kid`, in bytes.
-const KID_BYTES_MAX: usize = 256;
+pub(crate) const KID_BYTES_MAX: usize = 256;
 
 /// The RSA public exponents that are in use; smaller ones and odd ones of our own make have broken before.
 const RSA_EXPONENT: &[u8] = &[1, 0, 1];
@@ -19,66 +21,55 @@ const RSA_EXPONENT: &[u8] = &[1, 0, 1];
 /// RSA moduli in bytes: 2048 to 8192 bits.
 const RSA_MODULUS_BYTES: std::ops::RangeInclusive<usize> = 256..=1024;
 
-/// A signature algorithm that we verify. Symmetric ones and `none` do not exist here.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Algorithm {
-    /// Ed25519.
-    EdDsa,
-    /// ECDSA on P-256 with SHA-256.
-    Es256,
-    /// RSA PKCS#1 v1.5 with SHA-256, for issuers that have nothing better.
-    Rs256,
-}
-
-/// A public key under its `kid`, for exactly one algorithm.
+/// A key under its `kid`, for exactly one algorithm.
 #[derive(Clone)]
 pub struct VerifyingKey {
     kid: String,
     algorithm: Algorithm,
-    public: ParsedPublicKey,
+    material: Material,
     jwk: Jwk,
 }
 
-impl Algorithm {
-    /// The `alg` name.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::EdDsa => "EdDSA",
-            Self::Es256 => "ES256",
-            Self::Rs256 => "RS256",
-        }
-    }
-
-    /// The algorithm that a key of this kind and curve is for, as far as we know it.
-    fn of_kind(jwk: &Jwk) -> Option<Self> {
-        match (jwk.kty.as_str(), jwk.crv.as_deref()) {
-            ("OKP", Some("Ed25519")) => Some(Self::EdDsa),
-            ("EC", Some("P-256")) => Some(Self::Es256),
-            ("RSA", None) => Some(Self::Rs256),
-            _ => None,
-        }
-    }
+#[derive(Clone)]
+pub(super) enum Material {
+    Public(ParsedPublicKey),
+    /// From the operator's own configuration alone.
+    Shared(hmac::Key),
 }
 
 impl VerifyingKey {
-    /// The key in this JWK, which must state its `kid` and, for RSA, its `alg`.
+    /// The public key in this JWK, which must state its `kid`.
+    ///
+    /// An RSA key without an `alg` could be meant for any padding: it is for RS256 here, and for nothing else.
     ///
     /// # Errors
     /// [`KeyError::Unusable`] for other kinds, uses, operations or algorithms, missing or malformed members, points
     /// off the curve, and RSA keys that are short, of another exponent than 65537, or of the ROCA family.
     pub fn from_jwk(jwk: &Jwk) -> Result<Self, KeyError> {
-        let kid = jwk.kid.clone().unwrap_or_default();
-        let parsed =
-            algorithm_of(jwk).and_then(|algorithm| Ok((algorithm, parse(algorithm, jwk)?)));
+        Self::accepted(jwk, Algorithms::USUAL)
+    }
+
+    /// Likewise, for one of the algorithms that are accepted.
+    pub(super) fn accepted(jwk: &Jwk, accepted: Algorithms) -> Result<Self, KeyError> {
+        let parsed = algorithm_of(jwk, accepted)
+            .and_then(|algorithm| Ok((algorithm, parse(algorithm, jwk)?)));
         match parsed {
-            Ok((algorithm, public)) => Ok(Self {
-                kid,
-                algorithm,
-                public,
-                jwk: jwk.clone(),
+            Ok((algorithm, public)) => {
+                Ok(Self::new(jwk.clone(), algorithm, Material::Public(public)))
+            }
+            Err(why) => Err(KeyError::Unusable {
+                kid: jwk.kid.clone().unwrap_or_default(),
+                why,
             }),
-            Err(why) => Err(KeyError::Unusable { kid, why }),
+        }
+    }
+
+    pub(super) fn new(jwk: Jwk, algorithm: Algorithm, material: Material) -> Self {
+        Self {
+            kid: jwk.kid.clone().unwrap_or_default(),
+            algorithm,
+            material,
+            jwk,
         }
     }
 
@@ -94,7 +85,7 @@ impl VerifyingKey {
         self.algorithm
     }
 
-    /// The key as a JWK.
+    /// The key as a JWK; of a shared secret without the secret.
     #[must_use]
     pub fn jwk(&self) -> &Jwk {
         &self.jwk
@@ -103,12 +94,20 @@ impl VerifyingKey {
     /// Whether `signature` is one of `message` by this key.
     #[must_use]
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
-        self.public.verify_sig(message, signature).is_ok()
+        match &self.material {
+            Material::Public(key) => key.verify_sig(message, signature).is_ok(),
+            // Compares in constant time, and whole tags only.
+            Material::Shared(key) => hmac::verify(key, message, signature).is_ok(),
+        }
     }
 
-    /// Whether a JWK of a foreign set is of a kind, use and algorithm we verify with.
-    pub(super) fn concerns(jwk: &Jwk) -> bool {
-        algorithm_of(jwk).is_ok()
+    pub(super) fn is_shared(&self) -> bool {
+        matches!(self.material, Material::Shared(_))
+    }
+
+    /// Whether a JWK of a foreign set is of a kind, use and algorithm that is accepted.
+    pub(super) fn concerns(jwk: &Jwk, accepted: Algorithms) -> bool {
+        algorithm_of(jwk, accepted).is_ok()
     }
 }
 
@@ -123,8 +122,8 @@ impl fmt::Debug for VerifyingKey {
     }
 }
 
-fn algorithm_of(jwk: &Jwk) -> Result<Algorithm, &'static str> {
-    let algorithm = Algorithm::of_kind(jwk).ok_or("its kind or curve is not one we verify")?;
+/// What a key of any kind must say of itself.
+pub(super) fn about(jwk: &Jwk) -> Result<(), &'static str> {
     match jwk.kid.as_deref() {
         Some(kid) if (1..=KID_BYTES_MAX).contains(&kid.len()) => {}
         _ => return Err("it has no kid, or one that is too long"),
@@ -139,12 +138,31 @@ fn algorithm_of(jwk: &Jwk) -> Result<Algorithm, &'static str> {
     {
         return Err("its key_ops lack `verify`");
     }
-    match jwk.alg.as_deref() {
-        Some(alg) if alg == algorithm.name() => Ok(algorithm),
-        // An RSA key without one could be meant for any padding.
-        None if algorithm != Algorithm::Rs256 => Ok(algorithm),
-        _ => Err("its alg is not the one of its kind"),
-    }
+    Ok(())
+}
+
+fn algorithm_of(jwk: &Jwk, accepted: Algorithms) -> Result<Algorithm, &'static str> {
+    let named = jwk.alg.as_deref();
+    let algorithm = match (jwk.kty.as_str(), jwk.crv.as_deref()) {
+        ("OKP", Some("Ed25519")) => Some(Algorithm::EdDsa),
+        ("EC", Some("P-256")) => Some(Algorithm::Es256),
+        ("EC", Some("P-384")) => Some(Algorithm::Es384),
+        ("EC", Some("P-521")) => Some(Algorithm::Es512),
+        ("RSA", None) => match named {
+            Some(name) => Algorithm::from_name(name).filter(|algorithm| algorithm.is_rsa()),
+            None => accepted.only_rsa(),
+        },
+        _ => return Err("its kind or curve is not one we verify"),
+    };
+    about(jwk)?;
+    // The curve's number is taken for the hash's so often that it is told by the curve what is meant.
+    let is_so_called = |name: &str, algorithm: &Algorithm| {
+        name == algorithm.name() || (name == "ES521" && *algorithm == Algorithm::Es512)
+    };
+    algorithm
+        .filter(|algorithm| named.is_none_or(|name| is_so_called(name, algorithm)))
+        .filter(|algorithm| accepted.contains(*algorithm))
+        .ok_or("its alg is not the one of its kind, or not accepted")
 }
 
 fn parse(algorithm: Algorithm, jwk: &Jwk) -> Result<ParsedPublicKey, &'static str> {
@@ -153,16 +171,26 @@ fn parse(algorithm: Algorithm, jwk: &Jwk) -> Result<ParsedPublicKey, &'static st
             let x = fixed::<32>(jwk.x.as_deref())?;
             parsed(&signature::ED25519, &x)
         }
-        Algorithm::Es256 => {
-            let (x, y) = (
-                fixed::<32>(jwk.x.as_deref())?,
-                fixed::<32>(jwk.y.as_deref())?,
-            );
-            let point = [&[4], &x[..], &y[..]].concat();
-            parsed(&signature::ECDSA_P256_SHA256_FIXED, &point)
-        }
+        Algorithm::Es256 => point::<32>(jwk, &signature::ECDSA_P256_SHA256_FIXED),
+        Algorithm::Es384 => point::<48>(jwk, &signature::ECDSA_P384_SHA384_FIXED),
+        Algorithm::Es512 => point::<66>(jwk, &signature::ECDSA_P521_SHA512_FIXED),
         Algorithm::Rs256 => rsa(jwk, &signature::RSA_PKCS1_2048_8192_SHA256),
+        Algorithm::Rs384 => rsa(jwk, &signature::RSA_PKCS1_2048_8192_SHA384),
+        Algorithm::Rs512 => rsa(jwk, &signature::RSA_PKCS1_2048_8192_SHA512),
+        Algorithm::Ps256 => rsa(jwk, &signature::RSA_PSS_2048_8192_SHA256),
+        Algorithm::Ps384 => rsa(jwk, &signature::RSA_PSS_2048_8192_SHA384),
+        Algorithm::Ps512 => rsa(jwk, &signature::RSA_PSS_2048_8192_SHA512),
+        Algorithm::Hs256 | Algorithm::Hs384 | Algorithm::Hs512 => Err("a secret is no public key"),
     }
+}
+
+fn point<const N: usize>(
+    jwk: &Jwk,
+    algorithm: &'static dyn VerificationAlgorithm,
+) -> Result<ParsedPublicKey, &'static str> {
+    let x = fixed::<N>(jwk.x.as_deref())?;
+    let y = fixed::<N>(jwk.y.as_deref())?;
+    parsed(algorithm, &[&[4], &x[..], &y[..]].concat())
 }
 
 fn rsa(jwk: &Jwk, parameters: &'static RsaParameters) -> Result<ParsedPublicKey, &'static str> {

@@ -194,7 +194,7 @@ pub(super) fn read(
 }
 
 /// `iat` and `exp`; valid while `iat - leeway <= now < exp + leeway`, and not before `nbf - leeway`.
-fn lifetime(
+pub(crate) fn lifetime(
     payload: &Map<String, Value>,
     now: Timestamp,
     leeway: SignedDuration,
@@ -290,7 +290,10 @@ fn parsed<T>(
     parse(text(payload, name)?).ok_or(Refusal::Claim(name))
 }
 
-fn text<'a>(payload: &'a Map<String, Value>, name: &'static str) -> Result<&'a str, Refusal> {
+pub(crate) fn text<'a>(
+    payload: &'a Map<String, Value>,
+    name: &'static str,
+) -> Result<&'a str, Refusal> {
     payload
         .get(name)
         .and_then(Value::as_str)

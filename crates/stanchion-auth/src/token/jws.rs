@@ -3,16 +3,18 @@
 //! Three parts of base64url without padding, whitespace or spare bits; a header without repeated members; exact
 //! `kid`; the `alg` of that key and no other. `crit`, and headers that bring or point to keys, are refused.
 
+use secrecy::SecretString;
 use serde_json::{Map, Value, json};
 
-use super::TOKEN_BYTES_MAX;
+use super::{IssueError, TOKEN_BYTES_MAX, TYPE};
 use crate::encoding::{from_base64url, json_object, to_base64url};
 use crate::key::{KeyRing, SigningKey};
 
 /// Header members that change what is verified or where the key comes from.
-const REFUSED_MEMBERS: [&str; 9] = [
-    "crit", "jwk", "jku", "x5u", "x5c", "x5t", "x5t#S256", "b64", "zip",
-];
+const REFUSED_MEMBERS: [&str; 7] = ["crit", "jwk", "jku", "x5u", "x5c", "b64", "zip"];
+
+/// Other names of the key. Ours never have them; issuers that write them beside the `kid` are found by the `kid` alone.
+const THUMBPRINTS: [&str; 2] = ["x5t", "x5t#S256"];
 
 /// What a verified signature covers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +50,7 @@ pub enum Refusal {
     #[error("the signature is wrong")]
     Signature,
     /// Another kind of token.
-    #[error("its typ is not at+jwt")]
+    #[error("its typ is not that of an access token")]
     Type,
     /// A claim is missing, of the wrong type, malformed, or repeated.
     #[error("the claim `{0}` is missing or malformed")]
@@ -67,36 +69,72 @@ pub enum Refusal {
     NotYet,
 }
 
+/// A compact JWS taken apart, its signature not checked yet: what it says may at most decide where a key is looked for.
+#[derive(Debug)]
+pub(crate) struct Unverified<'t> {
+    signed: &'t str,
+    header: Map<String, Value>,
+    payload: Vec<u8>,
+    signature: Vec<u8>,
+}
+
 /// Verifies a compact JWS with the keys of `ring`.
 ///
 /// # Errors
 /// [`Refusal`]. Nothing of the payload is looked at before the signature holds.
 pub fn verify(text: &str, ring: &KeyRing) -> Result<Jws, Refusal> {
-    if text.len() > TOKEN_BYTES_MAX {
-        return Err(Refusal::TooLong);
+    let unverified = Unverified::parse(text)?;
+    refuse(&unverified.header, &THUMBPRINTS)?;
+    unverified.verify(ring)
+}
+
+impl<'t> Unverified<'t> {
+    pub(crate) fn parse(text: &'t str) -> Result<Self, Refusal> {
+        if text.len() > TOKEN_BYTES_MAX {
+            return Err(Refusal::TooLong);
+        }
+        let (signed, signature) = text.rsplit_once('.').ok_or(Refusal::Shape)?;
+        let (header, payload) = signed.split_once('.').ok_or(Refusal::Shape)?;
+        let header = json_object(&decoded(header)?).ok_or(Refusal::Header)?;
+        // A second dot in the payload is no base64url, so five parts (a JWE) end here too.
+        let payload = decoded(payload)?;
+        let signature = decoded(signature)?;
+        refuse(&header, &REFUSED_MEMBERS)?;
+        Ok(Self {
+            signed,
+            header,
+            payload,
+            signature,
+        })
     }
-    let (signed, signature) = text.rsplit_once('.').ok_or(Refusal::Shape)?;
-    let (header, payload) = signed.split_once('.').ok_or(Refusal::Shape)?;
-    let header = json_object(&decoded(header)?).ok_or(Refusal::Header)?;
-    // A second dot in the payload is no base64url, so five parts (a JWE) end here too.
-    let payload = decoded(payload)?;
-    let signature = decoded(signature)?;
-    if let Some(name) = REFUSED_MEMBERS
-        .into_iter()
-        .find(|name| header.contains_key(*name))
-    {
-        return Err(Refusal::Member(name));
+
+    /// The key that it names.
+    pub(crate) fn kid(&self) -> Result<&str, Refusal> {
+        text_of(&self.header, "kid")
     }
-    let typ = optional_text(&header, "typ")?;
-    let (kid, alg) = (text_of(&header, "kid")?, text_of(&header, "alg")?);
-    let key = ring.verifying(kid).ok_or(Refusal::UnknownKey)?;
-    if alg != key.algorithm().name() {
-        return Err(Refusal::Algorithm);
+
+    /// The issuer that it claims to be of.
+    pub(crate) fn issuer(&self) -> Option<String> {
+        let payload = json_object(&self.payload)?;
+        payload
+            .get("iss")
+            .and_then(Value::as_str)
+            .map(str::to_owned)
     }
-    if !key.verify(signed.as_bytes(), &signature) {
-        return Err(Refusal::Signature);
+
+    pub(crate) fn verify(self, ring: &KeyRing) -> Result<Jws, Refusal> {
+        let typ = optional_text(&self.header, "typ")?;
+        let (kid, alg) = (self.kid()?, text_of(&self.header, "alg")?);
+        let key = ring.verifying(kid).ok_or(Refusal::UnknownKey)?;
+        if alg != key.algorithm().name() {
+            return Err(Refusal::Algorithm);
+        }
+        if !key.verify(self.signed.as_bytes(), &self.signature) {
+            return Err(Refusal::Signature);
+        }
+        let payload = self.payload;
+        Ok(Jws { typ, payload })
     }
-    Ok(Jws { typ, payload })
 }
 
 /// A compact JWS of `payload` by `key`.
@@ -106,6 +144,30 @@ pub(crate) fn sign(typ: &str, payload: &[u8], key: &SigningKey) -> String {
     let signed = format!("{}.{}", to_base64url(header), to_base64url(payload));
     let signature = to_base64url(key.sign(signed.as_bytes()));
     format!("{signed}.{signature}")
+}
+
+/// A JWT of other people's claims, which is no access token.
+pub(crate) fn sign_claims(
+    typ: &str,
+    claims: &Map<String, Value>,
+    key: &SigningKey,
+) -> Result<SecretString, IssueError> {
+    // Media types have no case, and `application/` may be left out (RFC 7515, 4.1.9).
+    let bare = typ.to_ascii_lowercase();
+    if bare.strip_prefix("application/").unwrap_or(&bare) == TYPE {
+        return Err(IssueError::AccessToken);
+    }
+    let payload = serde_json::to_vec(claims).map_err(|_| IssueError::TooLarge)?;
+    let token = sign(typ, &payload, key);
+    if token.len() > TOKEN_BYTES_MAX {
+        return Err(IssueError::TooLarge);
+    }
+    Ok(SecretString::from(token))
+}
+
+fn refuse(header: &Map<String, Value>, members: &[&'static str]) -> Result<(), Refusal> {
+    let found = members.iter().find(|name| header.contains_key(**name));
+    found.map_or(Ok(()), |name| Err(Refusal::Member(name)))
 }
 
 fn decoded(part: &str) -> Result<Vec<u8>, Refusal> {

@@ -10,12 +10,17 @@ use uuid::Uuid;
 
 use super::*;
 use crate::encoding::{from_base64url, to_base64url};
-use crate::key::{KeyRecord, KeyState, SigningKey};
+use crate::key::{KeyRecord, KeyState, SigningAlgorithm, SigningKey};
 use crate::permission::Permissions;
 use crate::principal::Subject;
 
 const ISSUER: &str = "https://shop.example";
 const AUDIENCE: &str = "shop";
+const EVERY: [SigningAlgorithm; 3] = [
+    SigningAlgorithm::EdDsa,
+    SigningAlgorithm::Es256,
+    SigningAlgorithm::Rs256,
+];
 
 /// A service, its key, and a moment.
 struct Bench {
@@ -26,15 +31,19 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
+        Self::signing_with(SigningAlgorithm::EdDsa)
+    }
+
+    fn signing_with(algorithm: SigningAlgorithm) -> Self {
         let now = Timestamp::from_second(1_800_000_000).unwrap();
-        let key = SigningKey::generate();
+        let key = SigningKey::generate_for(algorithm).unwrap();
         let twin = SigningKey::from_pkcs8(&key.to_pkcs8()).unwrap();
         let tokens = AccessTokens::new(ISSUER, AUDIENCE, Arc::new(KeyRing::of(twin, now)));
         Self { key, tokens, now }
     }
 
     fn header(&self) -> Value {
-        json!({"alg": "EdDSA", "typ": "at+jwt", "kid": self.key.kid()})
+        json!({"alg": self.key.algorithm().name(), "typ": "at+jwt", "kid": self.key.kid()})
     }
 
     fn payload(&self) -> Value {
@@ -152,6 +161,29 @@ fn a_token_has_the_documented_header_and_claims() {
 }
 
 #[test]
+fn a_token_of_every_algorithm_is_verified_by_what_is_published() {
+    for algorithm in EVERY {
+        let bench = Bench::signing_with(algorithm);
+        let token = bench.tokens.issue(&grant(&[], ""), bench.now).unwrap();
+        let published = serde_json::to_vec(&bench.tokens.ring().jwks()).unwrap();
+        let published = crate::key::Jwks::from_json(&published).unwrap();
+        let ring = KeyRing::verifying_only(&published).unwrap();
+        let remote = AccessTokens::new(ISSUER, AUDIENCE, Arc::new(ring));
+        assert!(remote.verify(token.expose_secret(), bench.now).is_ok());
+        assert!(!remote.names_unknown_key(token.expose_secret()));
+    }
+}
+
+#[test]
+fn a_well_formed_token_tells_whether_its_key_is_known() {
+    let (bench, other) = (Bench::new(), Bench::new());
+    assert!(bench.tokens.names_unknown_key(&other.genuine()));
+    for token in [bench.genuine(), "whoever".into(), "a.b.c".into()] {
+        assert!(!bench.tokens.names_unknown_key(&token), "{token}");
+    }
+}
+
+#[test]
 fn a_life_is_at_least_a_second_and_at_most_a_day() {
     let with_ttl = |ttl| {
         let Bench { tokens, now, .. } = Bench::new();
@@ -234,6 +266,7 @@ fn tokens_of_a_retired_key_live_on_until_the_key_is_gone() {
     let next = SigningKey::generate();
     let record = |key: &SigningKey, state| KeyRecord {
         kid: key.kid().to_owned(),
+        algorithm: key.algorithm(),
         state,
         since: bench.now,
     };

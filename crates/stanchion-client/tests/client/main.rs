@@ -10,6 +10,7 @@ mod breaking;
 mod deadlines;
 mod grpc;
 mod host;
+mod outside;
 mod restarts;
 mod retrying;
 mod tls;

@@ -1,8 +1,9 @@
-//! The operator's port: metrics, health, logs and relays, projections, processes, dead letters, policies, subjects. Never
+//! The operator's port: metrics, health, logs and relays, projections, processes, dead letters, policies, subjects, keys. Never
 //! reachable through the public one.
 
 mod dead_letters;
 mod guard;
+mod keys;
 mod policies;
 mod processes;
 mod projections;
@@ -19,6 +20,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use http::{StatusCode, header};
 use serde_json::{Value, json};
+use stanchion_auth::key::OperatedKeys;
 use stanchion_eventsourcing::{EventLog, OperatedProcess, OperatedProjection, Subjects};
 use stanchion_messaging::{ConsumerStore, RelayStore};
 use stanchion_resilience::policy::Policy;
@@ -38,6 +40,7 @@ struct Operated {
     modules: Arc<Vec<OperatedModule>>,
     routes: Arc<Vec<Listed>>,
     subjects: Option<Arc<dyn Subjects>>,
+    keys: Option<Arc<dyn OperatedKeys>>,
     admission: Arc<Admission>,
     works: Works,
 }
@@ -66,7 +69,7 @@ pub(crate) fn port(
     metrics: &Metrics,
     health: &Health,
     modules: &[Module],
-    subjects: Option<Arc<dyn Subjects>>,
+    (subjects, keys): (Option<Arc<dyn Subjects>>, Option<Arc<dyn OperatedKeys>>),
     routes: Vec<Listed>,
     admission: Arc<Admission>,
 ) -> Port {
@@ -92,6 +95,7 @@ pub(crate) fn port(
         modules: Arc::new(modules),
         routes: Arc::new(routes),
         subjects,
+        keys,
         admission,
         works: works.clone(),
     };
@@ -134,6 +138,9 @@ pub(crate) fn port(
             "/debug/policies/{module}/{dependency}/{action}",
             post(policies::act),
         )
+        .route("/keys", get(keys::list))
+        .route("/keys/rotate/{haste}", post(keys::rotate))
+        .route("/keys/reseal", post(keys::reseal))
         .route("/subjects", get(subjects::show))
         .route("/subjects/reseal", post(subjects::reseal))
         .route("/subjects/{subject}/shred", post(subjects::shred))

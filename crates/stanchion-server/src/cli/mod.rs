@@ -1,6 +1,7 @@
 //! The command line that every service has.
 
 mod dead_letters;
+mod keys;
 mod log;
 mod logs;
 mod options;
@@ -176,7 +177,8 @@ impl ServiceCli {
             .subcommand(projections::command())
             .subcommand(processes::command())
             .subcommand(policies::command())
-            .subcommand(subjects::command());
+            .subcommand(subjects::command())
+            .subcommand(keys::command());
         if self.configure.is_some() {
             parser = parser.subcommand(options::config_command());
         }
@@ -235,6 +237,10 @@ impl ServiceCli {
             ("subjects", ..) => {
                 let service = operated(self.build, options, Purpose::Operate).await?;
                 subjects::run(service, given).await?;
+            }
+            ("keys", ..) => {
+                let service = operated(self.build, options, Purpose::Operate).await?;
+                keys::run(service, given).await?;
             }
             ("config", Some(configure), _) => {
                 say(configure(options, given.get_flag("default"))?.trim_end())?;

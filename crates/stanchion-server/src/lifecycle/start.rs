@@ -181,14 +181,14 @@ impl Service {
             .admin
             .zip(self.admin.as_ref())
             .map(|(socket, settings)| {
-                let subjects = self.subjects.clone();
+                let operated = (self.subjects.clone(), self.keys.clone());
                 let admission = Arc::clone(&stack.lent.admission);
                 let port = admin::port(
                     settings,
                     &self.metrics,
                     &health,
                     &modules,
-                    subjects,
+                    operated,
                     routes,
                     admission,
                 );

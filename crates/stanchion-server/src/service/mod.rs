@@ -3,6 +3,7 @@
 mod authenticate;
 mod docs;
 mod health;
+mod issuers;
 mod module;
 mod mount;
 mod probe;
@@ -13,6 +14,7 @@ pub(crate) use authenticate::Authenticator;
 pub use authenticate::{Authenticate, AuthenticateError};
 pub(crate) use docs::router as docs_router;
 pub(crate) use health::{Health, State, is_health};
+pub use issuers::only_for;
 pub use module::Module;
 pub(crate) use module::{Check, Closer, Worker};
 pub(crate) use mount::{Listed, Mounts};
@@ -25,6 +27,7 @@ pub use settings::{
 use std::fmt;
 use std::sync::Arc;
 
+use stanchion_auth::key::OperatedKeys;
 use stanchion_auth::secret::Signer;
 use stanchion_config::{ExposeSecret, SecretString};
 use stanchion_eventsourcing::Subjects;
@@ -70,6 +73,7 @@ pub struct Service {
     pub(crate) signer: Option<Arc<Signer>>,
     pub(crate) metrics: Metrics,
     pub(crate) subjects: Option<Arc<dyn Subjects>>,
+    pub(crate) keys: Option<Arc<dyn OperatedKeys>>,
     pub(crate) in_process: Option<InProcess>,
     pub(crate) closers: Vec<Closer>,
     pub(crate) on_started: Option<OnStarted>,
@@ -91,6 +95,7 @@ impl Service {
             signer: None,
             metrics: Metrics::default(),
             subjects: None,
+            keys: None,
             in_process: None,
             closers: Vec::new(),
             on_started: None,
@@ -159,6 +164,14 @@ impl Service {
     #[must_use]
     pub fn subjects(mut self, subjects: Arc<dyn Subjects>) -> Self {
         self.subjects = Some(subjects);
+        self
+    }
+
+    /// Its signing keys, for the operator: `/keys` on the admin port, `keys list`, `keys rotate` and `keys reseal` on the
+    /// command line.
+    #[must_use]
+    pub fn keys(mut self, keys: Arc<dyn OperatedKeys>) -> Self {
+        self.keys = Some(keys);
         self
     }
 

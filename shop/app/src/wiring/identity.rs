@@ -10,17 +10,23 @@ use stanchion::auth::key::KeyEncryptionKey;
 use stanchion::auth::key::rotation::RELOAD_EVERY;
 use stanchion::auth::password::{Cost, PasswordSettings};
 use stanchion::auth::refresh::{Lifetimes, Overlap};
+use stanchion::auth::secret_source::SecretSource;
 use stanchion::eventsourcing::{LogId, Vault};
 use stanchion::server::{Authenticate, Module, Purpose};
 use stanchion::sql::SqlVault;
+use stanchion::vault::{VaultPlace, VaultSecret};
 
 use super::{Calls, Parts};
 use crate::personal;
+use crate::secrets::kept;
 use crate::split::is_whole;
 use crate::store::Store;
 
 /// `aud` of access tokens.
 const AUDIENCE: &str = "shop";
+
+/// Where an embedded shop keeps the key-encryption key it made.
+const KEPT_AS: &str = "key-encryption.key";
 
 /// What an operator's command asks, which asks nobody.
 const NOBODY: &str = "http://127.0.0.1:9";
@@ -84,12 +90,7 @@ impl Parts<'_> {
     async fn identity_here(&self, calls: &Calls) -> anyhow::Result<IdentityPart> {
         let purpose = self.options.purpose;
         // Before a store is opened: a start without its key names the key.
-        let key = self.secret(
-            self.settings.identity.key_encryption_key.as_ref(),
-            "key-encryption.key",
-            "SHOP__IDENTITY__KEY_ENCRYPTION_KEY",
-            KeyEncryptionKey::generate_text,
-        )?;
+        let key = self.key_encryption_key().await?;
         let store = self.store("identity").await?;
         let dependencies = self.identity_dependencies(&store, &key, calls)?;
         let identity = Identity::new(&dependencies);
@@ -142,7 +143,8 @@ impl Parts<'_> {
             log: Arc::clone(&store.log),
             inbox: Arc::clone(&store.inbox),
             passwords,
-            sealing: Arc::new(KeyEncryptionKey::from_text(key)?),
+            sealing: Arc::new(self.sealing(key)?),
+            signing_algorithm: settings.signing_algorithm.into(),
             issuer: self.settings.issuer(),
             audience: AUDIENCE.into(),
             access_ttl: self.settings.auth.access_token_life.try_into()?,
@@ -153,6 +155,58 @@ impl Parts<'_> {
             overlap: Overlap::of(settings.refresh_overlap.try_into()?, &calls.signer),
             ended_sessions_kept: self.settings.retention.ended_sessions.try_into()?,
             metrics: self.metrics.clone(),
+        })
+    }
+}
+
+impl Parts<'_> {
+    /// From the vault, as configured, or as an embedded shop made and kept it. An operator's command makes none: what
+    /// opens nothing takes its place where there is none.
+    async fn key_encryption_key(&self) -> anyhow::Result<SecretString> {
+        let settings = &self.settings.identity;
+        let configured = settings.key_encryption_key.as_ref();
+        let runs = self.options.purpose == Purpose::Run;
+        match (&settings.vault.place, configured, self.settings.folder()) {
+            (Some(place), ..) if runs => self.from_vault(place).await,
+            (Some(place), ..) => {
+                let read = self.from_vault(place).await;
+                Ok(read.unwrap_or_else(|_| KeyEncryptionKey::generate_text()))
+            }
+            (None, Some(configured), _) if !runs => Ok(configured.clone()),
+            (None, None, Some(folder)) if !runs => {
+                let kept = kept(&folder.join(KEPT_AS))?;
+                Ok(kept.unwrap_or_else(KeyEncryptionKey::generate_text))
+            }
+            _ => self.secret(
+                configured,
+                KEPT_AS,
+                "SHOP__IDENTITY__KEY_ENCRYPTION_KEY",
+                KeyEncryptionKey::generate_text,
+            ),
+        }
+    }
+
+    async fn from_vault(&self, place: &str) -> anyhow::Result<SecretString> {
+        let settings = &self.settings.identity.vault;
+        let place: VaultPlace = place.parse().context("identity.vault.place")?;
+        let token = settings.token.clone();
+        let token =
+            token.context("SHOP__IDENTITY__VAULT__TOKEN must be set: the vault wants one")?;
+        let vault = VaultSecret::at(&place, token, &settings.client, self.metrics);
+        let vault = vault.context("identity.vault")?;
+        Ok(vault.secret().await?)
+    }
+
+    /// Seals with the configured key, and opens what the other one sealed.
+    fn sealing(&self, key: &SecretString) -> anyhow::Result<KeyEncryptionKey> {
+        let sealing = KeyEncryptionKey::from_text(key).context("identity.key_encryption_key")?;
+        let other = &self.settings.identity.other_key_encryption_key;
+        Ok(match other {
+            None => sealing,
+            Some(other) => {
+                let other = KeyEncryptionKey::from_text(other);
+                sealing.also_opening(other.context("identity.other_key_encryption_key")?)
+            }
         })
     }
 }

@@ -12,9 +12,9 @@ impl Identity {
     ///
     /// Signature and claims first, then the store: the session must be live and its user active.
     pub(crate) async fn bearer(&self, token: &str) -> Result<Option<Principal>, Failure> {
-        match self.tokens.verify(token, clock::now()) {
-            Ok(claims) => self.principal_of(claims).await,
-            Err(_) => Ok(None),
+        match self.claims(token).await {
+            Some(claims) => self.principal_of(claims).await,
+            None => Ok(None),
         }
     }
 

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
 use shop_kernel::UserId;
-use stanchion::auth::key::{KeyRecord, KeyState};
+use stanchion::auth::key::KeyState;
 use stanchion::auth::refresh::{Family, Nonce, RefreshHash, RefreshRow, Use};
 use stanchion::sql::Query;
 
@@ -182,6 +182,15 @@ pub(crate) trait KeyRepository: Send + Sync {
         since: Timestamp,
     ) -> Result<(), Failure>;
 
+    /// Replaces what a key is sealed as, unless it is sealed otherwise by now; whether it did.
+    async fn reseal(
+        &self,
+        on: &dyn Query,
+        kid: &str,
+        before: &[u8],
+        sealed: &[u8],
+    ) -> Result<bool, Failure>;
+
     async fn remove(&self, on: &dyn Query, kid: &str) -> Result<(), Failure>;
 }
 
@@ -252,7 +261,9 @@ pub(crate) struct Presented {
 
 /// A signing key as it is stored.
 pub(crate) struct SealedKey {
-    pub(crate) record: KeyRecord,
+    pub(crate) kid: String,
+    pub(crate) state: KeyState,
+    pub(crate) since: Timestamp,
     pub(crate) sealed: Vec<u8>,
 }
 

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 #[test]
-fn every_claim_is_required_with_its_type() {
+fn e3_every_claim_is_required_with_its_type() {
     let bench = Bench::new();
     let wrong = [
         Value::Null,
@@ -36,7 +36,7 @@ fn every_claim_is_required_with_its_type() {
 }
 
 #[test]
-fn times_are_whole_numbers_within_the_calendar() {
+fn e3_times_are_whole_numbers_within_the_calendar() {
     let bench = Bench::new();
     let exp = bench.now.as_second() + 900;
     for name in ["exp", "iat", "nbf"] {
@@ -65,7 +65,7 @@ fn times_are_whole_numbers_within_the_calendar() {
 }
 
 #[test]
-fn only_our_issuer_and_audience_pass() {
+fn e3_only_our_issuer_and_audience_pass() {
     let bench = Bench::new();
     for issuer in [
         "https://shop.example/",
@@ -113,7 +113,7 @@ fn roles_and_scope_are_bounded() {
 }
 
 #[test]
-fn a_token_lives_exactly_to_its_end_and_the_leeway() {
+fn e3_a_token_lives_exactly_to_its_end_and_the_leeway() {
     let bench = Bench::new();
     let token = bench.genuine();
     let after = |seconds| {
@@ -144,7 +144,7 @@ fn leeway_is_never_more_than_half_a_minute() {
 }
 
 #[test]
-fn a_token_from_the_future_is_refused() {
+fn e3_a_token_from_the_future_is_refused() {
     let bench = Bench::new();
     let now = bench.now.as_second();
     assert!(bench.with_claim("iat", json!(now + 30)).is_ok());
@@ -165,7 +165,7 @@ fn a_token_from_the_future_is_refused() {
 
 proptest! {
     #[test]
-    fn a_token_is_valid_exactly_within_its_times(
+    fn e3_a_token_is_valid_exactly_within_its_times(
         iat in -2_000i64..2_000, life in 1i64..2_000, nbf in prop::option::of(-2_000i64..2_000),
     ) {
         let bench = Bench::new();

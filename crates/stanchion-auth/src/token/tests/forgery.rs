@@ -11,7 +11,7 @@ use crate::key::{Jwk, Jwks};
 use crate::refresh::RefreshToken;
 
 #[test]
-fn alg_none_is_refused_in_every_spelling() {
+fn e1_alg_none_is_refused_in_every_spelling() {
     let bench = Bench::new();
     for alg in ["none", "None", "NONE", "nOnE", "", " none", "none\0"] {
         assert_eq!(
@@ -27,7 +27,7 @@ fn alg_none_is_refused_in_every_spelling() {
 }
 
 #[test]
-fn an_empty_or_short_signature_and_stripped_parts_are_refused() {
+fn e1_an_empty_or_short_signature_and_stripped_parts_are_refused() {
     let bench = Bench::new();
     let token = bench.genuine();
     assert!(bench.examine(&token).is_ok());
@@ -92,13 +92,18 @@ fn a_signature_has_one_spelling() {
 }
 
 #[test]
-fn our_public_key_is_no_hmac_secret() {
-    let bench = Bench::new();
+fn e2_our_public_key_is_no_hmac_secret() {
+    for algorithm in EVERY {
+        hmac_with_our_public_key(&Bench::signing_with(algorithm));
+    }
+}
+
+fn hmac_with_our_public_key(bench: &Bench) {
     let jwk = bench.key.verifying_key().jwk();
-    let raw = from_base64url(jwk.x.as_deref().unwrap()).unwrap();
+    let member = jwk.x.as_deref().or(jwk.n.as_deref()).unwrap();
     let secrets = [
-        raw,
-        jwk.x.clone().unwrap().into_bytes(),
+        from_base64url(member).unwrap(),
+        member.as_bytes().to_vec(),
         serde_json::to_vec(jwk).unwrap(),
     ];
     for secret in secrets {
@@ -116,7 +121,7 @@ fn our_public_key_is_no_hmac_secret() {
 }
 
 #[test]
-fn a_token_cannot_bring_or_point_to_its_key() {
+fn e2_a_token_cannot_bring_or_point_to_its_key() {
     let bench = Bench::new();
     let thief = SigningKey::generate();
     let jwk = serde_json::to_value(thief.verifying_key().jwk()).unwrap();
@@ -149,7 +154,7 @@ fn a_token_cannot_bring_or_point_to_its_key() {
 }
 
 #[test]
-fn an_odd_kid_finds_no_key() {
+fn e2_an_odd_kid_finds_no_key() {
     let bench = Bench::new();
     let own = bench.key.kid().to_owned();
     for kid in [
@@ -176,6 +181,59 @@ fn an_odd_kid_finds_no_key() {
 }
 
 #[test]
+fn e2_the_algorithm_is_the_key_s_and_no_other() {
+    for algorithm in EVERY {
+        let bench = Bench::signing_with(algorithm);
+        assert!(bench.examine(&bench.genuine()).is_ok(), "{algorithm}");
+        for alg in ["EdDSA", "ES256", "RS256", "PS256", "HS256", "none", "es256"] {
+            let outcome = bench.with_header(|header| header["alg"] = alg.into());
+            let right = alg == algorithm.name();
+            let expected = if right {
+                None
+            } else {
+                Some(Refusal::Algorithm)
+            };
+            assert_eq!(outcome.err(), expected, "{algorithm} as {alg}");
+        }
+    }
+}
+
+#[test]
+fn e2_an_encrypted_token_is_no_signed_one() {
+    let bench = Bench::new();
+    let part = to_base64url("x");
+    let mut header = json!({"alg": "RSA-OAEP", "enc": "A256GCM", "kid": bench.key.kid()});
+    let encrypted = |header: &Value| {
+        format!(
+            "{}.{part}.{part}.{part}.{part}",
+            to_base64url(header.to_string())
+        )
+    };
+    assert_eq!(bench.examine(&encrypted(&header)), Err(Refusal::Shape));
+    header["alg"] = "EdDSA".into();
+    assert_eq!(bench.examine(&encrypted(&header)), Err(Refusal::Shape));
+}
+
+#[test]
+fn e3_what_is_signed_for_others_is_no_access_token() {
+    let bench = Bench::new();
+    let claims = bench.payload().as_object().unwrap().clone();
+    for typ in ["JWT", "logout+jwt", ""] {
+        let token = bench.tokens.sign(typ, &claims).unwrap();
+        assert_eq!(bench.examine(token.expose_secret()), Err(Refusal::Type));
+    }
+    for typ in [
+        "at+jwt",
+        "AT+JWT",
+        "application/at+jwt",
+        "Application/At+Jwt",
+    ] {
+        let refusal = bench.tokens.sign(typ, &claims).unwrap_err();
+        assert_eq!(refusal, IssueError::AccessToken, "{typ}");
+    }
+}
+
+#[test]
 fn a_token_of_another_key_under_our_kid_is_refused() {
     let bench = Bench::new();
     let thief = Bench::new();
@@ -185,7 +243,7 @@ fn a_token_of_another_key_under_our_kid_is_refused() {
 }
 
 #[test]
-fn another_kind_of_token_is_no_access_token() {
+fn e3_another_kind_of_token_is_no_access_token() {
     let bench = Bench::new();
     for typ in [
         "JWT",
@@ -213,7 +271,7 @@ fn another_kind_of_token_is_no_access_token() {
 }
 
 #[test]
-fn a_repeated_member_is_refused_in_header_and_payload() {
+fn e2_a_repeated_member_is_refused_in_header_and_payload() {
     let bench = Bench::new();
     let (header, payload) = (bench.header().to_string(), bench.payload().to_string());
     let twice = |json: &str, member: &str| json.replacen('{', &format!("{{{member},"), 1);
@@ -236,7 +294,7 @@ fn a_repeated_member_is_refused_in_header_and_payload() {
 }
 
 #[test]
-fn an_oversized_token_is_refused_unread() {
+fn e2_an_oversized_token_is_refused_unread() {
     let bench = Bench::new();
     let long = bench.with_claim("note", json!("x".repeat(TOKEN_BYTES_MAX)));
     assert_eq!(long, Err(Refusal::TooLong));
@@ -244,7 +302,7 @@ fn an_oversized_token_is_refused_unread() {
 }
 
 #[test]
-fn a_p256_key_verifies_es256_and_nothing_else() {
+fn a_foreign_p256_key_verifies_es256_and_nothing_else() {
     let pair = EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap();
     let point = pair.public_key().as_ref();
     let jwk = Jwk {

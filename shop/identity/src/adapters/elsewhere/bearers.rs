@@ -32,8 +32,10 @@ impl Authenticate for IdentityElsewhere {
 impl IdentityElsewhere {
     /// What the token says, by the keys known here, and by newer ones if those do not open it.
     async fn claims(&self, token: &str) -> Result<Claims, AuthenticateError> {
-        if let Ok(claims) = self.keys.verify(token) {
-            return Ok(claims);
+        match self.keys.verify(token) {
+            Ok(claims) => return Ok(claims),
+            Err(_) if !self.keys.may_be_newer(token) => return Err(AuthenticateError::Invalid),
+            Err(_) => {}
         }
         let loaded = self.keys.load_unless_asked().await;
         match (self.keys.verify(token), loaded) {

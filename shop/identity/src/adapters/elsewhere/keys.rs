@@ -14,8 +14,11 @@ use tokio::time::{Instant, timeout};
 
 use super::{ANSWERED_WITHIN, Client, detached, in_own_time};
 
-/// How soon the keys are asked for again when identity did not answer, or a token names a key nobody knows.
+/// How soon the keys are asked for again when identity did not answer and none are known.
 pub(super) const KEYS_AGAIN: Duration = Duration::from_secs(1);
+
+/// How soon when a token names a key that is not known while others are (row E12 of the fault tables).
+pub(super) const UNKNOWN_AGAIN: Duration = Duration::from_secs(10);
 
 /// How long a token that names a key nobody knows waits for the keys, while others are known: its bearer may be anybody.
 const JOINED_FOR: Duration = Duration::from_millis(500);
@@ -49,7 +52,12 @@ impl Keys {
         self.tokens.ring().jwks().keys.is_empty()
     }
 
-    /// One process asks once a second at most, whatever tokens are shown to it; in a time of its own, so that no client
+    /// Whether a token names a key that is not known, the one reason to ask for newer ones.
+    pub(super) fn may_be_newer(&self, token: &str) -> bool {
+        self.are_none() || self.tokens.names_unknown_key(token)
+    }
+
+    /// One process asks once in ten seconds at most, or once a second while it has no key, whatever tokens are shown to it; in a time of its own, so that no client
     /// uses that one call up by a deadline too short for it. Everybody else hears what the same call says.
     pub(super) async fn load_unless_asked(self: &Arc<Self>) -> Result<(), String> {
         let mut told = self.asking();
@@ -68,9 +76,14 @@ impl Keys {
 
     /// The call that is under way, or ended a moment ago; or a new one. It counts from its start, however it ends.
     fn asking(self: &Arc<Self>) -> Told {
+        let again = if self.are_none() {
+            KEYS_AGAIN
+        } else {
+            UNKNOWN_AGAIN
+        };
         let mut asked = self.asked.lock();
         if let Some((at, told)) = &*asked
-            && (at.elapsed() < KEYS_AGAIN || is_under_way(told))
+            && (at.elapsed() < again || is_under_way(told))
         {
             return told.clone();
         }

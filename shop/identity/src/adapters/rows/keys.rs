@@ -1,6 +1,6 @@
 use async_trait::async_trait;
 use jiff::Timestamp;
-use stanchion::auth::key::{KeyRecord, KeyState};
+use stanchion::auth::key::KeyState;
 use stanchion::sql::{Query, Row, SqlError, params};
 
 use super::unreadable;
@@ -19,14 +19,13 @@ impl KeyRepository for KeyRows {
     }
 
     async fn add(&self, on: &dyn Query, key: &SealedKey) -> Result<(), Failure> {
-        let SealedKey { record, sealed } = key;
         on.exec(
             "insert into signing_keys (kid, state, since, sealed) values ($1, $2, $3, $4)",
             params![
-                record.kid.as_str(),
-                record.state.name(),
-                record.since,
-                sealed.as_slice()
+                key.kid.as_str(),
+                key.state.name(),
+                key.since,
+                key.sealed.as_slice()
             ],
         )
         .await?;
@@ -48,6 +47,22 @@ impl KeyRepository for KeyRows {
         Ok(())
     }
 
+    async fn reseal(
+        &self,
+        on: &dyn Query,
+        kid: &str,
+        before: &[u8],
+        sealed: &[u8],
+    ) -> Result<bool, Failure> {
+        let changed = on
+            .exec(
+                "update signing_keys set sealed = $3 where kid = $1 and sealed = $2",
+                params![kid, before, sealed],
+            )
+            .await?;
+        Ok(changed == 1)
+    }
+
     async fn remove(&self, on: &dyn Query, kid: &str) -> Result<(), Failure> {
         on.exec("delete from signing_keys where kid = $1", params![kid])
             .await?;
@@ -58,11 +73,9 @@ impl KeyRepository for KeyRows {
 fn key(row: &Row) -> Result<SealedKey, SqlError> {
     let state: &str = row.get(1)?;
     Ok(SealedKey {
-        record: KeyRecord {
-            kid: row.get(0)?,
-            state: KeyState::from_name(state).ok_or_else(|| unreadable(state))?,
-            since: row.get(2)?,
-        },
+        kid: row.get(0)?,
+        state: KeyState::from_name(state).ok_or_else(|| unreadable(state))?,
+        since: row.get(2)?,
         sealed: row.get(3)?,
     })
 }

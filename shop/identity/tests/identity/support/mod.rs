@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use serde_json::{Value, json};
 use shop_identity::{Bootstrapped, Dependencies, Identity, StartError, migrations, module};
 use stanchion::auth::Passwords;
-use stanchion::auth::key::KeyEncryptionKey;
+use stanchion::auth::key::{KeyEncryptionKey, SigningAlgorithm};
 use stanchion::auth::password::{Cost, PasswordSettings};
 use stanchion::auth::refresh::{Lifetimes, Overlap};
 use stanchion::auth::secret::Signer;
@@ -320,6 +320,7 @@ pub(crate) async fn dependencies(
         db,
         passwords: Passwords::new(passwords).unwrap(),
         sealing,
+        signing_algorithm: SigningAlgorithm::default(),
         issuer: "https://shop.example".into(),
         audience: "shop".into(),
         access_ttl: ACCESS_TTL,

@@ -2,7 +2,9 @@
 //!
 //! | module | is |
 //! |---|---|
-//! | [`password`] | Argon2id on a bounded pool that sheds instead of queueing without end |
+//! | [`password`] | Argon2id on a bounded pool that sheds instead of queueing without end, with an optional pepper |
+//! | [`one_time`] | tokens that are good for one use and a short time, such as in a mail's link |
+//! | [`api_key`] | long-lived keys of users and services, stored by their hash |
 //! | [`key`] | Ed25519 signing keys, JWKs, the ring of keys and its rotation, keys encrypted at rest |
 //! | [`token`] | access tokens: strict JWTs, issued and verified against a pinned ring |
 //! | [`service`] | tokens by which the processes of one platform know each other |
@@ -39,8 +41,10 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod api_key;
 mod encoding;
 pub mod key;
+pub mod one_time;
 pub mod password;
 pub mod permission;
 pub mod principal;

@@ -11,5 +11,5 @@ mod domain;
 mod module;
 
 pub use adapters::elsewhere::{Elsewhere, IdentityElsewhere};
-pub use application::{Bootstrapped, Identity, StartError};
-pub use module::{Dependencies, for_services, migrations, module};
+pub use application::{Bootstrapped, Identity, MailPages, StartError};
+pub use module::{Dependencies, MailDependencies, for_services, migrations, module, relay};

@@ -1,11 +1,15 @@
 //! Users, sessions and keys as rows; the same SQL on SQLite and PostgreSQL.
 
+mod api_keys;
 mod keys;
+mod one_time;
 mod sessions;
 mod user_list;
 mod users;
 
+pub(crate) use api_keys::ApiKeyRows;
 pub(crate) use keys::KeyRows;
+pub(crate) use one_time::OneTimeRows;
 pub(crate) use sessions::SessionRows;
 pub(crate) use users::UserRows;
 

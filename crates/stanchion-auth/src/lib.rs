@@ -2,7 +2,9 @@
 //!
 //! | module | is |
 //! |---|---|
-//! | [`password`] | Argon2id on a bounded pool that sheds instead of queueing without end |
+//! | [`password`] | Argon2id on a bounded pool that sheds instead of queueing without end, with an optional pepper |
+//! | [`one_time`] | tokens that are good for one use and a short time, such as in a mail's link |
+//! | [`api_key`] | long-lived keys of users and services, stored by their hash |
 //! | [`key`] | signing keys (EdDSA, ES256, RS256), JWKs, the ring of keys and its rotation, keys encrypted at rest |
 //! | [`secret_source`] | where a key-encryption key comes from: a file, the environment, a vault |
 //! | [`token`] | access tokens: strict JWTs, issued and verified against a pinned ring |
@@ -43,10 +45,12 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+pub mod api_key;
 mod encoding;
 pub mod issuer;
 pub mod key;
 pub mod oauth;
+pub mod one_time;
 pub mod password;
 pub mod permission;
 pub mod policy;

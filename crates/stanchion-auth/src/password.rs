@@ -1,21 +1,31 @@
-//! Passwords: Argon2id on a bounded pool of its own.
+//! Passwords: Argon2id on a bounded pool of its own, with an optional pepper.
 //!
 //! A hash takes about 25 ms of a core and 19 MiB, so whoever may ask for hashes may take the machine away. At most
-//! half the cores hash at a time and 8 callers wait; the next one is told [`PasswordError::HashingBusy`] at once.
+//! half the cores hash at a time, on threads that stand back from all others (niceness 10, on Linux), and 8 callers
+//! wait; the next one is told [`PasswordError::HashingBusy`] at once. Lengths are checked before anything else.
+//!
+//! # Which passwords are the same
+//! They are compared in normal form C, as `OpaqueString` of RFC 8265 (4.2) has it: a letter that one keyboard composes
+//! and another takes apart is the same. Compatible forms are not folded (NFKC, which NIST SP 800-63B also allows):
+//! `①` and `1`, or a ligature and its letters, stay different passwords. Folding would make two inputs one that their
+//! user sees as two, and could not begin today without locking out whoever set one of them.
 
 mod argon;
+mod pepper;
+mod pool;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use secrecy::{ExposeSecret, SecretString};
-use stanchion_runtime::{random, task};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use stanchion_runtime::random;
 use unicode_normalization::UnicodeNormalization;
 
 pub use argon::Cost;
 use argon::Hasher;
+use pepper::Peppers;
+pub use pepper::{NotAPepper, Pepper};
+use pool::Pool;
 
 use crate::encoding::to_base64url;
 
@@ -33,8 +43,7 @@ pub const QUEUE: usize = 8;
 
 /// Hashes and verifies passwords, a few at a time. Clones share one pool.
 ///
-/// Text is compared in NFC, so that the same password typed on different systems is the same; nothing is trimmed,
-/// folded or cut.
+/// Text is compared in NFC ([why](self#which-passwords-are-the-same)); nothing is trimmed, folded or cut.
 #[derive(Clone)]
 pub struct Passwords {
     pool: Arc<Pool>,
@@ -67,6 +76,9 @@ pub enum PasswordError {
     /// The stored hash is no Argon2id PHC string within reasonable cost.
     #[error("a stored password hash is unreadable; the user needs a new password")]
     Unreadable,
+    /// The stored hash names a pepper that is not configured (any more).
+    #[error("a stored password hash needs a pepper that is not configured here")]
+    PepperUnknown,
     /// Hashing itself failed.
     #[error("password hashing failed: {0}")]
     Failed(String),
@@ -94,8 +106,27 @@ impl Passwords {
     /// [`PasswordError::Failed`] if Argon2 refuses the cost, or it is beyond what [`Cost`] allows.
     pub fn new(settings: &PasswordSettings) -> Result<Self, PasswordError> {
         Ok(Self {
-            hasher: Arc::new(Hasher::new(settings.cost)?),
+            hasher: Arc::new(Hasher::new(settings.cost, Peppers::default())?),
             pool: Arc::new(Pool::new(settings.slots.max(1), settings.queue)),
+        })
+    }
+
+    /// The same pool with a pepper in what it hashes from now on, and `former` ones in what it hashed before.
+    ///
+    /// Hashes without a pepper, or with a former one, still verify and [want a rehash](Self::needs_rehash). With `None`
+    /// new hashes have no pepper: the way back.
+    ///
+    /// # Errors
+    /// [`PasswordError::Failed`] if Argon2 refuses the cost.
+    pub fn peppered(
+        self,
+        current: Option<Pepper>,
+        former: Vec<Pepper>,
+    ) -> Result<Self, PasswordError> {
+        let peppers = Peppers::new(current, former);
+        Ok(Self {
+            hasher: Arc::new(Hasher::new(self.hasher.cost(), peppers)?),
+            pool: self.pool,
         })
     }
 
@@ -108,8 +139,7 @@ impl Passwords {
     pub async fn hash(&self, password: &SecretString) -> Result<String, PasswordError> {
         let password = accepted(password)?;
         let hasher = Arc::clone(&self.hasher);
-        self.run("password.hash", move || hasher.hash(&password))
-            .await
+        self.run(move || hasher.hash(&password)).await
     }
 
     /// Whether `password` is the one that `phc` was made from.
@@ -118,7 +148,8 @@ impl Passwords {
     /// that could not have been set is `false` at once, for both.
     ///
     /// # Errors
-    /// [`PasswordError::HashingBusy`], [`PasswordError::Unreadable`], [`PasswordError::Failed`].
+    /// [`PasswordError::HashingBusy`], [`PasswordError::Failed`]; and [`PasswordError::Unreadable`] or
+    /// [`PasswordError::PepperUnknown`] after as long as any other hash takes.
     pub async fn verify(
         &self,
         phc: Option<&str>,
@@ -129,14 +160,14 @@ impl Passwords {
         };
         let hasher = Arc::clone(&self.hasher);
         let phc = phc.map(str::to_owned);
-        self.run("password.verify", move || match phc {
-            Some(phc) => hasher.verify(&phc, &password),
+        self.run(move || match phc {
+            Some(phc) => hasher.verify_or_work(&phc, &password),
             None => hasher.verify_nobody(&password),
         })
         .await
     }
 
-    /// Whether a stored hash costs something else than a new one would: hash again at the next login.
+    /// Whether a stored hash has another cost or pepper than a new one would: hash again at the next login.
     #[must_use]
     pub fn needs_rehash(&self, phc: &str) -> bool {
         !self.hasher.is_current(phc)
@@ -150,20 +181,10 @@ impl Passwords {
 
     async fn run<T: Send + 'static>(
         &self,
-        name: &'static str,
         work: impl FnOnce() -> Result<T, PasswordError> + Send + 'static,
     ) -> Result<T, PasswordError> {
         let place = self.pool.enter().await?;
-        let pool = Arc::clone(&self.pool);
-        task::blocking(name, move || {
-            // The place goes with the work: a caller that leaves does not free a core that is still busy.
-            let _place = place;
-            let outcome = work();
-            pool.hashed.fetch_add(1, Ordering::Relaxed);
-            outcome
-        })
-        .await
-        .unwrap_or_else(|failed| Err(PasswordError::Failed(failed.to_string())))
+        self.pool.run(place, work).await
     }
 }
 
@@ -183,64 +204,6 @@ impl Default for PasswordSettings {
             cost: Cost::default(),
             slots: (cores / 2).max(1),
             queue: QUEUE,
-        }
-    }
-}
-
-/// Who may hash now, who may wait, and who may do neither.
-struct Pool {
-    slots: usize,
-    places: usize,
-    running: Arc<Semaphore>,
-    admitted: Arc<Semaphore>,
-    hashed: AtomicU64,
-    shed: AtomicU64,
-}
-
-/// A slot within an admitted place; dropping it frees both.
-struct Place {
-    _slot: OwnedSemaphorePermit,
-    _admitted: OwnedSemaphorePermit,
-}
-
-impl Pool {
-    fn new(slots: usize, queue: usize) -> Self {
-        let slots = slots.min(Semaphore::MAX_PERMITS);
-        let places = slots.saturating_add(queue).min(Semaphore::MAX_PERMITS);
-        Self {
-            slots,
-            places,
-            running: Arc::new(Semaphore::new(slots)),
-            admitted: Arc::new(Semaphore::new(places)),
-            hashed: AtomicU64::new(0),
-            shed: AtomicU64::new(0),
-        }
-    }
-
-    async fn enter(&self) -> Result<Place, PasswordError> {
-        let Ok(admitted) = Arc::clone(&self.admitted).try_acquire_owned() else {
-            self.shed.fetch_add(1, Ordering::Relaxed);
-            return Err(PasswordError::HashingBusy);
-        };
-        let slot = Arc::clone(&self.running)
-            .acquire_owned()
-            .await
-            .map_err(|_| PasswordError::HashingBusy)?;
-        Ok(Place {
-            _slot: slot,
-            _admitted: admitted,
-        })
-    }
-
-    fn stats(&self) -> PasswordStats {
-        let running = self.slots - self.running.available_permits();
-        let inside = self.places - self.admitted.available_permits();
-        PasswordStats {
-            slots: self.slots,
-            running,
-            waiting: inside.saturating_sub(running),
-            hashed: self.hashed.load(Ordering::Relaxed),
-            shed: self.shed.load(Ordering::Relaxed),
         }
     }
 }

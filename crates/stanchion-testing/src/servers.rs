@@ -16,6 +16,7 @@ mod pgbouncer;
 pub mod postgres;
 mod rabbitmq;
 mod redis;
+mod smtp;
 
 use std::{env, io::Write, thread};
 
@@ -24,6 +25,7 @@ pub use pgbouncer::PgBouncer;
 pub use postgres::{Cluster, Postgres};
 pub use rabbitmq::{RabbitMq, RabbitMqOptions, RabbitMqTls};
 pub use redis::Redis;
+pub use smtp::{Smtp, SmtpOptions, SmtpTls};
 
 use postgres::Account;
 

@@ -7,6 +7,7 @@
 //! | [`server`] | services and modules, REST with an envelope, problems and stated permissions, the stop protocol |
 //! | [`resilience`] | deadline, retry with budget, hedge, breaker, bulkhead, rate and adaptive limits, one policy a dependency |
 //! | [`client`] (feature `client`, on by default) | outgoing HTTP and gRPC, a policy a dependency, discovery and balancing |
+//! | `mail` | mails to people, over SMTP or into files; with the feature `mail` |
 //! | `nats` | NATS JetStream as the broker between services; with the feature `nats` |
 //! | `redis` | a rate limit and a cache tier that all processes share; with the feature `redis` |
 //! | [`cache`] | values by key in process and in a tier that processes share, one load a key, pushed invalidation |
@@ -35,6 +36,8 @@ pub use stanchion_config as config;
 pub use stanchion_eventsourcing as eventsourcing;
 #[cfg(feature = "kafka")]
 pub use stanchion_kafka as kafka;
+#[cfg(feature = "mail")]
+pub use stanchion_mail as mail;
 pub use stanchion_messaging as messaging;
 #[cfg(feature = "nats")]
 pub use stanchion_nats as nats;

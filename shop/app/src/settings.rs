@@ -4,10 +4,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use stanchion::auth::key::SigningAlgorithm;
+use stanchion::auth::password::Pepper;
 use stanchion::client::ClientSettings;
 use stanchion::config::{Checks, SecretString, choice, settings};
 use stanchion::eventsourcing::SealingKey;
 use stanchion::kafka::KafkaSettings;
+use stanchion::mail::{self, MailSettings};
 use stanchion::nats::NatsSettings;
 use stanchion::rabbitmq::RabbitMqSettings;
 use stanchion::server::{AdminSettings, ServerSettings};
@@ -235,6 +237,16 @@ settings! {
         /// Memory of one password hash in KiB; less than the default only for tests.
         #[range(8..=65536)]
         pub(crate) hash_memory_kib: u32 = 19456,
+        /// Mixed into passwords before they are hashed, and kept apart from the database and its backups: 32 random bytes
+        /// in base64, openssl rand -base64 32. Each login moves its user's hash to it. Who loses it loses the passwords.
+        pub(crate) password_pepper: Option<SecretString> = unset,
+        /// The pepper before it, until its last user has logged in; to go back to none, set this one alone.
+        pub(crate) other_password_pepper: Option<SecretString> = unset,
+        /// How mails are sent: proofs of addresses, new passwords. Into files beside an embedded store unless a url is given;
+        /// not at all with PostgreSQL and no url.
+        pub(crate) mail: MailSettings = section,
+        /// Where the mails' links lead.
+        pub(crate) pages: PageSettings = section,
         /// A store of its own.
         pub(crate) database: ModuleDatabase = section,
     }
@@ -249,6 +261,16 @@ settings! {
         pub(crate) token: Option<SecretString> = unset,
         /// How the vault is called.
         pub(crate) client: ClientSettings = section,
+    }
+}
+
+settings! {
+    /// Pages of your front end, each with {token} where the token goes: behind a # it stays out of logs.
+    pub(crate) struct PageSettings {
+        /// Where an address is proved, https://shop.example/verify#token={token}; a mail shows the token alone unless given.
+        pub(crate) verification: Option<String> = unset,
+        /// Where a new password is chosen, likewise.
+        pub(crate) reset: Option<String> = unset,
     }
 }
 
@@ -373,6 +395,7 @@ fn check_environment(settings: &ShopSettings, checks: &mut Checks<'_>) {
         );
     }
     check_master_keys(&settings.personal, checks);
+    check_identity(settings, checks);
     if settings.environment != Environment::Prod {
         return;
     }
@@ -402,6 +425,38 @@ fn check_environment(settings: &ShopSettings, checks: &mut Checks<'_>) {
     if public && !settings.server.behind_proxy && !settings.server.tls.is_on() {
         let mend = "set server.tls.certificate and key, or put a proxy with TLS in front and set server.behind_proxy = true";
         checks.refuse("server.listen", "a public address without TLS", mend);
+    }
+}
+
+/// Peppers, mail and pages that cannot be used.
+fn check_identity(settings: &ShopSettings, checks: &mut Checks<'_>) {
+    let identity = &settings.identity;
+    for (key, given) in [
+        ("identity.password_pepper", &identity.password_pepper),
+        (
+            "identity.other_password_pepper",
+            &identity.other_password_pepper,
+        ),
+    ] {
+        let wrong = |text: &SecretString| Pepper::from_text(text).is_err();
+        if given.as_ref().is_some_and(wrong) {
+            let mend = "make one with `openssl rand -base64 32`";
+            checks.refuse(key, "a pepper is 32 random bytes in base64", mend);
+        }
+    }
+    if let Err(error) = mail::open(&identity.mail, None) {
+        let mend = "see `shop config --default`";
+        checks.refuse("identity.mail", &error.to_string(), mend);
+    }
+    for (key, page) in [
+        ("identity.pages.verification", &identity.pages.verification),
+        ("identity.pages.reset", &identity.pages.reset),
+    ] {
+        let leads = |page: &String| page.contains("{token}") && !page.contains(char::is_whitespace);
+        if !page.as_ref().is_none_or(leads) {
+            let mend = "write https://shop.example/page#token={token}";
+            checks.refuse(key, "a page's address has {token} in it", mend);
+        }
     }
 }
 

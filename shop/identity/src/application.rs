@@ -1,6 +1,9 @@
 //! What identity does, a file a use case.
 
+pub(crate) mod api_keys;
+mod ask_reset;
 mod authenticate;
+mod bear_key;
 mod bootstrap;
 mod change_password;
 mod change_roles;
@@ -12,18 +15,24 @@ mod forget_user;
 mod hear;
 mod keys;
 mod live;
+mod live_keys;
 mod log_in;
 mod log_out;
 pub(crate) mod oauth;
+mod mail;
+pub(crate) mod one_time;
 pub(crate) mod ports;
 mod prune;
 mod refresh;
 mod register;
+mod reset_password;
 mod update_profile;
 mod users;
 mod uses;
+mod verify_email;
 mod work;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use jiff::SignedDuration;
@@ -32,17 +41,24 @@ use stanchion::auth::key::{KeyEncryptionKey, SigningAlgorithm};
 use stanchion::auth::refresh::{Lifetimes, Overlap, RefreshToken};
 use stanchion::auth::{AccessTokens, Passwords};
 use stanchion::eventsourcing::{LogId, Position};
+use stanchion::resilience::rate::KeyedRate;
 use stanchion::sql::Db;
 
+pub(crate) use api_keys::ApiKeyRepository;
 pub(crate) use authenticate::narrowed;
+pub(crate) use bear_key::bearer;
 pub use bootstrap::Bootstrapped;
 pub(crate) use bootstrap::first_start;
 pub(crate) use counts::SessionCounts;
 pub use failure::StartError;
 pub(crate) use failure::{Failure, Refusal};
 pub(crate) use live::LiveSessions;
+pub(crate) use live_keys::LiveKeys;
 pub(crate) use log_in::Login;
 pub(crate) use oauth::OAuth;
+pub use mail::MailPages;
+pub(crate) use mail::{MailKind, MailWanted, Post};
+pub(crate) use one_time::OneTimeRepository;
 pub(crate) use ports::{KeyRepository, SessionRepository, UserRepository};
 pub(crate) use register::Registration;
 pub(crate) use uses::Uses;
@@ -70,6 +86,13 @@ pub struct Identity {
     pub(crate) oauth: OAuth,
     pub(crate) uses: Uses,
     pub(crate) counts: SessionCounts,
+    pub(crate) one_time: Arc<dyn OneTimeRepository>,
+    pub(crate) api_keys: Arc<dyn ApiKeyRepository>,
+    pub(crate) live_keys: LiveKeys,
+    /// How mails leave, if they do.
+    pub(crate) post: Option<Post>,
+    /// How often a network address may ask for a new password.
+    pub(crate) asks: KeyedRate<IpAddr>,
 }
 
 /// What a write gave, and where in the log its events end.

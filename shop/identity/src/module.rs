@@ -7,18 +7,22 @@ use stanchion::auth::key::{KeyEncryptionKey, KeyRing, SigningAlgorithm, rotation
 use stanchion::auth::refresh::{Lifetimes, Overlap};
 use stanchion::auth::secret::Signer;
 use stanchion::auth::{AccessTokens, Passwords};
-use stanchion::eventsourcing::{EventLog, Vault};
-use stanchion::messaging::Inbox;
+use stanchion::eventsourcing::{EventLog, Relay, Vault};
+use stanchion::mail::Mailer;
+use stanchion::messaging::{Consumer, ConsumerStore, Inbox, Publisher, Subscriber};
 use stanchion::server::{Authenticate, Grpc, Module};
 use stanchion::sql::{Db, Migrations, params};
 use stanchion::telemetry::Metrics;
 use tokio_util::sync::CancellationToken;
 
-use crate::adapters::grpc;
 use crate::adapters::http::{self, SessionTokens};
-use crate::adapters::rows::{ClientRows, CodeRows, KeyRows, SessionRows, UserRows};
+use crate::adapters::rows::{
+    ApiKeyRows, ClientRows, CodeRows, KeyRows, OneTimeRows, SessionRows, UserRows,
+};
+use crate::adapters::{announce, grpc};
 use crate::application::{
-    Bootstrapped, Identity, LiveSessions, OAuth, SessionCounts, StartError, Uses, first_start,
+    Bootstrapped, Identity, LiveKeys, LiveSessions, MailPages, OAuth, Post, SessionCounts,
+    StartError, Uses, first_start,
 };
 
 /// How often ended sessions are looked for that can be deleted.
@@ -55,6 +59,25 @@ pub struct Dependencies {
     /// How long a session is kept that has ended; 7 days unless there is a reason.
     pub ended_sessions_kept: SignedDuration,
     /// Where sessions and refreshes are counted.
+    pub metrics: Metrics,
+    /// How mails are sent; none are without it, and whoever wants one is told so.
+    pub mail: Option<MailDependencies>,
+}
+
+/// What identity sends mails with: they are wanted by entries of its log, which it consumes itself.
+#[derive(Clone)]
+pub struct MailDependencies {
+    /// Hands them over.
+    pub mailer: Arc<dyn Mailer>,
+    /// Where their links lead.
+    pub pages: MailPages,
+    /// What brings back what identity announces by its [`relay`].
+    pub broker: Arc<dyn Subscriber>,
+    /// Progress, retries and dead letters of the consumer, in identity's store.
+    pub consumers: Arc<dyn ConsumerStore>,
+    /// Where the consumer asks for what a broker lost; none where nothing can be lost on the way.
+    pub asks: Option<Arc<dyn Publisher>>,
+    /// Where it counts.
     pub metrics: Metrics,
 }
 
@@ -104,13 +127,39 @@ pub fn migrations() -> Migrations {
             include_str!("../migrations/0007_codes.up.sql"),
             include_str!("../migrations/0007_codes.down.sql"),
         )
+        .with(
+            8,
+            "mail_tokens",
+            include_str!("../migrations/0008_mail_tokens.up.sql"),
+            include_str!("../migrations/0008_mail_tokens.down.sql"),
+        )
+        .with(
+            9,
+            "api_keys",
+            include_str!("../migrations/0009_api_keys.up.sql"),
+            include_str!("../migrations/0009_api_keys.down.sql"),
+        )
+}
+
+/// What identity announces, to be registered with the broker: which mails are wanted.
+///
+/// Identity itself consumes it: `broker` must bring it back.
+pub fn relay(log: Arc<dyn EventLog>) -> Relay {
+    Relay::new("identity", log, announce::announce)
 }
 
 /// Routes, gRPC, the workers and the readiness of identity.
 #[must_use]
 pub fn module(identity: &Arc<Identity>, dependencies: &Dependencies) -> Module {
     let db = dependencies.db.clone();
-    Module::new("identity")
+    let mut module = Module::new("identity");
+    if let Some(mail) = &dependencies.mail {
+        let mails = announce::mails(identity, mail.consumer());
+        module = module
+            .consumers(Arc::clone(&mail.consumers))
+            .worker("identity-mails", |stop| mails.run(stop));
+    }
+    module
         .routes(http::routes(Arc::clone(identity)))
         .root_routes(http::well_known(Arc::clone(identity)))
         .root_routes(http::oauth::routes(Arc::clone(identity)))
@@ -154,6 +203,17 @@ pub fn for_services(identity: &Arc<Identity>, vault: Arc<dyn Vault>, signer: &Si
     grpc::for_services(Arc::clone(identity), vault, signer)
 }
 
+impl MailDependencies {
+    fn consumer(&self) -> Consumer {
+        let (store, broker) = (Arc::clone(&self.consumers), Arc::clone(&self.broker));
+        let consumer = Consumer::new(announce::MAILS, store, broker).metrics(&self.metrics);
+        match &self.asks {
+            Some(publisher) => consumer.asking(Arc::clone(publisher)),
+            None => consumer,
+        }
+    }
+}
+
 impl Identity {
     /// Identity on these; it signs nothing before [`bootstrap`](Self::bootstrap).
     #[must_use]
@@ -171,6 +231,7 @@ impl Identity {
             overlap,
             ended_sessions_kept,
             metrics,
+            mail,
             ..
         } = dependencies.clone();
         let ring = Arc::new(KeyRing::default());
@@ -192,6 +253,14 @@ impl Identity {
             oauth: OAuth::new(Arc::new(ClientRows), Arc::new(CodeRows)),
             uses: Uses::default(),
             counts: SessionCounts::of(&metrics),
+            one_time: Arc::new(OneTimeRows),
+            api_keys: Arc::new(ApiKeyRows),
+            live_keys: LiveKeys::default(),
+            post: mail.map(|mail| Post {
+                mailer: mail.mailer,
+                pages: mail.pages,
+            }),
+            asks: http::asks(),
         })
     }
 

@@ -15,6 +15,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("stanchion-telemetry", BASE),
     // The library.
     ("stanchion-auth", &[]),
+    ("stanchion-mail", &[]),
     ("stanchion-messaging", &[]),
     ("stanchion-resilience", &[]),
     ("stanchion-cache", &["stanchion-resilience"]),
@@ -51,6 +52,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "stanchion-client",
             "stanchion-eventsourcing",
             "stanchion-kafka",
+            "stanchion-mail",
             "stanchion-messaging",
             "stanchion-nats",
             "stanchion-rabbitmq",
@@ -150,6 +152,7 @@ const PRIVATE: &[(&str, &str)] = &[
     ("async-nats", "stanchion-nats"),
     ("lapin", "stanchion-rabbitmq"),
     ("krafka", "stanchion-kafka"),
+    ("lettre", "stanchion-mail"),
 ];
 const JUDGE: &str = "log-auditor";
 

@@ -2,13 +2,14 @@
 
 use argon2::password_hash::phc::{PasswordHash, Salt};
 use argon2::password_hash::{Error, PasswordHasher, PasswordVerifier};
-use argon2::{Algorithm, Argon2, Params, Version};
+use argon2::{Algorithm, Argon2, KeyId, Params, ParamsBuilder, Version};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD_NO_PAD;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use stanchion_runtime::random;
 
 use super::PasswordError;
+use super::pepper::Peppers;
 
 /// The most memory that a hash may ask for, stored ones included: 64 MiB.
 const MEMORY_KIB_MAX: u32 = 64 * 1024;
@@ -37,7 +38,8 @@ pub struct Cost {
 pub(super) struct Hasher {
     argon: Argon2<'static>,
     cost: Cost,
-    /// A hash of today's cost that no password matches.
+    peppers: Peppers,
+    /// A hash of today's cost and pepper that no password matches.
     nobody: String,
 }
 
@@ -60,45 +62,59 @@ impl Cost {
 }
 
 impl Hasher {
-    pub(super) fn new(cost: Cost) -> Result<Self, PasswordError> {
+    pub(super) fn new(cost: Cost, peppers: Peppers) -> Result<Self, PasswordError> {
         if !cost.is_bearable() {
             return Err(PasswordError::Failed(format!(
                 "{cost:?} is beyond the limits"
             )));
         }
-        let Cost {
-            memory_kib,
-            iterations,
-            lanes,
-        } = cost;
-        let params = Params::new(memory_kib, iterations, lanes, Some(HASH_BYTES))
+        let params = params(cost, peppers.current_id())
             .map_err(|error| PasswordError::Failed(error.to_string()))?;
         let argon = Argon2::new(Algorithm::Argon2id, Version::V0x13, params);
         Ok(Self {
             argon,
             cost,
-            nobody: nobody(cost),
+            nobody: nobody(cost, peppers.current_id()),
+            peppers,
         })
+    }
+
+    pub(super) fn cost(&self) -> Cost {
+        self.cost
     }
 
     pub(super) fn hash(&self, password: &SecretString) -> Result<String, PasswordError> {
         let salt = random::bytes::<SALT_BYTES>();
+        let mixed = self.peppers.mixed(self.peppers.current_id(), password);
+        let mixed = mixed.ok_or(PasswordError::PepperUnknown)?;
         self.argon
-            .hash_password_with_salt(password.expose_secret().as_bytes(), &salt)
+            .hash_password_with_salt(&mixed, &salt)
             .map(|hash: PasswordHash| hash.to_string())
             .map_err(|error| PasswordError::Failed(error.to_string()))
     }
 
     pub(super) fn verify(&self, phc: &str, password: &SecretString) -> Result<bool, PasswordError> {
         let hash = readable(phc).ok_or(PasswordError::Unreadable)?;
-        match self
-            .argon
-            .verify_password(password.expose_secret().as_bytes(), &hash)
-        {
+        let mixed = self.peppers.mixed(&pepper_of(&hash), password);
+        let mixed = mixed.ok_or(PasswordError::PepperUnknown)?;
+        match self.argon.verify_password(&mixed, &hash) {
             Ok(()) => Ok(true),
             Err(Error::PasswordInvalid) => Ok(false),
             Err(error) => Err(PasswordError::Failed(error.to_string())),
         }
+    }
+
+    /// As [`verify`](Self::verify); a stored hash that is of no use takes as long as one that is.
+    pub(super) fn verify_or_work(
+        &self,
+        phc: &str,
+        password: &SecretString,
+    ) -> Result<bool, PasswordError> {
+        let outcome = self.verify(phc, password);
+        if let Err(PasswordError::Unreadable | PasswordError::PepperUnknown) = outcome {
+            self.verify_nobody(password)?;
+        }
+        outcome
     }
 
     /// The same work as for somebody, always `false`.
@@ -114,22 +130,46 @@ impl Hasher {
     pub(super) fn is_current(&self, phc: &str) -> bool {
         readable(phc).is_some_and(|hash| {
             cost_of(&hash) == Some(self.cost)
+                && pepper_of(&hash) == self.peppers.current_id()
                 && hash.hash.is_some_and(|hash| hash.len() == HASH_BYTES)
                 && hash.salt.is_some_and(|salt: Salt| salt.len() >= SALT_BYTES)
         })
     }
 }
 
+fn params(cost: Cost, pepper: &[u8]) -> argon2::Result<Params> {
+    let mut builder = ParamsBuilder::new();
+    builder
+        .m_cost(cost.memory_kib)
+        .t_cost(cost.iterations)
+        .p_cost(cost.lanes)
+        .output_len(HASH_BYTES);
+    if !pepper.is_empty() {
+        builder.keyid(KeyId::new(pepper)?);
+    }
+    builder.build()
+}
+
 /// Salt and hash are random: no password is known to lead to it.
-fn nobody(cost: Cost) -> String {
+fn nobody(cost: Cost, pepper: &[u8]) -> String {
     let Cost {
         memory_kib,
         iterations,
         lanes,
     } = cost;
+    let keyid = match pepper {
+        [] => String::new(),
+        id => format!(",keyid={}", STANDARD_NO_PAD.encode(id)),
+    };
     let salt = STANDARD_NO_PAD.encode(random::bytes::<SALT_BYTES>());
     let hash = STANDARD_NO_PAD.encode(random::bytes::<HASH_BYTES>());
-    format!("$argon2id$v=19$m={memory_kib},t={iterations},p={lanes}${salt}${hash}")
+    format!("$argon2id$v=19$m={memory_kib},t={iterations},p={lanes}{keyid}${salt}${hash}")
+}
+
+/// The id of the pepper that was mixed in; empty for none.
+fn pepper_of(hash: &PasswordHash) -> Vec<u8> {
+    let params = Params::try_from(hash);
+    params.map_or_else(|_| Vec::new(), |params| params.keyid().to_vec())
 }
 
 /// An Argon2id hash, version 19, that does not cost more than we bear.

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use stanchion_runtime::task::Task;
+use stanchion_runtime::task::{self, Task};
 
 use super::*;
 
@@ -254,7 +254,7 @@ async fn a_caller_that_leaves_keeps_its_slot_busy_until_the_work_is_done() {
         let passwords = passwords.clone();
         task::spawn("caller", async move {
             let work = move || finished.recv().map_err(|_| PasswordError::HashingBusy);
-            passwords.run("work", work).await
+            passwords.run(work).await
         })
     };
     until(|| passwords.stats().running == 1).await;
@@ -269,7 +269,7 @@ async fn a_caller_that_leaves_keeps_its_slot_busy_until_the_work_is_done() {
 #[tokio::test]
 async fn work_that_panics_fails_alone_and_frees_its_slot() {
     let passwords = passwords(CHEAP, 1, 1);
-    let outcome: Result<(), _> = passwords.run("work", || panic!("out of memory")).await;
+    let outcome: Result<(), _> = passwords.run(|| panic!("out of memory")).await;
     assert!(matches!(outcome, Err(PasswordError::Failed(_))));
     assert!(passwords.hash(&secret(LONG_ENOUGH)).await.is_ok());
 }
@@ -327,4 +327,118 @@ fn half_the_cores_hash_by_default_and_at_least_one() {
             lanes: 1
         }
     );
+}
+
+fn pepper() -> Pepper {
+    Pepper::from_text(&secret(to_base64url(random::bytes::<32>()))).unwrap()
+}
+
+fn peppered(current: &Pepper, former: &[&Pepper]) -> Passwords {
+    let former = former.iter().map(|pepper| (*pepper).clone()).collect();
+    cheap().peppered(Some(current.clone()), former).unwrap()
+}
+
+async fn verifies(passwords: &Passwords, phc: &str) -> Result<bool, PasswordError> {
+    let right = passwords.verify(Some(phc), &secret(LONG_ENOUGH)).await?;
+    let wrong = passwords
+        .verify(Some(phc), &secret("correct horsf"))
+        .await?;
+    assert!(!wrong, "another password passes");
+    Ok(right)
+}
+
+#[tokio::test]
+async fn a_hash_with_a_pepper_names_it_and_is_of_no_use_without_it() {
+    let (one, other) = (pepper(), pepper());
+    let phc = peppered(&one, &[])
+        .hash(&secret(LONG_ENOUGH))
+        .await
+        .unwrap();
+    assert!(phc.contains(",keyid="), "{phc}");
+    assert_eq!(verifies(&peppered(&one, &[]), &phc).await, Ok(true));
+    for without in [cheap(), peppered(&other, &[])] {
+        let before = without.stats().hashed;
+        let outcome = without.verify(Some(&phc), &secret(LONG_ENOUGH)).await;
+        assert_eq!(outcome, Err(PasswordError::PepperUnknown));
+        assert_eq!(without.stats().hashed, before + 1);
+        assert!(without.needs_rehash(&phc));
+    }
+}
+
+#[tokio::test]
+async fn a_new_pepper_takes_over_hash_by_hash() {
+    let (former, current) = (pepper(), pepper());
+    let plain = cheap().hash(&secret(LONG_ENOUGH)).await.unwrap();
+    let old = peppered(&former, &[])
+        .hash(&secret(LONG_ENOUGH))
+        .await
+        .unwrap();
+    let passwords = peppered(&current, &[&former]);
+    for phc in [&plain, &old] {
+        assert_eq!(verifies(&passwords, phc).await, Ok(true), "{phc}");
+        assert!(passwords.needs_rehash(phc), "{phc}");
+    }
+    let new = passwords.hash(&secret(LONG_ENOUGH)).await.unwrap();
+    assert!(!passwords.needs_rehash(&new));
+    assert_eq!(verifies(&passwords, &new).await, Ok(true));
+    let back = cheap().peppered(None, vec![current]).unwrap();
+    assert_eq!(verifies(&back, &new).await, Ok(true));
+    assert!(back.needs_rehash(&new) && !back.needs_rehash(&plain));
+}
+
+#[tokio::test]
+async fn nobody_has_the_pepper_of_today() {
+    let passwords = peppered(&pepper(), &[]);
+    assert!(passwords.hasher.is_current(passwords.hasher.nobody()));
+    let nobody = passwords.verify(None, &secret(LONG_ENOUGH)).await;
+    assert_eq!(nobody, Ok(false));
+}
+
+#[test]
+fn a_pepper_is_32_bytes_and_shows_its_id_alone() {
+    for text in [
+        "",
+        "hunter2",
+        &to_base64url([7; 31]),
+        &to_base64url([7; 33]),
+    ] {
+        assert!(Pepper::from_text(&secret(text)).is_err(), "{text}");
+    }
+    let text = to_base64url([7; 32]);
+    let shown = format!("{:?}", Pepper::from_text(&secret(&text)).unwrap());
+    assert_eq!(shown.len(), "Pepper()".len() + 12);
+    assert!(!shown.contains("0707"), "{shown}");
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn hashing_stands_back_from_all_other_threads() {
+    use rustix::process::getpriority_process;
+
+    let passwords = cheap();
+    let here = getpriority_process(None).unwrap();
+    let work = || {
+        Ok((
+            getpriority_process(None).unwrap(),
+            std::thread::current().name().map(str::to_owned),
+        ))
+    };
+    let (there, thread) = passwords.run(work).await.unwrap();
+    assert_eq!(thread.as_deref(), Some("password"));
+    assert_eq!(there, (here + pool::NICENESS).min(19));
+    assert_eq!(
+        getpriority_process(None).unwrap(),
+        here,
+        "nobody else's has changed"
+    );
+}
+
+#[tokio::test]
+async fn an_unreadable_hash_takes_the_work_of_a_readable_one() {
+    let passwords = cheap();
+    let typed = secret(LONG_ENOUGH);
+    let outcome = passwords.verify(Some("plaintext"), &typed).await;
+    assert_eq!(outcome, Err(PasswordError::Unreadable));
+    assert_eq!(passwords.verify(None, &typed).await, Ok(false));
+    assert_eq!(passwords.stats().hashed, 2);
 }

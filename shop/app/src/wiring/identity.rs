@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use secrecy::SecretString;
-use shop_identity::{Elsewhere, Identity, IdentityElsewhere};
+use shop_identity::{Elsewhere, Identity, IdentityElsewhere, MailDependencies, MailPages};
 use stanchion::auth::Passwords;
 use stanchion::auth::key::KeyEncryptionKey;
 use stanchion::auth::key::rotation::RELOAD_EVERY;
-use stanchion::auth::password::{Cost, PasswordSettings};
+use stanchion::auth::password::{Cost, PasswordSettings, Pepper};
 use stanchion::auth::refresh::{Lifetimes, Overlap};
 use stanchion::auth::secret_source::SecretSource;
 use stanchion::eventsourcing::{LogId, Vault};
+use stanchion::mail::{self, Counted};
 use stanchion::server::{Authenticate, Module, Purpose};
 use stanchion::sql::SqlVault;
 use stanchion::vault::{VaultPlace, VaultSecret};
@@ -21,6 +22,9 @@ use crate::personal;
 use crate::secrets::kept;
 use crate::split::is_whole;
 use crate::store::Store;
+
+/// The folder of mails beside an embedded store.
+const MAILS: &str = "mail";
 
 /// `aud` of access tokens.
 const AUDIENCE: &str = "shop";
@@ -103,6 +107,10 @@ impl Parts<'_> {
         let mut module = None;
         if self.options.wants("identity") {
             let mut own = shop_identity::module(&identity, &dependencies);
+            if dependencies.mail.is_some() {
+                let relay = shop_identity::relay(Arc::clone(&store.log));
+                own = self.broker.announced(own, relay, &store);
+            }
             if !is_whole(self.options) {
                 let vault = Arc::clone(&vault) as Arc<dyn Vault>;
                 own = own.grpc(shop_identity::for_services(&identity, vault, &calls.signer));
@@ -138,6 +146,10 @@ impl Parts<'_> {
             cost,
             ..PasswordSettings::default()
         })?;
+        let pepper = |text: &Option<SecretString>| text.as_ref().map(Pepper::from_text).transpose();
+        let current = pepper(&settings.password_pepper)?;
+        let former = pepper(&settings.other_password_pepper)?.into_iter();
+        let passwords = passwords.peppered(current, former.collect())?;
         Ok(shop_identity::Dependencies {
             db: store.db.clone(),
             log: Arc::clone(&store.log),
@@ -155,6 +167,7 @@ impl Parts<'_> {
             overlap: Overlap::of(settings.refresh_overlap.try_into()?, &calls.signer),
             ended_sessions_kept: self.settings.retention.ended_sessions.try_into()?,
             metrics: self.metrics.clone(),
+            mail: self.mail(store)?,
         })
     }
 }
@@ -208,6 +221,31 @@ impl Parts<'_> {
                 sealing.also_opening(other.context("identity.other_key_encryption_key")?)
             }
         })
+    }
+
+    /// How identity's mails leave; into files beside an embedded store, unless told otherwise.
+    fn mail(&self, store: &Store) -> anyhow::Result<Option<MailDependencies>> {
+        let settings = &self.settings.identity;
+        let folder = self.settings.folder().map(|folder| folder.join(MAILS));
+        let Some(mailer) = mail::open(&settings.mail, folder.as_deref())? else {
+            if self.options.purpose == Purpose::Run {
+                tracing::warn!(
+                    "no mails are sent: set identity.mail.url, or nobody can prove an address or choose a new password"
+                );
+            }
+            return Ok(None);
+        };
+        Ok(Some(MailDependencies {
+            mailer: Arc::new(Counted::new(mailer, self.metrics)),
+            pages: MailPages {
+                verification: settings.pages.verification.clone(),
+                reset: settings.pages.reset.clone(),
+            },
+            broker: self.broker.subscriber(),
+            consumers: Arc::clone(&store.consumers),
+            asks: self.broker.publisher(),
+            metrics: self.metrics.clone(),
+        }))
     }
 }
 

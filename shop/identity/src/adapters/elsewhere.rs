@@ -1,5 +1,6 @@
 //! Identity in another process: who bears a token, and the customers' keys, asked over the network.
 
+mod api_keys;
 mod bearers;
 mod ended;
 mod keys;
@@ -27,6 +28,7 @@ use tokio::time::{Instant, timeout};
 use tonic::service::interceptor::InterceptedService;
 use tracing::subscriber::NoSubscriber;
 
+use self::api_keys::ApiKeys;
 use self::keys::{KEYS_AGAIN, Keys};
 use self::standings::Standings;
 use super::way;
@@ -64,7 +66,8 @@ pub struct Elsewhere<'a> {
 ///
 /// It makes no connection before it is asked, and a process starts without it. While identity cannot be reached, access
 /// tokens whose session is unknown here count as they are signed, until they expire; a session that was known to have
-/// ended stays ended. Whenever else it gives no answer, tokens are refused for the time being. Customers' keys are remembered as long as any process may, [`KEY_AGE_MAX`]; nothing can be sealed.
+/// ended stays ended. An API key is signed by nobody: while identity cannot be asked, keys are refused for the time
+/// being. Whenever else it gives no answer, tokens are refused for the time being. Customers' keys are remembered as long as any process may, [`KEY_AGE_MAX`]; nothing can be sealed.
 ///
 /// [`KEY_AGE_MAX`]: stanchion::eventsourcing::KEY_AGE_MAX
 pub struct IdentityElsewhere {
@@ -72,6 +75,7 @@ pub struct IdentityElsewhere {
     channel: GrpcChannel,
     keys: Arc<Keys>,
     standings: Arc<Standings>,
+    api_keys: ApiKeys,
     way: SealingKey,
     remembered: Mutex<HashMap<String, (SealingKey, Instant)>>,
 }
@@ -107,6 +111,7 @@ impl IdentityElsewhere {
         Ok(Arc::new(Self {
             keys: Keys::new(client.clone(), tokens),
             standings: Standings::new(client.clone()),
+            api_keys: ApiKeys::new(client.clone()),
             client,
             channel,
             way: way::key(signer),

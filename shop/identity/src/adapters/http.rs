@@ -1,14 +1,17 @@
 //! REST, a file a resource.
 
+mod api_keys;
 mod auth;
 mod jwks;
 mod metadata;
 pub(crate) mod oauth;
 mod problem;
+mod recovery;
 mod sessions;
 mod standing;
 mod tokens;
 pub(crate) mod users;
+mod verification;
 pub(crate) mod views;
 
 use std::sync::Arc;
@@ -16,6 +19,7 @@ use std::sync::Arc;
 use stanchion::server::Routes;
 
 pub(crate) use jwks::routes as well_known;
+pub(crate) use recovery::asks;
 pub(crate) use tokens::SessionTokens;
 
 use crate::application::Identity;
@@ -26,5 +30,8 @@ pub(crate) fn routes(identity: Arc<Identity>) -> Routes {
         .and(standing::routes())
         .and(auth::routes())
         .and(sessions::routes())
+        .and(verification::routes())
+        .and(recovery::routes())
+        .and(api_keys::routes())
         .with_state(identity)
 }

@@ -2,7 +2,9 @@
 
 mod clients;
 mod codes;
+mod api_keys;
 mod keys;
+mod one_time;
 mod sessions;
 mod tokens;
 mod user_list;
@@ -10,7 +12,9 @@ mod users;
 
 pub(crate) use clients::ClientRows;
 pub(crate) use codes::CodeRows;
+pub(crate) use api_keys::ApiKeyRows;
 pub(crate) use keys::KeyRows;
+pub(crate) use one_time::OneTimeRows;
 pub(crate) use sessions::SessionRows;
 pub(crate) use users::UserRows;
 

@@ -1,3 +1,4 @@
+use stanchion::auth::api_key::ApiKey;
 use stanchion::auth::token::Claims;
 use stanchion::auth::{Permissions, Principal, Subject};
 use stanchion::runtime::clock;
@@ -8,10 +9,13 @@ use super::{Failure, Identity};
 use crate::domain::{Role, SessionId};
 
 impl Identity {
-    /// Who bears this access token; `None` for one that lets nobody in.
+    /// Who bears this access token or API key; `None` for one that lets nobody in.
     ///
     /// Signature and claims first, then the store: the session must be live and its user active.
     pub(crate) async fn bearer(&self, token: &str) -> Result<Option<Principal>, Failure> {
+        if ApiKey::is_one(token) {
+            return self.key_bearer(token).await;
+        }
         match self.claims(token).await {
             Some(claims) => self.principal_of(claims).await,
             None => Ok(None),

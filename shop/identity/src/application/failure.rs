@@ -13,6 +13,9 @@ pub(crate) enum Failure {
     /// More passwords are being hashed than the machine can bear.
     #[error("too many passwords are being hashed")]
     Busy,
+    /// No mailer is configured.
+    #[error("no mails are sent here")]
+    NoMail,
     /// The store is out, or the outcome of a write is unknown.
     #[error(transparent)]
     Store(#[from] SqlError),
@@ -44,6 +47,15 @@ pub(crate) enum Refusal {
     BadRefreshToken,
     #[error("the current password is wrong")]
     WrongPassword,
+    /// Unknown, used, expired, or for another address: which of them is not told.
+    #[error("the token is not valid")]
+    BadOneTimeToken,
+    #[error("the user was sent enough mails")]
+    TooManyMails,
+    #[error("the owner has as many API keys as one may have")]
+    TooManyApiKeys,
+    #[error("there is no such API key")]
+    ApiKeyNotFound,
     #[error("the last active administrator must stay one")]
     LastAdmin,
 }

@@ -50,6 +50,8 @@ impl Identity {
     async fn erase(&self, id: UserId, metadata: &Metadata) -> Result<(), Failure> {
         let work = Work::begin(&self.db, metadata);
         self.sessions.erase(work.rows(), id).await?;
+        self.one_time.erase(work.rows(), id).await?;
+        self.api_keys.erase(work.rows(), id).await?;
         self.users.erase(work.rows(), id).await?;
         work.commit().await.map(drop)
     }

@@ -1,5 +1,6 @@
 use secrecy::SecretString;
 use shop_kernel::UserId;
+use stanchion::auth::PasswordError;
 use stanchion::auth::refresh::{Family, RefreshRow};
 use stanchion::auth::token::Grant;
 use stanchion::eventsourcing::Metadata;
@@ -41,7 +42,17 @@ impl Identity {
     ) -> Result<(Credentials, Option<PasswordHash>), Failure> {
         let found = self.find_credentials(&login.login).await?;
         let stored = found.as_ref().map(|found| found.password.expose());
-        let matches = self.passwords.verify(stored, &login.password).await?;
+        let matches = match self.passwords.verify(stored, &login.password).await {
+            // Its user needs a new password; a stranger is not told that there is such a user.
+            Err(error @ (PasswordError::Unreadable | PasswordError::PepperUnknown)) => {
+                let user_id = found
+                    .as_ref()
+                    .map(|found| tracing::field::display(found.user));
+                tracing::error!(user_id, %error, "a user cannot log in");
+                false
+            }
+            outcome => outcome?,
+        };
         let checked = found.filter(|_| matches).ok_or(Refusal::BadCredentials)?;
         let rehashed = self.rehash(&checked, &login.password).await;
         Ok((checked, rehashed))

@@ -52,6 +52,9 @@ impl Identity {
             user_id: user.id,
             roles: user.roles.clone(),
         })?;
+        if self.post.is_some() {
+            work.record(&Event::VerificationAsked { user_id: user.id })?;
+        }
         let position = work.commit().await?;
         Ok(Written {
             value: user.clone(),

@@ -1,6 +1,7 @@
 use serde::{Deserialize, Serialize};
 use shop_kernel::UserId;
 use stanchion::eventsourcing::StreamId;
+use uuid::Uuid;
 
 use super::user::Field;
 use super::{ClientId, RoleSet, SessionId, Status};
@@ -74,6 +75,30 @@ pub(crate) enum ClientChange {
     Disabled,
     Enabled,
     SecretRotated,
+    /// A mail is wanted by which its user can prove the address.
+    VerificationAsked {
+        user_id: UserId,
+    },
+    EmailVerified {
+        user_id: UserId,
+    },
+    /// Somebody wants a new password, for an account that there may be.
+    ResetAsked {
+        request_id: Uuid,
+    },
+    /// A mail's token was taken for a new password.
+    PasswordReset {
+        user_id: UserId,
+    },
+    ApiKeyCreated {
+        key_id: Uuid,
+        /// A user's id, or `svc:NAME`.
+        owner: String,
+    },
+    ApiKeyRevoked {
+        key_id: Uuid,
+        owner: String,
+    },
 }
 
 /// Why a session ended before its time.
@@ -90,6 +115,8 @@ pub(crate) enum SessionEnd {
     Revoked,
     /// The user chose another password.
     PasswordChanged,
+    /// The user forgot the password and has another one now.
+    PasswordReset,
     UserSuspended,
     UserDeleted,
     /// The user has as many sessions as one may have.
@@ -104,6 +131,7 @@ impl SessionEnd {
             Self::CodeReplayed => "code_replayed",
             Self::Revoked => "revoked",
             Self::PasswordChanged => "password_changed",
+            Self::PasswordReset => "password_reset",
             Self::UserSuspended => "user_suspended",
             Self::UserDeleted => "user_deleted",
             Self::TooMany => "too_many",
@@ -120,10 +148,17 @@ impl Event {
             | Self::UserDeleted { user_id }
             | Self::RolesChanged { user_id, .. }
             | Self::StatusChanged { user_id, .. }
-            | Self::PasswordChanged { user_id } => StreamId::new("user", user_id.to_string()),
+            | Self::PasswordChanged { user_id }
+            | Self::VerificationAsked { user_id }
+            | Self::EmailVerified { user_id }
+            | Self::PasswordReset { user_id } => StreamId::new("user", user_id.to_string()),
             Self::ConsentGiven { user_id, .. } => StreamId::new("user", user_id.to_string()),
             Self::ClientRegistered { client_id } | Self::ClientChanged { client_id, .. } => {
                 StreamId::new("client", client_id.to_string())
+            }
+            Self::ResetAsked { request_id } => StreamId::new("reset", request_id.to_string()),
+            Self::ApiKeyCreated { key_id, .. } | Self::ApiKeyRevoked { key_id, .. } => {
+                StreamId::new("apikey", key_id.to_string())
             }
             Self::SessionStarted { session_id, .. }
             | Self::SessionEnded { session_id, .. }

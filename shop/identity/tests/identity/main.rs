@@ -2,14 +2,18 @@
 #![allow(clippy::unwrap_used)]
 
 mod access;
+mod api_keys;
 mod listing;
 mod logging_in;
+mod mails;
 mod on_postgres;
 mod overlap;
 mod passwords;
 mod profiles;
+mod recovering;
 mod refreshing;
 mod registering;
 mod sessions;
 mod starting;
 mod support;
+mod telling;

@@ -1,4 +1,5 @@
 use async_trait::async_trait;
+use stanchion::auth::api_key::ApiKey;
 use stanchion::auth::token::Claims;
 use stanchion::auth::{Principal, Subject};
 use stanchion::server::{Authenticate, AuthenticateError};
@@ -8,10 +9,13 @@ use super::standings::NoAnswer;
 use crate::application::narrowed;
 use crate::domain::SessionId;
 
-/// Access tokens, as identity does it: signature and claims first, then the session.
+/// Access tokens and API keys, as identity does it: signature and claims first, then the session.
 #[async_trait]
 impl Authenticate for IdentityElsewhere {
     async fn authenticate(&self, token: &str) -> Result<Principal, AuthenticateError> {
+        if ApiKey::is_one(token) {
+            return self.api_keys.bearer(token).await;
+        }
         let claims = self.claims(token).await?;
         let (Subject::User(user), Some(session)) = (&claims.subject, claims.session) else {
             return Ok(claims.into_principal());

@@ -205,7 +205,7 @@ fn read(answer: pb::Standing) -> Answer {
 }
 
 /// A newer identity may have roles that nobody knows here: they give nothing here, and take nothing from the others.
-fn known_roles(names: &[String]) -> RoleSet {
+pub(super) fn known_roles(names: &[String]) -> RoleSet {
     let named = |role: &Role| names.iter().any(|name| name == role.name());
     let known = RoleSet::new(Role::ALL.into_iter().filter(named));
     // Of roles that are all unknown, what is left is a user without any permission.

@@ -15,6 +15,7 @@ use tonic::{Request, Response, Status};
 
 use crate::adapters::way;
 use crate::application::Identity;
+use crate::application::api_keys::KeyStanding;
 use crate::domain::SessionId;
 
 /// The most subjects that are asked for at once.
@@ -38,6 +39,7 @@ pub(crate) fn service(identity: Arc<Identity>, vault: Arc<dyn Vault>, signer: &S
     )
     .allow::<Authorized<AskIdentity>>("GetKeySet")
     .allow::<Authorized<AskIdentity>>("GetStanding")
+    .allow::<Authorized<AskIdentity>>("GetApiKey")
     .allow::<Authorized<AskIdentity>>("GetSubjectKeys")
 }
 
@@ -67,6 +69,14 @@ impl IdentityService for ForServices {
         respond(self.standing(&request.get_ref().session_id).await)
     }
 
+    async fn get_api_key(
+        &self,
+        request: Request<pb::GetApiKeyRequest>,
+    ) -> Result<Response<pb::ApiKeyStanding>, Status> {
+        services_only()?;
+        respond(self.api_key(&request.get_ref().hash).await)
+    }
+
     async fn get_subject_keys(
         &self,
         request: Request<pb::GetSubjectKeysRequest>,
@@ -92,6 +102,15 @@ impl ForServices {
                     .collect(),
             }),
         )
+    }
+
+    async fn api_key(&self, hash: &[u8]) -> Result<pb::ApiKeyStanding, Problem> {
+        let hash: [u8; 32] = hash
+            .try_into()
+            .map_err(|error| Problem::invalid_parameter("hash", error))?;
+        let standing = self.identity.key_standing_as_stored(&hash.into()).await;
+        let standing = standing.map_err(Problem::unavailable)?;
+        Ok(standing.map_or_else(pb::ApiKeyStanding::default, told))
     }
 
     async fn subject_keys(
@@ -125,6 +144,17 @@ impl ForServices {
             subject,
             sealed_key,
         })
+    }
+}
+
+fn told(standing: KeyStanding) -> pb::ApiKeyStanding {
+    let roles = standing.roles.iter().flat_map(|roles| roles.iter());
+    pb::ApiKeyStanding {
+        owner: Some(standing.row.owner.to_string()),
+        id: standing.row.id.to_string(),
+        roles: roles.map(|role| role.name().to_owned()).collect(),
+        scopes: standing.row.scopes.iter().map(str::to_owned).collect(),
+        expires_at: standing.row.expires_at.map(|at| at.to_string()),
     }
 }
 

@@ -59,7 +59,7 @@ pub(super) fn routes() -> Routes<Arc<Identity>> {
 const PASSWORD_ERRORS: [Code; 3] = [USER_NOT_FOUND, codes::FORBIDDEN, codes::OVERLOADED];
 
 /// What every operation here has in common.
-trait Settled {
+pub(super) trait Settled {
     fn settled(self) -> Self;
 }
 

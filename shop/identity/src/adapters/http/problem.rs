@@ -1,4 +1,5 @@
 use std::fmt;
+use std::time::Duration;
 
 use stanchion::server::{Code, Problem, codes};
 use stanchion::sql::SqlError;
@@ -12,10 +13,20 @@ pub(super) const EMAIL_TAKEN: Code =
     Code::exists("EMAIL_TAKEN", "There is a user with this e-mail address.");
 pub(super) const USERNAME_TAKEN: Code =
     Code::exists("USERNAME_TAKEN", "There is a user with this username.");
+pub(super) const API_KEY_NOT_FOUND: Code =
+    Code::not_found("API_KEY_NOT_FOUND", "There is no such API key.");
+pub(super) const TOO_MANY_API_KEYS: Code = Code::conflict(
+    "TOO_MANY_API_KEYS",
+    "The owner has as many API keys as one may have; revoke one first.",
+);
+pub(super) const MAIL_OFF: Code = Code::unavailable("MAIL_OFF", "No mails are sent here.");
 pub(super) const LAST_ADMIN: Code = Code::conflict(
     "LAST_ADMIN",
     "This is the last active administrator; make somebody else one first.",
 );
+
+/// When the first of the mails that were enough is forgotten, at the latest.
+const MAILS_AGAIN: Duration = Duration::from_secs(3_600);
 
 /// The answer to a failed use case; the one place where they are mapped.
 impl From<Failure> for Problem {
@@ -23,6 +34,7 @@ impl From<Failure> for Problem {
         match failure {
             Failure::Refused(refusal) => refused(refusal),
             Failure::Busy => codes::OVERLOADED.problem(),
+            Failure::NoMail => MAIL_OFF.problem(),
             Failure::Store(error) => store(error),
             Failure::Broken(_) => Problem::internal(failure),
         }
@@ -44,6 +56,12 @@ fn refused(refusal: Refusal) -> Problem {
         Refusal::Stale => codes::VERSION_CONFLICT.problem(),
         Refusal::LastAdmin => LAST_ADMIN.problem(),
         Refusal::WrongPassword => Problem::invalid_field("current_password", "is wrong"),
+        Refusal::BadOneTimeToken => {
+            Problem::invalid_field("token", "is not valid, or not any more")
+        }
+        Refusal::TooManyMails => codes::RATE_LIMITED.problem().retry_after(MAILS_AGAIN),
+        Refusal::TooManyApiKeys => TOO_MANY_API_KEYS.problem(),
+        Refusal::ApiKeyNotFound => API_KEY_NOT_FOUND.problem(),
         // One answer for unknown, suspended and deleted users and for wrong passwords: nothing is told of others.
         Refusal::BadCredentials => Problem::unauthenticated()
             .message("The login or the password is wrong, or the user may not log in."),

@@ -1,6 +1,7 @@
 //! One way to start identity and to call it.
 
 mod http;
+mod post;
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -15,13 +16,14 @@ use stanchion::auth::password::{Cost, PasswordSettings};
 use stanchion::auth::refresh::{Lifetimes, Overlap};
 use stanchion::auth::secret::Signer;
 use stanchion::auth::token::ACCESS_TTL;
-use stanchion::eventsourcing::EventLog;
-use stanchion::server::{ServerSettings, Service};
-use stanchion::sql::{DatabaseSettings, DatabaseUrl, Db, Mode, SqlInbox, SqlLog, migrate};
+use stanchion::eventsourcing::{EventLog, Filter, Position};
+use stanchion::server::{Running, ServerSettings, Service};
+use stanchion::sql::{DatabaseSettings, DatabaseUrl, Db, Mode, SqlInbox, SqlLog, migrate, params};
 use stanchion::telemetry::Metrics;
 use tempfile::TempDir;
 
 pub(crate) use http::Reply;
+pub(crate) use post::{Postbox, token_of};
 
 pub(crate) const PASSWORD: &str = "correct horse battery";
 
@@ -61,6 +63,8 @@ pub(crate) struct Inner {
     pub(crate) metrics: Metrics,
     sealing: Arc<KeyEncryptionKey>,
     place: Arc<Place>,
+    /// What hands mails over, if something does.
+    _running: Option<Running>,
 }
 
 /// Where the rows are; a folder goes away with its last user.
@@ -99,6 +103,36 @@ impl Shop {
         Self::with(Place::temporary(), SLOW).await
     }
 
+    /// With mails, which go into that box.
+    pub(crate) async fn with_post() -> (Self, Arc<Postbox>) {
+        Self::open().await.posted().await
+    }
+
+    /// The same store as a process sees it that hands mails over.
+    pub(crate) async fn posted(&self) -> (Self, Arc<Postbox>) {
+        let postbox = Arc::new(Postbox::default());
+        let (sealing, place) = (Arc::clone(&self.sealing), Arc::clone(&self.place));
+        let started = Self::serve(place, sealing, CHEAP, None, Some(&postbox), true).await;
+        (started.unwrap().0, postbox)
+    }
+
+    /// The same store as a process sees it that wants mails and dies before one is handed over.
+    pub(crate) async fn posted_but_dead(&self) -> Self {
+        let postbox = Arc::new(Postbox::default());
+        let (sealing, place) = (Arc::clone(&self.sealing), Arc::clone(&self.place));
+        let started = Self::serve(place, sealing, CHEAP, None, Some(&postbox), false).await;
+        started.unwrap().0
+    }
+
+    /// With the hashes of production, of which so many may wait.
+    pub(crate) async fn with_real_hashing(queue: usize) -> Self {
+        let real = PasswordSettings {
+            queue,
+            ..PasswordSettings::default()
+        };
+        Self::with(Place::temporary(), real).await
+    }
+
     /// The same store under a new process' identity.
     pub(crate) async fn restarted(self) -> Self {
         self.db.close().await;
@@ -132,9 +166,21 @@ impl Shop {
         passwords: PasswordSettings,
         admin_password: Option<&SecretString>,
     ) -> Result<(Self, Bootstrapped), StartError> {
+        Self::serve(place, sealing, passwords, admin_password, None, false).await
+    }
+
+    async fn serve(
+        place: Arc<Place>,
+        sealing: Arc<KeyEncryptionKey>,
+        passwords: PasswordSettings,
+        admin_password: Option<&SecretString>,
+        postbox: Option<&Arc<Postbox>>,
+        works: bool,
+    ) -> Result<(Self, Bootstrapped), StartError> {
         let mut dependencies = dependencies(&place.url, Arc::clone(&sealing), &passwords).await;
         let signer = Signer::new(&SecretString::from("0123456789abcdef0123456789abcdef")).unwrap();
         dependencies.overlap = Overlap::of(place.overlap, &signer);
+        dependencies.mail = postbox.map(|postbox| post::dependencies(postbox, &dependencies));
         let identity = Identity::new(&dependencies);
         let bootstrapped = identity.bootstrap(admin_password).await?;
         let router = Service::new(ServerSettings::default())
@@ -143,7 +189,12 @@ impl Shop {
             .signer(Arc::new(signer))
             .into_router()
             .unwrap();
+        let running = match works {
+            true => Some(post::working(module(&identity, &dependencies)).await),
+            false => None,
+        };
         let inner = Inner {
+            _running: running,
             router,
             log: dependencies.log,
             db: dependencies.db,
@@ -214,9 +265,27 @@ impl Shop {
             .await
     }
 
+    /// What its log has recorded of that kind, oldest first.
+    pub(crate) async fn recorded(&self, kind: &str) -> Vec<Value> {
+        let entries = self.log.read(Position::START, &Filter::all(), 10_000).await;
+        let entries = entries.unwrap().into_iter();
+        let of_kind = entries.filter(|entry| entry.kind == kind);
+        of_kind.map(|entry| entry.data.value().unwrap()).collect()
+    }
+
     pub(crate) async fn sessions(&self, user: &User) -> Vec<Value> {
         let reply = self.get("/auth/sessions").by(user).send().await;
         reply.expect(200).as_array().unwrap().clone()
+    }
+
+    /// Changes rows behind identity's back.
+    pub(crate) async fn exec(&self, sql: &str) {
+        self.db.exec(sql, params![]).await.unwrap();
+    }
+
+    /// How many rows there are of that query.
+    pub(crate) async fn rows(&self, sql: &str) -> usize {
+        self.db.query(sql, params![]).await.unwrap().len()
     }
 
     /// Two replicas that start at the same time on an empty store.
@@ -325,6 +394,7 @@ pub(crate) async fn dependencies(
         audience: "shop".into(),
         access_ttl: ACCESS_TTL,
         ended_sessions_kept: SignedDuration::from_hours(24 * 7),
+        mail: None,
         lifetimes: Lifetimes {
             idle: SignedDuration::from_hours(24),
             family: SignedDuration::from_hours(240),

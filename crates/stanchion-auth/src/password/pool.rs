@@ -1,0 +1,144 @@
+//! Who may hash now, who may wait, and the threads that do the work.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, OnceLock};
+
+use parking_lot::Mutex;
+use stanchion_runtime::task;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use tracing::Span;
+
+use super::{PasswordError, PasswordStats};
+
+/// By how much the hashing threads stand back from the others: a tenth of an ordinary thread's share where both want
+/// a core (sched(7)), all of it where nobody else does.
+#[cfg(target_os = "linux")]
+pub(super) const NICENESS: i32 = 10;
+
+/// The most that Linux knows.
+#[cfg(target_os = "linux")]
+const NICENESS_MAX: i32 = 19;
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// A few threads of its own, and a bounded number of callers that wait for them.
+pub(super) struct Pool {
+    slots: usize,
+    places: usize,
+    running: Arc<Semaphore>,
+    admitted: Arc<Semaphore>,
+    hashed: Arc<AtomicU64>,
+    shed: AtomicU64,
+    /// Made by the first job. It holds one a slot at most: whoever sends has a slot.
+    jobs: OnceLock<Sender<Job>>,
+}
+
+/// A slot within an admitted place; dropping it frees both.
+pub(super) struct Place {
+    _slot: OwnedSemaphorePermit,
+    _admitted: OwnedSemaphorePermit,
+}
+
+impl Pool {
+    pub(super) fn new(slots: usize, queue: usize) -> Self {
+        let slots = slots.min(Semaphore::MAX_PERMITS);
+        let places = slots.saturating_add(queue).min(Semaphore::MAX_PERMITS);
+        Self {
+            slots,
+            places,
+            running: Arc::new(Semaphore::new(slots)),
+            admitted: Arc::new(Semaphore::new(places)),
+            hashed: Arc::default(),
+            shed: AtomicU64::new(0),
+            jobs: OnceLock::new(),
+        }
+    }
+
+    /// A slot, at once or after those who came before; refused where too many wait.
+    pub(super) async fn enter(&self) -> Result<Place, PasswordError> {
+        let Ok(admitted) = Arc::clone(&self.admitted).try_acquire_owned() else {
+            self.shed.fetch_add(1, Ordering::Relaxed);
+            return Err(PasswordError::HashingBusy);
+        };
+        let slot = Arc::clone(&self.running)
+            .acquire_owned()
+            .await
+            .map_err(|_| PasswordError::HashingBusy)?;
+        Ok(Place {
+            _slot: slot,
+            _admitted: admitted,
+        })
+    }
+
+    /// Does `work` on a thread of the pool, in the span of its caller. The place goes with the work: a caller that
+    /// leaves does not free a core that is still busy.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        place: Place,
+        work: impl FnOnce() -> Result<T, PasswordError> + Send + 'static,
+    ) -> Result<T, PasswordError> {
+        let (answer, answered) = oneshot::channel();
+        let (span, hashed) = (Span::current(), Arc::clone(&self.hashed));
+        let job = move || {
+            let outcome = span.in_scope(work);
+            hashed.fetch_add(1, Ordering::Relaxed);
+            drop(place);
+            let _gone = answer.send(outcome);
+        };
+        let failed = || PasswordError::Failed("the hashing panicked".into());
+        let jobs = self.jobs.get_or_init(|| threads(self.slots));
+        jobs.send(Box::new(job)).map_err(|_| failed())?;
+        answered.await.unwrap_or_else(|_| Err(failed()))
+    }
+
+    pub(super) fn stats(&self) -> PasswordStats {
+        let running = self.slots - self.running.available_permits();
+        let inside = self.places - self.admitted.available_permits();
+        PasswordStats {
+            slots: self.slots,
+            running,
+            waiting: inside.saturating_sub(running),
+            hashed: self.hashed.load(Ordering::Relaxed),
+            shed: self.shed.load(Ordering::Relaxed),
+        }
+    }
+}
+
+/// As many threads as there are slots; they end with the pool. Not tokio's: theirs would keep the niceness for other work.
+fn threads(slots: usize) -> Sender<Job> {
+    let (sender, receiver) = channel();
+    let receiver = Arc::new(Mutex::new(receiver));
+    for _ in 0..slots {
+        let jobs = Arc::clone(&receiver);
+        drop(task::thread("password", move || serve(&jobs)));
+    }
+    sender
+}
+
+fn serve(jobs: &Mutex<Receiver<Job>>) {
+    stand_back();
+    loop {
+        // One thread waits for the next job, the others for their turn to wait.
+        let job = jobs.lock().recv();
+        let Ok(job) = job else { return };
+        // A panic ends its own job alone: its caller hears that no answer comes, the hook has logged where.
+        let _ = catch_unwind(AssertUnwindSafe(job));
+    }
+}
+
+/// On Linux each thread has a niceness of its own; elsewhere it would be the whole process'.
+#[cfg(target_os = "linux")]
+fn stand_back() {
+    use rustix::process::{getpriority_process, setpriority_process};
+
+    let now = getpriority_process(None).unwrap_or(0);
+    let wanted = (now + NICENESS).min(NICENESS_MAX);
+    if let Err(error) = setpriority_process(None, wanted) {
+        tracing::debug!(%error, "password hashing keeps the priority of other threads");
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn stand_back() {}

@@ -1,0 +1,104 @@
+//! What mails say. Nothing that a user has typed is in them: whoever registers with another's address chooses no word
+//! of what that one reads.
+
+use stanchion::auth::one_time::OneTimeToken;
+use stanchion::mail::{Mail, Mailbox};
+use uuid::Uuid;
+
+use super::MailPages;
+use crate::application::one_time::Purpose;
+
+pub(super) fn verification(id: Uuid, to: Mailbox, token: &OneTimeToken, pages: &MailPages) -> Mail {
+    let way = way(token, pages.verification.as_deref());
+    let life = Purpose::Verification.life().as_mins();
+    Mail {
+        id,
+        to,
+        subject: "Confirm your e-mail address".into(),
+        text: format!(
+            "Hello,\n\nplease confirm that this address is yours:\n\n{way}\n\n\
+             This works once, within {life} minutes. If you did not register, ignore this mail: without a\n\
+             confirmation the address counts as nobody's.\n"
+        ),
+    }
+}
+
+pub(super) fn reset(id: Uuid, to: Mailbox, token: &OneTimeToken, pages: &MailPages) -> Mail {
+    let way = way(token, pages.reset.as_deref());
+    let life = Purpose::Reset.life().as_mins();
+    Mail {
+        id,
+        to,
+        subject: "Choose a new password".into(),
+        text: format!(
+            "Hello,\n\nsomebody, hopefully you, wants a new password for the account of this address:\n\n{way}\n\n\
+             This works once, within {life} minutes, and logs every device out. If it was not you, ignore this\n\
+             mail: nothing has changed, and your password is not known to whoever asked.\n"
+        ),
+    }
+}
+
+pub(super) fn reset_done(id: Uuid, to: Mailbox) -> Mail {
+    Mail {
+        id,
+        to,
+        subject: "Your password was changed".into(),
+        text: "Hello,\n\nthe password of your account was changed by a mail to this address, and every device was \
+               logged out.\nIf it was not you, somebody reads your mail: change that password first, then ask for a \
+               new one here.\n"
+            .into(),
+    }
+}
+
+fn way(token: &OneTimeToken, page: Option<&str>) -> String {
+    match page {
+        Some(page) => format!("    {}", page.replace("{token}", token.expose())),
+        None => format!("Your code: {}", token.expose()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn to() -> Mailbox {
+        "ada@example.com".parse().unwrap()
+    }
+
+    #[test]
+    fn a_link_holds_the_token_where_the_page_wants_it() {
+        let pages = MailPages {
+            verification: Some("https://shop.example/verify#token={token}".into()),
+            reset: None,
+        };
+        let token = OneTimeToken::generate();
+        let mail = verification(Uuid::nil(), to(), &token, &pages);
+        let link = format!(
+            "\n    https://shop.example/verify#token={}\n",
+            token.expose()
+        );
+        assert!(mail.text.contains(&link), "{}", mail.text);
+        let mail = reset(Uuid::nil(), to(), &token, &pages);
+        let code = format!("\nYour code: {}\n", token.expose());
+        assert!(
+            mail.text.contains(&code) && mail.text.contains("30 minutes"),
+            "{}",
+            mail.text
+        );
+    }
+
+    #[test]
+    fn lines_are_short_enough_to_be_read_anywhere() {
+        let token = OneTimeToken::generate();
+        let pages = MailPages::default();
+        for mail in [
+            verification(Uuid::nil(), to(), &token, &pages),
+            reset(Uuid::nil(), to(), &token, &pages),
+            reset_done(Uuid::nil(), to()),
+        ] {
+            for line in mail.text.lines() {
+                assert!(line.len() <= 120, "{line}");
+            }
+        }
+    }
+}

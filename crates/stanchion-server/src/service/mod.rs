@@ -19,7 +19,7 @@ pub(crate) use mount::{Listed, Mounts};
 pub(crate) use routed::{Routed, set_endpoint};
 pub(crate) use settings::Network;
 pub use settings::{
-    AdminSettings, ClientProof, CorsSettings, ServerSettings, TlsSettings, TlsVersion,
+    AdminSettings, ClientProof, CorsSettings, ForwardedBy, ServerSettings, TlsSettings, TlsVersion,
 };
 
 use std::fmt;
@@ -28,9 +28,11 @@ use std::sync::Arc;
 use stanchion_auth::secret::Signer;
 use stanchion_config::{ExposeSecret, SecretString};
 use stanchion_eventsourcing::Subjects;
+use stanchion_resilience::rate::{KeyLimit, RateSettings};
 use stanchion_telemetry::Metrics;
 
 use crate::InProcess;
+use crate::admission::Counting;
 use crate::lifecycle::Addresses;
 
 /// Which part of the work this process does.
@@ -69,6 +71,7 @@ pub struct Service {
     pub(crate) tokens: Option<Arc<dyn Authenticate>>,
     pub(crate) signer: Option<Arc<Signer>>,
     pub(crate) metrics: Metrics,
+    pub(crate) counting: Option<Counting>,
     pub(crate) subjects: Option<Arc<dyn Subjects>>,
     pub(crate) in_process: Option<InProcess>,
     pub(crate) closers: Vec<Closer>,
@@ -90,6 +93,7 @@ impl Service {
             tokens: None,
             signer: None,
             metrics: Metrics::default(),
+            counting: None,
             subjects: None,
             in_process: None,
             closers: Vec::new(),
@@ -151,6 +155,17 @@ impl Service {
     #[must_use]
     pub fn metrics(mut self, metrics: Metrics) -> Self {
         self.metrics = metrics;
+        self
+    }
+
+    /// Who counts the rates of addresses and callers (`server.admission`) for all processes together: makes the limit of that
+    /// name. Without it each process counts for itself and allows its part, by `server.admission.replicas`.
+    #[must_use]
+    pub fn rates(
+        mut self,
+        make: impl Fn(&str, &RateSettings) -> Arc<dyn KeyLimit> + Send + Sync + 'static,
+    ) -> Self {
+        self.counting = Some(Counting::by(make));
         self
     }
 

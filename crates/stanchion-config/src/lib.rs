@@ -58,3 +58,4 @@ pub use rule::{IntoDefault, Rule, Unset};
 pub use secrecy::{ExposeSecret, SecretString};
 pub use setting::{ByteSize, Setting, Value};
 pub use source::Source;
+pub use text::without_password;

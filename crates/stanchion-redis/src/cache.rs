@@ -20,7 +20,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use stanchion_cache::{Change, Found, Out, Put, Remote};
 use stanchion_resilience::Dice;
-use stanchion_resilience::breaker::Breaker;
+use stanchion_resilience::breaker::{Breaker, State};
 use stanchion_telemetry::Metrics;
 
 pub use settings::CacheTierSettings;
@@ -103,6 +103,20 @@ impl CacheTier {
     #[must_use]
     pub fn breaker(&self) -> &Breaker {
         self.link.budget().breaker()
+    }
+
+    /// Whether it is there, as of the last half second; asks nobody.
+    ///
+    /// # Errors
+    /// Why not, without the URL.
+    pub fn check(&self) -> Result<(), &'static str> {
+        if !self.link.is_there() {
+            return Err("no connection to Redis");
+        }
+        match self.breaker().state() {
+            State::Open | State::ForcedOpen => Err("Redis does not answer in time"),
+            _ => Ok(()),
+        }
     }
 }
 

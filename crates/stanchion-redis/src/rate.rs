@@ -17,12 +17,13 @@ mod metrics;
 mod script;
 mod settings;
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 use stanchion_resilience::breaker::Breaker;
-use stanchion_resilience::rate::KeyedRate;
+use stanchion_resilience::rate::{KeyLimit, KeyedRate, RateSettings};
 use stanchion_resilience::{Dice, Failure, GuardByLayer, Moment, Refusal};
 use stanchion_telemetry::Metrics;
 
@@ -137,6 +138,17 @@ impl SharedRate {
         }
     }
 
+    /// Gives `cost` calls of `key` back; what is more than it owes is lost, and all of it while Redis is out and it was Redis
+    /// that had counted them.
+    pub async fn give_back(&self, key: &str, cost: u32) {
+        let (shared, metrics) = (&*self.shared, &self.shared.metrics);
+        let arguments = shared.quota.given_back(cost);
+        match shared.connection.decide(&shared.full(key), arguments).await {
+            Ok(_) => drop(metrics.given_back.inc()),
+            Err(Out) => shared.fallback.give_back(key, cost),
+        }
+    }
+
     /// Runs `call`, of cost 1, if the rate of `key` allows it.
     ///
     /// # Errors
@@ -186,6 +198,27 @@ impl SharedRate {
         self.shared
             .metrics
             .observe(self.shared.fallback.keys(), keys_max);
+    }
+}
+
+/// An answer of a limit that is waited for.
+type Boxed<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+impl KeyLimit for SharedRate {
+    fn take<'a>(&'a self, key: &'a str, cost: u32) -> Boxed<'a, Result<(), Refusal>> {
+        Box::pin(self.check(key, cost))
+    }
+
+    fn give_back<'a>(&'a self, key: &'a str, cost: u32) -> Boxed<'a, ()> {
+        Box::pin(SharedRate::give_back(self, key, cost))
+    }
+
+    fn quota(&self) -> RateSettings {
+        self.shared.settings.limit.clone()
+    }
+
+    fn keys(&self) -> usize {
+        self.shared.fallback.keys()
     }
 }
 

@@ -9,6 +9,7 @@
 //! (Which keys of a full table these are depends on the process's hash seed; all else is the same in each run.)
 
 mod layer;
+mod limit;
 #[cfg(test)]
 mod tests;
 
@@ -20,6 +21,7 @@ use hashbrown::{DefaultHashBuilder, HashTable};
 use parking_lot::Mutex;
 
 pub use layer::{KeyedRateLayer, KeyedRated};
+pub use limit::KeyLimit;
 
 use crate::atomic::{Cell, taken};
 use crate::guard::{Guard, GuardLayer};
@@ -221,6 +223,22 @@ impl<K: Hash + Eq> KeyedRate<K> {
         Ok(())
     }
 
+    /// Gives `cost` calls of `key` back; what is more than it owes is lost, and so is what a key took that had no room of its
+    /// own.
+    pub fn give_back<Q>(&self, key: &Q, cost: u32)
+    where
+        Q: Hash + Eq + ?Sized,
+        K: std::borrow::Borrow<Q>,
+    {
+        let hash = self.shared.hasher.hash_one(key);
+        let mut entries = self.shared.shard(hash).0.lock();
+        let known = |(known, _): &(K, u64)| known.borrow() == key;
+        if let Some((_, arrival)) = entries.table.find_mut(hash, known) {
+            // An arrival that has passed says nothing: more than what is owed cannot be had so.
+            *arrival = arrival.saturating_sub(self.quota.cost(cost));
+        }
+    }
+
     /// Runs `call`, of cost 1, if the rate of `key` allows it.
     ///
     /// # Errors
@@ -241,6 +259,17 @@ impl<K: Hash + Eq> KeyedRate<K> {
     /// A tower layer over these very limits; `of` tells a request's key and cost.
     pub fn layer<R, Of: Fn(&R) -> (K, u32)>(&self, of: Of) -> KeyedRateLayer<K, Of> {
         KeyedRateLayer::new(self.clone(), of)
+    }
+
+    /// Rate, burst and the keys that can be remembered.
+    #[must_use]
+    pub fn settings(&self) -> RateSettings {
+        let per_second = 1e9 / self.quota.call as f64;
+        RateSettings {
+            per_second,
+            burst: u32::try_from(self.quota.room / self.quota.call).unwrap_or(u32::MAX),
+            keys_max: self.keys_max(),
+        }
     }
 
     /// Keys that can be remembered: those of the settings, rounded up to whole shards.

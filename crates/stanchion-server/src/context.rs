@@ -290,7 +290,7 @@ impl Lent {
         let metrics = stanchion_telemetry::Metrics::default();
         let server = ServerMetrics::new(&metrics);
         let settings = crate::AdmissionSettings::default();
-        let admission = Admission::new(&settings, 10, &metrics, server.clone());
+        let admission = Admission::new(&settings, 10, &metrics, server.clone(), None);
         let secret = stanchion_config::SecretString::from("x".repeat(32));
         Arc::new(Self {
             signer: Arc::new(Signer::new(&secret).unwrap()),

@@ -26,7 +26,7 @@ mod stack;
 mod timely;
 
 pub use access::{Access, Anyone, Authorized, Caller, Guarded, Optional, StatesAccess};
-pub use admission::AdmissionSettings;
+pub use admission::{AdmissionSettings, network};
 pub use answer::{Answer, Event, Events, Html, Listed, Page, Plain, Reply, Verbatim};
 pub use cli::{LogTask, Migration, Options, Purpose, ServiceCli, ask_operated};
 pub use code::{Code, codes};
@@ -45,8 +45,8 @@ pub use net::ClientCertificates;
 pub use problem::Problem;
 pub use route::{Handler, Operation, Routes, op};
 pub use service::{
-    AdminSettings, Authenticate, AuthenticateError, ClientProof, CorsSettings, Module, Role,
-    ServerSettings, Service, TlsSettings, TlsVersion, only_for,
+    AdminSettings, Authenticate, AuthenticateError, ClientProof, CorsSettings, ForwardedBy, Module,
+    Role, ServerSettings, Service, TlsSettings, TlsVersion, only_for,
 };
 
 /// How much a request matters, see [`Operation::priority`], [`Module::priority`] and [`Grpc::priority`].

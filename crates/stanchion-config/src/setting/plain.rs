@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use secrecy::SecretString;
 
 use super::{Setting, Value, is_not};
-use crate::text::toml_string;
+use crate::text::{toml_string, without_password};
 
 impl Setting for bool {
     fn expected() -> String {
@@ -96,7 +96,8 @@ impl Setting for String {
     }
 
     fn show(&self) -> Option<String> {
-        Some(toml_string(self))
+        // A secret text is better a `SecretString`; but a URL with a password is easily written into a text.
+        Some(toml_string(&without_password(self)))
     }
 }
 

@@ -75,6 +75,11 @@ impl Link {
         &self.budget
     }
 
+    /// Whether there is a connection that has answered lately.
+    pub(super) fn is_there(&self) -> bool {
+        self.listening.line.read().is_some()
+    }
+
     /// A key as Redis knows it.
     pub(super) fn full(&self, cache: &str, key: &str) -> String {
         format!("{}{cache}:{key}", self.listening.prefix)

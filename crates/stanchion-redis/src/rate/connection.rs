@@ -64,7 +64,7 @@ impl Connection {
     }
 
     /// Asks Redis, within the budget. An answer that does not come may have been counted all the same.
-    pub(super) async fn decide(&self, key: &str, arguments: [u64; 3]) -> Result<Decision, Out> {
+    pub(super) async fn decide(&self, key: &str, arguments: [i64; 3]) -> Result<Decision, Out> {
         let mut manager = self.manager.clone();
         let mut call = self.script.key(key);
         for argument in arguments {

@@ -1,7 +1,7 @@
 -- GCRA over one key, by the server's clock: all clients agree, whatever time it is where they are.
 --
 -- KEYS[1]  the key
--- ARGV[1]  what the call costs, ARGV[2] the room, ARGV[3] what one call costs: all in nanoseconds
+-- ARGV[1]  what the call costs (less than nothing gives it back), ARGV[2] the room, ARGV[3] what one call costs: all in nanoseconds
 -- Gives    1 and how many more calls would pass, or 0 and the nanoseconds until this one would.
 --
 -- Stored are the debt in nanoseconds and when it was so in microseconds, not a theoretical arrival time: that would
@@ -19,9 +19,13 @@ if known then
   debt = math.max(0, tonumber(before or 0) - passed)
 end
 
-local after = debt + cost
-if after > room then
+local after = math.max(0, debt + cost)
+if cost >= 0 and after > room then
   return {0, after - room}
+end
+if after == 0 then
+  redis.call('DEL', KEYS[1])
+  return {1, math.floor(room / call)}
 end
 -- Paid off, the key says nothing: it lives no longer than that, which is the room at most.
 redis.call('SET', KEYS[1], string.format('%.0f@%.0f', after, now), 'PX', math.ceil(after / 1000000) + 1)

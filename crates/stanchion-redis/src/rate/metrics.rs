@@ -26,6 +26,7 @@ pub(super) struct RateMetrics {
     pub(super) fallback_allowed: Counter,
     pub(super) fallback_refused: Counter,
     pub(super) closed: Counter,
+    pub(super) given_back: Counter,
     breaker: Gauge,
     keys: Gauge,
     keys_max: Gauge,
@@ -53,6 +54,7 @@ impl RateMetrics {
             fallback_allowed: checks("fallback_allowed"),
             fallback_refused: checks("fallback_refused"),
             closed: checks("closed"),
+            given_back: checks("given_back"),
             breaker: gauge(
                 "redis_rate_breaker_state",
                 "0 closed, 1 open: Redis is out; 2 half-open, 3 forced open, 4 forced closed.",

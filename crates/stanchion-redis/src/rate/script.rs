@@ -38,9 +38,15 @@ impl Quota {
     }
 
     /// The script's arguments for a call of this cost.
-    pub(super) fn arguments(self, cost: u32) -> [u64; 3] {
+    pub(super) fn arguments(self, cost: u32) -> [i64; 3] {
         let cost = self.call.saturating_mul(cost.into()).min(ROOM_MAX);
-        [cost, self.room, self.call]
+        [cost, self.room, self.call].map(|nanos| i64::try_from(nanos).unwrap_or(i64::MAX))
+    }
+
+    /// The same for calls that are given back.
+    pub(super) fn given_back(self, cost: u32) -> [i64; 3] {
+        let [cost, room, call] = self.arguments(cost);
+        [-cost, room, call]
     }
 }
 
@@ -81,7 +87,9 @@ mod tests {
         let quota = Quota::new(&settings(100.0, 5));
         assert_eq!(quota.arguments(2), [20_000_000, 50_000_000, 10_000_000]);
         let longest = Quota::new(&settings(0.0001, 1_000_000));
-        assert_eq!(longest.arguments(u32::MAX)[..2], [ROOM_MAX, ROOM_MAX]);
+        let most = i64::try_from(ROOM_MAX).unwrap();
+        assert_eq!(longest.arguments(u32::MAX)[..2], [most, most]);
+        assert_eq!(longest.given_back(u32::MAX)[..2], [-most, most]);
     }
 
     #[test]

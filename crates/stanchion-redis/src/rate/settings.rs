@@ -41,12 +41,6 @@ stanchion_config::settings! {
 impl SharedRateSettings {
     /// What one process may do alone.
     pub(super) fn part(&self) -> RateSettings {
-        let replicas = self.replicas.max(1);
-        RateSettings {
-            per_second: self.limit.per_second / f64::from(replicas),
-            // Rounded up: a burst of nothing would refuse everything.
-            burst: self.limit.burst.div_ceil(replicas),
-            keys_max: self.limit.keys_max,
-        }
+        self.limit.part_of(self.replicas)
     }
 }

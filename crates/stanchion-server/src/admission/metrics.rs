@@ -86,10 +86,10 @@ impl AdmissionMetrics {
         self.queued.set(number(limit.waiting()));
         let keys = |by, count| self.keys.get_or_create(&By { by }).set(number(count));
         if let Some(limited) = &rates.addresses {
-            keys("address", limited.keys.keys());
+            keys("address", limited.keys());
         }
         if let Some(limited) = &rates.callers {
-            keys("caller", limited.keys.keys());
+            keys("caller", limited.keys());
         }
     }
 }

@@ -17,6 +17,8 @@ pub(crate) use body::{TooMany, awaited};
 pub(crate) use foreign::AdmitForeign;
 pub(crate) use lane::{HEADER, Lane, Lanes};
 pub(crate) use permit::{Permit, Working};
+pub(crate) use rates::Counting;
+pub use rates::network;
 pub use settings::AdmissionSettings;
 
 use std::sync::Arc;
@@ -60,11 +62,12 @@ impl Admission {
         in_flight_max: usize,
         metrics: &Metrics,
         server: ServerMetrics,
+        counting: Option<&Counting>,
     ) -> Self {
         let adaptive = settings.adaptive(in_flight_max);
         Self {
             limit: Adaptive::mixed(&adaptive, Dice::system(), Moment::now()),
-            rates: Rates::new(settings),
+            rates: Rates::new(settings, counting),
             arriving: Arc::new(Semaphore::new(in_flight_max)),
             arriving_max: in_flight_max,
             metrics: AdmissionMetrics::new(metrics),
@@ -143,12 +146,21 @@ impl Admission {
     ///
     /// # Errors
     /// 429 `RATE_LIMITED`.
-    pub(crate) fn caller(&self, principal: &Principal, context: &Context) -> Result<(), Problem> {
+    pub(crate) async fn caller(
+        &self,
+        principal: &Principal,
+        context: &Context,
+    ) -> Result<(), Problem> {
         if context.is_inner {
             return Ok(());
         }
-        let counted = self.rates.caller(principal);
+        let counted = self.rates.caller(principal).await;
         counted.inspect_err(|_| self.server.shed("caller_rate"))
+    }
+
+    /// Whether callers are counted.
+    pub(crate) fn counts_callers(&self) -> bool {
+        self.rates.callers.is_some()
     }
 
     /// Whether addresses are counted.
@@ -156,11 +168,11 @@ impl Admission {
         self.rates.addresses.is_some()
     }
 
-    fn address(&self, context: &Context) -> Result<(), Problem> {
+    async fn address(&self, context: &Context) -> Result<(), Problem> {
         let Some(address) = context.remote.filter(|_| !context.is_inner) else {
             return Ok(());
         };
-        let counted = self.rates.address(address);
+        let counted = self.rates.address(address).await;
         counted.inspect_err(|_| self.server.shed("address_rate"))
     }
 
@@ -210,14 +222,18 @@ fn method_of_health(path: &str) -> Option<&str> {
     path.strip_prefix('/')?.strip_prefix(HealthService::NAME)
 }
 
-/// The refusal of an address that asks too often, before anything else is done for it.
-pub(crate) fn count_address(admission: &Admission, request: &Request) -> Option<Response> {
-    if !admission.counts_addresses() || is_probe(request.uri().path()) {
-        return None;
+/// The refusal of an address that asks too often, before anything else is done for it. The request itself is not held while
+/// it is counted.
+pub(crate) fn count_address<'a>(
+    admission: &'a Admission,
+    request: &Request,
+) -> impl Future<Output = Option<Response>> + Send + use<'a> {
+    let context = request.extensions().get::<Arc<Context>>().cloned();
+    let counted = context.filter(|_| !is_probe(request.uri().path()));
+    async move {
+        let refused = admission.address(&*counted?).await.err()?;
+        Some(refused.into_response())
     }
-    let context = request.extensions().get::<Arc<Context>>()?;
-    let refused = admission.address(context).err()?;
-    Some(refused.into_response())
 }
 
 #[cfg(test)]

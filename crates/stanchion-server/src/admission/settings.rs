@@ -42,6 +42,9 @@ stanchion_config::settings! {
         pub caller_rate_on: bool = false,
         /// How often.
         pub caller_rate: RateSettings = section,
+        /// Processes that share the rates: each allows so small a part while it counts for itself alone.
+        #[range(1..=10000)]
+        pub replicas: u32 = 1,
     }
 }
 

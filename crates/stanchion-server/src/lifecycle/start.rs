@@ -134,7 +134,14 @@ impl Service {
         let metrics = ServerMetrics::new(&self.metrics);
         let (in_flight_max, server) = (self.settings.in_flight_max, metrics.clone());
         let admission = &self.settings.admission;
-        let admission = Admission::new(admission, in_flight_max, &self.metrics, server);
+        let counting = self.counting.take();
+        let admission = Admission::new(
+            admission,
+            in_flight_max,
+            &self.metrics,
+            server,
+            counting.as_ref(),
+        );
         let stack = Stack {
             lent: Arc::new(Lent {
                 fresh_calls: Arc::default(),
@@ -147,6 +154,7 @@ impl Service {
             }),
             in_flight: InFlight::default(),
             trusted: Arc::new(trusted(&self.settings)),
+            forwarded_by: self.settings.forwarded_by,
             metrics,
         };
         if let Some(within) = self.in_process.take() {

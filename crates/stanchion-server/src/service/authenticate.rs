@@ -63,11 +63,11 @@ impl Authenticator {
                 _ => Err(Problem::unauthenticated()),
             };
         };
-        Self::let_in(access, principal, context)
+        Self::let_in(access, principal, context).await
     }
 
     /// Lets somebody in who is known, as the access says, and makes them the request's principal.
-    pub(crate) fn let_in(
+    pub(crate) async fn let_in(
         access: Access,
         principal: Principal,
         context: &Context,
@@ -76,7 +76,12 @@ impl Authenticator {
             Access::Permission(name) if !principal.allows(name) => Some(name),
             _ => None,
         };
-        let counted = context.lent.admission.caller(&principal, context);
+        let admission = &context.lent.admission;
+        let counted = if admission.counts_callers() {
+            Box::pin(admission.caller(&principal, context)).await
+        } else {
+            Ok(())
+        };
         let _ = context.principal.set(principal);
         counted?;
         match lacks {

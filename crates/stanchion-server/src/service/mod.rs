@@ -21,7 +21,7 @@ pub(crate) use mount::{Listed, Mounts};
 pub(crate) use routed::{Routed, set_endpoint};
 pub(crate) use settings::Network;
 pub use settings::{
-    AdminSettings, ClientProof, CorsSettings, ServerSettings, TlsSettings, TlsVersion,
+    AdminSettings, ClientProof, CorsSettings, ForwardedBy, ServerSettings, TlsSettings, TlsVersion,
 };
 
 use std::fmt;
@@ -31,9 +31,11 @@ use stanchion_auth::key::OperatedKeys;
 use stanchion_auth::secret::Signer;
 use stanchion_config::{ExposeSecret, SecretString};
 use stanchion_eventsourcing::Subjects;
+use stanchion_resilience::rate::{KeyLimit, RateSettings};
 use stanchion_telemetry::Metrics;
 
 use crate::InProcess;
+use crate::admission::Counting;
 use crate::lifecycle::Addresses;
 
 /// Which part of the work this process does.
@@ -72,6 +74,7 @@ pub struct Service {
     pub(crate) tokens: Option<Arc<dyn Authenticate>>,
     pub(crate) signer: Option<Arc<Signer>>,
     pub(crate) metrics: Metrics,
+    pub(crate) counting: Option<Counting>,
     pub(crate) subjects: Option<Arc<dyn Subjects>>,
     pub(crate) keys: Option<Arc<dyn OperatedKeys>>,
     pub(crate) in_process: Option<InProcess>,
@@ -94,6 +97,7 @@ impl Service {
             tokens: None,
             signer: None,
             metrics: Metrics::default(),
+            counting: None,
             subjects: None,
             keys: None,
             in_process: None,
@@ -156,6 +160,17 @@ impl Service {
     #[must_use]
     pub fn metrics(mut self, metrics: Metrics) -> Self {
         self.metrics = metrics;
+        self
+    }
+
+    /// Who counts the rates of addresses and callers (`server.admission`) for all processes together: makes the limit of that
+    /// name. Without it each process counts for itself and allows its part, by `server.admission.replicas`.
+    #[must_use]
+    pub fn rates(
+        mut self,
+        make: impl Fn(&str, &RateSettings) -> Arc<dyn KeyLimit> + Send + Sync + 'static,
+    ) -> Self {
+        self.counting = Some(Counting::by(make));
         self
     }
 

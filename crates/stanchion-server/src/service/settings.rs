@@ -17,8 +17,10 @@ stanchion_config::settings! {
         pub tls: TlsSettings = section,
         /// TLS ends at a proxy in front; allows a public address in production.
         pub behind_proxy: bool = false,
-        /// Proxies whose X-Forwarded-For is believed: addresses or networks such as 10.0.0.0/8.
+        /// Proxies that are believed whom they speak for: addresses or networks such as 10.0.0.0/8.
         pub trusted_proxies: Vec<String> = vec![],
+        /// The header in which they say it, and which they must write themselves: x-forwarded-for or forwarded (RFC 7239).
+        pub forwarded_by: ForwardedBy = "x-forwarded-for",
         /// How long a request may take, unless its route says otherwise.
         #[range("1ms"..="1h")]
         pub request_timeout: Duration = "30s",
@@ -74,6 +76,16 @@ stanchion_config::settings! {
         pub body_rate_min: ByteSize = "240B",
     }
     check = check_server;
+}
+
+stanchion_config::choice! {
+    /// The header in which proxies say whom they speak for.
+    pub enum ForwardedBy {
+        /// `X-Forwarded-For`: addresses, the nearest last.
+        XForwardedFor = "x-forwarded-for",
+        /// `Forwarded` of RFC 7239.
+        Forwarded = "forwarded",
+    }
 }
 
 stanchion_config::choice! {

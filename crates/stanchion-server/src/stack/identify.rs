@@ -16,12 +16,12 @@ use stanchion_runtime::{clock, random};
 use stanchion_telemetry::trace;
 use tracing::Span;
 
-use super::Stack;
+use super::{Stack, forwarded};
 use crate::context::{Context, header_text};
 use crate::metrics::Counting;
 use crate::net::peer;
 use crate::present::{Present, Sought};
-use crate::service::Network;
+use crate::service::{ForwardedBy, Network};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const REQUEST_ID_CHARS_MAX: usize = 64;
@@ -98,7 +98,7 @@ impl Identified {
     pub(crate) fn of(stack: &Stack, request: &mut Request, present: Present) -> Self {
         let given = present.has(Sought::RequestId).then(|| request.headers());
         let id = given.and_then(request_id).unwrap_or_else(new_id);
-        let remote = remote(request, &stack.trusted);
+        let remote = remote(request, &stack.trusted, stack.forwarded_by);
         let context = Context::new(id, request, stack.lent.clone(), remote, present);
         let context = Arc::new(context);
         let counting = stack.metrics.request();
@@ -231,27 +231,19 @@ fn new_id() -> String {
 }
 
 /// The client's address: the peer's, or what proxies that we trust say of it.
-fn remote(request: &Request, trusted: &[Network]) -> Option<IpAddr> {
+fn remote(request: &Request, trusted: &[Network], by: ForwardedBy) -> Option<IpAddr> {
     let mut address = peer(request.extensions())?.ip();
     let is_trusted = |address| trusted.iter().any(|network| network.contains(address));
     if !is_trusted(address) {
         return Some(address);
     }
-    let values = request
-        .headers()
-        .get_all("x-forwarded-for")
-        .iter()
-        .filter_map(|value| value.to_str().ok());
-    let hops: Vec<_> = values
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
-        .collect();
-    for hop in hops.iter().rev().take(HOPS_MAX) {
+    for hop in forwarded::hops(request.headers(), by).take(HOPS_MAX) {
+        // Nearest first: whoever is not trusted may have written all that stands before.
+        let Some(before) = hop else { break };
+        address = before;
         if !is_trusted(address) {
             break;
         }
-        let Ok(before) = hop.parse() else { break };
-        address = before;
     }
     Some(address)
 }
@@ -333,6 +325,10 @@ mod tests {
             ("10.0.0.1:1", "6.6.6.6, 1.2.3.4", "1.2.3.4"),
             ("10.0.0.1:1", "1.2.3.4, 10.0.0.2", "1.2.3.4"),
             ("10.0.0.1:1", "nonsense", "10.0.0.1"),
+            ("10.0.0.1:1", "1.2.3.4, nonsense, 10.0.0.2", "10.0.0.2"),
+            ("10.0.0.1:1", "1.2.3.4:56789", "1.2.3.4"),
+            ("10.0.0.1:1", "[2001:db8::9]:443", "2001:db8::9"),
+            ("10.0.0.1:1", "", "10.0.0.1"),
         ];
         for (peer, forwarded, expected) in cases {
             let mut request = Request::new(Body::empty());
@@ -342,7 +338,7 @@ mod tests {
                 .headers_mut()
                 .insert("x-forwarded-for", forwarded.parse().unwrap());
             assert_eq!(
-                remote(&request, &trusted),
+                remote(&request, &trusted, ForwardedBy::XForwardedFor),
                 Some(expected.parse().unwrap()),
                 "{forwarded}"
             );

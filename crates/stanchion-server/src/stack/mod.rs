@@ -3,6 +3,7 @@
 mod compress;
 mod cors;
 mod decompress;
+mod forwarded;
 mod identify;
 mod limits;
 mod linger;
@@ -32,7 +33,7 @@ use crate::admission::count_address;
 use crate::context::{Context as RequestContext, Lent};
 use crate::metrics::ServerMetrics;
 use crate::present::{Present, Sought};
-use crate::service::{Network, Routed, ServerSettings};
+use crate::service::{ForwardedBy, Network, Routed, ServerSettings};
 
 /// What the layers share.
 #[derive(Clone)]
@@ -40,6 +41,7 @@ pub(crate) struct Stack {
     pub(crate) lent: Arc<Lent>,
     pub(crate) in_flight: InFlight,
     pub(crate) trusted: Arc<Vec<Network>>,
+    pub(crate) forwarded_by: ForwardedBy,
     pub(crate) metrics: ServerMetrics,
 }
 
@@ -109,8 +111,13 @@ impl Parts {
 
     async fn guarded(&self, request: &mut Request, present: Present) -> Response {
         // Who asks too often is refused before anything is done; off unless switched on.
-        if let Some(refused) = count_address(&self.stack.lent.admission, request) {
-            return refused;
+        let admission = &self.stack.lent.admission;
+        if admission.counts_addresses() {
+            // In a box: where it is off no request's future is larger for it.
+            let counted = Box::pin(count_address(admission, request));
+            if let Some(refused) = counted.await {
+                return refused;
+            }
         }
         // Compressed outside of the guard: what it answers is compressed as well.
         let accepted = compress::accepted(request, present);

@@ -17,7 +17,7 @@ const CURVE: [f64; 19] = [
 pub struct Report {
     /// Requests a second that were due.
     pub offered_rate: f64,
-    /// Good answers a second within the measured time; under the offered rate the target did not keep up.
+    /// Good answers a second within the measured time; under [`due_rate`](Self::due_rate) the target did not keep up.
     pub achieved_rate: f64,
     /// The measured time, without warm-up.
     pub seconds: f64,
@@ -155,6 +155,12 @@ impl Report {
             let _ = writeln!(text, "  {count} × {kind}");
         }
         text
+    }
+
+    /// Requests a second that were really due: of Poisson arrivals not quite the offered rate.
+    #[must_use]
+    pub fn due_rate(&self) -> f64 {
+        self.requests as f64 / self.seconds.max(f64::MIN_POSITIVE)
     }
 
     /// The share of requests that failed, 0 to 1.

@@ -353,10 +353,7 @@ impl Session<'_> {
                     before = Some((processes::used()?, cpu::Watch::of_descendants()?));
                     begun(running.id())?;
                 }
-                Event::Report(report) => {
-                    steps.push(step(page::meets(&report, job.p99_ms), report, &mut before)?)
-                }
-                Event::Step { held, report } => steps.push(step(held, report, &mut before)?),
+                Event::Report { held, report } => steps.push(step(held, report, &mut before)?),
             }
             Ok(())
         })

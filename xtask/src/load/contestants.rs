@@ -10,6 +10,7 @@ use rand::rngs::StdRng;
 use rand::{RngCore, SeedableRng};
 use stanchion_testing::process::{Launch, ServiceProcess, Signal, free_port};
 use tempfile::TempDir;
+use tokio::runtime::Builder;
 
 use super::stores::Stores;
 use crate::bench::{
@@ -136,6 +137,7 @@ impl Contestant {
         let launch = launch
             .env("SHOP__DATABASE__URL", &database)
             .env("SHOP__CACHE__URL", stores.redis_url())
+            .ready_when(format!("http://{public}/ready"))
             .folder(folder.path());
         let mut running = Running {
             process: launch.spawn()?,
@@ -143,7 +145,7 @@ impl Contestant {
             admin_url: is_shop.then(|| format!("http://{admin}")),
             _folder: folder,
         };
-        running.listens_on(&public)?;
+        running.is_up(&public)?;
         Ok(running)
     }
 
@@ -229,9 +231,16 @@ impl Running {
         lines.into_iter().rev().collect::<Vec<_>>().join("\n")
     }
 
-    fn listens_on(&mut self, address: &str) -> Result<()> {
+    /// The shop says when its stores are there; others listen last.
+    fn is_up(&mut self, address: &str) -> Result<()> {
+        if self.admin_url.is_some() {
+            let runtime = Builder::new_current_thread().enable_all().build()?;
+            return runtime
+                .block_on(self.process.ready(STARTED_WITHIN))
+                .map(drop);
+        }
         for _ in 0..STARTED_WITHIN.as_millis() / LOOK.as_millis() {
-            if TcpStream::connect(address).is_ok() && self.is_ready() {
+            if TcpStream::connect(address).is_ok() {
                 return Ok(());
             }
             if self.process.exited()?.is_some() {
@@ -240,25 +249,6 @@ impl Running {
             thread::sleep(LOOK);
         }
         bail!("it does not listen on {address}:\n{}", self.last_words())
-    }
-
-    /// The shop listens before its stores are there.
-    fn is_ready(&self) -> bool {
-        let Some(_) = &self.admin_url else {
-            return true;
-        };
-        let url = format!("{}/ready", self.url);
-        let mut curl = std::process::Command::new("curl");
-        shell::quiet(curl.args([
-            "--fail",
-            "--silent",
-            "--max-time",
-            "2",
-            "--output",
-            "/dev/null",
-            &url,
-        ]))
-        .is_ok()
     }
 }
 

@@ -37,10 +37,8 @@ pub(super) enum Event {
     Conforms,
     /// From now on is measured.
     Begun,
-    /// A run at a fixed rate.
-    Report(Value),
-    /// A step of a search, and whether it was held.
-    Step { held: bool, report: Value },
+    /// A run at a fixed rate, or a step of a search, and whether it was held.
+    Report { held: bool, report: Value },
     /// A search is over.
     Found,
 }
@@ -125,12 +123,11 @@ fn event(line: &str) -> Option<Event> {
     Some(match line["event"].as_str()? {
         "conforms" => Event::Conforms,
         "begun" => Event::Begun,
-        "report" => Event::Report(content),
-        "step" => Event::Step {
+        "report" | "step" => Event::Report {
             held: content["held"].as_bool()?,
             report: content["report"].take(),
         },
-        "held" => Event::Found,
+        "found" => Event::Found,
         _ => return None,
     })
 }
@@ -142,12 +139,12 @@ mod tests {
     #[test]
     fn a_line_is_an_event_or_a_mistake() {
         let step = r#"{"event":"step","content":{"held":true,"report":{"errors":0}}}"#;
-        let Some(Event::Step { held: true, report }) = event(step) else {
+        let Some(Event::Report { held: true, report }) = event(step) else {
             panic!("{step}");
         };
         assert_eq!(report["errors"], 0);
         assert!(matches!(
-            event(r#"{"event":"held","content":null}"#),
+            event(r#"{"event":"found","content":{"held":null}}"#),
             Some(Event::Found)
         ));
         assert!(event("ready").is_none());

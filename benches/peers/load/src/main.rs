@@ -36,6 +36,10 @@ enum Command {
     Draw(draw::Options),
 }
 
+/// A search ends after so many steps, as far as it has come.
+const STEPS_MAX: usize = 24;
+/// So far beyond the limit no other run of the same rate would be within it.
+const HOPELESS: f64 = 3.0;
 /// Between two steps of a search: what piled up before must not be felt after.
 const REST: Duration = Duration::from_millis(500);
 
@@ -58,22 +62,32 @@ async fn run(plan: &Plan) -> Result<()> {
     event("conforms", json!({"families": state.families()}));
     let Some(search) = &plan.search else {
         let report = measure(plan, &target, &state, plan.rate).await?;
-        event("report", serde_json::to_value(&report)?);
+        let held = plan.criteria().are_met_by(&report);
+        event("report", json!({"held": held, "report": report}));
         return Ok(());
     };
     let mut search =
         Search::between(search.from, search.to, search.precision).starting_at(plan.rate);
-    while let Some(rate) = search.next() {
+    for _ in 0..STEPS_MAX {
+        let Some(rate) = search.next() else { break };
         let report = measure(plan, &target, &state, rate).await?;
         let held = plan.criteria().are_met_by(&report);
         event("step", json!({"held": held, "report": report}));
         search.tell(rate, held);
+        if !held && is_hopeless(plan, &report) {
+            // Told again, unmeasured: it is not worth a second run.
+            search.tell(rate, false);
+        }
         tokio::time::sleep(REST).await;
         // An overload may have cost families: they end when an answer is lost.
         setup::replenish(plan, &target, &state).await?;
     }
-    event("held", json!(search.held()));
+    event("found", json!({"held": search.held()}));
     Ok(())
+}
+
+fn is_hopeless(plan: &Plan, report: &Report) -> bool {
+    report.latency.p99_us as f64 > plan.p99_ms * 1_000.0 * HOPELESS
 }
 
 async fn measure(plan: &Plan, target: &Target, state: &Arc<State>, rate: f64) -> Result<Report> {

@@ -37,7 +37,7 @@ pub fn over_time(title: &str, report: &Report, marks: &[Mark], limit_ms: Option<
         sheet.put(&format!(
             "<rect class=\"band\" x=\"{from:.1}\" y=\"{TOP}\" width=\"{width:.1}\" height=\"{height:.1}\"/>"
         ));
-        sheet.words(from + 4.0, TOP + 12.0, "start", &mark.name);
+        sheet.words(from, MIDDLE + 17.0, "start", &mark.name);
     }
     latency(&mut sheet, report, &across, limit_ms);
     rates(&mut sheet, report, &across);

@@ -5,6 +5,7 @@
 //! | [`password`] | Argon2id on a bounded pool that sheds instead of queueing without end |
 //! | [`key`] | Ed25519 signing keys, JWKs, the ring of keys and its rotation, keys encrypted at rest |
 //! | [`token`] | access tokens: strict JWTs, issued and verified against a pinned ring |
+//! | [`oauth`] | the pure parts of an OAuth 2.1 and OpenID Connect provider |
 //! | [`service`] | tokens by which the processes of one platform know each other |
 //! | [`refresh`] | the decisions of refresh-token families; the store belongs to the caller |
 //! | [`principal`] | who calls |
@@ -41,6 +42,7 @@
 
 mod encoding;
 pub mod key;
+pub mod oauth;
 pub mod password;
 pub mod permission;
 pub mod principal;

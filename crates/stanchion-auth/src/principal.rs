@@ -12,18 +12,23 @@ use crate::permission::{Permission, Permissions};
 /// What stands before a service's name in a subject.
 const SERVICE_PREFIX: &str = "svc:";
 
+/// What stands before a client's id in a subject.
+const CLIENT_PREFIX: &str = "client:";
+
 /// The longest service name, in bytes.
 const SERVICE_BYTES_MAX: usize = 64;
 
-/// Whom a principal or a token is about: a user by id, or a service by name.
+/// Whom a principal or a token is about: a user by id, a service by name, or an OAuth client by id.
 ///
-/// Its text, as in the `sub` claim and the access log, is the user's UUID or `svc:NAME`.
+/// Its text, as in the `sub` claim and the access log, is the user's UUID, `svc:NAME` or `client:UUID`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Subject {
     /// A person with an account.
     User(Uuid),
     /// A process of ours, such as `orders`; made by [`Subject::service`].
     Service(ServiceName),
+    /// A program of somebody's that acts for itself: no service of ours, and nobody's objects are its own.
+    Client(Uuid),
 }
 
 /// A service's name: 1 to 64 of `[a-z0-9-]`.
@@ -32,7 +37,9 @@ pub struct ServiceName(String);
 
 /// A text that names no subject.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("a subject is a UUID in lower case with hyphens, or `svc:` and 1 to 64 of [a-z0-9-]")]
+#[error(
+    "a subject is a UUID in lower case with hyphens, `client:` and such a UUID, or `svc:` and 1 to 64 of [a-z0-9-]"
+)]
 pub struct SubjectMalformed;
 
 /// Who calls, and what they may.
@@ -115,6 +122,7 @@ impl Principal {
         match self.subject {
             Subject::User(id) => Some(id),
             Subject::Service(_) => self.on_behalf_of,
+            Subject::Client(_) => None,
         }
     }
 
@@ -159,6 +167,7 @@ impl fmt::Display for Subject {
         match self {
             Self::User(id) => id.fmt(formatter),
             Self::Service(name) => write!(formatter, "{SERVICE_PREFIX}{}", name.0),
+            Self::Client(id) => write!(formatter, "{CLIENT_PREFIX}{id}"),
         }
     }
 }
@@ -167,10 +176,14 @@ impl FromStr for Subject {
     type Err = SubjectMalformed;
 
     fn from_str(text: &str) -> Result<Self, SubjectMalformed> {
-        match text.strip_prefix(SERVICE_PREFIX) {
-            Some(name) => Self::service(name),
-            None => exact_uuid(text).map(Self::User).ok_or(SubjectMalformed),
+        if let Some(name) = text.strip_prefix(SERVICE_PREFIX) {
+            return Self::service(name);
         }
+        let found = match text.strip_prefix(CLIENT_PREFIX) {
+            Some(id) => exact_uuid(id).map(Self::Client),
+            None => exact_uuid(text).map(Self::User),
+        };
+        found.ok_or(SubjectMalformed)
     }
 }
 
@@ -196,7 +209,11 @@ mod tests {
 
     #[test]
     fn a_subject_is_read_as_it_is_written() {
-        for subject in [Subject::User(id(7)), Subject::service("orders").unwrap()] {
+        for subject in [
+            Subject::User(id(7)),
+            Subject::service("orders").unwrap(),
+            Subject::Client(id(8)),
+        ] {
             assert_eq!(subject.to_string().parse(), Ok(subject));
         }
     }
@@ -227,6 +244,12 @@ mod tests {
         let user = Principal::user(id(1), id(9), Permissions::none());
         assert!(user.is(id(1)) && !user.is(id(2)) && !user.is_service());
         assert!(user.is_or_holds::<SeeOrders>(id(1)) && !user.is_or_holds::<SeeOrders>(id(2)));
+    }
+
+    #[test]
+    fn a_client_is_no_service_and_owns_nothing() {
+        let client = Principal::bare(Subject::Client(id(1)), Permissions::none());
+        assert!(!client.is_service() && !client.is(id(1)) && client.acting_user().is_none());
     }
 
     #[test]

@@ -96,6 +96,25 @@ impl AccessTokens {
         Self { leeway, ..self }
     }
 
+    /// Who issues them: `iss`.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// The same for another `aud`, with the keys of now: neither takes the tokens of the other. Make it anew for each use,
+    /// because keys that are put in place later do not reach it.
+    #[must_use]
+    pub fn for_audience(&self, audience: impl Into<String>) -> Self {
+        Self {
+            issuer: self.issuer.clone(),
+            audience: audience.into(),
+            ttl: self.ttl,
+            leeway: self.leeway,
+            ring: RwLock::new(self.ring()),
+        }
+    }
+
     /// How long a token lives: `expires_in`.
     #[must_use]
     pub fn ttl(&self) -> SignedDuration {

@@ -27,8 +27,8 @@ mod timely;
 
 pub use access::{Access, Anyone, Authorized, Caller, Optional, StatesAccess};
 pub use admission::AdmissionSettings;
-pub use answer::{Answer, Event, Events, Listed, Page, Plain, Reply};
-pub use cli::{LogTask, Migration, Options, Purpose, ServiceCli};
+pub use answer::{Answer, Event, Events, Html, Listed, Page, Plain, Reply, Verbatim};
+pub use cli::{LogTask, Migration, Options, Purpose, ServiceCli, ask_operated};
 pub use code::{Code, codes};
 pub use context::{Context, RequestContext};
 pub use describe::{Describe, Description};

@@ -2,6 +2,7 @@
 
 mod banner;
 mod broker;
+mod clients;
 mod demo;
 mod logs;
 mod personal;
@@ -30,6 +31,7 @@ async fn main() -> Stopped {
         .migrate(schema::migrate)
         .logs(logs::task)
         .command(sandbox::command(), sandbox::run)
+        .command(clients::command(), clients::run)
         .main()
         .await
 }

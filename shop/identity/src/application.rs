@@ -12,6 +12,7 @@ mod keys;
 mod live;
 mod log_in;
 mod log_out;
+pub(crate) mod oauth;
 pub(crate) mod ports;
 mod prune;
 mod refresh;
@@ -37,6 +38,7 @@ pub use failure::StartError;
 pub(crate) use failure::{Failure, Refusal};
 pub(crate) use live::LiveSessions;
 pub(crate) use log_in::Login;
+pub(crate) use oauth::OAuth;
 pub(crate) use ports::{KeyRepository, SessionRepository, UserRepository};
 pub(crate) use register::Registration;
 use work::{Work, retried};
@@ -56,6 +58,7 @@ pub struct Identity {
     pub(crate) ended_sessions_kept: SignedDuration,
     pub(crate) sealing: Arc<KeyEncryptionKey>,
     pub(crate) live: LiveSessions,
+    pub(crate) oauth: OAuth,
 }
 
 /// What a write gave, and where in the log its events end.

@@ -1,5 +1,7 @@
 //! Pure rules: what a user, a session and their parts may be. No input or output.
 
+pub(crate) mod client;
+pub(crate) mod code;
 pub(crate) mod email;
 pub(crate) mod event;
 pub(crate) mod name;
@@ -7,10 +9,13 @@ pub(crate) mod password;
 #[cfg(test)]
 mod registry;
 pub(crate) mod role;
+pub(crate) mod scope;
 pub(crate) mod session;
 pub(crate) mod user;
 pub(crate) mod username;
 
+pub(crate) use client::{ClientId, ClientPlan, Flow, RegisteredClient};
+pub(crate) use code::{ClientGrant, Code};
 pub(crate) use email::Email;
 pub(crate) use event::{Event, SessionEnd};
 pub(crate) use name::Name;

@@ -15,11 +15,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::adapters::grpc;
 use crate::adapters::http::{self, SessionTokens};
-use crate::adapters::rows::{KeyRows, SessionRows, UserRows};
-use crate::application::{Bootstrapped, Identity, LiveSessions, StartError, first_start};
+use crate::adapters::rows::{ClientRows, CodeRows, KeyRows, SessionRows, UserRows};
+use crate::application::{Bootstrapped, Identity, LiveSessions, OAuth, StartError, first_start};
 
 /// How often ended sessions are looked for that can be deleted.
 const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
+
+/// The number of the first of the two migrations for clients; numbers have no hole.
+const OAUTH_FIRST: u32 = 4;
 
 /// What identity is made of.
 #[derive(Clone)]
@@ -68,6 +71,18 @@ pub fn migrations() -> Migrations {
             include_str!("../migrations/0003_signing_keys.up.sql"),
             include_str!("../migrations/0003_signing_keys.down.sql"),
         )
+        .with(
+            OAUTH_FIRST,
+            "clients",
+            include_str!("../migrations/0006_clients.up.sql"),
+            include_str!("../migrations/0006_clients.down.sql"),
+        )
+        .with(
+            OAUTH_FIRST + 1,
+            "codes",
+            include_str!("../migrations/0007_codes.up.sql"),
+            include_str!("../migrations/0007_codes.down.sql"),
+        )
 }
 
 /// Routes, gRPC, the two workers and the readiness of identity.
@@ -77,6 +92,8 @@ pub fn module(identity: &Arc<Identity>, dependencies: &Dependencies) -> Module {
     Module::new("identity")
         .routes(http::routes(Arc::clone(identity)))
         .root_routes(http::well_known(Arc::clone(identity)))
+        .root_routes(http::oauth::routes(Arc::clone(identity)))
+        .operator_router(http::oauth::clients::router(Arc::clone(identity)))
         .grpc(grpc::service(Arc::clone(identity)))
         .log(Arc::clone(&dependencies.log))
         .inbox(Arc::clone(&dependencies.inbox))
@@ -136,6 +153,7 @@ impl Identity {
             ended_sessions_kept,
             sealing,
             live: LiveSessions::default(),
+            oauth: OAuth::new(Arc::new(ClientRows), Arc::new(CodeRows)),
         })
     }
 
@@ -180,6 +198,9 @@ async fn turn_keys(identity: Arc<Identity>, stop: CancellationToken) {
 
 async fn prune(identity: Arc<Identity>, stop: CancellationToken) {
     while !stopped_within(PRUNE_EVERY, &stop).await {
+        if let Err(error) = identity.prune_codes().await {
+            tracing::warn!(%error, "old codes could not be deleted; tried again later");
+        }
         loop {
             match identity.prune_sessions().await {
                 Ok(true) if !stop.is_cancelled() => {}

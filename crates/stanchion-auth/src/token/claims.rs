@@ -24,6 +24,7 @@ const ROLE_BYTES_MAX: usize = 64;
 pub struct Grant {
     subject: Subject,
     session: Option<Uuid>,
+    client: Option<Uuid>,
     roles: BTreeSet<String>,
     permissions: Permissions,
 }
@@ -37,6 +38,8 @@ pub struct Claims {
     pub subject: Subject,
     /// The login session, `sid`: always there for users, never for services.
     pub session: Option<Uuid>,
+    /// The OAuth client it was issued to, `client_id`; none for tokens of our own login.
+    pub client: Option<Uuid>,
     /// The roles at the time of issue.
     pub roles: BTreeSet<String>,
     /// What it allows, `scope`.
@@ -59,8 +62,30 @@ impl Grant {
         Self {
             subject: Subject::User(user),
             session: Some(session),
+            client: None,
             roles: roles.into_iter().map(Into::into).collect(),
             permissions,
+        }
+    }
+
+    /// A grant to an OAuth client that acts for itself.
+    #[must_use]
+    pub fn to_client(client: Uuid, permissions: Permissions) -> Self {
+        Self {
+            subject: Subject::Client(client),
+            session: None,
+            client: Some(client),
+            roles: BTreeSet::new(),
+            permissions,
+        }
+    }
+
+    /// The same by way of an OAuth client, which the token names as `client_id` (RFC 9068, 2.2).
+    #[must_use]
+    pub fn by_client(self, client: Uuid) -> Self {
+        Self {
+            client: Some(client),
+            ..self
         }
     }
 
@@ -75,6 +100,7 @@ impl Grant {
         Ok(Self {
             subject: Subject::service(name)?,
             session: None,
+            client: None,
             roles: BTreeSet::new(),
             permissions,
         })
@@ -107,6 +133,8 @@ struct Payload<'a> {
     jti: Uuid,
     #[serde(skip_serializing_if = "Option::is_none")]
     sid: Option<Uuid>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<Uuid>,
     scope: String,
     roles: &'a BTreeSet<String>,
 }
@@ -131,6 +159,7 @@ pub(super) fn write(
         iat: issued_at,
         jti: id,
         sid: grant.session,
+        client_id: grant.client,
         scope: grant.permissions.to_string(),
         roles: &grant.roles,
     })
@@ -155,6 +184,7 @@ pub(super) fn read(
     Ok(Claims {
         id: parsed(&payload, "jti", exact_uuid)?,
         session: session(&payload, &subject)?,
+        client: client(&payload, &subject)?,
         subject,
         roles: roles(&payload)?,
         permissions: parsed(&payload, "scope", |scope| Permissions::parse(scope).ok())?,
@@ -192,8 +222,20 @@ fn lifetime(
 fn session(payload: &Map<String, Value>, subject: &Subject) -> Result<Option<Uuid>, Refusal> {
     match (subject, payload.get("sid")) {
         (Subject::User(_), _) => parsed(payload, "sid", exact_uuid).map(Some),
-        (Subject::Service(_), None) => Ok(None),
-        (Subject::Service(_), Some(_)) => Err(Refusal::Claim("sid")),
+        (Subject::Service(_) | Subject::Client(_), None) => Ok(None),
+        (Subject::Service(_) | Subject::Client(_), Some(_)) => Err(Refusal::Claim("sid")),
+    }
+}
+
+/// A client's own token names that client; a user's names the one it was issued by, if one was.
+fn client(payload: &Map<String, Value>, subject: &Subject) -> Result<Option<Uuid>, Refusal> {
+    let named = match payload.get("client_id") {
+        None => None,
+        Some(_) => Some(parsed(payload, "client_id", exact_uuid)?),
+    };
+    match subject {
+        Subject::Client(own) if named != Some(*own) => Err(Refusal::Claim("client_id")),
+        _ => Ok(named),
     }
 }
 

@@ -70,6 +70,10 @@ pub(crate) fn port(
     routes: Vec<Listed>,
     admission: Arc<Admission>,
 ) -> Port {
+    let own = modules
+        .iter()
+        .flat_map(|module| module.operator_routers.iter().cloned())
+        .fold(Router::new(), Router::merge);
     let modules = modules
         .iter()
         .map(|module| OperatedModule {
@@ -135,6 +139,7 @@ pub(crate) fn port(
         .route("/subjects/{subject}/shred", post(subjects::shred))
         .with_state(operated)
         .merge(health.router())
+        .merge(own)
         .layer(from_fn_with_state(
             guard::Guard::new(settings),
             guard::check,

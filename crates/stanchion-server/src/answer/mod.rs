@@ -5,11 +5,13 @@ mod plain;
 mod reply;
 mod sse;
 mod stored;
+mod verbatim;
 
 pub use listed::{Listed, Page};
 pub use plain::Plain;
 pub use reply::Reply;
 pub use sse::{Event, Events};
+pub use verbatim::{Html, Verbatim};
 
 pub(crate) use reply::{Outcome, Success};
 pub(crate) use stored::{StoredAnswer, StoredSuccess};

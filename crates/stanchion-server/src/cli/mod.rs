@@ -14,6 +14,7 @@ mod subjects;
 
 pub use logs::LogTask;
 pub use options::{Migration, Options, Purpose};
+pub use running::ask_operated;
 
 use std::ffi::OsString;
 use std::fmt::Display;

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use axum::body::Body;
-use http::header::{AUTHORIZATION, HOST};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use http::{Method, Request, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::client::conn::http1;
@@ -16,6 +16,7 @@ use stanchion_runtime::task;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::Stopped;
 use crate::service::AdminSettings;
 
 /// Everything that a path segment cannot hold as it is.
@@ -45,11 +46,42 @@ pub(super) enum NoAnswer {
     Failed(String),
 }
 
+/// Asks the running service on its admin port, for a command of the application's own: the path of these segments, with
+/// this JSON body if there is one. What it answered, unless that is an error.
+///
+/// # Errors
+/// [`Stopped::Failed`]: no service answers there, it wants another token, or it refused; with what it said.
+pub async fn ask_operated(
+    admin: &AdminSettings,
+    method: Method,
+    segments: &[&str],
+    body: Option<&Value>,
+) -> Result<Value, Stopped> {
+    let asked = ask_with(admin, method, segments, body).await;
+    let answer =
+        asked.map_err(|(NoAnswer::Nobody(why) | NoAnswer::Failed(why))| Stopped::Failed(why))?;
+    if answer.status.is_success() {
+        return Ok(answer.body);
+    }
+    let why = answer.body["error"].as_str().map(str::to_owned);
+    let why = why.unwrap_or_else(|| format!("the service answered {}", answer.status));
+    Err(Stopped::Failed(why))
+}
+
 /// Asks the service for the path of these segments.
 pub(super) async fn ask(
     admin: &AdminSettings,
     method: Method,
     segments: &[&str],
+) -> Result<Answer, NoAnswer> {
+    ask_with(admin, method, segments, None).await
+}
+
+async fn ask_with(
+    admin: &AdminSettings,
+    method: Method,
+    segments: &[&str],
+    body: Option<&Value>,
 ) -> Result<Answer, NoAnswer> {
     let address = reachable(admin.listen);
     let nobody = |error: &dyn std::fmt::Display| {
@@ -61,7 +93,7 @@ pub(super) async fn ask(
         Ok(Err(error)) => return Err(nobody(&error)),
         Err(late) => return Err(nobody(&late)),
     };
-    let asking = exchange(admin, address, stream, method, segments);
+    let asking = exchange(admin, address, stream, method, segments, body);
     let answer = match timeout(ANSWER_WITHIN, asking).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(error)) => return Err(nobody(&error)),
@@ -100,6 +132,7 @@ async fn exchange(
     stream: TcpStream,
     method: Method,
     segments: &[&str],
+    body: Option<&Value>,
 ) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     // It ends with the sender; what goes wrong is told there.
@@ -115,7 +148,14 @@ async fn exchange(
     if let Some(token) = &admin.token {
         request = request.header(AUTHORIZATION, format!("Bearer {}", token.expose_secret()));
     }
-    let response = sender.send_request(request.body(Body::empty())?).await?;
+    let body = match body {
+        Some(body) => {
+            request = request.header(CONTENT_TYPE, "application/json");
+            Body::from(body.to_string())
+        }
+        None => Body::empty(),
+    };
+    let response = sender.send_request(request.body(body)?).await?;
     let status = response.status();
     let body = Limited::new(response.into_body(), ANSWER_MAX);
     let body = body.collect().await?.to_bytes();

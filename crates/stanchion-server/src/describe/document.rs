@@ -108,7 +108,7 @@ impl Documented {
 
     fn responses(&self) -> Map<String, Value> {
         let mut responses = Map::new();
-        for status in &self.statuses {
+        for status in self.statuses.iter().filter(|status| **status < 400) {
             responses.insert(status.to_string(), self.success(*status));
         }
         let readable = self.method == Method::GET && matches!(self.reply, ReplyShape::One(_));
@@ -129,7 +129,32 @@ impl Documented {
         for (status, codes) in by_status {
             responses.insert(status.to_string(), failure(status, &codes));
         }
+        for status in self.statuses.iter().filter(|status| **status >= 400) {
+            self.own_failure(*status, &mut responses);
+        }
         responses
+    }
+
+    /// An error in the form of another standard, beside the service's own if it has that status too.
+    fn own_failure(&self, status: u16, responses: &mut Map<String, Value>) {
+        let ReplyShape::Verbatim {
+            content_type,
+            success,
+            failure,
+        } = &self.reply
+        else {
+            return;
+        };
+        let schema = failure.as_ref().unwrap_or(success);
+        let response = responses.entry(status.to_string()).or_insert_with(|| {
+            json!({"description": "Refused.", "headers": headers(&["X-Request-Id"]), "content": {}})
+        });
+        let content = &mut response["content"][*content_type]["schema"];
+        let both = match content.take() {
+            Value::Null => schema.clone(),
+            ours => json!({"anyOf": [schema, ours]}),
+        };
+        *content = both;
     }
 
     fn success(&self, status: u16) -> Value {
@@ -146,6 +171,17 @@ impl Documented {
             }
             ReplyShape::One(data) => ("application/json", envelope(data, "Meta")),
             ReplyShape::Plain(data) => ("application/json", data.clone()),
+            ReplyShape::Verbatim { .. } if (300..400).contains(&status) => {
+                return json!({
+                    "description": "It goes on where Location says.",
+                    "headers": headers(&["X-Request-Id", "Location"]),
+                });
+            }
+            ReplyShape::Verbatim {
+                content_type,
+                success,
+                ..
+            } => (*content_type, success.clone()),
             ReplyShape::Many(item) => {
                 let items = json!({"type": "array", "items": item});
                 ("application/json", envelope(&items, "ListMeta"))

@@ -47,6 +47,12 @@ pub(crate) enum ReplyShape {
     Plain(Value),
     Many(Value),
     Events(Value),
+    /// As another standard has it; what its errors look like, unless they are pages as well.
+    Verbatim {
+        content_type: &'static str,
+        success: Value,
+        failure: Option<Value>,
+    },
 }
 
 impl Description {

@@ -7,7 +7,7 @@ mod serve;
 pub use handler::Handler;
 pub use operation::{Operation, op};
 
-pub(crate) use serve::{Mounted, enveloped, serve};
+pub(crate) use serve::{Form, Mounted, enveloped, serve};
 
 use http::Method;
 

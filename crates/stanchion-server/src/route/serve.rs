@@ -30,12 +30,20 @@ pub(crate) struct Mounted {
     pub(crate) deadline: Duration,
     pub(crate) body_bytes_max: usize,
     pub(crate) idempotency: IdempotencyRule,
-    pub(crate) events: bool,
+    pub(crate) form: Form,
     pub(crate) lane: Lane,
     pub(crate) authenticator: Authenticator,
     /// Every status and code it declares, to notice what it does not.
     pub(crate) statuses: Vec<u16>,
     pub(crate) codes: Vec<&'static str>,
+}
+
+/// What a client must take.
+#[derive(Clone, Copy)]
+pub(crate) enum Form {
+    Json,
+    Events,
+    Fixed,
 }
 
 /// Serves a request that the router has matched to this operation.
@@ -108,15 +116,15 @@ impl Mounted {
     }
 
     fn acceptable(&self, context: &Context) -> Result<(), Problem> {
-        let fits = if self.events {
-            context.accept.events
-        } else {
-            context.accept.json
+        let fits = match self.form {
+            // What another standard fixes is not negotiated.
+            Form::Fixed => true,
+            Form::Events => context.accept.events,
+            Form::Json => context.accept.json,
         };
-        let form = if self.events {
-            "text/event-stream"
-        } else {
-            "application/json"
+        let form = match self.form {
+            Form::Events => "text/event-stream",
+            Form::Json | Form::Fixed => "application/json",
         };
         if fits {
             Ok(())

@@ -42,6 +42,7 @@ pub struct Module {
     pub(crate) routes: Vec<Routes>,
     pub(crate) root_routes: Vec<Routes>,
     pub(crate) routers: Vec<axum::Router>,
+    pub(crate) operator_routers: Vec<axum::Router>,
     pub(crate) grpc: Vec<Grpc>,
     pub(crate) priority: Priority,
     pub(crate) policies: Vec<Policy>,
@@ -108,6 +109,7 @@ impl Module {
             routes: Vec::new(),
             root_routes: Vec::new(),
             routers: Vec::new(),
+            operator_routers: Vec::new(),
             grpc: Vec::new(),
             priority: Priority::Normal,
             policies: Vec::new(),
@@ -155,6 +157,14 @@ impl Module {
     #[must_use]
     pub fn http_router(mut self, router: axum::Router) -> Self {
         self.routers.push(router);
+        self
+    }
+
+    /// Routes for the operator, on the admin port alone and behind its guard: whoever may use the port may use them, and
+    /// each call that changes something is an audit event. Their paths begin with a word of the module's own.
+    #[must_use]
+    pub fn operator_router(mut self, router: axum::Router) -> Self {
+        self.operator_routers.push(router);
         self
     }
 

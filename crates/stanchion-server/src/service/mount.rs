@@ -17,7 +17,7 @@ use crate::admission::{AdmitForeign, Lane, Lanes};
 use crate::context::ModuleParts;
 use crate::describe::{Description, Documented, ReplyShape, Schemas, document, usual_codes};
 use crate::grpc::{Entered, Entrance, Entry, HealthService, Services, reflection};
-use crate::route::{Mounted, Operation, Route, serve};
+use crate::route::{Form, Mounted, Operation, Route, serve};
 use crate::{Access, Grpc, Problem, Routes, codes, idempotency};
 
 /// All that is mounted.
@@ -220,7 +220,11 @@ impl Mounting<'_> {
                 .body_bytes_max
                 .unwrap_or(self.service.settings.body_bytes_max.as_usize()),
             idempotency: rule,
-            events: matches!(description.reply, ReplyShape::Events(_)),
+            form: match description.reply {
+                ReplyShape::Events(_) => Form::Events,
+                ReplyShape::Verbatim { .. } => Form::Fixed,
+                _ => Form::Json,
+            },
             lane: Lane::new(operation.priority.unwrap_or(module.priority)),
             authenticator: Authenticator(self.service.tokens.clone()),
             statuses: statuses.clone(),

@@ -1,6 +1,6 @@
 //! `/docs` in a real browser with the network cut: every route is shown, and one is tried out.
 
-mod browser;
+pub(crate) mod browser;
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -97,7 +97,7 @@ fn texts(list: &Value) -> BTreeSet<String> {
 }
 
 /// Where a picture of the page is kept for whoever wants to look at it.
-fn picture(name: &str) -> std::path::PathBuf {
+pub(crate) fn picture(name: &str) -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("../../target")
         .join(name)

@@ -13,6 +13,7 @@ mod killed_at_each_step;
 mod lists;
 mod log_files;
 mod migrations;
+mod oauth;
 mod operator;
 mod payments;
 mod readme;

@@ -3,6 +3,7 @@
 mod auth;
 mod jwks;
 mod metadata;
+pub(crate) mod oauth;
 mod problem;
 mod sessions;
 mod standing;

@@ -1,10 +1,14 @@
 //! Users, sessions and keys as rows; the same SQL on SQLite and PostgreSQL.
 
+mod clients;
+mod codes;
 mod keys;
 mod sessions;
 mod user_list;
 mod users;
 
+pub(crate) use clients::ClientRows;
+pub(crate) use codes::CodeRows;
 pub(crate) use keys::KeyRows;
 pub(crate) use sessions::SessionRows;
 pub(crate) use users::UserRows;

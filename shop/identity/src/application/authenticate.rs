@@ -11,9 +11,17 @@ impl Identity {
     ///
     /// Signature and claims first, then the store: the session must be live and its user active.
     pub(crate) async fn bearer(&self, token: &str) -> Result<Option<Principal>, Failure> {
-        let Ok(claims) = self.tokens.verify(token, clock::now()) else {
+        match self.tokens.verify(token, clock::now()) {
+            Ok(claims) => self.principal_of(claims).await,
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// Whom verified claims stand for, as the store has it now.
+    pub(super) async fn principal_of(&self, claims: Claims) -> Result<Option<Principal>, Failure> {
+        if !self.client_stands(&claims).await? {
             return Ok(None);
-        };
+        }
         let (Subject::User(user), Some(session)) = (&claims.subject, claims.session) else {
             return Ok(Some(claims.into_principal()));
         };
@@ -22,7 +30,7 @@ impl Identity {
         Ok(standing.map(|standing| narrowed(claims, &standing)))
     }
 
-    async fn standing(&self, session: SessionId) -> Result<Option<Standing>, Failure> {
+    pub(super) async fn standing(&self, session: SessionId) -> Result<Option<Standing>, Failure> {
         if let Some(known) = self.live.get(session) {
             return Ok(known);
         }
@@ -47,7 +55,9 @@ pub(crate) fn narrowed(claims: Claims, standing: &Standing) -> Principal {
     let held = standing.roles.permissions();
     let both = claims.permissions.iter().filter(|name| held.allows(name));
     let permissions = Permissions::new(both).unwrap_or_default();
-    let roles = standing.roles.iter().map(Role::name);
+    // A client's token names none.
+    let named = |role: &&str| claims.roles.contains(*role);
+    let roles = standing.roles.iter().map(Role::name).filter(named);
     Principal {
         roles: roles.map(str::to_owned).collect(),
         permissions,

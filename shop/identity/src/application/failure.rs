@@ -28,6 +28,8 @@ pub(crate) enum Refusal {
     UserNotFound,
     #[error("there is no such session")]
     SessionNotFound,
+    #[error("there is no such client, or not with a secret")]
+    ClientNotFound,
     #[error("the e-mail address is taken")]
     EmailTaken,
     #[error("the username is taken")]

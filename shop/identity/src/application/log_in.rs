@@ -27,15 +27,24 @@ impl Identity {
         login: Login,
         metadata: &Metadata,
     ) -> Result<Written<Tokens>, Failure> {
+        let (checked, rehashed) = self.checked(&login).await?;
+        let start = || self.start_session(&checked, rehashed.as_ref(), &login.client, metadata);
+        let (written, ended) = retried(start).await?;
+        self.live.forget(&ended);
+        Ok(written)
+    }
+
+    /// Whose login this is, with a hash at today's cost if the stored one has another. Every way in comes by here.
+    pub(super) async fn checked(
+        &self,
+        login: &Login,
+    ) -> Result<(Credentials, Option<PasswordHash>), Failure> {
         let found = self.find_credentials(&login.login).await?;
         let stored = found.as_ref().map(|found| found.password.expose());
         let matches = self.passwords.verify(stored, &login.password).await?;
         let checked = found.filter(|_| matches).ok_or(Refusal::BadCredentials)?;
         let rehashed = self.rehash(&checked, &login.password).await;
-        let start = || self.start_session(&checked, rehashed.as_ref(), &login.client, metadata);
-        let (written, ended) = retried(start).await?;
-        self.live.forget(&ended);
-        Ok(written)
+        Ok((checked, rehashed))
     }
 
     pub(super) fn access_token(
@@ -99,7 +108,7 @@ impl Identity {
     }
 
     /// Inserts the session, and ends those that are too many by it.
-    async fn insert_session(
+    pub(super) async fn insert_session(
         &self,
         work: &mut Work<'_>,
         family: &Family,

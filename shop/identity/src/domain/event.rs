@@ -3,7 +3,7 @@ use shop_kernel::UserId;
 use stanchion::eventsourcing::StreamId;
 
 use super::user::Field;
-use super::{RoleSet, SessionId, Status};
+use super::{ClientId, RoleSet, SessionId, Status};
 
 /// What happened to users and sessions, without personal data: ids, field names, roles, states.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -46,6 +46,34 @@ pub(crate) enum Event {
         session_id: SessionId,
         user_id: UserId,
     },
+    /// An operator let a program have tokens.
+    ClientRegistered {
+        client_id: ClientId,
+    },
+    ClientChanged {
+        client_id: ClientId,
+        change: ClientChange,
+    },
+    /// A user let a client have these.
+    ConsentGiven {
+        user_id: UserId,
+        client_id: ClientId,
+        scopes: String,
+    },
+    /// An authorization code was used twice.
+    CodeReplayed {
+        session_id: SessionId,
+        client_id: ClientId,
+    },
+}
+
+/// What an operator changed about a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ClientChange {
+    Disabled,
+    Enabled,
+    SecretRotated,
 }
 
 /// Why a session ended before its time.
@@ -56,6 +84,10 @@ pub(crate) enum SessionEnd {
     LoggedOut,
     /// One of its refresh tokens was used twice.
     RefreshReused,
+    /// The authorization code that it came from was used twice.
+    CodeReplayed,
+    /// Its client gave its token back.
+    Revoked,
     /// The user chose another password.
     PasswordChanged,
     UserSuspended,
@@ -69,6 +101,8 @@ impl SessionEnd {
         match self {
             Self::LoggedOut => "logged_out",
             Self::RefreshReused => "refresh_reused",
+            Self::CodeReplayed => "code_replayed",
+            Self::Revoked => "revoked",
             Self::PasswordChanged => "password_changed",
             Self::UserSuspended => "user_suspended",
             Self::UserDeleted => "user_deleted",
@@ -87,8 +121,13 @@ impl Event {
             | Self::RolesChanged { user_id, .. }
             | Self::StatusChanged { user_id, .. }
             | Self::PasswordChanged { user_id } => StreamId::new("user", user_id.to_string()),
+            Self::ConsentGiven { user_id, .. } => StreamId::new("user", user_id.to_string()),
+            Self::ClientRegistered { client_id } | Self::ClientChanged { client_id, .. } => {
+                StreamId::new("client", client_id.to_string())
+            }
             Self::SessionStarted { session_id, .. }
             | Self::SessionEnded { session_id, .. }
+            | Self::CodeReplayed { session_id, .. }
             | Self::RefreshReused { session_id, .. } => {
                 StreamId::new("session", session_id.to_string())
             }

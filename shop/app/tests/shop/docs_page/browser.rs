@@ -29,7 +29,7 @@ const ARGUMENTS: [&str; 11] = [
     "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
 ];
 
-pub(super) struct Browser {
+pub(crate) struct Browser {
     http: Client,
     session: String,
     // Both end with the browser.
@@ -39,7 +39,7 @@ pub(super) struct Browser {
 
 impl Browser {
     /// `None`, loudly, where Chromium or its driver is not installed.
-    pub(super) async fn start() -> Option<Self> {
+    pub(crate) async fn start() -> Option<Self> {
         let chromium = needs::program(&["chromium", "google-chrome"])?;
         let driver = needs::program(&["chromedriver"])?;
         let (port, profile) = (free_port().unwrap(), tempfile::tempdir().unwrap());
@@ -72,18 +72,18 @@ impl Browser {
         })
     }
 
-    pub(super) async fn open(&self, url: &str) {
+    pub(crate) async fn open(&self, url: &str) {
         self.call(Method::POST, "url", Some(json!({"url": url})))
             .await;
     }
 
     /// What a script returns.
-    pub(super) async fn run(&self, text: &str) -> Value {
+    pub(crate) async fn run(&self, text: &str) -> Value {
         self.call(Method::POST, "execute/sync", Some(script(text)))
             .await
     }
 
-    pub(super) async fn screenshot(&self, path: &Path) {
+    pub(crate) async fn screenshot(&self, path: &Path) {
         let picture = self.call(Method::GET, "screenshot", None).await;
         let bytes = base64::engine::general_purpose::STANDARD
             .decode(picture.as_str().unwrap())
@@ -92,7 +92,7 @@ impl Browser {
     }
 
     /// What the page's console says that is an error: a broken script, a refused resource.
-    pub(super) async fn complaints(&self) -> Vec<String> {
+    pub(crate) async fn complaints(&self) -> Vec<String> {
         let log = self
             .call(Method::POST, "se/log", Some(json!({"type": "browser"})))
             .await;

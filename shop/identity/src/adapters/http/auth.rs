@@ -162,7 +162,7 @@ async fn refresh(
     Body(body): Body<RefreshBody>,
 ) -> Result<Answer<TokensView>, Problem> {
     let token = body.refresh_token.expose_secret();
-    let tokens = identity.refresh(token, &Metadata::new(None)).await?;
+    let tokens = identity.refresh_own(token, &Metadata::new(None)).await?;
     Ok(Answer::ok(TokensView::from(tokens)))
 }
 

@@ -37,6 +37,8 @@ fn refused(refusal: Refusal) -> Problem {
     match refusal {
         Refusal::UserNotFound => USER_NOT_FOUND.problem(),
         Refusal::SessionNotFound => SESSION_NOT_FOUND.problem(),
+        // Only an operator asks for one.
+        Refusal::ClientNotFound => Problem::internal(refusal),
         Refusal::EmailTaken => EMAIL_TAKEN.problem(),
         Refusal::UsernameTaken => USERNAME_TAKEN.problem(),
         Refusal::Stale => codes::VERSION_CONFLICT.problem(),

@@ -1,0 +1,8 @@
+//! OAuth 2.1 and OpenID Connect as clients meet them: honest ones, an independent library, and hostile ones.
+
+mod authlib;
+mod clients;
+mod hostile;
+mod page;
+mod support;
+mod tokens;

@@ -1,0 +1,2 @@
+drop table codes;
+drop table grants;

@@ -1,0 +1,65 @@
+use stanchion::auth::oauth::{OAuthError, Refused};
+use stanchion::auth::refresh::RefreshToken;
+use stanchion::eventsourcing::Metadata;
+
+use super::issue::asked_within;
+use super::{Issued, OAuthFailure};
+use crate::application::{Failure, Identity, Refusal, Tokens};
+use crate::domain::{Flow, RegisteredClient};
+
+const NOT_VALID: Refused = OAuthError::InvalidGrant.because("the refresh token is not valid");
+
+impl Identity {
+    /// Exchanges a client's refresh token, once; a second use ends the session.
+    pub(crate) async fn refresh_for_client(
+        &self,
+        client: &RegisteredClient,
+        presented: &str,
+        scope: Option<&str>,
+        metadata: &Metadata,
+    ) -> Result<Issued, OAuthFailure> {
+        if !client.may(Flow::RefreshToken) {
+            let refused = OAuthError::UnauthorizedClient;
+            return Err(refused.because("not one of this client's grants").into());
+        }
+        let token = RefreshToken::parse(presented).ok_or(NOT_VALID)?;
+        let hash = token.hash();
+        let granted = self.oauth.codes.grant_of_token(&self.db, &hash);
+        // Whose a session is never changes, so it need not be asked in the transaction that decides.
+        let grant = granted.await?.filter(|grant| grant.client == client.id);
+        let grant = grant.ok_or(NOT_VALID)?;
+        let scopes = asked_within(scope, &grant.scopes)?;
+        let rotated = self.refresh(presented, metadata).await.map_err(refused)?;
+        // The access token that came with it is for our own pages; a client gets one with what it was granted.
+        let standing = self.standing(grant.session).await?.ok_or(NOT_VALID)?;
+        Ok(Issued {
+            access: self.user_token(&grant, &scopes, &standing.roles)?,
+            expires_in: self.tokens.ttl(),
+            scopes,
+            refresh: Some(rotated.refresh),
+            id_token: None,
+        })
+    }
+
+    /// Exchanges a refresh token of our own login; a client's is refused, because nobody proved to be that client.
+    pub(crate) async fn refresh_own(
+        &self,
+        presented: &str,
+        metadata: &Metadata,
+    ) -> Result<Tokens, Failure> {
+        let token = RefreshToken::parse(presented).ok_or(Refusal::BadRefreshToken)?;
+        let hash = token.hash();
+        let granted = self.oauth.codes.grant_of_token(&self.db, &hash);
+        if granted.await?.is_some() {
+            return Err(Refusal::BadRefreshToken.into());
+        }
+        self.refresh(presented, metadata).await
+    }
+}
+
+fn refused(failure: Failure) -> OAuthFailure {
+    match failure {
+        Failure::Refused(Refusal::BadRefreshToken) => NOT_VALID.into(),
+        other => other.into(),
+    }
+}

@@ -1,0 +1,76 @@
+use shop_kernel::UserId;
+use stanchion::auth::Subject;
+use stanchion::auth::oauth::{OAuthError, Refused};
+use stanchion::auth::refresh::RefreshToken;
+use stanchion::eventsourcing::Metadata;
+
+use super::OAuthFailure;
+use crate::application::ports::Which;
+use crate::application::work::{Work, retried};
+use crate::application::{Failure, Identity};
+use crate::domain::{RegisteredClient, SessionEnd, SessionId};
+
+const NOT_ITS_OWN: Refused =
+    OAuthError::InvalidGrant.because("the token was issued to another client");
+
+impl Identity {
+    /// Voids a token that a client gives back (RFC 7009): of a user's, the whole session; what is no token is as good
+    /// as revoked.
+    pub(crate) async fn revoke_token(
+        &self,
+        client: &RegisteredClient,
+        token: &str,
+        metadata: &Metadata,
+    ) -> Result<(), OAuthFailure> {
+        if let Some(presented) = RefreshToken::parse(token) {
+            let hash = presented.hash();
+            let granted = self.oauth.codes.grant_of_token(&self.db, &hash);
+            return match granted.await? {
+                Some(grant) if grant.client == client.id => Ok(self
+                    .end_granted(grant.user, grant.session, metadata)
+                    .await?),
+                Some(_) => Err(NOT_ITS_OWN.into()),
+                None => Ok(()),
+            };
+        }
+        let Some(claims) = self.claims_of(token) else {
+            return Ok(());
+        };
+        if claims.client != Some(client.id.0) {
+            return Err(NOT_ITS_OWN.into());
+        }
+        match (claims.subject, claims.session) {
+            (Subject::User(user), Some(session)) => {
+                let (user, session) = (UserId(user), SessionId(session));
+                self.end_granted(user, session, metadata).await?;
+            }
+            _ => {
+                let clients = &self.oauth.clients;
+                clients
+                    .void_token(&self.db, claims.id, claims.expires_at)
+                    .await?;
+                self.oauth.revoked.forget().await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn end_granted(
+        &self,
+        user: UserId,
+        session: SessionId,
+        metadata: &Metadata,
+    ) -> Result<(), Failure> {
+        let ended = retried(|| async {
+            let mut work = Work::begin(&self.db, metadata);
+            let which = Which::One(session);
+            let ended = self
+                .end(&mut work, user, which, SessionEnd::Revoked)
+                .await?;
+            work.commit().await?;
+            Ok(ended)
+        });
+        self.live.forget(&ended.await?);
+        Ok(())
+    }
+}

@@ -88,10 +88,6 @@ impl Search {
 
     /// The rate to run now; `None` when the answer is known.
     #[must_use]
-    #[expect(
-        clippy::should_implement_trait,
-        reason = "each step needs to be told its outcome"
-    )]
     pub fn next(&self) -> Option<f64> {
         if let Some(doubted) = self.doubted {
             return Some(doubted);

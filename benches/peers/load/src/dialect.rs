@@ -52,7 +52,7 @@ impl Dialect {
         match self {
             Self::Peer | Self::Shop => Request::post("/oauth2/token")
                 .authorization(client)
-                .form("grant_type=client_credentials"),
+                .form("grant_type=client_credentials&scope=order%3Aread"),
             Self::Login => {
                 Request::post("/api/v1/auth/login").body("application/json", client.to_owned())
             }

@@ -1,5 +1,7 @@
 //! Clients and sessions, made before anything is measured.
 
+mod shop;
+
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
@@ -13,7 +15,7 @@ use crate::plan::{Dialect, Plan};
 use crate::state::{State, Tokens};
 
 /// Users of the shop; hashed once each, whatever it is.
-const PASSWORD: &str = "a load that is quite heavy";
+const PASSWORD: &str = "a-load-that-is-quite-heavy";
 
 #[derive(Deserialize)]
 struct Client {
@@ -52,13 +54,11 @@ async fn client(plan: &Plan, target: &Target, number: usize) -> Result<String> {
         register(target, &name).await?;
         return Ok(login(&name).to_string());
     }
-    let admin = match &plan.admin_url {
-        Some(url) => Target::parse(url)?,
-        None => target.clone(),
-    };
+    if plan.dialect == Dialect::Shop {
+        return shop::client(plan, number).await;
+    }
     let request = Request::post("/admin/clients").json(&json!({"name": format!("load-{number}")}));
-    let answer = connection(&admin).send(&request).await?;
-    ensure!(answer.status().is_success(), "{}", answer.status());
+    let answer = connection(target).send(&request).await?.expect(201)?;
     let made: Client = answer.json()?;
     Ok(basic(&made.client_id, &made.client_secret))
 }
@@ -79,6 +79,10 @@ pub(crate) async fn session(
         return Ok((String::new(), plan.dialect.refreshed(answer)?));
     }
     let client = state.client_of(number).to_owned();
+    if plan.dialect == Dialect::Shop {
+        let tokens = shop::session(target, &client, number).await?;
+        return Ok((client, tokens));
+    }
     let request = Request::post("/admin/sessions").authorization(&client);
     let answer = connection(target).send(&request).await?.expect(200)?;
     Ok((client, answer.json()?))

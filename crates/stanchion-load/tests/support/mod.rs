@@ -10,8 +10,10 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// Answers with `answer`, and closes each connection after so many of them without saying so.
 pub(crate) async fn server(answer: &'static str, answers_max: u64) -> (Target, Arc<AtomicU64>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
+    let listener = TcpListener::bind("127.0.0.1:0").await;
+    let listener = listener.expect("a loopback port is free");
+    let url = listener.local_addr().expect("it is bound");
+    let url = format!("http://{url}");
     let served = Arc::new(AtomicU64::new(0));
     let count = Arc::clone(&served);
     let _accepting = task::spawn("server", async move {
@@ -20,7 +22,10 @@ pub(crate) async fn server(answer: &'static str, answers_max: u64) -> (Target, A
             let _serving = task::spawn("serving", serve(stream, answer, answers_max, count));
         }
     });
-    (Target::parse(&url).unwrap(), served)
+    (
+        Target::parse(&url).expect("it is a loopback address"),
+        served,
+    )
 }
 
 async fn serve(mut stream: TcpStream, answer: &str, answers_max: u64, served: Arc<AtomicU64>) {

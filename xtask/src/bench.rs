@@ -2,13 +2,13 @@
 
 mod cases;
 mod cluster;
-mod cpu;
+pub(crate) mod cpu;
 mod drivers;
-mod figures;
-mod go;
-mod kits;
-mod log;
-mod markdown;
+pub(crate) mod figures;
+pub(crate) mod go;
+pub(crate) mod kits;
+pub(crate) mod log;
+pub(crate) mod markdown;
 mod messaging;
 mod peers;
 mod policies;
@@ -17,7 +17,7 @@ mod report;
 mod resilience;
 mod rows;
 mod server;
-mod turns;
+pub(crate) mod turns;
 
 use anyhow::Result;
 use clap::Subcommand;

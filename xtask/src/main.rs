@@ -7,6 +7,7 @@ mod cluster;
 mod compare;
 mod coverage;
 mod fuzz_api;
+mod load;
 mod shell;
 mod test;
 mod tool;
@@ -33,6 +34,8 @@ enum Command {
     Test(test::Options),
     /// Line coverage of each library and shop crate.
     Coverage(coverage::Options),
+    /// The shop's identity at a fixed rate, on real stores, beside services in other languages.
+    Load(load::Options),
     /// Thousands of generated requests against a running shop, judged by its own OpenAPI document.
     FuzzApi(fuzz_api::Options),
 }
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         Command::Compare(options) => compare::run(&options),
         Command::Test(options) => test::run(&options),
         Command::Coverage(options) => coverage::run(&options),
+        Command::Load(options) => load::run(&options),
         Command::FuzzApi(options) => fuzz_api::run(&options),
     };
     match outcome {

@@ -19,7 +19,7 @@ pub(super) struct Ticks {
 }
 
 /// A stretch of time under observation.
-pub(super) struct Watch {
+pub(crate) struct Watch {
     machine: Ticks,
     ours: u64,
     whose: Whose,
@@ -35,7 +35,7 @@ enum Whose {
 }
 
 /// Waits until others leave the machine alone, or for the longest wait.
-pub(super) fn wait_until_quiet() -> Result<()> {
+pub(crate) fn wait_until_quiet() -> Result<()> {
     let looks = WAIT_MAX.as_millis() / LOOK.as_millis();
     for _ in 0..looks {
         let before = machine()?;
@@ -54,7 +54,7 @@ impl Watch {
     }
 
     /// From now on; what descends from us is ours: several servers, each with processes of its own.
-    pub(super) fn of_descendants() -> Result<Self> {
+    pub(crate) fn of_descendants() -> Result<Self> {
         Self::of(Whose::Descendants)
     }
 
@@ -67,7 +67,7 @@ impl Watch {
     }
 
     /// The share of the machine that others used since then.
-    pub(super) fn foreign(&self) -> Result<f64> {
+    pub(crate) fn foreign(&self) -> Result<f64> {
         let ours = used(self.whose)?.saturating_sub(self.ours);
         Ok(share(self.machine, machine()?, ours))
     }

@@ -1,6 +1,10 @@
 //! Programs in Go, compiled without a module proxy where Debian has their libraries.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::Result;
 
@@ -27,7 +31,7 @@ pub(super) fn sources() -> PathBuf {
 }
 
 /// The program of that name.
-pub(super) fn built(name: &str) -> PathBuf {
+pub(crate) fn built(name: &str) -> PathBuf {
     kits::folder().join("go").join(name)
 }
 
@@ -56,6 +60,31 @@ pub(super) fn build() -> Result<()> {
         shell::quiet(&mut build)?;
     }
     Ok(())
+}
+
+/// What the service that issues tokens is made of.
+const AUTH_PACKAGES: [&str; 5] = [
+    "golang-go",
+    "golang-github-jackc-pgx-v4-dev",
+    "golang-github-gomodule-redigo-dev",
+    "golang-github-golang-jwt-jwt-dev",
+    "golang-github-google-uuid-dev",
+];
+
+/// Compiles the service that issues tokens; installs what it needs.
+pub(super) fn build_auth(source: &Path) -> Result<()> {
+    let needed = ["jackc/pgx", "gomodule/redigo", "golang-jwt/jwt"];
+    let is_there = |library: &&str| {
+        fs::exists(format!("{LIBRARIES}/src/github.com/{library}")).unwrap_or(false)
+    };
+    let has_go = shell::quiet(Command::new("go").arg("version")).is_ok();
+    if !has_go || !needed.iter().all(is_there) {
+        packages::install(&AUTH_PACKAGES, "Go")?;
+    }
+    eprintln!("building {}", source.display());
+    let mut build = command();
+    build.args(["build", "-o"]).arg(built("auth-go")).arg(".");
+    shell::quiet(build.current_dir(source)).map(drop)
 }
 
 /// `go`, with Debian's libraries, and everything that it makes below `target/bench`.

@@ -14,7 +14,7 @@ use crate::{shell, test::packages, workspace};
 
 /// A group of drivers that come together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kit {
+pub(crate) enum Kit {
     /// Our own driver, compiled for release.
     Ours,
     /// Peers from the Rust registry, compiled for release, in a workspace of their own.
@@ -41,11 +41,17 @@ pub(super) enum Kit {
     MessagingNode,
     /// The example of the smallest service, compiled for release.
     Hello,
+    /// Tokens in Go, compiled with the libraries that Debian has.
+    AuthGo,
+    /// Tokens on Fastify, from the npm registry.
+    AuthNode,
+    /// Tokens on FastAPI, in a virtual environment of its own.
+    AuthPython,
 }
 
 /// The kits of this session: each is made once, and a failure is remembered.
 #[derive(Default)]
-pub(super) struct Kits {
+pub(crate) struct Kits {
     made: BTreeMap<Kit, Result<(), String>>,
 }
 
@@ -54,7 +60,7 @@ impl Kits {
     ///
     /// # Errors
     /// The reason why its drivers cannot run, the same at every call.
-    pub(super) fn ensure(&mut self, kit: Kit) -> Result<(), String> {
+    pub(crate) fn ensure(&mut self, kit: Kit) -> Result<(), String> {
         if let Some(made) = self.made.get(&kit) {
             return made.clone();
         }
@@ -77,13 +83,18 @@ pub(super) fn messaging(language: &str) -> PathBuf {
     workspace::root().join("benches/messaging").join(language)
 }
 
+/// Where the sources of a service are that is loaded beside ours.
+pub(crate) fn peer(name: &str) -> PathBuf {
+    workspace::root().join("benches/peers").join(name)
+}
+
 /// Where everything made for the bench is.
-pub(super) fn folder() -> PathBuf {
+pub(crate) fn folder() -> PathBuf {
     workspace::target().join("bench")
 }
 
 /// The driver that cargo built from the package `package`.
-pub(super) fn built(package: &str, name: &str) -> PathBuf {
+pub(crate) fn built(package: &str, name: &str) -> PathBuf {
     folder().join(package).join("release").join(name)
 }
 
@@ -102,6 +113,9 @@ fn make(kit: Kit) -> Result<()> {
         Kit::MessagingPython => python("messaging-python", &messaging("python")),
         Kit::MessagingNode => node("messaging-node", &messaging("node"), "driver.js"),
         Kit::Hello => cargo("examples/hello", "hello"),
+        Kit::AuthGo => go::build_auth(&peer("auth-go")),
+        Kit::AuthNode => node("auth-node", &peer("auth-node"), "server.js"),
+        Kit::AuthPython => python("auth-python", &peer("auth-python")),
     }
 }
 

@@ -25,7 +25,7 @@ use super::{
 use crate::{shell, test::packages};
 
 /// Day, processors, system, disk.
-pub(super) const MACHINE: &str = "echo \"$(date -u +%F), $(nproc) x $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1), \
+pub(crate) const MACHINE: &str = "echo \"$(date -u +%F), $(nproc) x $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -1), \
                        $(free -g | awk '/^Mem/ {print $2}') GiB, $(uname -sr), $(df --output=fstype /tmp | tail -1)\"";
 
 /// In haste, reading cases have so much less to read.

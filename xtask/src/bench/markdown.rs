@@ -19,7 +19,7 @@ pub(super) fn write(file: &Path, name: &str, conditions: &[String], rows: &[Row]
 }
 
 /// Likewise, with a page that is made already.
-pub(super) fn replace(file: &Path, name: &str, page: &str) -> Result<()> {
+pub(crate) fn replace(file: &Path, name: &str, page: &str) -> Result<()> {
     let before = fs::read_to_string(file).unwrap_or_default();
     let after = between_marks(&before, name, page)?;
     fs::write(file, after).with_context(|| file.display().to_string())

@@ -2,7 +2,7 @@
 
 /// Whose turn it is in a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Turn {
+pub(crate) enum Turn {
     Ours,
     /// The number of a peer.
     Peer(usize),
@@ -10,13 +10,13 @@ pub(super) enum Turn {
 
 /// A run of ours and its neighbour in time.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Pair<T> {
-    pub(super) ours: T,
-    pub(super) peer: T,
+pub(crate) struct Pair<T> {
+    pub(crate) ours: T,
+    pub(crate) peer: T,
 }
 
 /// One round: ours, a peer, a peer, ours, a peer, … With one peer, rounds give A B A B.
-pub(super) fn round(peers: usize) -> Vec<Turn> {
+pub(crate) fn round(peers: usize) -> Vec<Turn> {
     let mut turns = Vec::new();
     for peer in 0..peers {
         if peer.is_multiple_of(2) {
@@ -32,7 +32,7 @@ pub(super) fn round(peers: usize) -> Vec<Turn> {
 }
 
 /// The run of ours beside a peer's, from what each turn of the round gave.
-pub(super) fn pair<T: Copy>(turns: &[Turn], results: &[Option<T>], peer: usize) -> Option<Pair<T>> {
+pub(crate) fn pair<T: Copy>(turns: &[Turn], results: &[Option<T>], peer: usize) -> Option<Pair<T>> {
     let at = turns.iter().position(|turn| *turn == Turn::Peer(peer))?;
     let is_ours = |at: usize| turns.get(at) == Some(&Turn::Ours);
     let beside = match at.checked_sub(1).filter(|before| is_ours(*before)) {

@@ -21,6 +21,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("stanchion-cache", &["stanchion-resilience"]),
     // The architect reads services and imports nothing of them.
     ("stanchion-review", &[]),
+    // For users' services as well: it knows HTTP and nothing of what it loads.
+    ("stanchion-load", &[]),
     ("stanchion-cli", &["stanchion-review"]),
     ("stanchion-client", &["stanchion-resilience"]),
     (
@@ -114,6 +116,8 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("grpc-interop", &["stanchion"]),
+    // It speaks to ours and to its peers over the wire alone.
+    ("auth-load", &["stanchion-load"]),
     // Beside them.
     ("patterns", &["stanchion"]),
     ("hello", &["stanchion"]),

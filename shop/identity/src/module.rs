@@ -16,7 +16,9 @@ use tokio_util::sync::CancellationToken;
 use crate::adapters::grpc;
 use crate::adapters::http::{self, SessionTokens};
 use crate::adapters::rows::{ClientRows, CodeRows, KeyRows, SessionRows, UserRows};
-use crate::application::{Bootstrapped, Identity, LiveSessions, OAuth, StartError, first_start};
+use crate::application::{
+    Bootstrapped, Failure, Identity, LiveSessions, OAuth, StartError, first_start,
+};
 
 /// How often ended sessions are looked for that can be deleted.
 const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
@@ -198,17 +200,23 @@ async fn turn_keys(identity: Arc<Identity>, stop: CancellationToken) {
 
 async fn prune(identity: Arc<Identity>, stop: CancellationToken) {
     while !stopped_within(PRUNE_EVERY, &stop).await {
-        if let Err(error) = identity.prune_codes().await {
-            tracing::warn!(%error, "old codes could not be deleted; tried again later");
-        }
-        loop {
-            match identity.prune_sessions().await {
-                Ok(true) if !stop.is_cancelled() => {}
-                Ok(_) => break,
-                Err(error) => {
-                    tracing::warn!(%error, "ended sessions could not be deleted; tried again later");
-                    break;
-                }
+        in_batches(&stop, || identity.prune_sessions()).await;
+        in_batches(&stop, || identity.prune_codes()).await;
+    }
+}
+
+/// Until there is no more, or it is time to stop.
+async fn in_batches<F>(stop: &CancellationToken, prune: impl Fn() -> F)
+where
+    F: Future<Output = Result<bool, Failure>>,
+{
+    loop {
+        match prune().await {
+            Ok(true) if !stop.is_cancelled() => {}
+            Ok(_) => return,
+            Err(error) => {
+                tracing::warn!(%error, "what has ended could not be deleted; tried again later");
+                return;
             }
         }
     }

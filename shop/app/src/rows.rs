@@ -18,8 +18,12 @@ const COUNTED_MAX: i64 = 1_000_000;
 const TABLES: [&str; 6] = ["inbox", "parked", "timer", "snapshot", "redrive", "job"];
 
 /// What identity's has besides.
-const OF_IDENTITY: [&str; 5] = [
+const OF_IDENTITY: [&str; 9] = [
     "users",
+    "clients",
+    "grants",
+    "codes",
+    "revoked_tokens",
     "sessions",
     "refresh_tokens",
     "signing_keys",

@@ -21,7 +21,7 @@ use crate::adapters::rows::{
 };
 use crate::adapters::{announce, grpc};
 use crate::application::{
-    Bootstrapped, Identity, LiveKeys, LiveSessions, MailPages, OAuth, Post, SessionCounts,
+    Bootstrapped, Failure, Identity, LiveKeys, LiveSessions, MailPages, OAuth, Post, SessionCounts,
     StartError, Uses, first_start,
 };
 
@@ -319,17 +319,23 @@ async fn write_uses(identity: Arc<Identity>, stop: CancellationToken) {
 
 async fn prune(identity: Arc<Identity>, stop: CancellationToken) {
     while !stopped_within(PRUNE_EVERY, &stop).await {
-        if let Err(error) = identity.prune_codes().await {
-            tracing::warn!(%error, "old codes could not be deleted; tried again later");
-        }
-        loop {
-            match identity.prune_sessions().await {
-                Ok(true) if !stop.is_cancelled() => {}
-                Ok(_) => break,
-                Err(error) => {
-                    tracing::warn!(%error, "ended sessions could not be deleted; tried again later");
-                    break;
-                }
+        in_batches(&stop, || identity.prune_sessions()).await;
+        in_batches(&stop, || identity.prune_codes()).await;
+    }
+}
+
+/// Until there is no more, or it is time to stop.
+async fn in_batches<F>(stop: &CancellationToken, prune: impl Fn() -> F)
+where
+    F: Future<Output = Result<bool, Failure>>,
+{
+    loop {
+        match prune().await {
+            Ok(true) if !stop.is_cancelled() => {}
+            Ok(_) => return,
+            Err(error) => {
+                tracing::warn!(%error, "what has ended could not be deleted; tried again later");
+                return;
             }
         }
     }

@@ -2,6 +2,7 @@
 
 mod authlib;
 mod clients;
+mod ends;
 mod hostile;
 mod page;
 mod support;

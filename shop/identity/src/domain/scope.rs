@@ -22,6 +22,11 @@ pub(crate) fn is_known(scope: &str) -> bool {
     WORDS.contains(&scope) || permission::is_name(scope)
 }
 
+/// Whether it counts at userinfo and the token endpoint alone.
+pub(crate) fn is_for_userinfo(scope: &str) -> bool {
+    WORDS.contains(&scope) && scope != SHOP
+}
+
 /// The permissions among these.
 pub(crate) fn permissions(scopes: &Scopes) -> Permissions {
     let names = scopes.iter().filter(|scope| permission::is_name(scope));

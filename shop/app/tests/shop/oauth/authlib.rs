@@ -9,7 +9,7 @@ use stanchion_testing::process::Launch;
 use super::support::{app, service};
 use crate::support::{PASSWORD, Shop, needs};
 
-const PACKAGES: [&str; 2] = ["authlib>=1.6,<2", "requests>=2,<3"];
+const PACKAGES: [&str; 3] = ["authlib>=1.6,<2", "joserfc>=1,<2", "requests>=2,<3"];
 
 const DONE_WITHIN: Duration = Duration::from_secs(120);
 

@@ -11,32 +11,32 @@ use crate::support::process::http_client;
 use crate::support::{Answer, PASSWORD, Shop};
 
 // RFC 7636, appendix B.
-pub(super) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
-pub(super) const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
+pub(in crate::oauth) const VERIFIER: &str = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk";
+pub(in crate::oauth) const CHALLENGE: &str = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM";
 
-pub(super) const DONE: &str = "https://app.example/done";
+pub(in crate::oauth) const DONE: &str = "https://app.example/done";
 
 /// A registered client.
 #[derive(Clone)]
-pub(super) struct Registered {
-    pub(super) id: String,
-    pub(super) secret: Option<String>,
+pub(in crate::oauth) struct Registered {
+    pub(in crate::oauth) id: String,
+    pub(in crate::oauth) secret: Option<String>,
 }
 
 /// A browser in front of the sign-in page.
-pub(super) struct Visitor {
+pub(in crate::oauth) struct Visitor {
     http: Client,
     base: String,
-    pub(super) cookie: String,
+    pub(in crate::oauth) cookie: String,
 }
 
-pub(super) fn service(scopes: &[&str]) -> Value {
+pub(in crate::oauth) fn service(scopes: &[&str]) -> Value {
     json!({
         "name": "Stock robot", "kind": "confidential", "grants": ["client_credentials"], "scopes": scopes,
     })
 }
 
-pub(super) fn app(kind: &str) -> Value {
+pub(in crate::oauth) fn app(kind: &str) -> Value {
     json!({
         "name": "Kettle & Co", "kind": kind, "grants": ["authorization_code", "refresh_token"],
         "redirect_uris": [DONE, "http://127.0.0.1:9/done"],
@@ -45,14 +45,14 @@ pub(super) fn app(kind: &str) -> Value {
 }
 
 /// A form's body.
-pub(super) fn form(fields: &[(&str, &str)]) -> String {
+pub(in crate::oauth) fn form(fields: &[(&str, &str)]) -> String {
     let pairs = fields.iter();
     let pairs = pairs.map(|(name, value)| format!("{name}={}", encode(value)));
     pairs.collect::<Vec<_>>().join("&")
 }
 
 /// Adds or replaces fields; an empty value takes one away.
-pub(super) fn changed<'a>(
+pub(in crate::oauth) fn changed<'a>(
     fields: &[(&'a str, &'a str)],
     changes: &[(&'a str, &'a str)],
 ) -> Vec<(&'a str, &'a str)> {
@@ -65,7 +65,7 @@ pub(super) fn changed<'a>(
 
 impl Shop {
     /// A request to the operator's port.
-    pub(super) fn ask_admin(&self, method: Method, path: &str) -> Ask {
+    pub(in crate::oauth) fn ask_admin(&self, method: Method, path: &str) -> Ask {
         let http = http_client(Client::builder());
         Ask::new(
             &http,
@@ -74,7 +74,7 @@ impl Shop {
         )
     }
 
-    pub(super) async fn client(&self, plan: Value) -> Registered {
+    pub(in crate::oauth) async fn client(&self, plan: Value) -> Registered {
         let asked = self.ask_admin(Method::POST, "/clients").json(&plan);
         let made = asked.send().await.expect(201).json();
         Registered {
@@ -84,7 +84,7 @@ impl Shop {
     }
 
     /// A form sent to a path outside the base path, by a client that says in the form who it is.
-    pub(super) async fn send(
+    pub(in crate::oauth) async fn send(
         &self,
         path: &str,
         by: &Registered,
@@ -98,7 +98,7 @@ impl Shop {
         self.send_form(path, &form(&fields)).send().await
     }
 
-    pub(super) fn send_form(&self, path: &str, body: &str) -> Ask {
+    pub(in crate::oauth) fn send_form(&self, path: &str, body: &str) -> Ask {
         let http = http_client(Client::builder().redirect(Policy::none()));
         Ask::new(
             &http,
@@ -109,7 +109,7 @@ impl Shop {
         .body(body.to_owned())
     }
 
-    pub(super) fn visitor(&self) -> Visitor {
+    pub(in crate::oauth) fn visitor(&self) -> Visitor {
         Visitor {
             http: http_client(Client::builder().redirect(Policy::none())),
             base: format!("http://{}/oauth2/authorize", self.address),
@@ -118,12 +118,17 @@ impl Shop {
     }
 
     /// A user's tokens for a client, with these scopes.
-    pub(super) async fn sign_in(&self, by: &Registered, login: &str, scope: &str) -> Value {
+    pub(in crate::oauth) async fn sign_in(
+        &self,
+        by: &Registered,
+        login: &str,
+        scope: &str,
+    ) -> Value {
         let code = self.visitor().code(by, login, scope).await;
         self.redeem(by, &code).await.expect(200).json()
     }
 
-    pub(super) async fn redeem(&self, by: &Registered, code: &str) -> Answer {
+    pub(in crate::oauth) async fn redeem(&self, by: &Registered, code: &str) -> Answer {
         let fields = [
             ("grant_type", "authorization_code"),
             ("code", code),
@@ -133,12 +138,12 @@ impl Shop {
         self.send("/oauth2/token", by, &fields).await
     }
 
-    pub(super) async fn introspected(&self, by: &Registered, token: &str) -> Value {
+    pub(in crate::oauth) async fn introspected(&self, by: &Registered, token: &str) -> Value {
         let asked = self.send("/oauth2/introspect", by, &[("token", token)]);
         asked.await.expect(200).json()
     }
 
-    pub(super) async fn userinfo(&self, token: &str) -> Answer {
+    pub(in crate::oauth) async fn userinfo(&self, token: &str) -> Answer {
         let bearer = format!("Bearer {token}");
         let asked = self.fetch("/oauth2/userinfo");
         asked.header("authorization", &bearer).send().await
@@ -146,7 +151,10 @@ impl Shop {
 }
 
 impl Visitor {
-    pub(super) fn asks<'a>(by: &'a Registered, scope: &'a str) -> Vec<(&'a str, &'a str)> {
+    pub(in crate::oauth) fn asks<'a>(
+        by: &'a Registered,
+        scope: &'a str,
+    ) -> Vec<(&'a str, &'a str)> {
         vec![
             ("response_type", "code"),
             ("client_id", &by.id),
@@ -159,7 +167,7 @@ impl Visitor {
         ]
     }
 
-    pub(super) async fn open(&mut self, query: &str) -> Answer {
+    pub(in crate::oauth) async fn open(&mut self, query: &str) -> Answer {
         let asked = Ask::new(&self.http, Method::GET, format!("{}?{query}", self.base));
         let answer = asked.header("cookie", &self.cookie).send().await;
         if let Some(set) = answer.header(SET_COOKIE.as_str()) {
@@ -169,11 +177,11 @@ impl Visitor {
     }
 
     /// What the cookie and the form have in common.
-    pub(super) fn csrf(&self) -> &str {
+    pub(in crate::oauth) fn csrf(&self) -> &str {
         self.cookie.split_once('=').map_or("", |(_, value)| value)
     }
 
-    pub(super) fn submit(&self, fields: &[(&str, &str)]) -> Ask {
+    pub(in crate::oauth) fn submit(&self, fields: &[(&str, &str)]) -> Ask {
         Ask::new(&self.http, Method::POST, self.base.clone())
             .header("content-type", "application/x-www-form-urlencoded")
             .header("cookie", &self.cookie)
@@ -181,7 +189,12 @@ impl Visitor {
     }
 
     /// Opens the page, signs in and says yes; where the browser is sent.
-    pub(super) async fn allow(&mut self, by: &Registered, login: &str, scope: &str) -> Answer {
+    pub(in crate::oauth) async fn allow(
+        &mut self,
+        by: &Registered,
+        login: &str,
+        scope: &str,
+    ) -> Answer {
         let asks = Self::asks(by, scope);
         self.open(&form(&asks)).await.expect(200);
         let csrf = self.csrf().to_owned();
@@ -194,7 +207,12 @@ impl Visitor {
         self.submit(&changed(&asks, &yes)).send().await
     }
 
-    pub(super) async fn code(&mut self, by: &Registered, login: &str, scope: &str) -> String {
+    pub(in crate::oauth) async fn code(
+        &mut self,
+        by: &Registered,
+        login: &str,
+        scope: &str,
+    ) -> String {
         let sent = self.allow(by, login, scope).await.expect(303);
         answered(&sent, "code")
     }
@@ -202,7 +220,7 @@ impl Visitor {
 
 /// A parameter of where the browser is sent.
 #[track_caller]
-pub(super) fn answered(sent: &Answer, name: &str) -> String {
+pub(in crate::oauth) fn answered(sent: &Answer, name: &str) -> String {
     let place = sent.header(LOCATION.as_str()).unwrap_or_default();
     let query = place.split_once('?').map_or("", |(_, query)| query);
     let parameters = stanchion::auth::oauth::Parameters::parse(query.as_bytes()).unwrap();
@@ -211,7 +229,7 @@ pub(super) fn answered(sent: &Answer, name: &str) -> String {
 
 /// Dies unless it is this error in OAuth's form.
 #[track_caller]
-pub(super) fn refused(answer: &Answer, status: u16, error: &str) {
+pub(in crate::oauth) fn refused(answer: &Answer, status: u16, error: &str) {
     let body = answer.json();
     assert_eq!(
         (answer.status, body["error"].as_str()),

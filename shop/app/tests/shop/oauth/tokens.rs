@@ -1,16 +1,21 @@
 //! Tokens from the first to the last: what each is good for, and what ends it.
 
-use reqwest::Method;
 use serde_json::json;
 
-use super::support::{Visitor, answered, app, changed, form, refused, service};
-use crate::support::{PASSWORD, Shop};
+use super::support::{answered, app, changed, refused, service};
+use crate::support::{Shop, on_both_stores};
 
 const ALL: &str = "openid profile email offline_access shop order:read";
 
-#[tokio::test]
-async fn a_service_gets_a_token_asks_what_it_is_worth_and_gives_it_back() {
-    let shop = Shop::start().await;
+on_both_stores! {
+    a_service_gets_a_token_asks_what_it_is_worth_and_gives_it_back,
+    a_user_signs_in_and_the_client_acts_within_what_was_granted,
+    without_the_scope_to_act_a_token_is_for_userinfo_alone,
+    a_refresh_token_rotates_and_a_second_use_ends_everything,
+    giving_a_refresh_token_back_ends_the_session,
+}
+
+async fn a_service_gets_a_token_asks_what_it_is_worth_and_gives_it_back(shop: Shop) {
     let robot = shop.client(service(&["order:read", "payment:read"])).await;
     let grant = [
         ("grant_type", "client_credentials"),
@@ -59,9 +64,7 @@ async fn a_service_gets_a_token_asks_what_it_is_worth_and_gives_it_back() {
     caller.get("/orders").send().await.expect(401);
 }
 
-#[tokio::test]
-async fn a_user_signs_in_and_the_client_acts_within_what_was_granted() {
-    let shop = Shop::start().await;
+async fn a_user_signs_in_and_the_client_acts_within_what_was_granted(shop: Shop) {
     let ada = shop.customer("ada").await;
     let kettle = shop.client(app("confidential")).await;
     let sent = shop.visitor().allow(&kettle, "ada", ALL).await.expect(303);
@@ -101,9 +104,7 @@ async fn a_user_signs_in_and_the_client_acts_within_what_was_granted() {
     assert!(devices.contains(&&json!("Kettle & Co")), "{devices:?}");
 }
 
-#[tokio::test]
-async fn without_the_scope_to_act_a_token_is_for_userinfo_alone() {
-    let shop = Shop::start().await;
+async fn without_the_scope_to_act_a_token_is_for_userinfo_alone(shop: Shop) {
     shop.customer("ada").await;
     let kettle = shop.client(app("public")).await;
     let tokens = shop.sign_in(&kettle, "ada", "openid").await;
@@ -120,9 +121,7 @@ async fn without_the_scope_to_act_a_token_is_for_userinfo_alone() {
     refused(&shop.userinfo(&own.token).await, 403, "insufficient_scope");
 }
 
-#[tokio::test]
-async fn a_refresh_token_rotates_and_a_second_use_ends_everything() {
-    let shop = Shop::start().await;
+async fn a_refresh_token_rotates_and_a_second_use_ends_everything(shop: Shop) {
     shop.customer("ada").await;
     let kettle = shop.client(app("confidential")).await;
     let first = shop.sign_in(&kettle, "ada", ALL).await;
@@ -157,7 +156,8 @@ async fn a_refresh_token_rotates_and_a_second_use_ends_everything() {
         .await
         .expect(200)
         .json();
-    assert_eq!(second["scope"], "openid shop");
+    // What userinfo tells cannot be left out, and the answer says so.
+    assert_eq!(second["scope"], "email offline_access openid profile shop");
     let next = second["refresh_token"].as_str().unwrap();
     let access = second["access_token"].as_str().unwrap();
     assert_eq!(shop.introspected(&kettle, access).await["active"], true);
@@ -180,9 +180,7 @@ async fn a_refresh_token_rotates_and_a_second_use_ends_everything() {
     refused(&shop.userinfo(access).await, 401, "invalid_token");
 }
 
-#[tokio::test]
-async fn giving_a_refresh_token_back_ends_the_session() {
-    let shop = Shop::start().await;
+async fn giving_a_refresh_token_back_ends_the_session(shop: Shop) {
     let ada = shop.customer("ada").await;
     let kettle = shop.client(app("confidential")).await;
     for given_back in ["refresh_token", "access_token"] {
@@ -210,118 +208,4 @@ async fn giving_a_refresh_token_back_ends_the_session() {
             "invalid_token",
         );
     }
-}
-
-#[tokio::test]
-async fn another_password_or_a_suspension_voids_a_code_that_waits() {
-    let shop = Shop::start().await;
-    let kettle = shop.client(app("public")).await;
-    let ada = shop.customer("ada").await;
-    let code = shop.visitor().code(&kettle, "ada", ALL).await;
-    let change = json!({"current_password": PASSWORD, "new_password": "another one altogether"});
-    ada.post("/auth/password")
-        .json(&change)
-        .send()
-        .await
-        .expect(204);
-    refused(&shop.redeem(&kettle, &code).await, 400, "invalid_grant");
-
-    let bob = shop.customer("bob").await;
-    let code = shop.visitor().code(&kettle, "bob", ALL).await;
-    let path = format!("/users/{}/status", bob.id);
-    let suspended = json!({"status": "suspended"});
-    shop.admin()
-        .await
-        .put(&path)
-        .json(&suspended)
-        .send()
-        .await
-        .expect(200);
-    refused(&shop.redeem(&kettle, &code).await, 400, "invalid_grant");
-    // Nor does somebody suspended get another one; and it is told as a wrong password is.
-    let again = shop.visitor().allow(&kettle, "bob", ALL).await;
-    assert_eq!(again.status, 403);
-    assert!(
-        again.text.contains("The login or the password is wrong"),
-        "{}",
-        again.text
-    );
-}
-
-#[tokio::test]
-async fn whoever_serves_others_may_ask_about_all_access_tokens_but_about_no_refresh_token() {
-    let shop = Shop::start().await;
-    let ada = shop.customer("ada").await;
-    let kettle = shop.client(app("public")).await;
-    let server = json!({
-        "name": "Reports", "kind": "confidential", "grants": ["client_credentials"], "resource_server": true,
-    });
-    let reports = shop.client(server).await;
-    let tokens = shop.sign_in(&kettle, "ada", ALL).await;
-    for token in [tokens["access_token"].as_str().unwrap(), &ada.token] {
-        assert_eq!(shop.introspected(&reports, token).await["active"], true);
-    }
-    for token in [tokens["refresh_token"].as_str().unwrap(), &ada.refresh] {
-        assert_eq!(
-            shop.introspected(&reports, token).await,
-            json!({"active": false})
-        );
-    }
-}
-
-#[tokio::test]
-async fn what_happened_is_in_the_log_and_nothing_personal_is() {
-    let shop = Shop::start().await;
-    let ada = shop.customer("ada").await;
-    let kettle = shop.client(app("public")).await;
-    let code = shop.visitor().code(&kettle, "ada", "openid").await;
-    shop.redeem(&kettle, &code).await.expect(200);
-    shop.redeem(&kettle, &code).await.expect(400);
-    let path = format!("/clients/{}/disable", kettle.id);
-    shop.ask_admin(Method::POST, &path).send().await.expect(200);
-
-    let mut streams = String::new();
-    for stream in [format!("client-{}", kettle.id), format!("user-{}", ada.id)] {
-        let shown = shop.operate(&["log", "show", "identity", &stream]).await;
-        streams.push_str(&shown.out);
-        streams.push_str(&shown.err);
-    }
-    for event in ["client_registered", "client_changed", "consent_given"] {
-        assert!(streams.contains(event), "{event}: {streams}");
-    }
-    for personal in ["ada@", "Kettle", &code, PASSWORD, "n-1"] {
-        assert!(!streams.contains(personal), "{personal}: {streams}");
-    }
-    let said = shop.process.stdout() + &shop.process.stderr();
-    assert!(said.contains("an authorization code was used twice"));
-    for secret in [code.as_str(), PASSWORD, "ada@example.com"] {
-        assert!(!said.contains(secret), "{secret} was logged");
-    }
-}
-
-#[tokio::test]
-async fn asking_with_a_query_is_what_a_browser_does_and_nobody_else() {
-    let shop = Shop::start().await;
-    let kettle = shop.client(app("public")).await;
-    let asks = Visitor::asks(&kettle, "openid");
-    let none = changed(&asks, &[("prompt", "none")]);
-    let sent = shop.visitor().open(&form(&none)).await.expect(303);
-    assert_eq!(answered(&sent, "error"), "login_required");
-    let document = shop
-        .fetch("/.well-known/openid-configuration")
-        .send()
-        .await
-        .expect(200);
-    let document = document.json();
-    let issuer = format!("http://{}", shop.address);
-    assert_eq!(document["issuer"], issuer.as_str());
-    assert_eq!(document["token_endpoint"], format!("{issuer}/oauth2/token"));
-    assert_eq!(
-        document["code_challenge_methods_supported"],
-        json!(["S256"])
-    );
-    assert_eq!(
-        document["authorization_response_iss_parameter_supported"],
-        true
-    );
 }

@@ -3,6 +3,7 @@
 mod answer;
 mod authorize;
 pub(crate) mod clients;
+mod csrf;
 mod discovery;
 mod form;
 mod page;

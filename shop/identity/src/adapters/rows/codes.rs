@@ -106,13 +106,31 @@ impl CodeRepository for CodeRows {
         Ok(row.as_ref().map(grant).transpose()?)
     }
 
-    async fn prune(&self, on: &dyn Query, before: Timestamp) -> Result<(), Failure> {
+    async fn good_until(
+        &self,
+        on: &dyn Query,
+        hash: &RefreshHash,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, Failure> {
+        let row = on
+            .opt(
+                "select t.expires_at from refresh_tokens t join sessions s on s.id = t.session_id \
+                 where t.hash = $1 and t.state = 'live' and t.expires_at > $2 \
+                   and s.ended_at is null and s.expires_at > $2",
+                params![hash.as_bytes().as_slice(), now],
+            )
+            .await?;
+        Ok(row.map(|row| row.get(0)).transpose()?)
+    }
+
+    async fn prune(&self, on: &dyn Query, before: Timestamp, limit: i64) -> Result<u64, Failure> {
         // A used one stays as long as its session: it betrays a replay.
-        let unused = "delete from codes where expires_at < $1 and session_id is null";
-        on.exec(unused, params![before]).await?;
-        let void = "delete from revoked_tokens where expires_at < $1";
-        on.exec(void, params![before]).await?;
-        Ok(())
+        let codes = "delete from codes where hash in (select hash from codes \
+             where expires_at < $1 and session_id is null limit $2)";
+        let codes = on.exec(codes, params![before, limit]).await?;
+        let void = "delete from revoked_tokens where id in \
+             (select id from revoked_tokens where expires_at < $1 limit $2)";
+        Ok(codes + on.exec(void, params![before, limit]).await?)
     }
 }
 

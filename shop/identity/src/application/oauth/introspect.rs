@@ -1,11 +1,11 @@
 use jiff::Timestamp;
 use stanchion::auth::Subject;
 use stanchion::auth::oauth::Scopes;
-use stanchion::auth::refresh::{RefreshState, RefreshToken};
-use stanchion::auth::token::Claims;
+use stanchion::auth::refresh::RefreshToken;
 use stanchion::runtime::clock;
 use uuid::Uuid;
 
+use super::issue::Claimed;
 use crate::application::{Failure, Identity};
 use crate::domain::{RegisteredClient, SessionId, scope};
 
@@ -29,16 +29,17 @@ impl Identity {
         if let Some(presented) = RefreshToken::parse(token) {
             return self.introspect_refresh(asker, &presented).await;
         }
-        let Some(claims) = self.claims_of(token) else {
+        let Some(claimed) = self.claims_of(token) else {
             return Ok(None);
         };
-        if !asker.plan.resource_server && claims.client != Some(asker.id.0) {
+        if !asker.plan.resource_server && claimed.claims.client != Some(asker.id.0) {
             return Ok(None);
         }
-        self.introspect_access(claims).await
+        self.introspect_access(claimed).await
     }
 
-    async fn introspect_access(&self, claims: Claims) -> Result<Option<Introspected>, Failure> {
+    async fn introspect_access(&self, claimed: Claimed) -> Result<Option<Introspected>, Failure> {
+        let Claimed { claims, for_api } = claimed;
         let access = Some((claims.issued_at, claims.id));
         let (client, expires_at) = (claims.client, claims.expires_at);
         let Some(principal) = self.principal_of(claims).await? else {
@@ -53,7 +54,9 @@ impl Identity {
                 .codes
                 .grant_of(&self.db, SessionId(session))
                 .await?;
-            let words = grant.map(|grant| words(&grant.scopes)).unwrap_or_default();
+            let words = grant
+                .map(|grant| words(&grant.scopes, for_api))
+                .unwrap_or_default();
             scope = [words.to_string(), scope].join(" ").trim().to_owned();
         }
         Ok(Some(Introspected {
@@ -76,26 +79,21 @@ impl Identity {
         let Some(grant) = grant.filter(|grant| grant.client == asker.id) else {
             return Ok(None);
         };
-        let reading = self.db.begin();
-        let found = self.sessions.find_token(&reading, &hash).await?;
-        let standing = self.sessions.standing(&reading, grant.session, now).await?;
-        reading.commit().await?;
-        let live = found.filter(|(row, _)| row.state == RefreshState::Live && now < row.expires_at);
-        let (Some((row, _)), Some(_)) = (live, standing) else {
+        let good = self.oauth.codes.good_until(&self.db, &hash, now).await?;
+        let (Some(expires_at), Some(_)) = (good, self.standing(grant.session).await?) else {
             return Ok(None);
         };
         Ok(Some(Introspected {
             subject: grant.user.to_string(),
             client: Some(grant.client.0),
             scope: grant.scopes.to_string(),
-            expires_at: row.expires_at,
+            expires_at,
             access: None,
         }))
     }
 }
 
 /// What is no permission: those are told as they are now.
-fn words(scopes: &Scopes) -> Scopes {
-    let permissions = scope::permissions(scopes);
-    scopes.only(|scope| !permissions.iter().any(|name| name == scope))
+fn words(scopes: &Scopes, for_api: bool) -> Scopes {
+    scopes.only(|word| scope::is_for_userinfo(word) || for_api && word == scope::SHOP)
 }

@@ -11,6 +11,13 @@ use crate::domain::{ClientGrant, Flow, RegisteredClient, RoleSet, scope};
 /// What is below the issuer's URL.
 const USERINFO: &str = "/oauth2/userinfo";
 
+/// What a verified access token says.
+pub(super) struct Claimed {
+    pub(super) claims: Claims,
+    /// Or for userinfo alone.
+    pub(super) for_api: bool,
+}
+
 const NO_SUCH_SCOPE: Refused =
     OAuthError::InvalidScope.because("a scope is malformed, unknown, or not one of this client's");
 
@@ -82,10 +89,15 @@ impl Identity {
     }
 
     /// What an access token says, for the API or for userinfo alone; `None` for what is no token of ours that lives.
-    pub(super) fn claims_of(&self, token: &str) -> Option<Claims> {
+    pub(super) fn claims_of(&self, token: &str) -> Option<Claimed> {
         let now = clock::now();
-        let api = self.tokens.verify(token, now);
-        api.or_else(|_| self.for_userinfo().verify(token, now)).ok()
+        if let Ok(claims) = self.tokens.verify(token, now) {
+            let for_api = true;
+            return Some(Claimed { claims, for_api });
+        }
+        let claims = self.for_userinfo().verify(token, now).ok()?;
+        let for_api = false;
+        Some(Claimed { claims, for_api })
     }
 
     /// Tokens that the API does not take.

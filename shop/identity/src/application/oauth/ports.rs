@@ -90,6 +90,14 @@ pub(crate) trait CodeRepository: Send + Sync {
         hash: &RefreshHash,
     ) -> Result<Option<ClientGrant>, Failure>;
 
-    /// Deletes unused codes and void tokens that have expired before then.
-    async fn prune(&self, on: &dyn Query, before: Timestamp) -> Result<(), Failure>;
+    /// Until when a refresh token is good, if it is now; nothing is locked by it.
+    async fn good_until(
+        &self,
+        on: &dyn Query,
+        hash: &RefreshHash,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, Failure>;
+
+    /// Deletes unused codes and void tokens that have expired before then, at most `limit` of each; how many in all.
+    async fn prune(&self, on: &dyn Query, before: Timestamp, limit: i64) -> Result<u64, Failure>;
 }

@@ -5,7 +5,7 @@ use stanchion::eventsourcing::Metadata;
 use super::issue::asked_within;
 use super::{Issued, OAuthFailure};
 use crate::application::{Failure, Identity, Refusal, Tokens};
-use crate::domain::{Flow, RegisteredClient};
+use crate::domain::{Flow, RegisteredClient, scope};
 
 const NOT_VALID: Refused = OAuthError::InvalidGrant.because("the refresh token is not valid");
 
@@ -15,7 +15,7 @@ impl Identity {
         &self,
         client: &RegisteredClient,
         presented: &str,
-        scope: Option<&str>,
+        asking_for: Option<&str>,
         metadata: &Metadata,
     ) -> Result<Issued, OAuthFailure> {
         if !client.may(Flow::RefreshToken) {
@@ -28,7 +28,10 @@ impl Identity {
         // Whose a session is never changes, so it need not be asked in the transaction that decides.
         let grant = granted.await?.filter(|grant| grant.client == client.id);
         let grant = grant.ok_or(NOT_VALID)?;
-        let scopes = asked_within(scope, &grant.scopes)?;
+        let asked = asked_within(asking_for, &grant.scopes)?;
+        // What userinfo tells is read from what the user granted: it cannot be left out, and the answer says so.
+        let told = |word: &str| asked.has(word) || scope::is_for_userinfo(word);
+        let scopes = grant.scopes.only(told);
         let rotated = self.refresh(presented, metadata).await.map_err(refused)?;
         // The access token that came with it is for our own pages; a client gets one with what it was granted.
         let standing = self.standing(grant.session).await?.ok_or(NOT_VALID)?;

@@ -33,7 +33,7 @@ impl Identity {
                 None => Ok(()),
             };
         }
-        let Some(claims) = self.claims_of(token) else {
+        let Some(claims) = self.claims_of(token).map(|claimed| claimed.claims) else {
             return Ok(());
         };
         if claims.client != Some(client.id.0) {

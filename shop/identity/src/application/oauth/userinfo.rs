@@ -21,7 +21,7 @@ pub(crate) struct UserInfo {
 
 impl Identity {
     pub(crate) async fn userinfo(&self, token: &str) -> Result<UserInfo, OAuthFailure> {
-        let claims = self.claims_of(token).ok_or(NOT_VALID)?;
+        let claims = self.claims_of(token).ok_or(NOT_VALID)?.claims;
         let client = claims.client.map(ClientId);
         let principal = self.principal_of(claims).await?.ok_or(NOT_VALID)?;
         let session = principal.session.map(SessionId).ok_or(NOT_COVERED)?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use http::header::{COOKIE, LOCATION, ORIGIN, RETRY_AFTER, SET_COOKIE, USER_AGENT};
+use http::header::{LOCATION, RETRY_AFTER, SET_COOKIE, USER_AGENT};
 use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use secrecy::SecretString;
 use stanchion::auth::oauth::{OAuthError, OpaqueToken, Parameters, Prefix, Refused};
@@ -12,6 +12,7 @@ use stanchion::eventsourcing::Metadata;
 use stanchion::server::{Anyone, Html, RequestContext, Routes, op};
 
 use super::answer::{Refusal, broken};
+use super::csrf::{Cookie, is_own_page};
 use super::form::{Asking, Field, Fields, Form};
 use super::page::{Page, Wrong, dead_end};
 use super::paths;
@@ -19,9 +20,6 @@ use super::token_fields::{optional, required};
 use crate::application::oauth::{Asked, Consent, Unanswerable};
 use crate::application::{Failure, Identity, Login, Refusal as LoginRefusal};
 use crate::domain::Client;
-
-/// How long a page may lie open, in seconds.
-const PAGE_KEPT: u32 = 3_600;
 
 const STALE_PAGE: &str =
     "The form did not come from the page that was shown to you here, or that page is too old.";
@@ -70,7 +68,8 @@ pub(super) fn routes() -> Routes<Arc<Identity>> {
                 .about("For browsers. An unknown client and a redirect URI that is not registered are never redirected.")
                 .status(200)
                 .status(303)
-                .status(400),
+                .status(400)
+                .status(503),
         )
         .post(
             paths::AUTHORIZE,
@@ -78,7 +77,9 @@ pub(super) fn routes() -> Routes<Arc<Identity>> {
                 .about("The form of the page; anything else is refused.")
                 .status(303)
                 .status(400)
-                .status(403),
+                .status(403)
+                .status(413)
+                .status(503),
         )
 }
 
@@ -238,87 +239,5 @@ fn answered(identity: &Identity, asked: &Asked, answer: &[(&str, &str)]) -> Html
         Ok(place) => Html::empty(StatusCode::SEE_OTHER).header(LOCATION, place),
         // It is printable ASCII, all of it.
         Err(_) => dead_end(StatusCode::BAD_REQUEST, "The answer cannot be sent there."),
-    }
-}
-
-/// Whether a browser says that the form is on a page of ours; one that says nothing is judged by the cookie alone.
-fn is_own_page(headers: &HeaderMap, uri: &Uri) -> bool {
-    let text = |name: &str| {
-        headers
-            .get(name)
-            .map(|value| value.to_str().unwrap_or_default())
-    };
-    if let Some(site) = text("sec-fetch-site") {
-        return site == "same-origin";
-    }
-    let Some(origin) = text(ORIGIN.as_str()) else {
-        return true;
-    };
-    let host = text("host").or(uri.authority().map(|host| host.as_str()));
-    origin.split_once("://").map(|(_, host)| host) == host
-}
-
-/// What ties a form to the browser that was shown it.
-struct Cookie {
-    secure: bool,
-}
-
-impl Cookie {
-    fn of(identity: &Identity) -> Self {
-        let secure = identity.tokens.issuer().starts_with("https:");
-        Self { secure }
-    }
-
-    /// Under this prefix a browser takes no cookie that another host or plain HTTP has set.
-    fn name(&self) -> &'static str {
-        match self.secure {
-            true => "__Host-authorize",
-            false => "authorize",
-        }
-    }
-
-    fn read(&self, headers: &HeaderMap) -> Option<OpaqueToken> {
-        let values = headers.get_all(COOKIE).iter();
-        let mut pairs = values
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(';'))
-            .filter_map(|pair| pair.trim().split_once('='));
-        let (_, value) = pairs.find(|(name, _)| *name == self.name())?;
-        OpaqueToken::parse(Prefix::PAGE, value)
-    }
-
-    fn set(&self, value: &OpaqueToken) -> HeaderValue {
-        let (name, value) = (self.name(), value.expose());
-        let secure = if self.secure { "; Secure" } else { "" };
-        let cookie =
-            format!("{name}={value}; Path=/; Max-Age={PAGE_KEPT}; HttpOnly; SameSite=Lax{secure}");
-        let mut cookie = HeaderValue::from_str(&cookie).unwrap_or(HeaderValue::from_static(""));
-        cookie.set_sensitive(true);
-        cookie
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn only_a_page_of_our_own_may_send_the_form() {
-        let judged = |headers: &[(&'static str, &'static str)]| {
-            let headers = headers.iter().map(|(name, value)| {
-                let name = http::HeaderName::from_static(name);
-                (name, HeaderValue::from_static(value))
-            });
-            is_own_page(&headers.collect(), &Uri::from_static("/oauth2/authorize"))
-        };
-        let host = ("host", "shop.example");
-        assert!(judged(&[host, ("sec-fetch-site", "same-origin")]));
-        assert!(judged(&[host, ("origin", "https://shop.example")]) && judged(&[host]));
-        for other in ["cross-site", "same-site", "none", ""] {
-            assert!(!judged(&[host, ("sec-fetch-site", other)]), "{other}");
-        }
-        for other in ["https://evil.example", "null", "https://shop.example.evil"] {
-            assert!(!judged(&[host, ("origin", other)]), "{other}");
-        }
     }
 }

@@ -69,7 +69,8 @@ pub(super) fn routes() -> Routes<Arc<Identity>> {
                 .status(200)
                 .status(400)
                 .status(401)
-                .status(413),
+                .status(413)
+                .status(503),
         )
         .post(
             paths::INTROSPECT,
@@ -78,7 +79,8 @@ pub(super) fn routes() -> Routes<Arc<Identity>> {
                 .status(200)
                 .status(400)
                 .status(401)
-                .status(413),
+                .status(413)
+                .status(503),
         )
         .post(
             paths::REVOKE,
@@ -87,7 +89,8 @@ pub(super) fn routes() -> Routes<Arc<Identity>> {
                 .status(200)
                 .status(400)
                 .status(401)
-                .status(413),
+                .status(413)
+                .status(503),
         )
 }
 

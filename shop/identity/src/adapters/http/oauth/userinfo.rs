@@ -45,6 +45,7 @@ pub(super) fn routes() -> Routes<Arc<Identity>> {
             .status(400)
             .status(401)
             .status(403)
+            .status(503)
     };
     Routes::new()
         .get(paths::USERINFO, operation())

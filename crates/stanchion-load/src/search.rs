@@ -109,11 +109,15 @@ impl Search {
         let again = self.doubted.take() == Some(rate);
         match held {
             true => self.held = Some(self.held.map_or(rate, |known| known.max(rate))),
-            false if again => {
-                self.failed = Some(self.failed.map_or(rate, |known| known.min(rate)));
-            }
+            false if again => self.rule_out(rate),
             false => self.doubted = Some(rate),
         }
+    }
+
+    /// A rate that was missed by so much that it is not worth asking again.
+    pub fn rule_out(&mut self, rate: f64) {
+        self.doubted = None;
+        self.failed = Some(self.failed.map_or(rate, |known| known.min(rate)));
     }
 
     /// The highest rate that was held; `None` when not even the lowest was.
@@ -175,6 +179,16 @@ mod tests {
         search.tell(first, true);
         assert_eq!(search.held(), Some(first));
         assert!(search.next().unwrap() > first);
+    }
+
+    #[test]
+    fn a_rate_that_is_ruled_out_is_not_asked_again() {
+        let mut search = Search::between(1_000.0, 8_000.0, 0.05).starting_at(4_000.0);
+        search.rule_out(4_000.0);
+        assert_eq!(search.next(), Some(2_500.0));
+        search.tell(2_500.0, false);
+        search.rule_out(2_500.0);
+        assert_eq!(search.next(), Some(2_500.0 / 1.6));
     }
 
     #[test]

@@ -73,8 +73,8 @@ pub(crate) struct Options {
     /// p99 has to be within so many milliseconds, from the intended start.
     #[arg(long, default_value_t = 25.0)]
     p99_ms: f64,
-    /// The most requests under way.
-    #[arg(long, default_value_t = 96)]
+    /// The most requests under way; the others wait in the load, and their waiting counts.
+    #[arg(long, default_value_t = 40)]
     connections: usize,
     /// Sessions, each with a chain of refresh tokens.
     #[arg(long, default_value_t = 256)]

@@ -100,7 +100,7 @@ impl Contestant {
     /// Where its first search begins: too low costs a step or two, too high likewise.
     pub(super) fn guess(self) -> f64 {
         match self {
-            Self::Shop => 8_000.0,
+            Self::Shop => 4_000.0,
             Self::Login => 60.0,
             Self::Go => 3_000.0,
             Self::Node => 1_500.0,

@@ -73,10 +73,10 @@ async fn run(plan: &Plan) -> Result<()> {
         let report = measure(plan, &target, &state, rate).await?;
         let held = plan.criteria().are_met_by(&report);
         event("step", json!({"held": held, "report": report}));
-        search.tell(rate, held);
         if !held && is_hopeless(plan, &report) {
-            // Told again, unmeasured: it is not worth a second run.
-            search.tell(rate, false);
+            search.rule_out(rate);
+        } else {
+            search.tell(rate, held);
         }
         tokio::time::sleep(REST).await;
         // An overload may have cost families: they end when an answer is lost.

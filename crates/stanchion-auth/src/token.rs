@@ -99,12 +99,6 @@ impl AccessTokens {
         Self { leeway, ..self }
     }
 
-    /// Who issues them: `iss`.
-    #[must_use]
-    pub fn issuer(&self) -> &str {
-        &self.issuer
-    }
-
     /// The same for another `aud`, with the keys of now: neither takes the tokens of the other. Make it anew for each use,
     /// because keys that are put in place later do not reach it.
     #[must_use]

@@ -12,7 +12,7 @@ use serde_json::{Map, json};
 use super::check::place;
 use super::file::held;
 use super::types::{ACTION, ROLE};
-use super::value::{SERVICE, USER};
+use super::value::{PRINCIPALS, USER};
 use super::{
     Decision, Entity, FILE_BYTES_MAX, Kind, Policies, PolicyFault, PolicyFaults, PolicyName,
     Question, Reason, Value, Vocabulary,
@@ -202,7 +202,7 @@ fn schema(words: &Vocabulary) -> serde_json::Value {
         types.insert(name.clone(), described);
     }
     let actions = words.actions.iter().map(|(name, types)| {
-        let applies = json!({"principalTypes": [USER, SERVICE], "resourceTypes": types});
+        let applies = json!({"principalTypes": PRINCIPALS, "resourceTypes": types});
         (name.clone(), json!({"appliesTo": applies}))
     });
     let actions: Map<_, _> = actions.collect();

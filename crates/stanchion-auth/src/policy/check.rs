@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::Vocabulary;
 use super::tree::{Effect, Policy, Scope, Spot};
 use super::types::{ROLE, Setting, no_type, unknown};
-use super::value::{SERVICE, USER};
+use super::value::{CLIENT, PRINCIPALS, SERVICE, USER};
 
 type Faults = Vec<Spot<String>>;
 
@@ -71,7 +71,7 @@ fn asks(policy: &Policy, action: &str) -> bool {
 }
 
 fn principals(scope: &Scope, words: &Vocabulary, faults: &mut Faults) -> Vec<&'static str> {
-    let mut principals = vec![USER, SERVICE];
+    let mut principals = PRINCIPALS.to_vec();
     let stated = [
         scope.is.as_ref().map(|is| (is.at, is.it.as_str())),
         scope
@@ -81,7 +81,7 @@ fn principals(scope: &Scope, words: &Vocabulary, faults: &mut Faults) -> Vec<&'s
     ];
     for (at, kind) in stated.into_iter().flatten() {
         if !principals.contains(&kind) {
-            let it = format!("a principal is a {USER} or a {SERVICE}, not a `{kind}`");
+            let it = format!("a principal is a {USER}, a {SERVICE} or a {CLIENT}, not a `{kind}`");
             faults.push(Spot { at, it });
         }
         principals.retain(|known| *known == kind);
@@ -93,7 +93,7 @@ fn principals(scope: &Scope, words: &Vocabulary, faults: &mut Faults) -> Vec<&'s
             Some("a principal is in a role: write `in Role::\"…\"`".into())
         };
         faults.extend(it.map(|it| Spot { at: role.at, it }));
-        // Services have no roles.
+        // Nobody else has roles.
         principals.retain(|known| *known == USER);
     }
     principals

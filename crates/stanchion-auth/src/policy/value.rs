@@ -11,6 +11,12 @@ pub(crate) const USER: &str = "User";
 /// The type of principals that are processes of ours.
 pub(crate) const SERVICE: &str = "Service";
 
+/// The type of principals that are programs of somebody's.
+pub(crate) const CLIENT: &str = "Client";
+
+/// All of them.
+pub(crate) const PRINCIPALS: [&str; 3] = [USER, SERVICE, CLIENT];
+
 /// Something with a type and a name, such as `User::"018f…"`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Entity {
@@ -71,12 +77,13 @@ impl Entity {
         Self::new(USER, id)
     }
 
-    /// The principal: a `User` by its id, or a `Service` by its name.
+    /// The principal: a `User` or an OAuth `Client` by its id, or a `Service` by its name.
     #[must_use]
     pub fn of(principal: &Principal) -> Self {
         match &principal.subject {
             Subject::User(id) => Self::user(*id),
             Subject::Service(name) => Self::new(SERVICE, name.as_str()),
+            Subject::Client(id) => Self::new(CLIENT, id),
         }
     }
 

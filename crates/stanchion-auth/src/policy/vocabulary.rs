@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::value::{SERVICE, USER};
+use super::value::{CLIENT, SERVICE, USER};
 use super::{Kind, Question, Resource};
 use crate::{Permission, Permissions, Roles};
 
@@ -39,6 +39,7 @@ impl Vocabulary {
         let types = [
             (USER.to_owned(), Attributes::new()),
             (SERVICE.to_owned(), service),
+            (CLIENT.to_owned(), Attributes::new()),
         ];
         Self {
             types: BTreeMap::from(types),

@@ -31,7 +31,7 @@ when { resource.total == "12" };
 "#;
     let told = faults(text);
     let wanted = [
-        "shop.cedar:2:33: a principal is a User or a Service, not a `Person`",
+        "shop.cedar:2:33: a principal is a User, a Service or a Client, not a `Person`",
         "shop.cedar:2:51: no policy is asked about the action \"order:burn\"; there are order:read, order:write, payment:refund",
         "shop.cedar:2:85: there is no type `Ordre`; there are Order, OrderList, Payment, Service, User",
         "shop.cedar:3:1: a policy without a name: begin it with @id(\"…\")",

@@ -23,7 +23,7 @@ impl ApiKeyRepository for ApiKeyRows {
     ) -> Result<(), Failure> {
         let user = match &key.row.owner {
             Subject::User(id) => Some(*id),
-            Subject::Service(_) => None,
+            Subject::Service(_) | Subject::Client(_) => None,
         };
         on.exec(
             "insert into api_keys \

@@ -1,7 +1,8 @@
 //! Many who present one refresh token at once, at two processes on one PostgreSQL: rows E5 and E6 of the abuse tables.
 //!
-//! The small form runs with the suite. The full one, a thousand rounds of each story, takes minutes:
-//! `SHOP_RACE_ROUNDS=1000 cargo nextest run -p shop refresh_races --run-ignored all --no-capture`
+//! The small form runs with the suite. The full one, a thousand rounds of each story, takes longer than a test may there:
+//! `SHOP_RACE_ROUNDS=1000 cargo test -p shop --test shop refresh_races -- --nocapture --test-threads=1`
+//! What is left to chance comes of a printed seed, which `SHOP_RACE_SEED` gives again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

@@ -219,6 +219,16 @@ fn health_checks_tell_alive_from_ready() {
     assert_says(&said, "both are back: 200 OK ready");
 }
 
+#[test]
+fn token_pair_ends_the_family_at_a_second_use() {
+    let said = run(env!("CARGO_BIN_EXE_token_pair"));
+    assert_says(&said, "a second use at the same moment: refused");
+    assert_says(&said, "the owner's token then: refused");
+    assert_says(&said, "once more: the same one, true");
+    assert_says(&said, "the token before the last: refused");
+    assert_says(&said, "and whoever has the newest: refused");
+}
+
 fn run(program: &str) -> String {
     let ended = Command::new(program)
         .output()

@@ -69,7 +69,7 @@ async fn a_refresh_token_is_good_for_one_new_pair() {
 }
 
 #[tokio::test]
-async fn reuse_of_a_refresh_token_ends_its_whole_family_and_no_other() {
+async fn e4_reuse_of_a_refresh_token_ends_its_whole_family_and_no_other() {
     let shop = Shop::start().await;
     let ada = shop.customer("ada").await;
     let mut phone = shop.anyone();
@@ -86,7 +86,7 @@ async fn reuse_of_a_refresh_token_ends_its_whole_family_and_no_other() {
 }
 
 #[tokio::test]
-async fn of_many_who_refresh_at_once_at_most_one_gets_a_pair() {
+async fn e5_of_many_who_refresh_at_once_at_most_one_gets_a_pair() {
     let shop = Shop::start().await;
     let ada = shop.customer("ada").await;
     let answers =
@@ -109,7 +109,7 @@ async fn of_many_who_refresh_at_once_at_most_one_gets_a_pair() {
 }
 
 #[tokio::test]
-async fn a_used_refresh_token_stays_used_over_a_restart() {
+async fn e6_a_used_refresh_token_stays_used_over_a_restart() {
     let mut shop = Shop::start().await;
     let ada = shop.customer("ada").await;
     refresh(&ada, &ada.refresh).await.expect(200);
@@ -141,6 +141,39 @@ async fn logging_out_ends_this_session_or_all() {
         .await;
     assert!(matches!(answer.status, 200 | 204), "{}", answer.text);
     refresh(&phone, &phone.refresh).await.expect(401);
+}
+
+#[tokio::test]
+async fn a_session_tells_its_device_as_the_user_named_it_or_the_client() {
+    let shop = Shop::start().await;
+    let ada = shop.customer("ada").await;
+    let log_in = |device: Value| {
+        let body = json!({"login": "ada", "password": PASSWORD, "device": device});
+        let asked = ada
+            .post("/auth/login")
+            .header("user-agent", "shop-app/1")
+            .json(&body);
+        asked.send()
+    };
+    log_in(json!("Ada's telephone")).await.expect(200);
+    log_in(json!(" ")).await.expect(200);
+    log_in(json!("x".repeat(201)))
+        .await
+        .expect_error(422, "VALIDATION_FAILED");
+    let sessions = ada.get("/auth/sessions").send().await.expect(200).data();
+    let of = |what: &str| {
+        let sessions = sessions.as_array().unwrap().iter();
+        sessions
+            .map(|session| session[what].clone())
+            .collect::<Vec<_>>()
+    };
+    let devices = of("device");
+    assert!(devices.contains(&json!("Ada's telephone")), "{sessions}");
+    assert!(devices.contains(&json!("shop-app/1")), "{sessions}");
+    assert!(
+        of("address").iter().all(|address| address == "127.0.0.1"),
+        "{sessions}"
+    );
 }
 
 #[tokio::test]

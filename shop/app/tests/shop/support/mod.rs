@@ -5,6 +5,7 @@ pub(crate) mod books;
 pub(crate) mod caller;
 pub(crate) mod grpc;
 pub(crate) mod needs;
+pub(crate) mod pair;
 pub(crate) mod process;
 pub(crate) mod raw;
 pub(crate) mod stores;
@@ -12,6 +13,7 @@ pub(crate) mod wait;
 
 pub(crate) use answer::Answer;
 pub(crate) use caller::{Caller, PASSWORD, VISA, item, items};
+pub(crate) use pair::Pair;
 pub(crate) use process::{
     ADMIN_PASSWORD, Operated, READY_WITHIN, STOPPED_WITHIN, Shop, launch, operate,
 };

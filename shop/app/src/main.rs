@@ -3,6 +3,7 @@
 mod banner;
 mod broker;
 mod demo;
+mod failpoint;
 mod logs;
 mod personal;
 mod platform;

@@ -1,5 +1,6 @@
 //! What identity does, a file a use case.
 
+mod attempts;
 mod authenticate;
 mod bootstrap;
 mod change_password;
@@ -30,6 +31,7 @@ use stanchion::auth::{AccessTokens, Passwords};
 use stanchion::eventsourcing::{LogId, Position};
 use stanchion::sql::Db;
 
+pub use attempts::{AttemptSettings, Attempts, Counting, Shared};
 pub(crate) use authenticate::narrowed;
 pub use bootstrap::Bootstrapped;
 pub(crate) use bootstrap::first_start;
@@ -56,6 +58,7 @@ pub struct Identity {
     pub(crate) ended_sessions_kept: SignedDuration,
     pub(crate) sealing: Arc<KeyEncryptionKey>,
     pub(crate) live: LiveSessions,
+    pub(crate) attempts: Attempts,
 }
 
 /// What a write gave, and where in the log its events end.

@@ -11,5 +11,7 @@ mod domain;
 mod module;
 
 pub use adapters::elsewhere::{Elsewhere, IdentityElsewhere};
-pub use application::{Bootstrapped, Identity, StartError};
+pub use application::{
+    AttemptSettings, Attempts, Bootstrapped, Counting, Identity, Shared, StartError,
+};
 pub use module::{Dependencies, for_services, migrations, module};

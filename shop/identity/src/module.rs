@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::adapters::grpc;
 use crate::adapters::http::{self, SessionTokens};
 use crate::adapters::rows::{KeyRows, SessionRows, UserRows};
-use crate::application::{Bootstrapped, Identity, LiveSessions, StartError, first_start};
+use crate::application::{Attempts, Bootstrapped, Identity, LiveSessions, StartError, first_start};
 
 /// How often ended sessions are looked for that can be deleted.
 const PRUNE_EVERY: Duration = Duration::from_secs(3_600);
@@ -44,6 +44,8 @@ pub struct Dependencies {
     pub lifetimes: Lifetimes,
     /// How long a session is kept that has ended; 7 days unless there is a reason.
     pub ended_sessions_kept: SignedDuration,
+    /// How often somebody may try to get in; as often as they like by default.
+    pub attempts: Attempts,
 }
 
 /// The tables of identity.
@@ -121,6 +123,7 @@ impl Identity {
             access_ttl,
             lifetimes,
             ended_sessions_kept,
+            attempts,
             ..
         } = dependencies.clone();
         let ring = Arc::new(KeyRing::default());
@@ -136,6 +139,7 @@ impl Identity {
             ended_sessions_kept,
             sealing,
             live: LiveSessions::default(),
+            attempts,
         })
     }
 

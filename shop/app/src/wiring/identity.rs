@@ -10,6 +10,7 @@ use stanchion::auth::key::KeyEncryptionKey;
 use stanchion::auth::key::rotation::RELOAD_EVERY;
 use stanchion::auth::password::{Cost, PasswordSettings};
 use stanchion::auth::refresh::Lifetimes;
+use stanchion::auth::secret::Signer;
 use stanchion::eventsourcing::{LogId, Vault};
 use stanchion::server::{Authenticate, Module, Purpose};
 use stanchion::sql::SqlVault;
@@ -91,7 +92,7 @@ impl Parts<'_> {
             KeyEncryptionKey::generate_text,
         )?;
         let store = self.store("identity").await?;
-        let dependencies = self.identity_dependencies(&store, &key)?;
+        let dependencies = self.identity_dependencies(&store, &key, &calls.signer)?;
         let identity = Identity::new(&dependencies);
         let mut made_password = None;
         if purpose == Purpose::Run {
@@ -126,6 +127,7 @@ impl Parts<'_> {
         &self,
         store: &Store,
         key: &SecretString,
+        signer: &Arc<Signer>,
     ) -> anyhow::Result<shop_identity::Dependencies> {
         let settings = &self.settings.identity;
         let cost = Cost {
@@ -150,6 +152,7 @@ impl Parts<'_> {
                 family: settings.session_life.try_into()?,
             },
             ended_sessions_kept: self.settings.retention.ended_sessions.try_into()?,
+            attempts: self.near.attempts(self.settings, signer),
         })
     }
 }

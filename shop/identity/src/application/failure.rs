@@ -13,6 +13,14 @@ pub(crate) enum Failure {
     /// More passwords are being hashed than the machine can bear.
     #[error("too many passwords are being hashed")]
     Busy,
+    /// It was tried too often.
+    #[error("it was tried too often")]
+    Limited {
+        /// By which limit, and when it may be tried again.
+        refusal: stanchion::resilience::Refusal,
+        /// What that limit allows.
+        quota: stanchion::resilience::rate::RateSettings,
+    },
     /// The store is out, or the outcome of a write is unknown.
     #[error(transparent)]
     Store(#[from] SqlError),

@@ -28,8 +28,12 @@ impl Identity {
         metadata: &Metadata,
     ) -> Result<Written<Tokens>, Failure> {
         let found = self.find_credentials(&login.login).await?;
+        let user = found.as_ref().map(|found| found.user);
+        let attempt = self.attempts.log_in(&login.login, &login.client, user);
+        let mut attempt = attempt.await?;
         let stored = found.as_ref().map(|found| found.password.expose());
-        let matches = self.passwords.verify(stored, &login.password).await?;
+        let matches = self.passwords.verify(stored, &login.password).await;
+        let matches = attempt.judged(matches).await?;
         let checked = found.filter(|_| matches).ok_or(Refusal::BadCredentials)?;
         let rehashed = self.rehash(&checked, &login.password).await;
         let start = || self.start_session(&checked, rehashed.as_ref(), &login.client, metadata);

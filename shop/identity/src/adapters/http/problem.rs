@@ -23,6 +23,7 @@ impl From<Failure> for Problem {
         match failure {
             Failure::Refused(refusal) => refused(refusal),
             Failure::Busy => codes::OVERLOADED.problem(),
+            Failure::Limited { refusal, quota } => Problem::rate_limited(&refusal, &quota),
             Failure::Store(error) => store(error),
             Failure::Broken(_) => Problem::internal(failure),
         }

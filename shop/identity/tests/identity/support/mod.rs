@@ -297,6 +297,7 @@ pub(crate) async fn dependencies(
         audience: "shop".into(),
         access_ttl: ACCESS_TTL,
         ended_sessions_kept: SignedDuration::from_hours(24 * 7),
+        attempts: shop_identity::Attempts::default(),
         lifetimes: Lifetimes {
             idle: SignedDuration::from_hours(24),
             family: SignedDuration::from_hours(240),

@@ -39,12 +39,25 @@ pub struct Telemetry {
     metrics: Metrics,
 }
 
+/// What drivers tell at debug and nobody may read, whatever is wanted: the parameters of statements, and with them whatever is
+/// stored; the URL of a broker, and with it the password.
+const UNTOLD: &str = "tokio_postgres::query=info,async_nats::connector=info";
+
+/// The directives as they are given, but for what is told to nobody.
+fn directives(given: &str) -> String {
+    if given.trim().is_empty() {
+        return given.to_owned();
+    }
+    format!("{given},{UNTOLD}")
+}
+
 /// Starts logs, metrics and traces: once a process, within the runtime that will export.
 ///
 /// # Errors
 /// See [`TelemetryError`]; nothing is started then.
 pub fn init(settings: &TelemetrySettings, service: &str) -> Result<Telemetry, TelemetryError> {
-    let filter = EnvFilter::try_new(&settings.log);
+    let directives = directives(&settings.log);
+    let filter = EnvFilter::try_new(&directives);
     let filter = filter.map_err(|error| TelemetryError::Filter(error.to_string()))?;
     let terminal = if std::io::stderr().is_terminal() {
         LogFormat::Pretty
@@ -64,7 +77,7 @@ pub fn init(settings: &TelemetrySettings, service: &str) -> Result<Telemetry, Te
         format,
         sink,
         share,
-        wanted: lines::wanted(&settings.log),
+        wanted: lines::wanted(&directives),
     };
     subscriber(&provider, lines, filter)
         .try_init()
@@ -120,4 +133,29 @@ impl Telemetry {
 /// Chooses aws-lc-rs as the one provider of cryptography; further calls change nothing.
 pub fn install_crypto() {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::{debug, warn};
+
+    use super::*;
+
+    #[test]
+    fn what_drivers_tell_of_parameters_and_passwords_is_written_at_no_level() {
+        for wanted in [
+            "debug",
+            "trace",
+            "info,tokio_postgres=trace,async_nats=debug",
+        ] {
+            let logged = crate::testing::capture_as(LogFormat::Json, &directives(wanted));
+            debug!(target: "tokio_postgres::query", "executing with parameters: [canary]");
+            debug!(target: "async_nats::connector", server = "nats://shop:canary@broker", "connecting");
+            warn!(target: "async_nats::connector", "the server is lame");
+            let text = logged.text();
+            assert!(!text.contains("canary"), "{wanted}: {text}");
+            assert!(text.contains("lame"), "{wanted}: {text}");
+        }
+        assert_eq!(directives(" "), " ");
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use stanchion::config::{ExposeSecret, SecretString};
+use stanchion::config::{ExposeSecret, SecretString, without_password};
 use stanchion::server::Addresses;
 
 /// What there is to say.
@@ -49,7 +49,9 @@ impl Banner {
             "storage",
             &format!(
                 "{}    gateway {}    environment {}",
-                self.storage, self.gateway, self.environment
+                without_password(&self.storage),
+                without_password(&self.gateway),
+                self.environment
             ),
         );
         for connections in &self.connections {

@@ -4,6 +4,7 @@ mod banner;
 mod broker;
 mod clients;
 mod demo;
+mod failpoint;
 mod logs;
 mod personal;
 mod platform;

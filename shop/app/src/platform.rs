@@ -16,7 +16,7 @@ use crate::personal::Customers;
 use crate::sandbox;
 use crate::settings::{ModuleDatabase, ShopSettings};
 use crate::tokens::Tokens;
-use crate::wiring::{Calls, Parts};
+use crate::wiring::{Calls, Near, Parts};
 
 /// The modules, in the order they are mounted.
 pub(crate) const MODULES: [&str; 4] = ["identity", "inventory", "orders", "payments"];
@@ -41,12 +41,14 @@ pub(crate) async fn build(
         None
     };
     let broker = Broker::of(&settings.broker, &metrics).await?;
+    let near = Near::of(&settings, options.purpose, &metrics)?;
     let parts = Parts {
         settings: &settings,
         options: &options,
         broker: &broker,
         metrics: &metrics,
         policies: &policies,
+        near: &near,
     };
     let server_secret = parts.secret(
         settings.server.secret.as_ref(),
@@ -69,6 +71,7 @@ pub(crate) async fn build(
     let modules = [identity.module.take(), inventory, orders, payments];
     let mut modules: Vec<Module> = modules.into_iter().flatten().collect();
     identity.watched_by(&mut modules);
+    near.watched_by(&mut modules);
 
     let served: Vec<_> = modules.iter().map(Module::name).collect();
     let banner = Banner {
@@ -109,6 +112,7 @@ pub(crate) async fn build(
             snapshots: others.map(SqlSnapshots::new).collect(),
         }));
     }
+    service = near.rates(service);
     for module in modules {
         service = service.mount(module);
     }

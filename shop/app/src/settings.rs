@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use shop_identity::AttemptSettings;
 use stanchion::auth::key::SigningAlgorithm;
 use stanchion::auth::password::Pepper;
 use stanchion::client::ClientSettings;
@@ -12,6 +13,7 @@ use stanchion::kafka::KafkaSettings;
 use stanchion::mail::{self, MailSettings};
 use stanchion::nats::NatsSettings;
 use stanchion::rabbitmq::RabbitMqSettings;
+use stanchion::redis::cache::CacheTierSettings;
 use stanchion::server::{AdminSettings, ServerSettings};
 use stanchion::telemetry::TelemetrySettings;
 
@@ -79,7 +81,7 @@ settings! {
         /// What carries messages between contexts.
         pub(crate) broker: BrokerSettings = section,
         /// What keeps copies near.
-        pub(crate) cache: CacheSettings = section,
+        pub(crate) cache: CacheSection = section,
         /// Access tokens.
         pub(crate) auth: AuthSettings = section,
         /// Who may do what with single objects.
@@ -153,10 +155,28 @@ impl BrokerSettings {
 }
 
 settings! {
-    /// What keeps copies near.
-    pub(crate) struct CacheSettings {
-        /// memory: keeps them in this process.
+    /// What keeps copies near, and counts how often somebody may try.
+    pub(crate) struct CacheSection {
+        /// memory: keeps and counts in this process alone; redis:// and rediss:// name a Redis (6 or later) or Valkey that
+        /// processes share. The shop does without it for as long as it takes. A password is better in the _FILE of this key.
         pub(crate) url: String = "memory:",
+        /// What its keys begin with there; shops of the same prefix are one.
+        pub(crate) prefix: String = "shop",
+        /// Products kept in this process; beyond, the least used go.
+        #[range(1..=1000000)]
+        pub(crate) entries_max: u32 = 10000,
+        /// How long a copy counts, give or take a tenth, should nobody tell of a change.
+        #[range("100ms"..="1h")]
+        pub(crate) ttl: Duration = "1m",
+        /// How Redis is used; its url and prefix are those above.
+        pub(crate) tier: CacheTierSettings = section,
+    }
+}
+
+impl CacheSection {
+    /// Whether every process is by itself.
+    pub(crate) fn is_memory(&self) -> bool {
+        self.url == MEMORY
     }
 }
 
@@ -234,6 +254,8 @@ settings! {
         /// twice at once or lose an answer; at 0s the second use of a token ends its session.
         #[range("0s"..="10s")]
         pub(crate) refresh_overlap: Duration = "0s",
+        /// How often somebody may try to get in.
+        pub(crate) attempts: AttemptSettings = section,
         /// Memory of one password hash in KiB; less than the default only for tests.
         #[range(8..=65536)]
         pub(crate) hash_memory_kib: u32 = 19456,
@@ -369,12 +391,11 @@ fn check_environment(settings: &ShopSettings, checks: &mut Checks<'_>) {
         let mend = "memory:, or a URL that begins with nats:, tls+nats:, amqp:, amqps: or kafka:";
         checks.refuse("broker.url", "this binary has no adapter for it", mend);
     }
-    if settings.cache.url != "memory:" {
-        checks.refuse(
-            "cache.url",
-            "this binary has no adapter for it",
-            "leave it at memory:",
-        );
+    let cache = &settings.cache;
+    let is_redis = ["redis://", "rediss://"].map(|scheme| cache.url.starts_with(scheme));
+    if !cache.is_memory() && !is_redis.contains(&true) {
+        let mend = "memory:, or a URL that begins with redis:// or rediss://";
+        checks.refuse("cache.url", "this binary has no adapter for it", mend);
     }
     let gateway = &settings.payments.gateway_url;
     if gateway != SANDBOX && settings.payments.gateway_key.is_none() {

@@ -1,6 +1,7 @@
 //! Each context, wired: the modules of this process, and what it has of the others.
 
 mod identity;
+mod near;
 
 use std::sync::Arc;
 
@@ -18,11 +19,14 @@ use stanchion::telemetry::Metrics;
 
 use crate::broker::Broker;
 use crate::demo;
+use crate::failpoint;
 use crate::platform::{migrations, own_database};
 use crate::rows::Rows;
 use crate::secrets::configured_or_kept;
 use crate::settings::{SANDBOX, ShopSettings};
 use crate::store::{Opening, Store};
+
+pub(crate) use near::Near;
 
 /// What the contexts share while they are wired.
 pub(crate) struct Parts<'a> {
@@ -32,6 +36,7 @@ pub(crate) struct Parts<'a> {
     pub(crate) metrics: &'a Metrics,
     /// What decides about single objects.
     pub(crate) policies: &'a Arc<dyn Policies>,
+    pub(crate) near: &'a Near,
 }
 
 /// How one context asks another, and says who it is.
@@ -125,6 +130,7 @@ impl Parts<'_> {
             broker: self.broker.subscriber(),
             asks: self.broker.publisher(),
             metrics: self.metrics.clone(),
+            near: Some(self.near.products()),
         });
         if self.wants_demo() {
             demo::stock_up(&inventory.products).await?;
@@ -163,7 +169,7 @@ impl Parts<'_> {
             consumers: Arc::clone(&store.consumers),
             broker: self.broker.subscriber(),
             asks: self.broker.publisher(),
-            catalog: Arc::new(catalog.clone()),
+            catalog: failpoint::in_catalog(Arc::new(catalog.clone())),
             policies: Arc::clone(self.policies),
             vault: Arc::clone(vault),
             metrics: self.metrics.clone(),

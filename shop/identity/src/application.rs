@@ -2,6 +2,7 @@
 
 pub(crate) mod api_keys;
 mod ask_reset;
+mod attempts;
 mod authenticate;
 mod bear_key;
 mod bootstrap;
@@ -45,6 +46,7 @@ use stanchion::resilience::rate::KeyedRate;
 use stanchion::sql::Db;
 
 pub(crate) use api_keys::ApiKeyRepository;
+pub use attempts::{AttemptSettings, Attempts, Counting, Shared};
 pub(crate) use authenticate::narrowed;
 pub(crate) use bear_key::bearer;
 pub use bootstrap::Bootstrapped;
@@ -93,6 +95,7 @@ pub struct Identity {
     pub(crate) post: Option<Post>,
     /// How often a network address may ask for a new password.
     pub(crate) asks: KeyedRate<IpAddr>,
+    pub(crate) attempts: Attempts,
 }
 
 /// What a write gave, and where in the log its events end.

@@ -12,6 +12,8 @@ mod module;
 mod who_is;
 
 pub use adapters::elsewhere::{Elsewhere, IdentityElsewhere};
-pub use application::{Bootstrapped, Identity, MailPages, StartError};
+pub use application::{
+    AttemptSettings, Attempts, Bootstrapped, Counting, Identity, MailPages, Shared, StartError,
+};
 pub use module::{Dependencies, MailDependencies, for_services, migrations, module, relay};
 pub use who_is::{roles, who_is};

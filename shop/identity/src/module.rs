@@ -21,8 +21,8 @@ use crate::adapters::rows::{
 };
 use crate::adapters::{announce, grpc};
 use crate::application::{
-    Bootstrapped, Failure, Identity, LiveKeys, LiveSessions, MailPages, OAuth, Post, SessionCounts,
-    StartError, Uses, first_start,
+    Attempts, Bootstrapped, Failure, Identity, LiveKeys, LiveSessions, MailPages, OAuth, Post,
+    SessionCounts, StartError, Uses, first_start,
 };
 
 /// How often ended sessions are looked for that can be deleted.
@@ -58,6 +58,8 @@ pub struct Dependencies {
     pub overlap: Overlap,
     /// How long a session is kept that has ended; 7 days unless there is a reason.
     pub ended_sessions_kept: SignedDuration,
+    /// How often somebody may try to get in; as often as they like by default.
+    pub attempts: Attempts,
     /// Where sessions and refreshes are counted.
     pub metrics: Metrics,
     /// How mails are sent; none are without it, and whoever wants one is told so.
@@ -232,6 +234,7 @@ impl Identity {
             ended_sessions_kept,
             metrics,
             mail,
+            attempts,
             ..
         } = dependencies.clone();
         let ring = Arc::new(KeyRing::default());
@@ -261,6 +264,7 @@ impl Identity {
                 pages: mail.pages,
             }),
             asks: http::asks(),
+            attempts,
         })
     }
 

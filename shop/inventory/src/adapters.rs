@@ -4,3 +4,4 @@ pub(crate) mod announce;
 pub(crate) mod grpc;
 pub(crate) mod http;
 pub(crate) mod projections;
+pub(crate) mod told;

@@ -8,5 +8,6 @@ mod application;
 mod domain;
 mod module;
 
+pub use application::known::{KnownProduct, ProductCache};
 pub use application::products::{Priced, Products};
 pub use module::{Dependencies, Inventory, migrations, relay};

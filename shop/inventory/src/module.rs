@@ -12,6 +12,8 @@ use crate::adapters::announce::{ReservationStep, announce};
 use crate::adapters::grpc::service;
 use crate::adapters::http::products::{ProductRoutes, routes};
 use crate::adapters::projections::products::{ProductList, ProductRows};
+use crate::adapters::told::{Told, follow};
+use crate::application::known::ProductCache;
 use crate::application::products::Products;
 use crate::application::reservations;
 use crate::application::stockkeeper::Stockkeeper;
@@ -37,6 +39,8 @@ pub struct Dependencies {
     pub asks: Option<Arc<dyn Publisher>>,
     /// Where it counts.
     pub metrics: Metrics,
+    /// Where products are kept near, if they are.
+    pub near: Option<ProductCache>,
 }
 
 /// The tables of inventory.
@@ -75,10 +79,15 @@ impl Inventory {
     #[must_use]
     pub fn new(dependencies: Dependencies) -> Self {
         let snapshots = Arc::new(SqlSnapshots::new(dependencies.db.clone()));
-        let repository = Repository::new(Arc::clone(&dependencies.log))
+        let log = Arc::clone(&dependencies.log);
+        let log = match &dependencies.near {
+            Some(near) => Told::of(log, near.clone()),
+            None => log,
+        };
+        let repository = Repository::new(log)
             .snapshots(snapshots, SNAPSHOT_EVERY)
             .with_metrics(&dependencies.metrics);
-        let products = Products::new(Arc::new(repository));
+        let products = Products::new(Arc::new(repository), dependencies.near.clone());
         Self {
             products,
             dependencies,
@@ -94,6 +103,7 @@ impl Inventory {
             inbox,
             consumers,
             metrics,
+            near,
             ..
         } = self.dependencies.clone();
         let projector = Projector::new(db.clone(), Arc::clone(&log), ProductRows);
@@ -110,7 +120,15 @@ impl Inventory {
             products: self.products,
             list,
         };
-        Module::new("inventory")
+        let followed = Arc::clone(&log);
+        let module = Module::new("inventory");
+        // Whoever serves reads from near, whatever else it does.
+        let module = match near {
+            Some(near) => module
+                .worker_in_every_role("product-cache", move |stop| follow(followed, near, stop)),
+            None => module,
+        };
+        module
             .routes(routes(state.clone()))
             .grpc(service(state))
             .inbox(inbox)

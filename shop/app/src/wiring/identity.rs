@@ -168,6 +168,7 @@ impl Parts<'_> {
             ended_sessions_kept: self.settings.retention.ended_sessions.try_into()?,
             metrics: self.metrics.clone(),
             mail: self.mail(store)?,
+            attempts: self.near.attempts(self.settings, &calls.signer),
         })
     }
 }

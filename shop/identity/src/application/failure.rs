@@ -16,6 +16,14 @@ pub(crate) enum Failure {
     /// No mailer is configured.
     #[error("no mails are sent here")]
     NoMail,
+    /// It was tried too often.
+    #[error("it was tried too often")]
+    Limited {
+        /// By which limit, and when it may be tried again.
+        refusal: stanchion::resilience::Refusal,
+        /// What that limit allows.
+        quota: stanchion::resilience::rate::RateSettings,
+    },
     /// The store is out, or the outcome of a write is unknown.
     #[error(transparent)]
     Store(#[from] SqlError),

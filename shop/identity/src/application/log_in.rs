@@ -41,18 +41,20 @@ impl Identity {
         login: &Login,
     ) -> Result<(Credentials, Option<PasswordHash>), Failure> {
         let found = self.find_credentials(&login.login).await?;
+        let user = found.as_ref().map(|found| found.user);
+        let attempt = self.attempts.log_in(&login.login, &login.client, user);
+        let mut attempt = attempt.await?;
         let stored = found.as_ref().map(|found| found.password.expose());
         let matches = match self.passwords.verify(stored, &login.password).await {
             // Its user needs a new password; a stranger is not told that there is such a user.
             Err(error @ (PasswordError::Unreadable | PasswordError::PepperUnknown)) => {
-                let user_id = found
-                    .as_ref()
-                    .map(|found| tracing::field::display(found.user));
+                let user_id = user.map(tracing::field::display);
                 tracing::error!(user_id, %error, "a user cannot log in");
-                false
+                Ok(false)
             }
-            outcome => outcome?,
+            outcome => outcome,
         };
+        let matches = attempt.judged(matches).await?;
         let checked = found.filter(|_| matches).ok_or(Refusal::BadCredentials)?;
         let rehashed = self.rehash(&checked, &login.password).await;
         Ok((checked, rehashed))

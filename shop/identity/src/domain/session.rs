@@ -24,6 +24,8 @@ pub(crate) struct SessionId(pub(crate) Uuid);
 pub(crate) struct Client {
     device: Option<String>,
     address: Option<String>,
+    /// What it shows to be known from an earlier login; not kept with the session.
+    proof: Option<String>,
 }
 
 /// A login on one device that has not ended.
@@ -43,7 +45,20 @@ impl Client {
         Self {
             device: device.and_then(|text| shown(text, DEVICE_CHARACTERS_MAX)),
             address: address.and_then(|text| shown(text, ADDRESS_CHARACTERS_MAX)),
+            proof: None,
         }
+    }
+
+    /// The same with what it shows to be known from an earlier login.
+    pub(crate) fn proven_by(self, proof: Option<&str>) -> Self {
+        Self {
+            proof: proof.map(str::to_owned),
+            ..self
+        }
+    }
+
+    pub(crate) fn proof(&self) -> Option<&str> {
+        self.proof.as_deref()
     }
 
     pub(crate) fn device(&self) -> Option<&str> {

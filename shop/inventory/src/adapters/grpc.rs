@@ -53,8 +53,9 @@ impl InventoryService for InventoryApi {
         &self,
         request: Request<pb::GetProductRequest>,
     ) -> Result<Response<pb::Product>, Status> {
+        let consistency = metadata(request.metadata()).await?;
         let sku = sku(&request.get_ref().sku)?;
-        answered(shown(&self.routes.products, &sku).await)
+        answered(shown(&self.routes.products, consistency, &sku).await)
     }
 
     async fn batch_get_products(

@@ -9,6 +9,7 @@ use stanchion::eventsourcing::{
     Version,
 };
 
+use super::known::{KnownProduct, ProductCache};
 use crate::domain::product::{Description, Product, ProductCommand, ProductRefusal};
 
 pub(crate) type Refused = ExecuteError<ProductRefusal>;
@@ -20,6 +21,7 @@ const DESCRIBE_MAX: usize = 8;
 #[derive(Clone)]
 pub struct Products {
     repository: Arc<Repository<Product>>,
+    near: Option<ProductCache>,
 }
 
 /// A product's name and price.
@@ -34,8 +36,8 @@ pub struct Priced {
 }
 
 impl Products {
-    pub(crate) fn new(repository: Arc<Repository<Product>>) -> Self {
-        Self { repository }
+    pub(crate) fn new(repository: Arc<Repository<Product>>, near: Option<ProductCache>) -> Self {
+        Self { repository, near }
     }
 
     /// The SKUs of all products, in the order of their creation, if creating at most `limit` of them
@@ -90,6 +92,22 @@ impl Products {
 
     pub(crate) async fn find(&self, sku: &Sku) -> Result<Loaded<Product>, LogError> {
         self.repository.load(sku.as_str()).await
+    }
+
+    /// What everybody may know of a product, perhaps a moment old; `None` for one that is not on offer.
+    pub(crate) async fn known(&self, sku: &Sku) -> Result<Option<KnownProduct>, LogError> {
+        let Some(near) = &self.near else {
+            return self.known_now(sku).await;
+        };
+        let (store, wanted) = (self.clone(), sku.clone());
+        let load = || async move { store.known_now(&wanted).await };
+        near.get(sku, load).await
+    }
+
+    /// The same as the store has it now.
+    pub(crate) async fn known_now(&self, sku: &Sku) -> Result<Option<KnownProduct>, LogError> {
+        let loaded = self.find(sku).await?;
+        Ok(KnownProduct::of(&loaded.state, loaded.version))
     }
 
     pub(crate) fn on<'a>(&'a self, sku: &'a Sku, metadata: &'a Metadata) -> Execution<'a, Product> {

@@ -8,7 +8,7 @@ use reqwest::header::HeaderMap;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use shop_contracts::{CommitStock, ReleaseStock, ReserveStock, StockItem};
-use shop_inventory::{Dependencies, Inventory};
+use shop_inventory::{Dependencies, Inventory, ProductCache};
 use shop_kernel::OrderId;
 use stanchion::auth::{Permissions, Principal};
 use stanchion::eventsourcing::{
@@ -19,6 +19,9 @@ use stanchion::messaging::{MemoryBroker, Subscriber};
 use stanchion::server::{Authenticate, AuthenticateError, Running, ServerSettings, Service};
 use stanchion::sql::{Db, Mode, SqlConsumerStore, SqlInbox, SqlLog, migrate};
 use stanchion::telemetry::Metrics;
+
+/// Longer than a test lasts: what is old stays old.
+const NEAR_FOR: Duration = Duration::from_secs(600);
 
 /// Longer than anything in these tests takes.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -64,6 +67,7 @@ impl Shop {
         let log: Arc<dyn EventLog> = Arc::new(SqlLog::open(db.clone()).await.unwrap());
         let broker = Arc::new(MemoryBroker::new());
         let orders = Arc::new(MemoryLog::new());
+        let near = ProductCache::new(1_000, NEAR_FOR, None, &Metrics::default());
         let inventory = Inventory::new(Dependencies {
             log: log.clone(),
             inbox: Arc::new(SqlInbox::new(db.clone())),
@@ -72,6 +76,7 @@ impl Shop {
             broker: broker.clone() as Arc<dyn Subscriber>,
             asks: None,
             metrics: Metrics::default(),
+            near: Some(near),
         });
         broker.register(Arc::new(shop_inventory::relay(log.clone())));
         broker.register(Arc::new(Relay::new("orders", orders.clone(), commands)));

@@ -3,11 +3,14 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use http::HeaderMap;
 use http::header::USER_AGENT;
+use http::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use shop_kernel::UserId;
+use stanchion::auth::Subject;
 use stanchion::eventsourcing::Metadata;
+use stanchion::runtime::clock;
 use stanchion::server::{
     Answer, Anyone, Body, Caller, Code, IdempotencyRule, Operation, Problem, RequestContext,
     Routes, ToSchema, Validate, Violations, codes, op,
@@ -17,9 +20,12 @@ use super::metadata::{caused_by, session_of, stamped, user_of};
 use super::problem::USER_NOT_FOUND;
 use super::views::{TokensView, noted};
 use crate::application::ports::Which;
-use crate::application::{Identity, Login};
+use crate::application::{Identity, Login, Tokens};
 use crate::domain::session::DEVICE_CHARACTERS_MAX;
 use crate::domain::{Client, password};
+
+/// By which a device shows that it has logged in to the account before; given with a login, sent with the next one.
+const DEVICE_TOKEN: HeaderName = HeaderName::from_static("device-token");
 
 /// No password, token or form of ours is longer.
 const BODY_BYTES_MAX: usize = 16 * 1024;
@@ -29,7 +35,7 @@ pub(super) fn routes() -> Routes<Arc<Identity>> {
         .post(
             "/auth/login",
             op("Log in", login)
-                .about("The answer to unknown, suspended and deleted users and to wrong passwords is one and the same 401.")
+                .about("The answer to unknown, suspended and deleted users and to wrong passwords is one and the same 401. Who has failed too often gets 429. A login answers with a Device-Token: sent as a header with later logins, it keeps others' failures from shutting this device out.")
                 .errors(&[codes::UNAUTHENTICATED, codes::OVERLOADED])
                 .settled(),
         )
@@ -154,9 +160,15 @@ async fn login(
         password: body.password,
         client: client(body.device.as_deref(), &headers, &context),
     };
+    let client = login.client.clone();
     let written = identity.log_in(login, &Metadata::new(None)).await?;
     let position = written.position;
+    let proof = proof(&identity, &written.value, &client);
     let answer = Answer::ok(TokensView::from(written.value));
+    let answer = match proof {
+        Some(proof) => answer.header(DEVICE_TOKEN, proof),
+        None => answer,
+    };
     Ok(match position {
         Some(position) => answer.consistency(identity.log, position),
         None => answer,
@@ -166,10 +178,13 @@ async fn login(
 async fn refresh(
     _: Anyone,
     State(identity): State<Arc<Identity>>,
+    context: RequestContext,
     Body(body): Body<RefreshBody>,
 ) -> Result<Answer<TokensView>, Problem> {
     let token = body.refresh_token.expose_secret();
-    let tokens = identity.refresh_own(token, &Metadata::new(None)).await?;
+    let attempt = identity.attempts.token(context.remote()).await?;
+    let tokens = identity.refresh_own(token, &Metadata::new(None)).await;
+    let tokens = attempt.settled(tokens).await?;
     Ok(Answer::ok(TokensView::from(tokens)))
 }
 
@@ -207,5 +222,20 @@ fn client(named: Option<&str>, headers: &HeaderMap, context: &RequestContext) ->
     let agent = || headers.get(USER_AGENT)?.to_str().ok();
     let device = named.filter(|name| !name.trim().is_empty()).or_else(agent);
     let address = context.remote().map(|address| address.to_string());
-    Client::new(device, address.as_deref())
+    let proof = headers.get(DEVICE_TOKEN);
+    let proof = proof.and_then(|value| value.to_str().ok());
+    Client::new(device, address.as_deref()).proven_by(proof)
+}
+
+/// What the device is known by from now on, to whom the tokens were given; `None` if it is known already.
+fn proof(identity: &Identity, tokens: &Tokens, client: &Client) -> Option<HeaderValue> {
+    let access = tokens.access.expose_secret();
+    let claims = identity.tokens.verify(access, clock::now()).ok()?;
+    let Subject::User(user) = claims.subject else {
+        return None;
+    };
+    let proof = identity.attempts.knows(UserId(user), client)?;
+    let mut proof = HeaderValue::from_str(&proof).ok()?;
+    proof.set_sensitive(true);
+    Some(proof)
 }

@@ -35,6 +35,7 @@ impl From<Failure> for Problem {
             Failure::Refused(refusal) => refused(refusal),
             Failure::Busy => codes::OVERLOADED.problem(),
             Failure::NoMail => MAIL_OFF.problem(),
+            Failure::Limited { refusal, quota } => Problem::rate_limited(&refusal, &quota),
             Failure::Store(error) => store(error),
             Failure::Broken(_) => Problem::internal(failure),
         }

@@ -11,8 +11,8 @@ use shop_kernel::UserId;
 use stanchion::auth::{Permission, Principal, permissions};
 use stanchion::eventsourcing::Metadata;
 use stanchion::server::{
-    Answer, Anyone, Authorized, Body, Caller, ConsistencyToken, Filters, IfMatch, Listed, Listing,
-    MergePatch, Order, PathId, Problem, Routes, ToSchema, Validate, Violations, codes, op,
+    Answer, Anyone, Authorized, Body, Caller, ConsistencyToken, Context, Filters, IfMatch, Listed,
+    Listing, MergePatch, Order, PathId, Problem, Routes, ToSchema, Validate, Violations, codes, op,
 };
 
 use super::metadata::{caused_by, stamped, user_of};
@@ -140,6 +140,8 @@ pub(crate) async fn register(
         password: new.password,
     };
     let metadata = Metadata::new(None);
+    let address = Context::current().and_then(|context| context.remote());
+    identity.attempts.register(address).await?;
     let written = identity.register(registration, &metadata).await?;
     let location = format!("/users/{}", written.value.id);
     let answer = Answer::created(location, UserView::from(&written.value));

@@ -395,6 +395,7 @@ pub(crate) async fn dependencies(
         access_ttl: ACCESS_TTL,
         ended_sessions_kept: SignedDuration::from_hours(24 * 7),
         mail: None,
+        attempts: shop_identity::Attempts::default(),
         lifetimes: Lifetimes {
             idle: SignedDuration::from_hours(24),
             family: SignedDuration::from_hours(240),

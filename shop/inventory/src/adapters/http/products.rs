@@ -17,8 +17,9 @@ use stanchion::server::{
 use utoipa::ToSchema;
 
 use crate::adapters::projections::products::{ProductList, ProductRow};
+use crate::application::known::KnownProduct;
 use crate::application::products::{Products, now};
-use crate::domain::product::{Description, Product, ProductCommand, ProductRefusal};
+use crate::domain::product::{self, Description, Product, ProductCommand, ProductRefusal};
 use bodies::{NewProduct, ProductBody, StockChange};
 
 const PRODUCT_NOT_FOUND: Code = Code::not_found("PRODUCT_NOT_FOUND", "There is no such product.");
@@ -117,24 +118,31 @@ pub(crate) async fn list_products(
 async fn get_product(
     _: Anyone,
     State(state): State<ProductRoutes>,
+    consistency: ConsistencyToken,
     PathId(sku): PathId<Sku>,
 ) -> Result<Answer<ProductView>, Problem> {
-    shown(&state.products, &sku).await
+    shown(&state.products, consistency, &sku).await
 }
 
-/// The product as it is now.
-pub(crate) async fn shown(products: &Products, sku: &Sku) -> Result<Answer<ProductView>, Problem> {
-    let view = found(products, sku).await?;
+/// The product, from near; as it is now for who sends the token of a write.
+pub(crate) async fn shown(
+    products: &Products,
+    consistency: ConsistencyToken,
+    sku: &Sku,
+) -> Result<Answer<ProductView>, Problem> {
+    let view = match consistency.position(products.log_id()) {
+        Some(_) => products.known_now(sku).await?.map(|known| known.view(sku)),
+        None => found(products, sku).await?,
+    };
     let view = view.ok_or_else(|| not_found(sku))?;
     let version = view.version;
     Ok(Answer::ok(view).etag(version))
 }
 
-/// The product as it is now; none that is not on offer.
+/// The product, from near; none that is not on offer.
 pub(crate) async fn found(products: &Products, sku: &Sku) -> Result<Option<ProductView>, Problem> {
-    let loaded = products.find(sku).await?;
-    let version = loaded.version;
-    Ok(version.and_then(|version| view(sku, &loaded.state, version)))
+    let known = products.known(sku).await?;
+    Ok(known.map(|known| known.view(sku)))
 }
 
 async fn create_product(
@@ -347,17 +355,28 @@ impl From<ProductRefusal> for Problem {
 }
 
 pub(crate) fn view(sku: &Sku, product: &Product, version: Version) -> Option<ProductView> {
-    let listed = product.listed.clone()?;
-    Some(ProductView {
-        sku: sku.clone(),
-        name: listed.about.name,
-        description: listed.about.description,
-        price: listed.about.price,
-        available: product.available,
-        version: version.0,
-        created_at: listed.created_at,
-        updated_at: listed.updated_at,
-    })
+    let known = KnownProduct::of(product, Some(version))?;
+    Some(known.view(sku))
+}
+
+impl KnownProduct {
+    fn view(self, sku: &Sku) -> ProductView {
+        let product::Listed {
+            about,
+            created_at,
+            updated_at,
+        } = self.listed;
+        ProductView {
+            sku: sku.clone(),
+            name: about.name,
+            description: about.description,
+            price: about.price,
+            available: self.available,
+            version: self.version,
+            created_at,
+            updated_at,
+        }
+    }
 }
 
 impl From<ProductRow> for ProductView {

@@ -1,0 +1,343 @@
+//! How often somebody may try to get in. What is counted is what fails; it is counted before a password is hashed, and given
+//! back when it succeeds, so that attempts at once cannot slip by.
+//!
+//! | who | is counted by |
+//! |---|---|
+//! | a device that has logged in to the account before | itself, and by nothing that others can use up |
+//! | anybody else | its address (of IPv6 its network of 64 bits), the name that is tried, and all of them together |
+//!
+//! Names are counted whether there is such an account or not: who is limited learns nothing of it. An account has two
+//! names (address and username), counted apart, since one count of both would tell that they belong together.
+//! Consecutive failures are bounded as well (NIST SP 800-63B, 5.2.2: no more than 100 an account): a quarter for each
+//! name, half for all known devices. Beyond it only what is left of the others, a success, or time helps.
+//!
+//! With a shared counter all processes count together, and what becomes of a limit without Redis is its `fallback`: each
+//! process by itself, with its part. Without one each counts its part anyway, and a restart forgets.
+
+mod device;
+mod settings;
+mod streaks;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use shop_kernel::UserId;
+use stanchion::auth::secret::{Purpose, Signer};
+use stanchion::resilience::Refusal as Limit;
+use stanchion::resilience::rate::{KeyLimit, KeyedRate, RateSettings};
+use stanchion::server::network;
+use stanchion::telemetry::Metrics;
+
+pub use settings::AttemptSettings;
+
+use super::Failure;
+use crate::domain::{Client, folded};
+use device::Devices;
+use settings::rate;
+use streaks::Streaks;
+
+/// Names reach no counter as they were typed: they are personal data, and of any length.
+const NAME: Purpose = Purpose::new("login-name");
+/// Of the 32 bytes of a name's digest: two names do not meet.
+const NAME_BYTES: usize = 16;
+/// The key of what all do together.
+const ALL: &str = "all";
+/// A shared counter forgets one failure of a series after this: it has room for 104 days.
+const STREAK_EVERY: Duration = Duration::from_secs(2 * 24 * 3_600);
+
+/// Makes the limit of that name that all processes share, with its rate and burst; `None`: each counts for itself.
+pub type Shared<'a> = &'a dyn Fn(&str, &RateSettings) -> Option<Arc<dyn KeyLimit>>;
+
+/// Who counts attempts, and what for.
+pub struct Counting<'a> {
+    /// Signs what a device is known by; the same on every replica.
+    pub signer: Arc<Signer>,
+    /// Processes that share the limits, each with its part while it counts for itself.
+    pub replicas: u32,
+    /// Where the limits are that all share.
+    pub shared: Shared<'a>,
+    /// Where it is measured.
+    pub metrics: &'a Metrics,
+}
+
+/// How often somebody may try; clones count together.
+#[derive(Clone, Debug, Default)]
+pub struct Attempts(Option<Arc<Limits>>);
+
+#[derive(Debug)]
+struct Limits {
+    names: Arc<dyn KeyLimit>,
+    devices: Arc<dyn KeyLimit>,
+    addresses: Arc<dyn KeyLimit>,
+    all: Arc<dyn KeyLimit>,
+    name_streaks: Arc<dyn KeyLimit>,
+    device_streaks: Arc<dyn KeyLimit>,
+    registrations: Arc<dyn KeyLimit>,
+    tokens: Arc<dyn KeyLimit>,
+    resets: Arc<dyn KeyLimit>,
+    reset_names: Arc<dyn KeyLimit>,
+    known: Devices,
+    signer: Arc<Signer>,
+    metrics: settings::AttemptMetrics,
+}
+
+/// An attempt that may be made. Dropped, it has failed.
+#[derive(Debug, Default)]
+#[must_use]
+pub(crate) struct Attempt {
+    taken: Vec<Taken>,
+}
+
+#[derive(Debug)]
+struct Taken {
+    limit: Arc<dyn KeyLimit>,
+    key: String,
+    /// A success ends the series.
+    is_streak: bool,
+    /// Whoever is refused by another limit has tried all the same.
+    is_for_good: bool,
+}
+
+impl Attempts {
+    /// By these settings; without limits where they are switched off.
+    #[must_use]
+    pub fn new(settings: &AttemptSettings, counting: &Counting<'_>) -> Self {
+        if !settings.on {
+            return Self(None);
+        }
+        let keys_max = settings.keys_max;
+        let limit = |name: &str, burst, every| -> Arc<dyn KeyLimit> {
+            let rate = rate(burst, every, keys_max);
+            (counting.shared)(name, &rate).unwrap_or_else(|| {
+                Arc::new(KeyedRate::<String>::new(&rate.part_of(counting.replicas)))
+            })
+        };
+        let streak = |name: &str, failures_max: u32| -> Arc<dyn KeyLimit> {
+            let rate = rate(failures_max, STREAK_EVERY, keys_max);
+            (counting.shared)(name, &rate).unwrap_or_else(|| {
+                Arc::new(Streaks::new(
+                    rate.part_of(counting.replicas).burst,
+                    keys_max,
+                ))
+            })
+        };
+        let of = settings;
+        Self(Some(Arc::new(Limits {
+            names: limit("login-name", of.name_burst, of.name_every),
+            devices: limit("login-device", of.device_burst, of.device_every),
+            addresses: limit("login-address", of.address_burst, of.address_every),
+            all: limit("login", of.all_burst, of.all_every),
+            name_streaks: streak("login-name-streak", of.failures_max / 4),
+            device_streaks: streak("login-device-streak", of.failures_max / 2),
+            registrations: limit("register", of.register_burst, of.register_every),
+            tokens: limit("token", of.token_burst, of.token_every),
+            resets: limit("reset", of.reset_burst, of.reset_every),
+            reset_names: limit("reset-name", of.reset_name_burst, of.reset_name_every),
+            known: Devices::new(Arc::clone(&counting.signer)),
+            signer: Arc::clone(&counting.signer),
+            metrics: settings::AttemptMetrics::new(counting.metrics, keys_max),
+        })))
+    }
+
+    /// Before a password is hashed: whether it may be tried, under that name by that client; `user` is whose name it is.
+    pub(crate) async fn log_in(
+        &self,
+        login: &str,
+        client: &Client,
+        user: Option<UserId>,
+    ) -> Result<Attempt, Failure> {
+        let Some(limits) = &self.0 else {
+            return Ok(Attempt::default());
+        };
+        let mut attempt = Attempt::default();
+        let proof = client.proof();
+        let known = proof.and_then(|proof| limits.known.read(proof));
+        let known = known.filter(|known| Some(known.user) == user);
+        let taken = match known {
+            Some(known) => limits.try_known(&mut attempt, &known).await,
+            None => limits.try_unknown(&mut attempt, login, client).await,
+        };
+        limits.answered("login", taken, attempt).await
+    }
+
+    /// Before a user is registered. Every one counts: there is no failure that would be worse.
+    pub(crate) async fn register(&self, address: Option<IpAddr>) -> Result<(), Failure> {
+        let attempt = self.at("register", address, |limits| &limits.registrations);
+        attempt.await.map(drop)
+    }
+
+    /// Before a refresh token, a code or a client's secret is looked at; what was right is given back by
+    /// [`Attempt::settled`].
+    pub(crate) async fn token(&self, address: Option<IpAddr>) -> Result<Attempt, Failure> {
+        self.at("token", address, |limits| &limits.tokens).await
+    }
+
+    /// Before a letter is sent to whoever asks to set a password anew: by address, and by the name it is asked for, whether
+    /// somebody has it or not.
+    #[allow(dead_code, reason = "password reset asks it")]
+    pub(crate) async fn reset(&self, address: Option<IpAddr>, name: &str) -> Result<(), Failure> {
+        let asked = self.at("reset", address, |limits| &limits.resets).await?;
+        drop(asked);
+        let Some(limits) = &self.0 else {
+            return Ok(());
+        };
+        let mut attempt = Attempt::default();
+        let key = limits.name(name);
+        let taken = attempt.take(&limits.reset_names, key, Kind::Once).await;
+        limits.answered("reset", taken, attempt).await.map(drop)
+    }
+
+    /// What a device is known by from now on, after a login of that user; `None` where nothing is limited, or it is known by
+    /// what it has shown.
+    pub(crate) fn knows(&self, user: UserId, client: &Client) -> Option<String> {
+        let limits = self.0.as_ref()?;
+        let shown = client.proof().and_then(|proof| limits.known.read(proof));
+        let is_known = shown.is_some_and(|known| known.user == user && !known.is_old);
+        (!is_known).then(|| limits.known.issue(user))
+    }
+
+    async fn at(
+        &self,
+        kind: &'static str,
+        address: Option<IpAddr>,
+        of: impl FnOnce(&Limits) -> &Arc<dyn KeyLimit>,
+    ) -> Result<Attempt, Failure> {
+        let mut attempt = Attempt::default();
+        // Calls within the process come from nowhere.
+        let Some((limits, address)) = self.0.as_ref().zip(address) else {
+            return Ok(attempt);
+        };
+        let key = network(address).to_string();
+        let taken = attempt.take(of(limits), key, Kind::Once).await;
+        limits.answered(kind, taken, attempt).await
+    }
+}
+
+impl Limits {
+    async fn try_known(&self, attempt: &mut Attempt, known: &device::Known) -> Result<(), Failure> {
+        let device = known.device.to_string();
+        attempt.take(&self.devices, device, Kind::Once).await?;
+        let user = known.user.to_string();
+        attempt.take(&self.device_streaks, user, Kind::Streak).await
+    }
+
+    async fn try_unknown(
+        &self,
+        attempt: &mut Attempt,
+        login: &str,
+        client: &Client,
+    ) -> Result<(), Failure> {
+        // The address first: what it may not do uses up nobody's name.
+        let address = client.address().and_then(|text| text.parse().ok());
+        if let Some(address) = address {
+            let key = network(address).to_string();
+            attempt.take(&self.addresses, key, Kind::ForGood).await?;
+        }
+        let name = self.name(login);
+        attempt.take(&self.names, name.clone(), Kind::Once).await?;
+        attempt.take(&self.name_streaks, name, Kind::Streak).await?;
+        attempt.take(&self.all, ALL.to_owned(), Kind::Once).await
+    }
+
+    /// Spellings of one name are one.
+    fn name(&self, login: &str) -> String {
+        let name = match login.contains('@') {
+            true => folded(login.trim()),
+            false => login.trim().to_ascii_lowercase(),
+        };
+        let tag = self.signer.sign(NAME, name.as_bytes());
+        tag[..NAME_BYTES]
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    }
+
+    async fn answered(
+        &self,
+        kind: &'static str,
+        taken: Result<(), Failure>,
+        attempt: Attempt,
+    ) -> Result<Attempt, Failure> {
+        let keys = self.names.keys() + self.name_streaks.keys() + self.addresses.keys();
+        self.metrics.counted(kind, taken.is_ok(), keys);
+        match taken {
+            Ok(()) => Ok(attempt),
+            Err(refused) => {
+                attempt.not_made().await;
+                Err(refused)
+            }
+        }
+    }
+}
+
+/// What becomes of what was taken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Once,
+    Streak,
+    ForGood,
+}
+
+impl Attempt {
+    async fn take(
+        &mut self,
+        limit: &Arc<dyn KeyLimit>,
+        key: String,
+        kind: Kind,
+    ) -> Result<(), Failure> {
+        let taken = limit.take(&key, 1).await;
+        taken.map_err(|refusal| Failure::limited(refusal, limit.quota()))?;
+        self.taken.push(Taken {
+            limit: Arc::clone(limit),
+            key,
+            is_streak: kind == Kind::Streak,
+            is_for_good: kind == Kind::ForGood,
+        });
+        Ok(())
+    }
+
+    /// A right password costs nothing and ends a series of wrong ones; neither does one that could not be checked.
+    pub(crate) async fn judged<E>(&mut self, matches: Result<bool, E>) -> Result<bool, E> {
+        match matches {
+            Ok(true) => self.give_back(true).await,
+            Ok(false) => self.taken.clear(),
+            Err(_) => self.give_back(false).await,
+        }
+        matches
+    }
+
+    /// The same of any use case: what its rules refuse has failed.
+    pub(crate) async fn settled<T>(mut self, done: Result<T, Failure>) -> Result<T, Failure> {
+        if !matches!(done, Err(Failure::Refused(_))) {
+            self.give_back(done.is_ok()).await;
+        }
+        done
+    }
+
+    async fn not_made(mut self) {
+        self.taken.retain(|taken| !taken.is_for_good);
+        self.give_back(false).await;
+    }
+
+    async fn give_back(&mut self, has_succeeded: bool) {
+        for taken in self.taken.drain(..) {
+            let all = taken.limit.quota().burst;
+            let calls = if has_succeeded && taken.is_streak {
+                all
+            } else {
+                1
+            };
+            taken.limit.give_back(&taken.key, calls).await;
+        }
+    }
+}
+
+impl Failure {
+    fn limited(refusal: Limit, quota: RateSettings) -> Self {
+        Self::Limited { refusal, quota }
+    }
+}
+
+#[cfg(test)]
+mod tests;

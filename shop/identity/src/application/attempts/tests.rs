@@ -1,0 +1,184 @@
+use secrecy::SecretString;
+use stanchion::runtime::id;
+
+use super::*;
+
+fn attempts(settings: &AttemptSettings) -> Attempts {
+    let secret = SecretString::from("0123456789abcdef0123456789abcdef");
+    let counting = Counting {
+        signer: Arc::new(Signer::new(&secret).unwrap()),
+        replicas: 1,
+        shared: &|_, _| None,
+        metrics: &Metrics::default(),
+    };
+    Attempts::new(settings, &counting)
+}
+
+fn from(address: &str) -> Client {
+    Client::new(None, Some(address))
+}
+
+/// How many wrong passwords may be tried, of so many.
+async fn guesses(
+    attempts: &Attempts,
+    login: &str,
+    client: &Client,
+    user: Option<UserId>,
+    many: usize,
+) -> usize {
+    let mut tried = 0;
+    for _ in 0..many {
+        if let Ok(mut attempt) = attempts.log_in(login, client, user).await {
+            let matches = attempt.judged(Ok::<_, ()>(false)).await;
+            tried += usize::from(matches == Ok(false));
+        }
+    }
+    tried
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_name_is_limited_alike_whether_somebody_has_it_and_however_it_is_spelt() {
+    let attempts = attempts(&AttemptSettings::default());
+    let ada = UserId(id::new_v7());
+    let some = from("203.0.113.1");
+    let known = guesses(&attempts, "ada", &some, Some(ada), 15).await;
+    let unknown = guesses(&attempts, "nobody", &some, None, 15).await;
+    assert_eq!((known, unknown), (10, 10));
+    assert_eq!(guesses(&attempts, " ADA ", &some, Some(ada), 1).await, 0);
+    // Her other name has a count of its own: that they belong together is not told.
+    let other = guesses(&attempts, "ada@example.com", &some, Some(ada), 15).await;
+    assert_eq!(other, 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_is_limited_over_all_names_and_a_network_of_ipv6_is_one() {
+    let attempts = attempts(&AttemptSettings::default());
+    let mut tried = 0;
+    for name in 0..100 {
+        let client = from(&format!("2001:db8:1:2::{name:x}"));
+        tried += guesses(&attempts, &format!("user{name}"), &client, None, 1).await;
+    }
+    assert_eq!(tried, 50);
+    let neighbour = from("2001:db8:1:3::1");
+    assert_eq!(guesses(&attempts, "user99", &neighbour, None, 1).await, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_address_may_not_do_uses_up_nobodys_name() {
+    let attempts = attempts(&AttemptSettings::default());
+    let attacker = from("203.0.113.1");
+    for name in 0..50 {
+        guesses(&attempts, &format!("user{name}"), &attacker, None, 1).await;
+    }
+    assert_eq!(guesses(&attempts, "ada", &attacker, None, 100).await, 0);
+    let honest = from("198.51.100.7");
+    assert_eq!(guesses(&attempts, "ada", &honest, None, 15).await, 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_logs_in_is_not_counted_and_ends_a_series() {
+    let settings = AttemptSettings {
+        failures_max: 16,
+        name_burst: 100,
+        ..AttemptSettings::default()
+    };
+    let attempts = attempts(&settings);
+    let some = from("203.0.113.1");
+    for _ in 0..500 {
+        let mut attempt = attempts.log_in("ada", &some, None).await.unwrap();
+        assert_eq!(attempt.judged(Ok::<_, ()>(true)).await, Ok(true));
+    }
+    assert_eq!(guesses(&attempts, "ada", &some, None, 3).await, 3);
+    let mut attempt = attempts.log_in("ada", &some, None).await.unwrap();
+    let _ = attempt.judged(Ok::<_, ()>(true)).await;
+    assert_eq!(guesses(&attempts, "ada", &some, None, 100).await, 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn consecutive_failures_end_however_patient_somebody_is() {
+    let attempts = attempts(&AttemptSettings::default());
+    let mut tried = 0;
+    for hour in 0..24 * 30 {
+        let client = from(&format!("203.0.{}.{}", hour / 250, hour % 250));
+        tried += guesses(&attempts, "ada", &client, None, 2).await;
+        tried += guesses(&attempts, "ada@example.com", &client, None, 2).await;
+        tokio::time::advance(Duration::from_secs(3_600)).await;
+    }
+    assert_eq!(
+        tried, 50,
+        "half of a hundred; the others are for known devices"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_known_device_is_let_in_whatever_others_have_used_up() {
+    let attempts = attempts(&AttemptSettings::default());
+    let ada = UserId(id::new_v7());
+    let (attacker, home) = (from("203.0.113.1"), from("203.0.113.1"));
+    let proof = attempts.knows(ada, &home).unwrap();
+    let home = home.proven_by(Some(&proof));
+    assert_eq!(attempts.knows(ada, &home), None, "it is known already");
+    for name in ["ada", "ada@example.com"] {
+        guesses(&attempts, name, &attacker, Some(ada), 1_000).await;
+    }
+    assert!(attempts.log_in("ada", &attacker, Some(ada)).await.is_err());
+    assert_eq!(guesses(&attempts, "ada", &home, Some(ada), 15).await, 10);
+    tokio::time::advance(Duration::from_secs(10)).await;
+    assert!(attempts.log_in("ada", &home, Some(ada)).await.is_ok());
+    // On another account it is as unknown as any.
+    let bob = Some(UserId(id::new_v7()));
+    assert!(attempts.log_in("bob", &home, bob).await.is_err());
+    for wrong in ["", "dt_", "dt_x", &format!("{proof}x"), &proof[3..]] {
+        let other = from("203.0.113.1").proven_by(Some(wrong));
+        let refused = attempts.log_in("ada", &other, Some(ada)).await;
+        assert!(refused.is_err(), "{wrong}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_could_not_be_checked_is_not_counted() {
+    let attempts = attempts(&AttemptSettings::default());
+    let some = from("203.0.113.1");
+    for _ in 0..100 {
+        let mut attempt = attempts.log_in("ada", &some, None).await.unwrap();
+        assert_eq!(attempt.judged(Err::<bool, _>("busy")).await, Err("busy"));
+    }
+    assert_eq!(guesses(&attempts, "ada", &some, None, 15).await, 10);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_gives_up_on_an_attempt_has_failed() {
+    let attempts = attempts(&AttemptSettings::default());
+    let some = from("203.0.113.1");
+    for _ in 0..10 {
+        drop(attempts.log_in("ada", &some, None).await.unwrap());
+    }
+    assert!(attempts.log_in("ada", &some, None).await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn registering_and_resetting_count_each_time_and_wrong_tokens_only() {
+    let attempts = attempts(&AttemptSettings::default());
+    let address = Some("203.0.113.1".parse().unwrap());
+    for _ in 0..200 {
+        attempts.register(address).await.unwrap();
+    }
+    assert!(attempts.register(address).await.is_err());
+    assert!(attempts.register(None).await.is_ok());
+    for _ in 0..1_000 {
+        let attempt = attempts.token(address).await.unwrap();
+        attempt.settled(Ok(())).await.unwrap();
+    }
+    let refusal = super::super::Refusal::BadRefreshToken;
+    for _ in 0..200 {
+        let attempt = attempts.token(address).await.unwrap();
+        let failed = attempt.settled(Err::<(), _>(refusal.into())).await;
+        assert!(failed.is_err());
+    }
+    assert!(attempts.token(address).await.is_err());
+    for _ in 0..3 {
+        attempts.reset(address, "ada@example.com").await.unwrap();
+    }
+    assert!(attempts.reset(address, "ADA@example.com").await.is_err());
+    assert!(attempts.reset(address, "bob@example.com").await.is_ok());
+}

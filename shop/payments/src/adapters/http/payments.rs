@@ -7,7 +7,8 @@ use shop_kernel::{Money, OrderId, PaymentId, UserId};
 use stanchion::auth::permissions;
 use stanchion::eventsourcing::Version;
 use stanchion::server::{
-    Answer, Caller, Code, ConsistencyToken, Filters, Listed, Listing, PathId, Problem, Routes, op,
+    Answer, Caller, Code, ConsistencyToken, Filters, Listed, Listing, PathId, Problem, Routes,
+    codes, op,
 };
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -28,7 +29,8 @@ pub(super) fn routes() -> Routes<PaymentRoutes> {
         .get(
             "/payments",
             op("List payments", list_payments)
-                .about("The caller's payments, or everybody's with `payment:read`."),
+                .about("The caller's payments, or everybody's with `payment:read`.")
+                .errors(&[codes::FORBIDDEN]),
         )
         .get(
             "/payments/{id}",

@@ -71,7 +71,7 @@ async fn whoever_serves_others_may_ask_about_all_access_tokens_but_about_no_refr
 }
 
 async fn what_happened_is_in_the_log_and_nothing_personal_is(shop: Shop) {
-    let ada = shop.customer("ada").await;
+    shop.customer("ada").await;
     let kettle = shop.client(app("public")).await;
     let code = shop.visitor().code(&kettle, "ada", "openid").await;
     shop.redeem(&kettle, &code).await.expect(200);

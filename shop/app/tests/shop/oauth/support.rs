@@ -139,7 +139,8 @@ impl Shop {
     }
 
     pub(in crate::oauth) async fn introspected(&self, by: &Registered, token: &str) -> Value {
-        let asked = self.send("/oauth2/introspect", by, &[("token", token)]);
+        let fields = [("token", token)];
+        let asked = self.send("/oauth2/introspect", by, &fields);
         asked.await.expect(200).json()
     }
 

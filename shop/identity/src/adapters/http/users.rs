@@ -42,7 +42,7 @@ pub(super) fn routes() -> Routes<Arc<Identity>> {
                 .errors(&[EMAIL_TAKEN, USERNAME_TAKEN, codes::OVERLOADED]),
         )
         .get("/users", op("List users", list_users))
-        .get("/users/me", op("Get the calling user", get_me).errors(&[USER_NOT_FOUND]))
+        .get("/users/me", op("Get the calling user", get_me).errors(&[USER_NOT_FOUND, codes::FORBIDDEN]))
         .get("/users/{id}", op("Get a user", get_user).errors(&[USER_NOT_FOUND]))
         .put(
             "/users/{id}",

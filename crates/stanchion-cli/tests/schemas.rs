@@ -105,7 +105,10 @@ fn workflow_compose_file_manifests_and_dockerfile_of_a_new_service_are_valid() {
             holds(check(&python, schema, &service.join(file)), file);
         }
         holds(manifests(&python, &service), "deploy");
-        holds(dockerfile(&python, &service.join("Dockerfile")), "Dockerfile");
+        holds(
+            dockerfile(&python, &service.join("Dockerfile")),
+            "Dockerfile",
+        );
     }
 }
 

@@ -309,7 +309,11 @@ pub(crate) fn words(name: &str) -> Vec<String> {
             continue;
         }
         let upper_before = at > 0 && letters[at - 1].is_uppercase();
-        let lower = |ahead: usize| letters.get(at + ahead).is_some_and(|letter| letter.is_lowercase());
+        let lower = |ahead: usize| {
+            letters
+                .get(at + ahead)
+                .is_some_and(|letter| letter.is_lowercase())
+        };
         // `IDs` is one word, `TLSErrors` two.
         let ends_initials = letter.is_uppercase() && upper_before && lower(1) && lower(2);
         if (letter.is_uppercase() && lower_before) || ends_initials || all.is_empty() {

@@ -162,7 +162,10 @@ fn test_path(path: &str) -> bool {
                 || stem.ends_with("_tests")))
         || name == "build.rs"
         || stem.starts_with("mock")
-        || (!name.ends_with(".rs") && !name.ends_with(".go") && for_developers(&name.to_ascii_lowercase()));
+        || stem.starts_with("fake")
+        || (!name.ends_with(".rs")
+            && !name.ends_with(".go")
+            && for_developers(&name.to_ascii_lowercase()));
     let folders = [
         "tests",
         "test",
@@ -191,18 +194,28 @@ fn test_path(path: &str) -> bool {
         "loadtest",
         "load-test",
         ".devcontainer",
+        "integrationtest",
+        "fakes",
+        "fake",
     ];
     by_name || parts.any(|part| folders.contains(&part) || part.ends_with("-loadtest"))
 }
 
 /// Whether a Dockerfile or manifest says by its name that no service runs by it: `compose.e2e.yaml`, `Dockerfile.dev`.
 fn for_developers(name: &str) -> bool {
-    let words = ["e2e", "test", "tests", "testing", "dev", "devel", "local", "emulator", "ci"];
-    name.split(['.', '-', '_']).any(|part| words.contains(&part))
+    let words = [
+        "e2e", "test", "tests", "testing", "dev", "devel", "local", "emulator", "ci", "compose",
+    ];
+    let compose = name.starts_with("compose") || name.starts_with("docker-compose");
+    name.split(['.', '-', '_'])
+        .any(|part| words.contains(&part) && !(compose && part == "compose"))
 }
 
 /// Modules under `cfg(test)` and functions under a test attribute.
 fn test_ranges(source: &Source) -> Vec<Range<usize>> {
+    if source.language == Language::Go {
+        return go_helpers(source);
+    }
     if source.language != Language::Rust {
         return Vec::new();
     }
@@ -223,6 +236,21 @@ fn test_ranges(source: &Source) -> Vec<Range<usize>> {
         ranges.push(0..source.text.len());
     }
     ranges.sort_unstable_by_key(|range| (range.start, std::cmp::Reverse(range.end)));
+    ranges
+}
+
+/// Functions that are given a running test: helpers, whatever file they are in.
+fn go_helpers(source: &Source) -> Vec<Range<usize>> {
+    let given = ["testing.T", "testing.TB", "testing.B"];
+    let helps = |function: &Node<'_>| {
+        let parameters = function.field_text("parameters");
+        parameters.contains("testing.") && given.iter().any(|test| parameters.contains(test))
+    };
+    let mut ranges: Vec<_> = functions(source)
+        .filter(helps)
+        .map(|function| function.start()..function.end())
+        .collect();
+    ranges.sort_unstable_by_key(|range| range.start);
     ranges
 }
 

@@ -226,7 +226,19 @@ fn language_of(path: &str) -> Option<Language> {
 
 /// What is filled in before anything reads it.
 fn is_template(name: &str) -> bool {
-    [".j2", ".jinja", ".jinja2", ".tmpl", ".tpl", ".erb", ".in", ".mustache", ".md"].iter().any(|end| name.ends_with(end))
+    [
+        ".j2",
+        ".jinja",
+        ".jinja2",
+        ".tmpl",
+        ".tpl",
+        ".erb",
+        ".in",
+        ".mustache",
+        ".md",
+    ]
+    .iter()
+    .any(|end| name.ends_with(end))
 }
 
 fn telling(path: &str) -> bool {

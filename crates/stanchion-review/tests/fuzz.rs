@@ -10,9 +10,32 @@ use stanchion_review::{Finding, Language, all_rules, review_text};
 
 /// What trips parsers and rules: openings without ends, half of a letter's escapes, marks that the review itself reads.
 const HOSTILE: [&str; 26] = [
-    "{", "}", "((((((((", "))))", "[", "\"", "'", "`", "r#\"", "/*", "*/", "//", "\\", "\u{0}",
-    "\u{202e}", "\r", "\t\t\t\t", "ß𝄞é", "stanchion:allow(", "//- ", "..=", "'a", "\"\"\"", "---\n",
-    "- - - ", "#![cfg(test)]",
+    "{",
+    "}",
+    "((((((((",
+    "))))",
+    "[",
+    "\"",
+    "'",
+    "`",
+    "r#\"",
+    "/*",
+    "*/",
+    "//",
+    "\\",
+    "\u{0}",
+    "\u{202e}",
+    "\r",
+    "\t\t\t\t",
+    "ß𝄞é",
+    "stanchion:allow(",
+    "//- ",
+    "..=",
+    "'a",
+    "\"\"\"",
+    "---\n",
+    "- - - ",
+    "#![cfg(test)]",
 ];
 /// Changes of one case.
 const CHANGES_MAX: usize = 6;
@@ -56,7 +79,10 @@ fn every_broken_text_is_reviewed_to_its_end_and_twice_alike() {
             std::fs::write(&file, &text).unwrap();
             let said = panic.downcast_ref::<String>().cloned().unwrap_or_default();
             let file = file.display();
-            panic!("seed {seed}, case {case} ({}): {said}\n{file}", language.as_str());
+            panic!(
+                "seed {seed}, case {case} ({}): {said}\n{file}",
+                language.as_str()
+            );
         }
     }
 }
@@ -73,7 +99,11 @@ fn judge(language: Language, text: &str) {
     }
     let worse = |pair: &[Finding]| pair[0].severity >= pair[1].severity;
     assert!(findings.windows(2).all(worse), "not the worst first");
-    assert_eq!(findings, review_text(language, text), "a second look differs");
+    assert_eq!(
+        findings,
+        review_text(language, text),
+        "a second look differs"
+    );
 }
 
 fn corpus() -> Vec<(Language, String)> {

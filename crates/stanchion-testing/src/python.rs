@@ -49,7 +49,11 @@ fn make(target: &Path, name: &str, packages: &[&str]) -> io::Result<Option<PathB
     if fs::read_to_string(&done).is_ok_and(|have| have == wanted) {
         return Ok(Some(python));
     }
-    let empty = succeeds(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&venv));
+    let empty = succeeds(
+        Command::new("python3")
+            .args(["-m", "venv", "--clear"])
+            .arg(&venv),
+    );
     let install = [
         "install",
         "--quiet",

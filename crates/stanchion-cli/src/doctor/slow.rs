@@ -15,7 +15,9 @@ pub(super) fn all(public: &Target, patience: Duration) -> Vec<Point> {
 fn header_timeout(public: &Target, patience: Duration) -> Point {
     let name = "header timeout";
     let began = clock::now();
-    let ended = public.connect_for(patience).and_then(|mut wire| Ok(ends_within(&mut *wire)?));
+    let ended = public
+        .connect_for(patience)
+        .and_then(|mut wire| Ok(ends_within(&mut *wire)?));
     let took = clock::now().duration_since(began).as_secs();
     match ended {
         Ok(true) => Point::new(

@@ -70,10 +70,17 @@ pub(crate) fn examined(patient: Patient, tls: Option<&Certificate>) -> String {
     let ended = service.try_wait().unwrap();
     let _ = service.kill();
     assert!(told.contains("0 failed"), "{told}");
-    for point in ["ok    graceful stop", "ok    unready first", "ok    header timeout"] {
+    for point in [
+        "ok    graceful stop",
+        "ok    unready first",
+        "ok    header timeout",
+    ] {
         assert!(told.contains(point), "{point}: {told}");
     }
-    assert!(ended.is_some_and(|status| status.success()), "{ended:?}: {told}");
+    assert!(
+        ended.is_some_and(|status| status.success()),
+        "{ended:?}: {told}"
+    );
     told
 }
 

@@ -21,7 +21,8 @@ fn go(source: &Source, found: &mut Found) {
     for call in calls(source) {
         let plain = ["http.Get", "http.Post", "http.PostForm", "http.DefaultClient.Do"].contains(&call.path);
         let client = call.name == "Do" && call.args().len() == 1 && says(call.receiver_word(), &["client", "http_client", "http"]) && source.has("net/http") | source.has("http.Request");
-        if !plain && !client {
+        let named = ["Get", "Head", "Post", "PostForm"].contains(&call.name) && says(call.receiver_word(), &["http_client"]);
+        if !plain && !client && !named {
             continue;
         }
         let (Some((statement, names)), Some(body)) = (binding(call.node), body_of(call.node)) else { continue };
@@ -32,7 +33,8 @@ fn go(source: &Source, found: &mut Found) {
         let reads = body.text().contains(&format!("({name}.Body")) || body.text().contains(&format!(", {name}.Body"));
         let closed = body.text().contains(&format!("{name}.Body.Close")) || leaves(body, name, call.node.end(), reads);
         let handed = body.text().contains(&format!("({name}.Body)")) && body.text().contains("lose(");
-        if names.len() == 2 && name != "_" && !outer && !closed && !handed && !named_result(body, name) {
+        // Whoever throws the response away throws its connection away with it.
+        if names.len() == 2 && !outer && (name == "_" || (!closed && !handed && !named_result(body, name))) {
             found.at(call.node);
         }
     }
@@ -43,8 +45,8 @@ fn leaves(body: Node<'_>, name: &str, after: usize, reads: bool) -> bool {
     let given = |id: &Node<'_>| id.parent().is_some_and(|up| up.is("argument_list"));
     let closes = |id: Node<'_>| id.ancestors().find_map(Call::of).is_some_and(|call| ["lose", "rain", "andle", "ecode", "ead"].iter().any(|part| call.name.contains(part)));
     let only_given = body.each("identifier").filter(|id| id.start() > after && id.text() == name && given(id)).all(|id| !closes(id));
-    let returned = body.each("return_statement").any(|back| back.start() > after && back.named().flat_map(|list| list.named().chain([list])).any(|value| value.text() == name));
-    escapes(body, name, after) && (returned || !reads || !only_given)
+    let returned = body.each("return_statement").any(|back| back.start() > after && back.named().flat_map(|list| list.named().chain([list])).any(|value| value.text() == name || value.text() == format!("{name}.Body")));
+    returned || (escapes(body, name, after) && (!reads || !only_given))
 }
 
 /// A result with a name goes to the caller by a bare return.

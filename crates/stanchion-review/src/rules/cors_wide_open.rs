@@ -47,7 +47,7 @@ fn go(source: &Source, found: &mut Found) {
     for element in source.each("keyed_element") {
         let text: String = element.text().split_whitespace().collect();
         if text == "AllowAllOrigins:true" || text.starts_with("AllowedOrigins:[]string{\"*\"}") || text.starts_with("AllowOrigins:[]string{\"*\"}") {
-            found.at(element);
+            found.at_saying(element, READS);
         }
     }
 }

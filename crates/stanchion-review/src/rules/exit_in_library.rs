@@ -25,7 +25,7 @@ pub(crate) static RULE: Rule = Rule {
 };
 
 fn rust(source: &Source, found: &mut Found) {
-    let program = source.path.ends_with("main.rs") || source.path.contains("/bin/") || source.has("fn main()");
+    let program = source.path.ends_with("main.rs") || ["/bin/", "/cli/", "/command/", "/commands/", "/cmd/", "/cmds/"].iter().any(|folder| source.path.contains(folder)) || source.has("fn main()");
     for call in calls(source).filter(|call| !program && ["std::process::exit", "process::exit"].contains(&call.path)) {
         found.at(call.node);
     }
@@ -42,7 +42,7 @@ fn go(source: &Source, found: &mut Found) {
         let command = source.path.starts_with("cmd/") || source.path.contains("/cmd/")
             || source.path.contains("/cli/")
             || source.path.contains("/command/")
-            || source.path.contains("/commands/") || name == "Execute" || name == "init" || name.starts_with("Must");
+            || source.path.contains("/commands/") || name == "Execute" || name.starts_with("Fatal") || name == "init" || name.starts_with("Must");
         if !command && !function_of(call.node).is_some_and(is_handler) {
             found.at(call.node);
         }

@@ -48,8 +48,12 @@ fn check(project: &Project, found: &mut Found) {
     }
 }
 
-/// Whether a Go package puts the others together: it may import all of them, and the compiler forbids circles of packages.
+/// Whether a Go package is none of an area's own, or puts the others together: it may import all of them, and the compiler forbids circles of packages.
 fn wires(path: &str) -> bool {
+    // Outside of these a folder of packages is a library's way to name things.
+    if path.ends_with(".go") && !["internal/", "pkg/", "modules/"].iter().any(|areas| path.contains(areas)) {
+        return true;
+    }
     let mut parts = path.rsplit('/').skip(1);
     path.ends_with(".go") && parts.next().is_some_and(|package| ["server", "app", "cmd", "main", "router", "routes", "wiring", "di", "registry", "bootstrap", "cli", "service", "driver"].contains(&package))
 }

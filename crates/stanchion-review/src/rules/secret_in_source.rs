@@ -30,7 +30,8 @@ const FORMS: [&str; 7] = ["-----BEGIN RSA PRIVATE KEY", "-----BEGIN PRIVATE KEY"
 
 fn check(source: &Source, found: &mut Found) {
     for (node, text) in literals(source) {
-        let known = FORMS.iter().any(|form| text.starts_with(form) && text.len() >= form.len() + 16 && !text.contains("..."));
+        let example = text.contains("...") || text.contains('[') || text.to_ascii_uppercase().contains("EXAMPLE");
+        let known = FORMS.iter().any(|form| text.starts_with(form) && text.len() >= form.len() + 16 && !example) && !shown(node);
         if known || (value_like(text) && named(node)) || default(node, text) {
             found.at(node);
         }
@@ -40,9 +41,16 @@ fn check(source: &Source, found: &mut Found) {
 /// Whether it can be a secret: not a name, a path, a sentence or a placeholder.
 fn value_like(text: &str) -> bool {
     let lower = text.to_ascii_lowercase();
-    let name = text.chars().all(|letter| letter.is_ascii_uppercase() || letter == '_') || NAMES.iter().any(|name| lower.replace('-', "_").contains(name));
+    let name = text.chars().all(|letter| letter.is_ascii_uppercase() || letter == '_') || NAMES.iter().any(|name| lower.replace('-', "_").contains(name) || lower.contains(&name.replace('_', "")));
     let identifier = text.chars().all(|letter| letter.is_ascii_lowercase() || "_-.".contains(letter)) && text.len() < 20;
-    (8..=200).contains(&text.len()) && !text.contains([' ', '/', '{', '%', '<', '$', '\n', ',']) && !name && !identifier && !lower.starts_with("x-")
+    // `JWTPublicSecret` is what a secret is called.
+    let called = text.starts_with(char::is_uppercase) && text.chars().all(char::is_alphabetic) && says(text, &["secret", "key", "token", "password"]);
+    (8..=200).contains(&text.len()) && !called && !text.contains([' ', '/', '{', '%', '<', '$', '\n', ',']) && !name && !identifier && !lower.starts_with("x-")
+}
+
+/// Whether it stands in a list of what secrets look like, by which others are found.
+fn shown(node: Node<'_>) -> bool {
+    node.up(&["static_item", "const_item", "var_spec", "const_spec"]).is_some_and(|item| says(item.field_text("name"), &["pattern", "patterns", "regex", "regexes", "example", "examples", "sample", "samples", "rules"]))
 }
 
 fn named(node: Node<'_>) -> bool {
@@ -53,7 +61,9 @@ fn named(node: Node<'_>) -> bool {
         value == node.text() || value == format!("[]byte({})", node.text()) || value == format!("&{}", node.text())
     });
     let name = item.field("name").or_else(|| item.field("pattern")).or_else(|| item.field("left")).map_or("", Node::text);
-    direct && says(name, &NAMES)
+    // `APIKeyName` and `AttributeKeyAPIKeyID` name one.
+    let of_one = says(name, &["name", "id", "header", "attribute", "field", "env", "variable", "param", "path", "file", "prefix", "suffix", "label", "kind", "type"]);
+    direct && says(name, &NAMES) && !of_one
 }
 
 /// `unwrap_or("…")` after reading a variable that is a secret by its name.

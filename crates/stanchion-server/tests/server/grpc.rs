@@ -93,6 +93,18 @@ fn scripted() -> Grpc {
         .allow::<Authorized<ChangeThings>>("Watch")
 }
 
+/// The same with this access to both methods.
+pub(super) fn scripted_for<A: StatesAccess>() -> Module {
+    let grpc = Grpc::new(HealthServer::new(Scripted), FILE_DESCRIPTOR_SET)
+        .allow::<A>("Check")
+        .allow::<A>("Watch");
+    Module::new("scripted").grpc(grpc)
+}
+
+pub(super) async fn client(running: &Running) -> HealthClient<Channel> {
+    HealthClient::new(channel(running).await)
+}
+
 fn service(settings: ServerSettings) -> Service {
     Service::new(settings)
         .tokens(std::sync::Arc::new(Tokens))
@@ -137,7 +149,7 @@ async fn channel(running: &Running) -> Channel {
     endpoint.connect().await.unwrap()
 }
 
-fn asking(token: &str, what: &str) -> Request<HealthCheckRequest> {
+pub(super) fn asking(token: &str, what: &str) -> Request<HealthCheckRequest> {
     let service = what.to_owned();
     let mut request = Request::new(HealthCheckRequest { service });
     let bearer = MetadataValue::try_from(format!("Bearer {token}")).unwrap();

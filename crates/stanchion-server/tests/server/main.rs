@@ -10,6 +10,7 @@ mod document;
 mod errors;
 mod foreign;
 mod grpc;
+mod guarded;
 mod health;
 mod idempotency;
 mod input;

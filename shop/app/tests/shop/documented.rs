@@ -9,11 +9,16 @@ mod pagination;
 mod schema;
 mod spelling;
 
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::support::caller::Ask;
-use crate::support::{Answer, Caller, Shop, item};
+use crate::support::{Answer, Caller, Shop, eventually, item};
+
+/// Enough for a projection on a busy machine.
+const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(20);
 
 /// Below it are the shop's own operations.
 const BASE: &str = "/api/v1";
@@ -70,12 +75,29 @@ impl Scene {
             order,
             shop,
         };
+        scene.caught_up().await;
         assert!(
             scene.operations.len() >= 30,
             "{} operations",
             scene.operations.len()
         );
         scene
+    }
+
+    /// Until the lists show all that was ordered as it ended.
+    async fn caught_up(&self) {
+        for (list, wanted) in [
+            ("/orders?limit=100", "confirmed"),
+            ("/payments?limit=100", "captured"),
+        ] {
+            eventually(list, CAUGHT_UP_WITHIN, || async {
+                let rows = self.admin.get(list).send().await.expect(200).data();
+                let mut rows = rows.as_array().unwrap().iter();
+                let begun = rows.len() > 0;
+                (begun && rows.all(|row| row["status"] == wanted)).then_some(())
+            })
+            .await;
+        }
     }
 
     /// What is ada's at that place of a path; `None` for what is nobody's.

@@ -37,6 +37,10 @@ async fn no_body_of_the_document_takes_a_field_that_its_schema_does_not_offer() 
     let before = scene.state().await;
     let (mut wrong, mut tried) = (Vec::new(), 0);
     for operation in &scene.operations {
+        // The gateway's events grow by its own rules; nothing of them is believed but what is signed.
+        if operation.path.ends_with("/webhook") {
+            continue;
+        }
         for (what, kind, body) in spoilt(operation, &scene.document) {
             tried += 1;
             let path = scene.filled(operation);

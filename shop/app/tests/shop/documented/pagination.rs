@@ -71,6 +71,7 @@ async fn a_cursor_is_good_for_its_own_list_as_it_was_given_and_for_nothing_else(
         scene.ada.order(&item("MUG-BLUE", 1)).await;
         scene.bob.order(&item("MUG-BLUE", 1)).await;
     }
+    scene.caught_up().await;
     let lists = lists(&scene);
     let mut cursors = Vec::new();
     for (operation, path) in &lists {
@@ -137,6 +138,7 @@ async fn somebody_elses_cursor_shows_nothing_of_theirs() {
         scene.ada.order(&item("MUG-BLUE", 1)).await;
     }
     scene.bob.order(&item("MUG-BLUE", 1)).await;
+    scene.caught_up().await;
     let mut tried = 0;
     for (operation, path) in lists(&scene) {
         if operation.has_object() || !matches!(operation.stated(), Stated::Policy(_)) {

@@ -64,7 +64,7 @@ async fn routes_lists_methods_with_who_may_call_them() {
     for (path, access, module) in [
         (
             "/order.v1.OrderService/WatchOrder",
-            "authenticated",
+            "policy(order:read)",
             "orders",
         ),
         (

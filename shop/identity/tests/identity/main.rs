@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod access;
+mod keys;
 mod listing;
 mod logging_in;
 mod on_postgres;

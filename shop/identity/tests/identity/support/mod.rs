@@ -57,6 +57,7 @@ pub(crate) struct Inner {
     pub(crate) log: Arc<dyn EventLog>,
     pub(crate) db: Db,
     pub(crate) passwords: Passwords,
+    pub(crate) identity: Arc<Identity>,
     sealing: Arc<KeyEncryptionKey>,
     place: Arc<Place>,
 }
@@ -126,6 +127,40 @@ impl Shop {
         admin_password: Option<&SecretString>,
     ) -> Result<(Self, Bootstrapped), StartError> {
         let dependencies = dependencies(&place.url, Arc::clone(&sealing), &passwords).await;
+        Self::on(dependencies, place, admin_password).await
+    }
+
+    /// The same store with these keys around it and keys of that algorithm.
+    pub(crate) async fn with_keys(
+        &self,
+        sealing: Arc<KeyEncryptionKey>,
+        algorithm: SigningAlgorithm,
+    ) -> Result<Self, StartError> {
+        let place = Arc::clone(&self.place);
+        let mut dependencies = dependencies(&place.url, sealing, &CHEAP).await;
+        dependencies.signing_algorithm = algorithm;
+        let started = Self::on(dependencies, place, None).await;
+        started.map(|(shop, _)| shop)
+    }
+
+    /// On an empty store, sealed with that key.
+    pub(crate) async fn start_sealed(key: &SecretString) -> Self {
+        let sealing = Arc::new(KeyEncryptionKey::from_text(key).unwrap());
+        let place = Arc::new(Place::temporary());
+        let password = SecretString::from(ADMIN_PASSWORD);
+        let started = Self::start(place, sealing, CHEAP, Some(&password)).await;
+        started.unwrap().0
+    }
+
+    pub(crate) fn sealing(&self) -> Arc<KeyEncryptionKey> {
+        Arc::clone(&self.sealing)
+    }
+
+    async fn on(
+        dependencies: Dependencies,
+        place: Arc<Place>,
+        admin_password: Option<&SecretString>,
+    ) -> Result<(Self, Bootstrapped), StartError> {
         let identity = Identity::new(&dependencies);
         let bootstrapped = identity.bootstrap(admin_password).await?;
         let signer = Signer::new(&SecretString::from("0123456789abcdef0123456789abcdef")).unwrap();
@@ -140,7 +175,8 @@ impl Shop {
             log: dependencies.log,
             db: dependencies.db,
             passwords: dependencies.passwords,
-            sealing,
+            sealing: dependencies.sealing,
+            identity,
             place,
         };
         Ok((Self(Arc::new(inner)), bootstrapped))

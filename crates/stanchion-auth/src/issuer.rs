@@ -5,7 +5,8 @@
 //!
 //! - **A token causes no fetch of its choosing.** Its `iss` picks one of the pinned issuers or none; where keys come
 //!   from is what was pinned. `jku`, `x5u`, `x5c` and `jwk` in a header are refused unread.
-//! - **Keys are cached** for what the answer's `max-age` says (1 min to 1 h, else [`JWKS_MAX_AGE`]), then asked for again
+//! - **Keys are cached** for what the answer's `max-age` says (1 min to 1 h, else
+//!   [`JWKS_MAX_AGE`](crate::key::rotation::JWKS_MAX_AGE)), then asked for again
 //!   behind the callers' backs. While the issuer does not answer they count for [`STALE_MAX`] after the last answer.
 //! - **One fetch at a time** an issuer, whoever waits for it. A key that nobody has met is asked for at most once in
 //!   [`UNKNOWN_AGAIN`] whatever is sent, and the same one again after [`UNKNOWN_KEPT`].
@@ -39,9 +40,6 @@ use crate::principal::Principal;
 use crate::token::jws::{Refusal, Unverified};
 use crate::token::{LEEWAY, TYPE};
 
-#[allow(unused_imports, reason = "the module's documentation names it")]
-use crate::key::rotation::JWKS_MAX_AGE;
-
 /// The most issuers that one service trusts.
 pub const ISSUERS_MAX: usize = 64;
 
@@ -58,15 +56,15 @@ type Grants = Arc<dyn Fn(&ForeignClaims) -> Permissions + Send + Sync>;
 /// ```
 #[derive(Clone)]
 pub struct Issuer {
-    pub(self) iss: String,
-    pub(self) audience: String,
-    pub(self) keys: Source,
-    pub(self) algorithms: Algorithms,
-    pub(self) types: Vec<String>,
-    pub(self) leeway: SignedDuration,
-    pub(self) among_others: bool,
-    pub(self) most: Permissions,
-    pub(self) grants: Option<Grants>,
+    iss: String,
+    audience: String,
+    keys: Source,
+    algorithms: Algorithms,
+    types: Vec<String>,
+    leeway: SignedDuration,
+    among_others: bool,
+    most: Permissions,
+    grants: Option<Grants>,
 }
 
 /// Where an issuer's keys come from.

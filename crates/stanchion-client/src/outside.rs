@@ -222,7 +222,8 @@ impl Outside {
         let allowed = |ip| self.0.allowed.iter().any(|network| network.contains(ip));
         // By plain http nobody else is asked than who is named.
         let refused = |address: &&SocketAddr| {
-            !allowed(address.ip()) && !(place.tls && is_public(address.ip()))
+            let is_there = place.tls && is_public(address.ip());
+            !is_there && !allowed(address.ip())
         };
         if let Some(address) = found.iter().find(refused) {
             let (host, address) = (place.host.clone(), *address);

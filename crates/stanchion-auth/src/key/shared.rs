@@ -49,7 +49,11 @@ fn verifying_key(
         Ok((algorithm, hmac_key(algorithm, &bytes)?))
     });
     match made {
-        Ok((algorithm, key)) => Ok(VerifyingKey::new(jwk, algorithm, Material::Shared(key))),
+        Ok((algorithm, key)) => Ok(VerifyingKey::new(
+            jwk,
+            algorithm,
+            Material::Shared(Box::new(key)),
+        )),
         Err(why) => Err(KeyError::Unusable {
             kid: jwk.kid.unwrap_or_default(),
             why,

@@ -34,7 +34,7 @@ pub struct VerifyingKey {
 pub(super) enum Material {
     Public(ParsedPublicKey),
     /// From the operator's own configuration alone.
-    Shared(hmac::Key),
+    Shared(Box<hmac::Key>),
 }
 
 impl VerifyingKey {

@@ -45,6 +45,9 @@ struct Operated {
     works: Works,
 }
 
+/// What the operator can look at of the service as a whole: the people in its data, and its signing keys.
+type Shared = (Option<Arc<dyn Subjects>>, Option<Arc<dyn OperatedKeys>>);
+
 /// The port, and what ends with it.
 pub(crate) struct Port {
     /// Guarded as a whole.
@@ -69,7 +72,7 @@ pub(crate) fn port(
     metrics: &Metrics,
     health: &Health,
     modules: &[Module],
-    (subjects, keys): (Option<Arc<dyn Subjects>>, Option<Arc<dyn OperatedKeys>>),
+    (subjects, keys): Shared,
     routes: Vec<Listed>,
     admission: Arc<Admission>,
 ) -> Port {

@@ -179,6 +179,9 @@ impl Parts<'_> {
     async fn key_encryption_key(&self) -> anyhow::Result<SecretString> {
         let settings = &self.settings.identity;
         let configured = settings.key_encryption_key.as_ref();
+        if self.options.purpose == Purpose::Describe {
+            return Ok(KeyEncryptionKey::generate_text());
+        }
         let runs = self.options.purpose == Purpose::Run;
         match (&settings.vault.place, configured, self.settings.folder()) {
             (Some(place), ..) if runs => self.from_vault(place).await,

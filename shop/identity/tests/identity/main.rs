@@ -3,6 +3,7 @@
 
 mod access;
 mod api_keys;
+mod keys;
 mod listing;
 mod logging_in;
 mod mails;

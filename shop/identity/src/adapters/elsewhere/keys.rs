@@ -57,8 +57,9 @@ impl Keys {
         self.are_none() || self.tokens.names_unknown_key(token)
     }
 
-    /// One process asks once in ten seconds at most, or once a second while it has no key, whatever tokens are shown to it; in a time of its own, so that no client
-    /// uses that one call up by a deadline too short for it. Everybody else hears what the same call says.
+    /// One process asks once in ten seconds at most, or once a second while it has no key, whatever tokens are shown to
+    /// it; in a time of its own, so that no client uses that one call up by a deadline too short for it. Everybody else
+    /// hears what the same call says.
     pub(super) async fn load_unless_asked(self: &Arc<Self>) -> Result<(), String> {
         let mut told = self.asking();
         let heard = async { told.wait_for(Option::is_some).await.ok()?.clone() };
@@ -93,6 +94,11 @@ impl Keys {
         drop(detached("identity keys", load));
         *asked = Some((Instant::now(), told.clone()));
         told
+    }
+
+    #[cfg(test)]
+    pub(super) fn asked_at(&self) -> Option<Instant> {
+        self.asked.lock().as_ref().map(|(at, _)| *at)
     }
 
     async fn load_in_time(&self) -> Result<(), String> {

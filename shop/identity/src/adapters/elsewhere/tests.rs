@@ -91,10 +91,32 @@ async fn without_any_key_nobody_is_told_from_a_forger_however_often_they_ask() {
 async fn while_the_keys_are_asked_for_other_bad_tokens_wait_half_a_second_at_most() {
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", silent.local_addr().unwrap());
-    let (elsewhere, token) = knowing_its_keys(&url, id::new_v7());
-    let forged = format!("{token}x");
+    let (elsewhere, _) = knowing_its_keys(&url, id::new_v7());
+    let (_, forged) = knowing_its_keys(NOBODY, id::new_v7());
     let first = with_no_time(elsewhere.authenticate(&forged)).await;
     assert!(matches!(first, Err(AuthenticateError::Invalid)));
     let soon = timeout(KEYS_AGAIN, elsewhere.authenticate(&forged)).await;
     assert!(matches!(soon, Ok(Err(AuthenticateError::Invalid))));
+}
+
+#[tokio::test]
+async fn e12_forged_tokens_make_a_process_ask_for_the_keys_once_in_ten_seconds() {
+    let (elsewhere, token) = knowing_its_keys(NOBODY, id::new_v7());
+    let bent = elsewhere.authenticate(&format!("{token}AAAA")).await;
+    assert_eq!(bent, Err(AuthenticateError::Invalid));
+    assert!(elsewhere.keys.asked_at().is_none(), "its key is known");
+    let (_, unknown) = knowing_its_keys(NOBODY, id::new_v7());
+    let refused = elsewhere.authenticate(&unknown).await;
+    assert_eq!(refused, Err(AuthenticateError::Invalid));
+    let asked = elsewhere.keys.asked_at();
+    assert!(asked.is_some());
+    for _ in 0..100 {
+        let (_, another) = knowing_its_keys(NOBODY, id::new_v7());
+        let refused = elsewhere.authenticate(&another).await;
+        assert_eq!(refused, Err(AuthenticateError::Invalid));
+    }
+    tokio::time::sleep(KEYS_AGAIN).await;
+    let refused = elsewhere.authenticate(&unknown).await;
+    assert_eq!(refused, Err(AuthenticateError::Invalid));
+    assert_eq!(elsewhere.keys.asked_at(), asked);
 }

@@ -61,6 +61,7 @@ pub(crate) struct Inner {
     pub(crate) db: Db,
     pub(crate) passwords: Passwords,
     pub(crate) metrics: Metrics,
+    pub(crate) identity: Arc<Identity>,
     sealing: Arc<KeyEncryptionKey>,
     place: Arc<Place>,
     /// What hands mails over, if something does.
@@ -181,6 +182,42 @@ impl Shop {
         let signer = Signer::new(&SecretString::from("0123456789abcdef0123456789abcdef")).unwrap();
         dependencies.overlap = Overlap::of(place.overlap, &signer);
         dependencies.mail = postbox.map(|postbox| post::dependencies(postbox, &dependencies));
+        Self::on(dependencies, place, admin_password, works).await
+    }
+
+    /// The same store with these keys around it and keys of that algorithm.
+    pub(crate) async fn with_keys(
+        &self,
+        sealing: Arc<KeyEncryptionKey>,
+        algorithm: SigningAlgorithm,
+    ) -> Result<Self, StartError> {
+        let place = Arc::clone(&self.place);
+        let mut dependencies = dependencies(&place.url, sealing, &CHEAP).await;
+        dependencies.signing_algorithm = algorithm;
+        let started = Self::on(dependencies, place, None, false).await;
+        started.map(|(shop, _)| shop)
+    }
+
+    /// On an empty store, sealed with that key.
+    pub(crate) async fn start_sealed(key: &SecretString) -> Self {
+        let sealing = Arc::new(KeyEncryptionKey::from_text(key).unwrap());
+        let place = Arc::new(Place::temporary());
+        let password = SecretString::from(ADMIN_PASSWORD);
+        let started = Self::start(place, sealing, CHEAP, Some(&password)).await;
+        started.unwrap().0
+    }
+
+    pub(crate) fn sealing(&self) -> Arc<KeyEncryptionKey> {
+        Arc::clone(&self.sealing)
+    }
+
+    async fn on(
+        dependencies: Dependencies,
+        place: Arc<Place>,
+        admin_password: Option<&SecretString>,
+        works: bool,
+    ) -> Result<(Self, Bootstrapped), StartError> {
+        let signer = Signer::new(&SecretString::from("0123456789abcdef0123456789abcdef")).unwrap();
         let identity = Identity::new(&dependencies);
         let bootstrapped = identity.bootstrap(admin_password).await?;
         let router = Service::new(ServerSettings::default())
@@ -200,7 +237,8 @@ impl Shop {
             db: dependencies.db,
             passwords: dependencies.passwords,
             metrics: dependencies.metrics,
-            sealing,
+            sealing: dependencies.sealing,
+            identity,
             place,
         };
         Ok((Self(Arc::new(inner)), bootstrapped))

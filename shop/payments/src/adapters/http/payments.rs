@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use shop_kernel::{Money, OrderId, PaymentId, UserId};
 use stanchion::eventsourcing::Version;
 use stanchion::server::{
-    Answer, Caller, Code, ConsistencyToken, Filters, Guarded, Listed, Listing, PathId, Problem, Routes,
+    Answer, Code, ConsistencyToken, Filters, Guarded, Listed, Listing, PathId, Problem, Routes,
     codes, op,
 };
 use utoipa::ToSchema;

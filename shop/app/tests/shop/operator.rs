@@ -1,6 +1,7 @@
 //! What an operator does from the command line, with the real binary, beside a shop that runs.
 
 mod dead_letters;
+mod keys;
 mod processes;
 mod projections;
 mod redrive;
@@ -25,6 +26,7 @@ async fn the_help_names_every_command() {
         "processes",
         "projections",
         "subjects",
+        "keys",
         "config",
         "migrate",
         "sandbox",
@@ -41,6 +43,7 @@ async fn the_help_names_every_command() {
         "processes",
         "projections",
         "subjects",
+        "keys",
         "config",
         "migrate",
         "sandbox",

@@ -92,13 +92,13 @@ pub fn migrations() -> Migrations {
             include_str!("../migrations/0003_signing_keys.down.sql"),
         )
         .with(
-            8,
+            4,
             "mail_tokens",
             include_str!("../migrations/0008_mail_tokens.up.sql"),
             include_str!("../migrations/0008_mail_tokens.down.sql"),
         )
         .with(
-            9,
+            5,
             "api_keys",
             include_str!("../migrations/0009_api_keys.up.sql"),
             include_str!("../migrations/0009_api_keys.down.sql"),

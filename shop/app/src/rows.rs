@@ -18,12 +18,15 @@ const COUNTED_MAX: i64 = 1_000_000;
 const TABLES: [&str; 6] = ["inbox", "parked", "timer", "snapshot", "redrive", "job"];
 
 /// What identity's has besides.
-const OF_IDENTITY: [&str; 5] = [
+const OF_IDENTITY: [&str; 8] = [
     "users",
     "sessions",
     "refresh_tokens",
     "signing_keys",
     "subject",
+    "one_time_tokens",
+    "reset_requests",
+    "api_keys",
 ];
 
 type Labels = [(&'static str, &'static str); 2];

@@ -4,6 +4,7 @@
 mod audit;
 mod bad_input;
 mod broker_faults;
+mod credentials;
 mod docs_page;
 mod elsewhere;
 mod first_run;

@@ -22,6 +22,12 @@ pub(crate) struct Options {
     /// A path and how often it is asked a second: `/work=500`. Several at once.
     #[arg(long = "load", value_parser = load)]
     loads: Vec<(String, f64)>,
+    /// A path that is posted to, and how often a second; each time as another client, by `X-Forwarded-For`.
+    #[arg(long = "post", value_parser = load)]
+    posts: Vec<(String, f64)>,
+    /// The JSON that is posted; `{n}` is the number of the request. A 401 is an answer to it.
+    #[arg(long, default_value = "{}")]
+    body: String,
     #[arg(long, default_value_t = 10.0)]
     seconds: f64,
     /// A request that takes longer is given up, in milliseconds.
@@ -44,6 +50,7 @@ pub(crate) struct Options {
 struct Asker {
     lines: Arc<Lines>,
     path: Arc<str>,
+    body: Option<Arc<str>>,
     tally: Arc<Mutex<Tally>>,
     timeout: Duration,
     retries: u32,
@@ -60,13 +67,19 @@ pub(crate) async fn run(options: Options) -> anyhow::Result<()> {
     let lines = Arc::new(Lines::new(&options.url, options.connections)?);
     let begin = Instant::now();
     let end = begin + Duration::from_secs_f64(options.seconds);
-    let askers: Vec<(Asker, f64)> = options
-        .loads
+    let body: Arc<str> = options.body.as_str().into();
+    let gets = options.loads.iter().map(|load| (load, None));
+    let posts = options
+        .posts
         .iter()
-        .map(|(path, rate)| {
+        .map(|load| (load, Some(Arc::clone(&body))));
+    let askers: Vec<(Asker, f64)> = gets
+        .chain(posts)
+        .map(|((path, rate), body)| {
             let asker = Asker {
                 lines: Arc::clone(&lines),
                 path: path.as_str().into(),
+                body,
                 tally: Arc::default(),
                 timeout: Duration::from_millis(options.timeout_ms),
                 retries: options.retries,
@@ -163,7 +176,10 @@ impl Asker {
 
     async fn once(&self) -> Ended {
         let answer = async {
-            let response = self.lines.send(&self.path).await?;
+            let response = match &self.body {
+                None => self.lines.send(&self.path).await?,
+                Some(body) => self.lines.post(&self.path, body).await?,
+            };
             let status = response.status().as_u16();
             let told = response.headers().contains_key("retry-after");
             response.into_body().collect().await?;
@@ -171,6 +187,7 @@ impl Asker {
         };
         match timeout(self.timeout, answer).await {
             Ok(Ok((200..300, _))) => Ended::Ok,
+            Ok(Ok((401, _))) if self.body.is_some() => Ended::Ok,
             Ok(Ok((503 | 429, told))) => Ended::Shed { told },
             Ok(_) => Ended::Failed,
             Err(_elapsed) => Ended::Late,

@@ -1,11 +1,11 @@
 //! Connections to the service, HTTP/2, each made again when it is gone.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use anyhow::Context;
 use bytes::Bytes;
 use http::{Request, Response, Uri};
-use http_body_util::Empty;
+use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http2::{self, SendRequest};
 use hyper_util::rt::{TokioExecutor, TokioIo};
@@ -13,13 +13,14 @@ use stanchion_runtime::task;
 use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 
-type Sender = SendRequest<Empty<Bytes>>;
+type Sender = SendRequest<Full<Bytes>>;
 
 /// The connections, taken in turns.
 pub(crate) struct Lines {
     authority: String,
     lines: Vec<Mutex<Option<Sender>>>,
     next: AtomicUsize,
+    posted: AtomicU32,
 }
 
 impl Lines {
@@ -30,14 +31,30 @@ impl Lines {
             authority: authority.to_string(),
             lines: (0..count).map(|_| Mutex::default()).collect(),
             next: AtomicUsize::new(0),
+            posted: AtomicU32::new(0),
         })
     }
 
     pub(crate) async fn send(&self, path: &str) -> anyhow::Result<Response<Incoming>> {
+        let request = Request::get(format!("http://{}{path}", self.authority));
+        self.take(request.body(Full::default())?).await
+    }
+
+    /// Posts JSON as another client each time: one of 65,536 behind a proxy.
+    pub(crate) async fn post(&self, path: &str, body: &str) -> anyhow::Result<Response<Incoming>> {
+        let number = self.posted.fetch_add(1, Ordering::Relaxed);
+        let [_, _, high, low] = number.to_be_bytes();
+        let body = body.replace("{n}", &number.to_string());
+        let request = Request::post(format!("http://{}{path}", self.authority))
+            .header("content-type", "application/json")
+            .header("x-forwarded-for", format!("10.0.{high}.{low}"))
+            .body(Full::from(body))?;
+        self.take(request).await
+    }
+
+    async fn take(&self, request: Request<Full<Bytes>>) -> anyhow::Result<Response<Incoming>> {
         let turn = self.next.fetch_add(1, Ordering::Relaxed) % self.lines.len();
         let mut sender = self.sender(turn).await?;
-        let request = Request::get(format!("http://{}{path}", self.authority));
-        let request = request.body(Empty::new())?;
         Ok(sender.send_request(request).await?)
     }
 

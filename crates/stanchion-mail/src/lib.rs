@@ -57,7 +57,7 @@ pub trait Mailer: Send + Sync {
 /// Why a mail was not handed over. No text of the other side is in it: that repeats addresses.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum MailError {
-    /// It would be refused again: nobody has that address, or the mail cannot be written down.
+    /// It would be refused again: nobody has that address (`5.1.…`, `5.2.1`), or the mail cannot be written down.
     #[error("the mail is refused: {0}")]
     Refused(String),
     /// Anything else; the same mail may be taken up later.

@@ -3,9 +3,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
-use lettre::transport::smtp::{Error, response::Code};
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 use secrecy::ExposeSecret;
 use tokio::time::timeout;
@@ -23,9 +23,9 @@ const PORT_TLS: u16 = 465;
 /// Where a relay of this machine listens.
 const PORT_PLAIN: u16 = 25;
 
-/// What a server says that will say the same of that mail again: no such mailbox, or not like this (RFC 5321, 4.2.3).
-/// Any other `5xx` is about us (`535`: wrong password) or too vague (`554`) to give a mail up for.
-const REFUSALS: [u16; 5] = [501, 550, 551, 552, 553];
+/// What a server says that will say the same of that mail again: something is wrong with the address, or its mailbox is
+/// closed (RFC 3463, 3.2 and 3.3). A bare `550` is no such thing: servers say it to whoever is on a list of theirs, too.
+const REFUSALS: [&str; 2] = ["5.1.", "5.2.1"];
 
 /// Hands mails over to an SMTP server: a connection a mail, with TLS unless it stays on this machine.
 ///
@@ -99,10 +99,16 @@ impl Mailer for SmtpMailer {
 /// What came of it, without the server's own words: those repeat addresses.
 fn told(error: &Error) -> MailError {
     match error.status() {
-        Some(code) if REFUSALS.contains(&number(code)) => {
-            MailError::Refused(format!("the server said {}", number(code)))
+        Some(code) => {
+            let (code, enhanced) = (u16::from(code), enhanced(error));
+            let refuses = REFUSALS.iter().any(|begin| enhanced.starts_with(begin));
+            let said = format!("the server said {code} {enhanced}");
+            let said = said.trim_end().to_owned();
+            match refuses {
+                true => MailError::Refused(said),
+                false => MailError::Unavailable(said),
+            }
         }
-        Some(code) => MailError::Unavailable(format!("the server said {}", number(code))),
         None => MailError::Unavailable(kind(error).to_owned()),
     }
 }
@@ -121,8 +127,18 @@ fn kind(error: &Error) -> &'static str {
     }
 }
 
-fn number(code: Code) -> u16 {
-    code.into()
+/// The three numbers that may begin what a server says (RFC 2034); empty without them.
+fn enhanced(error: &Error) -> String {
+    let said = std::error::Error::source(error).map(ToString::to_string);
+    let first = said
+        .as_deref()
+        .and_then(|said| said.split_whitespace().next());
+    let numbers = |word: &&str| {
+        let fits =
+            |part: &str| (1..=3).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
+        word.split('.').count() == 3 && word.split('.').all(fits)
+    };
+    first.filter(numbers).unwrap_or_default().to_owned()
 }
 
 fn parameters(host: &str, roots: Option<&Path>) -> Result<TlsParameters, SetupError> {

@@ -18,7 +18,7 @@ const COUNTED_MAX: i64 = 1_000_000;
 const TABLES: [&str; 6] = ["inbox", "parked", "timer", "snapshot", "redrive", "job"];
 
 /// What identity's has besides.
-const OF_IDENTITY: [&str; 9] = [
+const OF_IDENTITY: [&str; 12] = [
     "users",
     "clients",
     "grants",
@@ -28,6 +28,9 @@ const OF_IDENTITY: [&str; 9] = [
     "refresh_tokens",
     "signing_keys",
     "subject",
+    "one_time_tokens",
+    "reset_requests",
+    "api_keys",
 ];
 
 type Labels = [(&'static str, &'static str); 2];

@@ -7,6 +7,7 @@
 mod asked;
 mod freeze;
 mod hang;
+mod logins;
 mod peers;
 mod sheet;
 
@@ -25,9 +26,12 @@ pub(crate) struct Options {
     /// How long ten times the capacity is asked for.
     #[arg(long, default_value_t = 60)]
     seconds: u64,
-    /// Only these parts: overload, priority, hang, freeze.
+    /// Only these parts: overload, priority, hang, freeze, logins.
     #[arg(long, value_delimiter = ',')]
     only: Vec<String>,
+    /// How long each of the six spans of the logins is.
+    #[arg(long, default_value_t = 20)]
+    login_seconds: u64,
 }
 
 /// Of the capacity, what is asked for in quiet times.
@@ -41,7 +45,7 @@ const BACKGROUND_TIMES: f64 = 12.0;
 const PROBE_EVERY: Duration = Duration::from_millis(50);
 
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let programs = Programs::build(options.wants("freeze"))?;
+    let programs = Programs::build(options.wants("freeze") || options.wants("logins"))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -76,6 +80,9 @@ async fn all(programs: &Programs, options: &Options) -> Result<Sheet> {
     }
     if options.wants("freeze") {
         freeze::judge(&mut sheet, programs).await?;
+    }
+    if options.wants("logins") {
+        logins::judge(&mut sheet, programs, options.login_seconds).await?;
     }
     Ok(sheet)
 }

@@ -125,7 +125,7 @@ async fn what_a_server_says_is_not_repeated() {
     let outcome = send(&url, &hasty(), &mail("ada@example.com")).await;
     assert_eq!(
         outcome,
-        Err(MailError::Refused("the server said 550".into()))
+        Err(MailError::Unavailable("the server said 550".into()))
     );
     let shown = format!("{outcome:?}");
     assert!(

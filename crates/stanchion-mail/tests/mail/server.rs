@@ -109,7 +109,7 @@ async fn a_wrong_password_is_no_reason_to_give_a_mail_up() {
         &mail("ada@example.com"),
     )
     .await;
-    let why = "the server said 535".to_owned();
+    let why = "the server said 535 5.7.8".to_owned();
     assert_eq!(outcome, Err(MailError::Unavailable(why)));
 }
 
@@ -122,11 +122,11 @@ async fn what_a_server_refuses_for_good_is_told_from_what_it_may_take_later() {
     let refused = send(&url, &settings(), &mail("nobody@example.com")).await;
     assert_eq!(
         refused,
-        Err(MailError::Refused("the server said 550".into()))
+        Err(MailError::Refused("the server said 550 5.1.1".into()))
     );
     let later = send(&url, &settings(), &mail("later@example.com")).await;
     assert_eq!(
         later,
-        Err(MailError::Unavailable("the server said 451".into()))
+        Err(MailError::Unavailable("the server said 451 4.3.0".into()))
     );
 }

@@ -5,6 +5,7 @@ mod audit;
 mod bad_input;
 mod broker_faults;
 mod canaries;
+mod credentials;
 mod docs_page;
 mod documented;
 mod elsewhere;

@@ -53,6 +53,12 @@ impl Load {
         self.with(format!("--load={path}={rate}"))
     }
 
+    /// This JSON posted to this path so often a second; `{n}` in it is the number of the request.
+    pub(super) fn post(self, path: &str, body: &str, rate: f64) -> Self {
+        let posted = self.with(format!("--post={path}={rate}"));
+        posted.with(format!("--body={body}"))
+    }
+
     /// Instead so many clients who wait for their answers.
     pub(super) fn closed(self, clients: u32) -> Self {
         self.with(format!("--closed={clients}"))

@@ -82,7 +82,7 @@ pub(super) async fn judge(sheet: &mut Sheet, programs: &Programs) -> Result<()> 
 }
 
 /// A product to look at.
-async fn product(url: &str) -> Result<String> {
+pub(super) async fn product(url: &str) -> Result<String> {
     let answer = asked::get(&format!("{url}/api/v1/products?limit=1")).await?;
     let body = answer.find('{').map_or("", |from| &answer[from..]);
     let body: Value = serde_json::from_str(body.trim()).context(body.to_owned())?;

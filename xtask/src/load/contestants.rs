@@ -219,6 +219,7 @@ fn shop(public: &str, admin: &str) -> Result<Launch> {
     let launch = Launch::new(program("shop")?)
         .arg("--modules")
         .arg("identity");
+    let launch = launch.env("SHOP__AUTH__ISSUER", format!("http://{public}"));
     Ok(settings
         .into_iter()
         .fold(launch, |launch, (name, value)| launch.env(name, value)))

@@ -106,6 +106,10 @@ fn with(text: &str, line: &Line) -> anyhow::Result<String> {
         format!("# </{}>", line.mark),
     ];
     let is_closing = |text: &str| closing.iter().any(|closing| text.trim() == closing);
+    // rustfmt puts a mark behind the brace of an arm before it.
+    let closed = &closing[0];
+    let text = text.replace(&format!("}} {closed}"), &format!("}}\n{closed}"));
+    let text = text.replace(&format!("}}, {closed}"), &format!("}},\n{closed}"));
     let lines: Vec<&str> = text.lines().collect();
     let at = lines.iter().position(|line| is_closing(line));
     let at = at.with_context(|| {

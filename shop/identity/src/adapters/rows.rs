@@ -1,8 +1,8 @@
 //! Users, sessions and keys as rows; the same SQL on SQLite and PostgreSQL.
 
+mod api_keys;
 mod clients;
 mod codes;
-mod api_keys;
 mod keys;
 mod one_time;
 mod sessions;
@@ -10,9 +10,9 @@ mod tokens;
 mod user_list;
 mod users;
 
+pub(crate) use api_keys::ApiKeyRows;
 pub(crate) use clients::ClientRows;
 pub(crate) use codes::CodeRows;
-pub(crate) use api_keys::ApiKeyRows;
 pub(crate) use keys::KeyRows;
 pub(crate) use one_time::OneTimeRows;
 pub(crate) use sessions::SessionRows;

@@ -39,13 +39,13 @@ impl Identity {
         let now = clock::now();
         let standing = self.api_keys.standing(&self.db, hash, now).await?;
         if let Some(standing) = &standing {
-            self.note_use(standing).await;
+            self.note_key_use(standing).await;
         }
         Ok(standing)
     }
 
     /// A use that cannot be noted is a use nevertheless.
-    async fn note_use(&self, standing: &KeyStanding) {
+    async fn note_key_use(&self, standing: &KeyStanding) {
         let now = clock::now();
         let before = now.saturating_sub(USE_NOTED_EVERY).unwrap_or(now);
         if standing.last_used_at.is_some_and(|at| at > before) {

@@ -41,7 +41,7 @@ impl Identity {
             return Err(Refusal::BadRefreshToken.into());
         };
         let hash = token.hash();
-        let outcome = retried(|| self.exchange(&hash, metadata)).await;
+        let outcome = retried(|| self.turned(&hash, metadata)).await;
         self.counts.refreshed(match &outcome {
             Ok(Outcome::Rotated(_)) => Refreshed::Rotated,
             Ok(Outcome::Again(_)) => Refreshed::Again,
@@ -61,7 +61,7 @@ impl Identity {
     }
 
     /// The common case is one statement where the store has one for it; what that does not do is looked at closely.
-    async fn exchange(&self, hash: &RefreshHash, metadata: &Metadata) -> Result<Outcome, Failure> {
+    async fn turned(&self, hash: &RefreshHash, metadata: &Metadata) -> Result<Outcome, Failure> {
         let now = clock::now();
         let (token, nonce) = self.overlap.child_of(hash);
         let rotation = Rotation {

@@ -200,8 +200,12 @@ mod tests {
             |plan| plan.name.clear(),
             |plan| plan.name = "App\u{1b}[31m".into(),
             |plan| plan.flows.clear(),
-            |plan| drop(plan.flows.insert(Flow::ClientCredentials)),
-            |plan| drop(plan.flows.remove(&Flow::AuthorizationCode)),
+            |plan| {
+                plan.flows.insert(Flow::ClientCredentials);
+            },
+            |plan| {
+                plan.flows.remove(&Flow::AuthorizationCode);
+            },
             |plan| plan.redirect_uris.clear(),
             |plan| plan.scopes = "openid phone".parse().unwrap(),
             |plan| plan.scopes = Scopes::default(),

@@ -66,15 +66,6 @@ pub(crate) enum Event {
         session_id: SessionId,
         client_id: ClientId,
     },
-}
-
-/// What an operator changed about a client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum ClientChange {
-    Disabled,
-    Enabled,
-    SecretRotated,
     /// A mail is wanted by which its user can prove the address.
     VerificationAsked {
         user_id: UserId,
@@ -99,6 +90,15 @@ pub(crate) enum ClientChange {
         key_id: Uuid,
         owner: String,
     },
+}
+
+/// What an operator changed about a client.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum ClientChange {
+    Disabled,
+    Enabled,
+    SecretRotated,
 }
 
 /// Why a session ended before its time.

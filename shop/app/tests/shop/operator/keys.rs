@@ -8,7 +8,7 @@ on_both_stores!(keys_are_listed_rotated_and_forgotten_while_the_shop_runs);
 async fn keys_are_listed_rotated_and_forgotten_while_the_shop_runs(shop: Shop) {
     let ada = shop.customer("ada").await;
     let listed = shop.operate(&["keys", "list"]).await.expect(0);
-    listed.says(&["EdDSA", "signing", "sealed by"]);
+    let listed = listed.says(&["EdDSA", "signing", "sealed by"]);
     assert_eq!(listed.out.lines().count(), 1);
     let rotated = shop.operate(&["keys", "rotate"]).await.expect(0);
     rotated.says(&["published", "signing"]);

@@ -182,7 +182,7 @@ impl Shop {
         let signer = Signer::new(&SecretString::from("0123456789abcdef0123456789abcdef")).unwrap();
         dependencies.overlap = Overlap::of(place.overlap, &signer);
         dependencies.mail = postbox.map(|postbox| post::dependencies(postbox, &dependencies));
-        Self::on(dependencies, place, admin_password, works).await
+        Self::of(dependencies, place, admin_password, works).await
     }
 
     /// The same store with these keys around it and keys of that algorithm.
@@ -194,7 +194,7 @@ impl Shop {
         let place = Arc::clone(&self.place);
         let mut dependencies = dependencies(&place.url, sealing, &CHEAP).await;
         dependencies.signing_algorithm = algorithm;
-        let started = Self::on(dependencies, place, None, false).await;
+        let started = Self::of(dependencies, place, None, false).await;
         started.map(|(shop, _)| shop)
     }
 
@@ -211,7 +211,7 @@ impl Shop {
         Arc::clone(&self.sealing)
     }
 
-    async fn on(
+    async fn of(
         dependencies: Dependencies,
         place: Arc<Place>,
         admin_password: Option<&SecretString>,

@@ -467,7 +467,7 @@ fn check_identity(settings: &ShopSettings, checks: &mut Checks<'_>) {
     }
     if let Err(error) = mail::open(&identity.mail, None) {
         let mend = "see `shop config --default`";
-        checks.refuse("identity.mail", &error.to_string(), mend);
+        checks.refuse("identity.mail", error.to_string(), mend);
     }
     for (key, page) in [
         ("identity.pages.verification", &identity.pages.verification),

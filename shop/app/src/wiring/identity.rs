@@ -184,9 +184,9 @@ impl Parts<'_> {
         }
         let runs = self.options.purpose == Purpose::Run;
         match (&settings.vault.place, configured, self.settings.folder()) {
-            (Some(place), ..) if runs => self.from_vault(place).await,
+            (Some(place), ..) if runs => self.read_vault(place).await,
             (Some(place), ..) => {
-                let read = self.from_vault(place).await;
+                let read = self.read_vault(place).await;
                 Ok(read.unwrap_or_else(|_| KeyEncryptionKey::generate_text()))
             }
             (None, Some(configured), _) if !runs => Ok(configured.clone()),
@@ -203,7 +203,7 @@ impl Parts<'_> {
         }
     }
 
-    async fn from_vault(&self, place: &str) -> anyhow::Result<SecretString> {
+    async fn read_vault(&self, place: &str) -> anyhow::Result<SecretString> {
         let settings = &self.settings.identity.vault;
         let place: VaultPlace = place.parse().context("identity.vault.place")?;
         let token = settings.token.clone();

@@ -2,7 +2,9 @@
 //! who is known gets in all the while.
 
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use futures_util::stream::{self, StreamExt};
 use serde_json::json;

@@ -1,7 +1,9 @@
 //! What is kept near, in this process and in Redis: never older than a write that was answered, and Redis is nothing to wait for.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use futures_util::future::join_all;
 use serde_json::json;

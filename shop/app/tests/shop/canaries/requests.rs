@@ -173,7 +173,8 @@ async fn headers(shop: &Shop, ada: &Caller, ledger: &mut Ledger, answers: &mut A
 
 /// Bodies that are not what they should be.
 async fn bodies(shop: &Shop, ada: &Caller, ledger: &mut Ledger, answers: &mut Answers) {
-    let texts: [(&str, fn(&str) -> String); 8] = [
+    type Written = fn(&str) -> String;
+    let texts: [(&str, Written); 8] = [
         ("a password in a list", |text| {
             format!(r#"{{"login":"ada","password":["{text}"]}}"#)
         }),

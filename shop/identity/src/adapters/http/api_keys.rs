@@ -45,7 +45,7 @@ pub(super) fn routes() -> Routes<Arc<Identity>> {
         )
         .delete(
             "/auth/api-keys/{id}",
-            op("Revoke an API key of the caller", revoke)
+            op("Revoke an API key of the caller", revoke_key)
                 .about("It is refused everywhere within a second.")
                 .errors(&[API_KEY_NOT_FOUND, codes::FORBIDDEN]),
         )
@@ -227,7 +227,7 @@ async fn list(
     listed(&identity, &logged_in(&caller)?).await
 }
 
-async fn revoke(
+async fn revoke_key(
     caller: Caller,
     State(identity): State<Arc<Identity>>,
     PathId(ApiKeyId(id)): PathId<ApiKeyId>,

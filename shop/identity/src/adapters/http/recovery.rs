@@ -34,7 +34,7 @@ pub(super) fn routes() -> Routes<Arc<Identity>> {
     Routes::new()
         .post(
             "/auth/password/reset",
-            op("Ask for a new password", ask)
+            op("Ask for a new password", ask_reset)
                 .about("A mail with a token goes to the address if there is such a user. The answer is the same if there is none.")
                 .status(202)
                 .errors(&[codes::RATE_LIMITED, codes::OVERLOADED, MAIL_OFF])
@@ -42,7 +42,7 @@ pub(super) fn routes() -> Routes<Arc<Identity>> {
         )
         .post(
             "/auth/password/reset/confirmation",
-            op("Choose a new password", confirm)
+            op("Choose a new password", confirm_reset)
                 .about("With the token of that mail; good for one use within 30 minutes. Every session of the user ends.")
                 .errors(&[codes::OVERLOADED])
                 .settled(),
@@ -111,7 +111,7 @@ pub(crate) fn asks() -> KeyedRate<IpAddr> {
     })
 }
 
-async fn ask(
+async fn ask_reset(
     _: Anyone,
     State(identity): State<Arc<Identity>>,
     context: RequestContext,
@@ -133,7 +133,7 @@ async fn ask(
     Ok(AskedView::answer())
 }
 
-async fn confirm(
+async fn confirm_reset(
     _: Anyone,
     State(identity): State<Arc<Identity>>,
     Body(body): Body<ConfirmationBody>,

@@ -32,7 +32,7 @@ pub(super) fn routes() -> Routes<Arc<Identity>> {
         )
         .post(
             "/auth/verification/mail",
-            op("Ask for another verification mail", ask)
+            op("Ask for another verification mail", ask_verification)
                 .about("The answer is the same when the address is verified already; nothing is sent then.")
                 .status(202)
                 .errors(&[USER_NOT_FOUND, codes::FORBIDDEN, codes::RATE_LIMITED, MAIL_OFF])
@@ -87,7 +87,7 @@ async fn verify(
     Ok(stamped(Answer::no_content(), &identity, &written))
 }
 
-async fn ask(
+async fn ask_verification(
     caller: Caller,
     State(identity): State<Arc<Identity>>,
 ) -> Result<Answer<AskedView>, Problem> {

@@ -26,6 +26,8 @@ pub(crate) mod ports;
 mod prune;
 mod refresh;
 mod register;
+#[cfg(test)]
+mod registry;
 mod reset_password;
 mod update_profile;
 mod users;

@@ -6,8 +6,6 @@ pub(crate) mod email;
 pub(crate) mod event;
 pub(crate) mod name;
 pub(crate) mod password;
-#[cfg(test)]
-mod registry;
 pub(crate) mod role;
 pub(crate) mod scope;
 pub(crate) mod session;

@@ -232,6 +232,10 @@ impl Scene {
         let copy = tempfile::tempdir().unwrap();
         for entry in fs::read_dir(&self.folder).unwrap() {
             let entry = entry.unwrap();
+            // Mails that were written, and no books.
+            if entry.file_type().unwrap().is_dir() {
+                continue;
+            }
             fs::copy(entry.path(), copy.path().join(entry.file_name())).unwrap();
         }
         copy

@@ -36,6 +36,9 @@ enum Stated {
     Policy(String),
 }
 
+/// A service that may have API keys.
+const SERVICE: &str = "warehouse";
+
 /// An operation of the document.
 #[derive(Debug)]
 struct Operation {
@@ -55,6 +58,7 @@ struct Scene {
     admin: Caller,
     order: Answer,
     session: String,
+    api_key: String,
 }
 
 impl Scene {
@@ -64,8 +68,11 @@ impl Scene {
         let ada = shop.customer("ada").await;
         let order = ada.order(&item("MUG-BLUE", 2)).await;
         let sessions = ada.get("/auth/sessions").send().await.expect(200);
+        let api_key = ada.post("/auth/api-keys").json(&json!({"name": "nightly"}));
+        let api_key = api_key.send().await.expect(201);
         let scene = Self {
             operations: operations(&document),
+            api_key: api_key.text_at("/id"),
             session: sessions.text_at("/0/id"),
             bob: shop.customer("bob").await,
             staff: shop.staff("carol").await,
@@ -112,8 +119,11 @@ impl Scene {
             "/payments/" => self.order.text_at("/payment_id"),
             "/users/" => self.ada.id.clone(),
             "/auth/sessions/" => self.session.clone(),
-            // Public, and nobody's.
-            "/products/" => return None,
+            "/auth/api-keys/" => self.api_key.clone(),
+            // A service's, whose name stands before it.
+            "/auth/services/" if path.ends_with("{id}") => self.api_key.clone(),
+            // Nobody's.
+            "/products/" | "/auth/services/" => return None,
             _ => panic!("{path}: a new kind of object: say here which of ada's it is"),
         })
     }
@@ -124,7 +134,12 @@ impl Scene {
             return operation.path.clone();
         }
         let object = self.of_ada(&operation.path);
-        operation.with(&object.unwrap_or_else(|| "KETTLE".into()))
+        let nobodys = if operation.path.contains("{service}") {
+            SERVICE
+        } else {
+            "KETTLE"
+        };
+        operation.with(&object.unwrap_or_else(|| nobodys.into()))
     }
 
     /// The operation on a path as it is, by somebody, with a body that fits.
@@ -191,9 +206,13 @@ impl Operation {
         self.method == Method::GET
     }
 
-    /// The path with that in place of its parameter.
+    /// The path with that in place of its last parameter.
     fn with(&self, object: &str) -> String {
-        let (before, rest) = self.path.split_once('{').unwrap();
+        let path = match self.path.matches('{').count() {
+            2 => self.path.replacen("{service}", SERVICE, 1),
+            _ => self.path.clone(),
+        };
+        let (before, rest) = path.split_once('{').unwrap();
         let (_, after) = rest.split_once('}').unwrap();
         assert!(!after.contains('{'), "{}: two parameters", self.path);
         format!("{before}{object}{after}")
@@ -239,7 +258,9 @@ fn operations(document: &Value) -> Vec<Operation> {
     let paths = document["paths"].as_object().unwrap();
     let all = paths.iter().flat_map(|(path, methods)| {
         let methods = methods.as_object().unwrap();
-        methods.iter().map(move |(method, spec)| Operation {
+        // OAuth has forms and errors of its own, and stories of its own.
+        let methods = methods.iter().filter(|_| !path.starts_with("/oauth2/"));
+        methods.map(move |(method, spec)| Operation {
             method: method.to_uppercase().parse().unwrap(),
             path: path.clone(),
             spec: spec.clone(),

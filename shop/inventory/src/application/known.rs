@@ -28,7 +28,7 @@ pub struct KnownProduct {
 /// A hint that whoever looks or asks for a price is given. What decides about stock loads the product itself. That there is
 /// no such product is not kept: what was just created can be read at once, in every process.
 ///
-/// It is used only while somebody tells it of every change ([`ProductCache::followed`]): who appends, and who follows the log.
+/// It is used only while somebody tells it of every change (`followed`): who appends, and who follows the log.
 #[derive(Clone, Debug)]
 pub struct ProductCache {
     cache: Cache<String, KnownProduct>,

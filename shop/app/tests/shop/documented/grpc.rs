@@ -96,7 +96,10 @@ async fn stated() -> BTreeMap<String, String> {
         let path = words
             .next()
             .filter(|path| path.contains('.') && !path.contains("well-known"))?;
-        Some((path.to_owned(), words.next()?.to_owned()))
+        Some((
+            path.to_owned(),
+            words.next()?.trim_end_matches(',').to_owned(),
+        ))
     });
     lines.collect()
 }

@@ -70,7 +70,8 @@ mod tests {
         let text = written(&mail()).unwrap();
         for header in [
             "From: Shop <no-reply@shop.example>\r\n",
-            "To: \"Ada, \\\"the\\\" Countess\" <ada@example.com>\r\n",
+            // What is no plain word is encoded.
+            "To: =?utf-8?b?QWRhLCAidGhlIiBDb3VudGVzcw==?= <ada@example.com>\r\n",
             "Message-ID: <00000000-0000-0000-0000-000000000000@shop.example>\r\n",
             "Auto-Submitted: auto-generated\r\n",
             "Content-Type: text/plain; charset=utf-8\r\n",

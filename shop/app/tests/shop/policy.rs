@@ -104,8 +104,8 @@ async fn check_lists_all_that_is_wrong_with_a_file() {
         .await
         .expect(1);
     told.says(&[
-        ":1:37: no policy is asked about the action",
-        ":2:30: there is no role \"boss\"; there are admin, customer, staff",
+        ":1:39: no policy is asked about the action",
+        ":2:31: there is no role \"boss\"; there are admin, customer, staff",
     ]);
     fs::write(file.path(), STRICT).unwrap();
     let right = operate(launch(&[]), &["policy", "check", path])

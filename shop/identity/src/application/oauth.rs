@@ -36,7 +36,7 @@ use revoked::RevokedTokens;
 /// Clients, codes and what they were granted.
 pub(crate) struct OAuth {
     clients: Arc<dyn ClientRepository>,
-    codes: Arc<dyn CodeRepository>,
+    pub(super) codes: Arc<dyn CodeRepository>,
     live: LiveClients,
     revoked: RevokedTokens,
 }

@@ -239,6 +239,8 @@ pub(crate) struct Rotation<'a> {
     pub(crate) nonce: Option<Nonce>,
     /// When the child ends unless its family does before.
     pub(crate) expires_at: Timestamp,
+    /// A token of a client's session is left as it is: whoever presents it has not proved to be that client.
+    pub(crate) own_only: bool,
 }
 
 /// For whom a token was rotated.

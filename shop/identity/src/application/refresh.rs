@@ -26,7 +26,7 @@ struct Next {
 }
 
 impl Identity {
-    /// Exchanges a refresh token for new tokens, once. A second use ends the session, whoever was first; within the overlap,
+    /// Exchanges a refresh token for new tokens, once; with `own_only` a client's is refused and left as it is. A second use ends the session, whoever was first; within the overlap,
     /// if there is one, it is answered with the same refresh token again.
     ///
     /// Everything that decides is in the store. After an unknown outcome the client may try again: that rotates, is answered
@@ -34,6 +34,7 @@ impl Identity {
     pub(crate) async fn refresh(
         &self,
         presented: &str,
+        own_only: bool,
         metadata: &Metadata,
     ) -> Result<Tokens, Failure> {
         let Some(token) = RefreshToken::parse(presented) else {
@@ -41,7 +42,7 @@ impl Identity {
             return Err(Refusal::BadRefreshToken.into());
         };
         let hash = token.hash();
-        let outcome = retried(|| self.turned(&hash, metadata)).await;
+        let outcome = retried(|| self.turned(&hash, own_only, metadata)).await;
         self.counts.refreshed(match &outcome {
             Ok(Outcome::Rotated(_)) => Refreshed::Rotated,
             Ok(Outcome::Again(_)) => Refreshed::Again,
@@ -61,7 +62,12 @@ impl Identity {
     }
 
     /// The common case is one statement where the store has one for it; what that does not do is looked at closely.
-    async fn turned(&self, hash: &RefreshHash, metadata: &Metadata) -> Result<Outcome, Failure> {
+    async fn turned(
+        &self,
+        hash: &RefreshHash,
+        own_only: bool,
+        metadata: &Metadata,
+    ) -> Result<Outcome, Failure> {
         let now = clock::now();
         let (token, nonce) = self.overlap.child_of(hash);
         let rotation = Rotation {
@@ -69,6 +75,7 @@ impl Identity {
             child: token.hash(),
             nonce,
             expires_at: self.lifetimes.idle_end(now),
+            own_only,
         };
         let next = Next { token, nonce };
         match self.sessions.rotate(&self.db, &rotation, now).await? {
@@ -77,8 +84,17 @@ impl Identity {
                     self.tokens_for(rotated.user, rotated.session, &rotated.roles, next.token)?;
                 Ok(Outcome::Rotated(tokens))
             }
+            // Whose a session is never changes, so it need not be asked in the transaction that decides.
+            None if own_only && self.is_of_a_client(hash).await? => {
+                Ok(Outcome::Refused(Refreshed::Unknown))
+            }
             None => self.judge(hash, next, metadata).await,
         }
+    }
+
+    async fn is_of_a_client(&self, hash: &RefreshHash) -> Result<bool, Failure> {
+        let grant = self.oauth.codes.grant_of_token(&self.db, hash);
+        Ok(grant.await?.is_some())
     }
 
     /// All that decides is read and written in one transaction, with the family locked: no cache, no memory.

@@ -18,12 +18,11 @@ async fn confirm(shop: &Shop, token: &str, new: &str) -> Reply {
     shop.post(path).json(body).send().await
 }
 
-/// The answer without what differs from request to request.
-fn plain(reply: &Reply) -> (u16, usize, Value) {
+/// The answer without what differs from request to request, with it its length: a timestamp ends in no zeros.
+fn plain(reply: &Reply) -> (u16, Value) {
     let mut body = reply.body.clone();
-    let length = body.to_string().len();
     body["meta"] = Value::Null;
-    (reply.status, length, body)
+    (reply.status, body)
 }
 
 #[tokio::test]
@@ -81,10 +80,12 @@ async fn whoever_asks_learns_nothing_of_who_is_there() {
         "del@example.com",
         "ada",
         "' or '1'='1",
-        "ada@example.com\r\nBcc: eve@example.com",
     ] {
         assert_eq!(plain(&ask(&shop, other).await), known, "{other:?}");
     }
+    ask(&shop, "ada@example.com\r\nBcc: eve@example.com")
+        .await
+        .refused(422, "VALIDATION_FAILED");
     assert_eq!(
         shop.passwords.stats().hashed,
         hashed,

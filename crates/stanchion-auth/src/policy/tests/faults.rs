@@ -33,7 +33,7 @@ when { resource.total == "12" };
     let wanted = [
         "shop.cedar:2:33: a principal is a User, a Service or a Client, not a `Person`",
         "shop.cedar:2:51: no policy is asked about the action \"order:burn\"; there are order:read, order:write, payment:refund",
-        "shop.cedar:2:85: there is no type `Ordre`; there are Order, OrderList, Payment, Service, User",
+        "shop.cedar:2:85: there is no type `Ordre`; there are Client, Order, OrderList, Payment, Service, User",
         "shop.cedar:3:1: a policy without a name: begin it with @id(\"…\")",
         "shop.cedar:4:12: `allow`: a policy begins with `permit` or `forbid`",
         "shop.cedar:5:35: there is no role \"stuff\"; there are auditor, customer, staff",

@@ -39,6 +39,7 @@ impl Pair {
             ("SHOP__IDENTITY__KEY_ENCRYPTION_KEY", key.expose_secret()),
             // Hundreds of logins.
             ("SHOP__IDENTITY__HASH_MEMORY_KIB", "8"),
+            ("SHOP__IDENTITY__ATTEMPTS__ON", "false"),
             ("SHOP__PERSONAL__MASTER_KEY", master.expose_secret()),
         ];
         let shared = [&shared, settings].concat();

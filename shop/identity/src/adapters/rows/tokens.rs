@@ -21,6 +21,7 @@ with family as (
     where p.hash = $1 and p.state = 'live' and p.expires_at > $2
       and s.id = p.session_id and s.ended_at is null and s.expires_at > $2
       and u.id = s.user_id and u.status = 'active' and u.deleted_at is null
+      and not ($6::boolean and exists (select 1 from grants g where g.session_id = s.id))
     returning s.id, s.user_id, s.expires_at, u.roles
 ), used as (
     update refresh_tokens t set state = 'used', used_at = clock_timestamp(), nonce = null
@@ -52,6 +53,7 @@ pub(super) async fn rotate(
         rotation.child.as_bytes().as_slice(),
         rotation.expires_at,
         rotation.nonce.map(|nonce| nonce.as_bytes().to_vec()),
+        rotation.own_only,
     ];
     let row = on.opt(ROTATE, params).await?;
     let read = |row: Row| {

@@ -32,7 +32,8 @@ impl Identity {
         // What userinfo tells is read from what the user granted: it cannot be left out, and the answer says so.
         let told = |word: &str| asked.has(word) || scope::is_for_userinfo(word);
         let scopes = grant.scopes.only(told);
-        let rotated = self.refresh(presented, metadata).await.map_err(refused)?;
+        let rotated = self.refresh(presented, false, metadata).await;
+        let rotated = rotated.map_err(refused)?;
         // The access token that came with it is for our own pages; a client gets one with what it was granted.
         let standing = self.standing(grant.session).await?.ok_or(NOT_VALID)?;
         Ok(Issued {
@@ -50,13 +51,7 @@ impl Identity {
         presented: &str,
         metadata: &Metadata,
     ) -> Result<Tokens, Failure> {
-        let token = RefreshToken::parse(presented).ok_or(Refusal::BadRefreshToken)?;
-        let hash = token.hash();
-        let granted = self.oauth.codes.grant_of_token(&self.db, &hash);
-        if granted.await?.is_some() {
-            return Err(Refusal::BadRefreshToken.into());
-        }
-        self.refresh(presented, metadata).await
+        self.refresh(presented, true, metadata).await
     }
 }
 

@@ -21,6 +21,9 @@ use tokio::time::{Instant, sleep};
 
 const POLL: Duration = Duration::from_millis(10);
 
+/// How often it is looked whether a process stands still: a second in all.
+const STOPPED_LOOKS_MAX: usize = 1_000;
+
 /// Where servers of tests listen: below the ports that systems take for connections and for port 0.
 const PORTS: Range<u16> = 20_000..32_000;
 
@@ -217,7 +220,24 @@ impl ServiceProcess {
             signal.flag(),
             self.pid()
         );
+        if signal == Signal::Stop {
+            self.wait_until_stopped();
+        }
         Ok(())
+    }
+
+    /// A process on another processor goes on for a moment; who goes on then may be answered.
+    fn wait_until_stopped(&self) {
+        let stat = format!("/proc/{}/stat", self.pid());
+        for _ in 0..STOPPED_LOOKS_MAX {
+            let said = fs::read_to_string(&stat).unwrap_or_default();
+            // Behind the name, which may have spaces and parentheses of its own.
+            let state = said.rsplit_once(") ").map(|(_, rest)| rest.as_bytes()[0]);
+            if matches!(state, Some(b'T' | b'Z') | None) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
     }
 
     /// Waits until the process has ended by itself.

@@ -60,6 +60,10 @@ async fn a_body_in_another_form_is_refused_before_it_is_read() {
     let before = scene.state().await;
     let mut wrong = Vec::new();
     for operation in &scene.operations {
+        // What the gateway signs are bytes, whatever they are called; they are nothing without the signature.
+        if operation.path.ends_with("/webhook") {
+            continue;
+        }
         let Some((kind, body)) = operation.body(&scene.document) else {
             continue;
         };

@@ -23,7 +23,7 @@ fn tempting() -> Vec<(&'static str, Value)> {
         ("available", json!(1_000_000)),
         ("refunded", json!(0)),
         ("created_at", json!("2020-01-01T00:00:00Z")),
-        ("deleted_at", Value::Null),
+        ("deleted_at", json!("2020-01-01T00:00:00Z")),
         ("password_hash", json!("$argon2id$")),
         ("email_verified", json!(true)),
         ("__proto__", json!({"admin": true})),

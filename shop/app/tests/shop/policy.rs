@@ -116,7 +116,7 @@ async fn check_lists_all_that_is_wrong_with_a_file() {
     fs::write(file.path(), wrong).unwrap();
     let settings = launch(&[("SHOP__POLICY__FILE", path)]);
     let refused = operate(settings, &["routes"]).await.expect(2);
-    refused.says(&[":1:37: no policy is asked about the action"]);
+    refused.says(&[":1:39: no policy is asked about the action"]);
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use std::sync::Arc;
 
-use stanchion::eventsourcing::{Announcement, Recorded, UnknownEvent};
+use stanchion::eventsourcing::{Announcement, Recorded, SUBJECT_CATEGORY, UnknownEvent};
 use stanchion::messaging::{AfterLastAttempt, Consumer, ConsumerLimits};
 
 use crate::application::{Identity, MailKind, MailWanted};
@@ -30,6 +30,10 @@ const ATTEMPTS_MAX: u32 = 105;
 
 /// The mail that an entry of the log wants, or none.
 pub(crate) fn announce(recorded: &Recorded) -> Result<Vec<Announcement>, UnknownEvent> {
+    // The vault is in the same log, and no mail is about a key that was destroyed.
+    if recorded.stream.category() == SUBJECT_CATEGORY {
+        return Ok(Vec::new());
+    }
     let (what, about) = match recorded.decode::<Event>()? {
         Event::VerificationAsked { user_id } => (MailKind::Verification, user_id.0),
         Event::ResetAsked { request_id } => (MailKind::Reset, request_id),

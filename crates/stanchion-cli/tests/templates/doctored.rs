@@ -19,6 +19,9 @@ pub(crate) struct Patient {
     pub(crate) path: &'static str,
 }
 
+/// How often it is looked whether a service has ended, whose ports are closed already: 10 s in all.
+const ENDING_LOOKS_MAX: usize = 100;
+
 /// A certificate of this machine and its key, each in a file.
 pub(crate) struct Certificate {
     certificate: PathBuf,
@@ -67,7 +70,14 @@ pub(crate) fn examined(patient: Patient, tls: Option<&Certificate>) -> String {
     let mut service = program.spawn().unwrap();
     doctor.args(["--stop", &service.id().to_string()]);
     let told = asked(&mut doctor);
-    let ended = service.try_wait().unwrap();
+    let mut ended = service.try_wait().unwrap();
+    for _ in 0..ENDING_LOOKS_MAX {
+        if ended.is_some() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(100));
+        ended = service.try_wait().unwrap();
+    }
     let _ = service.kill();
     assert!(told.contains("0 failed"), "{told}");
     for point in [

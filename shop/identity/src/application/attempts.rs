@@ -175,7 +175,10 @@ impl Attempts {
 
     /// Before a letter is sent to whoever asks to set a password anew: by address, and by the name it is asked for, whether
     /// somebody has it or not.
-    #[allow(dead_code, reason = "not asked yet: reset requests have a limit of their own, to be one with this")]
+    #[allow(
+        dead_code,
+        reason = "not asked yet: reset requests have a limit of their own, to be one with this"
+    )]
     pub(crate) async fn reset(&self, address: Option<IpAddr>, name: &str) -> Result<(), Failure> {
         let asked = self.at("reset", address, |limits| &limits.resets).await?;
         drop(asked);

@@ -7,6 +7,8 @@ pub(crate) struct Tally {
     pub(crate) passed: u64,
     pub(crate) failed: u64,
     pub(crate) skipped: u64,
+    /// Of those that passed, how many did so only when they were tried again.
+    pub(crate) late: u64,
 }
 
 impl Tally {
@@ -29,6 +31,7 @@ impl Tally {
         };
         self.passed += number_before(counts, " passed");
         self.skipped += number_before(counts, " skipped");
+        self.late += number_before(counts, " flaky");
         self.failed += [" failed", " timed out", " exec failed"]
             .iter()
             .map(|what| number_before(counts, what))
@@ -58,13 +61,17 @@ impl fmt::Display for Tally {
             out,
             "{} passed, {} failed, {} skipped",
             self.passed, self.failed, self.skipped
-        )
+        )?;
+        if self.late > 0 {
+            write!(out, " ({} passed only when tried again)", self.late)?;
+        }
+        Ok(())
     }
 }
 
 /// The number that ends where `what` begins; 0 when it is not mentioned.
 fn number_before(text: &str, what: &str) -> u64 {
-    let parts = text.split([',', ';', '.']).map(str::trim);
+    let parts = text.split([',', ';', '.', '(']).map(str::trim);
     let number = |part: &str| part.split_once(what)?.0.trim().parse().ok();
     parts.filter_map(number).next().unwrap_or(0)
 }
@@ -76,26 +83,29 @@ mod tests {
     #[test]
     fn the_counts_of_both_runners_add_up() {
         let mut tally = Tally::default();
-        tally.read_nextest("     Summary [   4.002s] 13 tests run: 10 passed (1 slow), 1 failed, 2 timed out, 3 skipped");
+        tally.read_nextest("     Summary [   4.002s] 13 tests run: 10 passed (1 slow, 2 flaky), 1 failed, 2 timed out, 3 skipped");
         tally.read_libtest("test result: FAILED. 5 passed; 1 failed; 2 ignored; 0 measured; 0 filtered out; finished in 0.1s");
         tally.read_nextest("        FAIL [   0.1s] a_test_that_says 5 passed");
-        assert_eq!(tally.to_string(), "15 passed, 4 failed, 5 skipped");
+        assert_eq!(
+            tally.to_string(),
+            "15 passed, 4 failed, 5 skipped (2 passed only when tried again)"
+        );
     }
 
     #[test]
     fn a_test_that_skipped_itself_did_not_pass() {
         let mut tally = Tally {
             passed: 3,
-            failed: 0,
             skipped: 1,
+            ..Tally::default()
         };
         tally.move_skipped(2);
         assert_eq!(
             tally,
             Tally {
                 passed: 1,
-                failed: 0,
-                skipped: 3
+                skipped: 3,
+                ..Tally::default()
             }
         );
     }

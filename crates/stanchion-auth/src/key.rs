@@ -5,6 +5,7 @@
 
 mod algorithm;
 mod encryption;
+mod held;
 mod jwk;
 mod operated;
 mod ring;

@@ -131,8 +131,14 @@ impl AccessTokens {
     }
 
     /// Puts other keys in place; calls that have begun finish with the former ones.
-    pub fn replace_ring(&self, ring: Arc<KeyRing>) {
-        *self.ring.write() = ring;
+    ///
+    /// Of a key that stays, what is remembered stays too, unless `ring` is held elsewhere already.
+    pub fn replace_ring(&self, mut ring: Arc<KeyRing>) {
+        let mut current = self.ring.write();
+        if let Some(ring) = Arc::get_mut(&mut ring) {
+            ring.remember_as(&current);
+        }
+        *current = ring;
     }
 
     /// A token for that grant, valid from `now`. Each call makes a new `jti`.

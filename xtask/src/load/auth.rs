@@ -136,10 +136,6 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     if options.peers {
         page.peers = session.beside(&peers)?;
     }
-    if session.stores.is_redis_left_out() {
-        let said = "this build of the shop has no adapter for Redis: it ran without, and nothing of it was killed";
-        page.conditions.push(said.to_owned());
-    }
     println!("{}", page.text());
     if let Some(file) = &options.markdown {
         page::write(&page, file)?;

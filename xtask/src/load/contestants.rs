@@ -25,8 +25,6 @@ const LOOK: Duration = Duration::from_millis(50);
 const SCHEMA: &str = "benches/peers/auth.sql";
 /// Of throwaway stores: 32 bytes each, in base64.
 const KEY: &str = "b25lIHRocm93YXdheSBrZXkgZm9yIGEgbG9hZCB0ZXM=";
-/// The shop's own words when it was built without an adapter for Redis.
-const NO_REDIS: &str = "cache.url";
 /// Names in the profile come from the symbols, which a release leaves out otherwise.
 const WITH_SYMBOLS: &str = "profile.release.package.shop.strip=\"none\"";
 
@@ -139,28 +137,16 @@ impl Contestant {
         };
         let launch = launch
             .env("SHOP__DATABASE__URL", &database)
+            .env("SHOP__CACHE__URL", stores.redis_url())
             .ready_when(format!("http://{public}/ready"))
             .folder(folder.path());
-        let start = |launch: Launch| -> Result<Running> {
-            let mut running = Running {
-                process: launch.spawn()?,
-                url: format!("http://{public}"),
-                admin_url: is_shop.then(|| format!("http://{admin}")),
-                folder: None,
-            };
-            running.is_up(&public)?;
-            Ok(running)
+        let mut running = Running {
+            process: launch.spawn()?,
+            url: format!("http://{public}"),
+            admin_url: is_shop.then(|| format!("http://{admin}")),
+            folder: None,
         };
-        let with_redis = launch.clone().env("SHOP__CACHE__URL", stores.redis_url());
-        let started = match start(with_redis) {
-            // A shop of its own choice: what it does without is said on the page.
-            Err(error) if is_shop && format!("{error:#}").contains(NO_REDIS) => {
-                stores.leave_redis_out();
-                start(launch)
-            }
-            started => started,
-        };
-        let mut running = started?;
+        running.is_up(&public)?;
         running.folder = Some(folder);
         Ok(running)
     }

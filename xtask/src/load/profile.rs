@@ -58,7 +58,7 @@ impl Recording {
         let lines = text.lines().filter(|line| line.contains('%'));
         Ok(lines
             .take(LINES_MAX)
-            .map(|line| line.trim().to_owned())
+            .map(|line| line.trim_end_matches([' ', '-']).trim_start().to_owned())
             .collect())
     }
 }

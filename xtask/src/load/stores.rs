@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::process::Command;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::Result;
@@ -13,8 +12,6 @@ use crate::{shell, test::packages};
 pub(super) struct Stores {
     postgres: Postgres,
     redis: Mutex<Redis>,
-    /// The shop was built without an adapter for it.
-    unused: AtomicBool,
 }
 
 impl Stores {
@@ -29,7 +26,6 @@ impl Stores {
         Ok(Self {
             postgres: Postgres::start()?,
             redis: Mutex::new(Redis::start()?),
-            unused: AtomicBool::new(false),
         })
     }
 
@@ -53,15 +49,6 @@ impl Stores {
     /// It comes back empty, where it was.
     pub(super) fn restart_redis(&self) -> Result<()> {
         self.with_redis(Redis::restart)
-    }
-
-    /// The shop does without: the page says so.
-    pub(super) fn leave_redis_out(&self) {
-        self.unused.store(true, Ordering::Relaxed);
-    }
-
-    pub(super) fn is_redis_left_out(&self) -> bool {
-        self.unused.load(Ordering::Relaxed)
     }
 
     fn with_redis<T>(&self, what: impl FnOnce(&mut Redis) -> T) -> T {

@@ -190,6 +190,15 @@ impl KeyRing {
         self.verifying.get(kid)
     }
 
+    /// Takes over what `before` remembers of the keys that are in both.
+    pub(crate) fn remember_as(&mut self, before: &Self) {
+        for (kid, key) in &mut self.verifying {
+            if let Some(before) = before.verifying.get(kid) {
+                key.remember_as(before);
+            }
+        }
+    }
+
     /// What others verify with: all public keys, the published ones included, in order of `kid`.
     #[must_use]
     pub fn jwks(&self) -> Jwks {

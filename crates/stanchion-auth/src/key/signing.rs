@@ -186,6 +186,26 @@ mod tests {
     }
 
     #[test]
+    fn what_held_once_is_remembered_and_a_forgery_is_not() {
+        for algorithm in EVERY {
+            let key = SigningKey::generate_for(algorithm).unwrap();
+            let verifying = key.verifying_key();
+            let mut signature = key.sign(b"x");
+            for _ in 0..2 {
+                assert!(verifying.verify(b"x", &signature));
+                assert!(!verifying.verify(b"y", &signature));
+                assert_eq!(verifying.remembered(), 1);
+            }
+            signature[0] ^= 1;
+            assert!(!verifying.verify(b"x", &signature));
+            assert_eq!(
+                (verifying.remembered(), verifying.clone().remembered()),
+                (1, 1)
+            );
+        }
+    }
+
+    #[test]
     fn what_is_no_key_that_signs_is_refused() {
         let p384 =
             EcdsaKeyPair::generate(&aws_lc_rs::signature::ECDSA_P384_SHA384_FIXED_SIGNING).unwrap();

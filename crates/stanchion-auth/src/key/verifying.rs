@@ -1,6 +1,7 @@
 //! Keys that verify signatures, each bound to one algorithm.
 
 use std::fmt;
+use std::sync::Arc;
 
 use aws_lc_rs::hmac;
 use aws_lc_rs::signature::{
@@ -8,6 +9,7 @@ use aws_lc_rs::signature::{
 };
 
 use super::algorithm::{Algorithm, Algorithms};
+use super::held::Held;
 use super::jwk::Jwk;
 use super::{KeyError, roca};
 use crate::encoding::from_base64url;
@@ -28,6 +30,7 @@ pub struct VerifyingKey {
     algorithm: Algorithm,
     material: Material,
     jwk: Jwk,
+    held: Arc<Held>,
 }
 
 #[derive(Clone)]
@@ -70,6 +73,7 @@ impl VerifyingKey {
             algorithm,
             material,
             jwk,
+            held: Arc::default(),
         }
     }
 
@@ -92,12 +96,38 @@ impl VerifyingKey {
     }
 
     /// Whether `signature` is one of `message` by this key.
+    ///
+    /// A signature that held is remembered by a SHA-256 of both for as long as the key and its clones live, the last 4,096
+    /// to 8,192 of them: the same token again costs a hash instead of a point multiplication. What did not hold is not.
     #[must_use]
     pub fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
         match &self.material {
-            Material::Public(key) => key.verify_sig(message, signature).is_ok(),
+            Material::Public(key) => {
+                let print = Held::print(message, signature);
+                if self.held.knows(&print) {
+                    return true;
+                }
+                let holds = key.verify_sig(message, signature).is_ok();
+                if holds {
+                    self.held.remember(print);
+                }
+                holds
+            }
             // Compares in constant time, and whole tags only.
             Material::Shared(key) => hmac::verify(key, message, signature).is_ok(),
+        }
+    }
+
+    /// How many signatures that held are remembered: at most 8,192.
+    #[must_use]
+    pub fn remembered(&self) -> usize {
+        self.held.count()
+    }
+
+    /// Takes over what the same key remembered before; another key of that name remembers nothing.
+    pub(super) fn remember_as(&mut self, before: &Self) {
+        if (self.algorithm, &self.jwk) == (before.algorithm, &before.jwk) {
+            self.held = Arc::clone(&before.held);
         }
     }
 

@@ -289,6 +289,29 @@ fn tokens_of_a_retired_key_live_on_until_the_key_is_gone() {
 }
 
 #[test]
+fn a_key_that_stays_remembers_what_held_and_a_token_that_held_expires_all_the_same() {
+    let bench = Bench::new();
+    let token = bench.genuine();
+    let remembered = || {
+        let ring = bench.tokens.ring();
+        ring.verifying(bench.key.kid()).unwrap().remembered()
+    };
+    assert!(bench.tokens.verify(&token, bench.now).is_ok());
+    assert_eq!(remembered(), 1);
+    let twin = SigningKey::from_pkcs8(&bench.key.to_pkcs8()).unwrap();
+    let again = KeyRing::of(twin, bench.now);
+    bench.tokens.replace_ring(Arc::new(again));
+    assert_eq!(remembered(), 1);
+    assert!(bench.tokens.verify(&token, bench.now).is_ok());
+    let later = bench.now + SignedDuration::from_hours(1);
+    assert!(bench.tokens.verify(&token, later).is_err());
+
+    let other = KeyRing::of(SigningKey::generate(), bench.now);
+    bench.tokens.replace_ring(Arc::new(other));
+    assert!(bench.tokens.verify(&token, bench.now).is_err());
+}
+
+#[test]
 fn a_refusal_and_the_issuer_show_nothing_of_a_token() {
     let bench = Bench::new();
     let token = bench

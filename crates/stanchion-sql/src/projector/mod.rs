@@ -11,6 +11,7 @@ mod operate;
 mod parked;
 mod place;
 mod rebuild;
+mod retry;
 mod shadow;
 mod target;
 mod turn;

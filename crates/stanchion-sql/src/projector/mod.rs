@@ -13,6 +13,7 @@ mod place;
 mod rebuild;
 mod retry;
 mod shadow;
+mod swap;
 mod target;
 mod turn;
 mod verify;

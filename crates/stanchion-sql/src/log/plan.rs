@@ -98,21 +98,26 @@ impl Facts {
         Err(AppendError::Conflict { actual })
     }
 
-    /// The same event ids again: the answer of the first time.
+    /// The same event ids again: the answer of the first time. An append is there as a whole or not at all: it is the
+    /// same one if its last event is as far behind its first.
     fn answered_before(&self, ready: &Ready) -> Result<Option<Appended>, AppendError> {
-        let first = ready.append.events.first();
-        let Some((stream, version, position)) = first.and_then(|event| self.events.get(&event.id))
-        else {
+        let [first, last] = [ready.append.events.first(), ready.append.events.last()]
+            .map(|event| event.and_then(|event| self.events.get(&event.id)));
+        let Some(&(stream, version, position)) = first else {
             return Ok(None);
         };
-        if *stream != ready.key {
+        if stream != ready.key {
             let reason = "an event of that id is in another stream";
             return Err(AppendError::Invalid(reason.into()));
         }
         let further = ready.len() as i64 - 1;
+        let (version, position) = (version + further, position + further);
+        if last != Some(&(stream, version, position)) {
+            return Err(in_part());
+        }
         Ok(Some(Appended {
-            position: Position(position + further),
-            version: Some(Version(version + further)),
+            position: Position(position),
+            version: Some(Version(version)),
         }))
     }
 
@@ -127,6 +132,12 @@ impl Facts {
             _ => Err(AppendError::ClaimLost),
         }
     }
+}
+
+/// Something of it was written before, and not with the rest: neither writing it nor leaving it would be right.
+pub(super) fn in_part() -> AppendError {
+    let reason = "some of its events are in the log already, and others are not";
+    AppendError::Invalid(reason.into())
 }
 
 /// What is remembered of a stream says of an append to it.

@@ -63,7 +63,7 @@ pub(super) struct Questions<'a> {
 impl<'a> Questions<'a> {
     pub(super) fn about(batch: &[&'a Ready]) -> Self {
         let streams = batch.iter().map(|ready| ready.key);
-        let events = batch.iter().filter_map(|ready| ready.append.events.first());
+        let events = batch.iter().flat_map(|ready| ready.outermost());
         let keys = batch.iter().filter_map(|ready| ready.inbox_key());
         Self {
             streams: [Column::Uuids(streams.collect())],

@@ -85,6 +85,12 @@ fn the_same_ids_are_the_first_answer_whatever_is_expected() {
     let mut facts = Facts::default();
     facts.saw_version(again.key, 9);
     facts.saw_event(again.append.events[0].id, again.key, 4, 40);
+    let in_part = facts.verdicts([&again]).remove(0);
+    assert!(
+        matches!(in_part, Verdict::Answered(Err(AppendError::Invalid(_)))),
+        "{in_part:?}"
+    );
+    facts.saw_event(again.append.events[1].id, again.key, 5, 41);
     match facts.verdicts([&again]).remove(0) {
         Verdict::Answered(Ok(appended)) => assert_eq!(
             (appended.position, appended.version),

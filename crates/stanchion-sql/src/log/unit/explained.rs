@@ -3,7 +3,7 @@
 use stanchion_eventsourcing::Appended;
 
 use super::super::packets;
-use super::super::plan::{Verdict, answers};
+use super::super::plan::{Verdict, answers, in_part};
 use super::super::ready::Ready;
 use crate::{Db, SqlError, WorkError, params};
 
@@ -43,6 +43,7 @@ pub(super) fn judge(
     }
     let (answers, _) = answers(readies, verdicts.to_vec(), head);
     let mut last: Option<Appended> = None;
+    let mut is_missing = false;
     for ((answer, verdict), ready) in answers.into_iter().zip(verdicts).zip(readies) {
         match (answer, verdict) {
             (Err(refusal), _) => return Some(Err(WorkError::Log(refusal))),
@@ -50,8 +51,11 @@ pub(super) fn judge(
                 let further = last.is_none_or(|last| last.position < appended.position);
                 last = if further { Some(appended) } else { last };
             }
-            _ => {}
+            _ => is_missing = true,
         }
     }
-    Some(Ok(last))
+    Some(match is_missing && last.is_some() {
+        true => Err(WorkError::Log(in_part())),
+        false => Ok(last),
+    })
 }

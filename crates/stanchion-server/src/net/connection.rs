@@ -43,6 +43,9 @@ const ERROR_RESETS_MAX: usize = 100;
 const TOLD_WITHIN: Duration = Duration::from_millis(100);
 /// What hyper reads of a head; beyond our own bound, so that ours answers in its own form.
 const HEAD_BYTES_HARD_MAX: usize = 128 * 1024;
+/// Likewise of headers: more are a bare 431. For more than 100 hyper asks for two tables of 8 KiB for each request of
+/// HTTP/1.1, which it does not fill.
+const HEADERS_HARD_MAX: usize = 256;
 /// How often an HTTP/2 peer is asked whether it is there, and how long it may take to say so.
 const PING_EVERY: Duration = Duration::from_secs(30);
 const PING_WITHIN: Duration = Duration::from_secs(10);
@@ -266,8 +269,7 @@ fn builder() -> auto::Builder<TokioExecutor> {
     builder
         .http1()
         .timer(TokioTimer::new())
-        // Of headers it reads 100, our own bound: more are a bare 431. To be told of one more in our own words, it would
-        // have to fill a larger table for each request, which costs as much as parsing does.
+        .max_headers(HEADERS_HARD_MAX)
         // Hyper's header timeout counts idle time too, by a timer that is set for each request: `Activity` knows of both.
         .header_read_timeout(None)
         .max_buf_size(HEAD_BYTES_HARD_MAX)

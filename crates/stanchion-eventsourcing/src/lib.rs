@@ -32,7 +32,7 @@ pub use aggregate::Aggregate;
 pub use append::{Append, AppendError, Appended, Expected};
 pub use content::Content;
 pub use event::{Decoded, Filter, NewEvent, Recorded, StreamId, UnknownEvent, Version};
-pub use log::{EventLog, LogError};
+pub use log::{Altered, Alters, EventLog, LogError};
 pub use memory::MemoryLog;
 pub use personal::{
     KEY_AGE_MAX, MasterKeys, MemoryVault, NotASealingKey, NotOpened, Personal, ReadError, Resealed,

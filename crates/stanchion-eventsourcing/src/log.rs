@@ -1,3 +1,5 @@
+mod altered;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 use tokio::sync::watch;
@@ -5,6 +7,8 @@ use tokio::sync::watch;
 use crate::{
     Append, AppendError, Appended, DueTimer, Filter, LogId, Position, Recorded, StreamId, Version,
 };
+
+pub use altered::{Altered, Alters};
 
 /// Events that a log without a better way reads at once while it looks for a stream's end.
 const PAGE: usize = 1_000;
@@ -42,7 +46,8 @@ pub trait EventLog: Send + Sync {
         0
     }
 
-    /// Appends, all or nothing. Appending the same event ids again is success with the same answer.
+    /// Appends, all or nothing. Appending the same event ids again is success with the same answer; some of them with
+    /// others is [`AppendError::Invalid`], as is an id that another stream has.
     /// Once queued it runs to its recorded answer even if the caller goes away.
     async fn append(&self, append: Append) -> Result<Appended, AppendError>;
 

@@ -27,6 +27,8 @@ pub struct MemoryLog {
 struct State {
     entries: Vec<Recorded>,
     streams: HashMap<Uuid, Vec<usize>>,
+    /// Where each event is, by its id.
+    events: HashMap<Uuid, usize>,
     timers: BTreeMap<(Uuid, String), DueTimer>,
 }
 
@@ -68,17 +70,27 @@ impl State {
     }
 
     /// The answer of an earlier append of the same event ids, if there was one.
-    fn repeated(&self, append: &Append, key: Uuid) -> Option<Appended> {
-        let first = append.events.first()?;
-        let stream = self.streams.get(&key)?;
-        let at = stream
-            .iter()
-            .position(|&index| self.entries[index].id == first.id)?;
-        let last = &self.entries[*stream.get(at + append.events.len() - 1)?];
-        Some(Appended {
+    fn repeated(&self, append: &Append) -> Result<Option<Appended>, AppendError> {
+        let known = append.events.iter().map(|event| {
+            let index = self.events.get(&event.id)?;
+            Some(&self.entries[*index])
+        });
+        let known: Vec<Option<&Recorded>> = known.collect();
+        if known.iter().all(Option::is_none) {
+            return Ok(None);
+        }
+        let here = known.iter().flatten();
+        let here = here.filter(|entry| entry.stream == append.stream);
+        let last = known.last().copied().flatten();
+        let whole = here.count() == known.len();
+        let last = last.filter(|_| whole).ok_or_else(|| {
+            let reason = "some of its events are in the log already, and others are not";
+            AppendError::Invalid(reason.into())
+        })?;
+        Ok(Some(Appended {
             position: last.position,
             version: Some(last.version),
-        })
+        }))
     }
 
     fn check(&self, append: &Append, key: Uuid) -> Result<(), AppendError> {
@@ -112,6 +124,7 @@ impl State {
                 .entry(key)
                 .or_default()
                 .push(self.entries.len());
+            self.events.insert(event.id, self.entries.len());
             self.entries.push(recorded);
         }
         self.change_timers(append, key);
@@ -150,7 +163,7 @@ impl EventLog for MemoryLog {
         append.validate()?;
         let key = append.stream.key();
         let mut state = self.state.lock();
-        if let Some(appended) = state.repeated(&append, key) {
+        if let Some(appended) = state.repeated(&append)? {
             return Ok(appended);
         }
         if let Some(entry) = &append.inbox {

@@ -4,12 +4,15 @@ mod checkpoint;
 mod pages;
 mod replay;
 
-use std::future::Future;
-use std::pin::Pin;
+use std::future::{Future, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use stanchion_messaging::{HandlerError, StoreError};
+use stanchion_runtime::task::panic_text;
 use tokio::sync::{Mutex, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -89,7 +92,7 @@ impl Subscription {
     /// A subscription to the entries of `log` that pass `filter`. The name is part of its checkpoint: the same for ever.
     ///
     /// The handler gets pages of at most 1,000 entries. [`HandlerError::Later`] and [`HandlerError::Failed`] are tried
-    /// again with the same page, [`HandlerError::Rejected`] halts the subscription: nothing is skipped.
+    /// again with the same page, [`HandlerError::Rejected`] and a panic halt the subscription: nothing is skipped.
     pub fn new<F, Fut>(
         name: &'static str,
         log: Arc<dyn EventLog>,
@@ -273,7 +276,7 @@ impl Subscription {
 
     async fn deal_with(&self, page: Page, rewound: u64) -> Result<(), Interrupted> {
         if !page.entries.is_empty() {
-            (self.inner.handle)(page.entries).await?;
+            self.handle(page.entries).await?;
         }
         let rewinds = self.inner.rewinds.lock().await;
         if *rewinds == rewound {
@@ -281,6 +284,19 @@ impl Subscription {
             self.inner.position.send_replace(page.through.position);
         }
         Ok(())
+    }
+
+    /// A handler that panics met an entry it was not made for: it halts and is told of, instead of ending unseen.
+    async fn handle(&self, entries: Vec<Recorded>) -> Result<(), HandlerError> {
+        let mut handling = pin!(async { (self.inner.handle)(entries).await });
+        poll_fn(|context| {
+            let polled = catch_unwind(AssertUnwindSafe(|| handling.as_mut().poll(context)));
+            polled.unwrap_or_else(|panic| {
+                let reason = format!("the handler panicked: {}", panic_text(&*panic));
+                Poll::Ready(Err(HandlerError::Rejected(reason)))
+            })
+        })
+        .await
     }
 
     async fn pages(&self) -> Result<Pages, Interrupted> {

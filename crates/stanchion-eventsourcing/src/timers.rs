@@ -122,7 +122,7 @@ impl<A: Aggregate> Timers<A> {
         let command = (self.fire)(timer, now);
         let id = timer.stream.id();
         match self.repository.execute(id, &command, &metadata).await {
-            Err(ExecuteError::Unavailable(reason)) => {
+            Err(ExecuteError::Unavailable(reason) | ExecuteError::Invalid(reason)) => {
                 warn!(stream = %timer.stream, timer = timer.name, reason, "timer will fire again");
                 return Ok(false);
             }

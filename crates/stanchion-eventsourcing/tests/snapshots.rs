@@ -9,11 +9,10 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use stanchion_eventsourcing::{
-    Aggregate, EventLog, KeptState, LogError, MemoryLog, MemorySnapshots, Metadata, Recorded,
-    Repository, Snapshot, Snapshots, StreamId, Version,
+    Aggregate, Altered, Alters, EventLog, KeptState, LogError, MemoryLog, MemorySnapshots,
+    Metadata, Recorded, Repository, Snapshot, Snapshots, StreamId, Version,
 };
 use stanchion_telemetry::Metrics;
-use stanchion_testing::altered::{Altered, Alters};
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 struct Counter {

@@ -10,13 +10,12 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use serde_json::json;
 use stanchion_eventsourcing::{
-    Append, Checkpoint, CheckpointError, CheckpointStore, EventLog, Expected, Filter, LogError,
-    LogId, MemoryCheckpoints, MemoryLog, Metadata, NewEvent, Pages, Position, Recorded,
-    ReplayError, StreamId, Subscription, SubscriptionState, replay, split,
+    Altered, Alters, Append, Checkpoint, CheckpointError, CheckpointStore, EventLog, Expected,
+    Filter, LogError, LogId, MemoryCheckpoints, MemoryLog, Metadata, NewEvent, Pages, Position,
+    Recorded, ReplayError, StreamId, Subscription, SubscriptionState, replay, split,
 };
 use stanchion_messaging::HandlerError;
 use stanchion_runtime::{id, task};
-use stanchion_testing::altered::{Altered, Alters};
 use tokio_util::sync::CancellationToken;
 
 /// Long enough for any machine; no test waits for it to pass.
@@ -124,6 +123,47 @@ async fn entries_come_in_order_from_the_saved_checkpoint_and_as_they_are_appende
     let _running = second.run();
     second.reaches(11).await;
     assert_eq!(second.taken(), [10, 11]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_panics_halts_its_subscription_until_a_resume() {
+    let (log, kept) = (log_of(5).await, Arc::<MemoryCheckpoints>::default());
+    let fixed = Arc::new(AtomicBool::new(false));
+    let handled = Arc::clone(&fixed);
+    let subscription = Subscription::with_pages(
+        "careless",
+        Arc::clone(&log),
+        Arc::clone(&kept) as Arc<dyn CheckpointStore>,
+        Filter::all(),
+        (2, 2),
+        move |entries| {
+            let fixed = handled.load(Ordering::SeqCst);
+            async move {
+                let unexpected = entries.iter().any(|entry| entry.position == Position(4));
+                assert!(fixed || !unexpected, "an entry of the third kind");
+                Ok(())
+            }
+        },
+    );
+    let stop = CancellationToken::new();
+    let running = task::spawn("careless", subscription.clone().run(stop.clone()));
+    let mut state = subscription.state();
+    let halted = state.wait_for(|state| matches!(state, SubscriptionState::Halted(_)));
+    let halted = tokio::time::timeout(LONG, halted).await.unwrap().unwrap();
+    let said = format!("{:?}", *halted);
+    drop(halted);
+    assert!(
+        said.contains("panicked") && said.contains("the third kind"),
+        "{said}"
+    );
+    assert_eq!(*subscription.position().borrow(), Position(2));
+    fixed.store(true, Ordering::SeqCst);
+    subscription.resume();
+    let mut at = subscription.position();
+    let reached = at.wait_for(|at| *at == Position(5));
+    tokio::time::timeout(LONG, reached).await.unwrap().unwrap();
+    stop.cancel();
+    running.await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]

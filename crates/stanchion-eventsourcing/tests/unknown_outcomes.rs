@@ -8,10 +8,9 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use stanchion_eventsourcing::{
-    Aggregate, Append, AppendError, Appended, EventLog, ExecuteError, MemoryLog, Metadata,
-    Position, Repository,
+    Aggregate, Altered, Alters, Append, AppendError, Appended, EventLog, ExecuteError, MemoryLog,
+    Metadata, Position, Repository,
 };
-use stanchion_testing::altered::{Altered, Alters};
 
 #[derive(Clone, Default)]
 struct Counter {
@@ -51,6 +50,8 @@ enum Says {
     LostBefore,
     Overloaded,
     Unavailable,
+    /// A projection in its transaction refuses it.
+    Invalid,
     /// What is so.
     Truth,
 }
@@ -78,6 +79,7 @@ impl Alters for Scripted {
             Says::LostBefore => Err(AppendError::Unknown),
             Says::Overloaded => Err(AppendError::Overloaded),
             Says::Unavailable => Err(AppendError::Unavailable("gone".into())),
+            Says::Invalid => Err(AppendError::Invalid("such a row exists".into())),
         }
     }
 }
@@ -126,5 +128,17 @@ async fn what_may_be_written_is_never_answered_with_overloaded() {
     let (log, plain) = counters(overloaded());
     let answer = plain.execute("a", &(), &Metadata::new(None)).await;
     assert!(matches!(answer, Err(ExecuteError::Overloaded)));
+    assert_eq!(log.head().await.unwrap(), Position::START);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_log_will_never_take_is_not_told_as_an_outage() {
+    let (log, counters) = counters([Says::Invalid]);
+    let answer = counters.execute("a", &(), &Metadata::new(None)).await;
+    let said = answer.err().unwrap();
+    assert!(
+        matches!(&said, ExecuteError::Invalid(reason) if reason.contains("such a row")),
+        "{said:?}"
+    );
     assert_eq!(log.head().await.unwrap(), Position::START);
 }

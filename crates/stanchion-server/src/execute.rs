@@ -15,6 +15,7 @@ impl<R: std::error::Error + Into<Problem>> From<ExecuteError<R>> for Problem {
             ExecuteError::AlreadyHandled { answer, position } => Self::replay(answer, position),
             ExecuteError::ClaimLost => Self::of(codes::REQUEST_IN_PROGRESS),
             ExecuteError::Overloaded => Self::of(codes::OVERLOADED),
+            ExecuteError::Invalid(reason) => Self::internal(reason),
             ExecuteError::Unavailable(reason) => Self::unavailable(reason),
         }
     }

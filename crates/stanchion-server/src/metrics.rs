@@ -87,6 +87,7 @@ pub(crate) struct Kept {
     tls_expires: Family<Port, Gauge>,
     panics: Counter,
     cut: Counter,
+    calls_cut: Family<Reason, Counter>,
 }
 
 /// One more of a gauge, as long as it lives.
@@ -143,6 +144,10 @@ impl ServerMetrics {
             cut: metrics.counter(
                 "stanchion_server_requests_cut_total",
                 "Requests cut off by a stop.",
+            ),
+            calls_cut: metrics.counter_family(
+                "stanchion_server_grpc_calls_cut_total",
+                "gRPC calls that were answered and ended before their last message, by the bound that was reached.",
             ),
         }))
     }
@@ -245,6 +250,12 @@ impl ServerMetrics {
 
     pub(crate) fn cut(&self) {
         self.cut.inc();
+    }
+
+    pub(crate) fn call_cut(&self, bound: &'static str) {
+        self.calls_cut
+            .get_or_create(&Reason { reason: bound })
+            .inc();
     }
 }
 

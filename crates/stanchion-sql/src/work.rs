@@ -22,6 +22,8 @@ pub struct UnitOfWork {
     tx: Tx,
     recorded: Vec<Append>,
     inbox: Option<(InboxEntry, Metadata)>,
+    /// It was given a second one, which has no place.
+    settles_twice: bool,
 }
 
 /// Why a unit of work was not committed.
@@ -48,7 +50,10 @@ impl WorkError {
     pub fn is_retryable(&self) -> bool {
         match self {
             Self::Store(error) => error.is_retryable(),
-            Self::Log(error) => matches!(error, AppendError::Conflict { .. }),
+            Self::Log(error) => matches!(
+                error,
+                AppendError::Conflict { .. } | AppendError::Unavailable(_)
+            ),
         }
     }
 }
@@ -61,6 +66,7 @@ impl UnitOfWork {
             tx: db.begin(),
             recorded: Vec::new(),
             inbox: None,
+            settles_twice: false,
         }
     }
 
@@ -74,8 +80,8 @@ impl UnitOfWork {
         self.tx.queue(sql, params);
     }
 
-    /// Records events; they get their positions at the commit. Events of one stream are appended in this order,
-    /// and the first call's expectation counts.
+    /// Records events; they get their positions at the commit. Events of one stream are appended in this order, as one
+    /// append: the first call's expectation counts, and its metadata is all of theirs.
     pub fn record(
         &mut self,
         stream: StreamId,
@@ -111,8 +117,11 @@ impl UnitOfWork {
         }
     }
 
-    /// What this deals with: known already, the commit fails with [`AppendError::AlreadyHandled`].
+    /// What this deals with: known already, the commit fails with [`AppendError::AlreadyHandled`]. There is one of them:
+    /// with a second one, also of an [`Append`], the commit is refused as a wrong use.
     pub fn settle(&mut self, entry: InboxEntry, metadata: &Metadata) {
+        let known = self.inbox.as_ref().map(|(known, _)| known);
+        self.settles_twice |= known.is_some_and(|known| known.key.as_str() != entry.key.as_str());
         self.inbox = Some((entry, metadata.clone()));
     }
 
@@ -121,6 +130,10 @@ impl UnitOfWork {
     /// # Errors
     /// See [`WorkError`].
     pub async fn commit(mut self) -> Result<Committed, WorkError> {
+        if self.settles_twice {
+            let twice = "a unit of work settles one inbox entry, and was given several";
+            return Err(SqlError::usage(twice).into());
+        }
         self.attach_inbox();
         let Self { tx, recorded, .. } = self;
         if recorded.is_empty() {

@@ -5,7 +5,9 @@ mod support;
 
 use std::sync::Arc;
 
-use stanchion_eventsourcing::{EventLog, MemoryLog};
+use stanchion_eventsourcing::{
+    Append, AppendError, EventLog, Expected, MemoryLog, Metadata, NewEvent, StreamId,
+};
 use stanchion_messaging::{
     Claim, Claimed, ConsumerStore, Inbox, InboxKey, MemoryConsumerStore, MemoryInbox,
     MemoryRelayStore, RelayStore,
@@ -209,5 +211,45 @@ async fn of_the_kept_answers_only_those_are_forgotten_that_have_the_text_in_them
         assert!(matches!(other, Claimed::Answered { .. }));
         let running = inbox.claim(&claim("running")).await.unwrap();
         assert_eq!(running, Claimed::Running);
+    }
+}
+
+/// An append that was cut out of another one, or grew: what was acknowledged then must not stand for what is asked now.
+#[tokio::test]
+async fn an_append_that_is_there_in_part_is_refused_by_every_log() {
+    let mut logs: Vec<Arc<dyn EventLog>> =
+        vec![Arc::new(MemoryLog::new()), log(on_sqlite().await).await];
+    if let Some(url) = postgres_url() {
+        logs.push(log(on_postgres(&url).await).await);
+    }
+    for log in logs {
+        let event = || NewEvent {
+            id: stanchion_runtime::id::new_v7(),
+            kind: "placed".into(),
+            data: serde_json::json!({}).into(),
+        };
+        let append = |stream: &str, events: &[NewEvent]| Append {
+            stream: StreamId::new("order", stream),
+            expected: Expected::Any,
+            events: events.to_vec(),
+            inbox: None,
+            timers: Vec::new(),
+            metadata: Metadata::new(None),
+        };
+        let (one, two, three) = (event(), event(), event());
+        let both = [one.clone(), two.clone()];
+        let first = log.append(append("a", &both)).await.unwrap();
+        assert_eq!(log.append(append("a", &both)).await.unwrap(), first);
+        for (stream, events) in [
+            ("a", vec![one.clone(), two.clone(), three.clone()]),
+            ("a", vec![one.clone(), three.clone()]),
+            ("a", vec![three.clone(), two.clone()]),
+            ("b", vec![one.clone()]),
+            ("b", vec![three.clone(), two.clone()]),
+        ] {
+            let refused = log.append(append(stream, &events)).await.unwrap_err();
+            assert!(matches!(refused, AppendError::Invalid(_)), "{refused}");
+        }
+        assert_eq!(log.head().await.unwrap(), first.position);
     }
 }

@@ -117,10 +117,14 @@ async fn a_server_with_another_name_or_an_unknown_authority_is_refused() {
         return;
     };
     let roots = format!("sslrootcert={}", server.authority().display());
+    let none = server.folder.path().join("none.pem");
+    fs::write(&none, "no certificate at all").unwrap();
+    let none = format!("sslmode=verify-full&sslrootcert={}", none.display());
     for (host, options, why) in [
         ("127.0.0.1", format!("sslmode=verify-full&{roots}"), "name"),
         ("127.0.0.1", format!("sslmode=require&{roots}"), "name"),
         ("localhost", "sslmode=verify-full".to_owned(), "issuer"),
+        ("localhost", none, "no certificate in pem form"),
     ] {
         let refused = server.open(host, &options).await.err().unwrap();
         assert!(matches!(refused, SqlError::Unavailable(_)), "{refused:?}");

@@ -237,3 +237,63 @@ async fn effect_and_answer_of_a_claim_commit_while_it_is_owned() {
         assert_eq!(users(&db).await, 1);
     }
 }
+
+/// Event ids that are made of something (a message's id) come again when the code around them has changed.
+#[tokio::test]
+async fn a_unit_that_is_there_in_part_is_refused_and_writes_nothing() {
+    for (db, log) in stores().await {
+        let event_of_before = event("registered");
+        let before = register(&db, "a@x", event_of_before.clone());
+        before.commit().await.unwrap();
+        let mut work = UnitOfWork::begin(&db);
+        work.queue("delete from users", params![]);
+        let streams = [("a@x", event_of_before.clone()), ("b@x", event("told"))];
+        for (name, event) in streams {
+            let stream = StreamId::new("user", name);
+            work.record(stream, Expected::Any, vec![event], &metadata());
+        }
+        let refused = work.commit().await.unwrap_err();
+        assert!(
+            matches!(refused, WorkError::Log(AppendError::Invalid(_))),
+            "{refused}"
+        );
+        let mut longer = UnitOfWork::begin(&db);
+        let stream = StreamId::new("user", "a@x");
+        let events = vec![event_of_before, event("told")];
+        longer.record(stream, Expected::Any, events, &metadata());
+        let refused = longer.commit().await.unwrap_err();
+        assert!(
+            matches!(refused, WorkError::Log(AppendError::Invalid(_))),
+            "{refused}"
+        );
+        assert_eq!(
+            (users(&db).await, log.head().await.unwrap()),
+            (1, Position(1))
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_unit_settles_one_inbox_entry_and_says_so_of_a_second_one() {
+    for (db, log) in stores().await {
+        let settles = |work: &mut UnitOfWork| {
+            let key = InboxKey::message("consumer", id::new_v7(), None);
+            work.settle(InboxEntry::new(key), &metadata());
+        };
+        let mut work = register(&db, "a@x", event("registered"));
+        settles(&mut work);
+        settles(&mut work);
+        let refused = work.commit().await.unwrap_err();
+        assert!(
+            matches!(
+                &refused,
+                WorkError::Store(stanchion_sql::SqlError::Usage(_))
+            ),
+            "{refused}"
+        );
+        assert_eq!(
+            (users(&db).await, log.head().await.unwrap()),
+            (0, Position::START)
+        );
+    }
+}

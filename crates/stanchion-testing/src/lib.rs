@@ -2,7 +2,6 @@
 //!
 //! - [`servers`]: real servers on random ports that vanish with the test process.
 //! - `conformance`: what every adapter of a port must do.
-//! - `altered`: an event log of which a test changes some methods.
 //! - `feed`: what a context announces, without its log.
 //! - [`proxy`]: a TCP proxy that cuts, stalls and refuses.
 //! - [`python`]: a Python with packages of PyPI, made once.
@@ -11,8 +10,6 @@
 //! Suites of the ports need the library crates and stand behind the feature `suites` (on by default): a new suite is
 //! `#[cfg(feature = "suites")] pub mod …`.
 
-#[cfg(feature = "suites")]
-pub mod altered;
 #[cfg(feature = "suites")]
 pub mod conformance;
 #[cfg(feature = "suites")]

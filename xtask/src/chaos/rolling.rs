@@ -131,13 +131,19 @@ async fn roll(programs: &Programs, way: Way, options: &Options, seed: u64) -> Re
         spread(&mut stops),
         spread(&mut starts)
     );
-    if let Some(proxy) = proxy.filter(|_| !left.success()) {
-        println!("HAProxy said:\n{}", proxy.said());
+    let mut contradicted = false;
+    if let Some(proxy) = &proxy {
+        let counted = proxy.counted().await?;
+        println!("{counted}");
+        contradicted = counted.contradicts();
+        if contradicted || !left.success() {
+            println!("HAProxy said:\n{}", proxy.said());
+        }
     }
     for instance in &mut stage.instances {
         instance.stop(STOPPED_WITHIN).await?;
     }
-    Ok(left.success())
+    Ok(left.success() && !contradicted)
 }
 
 async fn restart_one(instance: &mut Instance) -> Result<(Duration, Duration)> {

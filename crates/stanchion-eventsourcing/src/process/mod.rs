@@ -148,6 +148,9 @@ impl<A: Aggregate> Reacting<A> {
             }
             Err(ExecuteError::AlreadyHandled { .. }) => return Ok(()),
             Err(ExecuteError::Refused(refusal)) => refusal,
+            Err(error @ ExecuteError::Invalid(_)) => {
+                return Err(HandlerError::Rejected(error.to_string()));
+            }
             Err(error) => return Err(HandlerError::Later(error.to_string())),
         };
         let reason = refusal.to_string();

@@ -277,6 +277,7 @@ impl<R: std::error::Error> From<AppendError> for Attempt<R> {
             }
             AppendError::ClaimLost => Self::Failed(ExecuteError::ClaimLost),
             AppendError::Overloaded => Self::Failed(ExecuteError::Overloaded),
+            AppendError::Invalid(reason) => Self::Failed(ExecuteError::Invalid(reason)),
             other => unavailable(other.to_string()),
         }
     }

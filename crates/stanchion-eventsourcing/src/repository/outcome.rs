@@ -53,6 +53,10 @@ pub enum ExecuteError<R: std::error::Error> {
     /// Too many executions wait for this id, or the log is overloaded; nothing was written.
     #[error("overloaded")]
     Overloaded,
+    /// The log takes no such append: too many events, or a projection in its transaction refuses them. Nothing was
+    /// written, and trying again cannot help.
+    #[error("the log does not take it: {0}")]
+    Invalid(String),
     /// The log cannot be reached or read, or other processes were always quicker.
     #[error("unavailable: {0}")]
     Unavailable(String),

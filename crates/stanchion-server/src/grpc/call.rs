@@ -1,10 +1,8 @@
-use std::future::Future;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{self, Poll, Waker};
-use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
@@ -13,22 +11,17 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName};
 use http_body::{Body as HttpBody, Frame};
 use parking_lot::Mutex;
-use stanchion_runtime::clock;
 use stanchion_runtime::task::{Task, panic_text, spawn};
-use tokio::time::{Instant, sleep, sleep_until};
-use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
 use tracing::Span;
 
+use super::cut::cut;
 use super::detailed;
 use super::untaken::{Turns, untaken};
+use crate::Problem;
 use crate::context::Context;
-use crate::{Problem, codes};
 
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
-
-/// A stream that does not end by itself when a stop begins has this long; it then ends with `UNAVAILABLE`.
-const STREAM_GRACE: Duration = Duration::from_secs(3);
 
 /// Whether it is a gRPC call or its answer.
 pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
@@ -215,7 +208,10 @@ impl Shared {
 async fn cut_off(call: Arc<Shared>) {
     let problem = tokio::select! {
         problem = cut(&call.context) => problem,
-        problem = untaken(|| call.untaken()) => problem,
+        problem = untaken(|| call.untaken()) => {
+            call.context.lent.metrics.call_cut("untaken");
+            problem
+        }
     };
     let (open, code) = {
         let mut state = call.state.lock();
@@ -235,45 +231,6 @@ async fn cut_off(call: Arc<Shared>) {
     }
     // Dropped, the messages' maker stops.
     call.context.enter(|| drop(open.body));
-}
-
-/// Why a call does not go on: its time or its caller's token is over, or the service stops.
-pub(crate) fn cut(context: &Context) -> impl Future<Output = Problem> + Send + use<> {
-    let (deadline, stopping) = (context.deadline(), context.stopping().clone());
-    let expires_at = context
-        .principal()
-        .and_then(|principal| principal.expires_at);
-    let left = expires_at.map(|end| end.duration_since(clock::now()));
-    let left = left.map(|left| Duration::try_from(left).unwrap_or_default());
-    until(deadline, left, stopping)
-}
-
-async fn until(
-    deadline: Option<Instant>,
-    token: Option<Duration>,
-    stopping: CancellationToken,
-) -> Problem {
-    let late = async {
-        match deadline {
-            Some(at) => sleep_until(at).await,
-            None => std::future::pending().await,
-        }
-    };
-    let expired = async {
-        match token {
-            Some(left) => sleep(left).await,
-            None => std::future::pending().await,
-        }
-    };
-    let stopped = async {
-        stopping.cancelled().await;
-        sleep(STREAM_GRACE).await;
-    };
-    tokio::select! {
-        () = late => codes::DEADLINE_EXCEEDED.problem(),
-        () = expired => Problem::unauthenticated().message("The access token ended: come back with a new one."),
-        () = stopped => codes::UNAVAILABLE.problem().message("The service is stopping: ask again."),
-    }
 }
 
 impl HttpBody for Call {

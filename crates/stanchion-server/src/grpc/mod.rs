@@ -2,6 +2,7 @@
 
 mod as_service;
 mod call;
+mod cut;
 mod enter;
 mod health;
 mod input;
@@ -13,7 +14,8 @@ mod untaken;
 mod within;
 
 pub use as_service::AsService;
-pub(crate) use call::{Call, Fresh, cut, is_grpc, outcome};
+pub(crate) use call::{Call, Fresh, is_grpc, outcome};
+use cut::cut;
 pub(crate) use enter::{Entered, Entrance, Entry, Inner, Services};
 pub(crate) use health::HealthService;
 pub use input::{answered, metadata, once};

@@ -9,7 +9,7 @@ use axum::extract::ConnectInfo;
 use axum::response::Response;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use http::header::{CONNECTION, CONTENT_LENGTH, HOST, HeaderValue};
+use http::header::{CONNECTION, HeaderValue};
 use http::{Extensions, Request, StatusCode, Version};
 use hyper::body::{Body as _, Incoming};
 use hyper::service::service_fn;
@@ -22,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::activity::{Activity, Protocol, Rest};
+use super::doubts::{Hosts, Length, hosts, length};
 use super::io::{TimedIo, WatchedIo};
 use super::paced::{BodyRate, Paced};
 use super::taken::Taken;
@@ -42,6 +43,9 @@ const ERROR_RESETS_MAX: usize = 100;
 const TOLD_WITHIN: Duration = Duration::from_millis(100);
 /// What hyper reads of a head; beyond our own bound, so that ours answers in its own form.
 const HEAD_BYTES_HARD_MAX: usize = 128 * 1024;
+/// Likewise of headers: more are a bare 431. For more than 100 hyper asks for two tables of 8 KiB for each request of
+/// HTTP/1.1, which it does not fill.
+const HEADERS_HARD_MAX: usize = 256;
 /// How often an HTTP/2 peer is asked whether it is there, and how long it may take to say so.
 const PING_EVERY: Duration = Duration::from_secs(30);
 const PING_WITHIN: Duration = Duration::from_secs(10);
@@ -265,8 +269,7 @@ fn builder() -> auto::Builder<TokioExecutor> {
     builder
         .http1()
         .timer(TokioTimer::new())
-        // Of headers it reads 100, our own bound: more are a bare 431. To be told of one more in our own words, it would
-        // have to fill a larger table for each request, which costs as much as parsing does.
+        .max_headers(HEADERS_HARD_MAX)
         // Hyper's header timeout counts idle time too, by a timer that is set for each request: `Activity` knows of both.
         .header_read_timeout(None)
         .max_buf_size(HEAD_BYTES_HARD_MAX)
@@ -340,55 +343,6 @@ async fn answer(
         response = response.map(|body| Taken::watch(body, whole, at_work));
     }
     Ok(response)
-}
-
-/// What a head of HTTP/1.1 says of the length of its body.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Length {
-    One,
-    /// It is chunked, and some of its head came with what was before: what else it said is not known.
-    Doubtful,
-    Two,
-}
-
-/// RFC 9112, 6.1: who says a length and that it is chunked as well may mean another request for somebody in between.
-fn length(request: &Request<Incoming>, present: Present, activity: &Activity) -> Length {
-    let headers = request.headers();
-    if !present.has(Sought::TransferEncoding) {
-        return Length::One;
-    }
-    // Hyper leaves out the length that comes second.
-    match activity.head_names("content-length:", request) {
-        _ if headers.contains_key(CONTENT_LENGTH) => Length::Two,
-        Some(true) => Length::Two,
-        Some(false) => Length::One,
-        None => Length::Doubtful,
-    }
-}
-
-/// What a head says of whom it is for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Hosts {
-    None,
-    One,
-    Two,
-}
-
-/// Two if there are two headers, or the target names another host: somebody in between may have believed the other.
-fn hosts(request: &Request<Incoming>, present: Present) -> Hosts {
-    if !present.has(Sought::Host) {
-        return Hosts::None;
-    }
-    let differs = request.uri().authority().is_some_and(|named| {
-        let header = request.headers().get(HOST);
-        let header = header.map_or(&b""[..], HeaderValue::as_bytes);
-        !named.as_str().as_bytes().eq_ignore_ascii_case(header)
-    });
-    if differs || present.has(Sought::AnotherHost) {
-        Hosts::Two
-    } else {
-        Hosts::One
-    }
 }
 
 /// As hyper answers what it cannot read.

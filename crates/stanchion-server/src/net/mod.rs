@@ -4,6 +4,7 @@ mod accept;
 mod activity;
 mod addresses;
 mod connection;
+mod doubts;
 mod frames;
 mod io;
 mod paced;

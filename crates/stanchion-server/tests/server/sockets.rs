@@ -205,6 +205,42 @@ async fn headers_beyond_every_bound_are_431() {
 }
 
 #[tokio::test]
+async fn more_headers_than_we_take_are_refused_in_our_own_words() {
+    let (_running, address) = start(settings()).await;
+    let mut line = Line::open(address).await;
+    // With its host.
+    for (headers, status) in [(100, 200), (101, 431), (256, 431), (100, 200)] {
+        let more = "x: y\r\n".repeat(headers - 1);
+        let head = format!("GET /api/v1/seen HTTP/1.1\r\nhost: a\r\n{more}\r\n");
+        line.say(&head).await;
+        let (head, body) = line.answer().await.unwrap();
+        assert!(
+            head.starts_with(&format!("http/1.1 {status}")),
+            "{headers}: {head}"
+        );
+        let is_ours =
+            head.contains("application/problem+json") || head.contains("application/json");
+        let refused = status == 431;
+        assert!(
+            is_ours && body.contains("HEADERS_TOO_LARGE") == refused,
+            "{headers}: {head}{body}"
+        );
+    }
+    // Beyond what is read at all there is no request to answer in any words.
+    let more = "x: y\r\n".repeat(300);
+    line.say(&format!(
+        "GET /api/v1/seen HTTP/1.1\r\nhost: a\r\n{more}\r\n"
+    ))
+    .await;
+    let (head, body) = line.answer().await.unwrap();
+    assert!(
+        head.starts_with("http/1.1 431") && body.is_empty(),
+        "{head}"
+    );
+    assert_eq!(line.answer().await, None, "and the connection ends");
+}
+
+#[tokio::test]
 async fn a_client_that_takes_nothing_is_left() {
     let impatient = ServerSettings {
         write_timeout: Duration::from_millis(300),

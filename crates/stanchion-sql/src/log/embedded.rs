@@ -54,7 +54,7 @@ pub(super) fn look(conn: &Connection, batch: &[&Ready]) -> Result<Facts, SqlErro
         if let Some(version) = version.flatten() {
             facts.saw_version(ready.key, version);
         }
-        if let Some(event) = ready.append.events.first() {
+        for event in ready.outermost() {
             let found = one(conn, REPEATED, [event.id.as_bytes()], |row| {
                 Ok((id(row, 0)?, row.get(1)?, row.get(2)?))
             })?;

@@ -1,6 +1,8 @@
 //! The log's statements on PostgreSQL, sent as packets: everything of a batch is on its way before the first answer.
 
 mod columns;
+mod looks;
+mod texts;
 
 use std::fmt;
 use std::future::poll_fn;
@@ -16,79 +18,17 @@ use tokio_postgres::{Client, Row, Statement};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use self::columns::{Column, Columns};
-use super::plan::{Facts, InboxRow, Verdict};
+pub(super) use self::looks::look_on;
+use self::looks::{HEAD, Looks, Questions, facts_in};
+pub(super) use self::texts::TOUCH;
+use self::texts::{
+    BEGIN, CLAIMS, EVENTS, KEYS, LEAVE_HEAD, NAMES, NOTIFY, TIMERS_CLEARED, TIMERS_SET, WRITE,
+};
+use super::plan::{Facts, Verdict};
 use super::ready::Ready;
 use super::writes::Writes;
 use crate::SqlError;
 use crate::postgres::{Driver, Postgres, pipeline, sql_error};
-
-/// Begins and takes the log's lock, held to the commit: one lock a log, under a number of ours. A statement of its
-/// own, so that what follows sees every earlier holder's rows; never prepared, so that it always names this table.
-const BEGIN: &str = "begin; select pg_advisory_xact_lock(8274, 'event'::regclass::oid::int)";
-
-/// Lock, rows and commit as one statement: what most batches are.
-const WRITE: &str =
-    "select stanchion_write($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
-
-/// The position before the batch is read by the statement that inserts, under the lock.
-const EVENTS: &str = "\
-with base as (select coalesce(max(position), 0) as position from event), \
-inserted as (insert into event \
- (position, stream, version, event_id, category, type, data, meta, at, checksum) \
- select base.position + t.n, t.stream, t.version, t.event_id, t.category, t.type, t.data, t.meta, $9, t.checksum \
- from base, unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::text[], $5::text[], $6::json[], $7::json[], \
- $8::bigint[]) with ordinality as t (stream, version, event_id, category, type, data, meta, checksum, n)) \
-select position from base";
-
-const HEAD: &str = "select coalesce(max(position), 0) from event";
-
-const NAMES: &str = "\
-insert into stream (stream, category, name) select * from unnest($1::uuid[], $2::text[], $3::text[]) \
-on conflict (stream) do nothing";
-
-const KEYS: &str = "\
-insert into inbox (key, position, answer, at) \
-select t.key, (select coalesce(max(position), 0) from event) - t.back, t.answer, $4 \
-from unnest($1::text[], $2::bigint[], $3::bytea[]) as t (key, back, answer)";
-
-/// Fails with a division by zero unless every claim was still owned.
-const CLAIMS: &str = "\
-with completed as (update inbox set owner = null, expires_at = null, answer = t.answer, at = $5, \
- position = (select coalesce(max(position), 0) from event) - t.back \
- from unnest($1::text[], $2::bigint[], $3::bytea[], $4::uuid[]) as t (key, back, answer, owner) \
- where inbox.key = t.key and inbox.owner = t.owner returning 1) \
-select 1 / (case when count(*) = cardinality($1) then 1 else 0 end) from completed";
-
-const TIMERS_SET: &str = "\
-insert into timer (stream, name, category, due_at) \
-select * from unnest($1::uuid[], $2::text[], $3::text[], $4::timestamptz[]) \
-on conflict (stream, name) do update set category = excluded.category, due_at = excluded.due_at";
-
-const TIMERS_CLEARED: &str = "\
-delete from timer using unnest($1::uuid[], $2::text[]) as t (stream, name) \
-where timer.stream = t.stream and timer.name = t.name";
-
-/// One index probe a stream.
-const VERSIONS: &str = "\
-select t.stream, last.version from unnest($1::uuid[]) as t (stream) cross join lateral \
-(select version from event where event.stream = t.stream order by version desc limit 1) as last";
-
-const REPEATED: &str = "\
-select event_id, stream, version, position from event where event_id = any($1::uuid[])";
-
-const INBOX: &str = "select key, owner, position, answer from inbox where key = any($1::text[])";
-
-/// Follows the commit in a transaction of its own: within it, the notification's lock, one for the whole cluster, would
-/// be held over the flush. Reads no table: the head is given, or is what the batch before it left.
-const NOTIFY: &str = "select pg_notify($1, coalesce($2, current_setting('stanchion.head', true)))";
-
-/// Leaves the head for [`NOTIFY`], as `stanchion_write` does.
-const LEAVE_HEAD: &str =
-    "select set_config('stanchion.head', max(position)::text, false) from event";
-
-/// Writes something, so that the commit waits for what every commit waits for (a synchronous replica): what an
-/// earlier commit, cut off in that wait, left is only then as safe as its answer will say.
-pub(super) const TOUCH: &str = "update feed set created_at = created_at";
 
 /// Why a packet did not do what it should.
 #[derive(Debug)]
@@ -123,15 +63,6 @@ struct Statements {
     timers_cleared: Statement,
     looks: Looks,
     notify: Statement,
-}
-
-/// The statements that only look.
-pub(super) struct Looks {
-    head: Statement,
-    versions: Statement,
-    repeated: Statement,
-    inbox: Statement,
-    inbox_locked: Statement,
 }
 
 type Answers = Result<Vec<Row>, tokio_postgres::Error>;
@@ -335,19 +266,6 @@ impl Statements {
     }
 }
 
-impl Looks {
-    async fn prepare(client: &Client) -> Result<Self, tokio_postgres::Error> {
-        Ok(Self {
-            head: client.prepare(HEAD).await?,
-            versions: client.prepare(VERSIONS).await?,
-            repeated: client.prepare(REPEATED).await?,
-            inbox: client.prepare(INBOX).await?,
-            // A claim must not be taken over between this look and the commit.
-            inbox_locked: client.prepare(&format!("{INBOX} for update")).await?,
-        })
-    }
-}
-
 /// The session of the committer's connection, its statements, and which log is there.
 async fn set_up(
     client: &Client,
@@ -378,84 +296,6 @@ async fn drive(driver: Driver, closed: CancellationToken) {
         () = driver => {}
         () = closed.cancelled() => {}
     }
-}
-
-/// Asks on any connection whose search path is the module's, without the lock: to explain a refusal.
-pub(crate) async fn look_on(client: &Client, batch: &[&Ready]) -> Result<Facts, SqlError> {
-    let failed = |error: tokio_postgres::Error| sql_error(&error, "look");
-    let looks = Looks::prepare(client).await.map_err(failed)?;
-    let questions = Questions::about(batch);
-    let answers = pipeline(questions.steps(client, &looks, false), false).await;
-    let answers = answers.into_iter().collect::<Result<Vec<_>, _>>();
-    facts_in(&answers.map_err(failed)?)
-}
-
-/// What has to be known of a batch, as columns.
-struct Questions<'a> {
-    streams: [Column<'a>; 1],
-    events: [Column<'a>; 1],
-    keys: [Column<'a>; 1],
-}
-
-impl<'a> Questions<'a> {
-    fn about(batch: &[&'a Ready]) -> Self {
-        let streams = batch.iter().map(|ready| ready.key);
-        let events = batch.iter().filter_map(|ready| ready.append.events.first());
-        let keys = batch.iter().filter_map(|ready| ready.inbox_key());
-        Self {
-            streams: [Column::Uuids(streams.collect())],
-            events: [Column::Uuids(events.map(|event| event.id).collect())],
-            keys: [Column::Texts(keys.collect())],
-        }
-    }
-
-    fn steps<'b>(&'b self, client: &'b Client, looks: &'b Looks, locked: bool) -> Vec<Step<'b>> {
-        let inbox = if locked {
-            &looks.inbox_locked
-        } else {
-            &looks.inbox
-        };
-        vec![
-            query(client, &looks.head, &[]),
-            query(client, &looks.versions, &self.streams),
-            query(client, &looks.repeated, &self.events),
-            query(client, inbox, &self.keys),
-        ]
-    }
-}
-
-fn facts_in(answers: &[Vec<Row>]) -> Result<Facts, SqlError> {
-    let failed = |error: tokio_postgres::Error| SqlError::Decode(error.to_string());
-    let [head, versions, repeated, inbox] = answers else {
-        return Err(SqlError::Decode("an answer is missing".into()));
-    };
-    let mut facts = Facts::default();
-    for row in head {
-        facts.head = row.try_get(0).map_err(failed)?;
-    }
-    for row in versions {
-        facts.saw_version(
-            row.try_get(0).map_err(failed)?,
-            row.try_get(1).map_err(failed)?,
-        );
-    }
-    for row in repeated {
-        facts.saw_event(
-            row.try_get(0).map_err(failed)?,
-            row.try_get(1).map_err(failed)?,
-            row.try_get(2).map_err(failed)?,
-            row.try_get(3).map_err(failed)?,
-        );
-    }
-    for row in inbox {
-        let known = InboxRow {
-            owner: row.try_get(1).map_err(failed)?,
-            position: row.try_get(2).map_err(failed)?,
-            answer: row.try_get(3).map_err(failed)?,
-        };
-        facts.saw_key(row.try_get(0).map_err(failed)?, known);
-    }
-    Ok(facts)
 }
 
 fn base_in(answer: Option<&Vec<Row>>) -> Result<i64, Trouble> {

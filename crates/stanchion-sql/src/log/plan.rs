@@ -3,6 +3,9 @@
 //! The checked way asks under the log's lock and decides with the [`Facts`]. The fast way decides with what this
 //! process remembers, and the unique indexes refuse the whole batch where that was too old.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashMap;
 
 use stanchion_eventsourcing::{AppendError, Appended, Expected, Position, Version};
@@ -95,21 +98,26 @@ impl Facts {
         Err(AppendError::Conflict { actual })
     }
 
-    /// The same event ids again: the answer of the first time.
+    /// The same event ids again: the answer of the first time. An append is there as a whole or not at all: it is the
+    /// same one if its last event is as far behind its first.
     fn answered_before(&self, ready: &Ready) -> Result<Option<Appended>, AppendError> {
-        let first = ready.append.events.first();
-        let Some((stream, version, position)) = first.and_then(|event| self.events.get(&event.id))
-        else {
+        let [first, last] = [ready.append.events.first(), ready.append.events.last()]
+            .map(|event| event.and_then(|event| self.events.get(&event.id)));
+        let Some(&(stream, version, position)) = first else {
             return Ok(None);
         };
-        if *stream != ready.key {
+        if stream != ready.key {
             let reason = "an event of that id is in another stream";
             return Err(AppendError::Invalid(reason.into()));
         }
         let further = ready.len() as i64 - 1;
+        let (version, position) = (version + further, position + further);
+        if last != Some(&(stream, version, position)) {
+            return Err(in_part());
+        }
         Ok(Some(Appended {
-            position: Position(position + further),
-            version: Some(Version(version + further)),
+            position: Position(position),
+            version: Some(Version(version)),
         }))
     }
 
@@ -124,6 +132,12 @@ impl Facts {
             _ => Err(AppendError::ClaimLost),
         }
     }
+}
+
+/// Something of it was written before, and not with the rest: neither writing it nor leaving it would be right.
+pub(super) fn in_part() -> AppendError {
+    let reason = "some of its events are in the log already, and others are not";
+    AppendError::Invalid(reason.into())
 }
 
 /// What is remembered of a stream says of an append to it.
@@ -174,111 +188,4 @@ pub(crate) fn answers<'a>(
     };
     let answers = batch.into_iter().zip(verdicts).map(answer).collect();
     (answers, Position(head))
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-    use stanchion_eventsourcing::{Append, Metadata, NewEvent, StreamId};
-    use stanchion_messaging::InboxKey;
-    use stanchion_runtime::id;
-
-    use super::*;
-
-    fn ready(stream: &str, expected: Expected, events: usize) -> Ready {
-        let event = |n| NewEvent {
-            id: id::new_v7(),
-            kind: "placed".into(),
-            data: json!({ "n": n }).into(),
-        };
-        Ready::of(Append {
-            stream: StreamId::new("order", stream),
-            expected,
-            events: (0..events).map(event).collect(),
-            inbox: (events == 0)
-                .then(|| InboxEntry::new(InboxKey::message("c", id::new_v7(), None))),
-            timers: Vec::new(),
-            metadata: Metadata::new(None),
-        })
-        .unwrap()
-    }
-
-    #[test]
-    fn what_is_remembered_decides_only_what_it_can() {
-        let fits = |after| Guess::Fits { after };
-        let exact = |version| Expected::Exact(Version(version));
-        for (expected, events, known, guess_) in [
-            (Expected::NoStream, 1, None, fits(None)),
-            (Expected::NoStream, 1, Some(0), Guess::Beaten),
-            (exact(3), 1, Some(3), fits(Some(3))),
-            (exact(3), 1, Some(4), Guess::Beaten),
-            (exact(3), 1, Some(2), Guess::Unknown),
-            (exact(3), 1, None, Guess::Unknown),
-            (Expected::Any, 1, Some(3), fits(Some(3))),
-            (Expected::Any, 1, None, Guess::Unknown),
-            // Nothing would be inserted that could collide.
-            (exact(3), 0, Some(3), Guess::Unknown),
-            (Expected::NoStream, 0, None, Guess::Unknown),
-            (exact(3), 0, Some(4), Guess::Beaten),
-        ] {
-            assert_eq!(
-                guess(expected, events, known),
-                guess_,
-                "{expected:?} {events} {known:?}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_refused_append_takes_no_position_from_its_neighbours() {
-        let batch = [
-            ready("a", Expected::NoStream, 2),
-            ready("b", Expected::NoStream, 1),
-            ready("c", Expected::Any, 3),
-            ready("d", Expected::Any, 0),
-        ];
-        let mut facts = Facts {
-            head: 10,
-            ..Facts::default()
-        };
-        facts.saw_version(batch[1].key, 0);
-        facts.saw_version(batch[2].key, 7);
-        let (answers, head) = answers(&batch, facts.verdicts(&batch), facts.head);
-        let at = |position, version: Option<i64>| Appended {
-            position: Position(position),
-            version: version.map(Version),
-        };
-        assert_eq!(*answers[0].as_ref().unwrap(), at(12, Some(1)));
-        assert!(matches!(
-            answers[1],
-            Err(AppendError::Conflict {
-                actual: Some(Version(0))
-            })
-        ));
-        assert_eq!(*answers[2].as_ref().unwrap(), at(15, Some(10)));
-        assert_eq!(*answers[3].as_ref().unwrap(), at(15, None));
-        assert_eq!(head, Position(15));
-    }
-
-    #[test]
-    fn the_same_ids_are_the_first_answer_whatever_is_expected() {
-        let again = ready("a", Expected::NoStream, 2);
-        let mut facts = Facts::default();
-        facts.saw_version(again.key, 9);
-        facts.saw_event(again.append.events[0].id, again.key, 4, 40);
-        match facts.verdicts([&again]).remove(0) {
-            Verdict::Answered(Ok(appended)) => assert_eq!(
-                (appended.position, appended.version),
-                (Position(41), Some(Version(5)))
-            ),
-            other => panic!("{other:?}"),
-        }
-        let foreign = ready("b", Expected::Any, 1);
-        facts.saw_event(foreign.append.events[0].id, again.key, 4, 40);
-        let verdict = facts.verdicts([&foreign]).remove(0);
-        assert!(matches!(
-            verdict,
-            Verdict::Answered(Err(AppendError::Invalid(_)))
-        ));
-    }
 }

@@ -1,6 +1,6 @@
 //! What of an append can be done before anybody looks at the log, in its caller's task.
 
-use stanchion_eventsourcing::{Append, AppendError};
+use stanchion_eventsourcing::{Append, AppendError, NewEvent};
 use uuid::Uuid;
 
 use super::rows;
@@ -46,6 +46,13 @@ impl Ready {
     /// Its inbox key.
     pub(crate) fn inbox_key(&self) -> Option<&str> {
         self.append.inbox.as_ref().map(|entry| entry.key.as_str())
+    }
+
+    /// Its first event and its last one: where both are in the log, all of it is.
+    pub(crate) fn outermost(&self) -> impl Iterator<Item = &NewEvent> {
+        let events = &self.append.events;
+        let further = events.last().filter(|_| events.len() > 1);
+        events.first().into_iter().chain(further)
     }
 
     pub(crate) fn len(&self) -> usize {

@@ -1,15 +1,18 @@
 //! The log's statements as the last ones of a unit of work's transaction.
 
+mod explained;
+
 use std::sync::Arc;
 
 use stanchion_eventsourcing::{Append, AppendError, Appended, Expected, TimerChange};
 use stanchion_messaging::InboxEntry;
 use stanchion_runtime::clock;
 
+use self::explained::{explain, judge};
+use super::embedded;
 use super::plan::{Verdict, answers};
 use super::ready::Ready;
 use super::writes::Writes;
-use super::{embedded, packets};
 use crate::projector::{Applied, Inline, hold};
 use crate::row::Outcome;
 use crate::{Db, Engine, SqlError, Tx, Value, WorkError, params};
@@ -218,55 +221,6 @@ fn queue_settled(tx: &Tx, entry: &InboxEntry, at: jiff::Timestamp) {
             tx.queue(CLAIM, params);
         }
     }
-}
-
-/// What the log says to it; `None` where it has nothing against it.
-async fn explain(
-    db: &Db,
-    readies: &[Ready],
-) -> Result<Option<Result<Option<Appended>, WorkError>>, SqlError> {
-    let tx = db.begin();
-    let facts = {
-        let client = tx.postgres().await?;
-        let all: Vec<&Ready> = readies.iter().collect();
-        packets::look_on(&client, &all).await?
-    };
-    let verdicts = facts.verdicts(readies);
-    if verdicts.iter().any(Verdict::rests_on_earlier_rows) {
-        // Its own commit waits for a replica that the earlier one may not have waited for.
-        tx.exec(packets::TOUCH, params![]).await?;
-        tx.commit().await?;
-    } else {
-        tx.rollback().await?;
-    }
-    Ok(judge(readies, &verdicts, facts.head))
-}
-
-/// Refused by one append, refused as a whole; there already, there as a whole.
-fn judge(
-    readies: &[Ready],
-    verdicts: &[Verdict],
-    head: i64,
-) -> Option<Result<Option<Appended>, WorkError>> {
-    if verdicts
-        .iter()
-        .all(|one| matches!(one, Verdict::Write { .. }))
-    {
-        return None;
-    }
-    let (answers, _) = answers(readies, verdicts.to_vec(), head);
-    let mut last: Option<Appended> = None;
-    for ((answer, verdict), ready) in answers.into_iter().zip(verdicts).zip(readies) {
-        match (answer, verdict) {
-            (Err(refusal), _) => return Some(Err(WorkError::Log(refusal))),
-            (Ok(appended), Verdict::Answered(_)) if ready.len() > 0 => {
-                let further = last.is_none_or(|last| last.position < appended.position);
-                last = if further { Some(appended) } else { last };
-            }
-            _ => {}
-        }
-    }
-    Some(Ok(last))
 }
 
 /// The writer looks, decides and writes in one job; the commit is the next one.

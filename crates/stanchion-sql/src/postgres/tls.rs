@@ -62,5 +62,9 @@ fn roots(file: Option<&str>) -> Result<RootCertStore, SqlError> {
             .add(certificate)
             .map_err(|error| failed(error.to_string()))?;
     }
+    if roots.is_empty() {
+        // Else it would be told as a server that nobody knows, connection after connection.
+        return Err(failed("no certificate in PEM form".into()));
+    }
     Ok(roots)
 }

@@ -13,7 +13,7 @@ use tracing::{debug, warn};
 
 use super::ProjectorError;
 use super::meter::Meter;
-use super::parked::{self, PARKED_MAX, ParkedEntry};
+use super::parked::{self, PARKED_MAX};
 use super::place::Place;
 use super::target::Target;
 use crate::{SqlError, Tx};
@@ -51,7 +51,7 @@ pub(super) enum Step {
 }
 
 /// Why a batch was not committed.
-enum Failed {
+pub(super) enum Failed {
     Moved,
     Store(String),
     Poison(String),
@@ -192,7 +192,11 @@ impl Applier {
     }
 
     /// What was refused may have been refused because another projector was quicker.
-    async fn judge(&self, place: &Place, done: Result<(), ProjectionError>) -> Result<(), Failed> {
+    pub(super) async fn judge(
+        &self,
+        place: &Place,
+        done: Result<(), ProjectionError>,
+    ) -> Result<(), Failed> {
         let reason = match done {
             Ok(()) => return Ok(()),
             Err(ProjectionError::Store(reason)) => return Err(Failed::Store(reason)),
@@ -241,79 +245,6 @@ impl Applier {
         Ok(())
     }
 
-    /// Tries what somebody made due again; whether anything was tried.
-    pub(super) async fn retry_due(&self, place: &mut Place) -> Result<bool, ProjectorError> {
-        // What is remembered of them holds entries back.
-        let at = place.at.position;
-        self.refresh_parked(place, at).await?;
-        place.parked.looked = Some(Instant::now());
-        let mut tried = false;
-        loop {
-            let mut due = parked::due(&self.target.db, &self.target.name).await?;
-            // One beyond the checkpoint is what the projection halted at: going on tries it.
-            due.retain(|parked| parked.position <= place.at.position);
-            if due.is_empty() {
-                place.parked.trouble = None;
-                return Ok(tried);
-            }
-            for parked in &due {
-                match self.retry(place, parked).await {
-                    Ok(()) => tried = true,
-                    Err(Failed::Moved) => return Ok(true),
-                    // What came after them goes on: nobody waits for these but their own streams.
-                    Err(Failed::Store(reason) | Failed::Poison(reason)) => {
-                        warn!(projection = self.core.name(), position = %parked.position, reason, "a parked entry waits");
-                        place.parked.met_trouble(reason);
-                        return Ok(tried);
-                    }
-                }
-            }
-        }
-    }
-
-    async fn retry(&self, place: &Place, parked: &ParkedEntry) -> Result<(), Failed> {
-        let lost = || format!("the log has lost the entry at {}", parked.position);
-        let found = match self.core.entry(parked.position).await {
-            Ok(found) => found
-                .filter(|entry| entry.id == parked.event)
-                .ok_or_else(lost),
-            Err(LogError::Damaged { reason, .. }) => Err(reason),
-            Err(LogError::Unavailable(reason)) => return Err(Failed::Store(reason)),
-        };
-        let entry = match found {
-            Ok(entry) => entry,
-            Err(reason) => {
-                let reason = format!("it cannot be read: {reason}");
-                warn!(projection = self.core.name(), position = %parked.position, reason, "a parked entry stays");
-                let (db, name) = (&self.target.db, &self.target.name);
-                let given_up = parked::give_up(db, name, parked.event, &reason).await;
-                return given_up.map_err(out);
-            }
-        };
-        let mut tx = self.target.begin();
-        self.target.queue_move(&tx, &place.at, &place.at);
-        parked::queue_delete(&tx, &self.target.name, parked.event);
-        let done = match apply_to(
-            &*self.core.projection,
-            &mut tx,
-            std::slice::from_ref(&entry),
-        )
-        .await
-        {
-            Ok(()) => tx.commit().await.map_err(ProjectionError::from),
-            Err(error) => Err(error),
-        };
-        match self.judge(place, done).await {
-            Err(Failed::Poison(reason)) => {
-                let (sql, params) =
-                    parked::insert(&self.target.name, place.at.log, &entry, &reason);
-                self.target.db.exec(&sql, params).await.map_err(out)?;
-                Ok(())
-            }
-            other => other,
-        }
-    }
-
     fn first_after(&self, place: &Place, page: &Page) -> Position {
         let at = place.at.position;
         let first = page.entries.iter().find(|entry| entry.position > at);
@@ -359,6 +290,6 @@ fn too_many() -> Failed {
     Failed::Poison(format!("more than {PARKED_MAX} entries are put aside"))
 }
 
-fn out(error: SqlError) -> Failed {
+pub(super) fn out(error: SqlError) -> Failed {
     Failed::Store(error.to_string())
 }

@@ -1,7 +1,6 @@
 //! A rebuild beside the live rows: the log is replayed into tables of the same names elsewhere, which then take the
 //! place of the live rows in one transaction.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -20,15 +19,9 @@ use super::turn::{Fence, Turn};
 use super::{Projector, ProjectorError, unless};
 use crate::params;
 
-/// How often the swap is tried while somebody keeps moving the live rows.
-const SWAPS_MAX: u32 = 20;
-
-/// How often a replay goes to where the live rows are before they have to stand still for the rest of it.
-const APPROACHES: u32 = 3;
-
 /// Failures in a row after which a replay gives up; the wait between them.
-const FAILURES_MAX: u32 = 20;
-const RECOVER: Duration = Duration::from_millis(500);
+pub(super) const FAILURES_MAX: u32 = 20;
+pub(super) const RECOVER: Duration = Duration::from_millis(500);
 
 /// One rebuild or verification at a time and process.
 #[derive(Default)]
@@ -64,11 +57,15 @@ impl Projector {
     /// read meanwhile; the new ones are made beside them (PostgreSQL: in the schema `<module>__rebuild`; SQLite: in a
     /// file of their own), with [`Tx::is_replay`](crate::Tx::is_replay) true so that nothing reaches the outside twice.
     /// The swap is one transaction that also moves the checkpoint, never backwards: readers see the rows of before or
-    /// those of after, as far in the log as before. While rows are copied in it this projection waits and, on SQLite, every other write; readers and,
-    /// on PostgreSQL, other writers do not. An [inline](Projector::inline) projection's appends wait as well, and those
-    /// that waited for too long are refused: rebuild a large one at a quiet hour. A rebuild that was interrupted is taken up where it was, if the projection is
-    /// what it was then ([version](stanchion_eventsourcing::Projection::version), filter, tables and their columns); else
-    /// it begins anew. Only one process at a time rebuilds or verifies a projection, by a lease.
+    /// those of after, as far in the log as before. On PostgreSQL the tables change places, which takes a moment however
+    /// many rows there are; readers, and the appends of an [inline](Projector::inline) projection, wait for at most 1.5 s
+    /// at a time. Where a live table has what a new one would not (foreign keys, triggers, rights of its own, a view on
+    /// it, …), or is being read all the time, its rows are copied, and so they are on SQLite, as one write: meanwhile
+    /// this projection waits, with it an inline one's appends (refused after
+    /// [`crate::DatabaseSettings::append_wait`]) and, on SQLite, every other write. A rebuild that was interrupted is
+    /// taken up where it was, if the projection is what it was then
+    /// ([version](stanchion_eventsourcing::Projection::version), filter, tables and their columns); else it begins anew.
+    /// Only one process at a time rebuilds or verifies a projection, by a lease.
     ///
     /// On PostgreSQL it needs two connections of the pool at once.
     ///
@@ -164,55 +161,6 @@ impl Projector {
             self.rebuild_in(fence).await.map(drop)
         })
         .await
-    }
-
-    async fn rebuild_beside(&self, fence: &Fence) -> Result<Position, ProjectorError> {
-        let live = &self.inner.live;
-        let shadow = Shadow::open(live).await?;
-        let applier = Applier::new(Arc::clone(&live.core), shadow.target());
-        let from = applier.load().await?.at.position;
-        info!(projection = self.name(), %from, "rebuilding");
-        let head = live.core.log.head().await?;
-        for _ in 0..SWAPS_MAX {
-            // Each time it is less that came meanwhile.
-            for _ in 0..APPROACHES {
-                let to = self.sound_position().await?.unwrap_or(head);
-                self.replay_until(&applier, to).await?;
-            }
-            // From here on the live rows stand still, in this process and then in every other.
-            let mut gate = self.inner.gate.lock().await;
-            let _appends = self.hold_appends().await;
-            let hold = match self.hold_still().await {
-                Ok(hold) => hold,
-                Err(error) => {
-                    warn!(projection = self.name(), %error, "the swap is tried again");
-                    drop(gate);
-                    tokio::time::sleep(RECOVER).await;
-                    continue;
-                }
-            };
-            let sound = self.sound_position().await?;
-            let place = self.replay_until(&applier, sound.unwrap_or(head)).await?;
-            match shadow.swap(hold, fence, &place.at, sound.is_some()).await {
-                Ok(true) => {
-                    *gate = None;
-                    self.publish(place.at.position);
-                    self.try_again();
-                    shadow.forget().await;
-                    info!(projection = self.name(), at = %place.at.position, "rebuilt and swapped");
-                    return Ok(place.at.position);
-                }
-                Ok(false) => {}
-                Err(error) if error.is_retryable() => {
-                    warn!(projection = self.name(), %error, "the swap is tried again");
-                }
-                Err(error) => return Err(error.into()),
-            }
-            drop(gate);
-            tokio::time::sleep(RECOVER / 10).await;
-        }
-        let busy = "somebody keeps moving the live rows: pause the projection, then rebuild";
-        Err(ProjectorError::Refused(busy.into()))
     }
 
     /// Applies entries to rows beside the live ones: all up to `last`, and none after it, because a replayed entry has

@@ -7,7 +7,7 @@ mod reader;
 mod session;
 mod writer;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +18,7 @@ pub(crate) use self::failure::sql_error;
 use self::folder::Folder;
 use self::reader::Readers;
 pub(crate) use self::session::Session;
+pub(crate) use self::writer::BESIDE;
 use self::writer::Writer;
 use crate::row::Outcome;
 use crate::statement::Statement;
@@ -111,6 +112,16 @@ impl Sqlite {
         work: impl FnOnce(&Connection) -> Result<T, SqlError> + Send + 'static,
     ) -> Result<T, SqlError> {
         self.writer()?.write(Some(longest), work).await
+    }
+
+    /// The same with another database's file at hand as the schema [`BESIDE`], and a bound of its own for each statement.
+    pub(crate) async fn write_beside<T: Send + 'static>(
+        &self,
+        file: PathBuf,
+        longest: Duration,
+        work: impl FnOnce(&Connection) -> Result<T, SqlError> + Send + 'static,
+    ) -> Result<T, SqlError> {
+        self.writer()?.write_beside(file, longest, work).await
     }
 
     /// Runs `work` on a read-only connection.

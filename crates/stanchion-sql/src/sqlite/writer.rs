@@ -21,6 +21,9 @@ const IDLE: Duration = Duration::from_millis(500);
 const JOBS_BETWEEN_LOOKS: u32 = 64;
 const LOG_BYTES: u64 = 16 << 20;
 
+/// The schema under which another file is at hand.
+pub(crate) const BESIDE: &str = "beside";
+
 /// The one thread that writes, and the bounded queue before it. Jobs run in the order they were queued.
 #[derive(Debug)]
 pub(super) struct Writer {
@@ -94,6 +97,19 @@ impl Writer {
     ) -> Result<T, SqlError> {
         let (reply, answer) = oneshot::channel();
         self.queue(move |pen| drop(reply.send(pen.transaction(longest, work))))
+            .await?;
+        answer.await.map_err(|_| stopped())?
+    }
+
+    /// The same with another file at hand as the schema [`BESIDE`], each statement bounded by `longest`.
+    pub(super) async fn write_beside<T: Send + 'static>(
+        &self,
+        file: PathBuf,
+        longest: Duration,
+        work: impl FnOnce(&Connection) -> Result<T, SqlError> + Send + 'static,
+    ) -> Result<T, SqlError> {
+        let (reply, answer) = oneshot::channel();
+        self.queue(move |pen| drop(reply.send(pen.beside(&file, longest, work))))
             .await?;
         answer.await.map_err(|_| stopped())?
     }
@@ -183,6 +199,37 @@ impl Pen {
                 self.roll_back();
                 Err(error)
             }
+        }
+    }
+
+    fn beside<T>(
+        &mut self,
+        file: &Path,
+        longest: Duration,
+        work: impl FnOnce(&Connection) -> Result<T, SqlError>,
+    ) -> Result<T, SqlError> {
+        self.watch.bound(Duration::MAX);
+        // A panic may have left one.
+        self.put_away();
+        let attached = self.conn.execute(
+            &format!("attach database ?1 as {BESIDE}"),
+            [file.to_string_lossy()],
+        );
+        attached.map_err(|error| sql_error(error, "attach"))?;
+        let done = self.transaction(Some(longest), work);
+        self.put_away();
+        done
+    }
+
+    /// Outside of a transaction: within one it would be refused.
+    fn put_away(&self) {
+        self.watch.bound(Duration::MAX);
+        let there = "select 1 from pragma_database_list where name = ?1";
+        let there = self.conn.query_row(there, [BESIDE], |_| Ok(()));
+        if there.is_ok()
+            && let Err(error) = self.conn.execute_batch(&format!("detach {BESIDE}"))
+        {
+            warn!(%error, "a file beside the database could not be put away");
         }
     }
 

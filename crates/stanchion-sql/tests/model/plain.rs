@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::program::{Append, Entry, Expected, STREAMS, Shape, Step};
+use super::program::{Append, Entry, Expected, PAGE, STREAMS, SUBSCRIPTIONS, Shape, Step};
 
 /// What the aggregate refuses to go beyond.
 pub(crate) const FULL: i64 = 20;
@@ -16,6 +16,8 @@ pub(crate) struct Plain {
     inbox: BTreeMap<u8, Row>,
     timers: BTreeMap<(u8, u8), i64>,
     kept: BTreeMap<u8, (i64, i64)>,
+    /// How far each subscription came.
+    followed: [i64; SUBSCRIPTIONS as usize],
 }
 
 #[derive(Clone)]
@@ -107,6 +109,15 @@ impl Plain {
                 "discarded".into()
             }
             Step::Kept { stream } => format!("{:?}", self.kept.get(stream)),
+            Step::Follow {
+                subscription,
+                pages,
+            } => self.follow(*subscription, *pages),
+            Step::Rewind { subscription, to } if *to <= self.log.len() as i64 => {
+                self.followed[usize::from(*subscription)] = *to;
+                format!("rewound to {to}")
+            }
+            Step::Rewind { to, .. } => format!("{to} is beyond the end"),
         }
     }
 
@@ -233,6 +244,33 @@ impl Plain {
         }
         let (count, at) = (self.count(stream), self.log.len());
         format!("{count} at {at} version {:?}", self.version(stream))
+    }
+
+    fn follow(&mut self, subscription: u8, pages: Option<usize>) -> String {
+        let number = usize::from(subscription);
+        let (mut at, mut handed, mut seen) = (self.followed[number] as usize, 0, Vec::new());
+        let halted = loop {
+            let later = self.log.iter().enumerate().skip(at);
+            let wanted = later.filter(|(_, event)| number == 0 || event.stream == 0);
+            let page: Vec<_> = wanted.take(PAGE).collect();
+            let (Some((last, _)), false) = (page.last(), pages == Some(handed)) else {
+                break !page.is_empty();
+            };
+            // One that is not full reaches to the end, also past what was not wanted.
+            at = if page.len() == PAGE {
+                last + 1
+            } else {
+                self.log.len()
+            };
+            seen.extend(page.into_iter().map(|(_, event)| event));
+            handed += 1;
+        };
+        if !halted {
+            at = self.log.len();
+        }
+        let shown = self.shown(|_| seen.clone());
+        self.followed[number] = at as i64;
+        format!("{shown} halted {halted} at {at}")
     }
 
     fn push(&mut self, stream: u8, from: Option<(usize, usize)>, shape: Shape) {

@@ -65,7 +65,22 @@ pub(crate) enum Step {
     Kept {
         stream: u8,
     },
+    /// One of two subscriptions goes on to the log's end, or until its handler has had so many pages and rejects one.
+    Follow {
+        subscription: u8,
+        pages: Option<usize>,
+    },
+    Rewind {
+        subscription: u8,
+        to: i64,
+    },
 }
+
+/// The first subscription wants everything, the second one the first stream alone.
+pub(crate) const SUBSCRIPTIONS: u8 = 2;
+
+/// Entries in a page of a subscription.
+pub(crate) const PAGE: usize = 2;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Append {
@@ -124,6 +139,10 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(stream, version, schema)| Step::Keep { stream, version, schema }),
         1 => (stream(), 0..4i64).prop_map(|(stream, version)| Step::Discard { stream, version }),
         1 => stream().prop_map(|stream| Step::Kept { stream }),
+        2 => (0..SUBSCRIPTIONS, prop::option::of(0..3usize))
+            .prop_map(|(subscription, pages)| Step::Follow { subscription, pages }),
+        1 => (0..SUBSCRIPTIONS, 0..10i64)
+            .prop_map(|(subscription, to)| Step::Rewind { subscription, to }),
     ]
 }
 

@@ -3,20 +3,25 @@
 use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use stanchion_eventsourcing::{
-    self as es, Aggregate, AppendError, DueTimer, EventLog, ExecuteError, Filter, KeptState,
-    MemoryLog, MemorySnapshots, Metadata, NewEvent, Position, Recorded, Repository, Snapshot,
-    Snapshots, StreamId, TimerChange, Version,
+    self as es, Aggregate, AppendError, CheckpointError, CheckpointStore, DueTimer, EventLog,
+    ExecuteError, Filter, KeptState, MemoryCheckpoints, MemoryLog, MemorySnapshots, Metadata,
+    NewEvent, Position, Recorded, Repository, Snapshot, Snapshots, StreamId, Subscription,
+    SubscriptionState, TimerChange, Version,
 };
-use stanchion_messaging::{Claim, Claimed, Inbox, InboxEntry, InboxKey, MemoryInbox};
-use stanchion_runtime::id;
-use stanchion_sql::{DatabaseSettings, Db, Mode, SqlInbox, SqlLog, SqlSnapshots, migrate};
+use stanchion_messaging::{Claim, Claimed, HandlerError, Inbox, InboxEntry, InboxKey, MemoryInbox};
+use stanchion_runtime::{id, task};
+use stanchion_sql::{
+    DatabaseSettings, Db, Mode, SqlCheckpoints, SqlInbox, SqlLog, SqlSnapshots, migrate,
+};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::plain::{FULL, Plain};
-use super::program::{Append, Expected, Shape, Step};
+use super::program::{Append, Expected, PAGE, SUBSCRIPTIONS, Shape, Step};
 use crate::support::{postgres_url, sqlite};
 
 /// All streams of all programs in one store are of this category or the other one.
@@ -81,6 +86,13 @@ impl<const FIRST_STREAM: bool> Snapshot for Counter<FIRST_STREAM> {
     const SCHEMA: i64 = 1;
 }
 
+/// What the handler of a subscription took.
+#[derive(Default)]
+struct Seen {
+    pages: usize,
+    entries: Vec<Recorded>,
+}
+
 /// The stores that outlive a program.
 pub(crate) struct Stores {
     all: Vec<(&'static str, Db, SqlLog)>,
@@ -109,15 +121,27 @@ impl Stores {
     pub(crate) async fn fresh(&self) -> Vec<Real> {
         let inbox = Arc::new(MemoryInbox::default());
         let log = Arc::new(MemoryLog::with_inbox(Arc::clone(&inbox)));
-        let mut reals =
-            vec![Real::new("memory", log, inbox, Arc::<MemorySnapshots>::default()).await];
+        let kept = Kept {
+            snapshots: Arc::<MemorySnapshots>::default(),
+            checkpoints: Arc::<MemoryCheckpoints>::default(),
+        };
+        let mut reals = vec![Real::new("memory", log, inbox, kept).await];
         for (name, db, log) in &self.all {
             let (log, inbox) = (Arc::new(log.clone()), SqlInbox::new(db.clone()));
-            let snapshots = Arc::new(SqlSnapshots::new(db.clone()));
-            reals.push(Real::new(name, log, Arc::new(inbox), snapshots).await);
+            let kept = Kept {
+                snapshots: Arc::new(SqlSnapshots::new(db.clone())),
+                checkpoints: Arc::new(SqlCheckpoints::new(db.clone())),
+            };
+            reals.push(Real::new(name, log, Arc::new(inbox), kept).await);
         }
         reals
     }
+}
+
+/// What is kept beside a log.
+struct Kept {
+    snapshots: Arc<dyn Snapshots>,
+    checkpoints: Arc<dyn CheckpointStore>,
 }
 
 /// One log under one program.
@@ -126,6 +150,7 @@ pub(crate) struct Real {
     log: Arc<dyn EventLog>,
     inbox: Arc<dyn Inbox>,
     snapshots: Arc<dyn Snapshots>,
+    checkpoints: Arc<dyn CheckpointStore>,
     /// Two processes, each with its own memory of states; streams are of two categories.
     processes: [(Repository<Counter<true>>, Repository<Counter<false>>); 2],
     /// What tells this program's streams and keys from those of others.
@@ -139,15 +164,19 @@ impl Real {
         name: &'static str,
         log: Arc<dyn EventLog>,
         inbox: Arc<dyn Inbox>,
-        snapshots: Arc<dyn Snapshots>,
+        kept: Kept,
     ) -> Self {
+        let Kept {
+            snapshots,
+            checkpoints,
+        } = kept;
         let process = || {
             (
                 Repository::new(Arc::clone(&log)).snapshots(Arc::clone(&snapshots), 2),
                 Repository::new(Arc::clone(&log)).snapshots(Arc::clone(&snapshots), 2),
             )
         };
-        Self {
+        let real = Self {
             name,
             processes: [process(), process()],
             program: id::new_v7().to_string(),
@@ -156,7 +185,13 @@ impl Real {
             log,
             inbox,
             snapshots,
+            checkpoints,
+        };
+        // Those of earlier programs came further.
+        for subscription in 0..SUBSCRIPTIONS {
+            real.rewind(subscription, 0).await;
         }
+        real
     }
 
     pub(crate) fn name(&self) -> &'static str {
@@ -259,6 +294,66 @@ impl Real {
                 let kept = self.snapshots.load(&self.apart(*stream)).await.unwrap();
                 format!("{:?}", kept.map(|kept| (kept.version.0, kept.schema)))
             }
+            Step::Follow {
+                subscription,
+                pages,
+            } => self.follow(*subscription, *pages).await,
+            Step::Rewind { subscription, to } => self.rewind(*subscription, *to).await,
+        }
+    }
+
+    /// A subscription as a process of its own has it; its handler takes so many pages.
+    fn subscription(
+        &self,
+        number: u8,
+        pages: Option<usize>,
+        seen: &Arc<Mutex<Seen>>,
+    ) -> Subscription {
+        let (name, filter) = match number {
+            0 => ("everything", Filter::all()),
+            _ => ("the-first-stream", Filter::category(FIRST)),
+        };
+        let seen = Arc::clone(seen);
+        let take = move |entries: Vec<Recorded>| {
+            let mut seen = seen.lock();
+            let enough = pages == Some(seen.pages);
+            if !enough {
+                seen.pages += 1;
+                seen.entries.extend(entries);
+            }
+            async move {
+                match enough {
+                    true => Err(HandlerError::Rejected("enough".into())),
+                    false => Ok(()),
+                }
+            }
+        };
+        let (log, checkpoints) = (Arc::clone(&self.log), Arc::clone(&self.checkpoints));
+        Subscription::with_pages(name, log, checkpoints, filter, (PAGE, PAGE), take)
+    }
+
+    async fn follow(&self, number: u8, pages: Option<usize>) -> String {
+        let seen = Arc::<Mutex<Seen>>::default();
+        let subscription = self.subscription(number, pages, &seen);
+        let (mut at, mut state) = (subscription.position(), subscription.state());
+        let (head, stop) = (self.log.head().await.unwrap(), CancellationToken::new());
+        let running = task::spawn("followed", subscription.run(stop.clone()));
+        let halted = tokio::select! {
+            halted = state.wait_for(|state| matches!(state, SubscriptionState::Halted(_))) => halted.is_ok(),
+            reached = at.wait_for(|at| *at >= head) => !reached.is_ok(),
+        };
+        stop.cancel();
+        running.await.unwrap();
+        let (shown, at) = (self.shown(&seen.lock().entries), at.borrow().0 - self.base);
+        format!("{shown} halted {halted} at {at}")
+    }
+
+    async fn rewind(&self, number: u8, to: i64) -> String {
+        let subscription = self.subscription(number, None, &Arc::default());
+        match subscription.rewind(Position(self.base + to)).await {
+            Ok(()) => format!("rewound to {to}"),
+            Err(CheckpointError::WentBack { .. }) => format!("{to} is beyond the end"),
+            Err(other) => panic!("{}: {other}", self.name),
         }
     }
 

@@ -4,12 +4,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use async_trait::async_trait;
-use stanchion_eventsourcing::{EventLog, Filter, LogError, Position, ProjectionState, Recorded};
+use stanchion_eventsourcing::{
+    Altered, Alters, EventLog, Filter, LogError, Position, ProjectionState, Recorded,
+};
 use stanchion_messaging::{ConsumerStore, DeadLetterFilter};
 use stanchion_runtime::task;
 use stanchion_sql::{ProjectorError, SqlConsumerStore, params};
 use stanchion_telemetry::Metrics;
-use stanchion_testing::altered::{Altered, Alters};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 

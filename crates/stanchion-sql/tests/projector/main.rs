@@ -11,4 +11,5 @@ mod other_logs;
 mod rebuilds;
 #[path = "../support/mod.rs"]
 mod support;
+mod swaps;
 mod turns;

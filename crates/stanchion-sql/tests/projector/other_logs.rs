@@ -4,11 +4,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use stanchion_eventsourcing::{
-    CheckpointError, EventLog, LogId, MemoryLog, Position, ProjectionState,
+    Altered, Alters, CheckpointError, EventLog, LogId, MemoryLog, Position, ProjectionState,
 };
 use stanchion_runtime::id;
 use stanchion_sql::{Db, ProjectorError};
-use stanchion_testing::altered::{Altered, Alters};
 
 use crate::accounts::{balance, book, sound, stores};
 

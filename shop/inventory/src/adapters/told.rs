@@ -6,12 +6,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::future::join_all;
-use jiff::Timestamp;
 use stanchion::eventsourcing::{
-    Aggregate, Append, AppendError, Appended, DueTimer, EventLog, Filter, LogError, LogId,
-    Position, Recorded, StreamId, Version,
+    Aggregate, Altered, Alters, Append, AppendError, Appended, EventLog, Filter, LogError,
+    Position, Version,
 };
-use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -35,12 +33,16 @@ pub(crate) struct Told {
 
 impl Told {
     pub(crate) fn of(log: Arc<dyn EventLog>, cache: ProductCache) -> Arc<dyn EventLog> {
-        Arc::new(Self { log, cache })
+        Arc::new(Altered(Self { log, cache }))
     }
 }
 
 #[async_trait]
-impl EventLog for Told {
+impl Alters for Told {
+    fn inner(&self) -> &dyn EventLog {
+        &*self.log
+    }
+
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         let sku = (append.stream.category() == Product::CATEGORY && !append.events.is_empty())
             .then(|| append.stream.id().to_owned());
@@ -51,62 +53,6 @@ impl EventLog for Told {
             self.cache.changed(&sku, version).await;
         }
         appended
-    }
-
-    fn id(&self) -> LogId {
-        self.log.id()
-    }
-
-    fn incarnation(&self) -> u64 {
-        self.log.incarnation()
-    }
-
-    async fn read_stream(
-        &self,
-        stream: &StreamId,
-        from: Version,
-        limit: usize,
-    ) -> Result<Vec<Recorded>, LogError> {
-        self.log.read_stream(stream, from, limit).await
-    }
-
-    async fn read_stream_backward(
-        &self,
-        stream: &StreamId,
-        from: Option<Version>,
-        limit: usize,
-    ) -> Result<Vec<Recorded>, LogError> {
-        self.log.read_stream_backward(stream, from, limit).await
-    }
-
-    async fn read(
-        &self,
-        after: Position,
-        filter: &Filter,
-        limit: usize,
-    ) -> Result<Vec<Recorded>, LogError> {
-        self.log.read(after, filter, limit).await
-    }
-
-    async fn head(&self) -> Result<Position, LogError> {
-        self.log.head().await
-    }
-
-    fn changes(&self) -> watch::Receiver<Position> {
-        self.log.changes()
-    }
-
-    async fn due_timers(
-        &self,
-        category: &str,
-        now: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<DueTimer>, LogError> {
-        self.log.due_timers(category, now, limit).await
-    }
-
-    async fn clear_timer(&self, timer: &DueTimer) -> Result<(), LogError> {
-        self.log.clear_timer(timer).await
     }
 }
 

@@ -4,12 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use jiff::Timestamp;
-use stanchion::eventsourcing::{
-    Append, AppendError, Appended, DueTimer, EventLog, Filter, LogError, LogId, Position, Recorded,
-    StreamId, Version,
-};
-use tokio::sync::watch;
+use stanchion::eventsourcing::{Altered, Alters, Append, AppendError, Appended, EventLog};
 
 /// `before 3`: before the third append to a fulfilment is committed. `after 3`: when it is, and nobody knows yet.
 const DIE: &str = "SHOP_DIE_AT_FULFILMENT";
@@ -19,12 +14,12 @@ pub(crate) fn in_log(log: Arc<dyn EventLog>) -> Arc<dyn EventLog> {
     let wish = std::env::var(DIE).ok();
     let wish = wish.as_deref().and_then(|wish| wish.split_once(' '));
     match wish.and_then(|(when, which)| Some((when == "after", which.parse().ok()?))) {
-        Some((after, which)) => Arc::new(Deadly {
+        Some((after, which)) => Arc::new(Altered(Deadly {
             log,
             after,
             which,
             seen: AtomicU64::new(0),
-        }),
+        })),
         None => log,
     }
 }
@@ -42,7 +37,11 @@ fn die() -> ! {
 }
 
 #[async_trait]
-impl EventLog for Deadly {
+impl Alters for Deadly {
+    fn inner(&self) -> &dyn EventLog {
+        &*self.log
+    }
+
     async fn append(&self, append: Append) -> Result<Appended, AppendError> {
         // What only notes that a message was dealt with is a step as well.
         let deadly = self.seen.fetch_add(1, Ordering::SeqCst) + 1 == self.which;
@@ -54,61 +53,5 @@ impl EventLog for Deadly {
             die();
         }
         appended
-    }
-
-    fn id(&self) -> LogId {
-        self.log.id()
-    }
-
-    fn incarnation(&self) -> u64 {
-        self.log.incarnation()
-    }
-
-    async fn read_stream(
-        &self,
-        stream: &StreamId,
-        from: Version,
-        limit: usize,
-    ) -> Result<Vec<Recorded>, LogError> {
-        self.log.read_stream(stream, from, limit).await
-    }
-
-    async fn read_stream_backward(
-        &self,
-        stream: &StreamId,
-        from: Option<Version>,
-        limit: usize,
-    ) -> Result<Vec<Recorded>, LogError> {
-        self.log.read_stream_backward(stream, from, limit).await
-    }
-
-    async fn read(
-        &self,
-        after: Position,
-        filter: &Filter,
-        limit: usize,
-    ) -> Result<Vec<Recorded>, LogError> {
-        self.log.read(after, filter, limit).await
-    }
-
-    async fn head(&self) -> Result<Position, LogError> {
-        self.log.head().await
-    }
-
-    fn changes(&self) -> watch::Receiver<Position> {
-        self.log.changes()
-    }
-
-    async fn due_timers(
-        &self,
-        category: &str,
-        now: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<DueTimer>, LogError> {
-        self.log.due_timers(category, now, limit).await
-    }
-
-    async fn clear_timer(&self, timer: &DueTimer) -> Result<(), LogError> {
-        self.log.clear_timer(timer).await
     }
 }

@@ -58,6 +58,78 @@ backend http2
     server b {b} proto h2 check-proto h1
 "#;
 
+/// The requests of both frontends, as somebody sees them who shares no code with clients and instances.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Counted {
+    pub(super) requests: u64,
+    /// With a status of 1xx to 4xx, or none that is known.
+    pub(super) answers: u64,
+    /// With a status of 5xx, its own included.
+    pub(super) failures: u64,
+    /// Sent again because no connection was had, to the same server or another one.
+    pub(super) sent_again: u64,
+    /// Connections to servers that were not had, and answers that broke off.
+    pub(super) broken: u64,
+}
+
+impl Counted {
+    fn of(stats: &str) -> Self {
+        let (_, table) = stats.split_once("# ").unwrap_or_default();
+        let mut lines = table.lines();
+        let names: Vec<&str> = lines.next().unwrap_or_default().split(',').collect();
+        let mut counted = Self::default();
+        for line in lines {
+            let fields: Vec<&str> = line.split(',').collect();
+            let field = |name: &str| {
+                let place = names.iter().position(|known| *known == name)?;
+                fields.get(place).copied()
+            };
+            let number = |name: &str| {
+                field(name)
+                    .and_then(|field| field.parse().ok())
+                    .unwrap_or(0)
+            };
+            let sum = |names: &[&str]| names.iter().map(|name| number(name)).sum::<u64>();
+            match (field("pxname"), field("svname")) {
+                (Some("http1" | "http2"), Some("FRONTEND")) => {
+                    let good = ["hrsp_1xx", "hrsp_2xx", "hrsp_3xx", "hrsp_4xx", "hrsp_other"];
+                    counted.requests += number("req_tot");
+                    counted.answers += sum(&good);
+                    counted.failures += number("hrsp_5xx");
+                }
+                (Some("http1" | "http2"), Some("BACKEND")) => {
+                    counted.sent_again += sum(&["wretr", "wredis"]);
+                    counted.broken += sum(&["econ", "eresp"]);
+                }
+                _ => {}
+            }
+        }
+        counted
+    }
+
+    /// Whether it contradicts clients who all say that they were answered well.
+    pub(super) fn contradicts(&self) -> bool {
+        self.failures > 0 || self.answers < self.requests
+    }
+}
+
+impl std::fmt::Display for Counted {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            requests,
+            answers,
+            failures,
+            sent_again,
+            broken,
+        } = self;
+        write!(
+            f,
+            "HAProxy counted {requests} requests: {answers} answered, {failures} with 5xx; {sent_again} sent again, \
+             {broken} connections or answers broken"
+        )
+    }
+}
+
 pub(super) struct Proxy {
     http1: u16,
     http2: u16,
@@ -107,15 +179,26 @@ impl Proxy {
         self.process.stdout()
     }
 
+    /// What it counted of the requests that went through it.
+    pub(super) async fn counted(&self) -> Result<Counted> {
+        Ok(Counted::of(&self.stats().await?))
+    }
+
     async fn servers_up(&self) -> Result<usize> {
+        let stats = self.stats().await?;
+        let lines = stats.lines().filter(|line| line.starts_with("http"));
+        let servers = lines.filter(|line| matches!(line.split(',').nth(1), Some("a" | "b")));
+        Ok(servers.filter(|line| line.contains(",UP,")).count())
+    }
+
+    /// A line of names, then one for each frontend, server and backend.
+    async fn stats(&self) -> Result<String> {
         let mut stream = TcpStream::connect(("127.0.0.1", self.here)).await?;
         let ask = "GET /stats;csv HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
         stream.write_all(ask.as_bytes()).await?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await?;
-        let lines = answer.lines().filter(|line| line.starts_with("http"));
-        let servers = lines.filter(|line| matches!(line.split(',').nth(1), Some("a" | "b")));
-        Ok(servers.filter(|line| line.contains(",UP,")).count())
+        Ok(answer)
     }
 
     pub(super) fn http1(&self) -> String {
@@ -124,5 +207,40 @@ impl Proxy {
 
     pub(super) fn http2(&self) -> String {
         format!("127.0.0.1:{}", self.http2)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_frontends_and_backends_are_counted_by_the_names_of_their_columns() {
+        let stats = "HTTP/1.0 200 OK\r\n\r\n\
+            # pxname,svname,req_tot,hrsp_1xx,hrsp_2xx,hrsp_3xx,hrsp_4xx,hrsp_5xx,hrsp_other,econ,eresp,wretr,wredis,\n\
+            http1,FRONTEND,10,0,8,0,1,1,0,,,,,\n\
+            http2,FRONTEND,5,0,4,0,0,0,0,,,,,\n\
+            here,FRONTEND,99,0,99,0,0,0,0,,,,,\n\
+            http1,a,,0,8,0,1,1,0,3,0,2,1,\n\
+            http1,BACKEND,10,0,8,0,1,1,0,3,0,2,1,\n\
+            http2,BACKEND,5,0,4,0,0,0,0,0,1,0,0,\n";
+        let counted = Counted::of(stats);
+        let wanted = Counted {
+            requests: 15,
+            answers: 13,
+            failures: 1,
+            sent_again: 3,
+            broken: 4,
+        };
+        assert_eq!(counted, wanted);
+        assert!(counted.contradicts());
+        assert!(
+            !Counted {
+                answers: 15,
+                failures: 0,
+                ..counted
+            }
+            .contradicts()
+        );
     }
 }

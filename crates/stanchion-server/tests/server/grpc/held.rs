@@ -47,6 +47,7 @@ async fn a_client_that_reads_nothing_gives_its_place_back_at_the_deadline() {
         "stanchion_server_requests_waiting 0",
         "stanchion_server_requests_in_flight 0",
         r#"endpoint="/grpc.health.v1.Health/Watch",status="DEADLINE_EXCEEDED"} 1"#,
+        r#"stanchion_server_grpc_calls_cut_total{reason="deadline"} 1"#,
     ];
     let shows = |lines: &[&str]| {
         let shown = ours.metrics.encode();

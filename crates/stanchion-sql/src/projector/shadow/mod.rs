@@ -1,5 +1,6 @@
 //! Tables of the same names beside the live ones, for a rebuild or a verification.
 
+mod places;
 mod postgres;
 mod sqlite;
 
@@ -22,6 +23,10 @@ const SWAP_MAX: Duration = Duration::from_secs(600);
 /// Fingerprints are derived below this namespace.
 const NAMESPACE: Uuid = Uuid::from_u128(0x8f1d_27c4_5b0e_4c8a_a6f3_90d2_714e_bb15);
 
+/// PostgreSQL: the longest that readers and appends wait for tables to change places. Above the second after which a
+/// vacuum makes room (`deadlock_timeout`), below the two for which an append waits for a lock (`lock_timeout`).
+const PLACES_WAIT: Duration = Duration::from_millis(1_500);
+
 /// What tables beside the live ones are for.
 const REBUILD: &str = "rebuild";
 const VERIFY: &str = "verify";
@@ -43,6 +48,15 @@ struct Plan {
     purpose: &'static str,
     /// What an interrupted rebuild must have been made of to be gone on with; see [`made_of`].
     made_of: Option<Uuid>,
+}
+
+/// How new rows get into the place of the live ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// The tables change places: a moment, however many rows there are.
+    Tables,
+    /// The rows are copied: whoever writes them waits for as long as that takes.
+    Rows,
 }
 
 /// Where the tables are.
@@ -118,21 +132,30 @@ impl Shadow {
         }
     }
 
+    /// Makes them ready for the swap, before anything has to stand still for it; which way it can go.
+    pub(super) async fn prepare(&self) -> Result<Way, SqlError> {
+        match &self.home {
+            Home::Schema(schema) => places::prepare(&self.plan, schema).await,
+            Home::File(_) => Ok(Way::Rows),
+        }
+    }
+
     /// Puts the rows in the place of the live ones and moves the live checkpoint to `at`, in one transaction; false if
-    /// the live rows have come further meanwhile. With an unsound live checkpoint nothing is compared.
+    /// the live rows have come further meanwhile. With an unsound live checkpoint (`sound`
+    /// is false) nothing is compared.
     ///
     /// `hold` is a transaction in which the live rows stand still already; `fence` is checked in it.
     pub(super) async fn swap(
         &self,
         hold: Option<Tx>,
         fence: &Fence,
-        at: &Checkpoint,
-        sound: bool,
+        (at, sound): (&Checkpoint, bool),
+        way: Way,
     ) -> Result<bool, SqlError> {
         match &self.home {
             Home::Schema(schema) => {
                 let tx = hold.unwrap_or_else(|| self.plan.live.begin());
-                postgres::swap((tx, fence), &self.plan, schema, at, sound).await
+                postgres::swap((tx, fence), &self.plan, schema, (at, sound), way).await
             }
             Home::File(db) => sqlite::swap(&self.plan, db, at, sound).await,
         }

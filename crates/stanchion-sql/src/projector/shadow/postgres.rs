@@ -1,7 +1,7 @@
 use stanchion_eventsourcing::Checkpoint;
 use stanchion_runtime::clock;
 
-use super::{Plan, SWAP_MAX, move_live};
+use super::{Plan, SWAP_MAX, Way, move_live, places};
 use crate::projector::target::live_name;
 use crate::projector::turn::Fence;
 use crate::{Db, Row, SqlError, Tx, params};
@@ -52,29 +52,18 @@ pub(super) async fn create(plan: &Plan) -> Result<String, SqlError> {
     Ok(schema)
 }
 
-/// Copies the rows. Nobody but this projection writes the tables, so nobody waits; readers see the old rows until the
-/// commit.
+/// Puts the rows in the place of the live ones; readers see the old ones until the commit.
 pub(super) async fn swap(
     (tx, fence): (Tx, &Fence),
     plan: &Plan,
     schema: &str,
-    at: &Checkpoint,
-    sound: bool,
+    (at, sound): (&Checkpoint, bool),
+    way: Way,
 ) -> Result<bool, SqlError> {
-    let module = plan.live.module();
-    let mut copies = Vec::new();
-    for table in plan.tables {
-        let columns = columns(&plan.live, module, table).await?.join(", ");
-        copies.push(format!(
-            "insert into \"{module}\".\"{table}\" ({columns}) overriding system value \
-             select {columns} from \"{schema}\".\"{table}\""
-        ));
-    }
-    let longest = SWAP_MAX.as_millis();
-    tx.queue(
-        &format!("set local statement_timeout = {longest}"),
-        params![],
-    );
+    let copies = match way {
+        Way::Rows => copies(plan, schema).await?,
+        Way::Tables => Vec::new(),
+    };
     let live = live_name(plan.projection);
     if !sound {
         let others = "delete from checkpoint where name = $1 and log <> $2";
@@ -85,21 +74,48 @@ pub(super) async fn swap(
         tx.rollback().await?;
         return Ok(false);
     }
-    for table in plan.tables.iter().rev() {
-        tx.queue(&format!("delete from \"{module}\".\"{table}\""), params![]);
-    }
-    for copy in &copies {
-        tx.queue(copy, params![]);
+    match way {
+        Way::Rows => queue_rows(&tx, plan, schema, &copies),
+        Way::Tables => places::change(&tx, plan, schema).await?,
     }
     queue_parked(&tx, plan, &live);
     let (sql, params) = plan.forget();
     tx.queue(sql, params);
-    for table in plan.tables.iter().rev() {
-        tx.queue(&format!("drop table \"{schema}\".\"{table}\""), params![]);
-    }
     fence.guard(&tx).await?;
     tx.commit().await?;
     Ok(true)
+}
+
+/// The statements that copy the rows.
+async fn copies(plan: &Plan, schema: &str) -> Result<Vec<String>, SqlError> {
+    let module = plan.live.module();
+    let mut copies = Vec::new();
+    for table in plan.tables {
+        let columns = columns(&plan.live, module, table).await?.join(", ");
+        copies.push(format!(
+            "insert into \"{module}\".\"{table}\" ({columns}) overriding system value \
+             select {columns} from \"{schema}\".\"{table}\""
+        ));
+    }
+    Ok(copies)
+}
+
+/// Nobody but this projection writes the tables, so nobody else waits.
+fn queue_rows(tx: &Tx, plan: &Plan, schema: &str, copies: &[String]) {
+    let (module, longest) = (plan.live.module(), SWAP_MAX.as_millis());
+    tx.queue(
+        &format!("set local statement_timeout = {longest}"),
+        params![],
+    );
+    for table in plan.tables.iter().rev() {
+        tx.queue(&format!("delete from \"{module}\".\"{table}\""), params![]);
+    }
+    for copy in copies {
+        tx.queue(copy, params![]);
+    }
+    for table in plan.tables.iter().rev() {
+        tx.queue(&format!("drop table \"{schema}\".\"{table}\""), params![]);
+    }
 }
 
 /// What the replay put aside takes the place of what the live projection did.

@@ -1,8 +1,7 @@
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
-use rusqlite::types::ToSqlOutput;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 use stanchion_eventsourcing::Checkpoint;
 use stanchion_runtime::{clock, id, task};
 use tracing::warn;
@@ -10,6 +9,7 @@ use uuid::Uuid;
 
 use super::{Plan, SWAP_MAX, VERIFY, move_live};
 use crate::projector::target::live_name;
+use crate::sqlite::BESIDE;
 use crate::{DatabaseSettings, DatabaseUrl, Db, Row, SqlError, params};
 
 /// The checkpoint in the file that says which rebuild it belongs to.
@@ -117,15 +117,14 @@ pub(super) async fn swap(
     let (from, plan, at) = (file_of(db).await?, plan.clone(), *at);
     let live = plan.live.clone();
     live.sqlite()?
-        .write_within(SWAP_MAX, move |conn| {
-            swap_within(conn, &from, &plan, &at, sound)
+        .write_beside(from, SWAP_MAX, move |conn| {
+            swap_within(conn, &plan, &at, sound)
         })
         .await
 }
 
 fn swap_within(
     conn: &Connection,
-    from: &Path,
     plan: &Plan,
     at: &Checkpoint,
     sound: bool,
@@ -143,21 +142,19 @@ fn swap_within(
     if run(&sql, params)? == 0 {
         return Ok(false);
     }
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let source = Connection::open_with_flags(from, flags).map_err(copying)?;
     conn.execute_batch("pragma defer_foreign_keys = on")
         .map_err(copying)?;
     for table in plan.tables.iter().rev() {
         run(&format!("delete from \"{table}\""), params![])?;
     }
     for table in plan.tables {
-        copy(&source, conn, table).map_err(copying)?;
+        copy(conn, table).map_err(copying)?;
     }
     run(
         "delete from parked where consumer = $1",
         params![live.as_str()],
     )?;
-    copy(&source, conn, "parked").map_err(copying)?;
+    copy(conn, "parked").map_err(copying)?;
     let rename = "update parked set consumer = $1 where consumer = $2";
     run(rename, params![live, plan.name()])?;
     let (sql, params) = plan.forget();
@@ -166,25 +163,34 @@ fn swap_within(
 }
 
 /// Copies a table's rows as they are; columns that SQLite makes itself it makes again.
-fn copy(source: &Connection, target: &Connection, table: &str) -> rusqlite::Result<()> {
-    let mut names = target.prepare(&format!(
-        "select '\"' || name || '\"' from pragma_table_xinfo('{table}') where hidden = 0 order by cid"
+fn copy(conn: &Connection, table: &str) -> rusqlite::Result<()> {
+    let mut columns = conn.prepare(&format!(
+        "select '\"' || name || '\"', hidden from pragma_table_xinfo('{table}') order by cid"
     ))?;
-    let names: Vec<String> = names
-        .query_map([], |row| row.get(0))?
+    let columns: Vec<(String, i64)> = columns
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<Result<_, _>>()?;
-    let (columns, places) = (names.join(", "), vec!["?"; names.len()].join(", "));
-    let insert = format!("insert into \"{table}\" ({columns}) values ({places})");
-    let mut insert = target.prepare(&insert)?;
-    let mut select = source.prepare(&format!("select {columns} from \"{table}\""))?;
-    let mut rows = select.query([])?;
-    while let Some(row) = rows.next()? {
-        for index in 0..names.len() {
-            insert.raw_bind_parameter(index + 1, ToSqlOutput::Borrowed(row.get_ref(index)?))?;
-        }
-        insert.raw_execute()?;
-    }
-    Ok(())
+    let made: Vec<&str> = columns
+        .iter()
+        .filter(|(_, hidden)| *hidden == 0)
+        .map(|(name, _)| name.as_str())
+        .collect();
+    let copied = if made.len() == columns.len() {
+        // In just these words SQLite takes over whole pages, indexes and all, instead of making each row anew.
+        conn.execute(
+            &format!("insert into main.\"{table}\" select * from {BESIDE}.\"{table}\""),
+            [],
+        )
+    } else {
+        let made = made.join(", ");
+        conn.execute(
+            &format!(
+                "insert into main.\"{table}\" ({made}) select {made} from {BESIDE}.\"{table}\""
+            ),
+            [],
+        )
+    };
+    copied.map(drop)
 }
 
 /// Closes and deletes it. What is left of it is emptied by the next rebuild.

@@ -1,20 +1,22 @@
-//! An event log of which a test changes some methods; all others are those of the log within.
+//! A log around another one.
 
 use std::ops::Deref;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use stanchion_eventsourcing::{
+use tokio::sync::watch;
+
+use crate::{
     Append, AppendError, Appended, DueTimer, EventLog, Filter, LogError, LogId, Position, Recorded,
     StreamId, Version,
 };
-use tokio::sync::watch;
 
-/// What a test changes of a log: every method left out is the inner log's.
+/// What is done otherwise than by the log within: every method left out is that log's. Keep its promises.
 ///
 /// ```
-/// use stanchion_eventsourcing::{Append, AppendError, Appended, EventLog, MemoryLog};
-/// use stanchion_testing::altered::{Altered, Alters};
+/// use stanchion_eventsourcing::{
+///     Altered, Alters, Append, AppendError, Appended, EventLog, MemoryLog,
+/// };
 ///
 /// struct Full(MemoryLog);
 ///
@@ -87,9 +89,22 @@ pub trait Alters: Send + Sync {
     fn changes(&self) -> watch::Receiver<Position> {
         self.inner().changes()
     }
+
+    async fn due_timers(
+        &self,
+        category: &str,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<DueTimer>, LogError> {
+        self.inner().due_timers(category, now, limit).await
+    }
+
+    async fn clear_timer(&self, timer: &DueTimer) -> Result<(), LogError> {
+        self.inner().clear_timer(timer).await
+    }
 }
 
-/// A log as [`Alters`] says; also what the test keeps beside it.
+/// A log as [`Alters`] says; also what is kept beside it.
 #[derive(Clone, Debug, Default)]
 pub struct Altered<T>(pub T);
 
@@ -156,10 +171,10 @@ impl<T: Alters> EventLog for Altered<T> {
         now: Timestamp,
         limit: usize,
     ) -> Result<Vec<DueTimer>, LogError> {
-        self.0.inner().due_timers(category, now, limit).await
+        self.0.due_timers(category, now, limit).await
     }
 
     async fn clear_timer(&self, timer: &DueTimer) -> Result<(), LogError> {
-        self.0.inner().clear_timer(timer).await
+        self.0.clear_timer(timer).await
     }
 }

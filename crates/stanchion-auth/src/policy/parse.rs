@@ -3,7 +3,7 @@
 mod expression;
 mod tokens;
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 
 use super::lex::{Token, lex};
 use super::tree::{At, Condition, Effect, Policy, Scope, Spot, Variable};
@@ -70,16 +70,18 @@ impl Parser {
     fn policy(&mut self) -> Parsed<Policy> {
         let at = self.here();
         self.nodes = 0;
-        let mut id = None;
+        let mut annotations = BTreeMap::new();
         while self.takes("@") {
             let name = self.word("an annotation's name")?;
             self.expect("(")?;
             let text = self.text()?;
             self.expect(")")?;
-            if name.it == "id" {
-                id = Some(text.it);
+            let told = format!("@{} stands twice", name.it);
+            if annotations.insert(name.it, text.it).is_some() {
+                return Err(fault(name.at, told));
             }
         }
+        let id = annotations.remove("id");
         let effect = self.word("`permit` or `forbid`")?;
         let effect = match effect.it.as_str() {
             "permit" => Effect::Permit,

@@ -5,8 +5,8 @@ mod operators;
 
 use std::collections::BTreeSet;
 
-pub(crate) use names::{no_type, unknown};
 use names::listed;
+pub(crate) use names::{no_type, unknown};
 
 use super::tree::{At, Expr, Node, Spot, Variable};
 use super::value::USER;
@@ -71,6 +71,10 @@ impl Setting<'_> {
                 proven.extend(known.proves);
             }
             always = both(always, holds);
+            // What is never asked need not make sense, as on the right of `&&`.
+            if always == Some(false) {
+                break;
+            }
         }
         always
     }

@@ -1,7 +1,10 @@
 //! Names that policies speak of: which there are, and what is said of others.
 
 use super::super::Vocabulary;
+use super::super::value::{CLIENT, SERVICE, USER};
 use super::{ACTION, ROLE};
+use crate::Subject;
+use crate::principal::exact_uuid;
 
 /// Why there is no such thing as far as policies know, if so.
 pub(crate) fn unknown(words: &Vocabulary, kind: &str, id: &str) -> Option<String> {
@@ -22,9 +25,25 @@ pub(crate) fn unknown(words: &Vocabulary, kind: &str, id: &str) -> Option<String
                 "no policy is asked about the action {id:?}; there are {listed}"
             ))
         }
-        kind if words.types.contains_key(kind) => None,
+        kind if words.types.contains_key(kind) => nobody(kind, id),
         kind => Some(no_type(words, kind)),
     }
+}
+
+/// Why no principal can have that id: a policy about `User::"ada"` would never apply, a prohibition least of all.
+fn nobody(kind: &str, id: &str) -> Option<String> {
+    let (fits, rule) = match kind {
+        USER | CLIENT => (
+            exact_uuid(id).is_some(),
+            "its id is a UUID in lower case with hyphens",
+        ),
+        SERVICE => (
+            Subject::service(id).is_ok(),
+            "its name is 1 to 64 of [a-z0-9-]",
+        ),
+        _ => return None,
+    };
+    (!fits).then(|| format!("no {kind} is called {id:?}: {rule}"))
 }
 
 pub(crate) fn no_type(words: &Vocabulary, name: &str) -> String {

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use super::super::Kind;
-use super::super::tree::{Comparison, Expr, Node, Variable};
 use super::super::Value;
+use super::super::tree::{Comparison, Expr, Node, Variable};
 use super::{ACTION, Faults, Known, Path, Setting, both, spot};
 
 impl Setting<'_> {
@@ -28,7 +28,13 @@ impl Setting<'_> {
         }
     }
 
-    pub(super) fn or(&self, left: &Expr, right: &Expr, proven: &BTreeSet<Path>, faults: &mut Faults) -> Known {
+    pub(super) fn or(
+        &self,
+        left: &Expr,
+        right: &Expr,
+        proven: &BTreeSet<Path>,
+        faults: &mut Faults,
+    ) -> Known {
         let left = self.truth(left, proven, faults);
         if left.always == Some(true) {
             return left;

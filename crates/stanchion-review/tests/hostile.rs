@@ -1,7 +1,7 @@
 //! Input that was made to hurt: nesting, long lines, cut files, control characters.
 
 use proptest::prelude::*;
-use stanchion_review::{Language, review_text};
+use stanchion_review::{Language, Options, report, review, review_text};
 
 #[test]
 fn deep_nesting_neither_ends_the_process_nor_hides_what_comes_before_it() {
@@ -53,6 +53,20 @@ fn a_snippet_cannot_steer_a_terminal() {
             .iter()
             .all(|finding| !finding.snippet.contains(['\u{1b}', '\u{7}', '\u{202e}']))
     );
+}
+
+#[test]
+fn a_files_name_cannot_steer_a_terminal_either() {
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("a\u{1b}]0;title\u{7}.rs");
+    std::fs::write(file, "fn f() { unbounded_channel(); }\n").unwrap();
+    let done = review(place.path(), &Options::default()).unwrap();
+    let shown = report::human(&done, report::Human::default());
+    assert!(
+        shown.contains("title") && shown.contains("unbounded_channel"),
+        "{shown}"
+    );
+    assert!(!shown.contains(['\u{1b}', '\u{7}']));
 }
 
 proptest! {

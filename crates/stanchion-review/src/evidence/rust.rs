@@ -65,6 +65,7 @@ pub(super) const RUST: &[Sign] = &[
         &[
             "jsonwebtoken",
             "Authorized<",
+            "Guarded<",
             "Principal",
             "BearerAuth",
             "argon2",

@@ -1,5 +1,8 @@
 //! What is answered: errors, broken heads, the description, bursts.
 
+use jiff::SignedDuration;
+use stanchion_runtime::clock;
+
 use super::super::http::{self, Target};
 use super::super::{Asked, Point, Verdict};
 use super::NOWHERE;
@@ -15,6 +18,9 @@ const OPENAPI: [&str; 6] = [
 
 /// How many requests a burst has, to see whether anybody counts them.
 const BURST: usize = 120;
+
+/// How long they may take together; a service that answers slowly is asked fewer.
+const BURST_TIME_MAX: SignedDuration = SignedDuration::from_secs(30);
 
 pub(super) fn error_shape(public: &Target) -> Point {
     let name = "error shape";
@@ -132,8 +138,12 @@ pub(super) fn openapi(public: &Target) -> Point {
 
 /// A burst from one client; loopback is often excused, so that nothing counts is no failure there.
 pub(super) fn rate_limit(public: &Target, asked: &Asked) -> Point {
-    let mut announced = None;
+    let (mut announced, began) = (None, clock::now());
+    let mut let_in = 0;
     for sent in 1..=BURST {
+        if clock::now().duration_since(began) > BURST_TIME_MAX {
+            break;
+        }
         let Ok(reply) = public.get(&asked.path) else {
             return Point::new(
                 "rate limit",
@@ -157,6 +167,7 @@ pub(super) fn rate_limit(public: &Target, asked: &Asked) -> Point {
                 "say retry-after, so that clients wait as long as they should",
             );
         }
+        let_in = sent;
         announced = announced.or_else(|| {
             ["ratelimit-limit", "ratelimit", "x-ratelimit-limit"]
                 .into_iter()
@@ -173,7 +184,7 @@ pub(super) fn rate_limit(public: &Target, asked: &Asked) -> Point {
         None => Point::new(
             "rate limit",
             Verdict::Warn,
-            format!("{BURST} requests in a row were all let in"),
+            format!("{let_in} requests in a row were all let in"),
             "bound what one client may ask for, here or at the proxy in front",
         ),
     }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::read;
 use crate::commands::adr::today;
 use crate::root::Root;
-use crate::scaffold::{Growth, Names, Plan, Source, Style, grow, service};
+use crate::scaffold::{Growth, Names, Plan, Source, Style, Whereto, grow, service};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -61,6 +61,7 @@ struct Add {
     name: String,
     service: Option<String>,
     to: Option<String>,
+    of: Option<String>,
     thing: Option<String>,
     style: Option<Style>,
     event: Option<String>,
@@ -80,6 +81,7 @@ pub(super) fn added(root: &Root, arguments: Value) -> anyhow::Result<Value> {
             thing: asked.thing,
             style: asked.style.unwrap_or(Style::EventSourced),
         },
+        "aggregate" => Growth::Aggregate { name },
         "use-case" => Growth::UseCase {
             name,
             event: asked.event,
@@ -92,7 +94,11 @@ pub(super) fn added(root: &Root, arguments: Value) -> anyhow::Result<Value> {
         "migration" => Growth::Migration { name },
         other => bail!("there is no `{other}` to add"),
     };
-    let plan = grow(&inside, asked.to.as_deref(), &growth)?;
+    let to = Whereto {
+        context: asked.to.as_deref(),
+        thing: asked.of.as_deref(),
+    };
+    let plan = grow(&inside, to, &growth)?;
     carried_out(&inside, &plan, asked.dry_run)
 }
 

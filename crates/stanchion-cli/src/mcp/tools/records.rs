@@ -84,10 +84,6 @@ pub(super) fn recorded(root: &Root, arguments: Value) -> anyhow::Result<Value> {
         old.with_context(|| format!("there is no record {number:04}"))
     });
     let old = old.transpose()?;
-    ensure!(
-        !old.is_some_and(|old| old.status == adr::Status::Superseded),
-        "that record is superseded already"
-    );
     let draft = Draft {
         title: record.title,
         status: record.status,
@@ -100,9 +96,9 @@ pub(super) fn recorded(root: &Root, arguments: Value) -> anyhow::Result<Value> {
         code: record.code,
         form: None,
     };
-    let file = adr::create(root, &folder, &draft, old)?;
-    if let Some(old) = old {
-        adr::supersede(root, old, &file)?;
-    }
+    let file = match old {
+        Some(old) => adr::supersede(root, &folder, &draft, old)?,
+        None => adr::create(root, &folder, &draft, None)?,
+    };
     Ok(json!({ "file": file }))
 }

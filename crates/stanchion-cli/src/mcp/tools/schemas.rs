@@ -49,8 +49,8 @@ pub(in crate::mcp) fn all() -> Vec<Tool> {
         ),
         tool(
             "add",
-            "WRITES a context, use case, projection, consumer or migration into a service below the root. Never overwrites.",
-            json!({ "what": { "enum": ["context", "use-case", "projection", "consumer", "migration"] }, "name": text("Its name."), "service": text("The service's folder, from the root; the root unless given."), "to": text("Which context; the first one unless given."), "thing": text("For a context: what it is about."), "style": styles, "event": text("For a use case: what has happened then."), "contract": text("For a consumer: `orders.order_placed.v1`."), "dry_run": dry }),
+            "WRITES a context, aggregate, use case, projection, consumer or migration into a service below the root. Never overwrites.",
+            json!({ "what": { "enum": ["context", "aggregate", "use-case", "projection", "consumer", "migration"] }, "name": text("Its name."), "service": text("The service's folder, from the root; the root unless given."), "to": text("Which context; the first one unless given."), "of": text("For a use case or a projection: of which aggregate of the context; the first one unless given."), "thing": text("For a context: what it is about."), "style": styles, "event": text("For a use case: what has happened then."), "contract": text("For a consumer: `orders.order_placed.v1`."), "dry_run": dry }),
             &["what", "name"],
             made,
             true,

@@ -220,3 +220,18 @@ fn a_dependency_that_cargo_could_not_read_is_refused() {
     }
     assert!(!place.path().join("parcels").exists());
 }
+
+/// An agent that is defined by this file can call every tool that there is.
+#[test]
+fn the_agents_definition_names_every_tool() {
+    let definition = std::fs::read_to_string(repository().join("agents/backend-architect.md"));
+    let definition = definition.unwrap();
+    let tools = definition.lines().find(|line| line.starts_with("tools:"));
+    for tool in [
+        "review", "explain", "decide", "adr", "adr_new", "scaffold", "add", "doctor",
+    ] {
+        let name = format!("mcp__stanchion__{tool}");
+        let named = tools.unwrap().split([',', ' ']).any(|word| word == name);
+        assert!(named, "{name} is missing");
+    }
+}

@@ -103,7 +103,7 @@ fn serve_once(manifest: &Path, package: &Package) -> Result<()> {
         .build()?;
     let (examined, status) = runtime.block_on(async {
         let mut process = launch.start(DEADLINE).await?;
-        let examined = examined(&package.name);
+        let examined = examined(package.name.as_str());
         let status = process.terminate(DEADLINE).await?;
         anyhow::Ok((examined, status))
     })?;

@@ -55,6 +55,33 @@ fn a_snippet_cannot_steer_a_terminal() {
     );
 }
 
+/// Each looks for the line that it is for: a file of nothing else must not make that a square.
+#[test]
+fn a_file_of_suppressions_alone_is_read_at_once() {
+    let text = "//stanchion:allow(unbounded-channel): nobody needs this\n".repeat(18_000);
+    let findings = review_text(Language::Rust, &text);
+    assert!(
+        findings
+            .iter()
+            .any(|finding| finding.rule == "suppression-unused")
+    );
+}
+
+#[test]
+fn a_manifest_of_any_size_is_not_read_whole() {
+    let place = tempfile::tempdir().unwrap();
+    let huge = std::fs::File::create(place.path().join("Cargo.toml")).unwrap();
+    // A hole of a terabyte: whoever reads it whole does not come back.
+    huge.set_len(1 << 40).unwrap();
+    std::fs::write(
+        place.path().join("a.rs"),
+        "fn f() { unbounded_channel(); }\n",
+    )
+    .unwrap();
+    let done = review(place.path(), &Options::default()).unwrap();
+    assert_eq!(done.files, 1);
+}
+
 #[test]
 fn a_files_name_cannot_steer_a_terminal_either() {
     let place = tempfile::tempdir().unwrap();

@@ -57,6 +57,13 @@ pub(super) fn plan(place: &Place<'_>, name: &str, event: Option<&str>) -> anyhow
 
 /// A function of that name would stand twice where the use case goes.
 fn free(place: &Place<'_>, case: &str) -> anyhow::Result<()> {
+    if place
+        .root
+        .exists(&place.layer("application", &format!("{case}.rs")))
+    {
+        // The same use case: the plan says that its file is there.
+        return Ok(());
+    }
     let http = place.layer("adapters", "http.rs");
     let mut files = vec![
         place.source(&format!("domain/{}.rs", place.names.thing)),

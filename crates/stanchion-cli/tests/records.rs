@@ -88,6 +88,25 @@ fn a_record_is_written_superseded_on_both_sides_and_listed() {
 }
 
 #[test]
+fn a_misspelt_folder_is_no_folder_without_faults_and_a_long_word_is_cut() {
+    let place = tempfile::tempdir().unwrap();
+    for action in ["check", "list", "graph"] {
+        let (code, _, err) = stanchion(place.path(), &["adr", action, "--folder", "docs/ard"]);
+        assert!(
+            code == Some(2) && err.contains("there is no folder docs/ard"),
+            "{err}"
+        );
+    }
+    let title = "ö".repeat(80);
+    let (code, out, err) = stanchion(place.path(), &["adr", "new", &title]);
+    assert_eq!(
+        (code, out.trim()),
+        (Some(0), &*format!("docs/adr/0001-{}.md", "ö".repeat(30))),
+        "{err}"
+    );
+}
+
+#[test]
 fn superseding_touches_no_sentence_of_what_was_decided_and_nothing_at_all_when_it_cannot() {
     let place = tempfile::tempdir().unwrap();
     let folder = place.path().join("docs/adr");

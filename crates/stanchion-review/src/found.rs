@@ -136,7 +136,7 @@ pub(crate) fn printable(text: &str) -> String {
         .collect()
 }
 
-/// A path likewise, as long as it is; what cannot be shown is seen to be there.
+/// A path, or a sentence that names one, as long as it is; what cannot be shown is seen to be there.
 pub(crate) fn printable_path(path: &str) -> String {
     let shown = path.chars();
     shown

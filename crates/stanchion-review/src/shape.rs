@@ -12,5 +12,5 @@ pub(crate) use body::{
 };
 pub(crate) use call::{Call, calls, calls_in};
 pub(crate) use handler::{go_context, go_parameters, is_handler};
-pub(crate) use item::{Field, attributes, binding, escapes, fields, is_statement, keys, macros};
+pub(crate) use item::{attributes, binding, escapes, fields, is_statement, keys, macros};
 pub(crate) use text::{has_word, is_sql, literal, literals, says, words};

@@ -203,6 +203,9 @@ fn to_index(
     root.replace(&file, &(lines.join("\n") + "\n"))
 }
 
+/// The longest name that a file gets of its title, in bytes.
+const SLUG_BYTES_MAX: usize = 60;
+
 fn slug(title: &str) -> String {
     let folded = title.to_lowercase();
     let words = folded
@@ -210,7 +213,11 @@ fn slug(title: &str) -> String {
         .filter(|word| !word.is_empty());
     let mut slug = String::new();
     for word in words {
-        if slug.len() + word.len() > 60 {
+        if slug.len() + word.len() > SLUG_BYTES_MAX {
+            // A single word that is too long is cut, or nothing would be left.
+            if slug.is_empty() {
+                slug.push_str(&word[..word.floor_char_boundary(SLUG_BYTES_MAX)]);
+            }
             break;
         }
         if !slug.is_empty() {

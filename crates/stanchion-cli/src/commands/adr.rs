@@ -128,6 +128,12 @@ pub(crate) fn today() -> String {
 pub(crate) fn run(args: Args) -> anyhow::Result<Outcome> {
     let root = Root::open(&args.root)?;
     let folder = adr::folder(&root, args.folder.as_deref());
+    // A misspelt folder has no records, and nothing would be wrong with them.
+    anyhow::ensure!(
+        args.folder.is_none() || matches!(args.action, Action::New(_)) || root.exists(&folder),
+        "there is no folder {}",
+        folder.display()
+    );
     let records = adr::load(&root, &folder)?;
     match args.action {
         Action::New(new) => {

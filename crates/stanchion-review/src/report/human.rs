@@ -131,7 +131,7 @@ fn checklist(text: &mut String, review: &Review, how: Human) {
             "  {}  {}: {}",
             paint(mark, colour, how),
             paint(answer.point.title(), "1", how),
-            answer.sentence
+            printable_path(&answer.sentence)
         );
         if answer.verdict != Verdict::NotAsked {
             for evidence in answer.evidence.iter().take(3) {

@@ -10,6 +10,12 @@ use crate::scaffold::{Plan, Style};
 /// A use case from the route to the rule: `POST /things/{id}/archive`.
 pub(super) fn plan(place: &Place<'_>, name: &str, event: Option<&str>) -> anyhow::Result<Plan> {
     let case = ident(name)?;
+    let file = place.layer("application", &format!("{case}.rs"));
+    ensure!(
+        !place.root.exists(&file),
+        "{} is there already, and nothing is overwritten",
+        file.display()
+    );
     free(place, &case)?;
     let event = event.map_or_else(|| past(&camel(&case)), str::to_owned);
     let extra = [
@@ -26,10 +32,7 @@ pub(super) fn plan(place: &Place<'_>, name: &str, event: Option<&str>) -> anyhow
         Style::State => STATE,
     };
     let text = CASE.replace("__uses__", uses).replace("__body__", body);
-    plan.file(
-        place.layer("application", &format!("{case}.rs")),
-        put(&text),
-    );
+    plan.file(file, put(&text));
     plan.line(
         place.root_of("application"),
         "use-cases",
@@ -57,13 +60,6 @@ pub(super) fn plan(place: &Place<'_>, name: &str, event: Option<&str>) -> anyhow
 
 /// A function of that name would stand twice where the use case goes.
 fn free(place: &Place<'_>, case: &str) -> anyhow::Result<()> {
-    if place
-        .root
-        .exists(&place.layer("application", &format!("{case}.rs")))
-    {
-        // The same use case: the plan says that its file is there.
-        return Ok(());
-    }
     let http = place.layer("adapters", "http.rs");
     let mut files = vec![
         place.source(&format!("domain/{}.rs", place.names.thing)),

@@ -39,7 +39,9 @@
 //! 4. A `permit` that applies allows.
 //! 5. Everything else is denied.
 //!
-//! A role is what the caller's token says: changing it counts from the next token on. Policies are read once, at start.
+//! A role is what the caller's token says: changing it counts from the next token on. An API key, and a program that a user
+//! let in, act without the user's roles: say whom a role allows (`unless { principal in Role::"senior" }`), for whom it
+//! forbids is escaped by a key of one's own. Policies are read once, at start.
 //!
 //! # The language
 //! ```text

@@ -90,6 +90,12 @@ impl Point {
 /// # Errors
 /// The service cannot be reached at all, or is on another machine and nobody said that it may be asked.
 pub(crate) fn examine(asked: &Asked) -> anyhow::Result<Vec<Point>> {
+    let plain = |c: char| c.is_ascii_graphic();
+    ensure!(
+        asked.path.starts_with('/') && asked.path.chars().all(plain),
+        "`{}` is no path: it begins with `/`, and has neither spaces nor other letters than ASCII's",
+        asked.path.escape_debug()
+    );
     let public = target(&asked.url, asked)?;
     let admin = match &asked.admin {
         Some(url) => target(url, asked)?.with_token(asked.admin_token.as_deref()),

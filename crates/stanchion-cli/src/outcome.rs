@@ -44,6 +44,12 @@ pub(crate) fn print(text: &str) -> io::Result<()> {
     }
 }
 
+/// A text of somebody else's as a terminal shows it in one line: it moves no cursor and sets no title.
+pub(crate) fn plain(text: &str) -> String {
+    let shown = |letter: char| if letter.is_control() { ' ' } else { letter };
+    text.chars().map(shown).collect()
+}
+
 /// Colours, where somebody sees them and has not said `NO_COLOR`.
 #[derive(Clone, Copy)]
 pub(crate) struct Paint(bool);

@@ -3,6 +3,7 @@
 //! A template names what changes by words such as `__service__` and `__Thing__`, so that it is still Rust, SQL or YAML. What
 //! grows has marks, `// <name>` and `// </name>`; lines are added before the closing one. No file is ever overwritten.
 
+mod format;
 mod grow;
 mod names;
 mod plan;
@@ -10,10 +11,10 @@ mod upgrade;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use serde::Deserialize;
 
-pub(crate) use grow::{Growth, grow};
+pub(crate) use grow::{Growth, Whereto, grow};
 pub(crate) use names::Names;
 pub(crate) use plan::Plan;
 pub(crate) use upgrade::upgrade;
@@ -70,6 +71,24 @@ impl Source {
         };
         format!("{{ {of}, features = [\"nats\"] }}")
     }
+
+    /// What is wrong with it before cargo says so, if anything is.
+    ///
+    /// # Errors
+    /// A version or tag that would end the text it stands in, or is nothing that cargo could look for.
+    pub(crate) fn check(&self) -> anyhow::Result<()> {
+        let (what, text) = match self {
+            Self::Registry(version) => ("version", version.as_str()),
+            Self::Git { tag: Some(tag), .. } => ("tag", tag.as_str()),
+            Self::Git { tag: None, .. } | Self::Path(_) => return Ok(()),
+        };
+        let plain = |c: char| c.is_ascii_alphanumeric() || "._+-/=^~<>*, ".contains(c);
+        ensure!(
+            text.contains(char::is_alphanumeric) && text.chars().all(plain),
+            "`{text}` is no {what}"
+        );
+        Ok(())
+    }
 }
 
 /// Every file of a new service, with its text.
@@ -109,6 +128,46 @@ fn context(names: &Names, style: Style) -> Vec<(PathBuf, String)> {
     files
         .map(|(path, text)| (PathBuf::from(names.put(path, &[])), names.put(text, &[])))
         .collect()
+}
+
+/// The files of an aggregate beside the first of its context: its rules, use cases and ways in, in folders of its own. Its
+/// contract is a package of its own.
+fn aggregate(names: &Names) -> Vec<(PathBuf, String)> {
+    let files = TEMPLATES
+        .iter()
+        .filter_map(|(path, text)| Some((chosen(path, Style::EventSourced)?, text)));
+    let own = files.filter_map(|(path, text)| Some((beside(path)?, text)));
+    own.map(|(path, text)| {
+        let text = text
+            .replace("use super::domain::", "use crate::__context__::domain::")
+            .replace(
+                "crate::__context__::application::",
+                "crate::__context__::application::__things__::",
+            )
+            .replace("pub(crate) mod announce;\n", "")
+            .replace("__context__.v1", "__things__.v1");
+        (PathBuf::from(names.put(&path, &[])), names.put(&text, &[]))
+    })
+    .collect()
+}
+
+/// Where a file of a context stands for an aggregate beside the first; none for what the context has once.
+fn beside(path: &str) -> Option<String> {
+    let inside = path.strip_prefix("src/__context__/");
+    Some(match inside {
+        Some("domain.rs" | "adapters/announce.rs") => return None,
+        Some("application.rs" | "adapters.rs") => path.replace(".rs", "/__things__.rs"),
+        Some(inside) if inside.starts_with("domain/") => path.to_owned(),
+        Some(inside) => {
+            let (layer, file) = inside.split_once('/')?;
+            format!("src/__context__/{layer}/__things__/{file}")
+        }
+        None if path.starts_with("proto/") || path.starts_with("tests/") => {
+            // Of the test only the file's name: what it mounts is the context.
+            path.replace("__context__", "__things__")
+        }
+        None => return None,
+    })
 }
 
 /// The path below the style's folder; a style's own file takes the place of the common one.

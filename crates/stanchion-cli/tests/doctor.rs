@@ -101,6 +101,46 @@ fn a_bad_server_fails_every_point_that_it_breaks() {
     }
 }
 
+/// A stream of events, which says something for ever.
+fn streaming_server() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "a server of a test, which ends with it"
+    )]
+    std::thread::spawn(move || {
+        for mut connection in listener.incoming().map_while(Result::ok) {
+            std::thread::spawn(move || {
+                let _ = connection.read(&mut [0; 1024]);
+                let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\r\n";
+                let mut said = connection.write_all(head.as_bytes());
+                while said.is_ok() {
+                    std::thread::sleep(std::time::Duration::from_millis(100));
+                    said = connection.write_all(b": still here\n\n");
+                }
+            });
+        }
+    });
+    address
+}
+
+#[test]
+fn a_service_that_never_ends_an_answer_is_examined_to_the_end() {
+    let url = format!("http://{}", streaming_server());
+    let (code, points, err) = doctor(&[&url, "--path", "/events", "--patience", "1"]);
+    assert_eq!(code, Some(1), "{err}");
+    assert_eq!(verdict(&points, "header timeout"), "fail", "{points:#?}");
+}
+
+#[test]
+fn a_path_is_a_path_and_no_second_request() {
+    for path in ["events", "/a b", "/a\r\nx-admin: yes"] {
+        let (code, _, err) = doctor(&["http://127.0.0.1:9", "--path", path]);
+        assert!(code == Some(2) && err.contains("is no path"), "{err}");
+    }
+}
+
 #[test]
 fn other_machines_are_not_asked_unless_that_is_said_and_nobody_there_is_a_failure() {
     let (code, _, err) = doctor(&["http://192.0.2.1"]);

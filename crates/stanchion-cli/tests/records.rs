@@ -88,6 +88,44 @@ fn a_record_is_written_superseded_on_both_sides_and_listed() {
 }
 
 #[test]
+fn a_misspelt_folder_is_no_folder_without_faults_and_a_long_word_is_cut() {
+    let place = tempfile::tempdir().unwrap();
+    for action in ["check", "list", "graph"] {
+        let (code, _, err) = stanchion(place.path(), &["adr", action, "--folder", "docs/ard"]);
+        assert!(
+            code == Some(2) && err.contains("there is no folder docs/ard"),
+            "{err}"
+        );
+    }
+    let title = "ö".repeat(80);
+    let (code, out, err) = stanchion(place.path(), &["adr", "new", &title]);
+    assert_eq!(
+        (code, out.trim()),
+        (Some(0), &*format!("docs/adr/0001-{}.md", "ö".repeat(30))),
+        "{err}"
+    );
+}
+
+#[test]
+fn superseding_touches_no_sentence_of_what_was_decided_and_nothing_at_all_when_it_cannot() {
+    let place = tempfile::tempdir().unwrap();
+    let folder = place.path().join("docs/adr");
+    fs::create_dir_all(&folder).unwrap();
+    let short = "# 0001 Use X\n\n**Open.** What an order answers.\n\nStatus: 202 while it is worked on, 200 then.\n\n**Chosen.** c\n\n**Costs.** k\n";
+    fs::write(folder.join("0001-x.md"), short).unwrap();
+    fs::write(folder.join("0002-y.md"), "No title.\n").unwrap();
+    let (code, _, err) = stanchion(place.path(), &["adr", "supersede", "1", "Use Z"]);
+    assert_eq!(code, Some(0), "{err}");
+    let old = fs::read_to_string(folder.join("0001-x.md")).unwrap();
+    let status = "# 0001 Use X\n\nStatus: superseded by [0003](0003-use-z.md)\n";
+    assert_eq!(old, short.replace("# 0001 Use X\n", status));
+    let (code, _, err) = stanchion(place.path(), &["adr", "supersede", "2", "Use W"]);
+    assert!(code == Some(2) && err.contains("it has no title"), "{err}");
+    let names = fs::read_dir(&folder).unwrap();
+    assert_eq!(names.count(), 3, "a successor was written");
+}
+
+#[test]
 fn check_finds_broken_links_gone_code_and_one_superseded_twice() {
     let place = tempfile::tempdir().unwrap();
     let root = place.path();

@@ -100,6 +100,29 @@ fn an_event_sourced_service_builds_grows_and_passes_its_tests() {
         &service,
         &["add", "use-case", "approve", "--context", "refunds"],
     );
+    // A second aggregate in either kind of context, growing by itself; a consumer where rows are kept.
+    stanchion(&service, &["add", "aggregate", "label"]);
+    stanchion(&service, &["add", "use-case", "peel", "--of", "label"]);
+    stanchion(
+        &service,
+        &["add", "projection", "label-list", "--of", "label"],
+    );
+    stanchion(
+        &service,
+        &["add", "aggregate", "voucher", "--context", "refunds"],
+    );
+    stanchion(
+        &service,
+        &[
+            "add",
+            "consumer",
+            "returns",
+            "--contract",
+            "parcels.parcel_closed.v1",
+            "--context",
+            "refunds",
+        ],
+    );
     stanchion(&service, &["adr", "check"]);
     cargo_test(&service);
 }

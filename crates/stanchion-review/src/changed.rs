@@ -83,6 +83,12 @@ pub fn changed_lines(root: &Path, revision: &str) -> Result<Changed, String> {
     Ok(changed)
 }
 
+/// Why git did not, in its own words but without its usage.
+fn said(text: &str) -> String {
+    let first = text.lines().map(str::trim).find(|line| !line.is_empty());
+    format!("git says: {}", first.unwrap_or("nothing"))
+}
+
 fn git(root: &Path, arguments: &[&str]) -> Result<String, String> {
     let output = Command::new("git")
         .args([
@@ -101,6 +107,6 @@ fn git(root: &Path, arguments: &[&str]) -> Result<String, String> {
     if output.status.success() {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     } else {
-        Err(String::from_utf8_lossy(&output.stderr).trim().to_owned())
+        Err(said(&String::from_utf8_lossy(&output.stderr)))
     }
 }

@@ -130,16 +130,30 @@ impl<'a> Found<'a> {
 
 /// A line that a terminal shows as it is: a repository under review must not move the cursor or set a title.
 pub(crate) fn printable(text: &str) -> String {
-    let hidden = |letter: char| {
-        letter.is_control()
-            || ('\u{200b}'..='\u{202e}').contains(&letter)
-            || ('\u{2066}'..='\u{2069}').contains(&letter)
-    };
-    text.trim()
-        .chars()
-        .take(SNIPPET_MAX)
-        .map(|letter| if hidden(letter) { ' ' } else { letter })
+    let shown = text.trim().chars().take(SNIPPET_MAX);
+    shown
+        .map(|letter| if is_hidden(letter) { ' ' } else { letter })
         .collect()
+}
+
+/// A path, or a sentence that names one, as long as it is; what cannot be shown is seen to be there.
+pub(crate) fn printable_path(path: &str) -> String {
+    let shown = path.chars();
+    shown
+        .map(|letter| {
+            if is_hidden(letter) {
+                '\u{fffd}'
+            } else {
+                letter
+            }
+        })
+        .collect()
+}
+
+fn is_hidden(letter: char) -> bool {
+    letter.is_control()
+        || ('\u{200b}'..='\u{202e}').contains(&letter)
+        || ('\u{2066}'..='\u{2069}').contains(&letter)
 }
 
 /// FNV-1a over the parts: stable between versions and machines, which the standard hasher does not promise.

@@ -22,6 +22,7 @@ mod found;
 mod map;
 mod model;
 mod node;
+mod opened;
 mod outline;
 mod read;
 pub mod report;

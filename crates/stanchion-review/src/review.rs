@@ -1,5 +1,6 @@
 //! A whole repository: walk, read in parallel, answer.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::{fs, io, thread};
@@ -14,6 +15,9 @@ use crate::map::{self, LayerMap};
 use crate::model::{Finding, Language};
 use crate::read::{self, Page};
 use crate::walk::{self, Bounds, Skipped};
+
+/// The largest manifest that is read: 1 MiB.
+const MANIFEST_BYTES_MAX: u64 = 1 << 20;
 
 /// What to read, and how much of it.
 #[derive(Clone, Debug, Default)]
@@ -180,8 +184,14 @@ fn packages(root: &Path, others: &[String]) -> Vec<(String, String)> {
         .filter(|path| *path == "Cargo.toml" || path.ends_with("/Cargo.toml"));
     manifests
         .take(500)
-        .filter_map(|path| read::package(path, &fs::read_to_string(root.join(path)).ok()?))
+        .filter_map(|path| read::package(path, &small(&root.join(path))?))
         .collect()
+}
+
+/// A manifest's text, unless it is larger than anybody writes one.
+fn small(path: &Path) -> Option<String> {
+    let size = fs::metadata(path).ok()?.len();
+    (size < MANIFEST_BYTES_MAX).then(|| fs::read_to_string(path).ok())?
 }
 
 /// Reads files by as many threads as there are cores; each takes the next one, so a large file holds up nobody.
@@ -193,7 +203,10 @@ fn read_all(files: &[(String, PathBuf, Language)], threads: usize) -> (Vec<Page>
         let work = || {
             let mut part = (Vec::new(), Vec::new());
             while let Some((path, at, language)) = files.get(next.fetch_add(1, Ordering::Relaxed)) {
-                match read_one(path, at, *language) {
+                // A rule that fails on one file must not take what else this thread read with it.
+                let read = || read_one(path, at, *language);
+                let read = catch_unwind(AssertUnwindSafe(read));
+                match read.unwrap_or(Err("a rule failed on it: please report the file")) {
                     Ok(Some(page)) => part.0.push(page),
                     Ok(None) => {}
                     Err(reason) => part.1.push(Skipped {

@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use crate::model::Language;
 use crate::node::{self, Node, Tree};
+use crate::opened::opened;
 
 /// A file under review.
 pub(crate) struct Source {
@@ -26,7 +27,10 @@ impl Source {
         let tree = if is_generated {
             Tree::default()
         } else {
-            node::parse(language, &text)
+            match language {
+                Language::Rust => node::parse(language, &opened(&text)),
+                _ => node::parse(language, &text),
+            }
         };
         let starts = text.bytes().enumerate().filter(|(_, byte)| *byte == b'\n');
         let lines = std::iter::once(0)

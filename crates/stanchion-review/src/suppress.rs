@@ -10,6 +10,9 @@ use crate::source::Source;
 
 const MARK: &str = "stanchion:allow(";
 
+/// The most that are read of one file; nobody writes more, and each looks for the line that it is for.
+const SUPPRESSIONS_MAX: usize = 500;
+
 struct Suppression<'a> {
     rules: Vec<&'a str>,
     reason: bool,
@@ -57,6 +60,9 @@ pub(crate) fn apply(source: &Source, findings: &mut Vec<Finding>) -> usize {
 fn read(source: &Source) -> Vec<Suppression<'_>> {
     let mut all = Vec::new();
     for line in 1..=source.line_count() {
+        if all.len() >= SUPPRESSIONS_MAX {
+            break;
+        }
         let text = source.line(line);
         let Some((before, rest)) = text.split_once(MARK) else {
             continue;

@@ -131,9 +131,10 @@ impl Walk {
     /// Takes a file; false once there are enough.
     fn take(&mut self, entry: &fs::DirEntry, path: String, bounds: &Bounds) -> bool {
         if path == "go.mod" {
-            self.go_mod = fs::read_to_string(entry.path())
-                .ok()
-                .filter(|text| text.len() < 1 << 20);
+            let small = entry.metadata().is_ok_and(|about| about.len() < 1 << 20);
+            self.go_mod = small
+                .then(|| fs::read_to_string(entry.path()).ok())
+                .flatten();
         }
         let Some(language) = language_of(&path) else {
             if telling(&path) && self.others.len() < 1000 {

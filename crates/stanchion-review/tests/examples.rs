@@ -48,6 +48,27 @@ fn a_good_example_has_no_other_grave_finding() {
     }
 }
 
+/// What a gRPC method's macro holds is code like any other.
+#[test]
+fn the_methods_of_a_grpc_service_are_reviewed() {
+    let service = "use tonic::{Request, Response, Status};\n\
+        stanchion::server::grpc_methods! {\n    \
+            impl Orders for Api {\n        \
+                async fn place(&self, _: Caller, request: Request<Order>) -> Result<Response<()>, Status> {\n            \
+                    let (told, heard) = unbounded_channel();\n            \
+                    Ok(Response::new(()))\n        \
+                }\n    \
+            }\n\
+        }\n";
+    let findings = review_text(stanchion_review::Language::Rust, service);
+    let lines: Vec<_> = findings
+        .iter()
+        .filter(|finding| finding.rule == "unbounded-channel")
+        .map(|finding| finding.line)
+        .collect();
+    assert_eq!(lines, [5], "{findings:?}");
+}
+
 #[test]
 fn there_are_at_least_sixty_rules_each_with_all_that_a_reader_needs() {
     let rules = all_rules();

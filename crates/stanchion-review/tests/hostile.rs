@@ -1,7 +1,7 @@
 //! Input that was made to hurt: nesting, long lines, cut files, control characters.
 
 use proptest::prelude::*;
-use stanchion_review::{Language, review_text};
+use stanchion_review::{Language, Options, report, review, review_text};
 
 #[test]
 fn deep_nesting_neither_ends_the_process_nor_hides_what_comes_before_it() {
@@ -53,6 +53,47 @@ fn a_snippet_cannot_steer_a_terminal() {
             .iter()
             .all(|finding| !finding.snippet.contains(['\u{1b}', '\u{7}', '\u{202e}']))
     );
+}
+
+/// Each looks for the line that it is for: a file of nothing else must not make that a square.
+#[test]
+fn a_file_of_suppressions_alone_is_read_at_once() {
+    let text = "//stanchion:allow(unbounded-channel): nobody needs this\n".repeat(18_000);
+    let findings = review_text(Language::Rust, &text);
+    assert!(
+        findings
+            .iter()
+            .any(|finding| finding.rule == "suppression-unused")
+    );
+}
+
+#[test]
+fn a_manifest_of_any_size_is_not_read_whole() {
+    let place = tempfile::tempdir().unwrap();
+    let huge = std::fs::File::create(place.path().join("Cargo.toml")).unwrap();
+    // A hole of a terabyte: whoever reads it whole does not come back.
+    huge.set_len(1 << 40).unwrap();
+    std::fs::write(
+        place.path().join("a.rs"),
+        "fn f() { unbounded_channel(); }\n",
+    )
+    .unwrap();
+    let done = review(place.path(), &Options::default()).unwrap();
+    assert_eq!(done.files, 1);
+}
+
+#[test]
+fn a_files_name_cannot_steer_a_terminal_either() {
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("a\u{1b}]0;title\u{7}.rs");
+    std::fs::write(file, "fn f() { unbounded_channel(); }\n").unwrap();
+    let done = review(place.path(), &Options::default()).unwrap();
+    let shown = report::human(&done, report::Human::default());
+    assert!(
+        shown.contains("title") && shown.contains("unbounded_channel"),
+        "{shown}"
+    );
+    assert!(!shown.contains(['\u{1b}', '\u{7}']));
 }
 
 proptest! {

@@ -106,21 +106,28 @@ impl<P: Permission> StatesAccess for Authorized<P> {
 }
 
 impl<P: Permission> Guarded<P> {
-    /// Whether the caller may do `P` to this object.
+    /// Whether the caller may do `P` to this object; counted in `stanchion_server_policy_decisions_total`.
     ///
     /// # Errors
     /// 403 with the permission. Where a caller must not learn that the object exists, answer 404 instead.
     pub fn may(&self, policies: &dyn Policies, object: &Resource) -> Result<(), Problem> {
+        let decision = policies.decide(&Question::new::<P>(&self.principal, object));
+        let misfit = |reason: &Reason| matches!(reason, Reason::Misfit(_));
+        let is_misfit = decision.reasons.iter().any(misfit);
         if let Some(context) = Context::current() {
             context.policies_asked();
+            let told = match decision.allowed {
+                true => "allowed",
+                false if is_misfit => "misfit",
+                false => "denied",
+            };
+            context.lent.metrics.decided(P::NAME, told);
         }
-        let decision = policies.decide(&Question::new::<P>(&self.principal, object));
         if decision.allowed {
             return Ok(());
         }
         let (subject, entity) = (&self.principal.subject, object.entity());
-        let misfit = |reason: &Reason| matches!(reason, Reason::Misfit(_));
-        if decision.reasons.iter().any(misfit) {
+        if is_misfit {
             tracing::error!(%subject, action = P::NAME, object = %entity, %decision, "a question that no policy can decide");
         } else {
             tracing::debug!(%subject, action = P::NAME, object = %entity, %decision, "denied");

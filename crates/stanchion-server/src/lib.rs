@@ -37,7 +37,8 @@ pub use extract::{
     Paging, Path, PathId, Prefer, Query, Validate, Violations,
 };
 pub use grpc::{
-    AsService, Grpc, InProcess, InProcessCaller, access, answered, metadata, once, respond,
+    AsService, Grpc, InProcess, InProcessCaller, StatesMethods, access, answered, metadata, once,
+    respond,
 };
 pub use idempotency::{Idempotency, IdempotencyRule};
 pub use lifecycle::{Addresses, Running, StartError, Stopped, Stuck, run};
@@ -48,6 +49,12 @@ pub use service::{
     AdminSettings, Authenticate, AuthenticateError, ClientProof, CorsSettings, ForwardedBy, Module,
     Role, ServerSettings, Service, TlsSettings, TlsVersion, only_for,
 };
+
+/// What [`grpc_methods!`] names.
+#[doc(hidden)]
+pub mod __grpc {
+    pub use async_trait::async_trait;
+}
 
 /// How much a request matters, see [`Operation::priority`], [`Module::priority`] and [`Grpc::priority`].
 pub use stanchion_resilience::Priority;

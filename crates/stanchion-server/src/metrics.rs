@@ -64,6 +64,13 @@ struct Port {
     port: &'static str,
 }
 
+/// `action` is the name of a permission, `decision` one of three: as many as the routes have permissions, three times.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct PolicyDecision {
+    action: &'static str,
+    decision: &'static str,
+}
+
 /// Every bound of the server, counted. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct ServerMetrics(Arc<Kept>);
@@ -85,6 +92,7 @@ pub(crate) struct Kept {
     handshakes_failed: Family<Reason, Counter>,
     tls_reloads: Family<Reload, Counter>,
     tls_expires: Family<Port, Gauge>,
+    policy_decisions: Family<PolicyDecision, Counter>,
     panics: Counter,
     cut: Counter,
     calls_cut: Family<Reason, Counter>,
@@ -139,6 +147,10 @@ impl ServerMetrics {
             tls_expires: metrics.gauge_family(
                 "stanchion_server_tls_certificate_expires_timestamp_seconds",
                 "When the certificate that a port shows ends, in seconds since 1970; nothing without TLS.",
+            ),
+            policy_decisions: metrics.counter_family(
+                "stanchion_server_policy_decisions_total",
+                "Questions to policies about an object, by the action's permission: allowed, denied, or a misfit that nothing can decide.",
             ),
             panics: metrics.counter("stanchion_server_panics_total", "Handlers that panicked."),
             cut: metrics.counter(
@@ -242,6 +254,11 @@ impl ServerMetrics {
 
     pub(crate) fn tls_expires(&self, port: &'static str, at: i64) {
         self.tls_expires.get_or_create(&Port { port }).set(at);
+    }
+
+    pub(crate) fn decided(&self, action: &'static str, decision: &'static str) {
+        let decided = PolicyDecision { action, decision };
+        self.policy_decisions.get_or_create(&decided).inc();
     }
 
     pub(crate) fn panicked(&self) {

@@ -14,7 +14,7 @@ use crate::policies;
 use crate::settings::ShopSettings;
 use crate::store::look_into_store;
 
-/// A service with every name of ours, `svc:orders`, or one that acts for somebody: `svc:orders for ada`.
+/// A service by its name, `svc:orders`, or one that acts for somebody: `svc:orders/ada`.
 const SERVICE: &str = "svc:";
 
 /// Somebody with that role and no name.

@@ -1,10 +1,12 @@
 //! Every route of the shop states who may call it: a permission, a policy, any caller, or the public.
 //!
-//! A described handler that states nothing does not compile, and a gRPC method that does not stops the start; what is left
-//! is a router that was mounted as it is, and a method of the `.proto` files that no service has. Both are found here.
+//! A described handler or a gRPC method that states nothing does not compile; what is left is a router that was mounted as it
+//! is, a method of the `.proto` files that no service has, and a gRPC service without `grpc_methods!`, whose methods are told of from
+//! outside. All are found here.
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -12,6 +14,9 @@ use crate::{shell, workspace};
 
 /// A split process serves what the whole shop does not: `identity.v1`.
 const PROCESSES: [&[&str]; 2] = [&["routes"], &["--modules", "identity", "routes"]];
+
+/// Where the shop's packages are.
+const SHOP: &str = "shop";
 
 /// Where the contracts of the gRPC services are.
 const PROTOS: &str = "shop/contracts/proto";
@@ -30,6 +35,7 @@ pub(crate) fn check() -> Result<String> {
             .difference(&served)
             .map(|path| format!("{path}: no service serves it")),
     );
+    wrong.extend(told_of_from_outside()?);
     if !wrong.is_empty() {
         bail!("{}", wrong.join("\n"));
     }
@@ -83,25 +89,62 @@ fn served(listed: &str) -> BTreeSet<String> {
 
 /// The paths of the methods in the `.proto` files.
 fn promised() -> Result<BTreeSet<String>> {
-    let mut paths = BTreeSet::new();
-    let mut folders = vec![workspace::root().join(PROTOS)];
-    let mut files = Vec::new();
+    let files = below(&workspace::root().join(PROTOS), "proto")?;
+    let methods = files.iter().flat_map(|(_, text)| methods(text));
+    Ok(methods.collect())
+}
+
+/// Services of the shop that implement tonic's trait by hand: what their methods ask for stands in another list than who may call
+/// them.
+fn told_of_from_outside() -> Result<Vec<String>> {
+    let root = workspace::root();
+    let mut wrong = Vec::new();
+    for package in fs::read_dir(root.join(SHOP)).context(SHOP)? {
+        let sources = package?.path().join("src");
+        if !sources.is_dir() {
+            continue;
+        }
+        for (file, text) in below(&sources, "rs")? {
+            let shown = file.strip_prefix(&root).unwrap_or(&file).display();
+            let lines = by_hand(&text).into_iter();
+            wrong.extend(lines.map(|line| {
+                format!("{shown}:{line}: its methods state no access themselves: put it into grpc_methods!")
+            }));
+        }
+    }
+    Ok(wrong)
+}
+
+/// The lines in which a service of tonic's is implemented without [`grpc_methods!`], from 1.
+fn by_hand(source: &str) -> Vec<usize> {
+    let lines = source.lines().enumerate();
+    let found = lines.filter(|(_, line)| {
+        line.trim() == "#[tonic::async_trait]"
+            || line.trim() == "#[async_trait]" && source.contains("tonic::async_trait;")
+    });
+    found.map(|(at, _)| at + 1).collect()
+}
+
+/// Files with that extension below a folder, with their texts.
+fn below(folder: &Path, wanted: &str) -> Result<Vec<(PathBuf, String)>> {
+    let (mut folders, mut files) = (vec![folder.to_owned()], Vec::new());
     while let Some(folder) = folders.pop() {
         let entries = fs::read_dir(&folder).with_context(|| folder.display().to_string())?;
         for entry in entries {
             let path = entry?.path();
-            match path.extension() {
-                _ if path.is_dir() => folders.push(path),
-                Some(extension) if extension == "proto" => files.push(path),
-                _ => {}
+            if path.is_dir() {
+                folders.push(path);
+            } else if path
+                .extension()
+                .is_some_and(|extension| extension == wanted)
+            {
+                let text = fs::read_to_string(&path);
+                let text = text.with_context(|| path.display().to_string())?;
+                files.push((path, text));
             }
         }
     }
-    for file in files {
-        let text = fs::read_to_string(&file).with_context(|| file.display().to_string())?;
-        paths.extend(methods(&text));
-    }
-    Ok(paths)
+    Ok(files)
 }
 
 fn methods(proto: &str) -> Vec<String> {
@@ -146,6 +189,17 @@ worker orders/relay
     fn a_route_that_states_none_and_a_router_of_its_own_are_found() {
         let more = "GET    /debug  -  orders  Look inside\nGET /x policy() orders X\nrouter orders: its access is its own\n";
         assert_eq!(unstated(&format!("{LISTED}{more}")).len(), 3);
+    }
+
+    #[test]
+    fn a_service_that_is_implemented_by_hand_is_found() {
+        let by_hand_told = by_hand("a\n#[tonic::async_trait]\nimpl Orders for Api {}\n");
+        assert_eq!(by_hand_told, [2]);
+        let imported = "use tonic::async_trait;\n#[async_trait]\nimpl Orders for Api {}\n";
+        assert_eq!(by_hand(imported), [2]);
+        let ours = "use async_trait::async_trait;\n#[async_trait]\nimpl Port for Api {}\n";
+        assert!(by_hand(ours).is_empty());
+        assert!(by_hand("grpc_methods! {\n    impl Orders for Api {}\n}\n").is_empty());
     }
 
     #[test]

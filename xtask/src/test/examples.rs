@@ -1,5 +1,5 @@
-//! The example programs: each pattern must end well by itself, each `hello` must serve and stop in good order, and what
-//! has tests must pass them.
+//! The example programs: each pattern must end well by itself, each `hello` must serve and stop in good order, what has
+//! tests must pass them, and the first program that a new user runs passes the doctor.
 
 use std::{
     fs,
@@ -23,6 +23,9 @@ pub(super) fn run(servers: &Servers, tally: &mut Tally) -> Result<bool> {
     let own = own(servers, tally)?;
     Ok(patterns && own)
 }
+
+/// The program that `stanchion doctor` examines, and a path that it serves.
+const EXAMINED: (&str, &str) = ("hello", "/hello/world");
 
 /// Built with the whole workspace: `-p patterns` alone would choose other features and compile dependencies again.
 fn patterns(servers: &Servers, tally: &mut Tally) -> Result<bool> {
@@ -98,12 +101,27 @@ fn serve_once(manifest: &Path, package: &Package) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let status = runtime.block_on(async {
+    let (examined, status) = runtime.block_on(async {
         let mut process = launch.start(DEADLINE).await?;
-        process.terminate(DEADLINE).await
+        let examined = examined(package.name.as_str());
+        let status = process.terminate(DEADLINE).await?;
+        anyhow::Ok((examined, status))
     })?;
     ensure!(status.success(), "after SIGTERM: {status}");
-    Ok(())
+    examined
+}
+
+/// What the architect says of it, if it is to be asked: built with the workspace's programs.
+fn examined(name: &str) -> Result<()> {
+    let (program, path) = EXAMINED;
+    if name != program {
+        return Ok(());
+    }
+    let folder = workspace::metadata()?.target_directory;
+    let mut doctor = Command::new(folder.join("debug/stanchion"));
+    doctor.args(["doctor", "http://127.0.0.1:8080", "--path", path]);
+    doctor.args(["--admin", "http://127.0.0.1:9090"]);
+    shell::quiet(&mut doctor).map(drop).context("its doctor")
 }
 
 /// A cargo command on a package of its own, into the workspace's folder and with its profile, so that what

@@ -10,6 +10,7 @@ use miette::Diagnostic;
 use serde_json::{Map, json};
 
 use super::check::place;
+use super::evaluate::roles;
 use super::file::held;
 use super::types::{ACTION, ROLE};
 use super::value::{PRINCIPALS, USER};
@@ -138,12 +139,8 @@ fn error_policy(error: &cedar::AuthorizationError) -> &cedar::PolicyId {
 fn asked(question: &Question<'_>) -> Result<(cedar::Request, cedar::Entities), Untaken> {
     let principal = question.principal;
     let who = uid(&Entity::of(principal))?;
-    let mut roles = HashSet::new();
-    if !principal.is_service() {
-        for role in &principal.roles {
-            roles.insert(uid(&Entity::new(ROLE, role))?);
-        }
-    }
+    let held = roles(principal).map(|role| uid(&Entity::new(ROLE, role)));
+    let roles = held.collect::<Result<HashSet<_>, _>>()?;
     let mut known = HashMap::new();
     if let Some(user) = principal.on_behalf_of {
         known.insert(

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use super::Vocabulary;
+use super::lex::{Token, lex};
 use super::tree::{Effect, Policy, Scope, Spot};
 use super::types::{ROLE, Setting, no_type, unknown};
 use super::value::{CLIENT, PRINCIPALS, SERVICE, USER};
+use super::{Entity, Vocabulary};
 
 type Faults = Vec<Spot<String>>;
 
@@ -72,20 +73,17 @@ fn asks(policy: &Policy, action: &str) -> bool {
 
 fn principals(scope: &Scope, words: &Vocabulary, faults: &mut Faults) -> Vec<&'static str> {
     let mut principals = PRINCIPALS.to_vec();
-    let stated = [
-        scope.is.as_ref().map(|is| (is.at, is.it.as_str())),
-        scope
-            .equals
-            .as_ref()
-            .map(|entity| (entity.at, entity.it.kind())),
-    ];
-    for (at, kind) in stated.into_iter().flatten() {
+    let is = scope.is.as_ref().map(|is| (is.at, is.it.as_str()));
+    let equals = scope.equals.as_ref();
+    let equals = equals.map(|entity| (entity.at, entity.it.kind()));
+    for (at, kind) in [is, equals].into_iter().flatten() {
         if !principals.contains(&kind) {
             let it = format!("a principal is a {USER}, a {SERVICE} or a {CLIENT}, not a `{kind}`");
             faults.push(Spot { at, it });
         }
         principals.retain(|known| *known == kind);
     }
+    faults.extend(named(scope, words));
     if let Some(role) = &scope.within {
         let it = if role.it.kind() == ROLE {
             unknown(words, ROLE, role.it.id())
@@ -111,7 +109,16 @@ fn resource<'a>(scope: &'a Scope, words: &Vocabulary, faults: &mut Faults) -> Op
         let it = no_type(words, kind);
         faults.push(Spot { at, it });
     }
+    faults.extend(named(scope, words));
     Some(kind)
+}
+
+/// What is wrong with the id of the one thing that a head is about; of a type that is known.
+fn named(scope: &Scope, words: &Vocabulary) -> Option<Spot<String>> {
+    let equals = scope.equals.as_ref();
+    let known = equals.filter(|entity| words.types.contains_key(entity.it.kind()))?;
+    let it = unknown(words, known.it.kind(), known.it.id())?;
+    Some(Spot { at: known.at, it })
 }
 
 /// The cases in which the conditions can hold.
@@ -183,29 +190,16 @@ fn forbidden(reached: &[(&Policy, BTreeSet<Case<'_>>)], text: &str) -> Faults {
 
 /// Policies that say what another said before.
 fn said_twice(reached: &[(&Policy, BTreeSet<Case<'_>>)], text: &str) -> Faults {
-    let said = |policy: &Policy| {
-        let spoken = |span: &std::ops::Range<usize>| {
-            text[span.clone()].split_whitespace().collect::<String>()
-        };
-        let stated = policy.conditions.iter();
-        let stated = stated.map(|stated| (stated.negated, spoken(&stated.holds.span)));
-        let scope = |scope: &Scope| {
-            let equals = scope.equals.as_ref().map(|spot| spot.it.clone());
-            (equals, scope.within.as_ref().map(|spot| spot.it.clone()))
-        };
-        (
-            policy.effect,
-            scope(&policy.principal),
-            scope(&policy.resource),
-            stated.collect::<Vec<_>>(),
-        )
-    };
+    let said: Vec<_> = reached
+        .iter()
+        .map(|(policy, _)| said(policy, text))
+        .collect();
     let mut faults = Faults::new();
     for (nth, (policy, cases)) in reached.iter().enumerate() {
-        let same = |(other, all): &&(&Policy, BTreeSet<Case<'_>>)| {
-            said(other) == said(policy) && cases.is_subset(all)
+        let same = |(at, (_, all)): &(usize, &(&Policy, BTreeSet<Case<'_>>))| {
+            said[*at] == said[nth] && cases.is_subset(all)
         };
-        if let Some((other, _)) = reached[..nth].iter().find(same) {
+        if let Some((_, (other, _))) = reached[..nth].iter().enumerate().find(same) {
             let (line, _) = place(text, other.at);
             let it = format!(
                 "{:?} changes nothing: {:?} in line {line} says the same",
@@ -215,6 +209,31 @@ fn said_twice(reached: &[(&Policy, BTreeSet<Case<'_>>)], text: &str) -> Faults {
         }
     }
     faults
+}
+
+/// What a policy says, however it is written: by its words and signs, not by its spaces.
+#[derive(PartialEq)]
+struct Said<'a> {
+    effect: Effect,
+    scopes: [[Option<&'a Entity>; 2]; 2],
+    conditions: Vec<(bool, Vec<Token>)>,
+}
+
+fn said<'a>(policy: &'a Policy, text: &str) -> Said<'a> {
+    let scope = |scope: &'a Scope| {
+        [&scope.equals, &scope.within].map(|spot| spot.as_ref().map(|spot| &spot.it))
+    };
+    let spoken = |span: &std::ops::Range<usize>| {
+        let tokens = lex(&text[span.clone()]).tokens.into_iter();
+        tokens.map(|(token, _)| token.it).collect()
+    };
+    let conditions = policy.conditions.iter();
+    let conditions = conditions.map(|stated| (stated.negated, spoken(&stated.holds.span)));
+    Said {
+        effect: policy.effect,
+        scopes: [&policy.principal, &policy.resource].map(scope),
+        conditions: conditions.collect(),
+    }
 }
 
 /// Line and column of an offset, both from 1.

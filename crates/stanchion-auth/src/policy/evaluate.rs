@@ -7,7 +7,7 @@ use std::borrow::Cow;
 use super::tree::{Comparison, Condition, Effect, Expr, Node, Policy, Scope, Variable};
 use super::types::{ACTION, ROLE};
 use super::{Entity, Question, Value};
-use crate::Principal;
+use crate::{Principal, Subject};
 
 /// A question, made ready for policies.
 #[derive(Debug)]
@@ -103,7 +103,10 @@ impl<'a> Scene<'a> {
                 compare(*comparison, &left, &right)
             }
             Node::Contains(set, item) => match &*self.value(set)? {
-                Value::Set(items) => Ok(items.contains(&*self.value(item)?)),
+                Value::Set(items) => {
+                    let item = self.value(item)?;
+                    Ok(items.iter().any(|one| same(one, &item)))
+                }
                 _ => Err(Unseen),
             },
             Node::Literal(_) | Node::Set(_) | Node::Variable(_) | Node::Attribute(..) => {
@@ -160,11 +163,12 @@ fn compare(comparison: Comparison, left: &Value, right: &Value) -> Evaluated<boo
     })
 }
 
-/// Sets are the same when each has all of the other.
+/// Sets are the same when each has all of the other, also within sets.
 fn same(left: &Value, right: &Value) -> bool {
     match (left, right) {
         (Value::Set(left), Value::Set(right)) => {
-            let within = |some: &[Value], all: &[Value]| some.iter().all(|one| all.contains(one));
+            let has = |all: &[Value], one: &Value| all.iter().any(|other| same(other, one));
+            let within = |some: &[Value], all: &[Value]| some.iter().all(|one| has(all, one));
             within(left, right) && within(right, left)
         }
         _ => left == right,
@@ -172,5 +176,12 @@ fn same(left: &Value, right: &Value) -> bool {
 }
 
 fn has_role(principal: &Principal, role: &Entity) -> bool {
-    role.kind() == ROLE && !principal.is_service() && principal.roles.contains(role.id())
+    role.kind() == ROLE && roles(principal).any(|held| held == role.id())
+}
+
+/// The roles that count: those of a user. A policy was checked as if nobody else had any.
+pub(crate) fn roles(principal: &Principal) -> impl Iterator<Item = &str> {
+    let is_user = matches!(principal.subject, Subject::User(_));
+    let roles = principal.roles.iter().filter(move |_| is_user);
+    roles.map(String::as_str)
 }

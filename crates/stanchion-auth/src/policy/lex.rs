@@ -73,7 +73,10 @@ fn token(rest: &str, first: char) -> Result<(Token, usize), (String, usize)> {
     let sign = SIGNS.iter().find(|sign| rest.starts_with(**sign));
     match sign {
         Some(sign) => Ok((Token::Sign(sign), sign.len())),
-        None => Err((format!("`{first}` means nothing here"), first.len_utf8())),
+        None => Err((
+            format!("`{}` means nothing here", first.escape_debug()),
+            first.len_utf8(),
+        )),
     }
 }
 

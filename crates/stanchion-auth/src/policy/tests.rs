@@ -8,7 +8,7 @@ mod faults;
 use uuid::Uuid;
 
 use super::*;
-use crate::{Permissions, Roles};
+use crate::{Permissions, Roles, Subject};
 
 crate::permissions! {
     /// See orders.

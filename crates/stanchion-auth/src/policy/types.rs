@@ -1,8 +1,14 @@
 //! The types of conditions, in one setting: who asks, for what, about what.
 
+mod names;
+mod operators;
+
 use std::collections::BTreeSet;
 
-use super::tree::{At, Comparison, Expr, Node, Spot, Variable};
+use names::listed;
+pub(crate) use names::{no_type, unknown};
+
+use super::tree::{At, Expr, Node, Spot, Variable};
 use super::value::USER;
 use super::{Kind, Value, Vocabulary};
 
@@ -65,6 +71,10 @@ impl Setting<'_> {
                 proven.extend(known.proves);
             }
             always = both(always, holds);
+            // What is never asked need not make sense, as on the right of `&&`.
+            if always == Some(false) {
+                break;
+            }
         }
         always
     }
@@ -237,114 +247,6 @@ impl Setting<'_> {
         Some(Known::bool((self.principal != USER).then_some(false)))
     }
 
-    fn and(
-        &self,
-        left: &Expr,
-        right: &Expr,
-        proven: &BTreeSet<Path>,
-        faults: &mut Faults,
-    ) -> Known {
-        let left = self.truth(left, proven, faults);
-        // What is never asked need not make sense: `principal is Service && principal.on_behalf_of …`.
-        if left.always == Some(false) {
-            return left;
-        }
-        let proven = proven | &left.proves;
-        let right = self.truth(right, &proven, faults);
-        Known {
-            proves: &left.proves | &right.proves,
-            ..Known::bool(both(left.always, right.always))
-        }
-    }
-
-    fn or(&self, left: &Expr, right: &Expr, proven: &BTreeSet<Path>, faults: &mut Faults) -> Known {
-        let left = self.truth(left, proven, faults);
-        if left.always == Some(true) {
-            return left;
-        }
-        let right = self.truth(right, proven, faults);
-        let always = match (left.always, right.always) {
-            (_, Some(true)) => Some(true),
-            (Some(false), Some(false)) => Some(false),
-            _ => None,
-        };
-        let proves = match left.always {
-            Some(false) => right.proves,
-            _ => &left.proves & &right.proves,
-        };
-        Known {
-            proves,
-            ..Known::bool(always)
-        }
-    }
-
-    fn compare(
-        &self,
-        expr: &Expr,
-        comparison: Comparison,
-        sides: [&Expr; 2],
-        proven: &BTreeSet<Path>,
-        faults: &mut Faults,
-    ) -> Option<Known> {
-        let [left, right] = sides.map(|side| self.known(side, proven, faults));
-        let (left, right) = (left?.kind, right?.kind);
-        let equality = matches!(comparison, Comparison::Equal | Comparison::Unequal);
-        if !equality && (left != Kind::Number || right != Kind::Number) {
-            let sign = comparison.sign();
-            faults.push(spot(
-                expr,
-                format!("`{sign}` is for numbers, not {left} and {right}"),
-            ));
-            return None;
-        }
-        if left == right {
-            return Some(Known::bool(self.fixed(comparison, sides)));
-        }
-        // Things of two types are never the same; values of two kinds are compared by mistake.
-        if let (Kind::Entity(_), Kind::Entity(_)) = (&left, &right) {
-            return Some(Known::bool(Some(comparison == Comparison::Unequal)));
-        }
-        faults.push(spot(expr, format!("{left} is never {right}")));
-        None
-    }
-
-    /// The one action of the setting is known.
-    fn fixed(&self, comparison: Comparison, sides: [&Expr; 2]) -> Option<bool> {
-        let named = sides.map(|side| match &side.node {
-            Node::Variable(Variable::Action) => Some(self.action),
-            Node::Literal(Value::Entity(entity)) if entity.kind() == ACTION => Some(entity.id()),
-            _ => None,
-        });
-        let [Some(left), Some(right)] = named else {
-            return None;
-        };
-        Some((left == right) == (comparison == Comparison::Equal))
-    }
-
-    fn contains(
-        &self,
-        expr: &Expr,
-        set: &Expr,
-        item: &Expr,
-        proven: &BTreeSet<Path>,
-        faults: &mut Faults,
-    ) -> Option<Known> {
-        let set = self.known(set, proven, faults);
-        let item = self.known(item, proven, faults);
-        let (set, item) = (set?.kind, item?.kind);
-        match &set {
-            Kind::Set(kind) if **kind == item => Some(Known::bool(None)),
-            Kind::Set(_) => {
-                faults.push(spot(expr, format!("{item} is never in {set}")));
-                None
-            }
-            _ => {
-                faults.push(spot(expr, format!("{set} contains nothing: it is no set")));
-                None
-            }
-        }
-    }
-
     /// The variable whose attributes are known.
     fn described(&self, of: &Expr, faults: &mut Faults) -> Option<Variable> {
         match of.node {
@@ -372,42 +274,6 @@ impl Setting<'_> {
             listed(&known)
         )
     }
-}
-
-/// Why there is no such thing as far as policies know, if so.
-pub(crate) fn unknown(words: &Vocabulary, kind: &str, id: &str) -> Option<String> {
-    match kind {
-        ROLE if words.roles.contains(id) => None,
-        ROLE => {
-            let known: Vec<_> = words.roles.names().collect();
-            Some(format!(
-                "there is no role {id:?}; there are {}",
-                listed(&known)
-            ))
-        }
-        ACTION if words.actions.contains_key(id) => None,
-        ACTION => {
-            let known: Vec<_> = words.actions().collect();
-            let listed = listed(&known);
-            Some(format!(
-                "no policy is asked about the action {id:?}; there are {listed}"
-            ))
-        }
-        kind if words.types.contains_key(kind) => None,
-        kind => Some(no_type(words, kind)),
-    }
-}
-
-pub(crate) fn no_type(words: &Vocabulary, name: &str) -> String {
-    let known: Vec<_> = words.types.keys().map(String::as_str).collect();
-    format!("there is no type `{name}`; there are {}", listed(&known))
-}
-
-fn listed(names: &[&str]) -> String {
-    if names.is_empty() {
-        return "none".into();
-    }
-    names.join(", ")
 }
 
 fn both(left: Option<bool>, right: Option<bool>) -> Option<bool> {

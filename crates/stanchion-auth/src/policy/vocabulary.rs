@@ -7,7 +7,8 @@ use crate::{Permission, Permissions, Roles};
 /// What policies can speak of: types with their attributes, actions with the types they are asked about, roles.
 ///
 /// The application says it once, in code, beside what asks; a file that speaks of anything else does not load. There are
-/// always the principals `User`, and `Service` with the optional attribute `on_behalf_of`, a `User`.
+/// always the principals `User`, `Client` (an OAuth client that acts for itself), and `Service` with the optional attribute
+/// `on_behalf_of`, a `User`.
 #[derive(Debug, Clone)]
 pub struct Vocabulary {
     pub(crate) types: BTreeMap<String, Attributes>,

@@ -46,7 +46,10 @@ pub(crate) fn create(
         "a decision needs a title of one line"
     );
     let records = load(root, folder)?;
-    let number = records.last().map_or(1, |last| last.number + 1);
+    let next = records
+        .last()
+        .map_or(Some(1), |last| last.number.checked_add(1));
+    let number = next.context("there is no number after the last record's")?;
     let slug = slug(title);
     ensure!(!slug.is_empty(), "a title needs letters or digits");
     let name = format!("{number:04}-{slug}.md");
@@ -57,21 +60,37 @@ pub(crate) fn create(
     Ok(file)
 }
 
-/// Marks a record as superseded by another one; what it decided stays as it was written.
-pub(crate) fn supersede(root: &Root, old: &Record, new_file: &Path) -> anyhow::Result<()> {
+/// Writes a record that takes the place of `old`, and says so in both; what was decided stays as it was written.
+pub(crate) fn supersede(
+    root: &Root,
+    folder: &Path,
+    draft: &Draft,
+    old: &Record,
+) -> anyhow::Result<PathBuf> {
     ensure!(
         old.status != Status::Superseded,
         "{} is superseded already",
         old.padded()
     );
-    let name = new_file.file_name().unwrap_or_default().to_string_lossy();
+    // Before anything is written: an old record that cannot be marked must not have a successor.
+    let marked = |number: &str, name: &str| marked(&old.text, number, name);
+    marked("0000", "0000-x.md").with_context(|| old.file.display().to_string())?;
+    let file = create(root, folder, draft, Some(old))?;
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
     let number = name.split('-').next().unwrap_or_default();
-    let status = format!("superseded by [{number}]({name})");
-    let mut lines: Vec<String> = old.text.lines().map(str::to_owned).collect();
-    let plain = lines.iter().position(|line| {
-        line.to_lowercase()
-            .trim_start_matches(['-', '*', ' '])
-            .starts_with("status:")
+    root.replace(&old.file, &marked(number, &name)?)?;
+    Ok(file)
+}
+
+/// A record's text with the status `superseded by` that one.
+fn marked(text: &str, number: &str, name: &str) -> anyhow::Result<String> {
+    let mut lines: Vec<String> = text.lines().map(str::to_owned).collect();
+    // Below the first part stands what was decided: a line that begins like a status there is somebody's sentence.
+    let is_part = |line: &String| line.starts_with("## ") || line.trim_start().starts_with("**");
+    let head = lines.iter().position(is_part).unwrap_or(lines.len());
+    let plain = lines[..head].iter().position(|line| {
+        let words = line.trim_start_matches(['-', '*', ' ']).to_lowercase();
+        words.starts_with("status:")
     });
     let heading = lines
         .iter()
@@ -79,15 +98,15 @@ pub(crate) fn supersede(root: &Root, old: &Record, new_file: &Path) -> anyhow::R
     let below =
         heading.and_then(|at| (at + 1..lines.len()).find(|line| !lines[*line].trim().is_empty()));
     if let Some(at) = plain {
-        lines[at] = format!("Status: {status}");
+        lines[at] = format!("Status: superseded by [{number}]({name})");
     } else if let Some(at) = below {
         lines[at] = format!("Superseded by [{number}]({name})");
     } else {
         let title = lines.iter().position(|line| line.starts_with("# "));
         let after = title.context("it has no title")? + 1;
-        lines.insert(after, format!("\nStatus: {status}"));
+        lines.insert(after, format!("\nStatus: superseded by [{number}]({name})"));
     }
-    root.replace(&old.file, &(lines.join("\n") + "\n"))
+    Ok(lines.join("\n") + "\n")
 }
 
 fn form_of(newest: Option<&Record>) -> Form {
@@ -184,6 +203,9 @@ fn to_index(
     root.replace(&file, &(lines.join("\n") + "\n"))
 }
 
+/// The longest name that a file gets of its title, in bytes.
+const SLUG_BYTES_MAX: usize = 60;
+
 fn slug(title: &str) -> String {
     let folded = title.to_lowercase();
     let words = folded
@@ -191,7 +213,11 @@ fn slug(title: &str) -> String {
         .filter(|word| !word.is_empty());
     let mut slug = String::new();
     for word in words {
-        if slug.len() + word.len() > 60 {
+        if slug.len() + word.len() > SLUG_BYTES_MAX {
+            // A single word that is too long is cut, or nothing would be left.
+            if slug.is_empty() {
+                slug.push_str(&word[..word.floor_char_boundary(SLUG_BYTES_MAX)]);
+            }
             break;
         }
         if !slug.is_empty() {

@@ -2,12 +2,11 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use super::new::formatted;
 use crate::outcome::{Outcome, print};
 use crate::root::Root;
-use crate::scaffold::{Growth, Style, grow};
+use crate::scaffold::{Growth, Style, Whereto, grow};
 
-/// Add a context, a use case, a projection, a consumer or a migration to a service that `new` made.
+/// Add a context, an aggregate, a use case, a projection, a consumer or a migration to a service that `new` made.
 ///
 /// Prints each file that it makes and each line that it adds; never overwrites anything.
 #[derive(clap::Args)]
@@ -29,7 +28,9 @@ pub(crate) struct Args {
 const EXAMPLES: &str = "\
 Examples:
   stanchion add context returns --style state
+  stanchion add aggregate label
   stanchion add use-case archive --dry-run
+  stanchion add use-case peel --of label
   stanchion add projection parcel-list
   stanchion add consumer billing --contract orders.order_placed.v1
   stanchion add migration add-a-note --context returns";
@@ -47,7 +48,7 @@ enum What {
         #[arg(long, value_enum, default_value = "event-sourced")]
         style: Style,
     },
-    /// An aggregate, in a context of its own: its rules, use cases, routes and tests.
+    /// An aggregate beside the first of a context: its rules, use cases, routes, gRPC service and tests.
     Aggregate {
         /// Its name, one of them: `label`.
         name: String,
@@ -59,11 +60,17 @@ enum What {
         /// What has happened then, if it is not `Archived`: `Sent`.
         #[arg(long)]
         event: Option<String>,
+        /// Of which of the context's aggregates; the first one unless given.
+        #[arg(long, value_name = "AGGREGATE")]
+        of: Option<String>,
     },
     /// Rows made of the log, with their table.
     Projection {
         /// Its name, `parcel-list`; also its table's.
         name: String,
+        /// Of which of the context's aggregates; the first one unless given.
+        #[arg(long, value_name = "AGGREGATE")]
+        of: Option<String>,
     },
     /// Somebody who takes others' contracts, once in effect.
     Consumer {
@@ -82,26 +89,32 @@ enum What {
 
 pub(crate) fn run(args: Args) -> anyhow::Result<Outcome> {
     let root = Root::open(&args.root)?;
-    let growth = match args.what {
-        What::Context { name, thing, style } => Growth::Context { name, thing, style },
-        What::Aggregate { name } => Growth::Context {
-            name: format!("{name}s"),
-            thing: Some(name),
-            style: Style::EventSourced,
-        },
-        What::UseCase { name, event } => Growth::UseCase { name, event },
-        What::Projection { name } => Growth::Projection { name },
-        What::Consumer { name, contract } => Growth::Consumer { name, contract },
-        What::Migration { name } => Growth::Migration { name },
+    let (of, growth) = args.what.growth();
+    let to = Whereto {
+        context: args.context.as_deref(),
+        thing: of.as_deref(),
     };
-    let plan = grow(&root, args.context.as_deref(), &growth)?;
+    let plan = grow(&root, to, &growth)?;
     if args.dry_run {
         plan.check(&root)?;
         print(&format!("would do:\n{}", plan.told()))?;
         return Ok(Outcome::Clean);
     }
     plan.carry_out(&root)?;
-    formatted(root.folder());
     print(&plan.told())?;
     Ok(Outcome::Clean)
+}
+
+impl What {
+    /// Of which thing, and what.
+    fn growth(self) -> (Option<String>, Growth) {
+        match self {
+            Self::Context { name, thing, style } => (None, Growth::Context { name, thing, style }),
+            Self::Aggregate { name } => (None, Growth::Aggregate { name }),
+            Self::UseCase { name, event, of } => (of, Growth::UseCase { name, event }),
+            Self::Projection { name, of } => (of, Growth::Projection { name }),
+            Self::Consumer { name, contract } => (None, Growth::Consumer { name, contract }),
+            Self::Migration { name } => (None, Growth::Migration { name }),
+        }
+    }
 }

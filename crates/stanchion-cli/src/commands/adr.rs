@@ -4,7 +4,7 @@ use anyhow::Context;
 use clap::Subcommand;
 
 use crate::adr::{self, Draft, Form, GraphForm, Record, Status};
-use crate::outcome::{Outcome, Paint, print};
+use crate::outcome::{Outcome, Paint, plain, print};
 use crate::root::Root;
 
 /// Keep architecture decision records: numbered, dated, linked.
@@ -128,6 +128,12 @@ pub(crate) fn today() -> String {
 pub(crate) fn run(args: Args) -> anyhow::Result<Outcome> {
     let root = Root::open(&args.root)?;
     let folder = adr::folder(&root, args.folder.as_deref());
+    // A misspelt folder has no records, and nothing would be wrong with them.
+    anyhow::ensure!(
+        args.folder.is_none() || matches!(args.action, Action::New(_)) || root.exists(&folder),
+        "there is no folder {}",
+        folder.display()
+    );
     let records = adr::load(&root, &folder)?;
     match args.action {
         Action::New(new) => {
@@ -140,13 +146,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<Outcome> {
         Action::Show { number, .. } => print(&find(&records, number)?.text)?,
         Action::Supersede { old, new } => {
             let old = find(&records, old)?;
-            anyhow::ensure!(
-                old.status != Status::Superseded,
-                "{} is superseded already",
-                old.padded()
-            );
-            let file = adr::create(&root, &folder, &new.into(), Some(old))?;
-            adr::supersede(&root, old, &file)?;
+            let file = adr::supersede(&root, &folder, &new.into(), old)?;
             print(&format!(
                 "{}\n{}: superseded\n",
                 file.display(),
@@ -187,13 +187,13 @@ fn listed(records: &[Record], paint: Paint) -> String {
             Status::Rejected => "rejected".into(),
             Status::Deprecated => "deprecated".into(),
             Status::Superseded => format!("superseded by {}", numbers(&record.superseded_by)),
-            Status::Unknown(word) => paint.red(word),
+            Status::Unknown(word) => paint.red(&plain(word)),
         };
-        let date = record.date.as_deref().unwrap_or("          ");
+        let date = plain(record.date.as_deref().unwrap_or("          "));
         format!(
             "{}  {date}  {}  ({status})\n",
             record.padded(),
-            paint.bold(&record.title)
+            paint.bold(&plain(&record.title))
         )
     };
     records.iter().map(line).collect()
@@ -207,7 +207,7 @@ fn numbers(numbers: &[u32]) -> String {
 fn checked(findings: &[adr::Finding], records: usize, paint: Paint) -> String {
     let line = |finding: &adr::Finding| {
         let place = format!("{}:{}", finding.file.display(), finding.line);
-        format!("{} {}\n", paint.bold(&place), finding.what)
+        format!("{} {}\n", paint.bold(&plain(&place)), plain(&finding.what))
     };
     let mut text: String = findings.iter().map(line).collect();
     text += &match findings.len() {

@@ -2,7 +2,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::doctor::{Asked, Point, Verdict, examine};
-use crate::outcome::{Outcome, Paint, print};
+use crate::outcome::{Outcome, Paint, plain, print};
 
 /// Ask a running service for what the shipping checklist wants, over its ports.
 ///
@@ -80,7 +80,7 @@ fn told(points: &[Point], paint: Paint) -> String {
             Verdict::Fail => paint.red("FAIL"),
             Verdict::Skipped => "--  ".to_owned(),
         };
-        text += &format!("{verdict}  {:<23} {}\n", point.name, point.seen);
+        text += &format!("{verdict}  {:<23} {}\n", point.name, plain(&point.seen));
         if !point.mend.is_empty() {
             text += &format!("      {:<23} {}\n", "", point.mend);
         }

@@ -1,5 +1,4 @@
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, ensure};
 
@@ -55,6 +54,7 @@ Examples:
 pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
     let names = Names::new(&args.name, args.context.as_deref(), args.thing.as_deref())?;
     let source = source(args)?;
+    source.check()?;
     let plan = Plan {
         files: service(&names, args.style, &source, &today()),
         ..Plan::default()
@@ -76,7 +76,6 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
     std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     let root = Root::open(&folder)?;
     plan.carry_out(&root)?;
-    formatted(root.folder());
     print(&format!("{}\n{}", plan.told(), next(&folder, &names)))?;
     Ok(Outcome::Clean)
 }
@@ -106,14 +105,6 @@ fn source(args: &Args) -> anyhow::Result<Source> {
         .as_deref()
         .unwrap_or(env!("CARGO_PKG_VERSION"));
     Ok(Source::Registry(version.to_owned()))
-}
-
-/// Names have other lengths than the templates' words, so lines break elsewhere. Without a toolchain they stay as they are.
-pub(crate) fn formatted(folder: &Path) {
-    let _ = Command::new("cargo")
-        .arg("fmt")
-        .current_dir(folder)
-        .output();
 }
 
 fn next(folder: &Path, names: &Names) -> String {

@@ -94,6 +94,12 @@ pub(crate) fn run(args: &Args) -> Result<Outcome> {
     }
     let mut done = review(&args.path, &options)
         .with_context(|| format!("{} cannot be reviewed", args.path.display()))?;
+    if done.files == 0 {
+        eprintln!(
+            "there is nothing to review in {}: no Rust, Go, Dockerfile, Compose file or manifest",
+            args.path.display()
+        );
+    }
     let sure = confidence(args.confidence);
     done.retain(|finding| {
         finding.confidence >= sure

@@ -5,15 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use jiff::SignedDuration;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
+use stanchion_runtime::clock;
 
 /// How long connecting and each read or write may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The most of an answer that is read: 4 MiB.
-const ANSWER_BYTES_MAX: u64 = 4 * 1024 * 1024;
+const ANSWER_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// How long an answer is read: a stream of events has no end.
+const ANSWER_TIME_MAX: SignedDuration = SignedDuration::from_secs(10);
 
 /// One port of the service.
 #[derive(Clone)]
@@ -151,14 +156,30 @@ fn config(roots: Option<&Path>) -> anyhow::Result<Arc<ClientConfig>> {
 
 /// Reads an answer to its end; one that is cut short, or has no end, counts as far as it came.
 pub(super) fn read(wire: &mut dyn Wire) -> anyhow::Result<Reply> {
-    let mut all = Vec::new();
-    let ended = wire.take(ANSWER_BYTES_MAX).read_to_end(&mut all);
-    if let Err(error) = ended
-        && all.is_empty()
-    {
-        return Err(error.into());
+    let began = clock::now();
+    let (mut all, mut buffer) = (Vec::new(), vec![0; 16 * 1024]);
+    while all.len() < ANSWER_BYTES_MAX && clock::now().duration_since(began) < ANSWER_TIME_MAX {
+        match wire.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(count) => all.extend_from_slice(&buffer[..count]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if all.is_empty() => return Err(error.into()),
+            Err(_) => break,
+        }
+        if is_endless(&all) {
+            break;
+        }
     }
     parsed(&all).ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "no HTTP answer").into())
+}
+
+/// Whether the head says that what follows is a stream: nobody waits for its end.
+fn is_endless(all: &[u8]) -> bool {
+    let reply = parsed(&all[..all.len().min(16 * 1024)]);
+    let kind = reply
+        .as_ref()
+        .and_then(|reply| reply.header("content-type"));
+    kind.is_some_and(|kind| kind.starts_with("text/event-stream"))
 }
 
 pub(super) fn parsed(all: &[u8]) -> Option<Reply> {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use stanchion_runtime::clock;
 
 use super::http::{Target, Wire};
@@ -17,7 +18,7 @@ fn header_timeout(public: &Target, patience: Duration) -> Point {
     let began = clock::now();
     let ended = public
         .connect_for(patience)
-        .and_then(|mut wire| Ok(ends_within(&mut *wire)?));
+        .and_then(|mut wire| Ok(ends_within(&mut *wire, patience)?));
     let took = clock::now().duration_since(began).as_secs();
     match ended {
         Ok(true) => Point::new(
@@ -39,12 +40,16 @@ fn header_timeout(public: &Target, patience: Duration) -> Point {
     }
 }
 
-fn ends_within(wire: &mut dyn Wire) -> std::io::Result<bool> {
+fn ends_within(wire: &mut dyn Wire, patience: Duration) -> std::io::Result<bool> {
+    let most = SignedDuration::try_from(patience).unwrap_or(SignedDuration::MAX);
+    let began = clock::now();
     wire.write_all(b"GET / HTTP/1.1\r\nhost: doctor\r\nx-slow: ")?;
     let mut buffer = [0; 512];
     loop {
         match wire.read(&mut buffer) {
             Ok(0) => return Ok(true),
+            // Whoever goes on talking waits all the same.
+            Ok(_) if clock::now().duration_since(began) > most => return Ok(false),
             Ok(_) => {}
             Err(error)
                 if matches!(

@@ -1,5 +1,6 @@
 //! What `stanchion add` adds, as plans.
 
+mod aggregate;
 mod consumer;
 mod projection;
 mod use_case;
@@ -8,6 +9,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 
+use super::names::word;
 use super::{Made, Names, Plan, Style, context, made};
 use crate::root::Root;
 
@@ -20,6 +22,8 @@ pub(crate) enum Growth {
         thing: Option<String>,
         style: Style,
     },
+    /// A thing beside the first of a context, event-sourced.
+    Aggregate { name: String },
     /// A use case of a context's thing: `archive`.
     UseCase { name: String, event: Option<String> },
     /// Rows made of the log.
@@ -30,30 +34,51 @@ pub(crate) enum Growth {
     Migration { name: String },
 }
 
-/// The service and the context that something is added to.
+/// To what it is added.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Whereto<'a> {
+    /// Which context; the service's first unless given.
+    pub(crate) context: Option<&'a str>,
+    /// Which of its things; its first unless given.
+    pub(crate) thing: Option<&'a str>,
+}
+
+/// The service, the context and the thing that something is added to.
 struct Place<'a> {
     root: &'a Root,
     made: Made,
     names: Names,
     style: Style,
+    /// The thing is not the first of its context, and has folders of its own.
+    is_beside: bool,
 }
 
 /// What adding comes to; nothing is made yet.
-pub(crate) fn grow(root: &Root, to: Option<&str>, growth: &Growth) -> anyhow::Result<Plan> {
+pub(crate) fn grow(root: &Root, to: Whereto<'_>, growth: &Growth) -> anyhow::Result<Plan> {
     let made = made(root)?;
-    let to = to.unwrap_or(&made.context).replace('-', "_");
-    let (style, thing) = kind(root, &to)?;
-    let names = Names::new(&made.service, Some(&to), Some(&thing))?;
+    let context = to.context.unwrap_or(&made.context).replace('-', "_");
+    let things = things(root, &context)?;
+    let first = things.first().context("a context has a thing")?;
+    let thing = to
+        .thing
+        .map_or_else(|| first.clone(), |thing| thing.replace('-', "_"));
+    ensure!(
+        things.contains(&thing),
+        "`{context}` has no `{thing}`; it has {}",
+        things.join(", ")
+    );
     let place = Place {
         root,
+        names: Names::new(&made.service, Some(&context), Some(&thing))?,
+        style: style(root, &context, &thing)?,
+        is_beside: thing != *first,
         made,
-        names,
-        style,
     };
     match growth {
         Growth::Context { name, thing, style } => {
             add_context(&place, name, thing.as_deref(), *style)
         }
+        Growth::Aggregate { name } => aggregate::plan(&place, name),
         Growth::UseCase { name, event } => use_case::plan(&place, name, event.as_deref()),
         Growth::Projection { name } => projection::plan(&place, name),
         Growth::Consumer { name, contract } => consumer::plan(&place, name, contract),
@@ -65,6 +90,24 @@ impl Place<'_> {
     /// `src/parcels/domain.rs` of `domain.rs`.
     fn source(&self, path: &str) -> PathBuf {
         Path::new("src").join(&self.names.context).join(path)
+    }
+
+    /// `src/parcels/adapters/http.rs` of `adapters` and `http.rs`; of a thing beside the first
+    /// `src/parcels/adapters/labels/http.rs`.
+    fn layer(&self, layer: &str, file: &str) -> PathBuf {
+        let folder = self.source(layer);
+        match self.is_beside {
+            true => folder.join(self.names.things()).join(file),
+            false => folder.join(file),
+        }
+    }
+
+    /// The module above those files.
+    fn root_of(&self, layer: &str) -> PathBuf {
+        match self.is_beside {
+            true => self.source(&format!("{layer}/{}.rs", self.names.things())),
+            false => self.source(&format!("{layer}.rs")),
+        }
     }
 
     /// `src/parcels.rs`.
@@ -96,36 +139,33 @@ impl Place<'_> {
     }
 }
 
-/// Style and thing of a context, read from its sources: the first thing of its domain.
-fn kind(root: &Root, context: &str) -> anyhow::Result<(Style, String)> {
+/// The things of a context in the order of its domain; at least one.
+fn things(root: &Root, context: &str) -> anyhow::Result<Vec<String>> {
     let domain = Path::new("src").join(context).join("domain.rs");
     let text = root
         .read(&domain)
         .with_context(|| format!("there is no context `{context}`"))?;
-    let things = text
+    let modules = text
         .lines()
         .filter_map(|line| line.strip_prefix("pub(crate) mod ")?.strip_suffix(';'));
-    let thing = things
-        .into_iter()
-        .next()
-        .with_context(|| format!("{} names no module", domain.display()))?;
-    let file = Path::new("src")
-        .join(context)
-        .join(format!("domain/{thing}.rs"));
-    let sourced = root.read(&file)?.contains("impl Aggregate for");
-    Ok((
-        if sourced {
-            Style::EventSourced
-        } else {
-            Style::State
-        },
-        thing.to_owned(),
-    ))
+    let things: Vec<_> = modules.map(str::to_owned).collect();
+    ensure!(!things.is_empty(), "{} names no module", domain.display());
+    Ok(things)
+}
+
+/// How a thing is kept, as its source says.
+fn style(root: &Root, context: &str, thing: &str) -> anyhow::Result<Style> {
+    let folder = Path::new("src").join(context);
+    let source = root.read(&folder.join(format!("domain/{thing}.rs")))?;
+    Ok(match source.contains("impl Aggregate for") {
+        true => Style::EventSourced,
+        false => Style::State,
+    })
 }
 
 fn ident(name: &str) -> anyhow::Result<String> {
     let name = name.replace('-', "_");
-    Names::new("service", Some("context"), Some(&name))?;
+    word("part of a service", &name)?;
     Ok(name)
 }
 

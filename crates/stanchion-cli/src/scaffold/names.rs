@@ -1,68 +1,11 @@
+mod taken;
+
 use anyhow::ensure;
+
+use taken::{KEYWORDS, MODULES, told, types};
 
 /// The longest name; service names become names of Kubernetes objects, which have at most 63.
 const CHARS_MAX: usize = 40;
-
-/// Words that a Rust module or type cannot have, or that the templates have already.
-const TAKEN: [&str; 57] = [
-    "as",
-    "async",
-    "await",
-    "break",
-    "const",
-    "continue",
-    "crate",
-    "dyn",
-    "else",
-    "enum",
-    "extern",
-    "false",
-    "fn",
-    "for",
-    "gen",
-    "if",
-    "impl",
-    "in",
-    "let",
-    "loop",
-    "match",
-    "mod",
-    "move",
-    "mut",
-    "pub",
-    "ref",
-    "return",
-    "self",
-    "static",
-    "struct",
-    "super",
-    "trait",
-    "true",
-    "type",
-    "unsafe",
-    "use",
-    "where",
-    "while",
-    "abstract",
-    "become",
-    "box",
-    "do",
-    "final",
-    "macro",
-    "override",
-    "priv",
-    "typeof",
-    "unsized",
-    "virtual",
-    "yield",
-    "try",
-    "stanchion",
-    "settings",
-    "store",
-    "platform",
-    "tokens",
-    "health",
-];
 
 /// What the templates' words are replaced by.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,26 +35,21 @@ impl Names {
             ("context", &context),
             ("thing", &thing),
         ] {
-            let first = name.chars().next().is_some_and(|c| c.is_ascii_lowercase());
-            let rest = name
-                .chars()
-                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_');
-            let ends = !name.ends_with(['-', '_']) && !name.contains("__") && !name.contains("--");
+            word(what, name)?;
             let dashed = what != "service" || !name.contains('_');
-            ensure!(
-                first && rest && ends && dashed && name.len() <= CHARS_MAX,
-                "`{name}` is no name of a {what}: lower case letters, digits and dashes, a letter first, at most {CHARS_MAX}"
-            );
-            ensure!(
-                !TAKEN.contains(&name),
-                "`{name}` is taken: Rust or the template has it already"
-            );
+            ensure!(dashed, "`{name}` is no name of a service: write a dash");
+            ensure!(!MODULES.contains(&name), "{}", told(name));
         }
-        Ok(Self {
+        let names = Self {
             service: service.to_owned(),
             context,
             thing,
-        })
+        };
+        for name in [names.type_name(), names.types()] {
+            ensure!(!types().contains(&*name), "{}", told(&name));
+        }
+        word("things", &names.things())?;
+        Ok(names)
     }
 
     /// `Parcel`.
@@ -156,6 +94,22 @@ impl Names {
             text.replace(&format!("__{word}__"), with)
         })
     }
+}
+
+/// Whether it can be the name of a module, a function and, with dashes, of a file.
+///
+/// # Errors
+/// Another letter than `[a-z0-9_-]`, no letter first, two lines in a row or one at the end, too long, a word of Rust.
+pub(crate) fn word(what: &str, name: &str) -> anyhow::Result<()> {
+    let first = name.chars().next().is_some_and(|c| c.is_ascii_lowercase());
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '_';
+    let ends = !name.ends_with(['-', '_']) && !name.contains("__") && !name.contains("--");
+    ensure!(
+        first && name.chars().all(plain) && ends && name.len() <= CHARS_MAX,
+        "`{name}` is no name of a {what}: lower case letters, digits and dashes, a letter first, at most {CHARS_MAX}"
+    );
+    ensure!(!KEYWORDS.contains(&name), "{}", told(name));
+    Ok(())
 }
 
 /// `parcel_desk` as `ParcelDesk`.
@@ -227,9 +181,20 @@ mod tests {
             "x-",
             "über",
             "a/b",
+            "serde",
             &"x".repeat(41),
         ] {
             assert!(Names::new(name, None, None).is_err(), "{name}");
+        }
+        // Types that would stand twice in a file, one of them by its plural; and what only looks like it.
+        for thing in [
+            "option", "metadata", "body", "seen", "problem", "statu", "a",
+        ] {
+            let refused = Names::new("desk", None, Some(thing));
+            assert!(refused.is_err(), "{thing}");
+        }
+        for thing in ["event", "order", "payment", "ticket"] {
+            Names::new("desk", None, Some(thing)).unwrap();
         }
         let names = Names::new("parcel-desk", None, Some("parcel-label")).unwrap();
         assert_eq!(

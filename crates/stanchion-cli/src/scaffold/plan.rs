@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, ensure};
 use serde::Serialize;
 
+use super::format::{formatted, is_formatted};
 use crate::root::Root;
 
 /// What is to be made: new files, and lines in files that are there. Nothing happens before [`Plan::carry_out`].
@@ -41,12 +42,20 @@ impl Plan {
     }
 
     /// Makes everything, or nothing: what cannot be made is found before anything is.
+    ///
+    /// New Rust is formatted; a file that gets lines is, if it was before. No other file is touched.
     pub(crate) fn carry_out(&self, root: &Root) -> anyhow::Result<()> {
         let changed = self.check(root)?;
+        let folder = root.folder();
         for (path, text) in &self.files {
-            root.create(path, text)?;
+            root.create(path, &formatted(folder, path, text.clone()))?;
         }
         for (path, text) in changed {
+            let was_formatted = is_formatted(folder, &path, &root.read(&path)?);
+            let text = match was_formatted {
+                true => formatted(folder, &path, text),
+                false => text,
+            };
             root.replace(&path, &text)?;
         }
         Ok(())

@@ -1,10 +1,9 @@
-use std::io::Write;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::path::PathBuf;
 
 use serde::Serialize;
 use similar::TextDiff;
 
+use super::format::formatted;
 use super::{Names, Source, made, service};
 use crate::root::Root;
 
@@ -42,7 +41,7 @@ pub(crate) fn upgrade(root: &Root, all: bool) -> anyhow::Result<Vec<Difference>>
         };
         let missing = now.is_none();
         let now = without_dependency(&now.unwrap_or_default());
-        let text = without_dependency(&formatted(&file, text));
+        let text = without_dependency(&formatted(root.folder(), &file, text));
         if now == text {
             continue;
         }
@@ -58,26 +57,6 @@ pub(crate) fn upgrade(root: &Root, all: bool) -> anyhow::Result<Vec<Difference>>
         });
     }
     Ok(differences)
-}
-
-/// Rust as `new` leaves it, formatted for its names; as it is without a toolchain.
-fn formatted(file: &Path, text: String) -> String {
-    if file.extension().is_none_or(|extension| extension != "rs") {
-        return text;
-    }
-    rustfmt(&text).unwrap_or(text)
-}
-
-fn rustfmt(text: &str) -> Option<String> {
-    let mut rustfmt = Command::new("rustfmt");
-    rustfmt.args(["--edition", "2024"]).stdin(Stdio::piped());
-    rustfmt.stdout(Stdio::piped()).stderr(Stdio::null());
-    let mut child = rustfmt.spawn().ok()?;
-    // It reads everything before it writes, so the pipe cannot fill up in both directions.
-    child.stdin.take()?.write_all(text.as_bytes()).ok()?;
-    let output = child.wait_with_output().ok()?;
-    let formatted = String::from_utf8(output.stdout).ok()?;
-    output.status.success().then_some(formatted)
 }
 
 /// Where stanchion comes from is the service's own affair.

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use crate::checklist::{Answer, Verdict};
+use crate::found::printable_path;
 use crate::model::{Finding, Rule, Severity};
 use crate::review::Review;
 use crate::rules;
@@ -94,7 +95,8 @@ fn group(text: &mut String, findings: &[&&Finding], how: Human) {
         paint(rule.name, "2", how)
     );
     for finding in findings.iter().take(how.per_rule) {
-        let place = format!("{}:{}:{}", finding.path, finding.line, finding.column);
+        let path = printable_path(&finding.path);
+        let place = format!("{path}:{}:{}", finding.line, finding.column);
         let said = if finding.message == rule.title {
             String::new()
         } else {
@@ -129,7 +131,7 @@ fn checklist(text: &mut String, review: &Review, how: Human) {
             "  {}  {}: {}",
             paint(mark, colour, how),
             paint(answer.point.title(), "1", how),
-            answer.sentence
+            printable_path(&answer.sentence)
         );
         if answer.verdict != Verdict::NotAsked {
             for evidence in answer.evidence.iter().take(3) {
@@ -137,7 +139,7 @@ fn checklist(text: &mut String, review: &Review, how: Human) {
                     text,
                     "             {} {}:{}",
                     paint(evidence.what, "2", how),
-                    evidence.path,
+                    printable_path(&evidence.path),
                     evidence.line
                 );
             }
@@ -155,7 +157,8 @@ fn closing(text: &mut String, review: &Review, how: Human) {
             .count()
     };
     for skipped in review.skipped.iter().take(5) {
-        let _ = writeln!(text, "  not read: {} ({})", skipped.path, skipped.reason);
+        let path = printable_path(&skipped.path);
+        let _ = writeln!(text, "  not read: {path} ({})", skipped.reason);
     }
     if review.skipped.len() > 5 {
         let _ = writeln!(

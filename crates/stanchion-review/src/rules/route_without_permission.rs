@@ -33,11 +33,13 @@ fn router() -> Router {
         .route("/login", post(login))
         .route("/orders", post(place))
         .route("/orders/{id}", put(change).delete(cancel))
+        .route("/notes", post(tell))
 }
 async fn login(Json(login): Json<Login>) -> Result<(), Problem> { check(login).await }
 async fn place(caller: CurrentUser, Json(order): Json<Order>) -> Result<(), Problem> { caller.place(order).await }
 async fn change(caller: CurrentUser, Path(id): Path<u64>) -> Result<(), Problem> { caller.change(id).await }
-async fn cancel(caller: CurrentUser, Path(id): Path<u64>) -> Result<(), Problem> { caller.cancel(id).await }
+async fn cancel(caller: Guarded<CancelOrder>, Path(id): Path<u64>) -> Result<(), Problem> { caller.cancel(id).await }
+async fn tell(_: Anyone, Json(note): Json<Note>) -> Result<(), Problem> { keep(note).await }
 "#,
         },
         Example {
@@ -49,9 +51,9 @@ async fn cancel(caller: CurrentUser, Path(id): Path<u64>) -> Result<(), Problem>
 };
 
 /// What a name says that stands for somebody who was let in.
-const WHO: [&str; 30] = [
+const WHO: [&str; 31] = [
     "auth", "authed", "authorized", "authenticated", "authorization", "authentication", "authenticate", "authorize", "jwt", "claims", "principal", "identity", "permission", "permissions", "role",
-    "session", "caller", "user", "admin", "token", "bearer", "guard", "headers", "signed", "viewer", "account", "protected", "private", "require", "login_required",
+    "session", "caller", "user", "admin", "token", "bearer", "guard", "guarded", "headers", "signed", "viewer", "account", "protected", "private", "require", "login_required",
 ];
 /// Routes that everybody may call: they are how one is let in, or how machines knock.
 const OPEN: [&str; 48] = [
@@ -112,6 +114,7 @@ fn changes(method: &str) -> bool {
 fn of_rust<'a>(function: Node<'a>, path: &str) -> Route<'a> {
     let name = function.field("name").unwrap_or(function);
     let parameters = function.field("parameters").into_iter().flat_map(|list| list.each("parameter").map(|one| one.field_text("type")));
+    let parameters: Vec<_> = parameters.collect();
     // It may ask in its body, by whatever it was given; comments ask nobody.
     let asks = ["authoriz", "authent", "permission", "claims", "session", "credential", "signature", "api_key", "token", "cookie"];
     let inside = function.field("body").is_some_and(|body| {
@@ -122,8 +125,9 @@ fn of_rust<'a>(function: Node<'a>, path: &str) -> Route<'a> {
     });
     Route {
         node: name,
-        asks: inside || parameters.into_iter().any(names_somebody),
-        open: says(name.text(), &OPEN) || says(path, &OPEN),
+        asks: inside || parameters.iter().any(|kind| names_somebody(kind)),
+        // A marker that it is for everybody is a statement: nobody forgot.
+        open: says(name.text(), &OPEN) || says(path, &OPEN) || parameters.contains(&"Anyone"),
     }
 }
 

@@ -11,12 +11,14 @@ use tonic::server::NamedService;
 use tower::{Service, ServiceExt};
 
 use super::Inner;
+use super::methods::{StatesMethods, stated};
 use crate::{Access, StatesAccess};
 
 /// A gRPC service that tonic generated, with who may call which of its methods.
 ///
-/// Every method states its access, or the service does not start: nothing is public by omission. The descriptors are
-/// what the build wrote (`file_descriptor_set_path`); reflection shows them.
+/// Every method states its access, or the service does not start: nothing is public by omission. A service of ours states it
+/// in its methods' arguments, [`grpc_methods!`](crate::grpc_methods!); one that somebody else wrote is told of from outside, by
+/// [`allow`](Self::allow). The descriptors are what the build wrote (`file_descriptor_set_path`); reflection shows them.
 ///
 /// ```
 /// # use stanchion_server::{Anyone, Grpc, Module};
@@ -65,7 +67,27 @@ impl Grpc {
         }
     }
 
-    /// States who may call a method: `Anyone`, `Optional`, `Caller` or `Authorized<P>`.
+    /// A service whose methods state who may call them: `T` is what [`grpc_methods!`](crate::grpc_methods!) made it of.
+    ///
+    /// # Panics
+    /// As [`new`](Self::new), and when `T` has the methods of another service.
+    #[must_use]
+    pub fn stated_by<T: StatesMethods>(
+        service: impl Service<Request, Error = Infallible, Response: IntoResponse, Future: Send>
+        + NamedService
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+        descriptors: &'static [u8],
+    ) -> Self {
+        let mut grpc = Self::new(service, descriptors);
+        stated(grpc.name, &mut grpc.methods, T::METHODS);
+        grpc
+    }
+
+    /// States who may call a method of a service that states nothing itself: `Anyone`, `Optional`, `Caller`, `Guarded<P>` or
+    /// `Authorized<P>`.
     ///
     /// Streams that `Anyone` may open are at most 64 at once, all methods together, and take no place of
     /// `waiting_max`; one more is `UNAVAILABLE`.

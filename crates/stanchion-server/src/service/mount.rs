@@ -153,7 +153,9 @@ impl Mounting<'_> {
         for (name, method) in &grpc.methods {
             let path = format!("/{}/{name}", grpc.name);
             let access = method.access;
-            let access = access.unwrap_or_else(|| panic!("{path} states no access: add .allow"));
+            let access = access.unwrap_or_else(|| {
+                panic!("{path} states no access: as its first argument, or by .allow")
+            });
             self.listed.push(Listed {
                 method: Method::POST,
                 path,

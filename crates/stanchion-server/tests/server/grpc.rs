@@ -2,6 +2,7 @@
 
 mod held;
 mod malformed;
+mod stated;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;

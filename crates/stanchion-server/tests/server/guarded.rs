@@ -6,6 +6,7 @@ use axum::body::Body;
 use axum::extract::State;
 use stanchion_auth::policy::{Entity, Kind, PolicyFile, Resource, Vocabulary};
 use stanchion_server::*;
+use stanchion_telemetry::Metrics;
 use tonic::Code as Grpced;
 use uuid::Uuid;
 
@@ -57,6 +58,10 @@ async fn everybodys(caller: Guarded<SeeThings>) -> Result<Answer<String>, Proble
 }
 
 fn api() -> Api {
+    api_with(&Metrics::default())
+}
+
+fn api_with(metrics: &Metrics) -> Api {
     let routes = Routes::new()
         .get(
             "/things/{owner}",
@@ -72,7 +77,9 @@ fn api() -> Api {
             op("Get all", everybodys).errors(&[codes::FORBIDDEN]),
         )
         .with_state(Arc::new(policies()));
-    let service = Service::new(settings()).tokens(Arc::new(Tokens));
+    let service = Service::new(settings())
+        .tokens(Arc::new(Tokens))
+        .metrics(metrics.clone());
     let service = service.mount(Module::new("guarded").routes(routes));
     Api(service.into_router().unwrap())
 }
@@ -97,6 +104,25 @@ async fn a_policy_or_the_permission_lets_a_caller_at_an_object() {
     );
     assert_eq!(get(&api, "reader", "/things/1").await.0, 200);
     assert_eq!(get(&api, "nobody", "/things/1").await.0, 401);
+}
+
+#[tokio::test]
+async fn decisions_are_counted_by_action_and_what_was_decided() {
+    let metrics = Metrics::default();
+    let api = api_with(&metrics);
+    for (token, owner) in [("writer", 1), ("writer", 2), ("reader", 1), ("reader", 0)] {
+        get(&api, token, &format!("/things/{owner}")).await;
+    }
+    // Nobody asks about an object here.
+    get(&api, "reader", "/everybodys").await;
+    get(&api, "nobody", "/things/1").await;
+    let shown = metrics.encode();
+    for (decision, times) in [("allowed", 2), ("denied", 1), ("misfit", 1)] {
+        let line = format!(
+            "stanchion_server_policy_decisions_total{{action=\"thing:read\",decision=\"{decision}\"}} {times}"
+        );
+        assert!(shown.contains(&line), "{line}\n{shown}");
+    }
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ use shop_contracts::grpc::user::v1::user_service_server::{UserService, UserServi
 use shop_kernel::UserId;
 use stanchion::server::{
     Answer, Anyone, Authorized, Body, Caller, Grpc, IfMatch, Listed, Listing, PathId, Problem,
-    access, answered, metadata, respond,
+    answered, grpc_methods, metadata, respond,
 };
 use tonic::codec::CompressionEncoding;
 use tonic::{Request, Response, Status};
@@ -32,82 +32,78 @@ use super::http::users::{
 use super::http::views::UserView;
 use crate::application::Identity;
 
-/// The service, with who may call what.
+/// The service; its methods say who may call them.
 pub(crate) fn service(identity: Arc<Identity>) -> Grpc {
     let server = UserServiceServer::new(UserApi { identity })
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
         .accept_compressed(CompressionEncoding::Gzip)
         .send_compressed(CompressionEncoding::Gzip);
-    Grpc::new(server, pb::DESCRIPTORS)
-        .allow::<Caller>("GetUser")
-        .allow::<Anyone>("CreateUser")
-        .allow::<Caller>("UpdateUser")
-        .allow::<Caller>("DeleteUser")
-        .allow::<Authorized<ReadUsers>>("ListUsers")
-        .allow::<Authorized<ReadUsers>>("StreamUsers")
+    Grpc::stated_by::<UserApi>(server, pb::DESCRIPTORS)
 }
 
 struct UserApi {
     identity: Arc<Identity>,
 }
 
-#[tonic::async_trait]
-impl UserService for UserApi {
-    async fn get_user(
-        &self,
-        request: Request<pb::GetUserRequest>,
-    ) -> Result<Response<pb::User>, Status> {
-        answered(self.get(access()?, &request.get_ref().id).await)
-    }
+grpc_methods! {
+    impl UserService for UserApi {
+        type StreamUsersStream =
+            Pin<Box<dyn Stream<Item = Result<pb::StreamUsersResponse, Status>> + Send>>;
 
-    async fn create_user(
-        &self,
-        request: Request<pb::CreateUserRequest>,
-    ) -> Result<Response<pb::User>, Status> {
-        let new = new_user(request.into_inner())?;
-        answered(register(Anyone, self.state(), new).await)
-    }
+        async fn get_user(
+            &self,
+            caller: Caller,
+            request: Request<pb::GetUserRequest>,
+        ) -> Result<Response<pb::User>, Status> {
+            answered(self.get(caller, &request.get_ref().id).await)
+        }
 
-    async fn update_user(
-        &self,
-        request: Request<pb::UpdateUserRequest>,
-    ) -> Result<Response<pb::User>, Status> {
-        answered(self.update(access()?, request.into_inner()).await)
-    }
+        async fn create_user(
+            &self,
+            anyone: Anyone,
+            request: Request<pb::CreateUserRequest>,
+        ) -> Result<Response<pb::User>, Status> {
+            let new = new_user(request.into_inner())?;
+            answered(register(anyone, self.state(), new).await)
+        }
 
-    async fn delete_user(
-        &self,
-        request: Request<pb::DeleteUserRequest>,
-    ) -> Result<Response<()>, Status> {
-        let caller: Caller = access()?;
-        let asked = request.get_ref();
-        let id = PathId(user_id(&asked.id)?);
-        let if_match = IfMatch::version(asked.expected_version);
-        respond(
-            delete_user(caller, self.state(), id, if_match)
-                .await
-                .map(drop),
-        )
-    }
+        async fn update_user(
+            &self,
+            caller: Caller,
+            request: Request<pb::UpdateUserRequest>,
+        ) -> Result<Response<pb::User>, Status> {
+            answered(self.update(caller, request.into_inner()).await)
+        }
 
-    async fn list_users(
-        &self,
-        request: Request<pb::ListUsersRequest>,
-    ) -> Result<Response<pb::ListUsersResponse>, Status> {
-        respond(self.list(access()?, request).await.map(messages::listed))
-    }
+        async fn delete_user(
+            &self,
+            caller: Caller,
+            request: Request<pb::DeleteUserRequest>,
+        ) -> Result<Response<()>, Status> {
+            let asked = request.get_ref();
+            let id = PathId(user_id(&asked.id)?);
+            let if_match = IfMatch::version(asked.expected_version);
+            let deleted = delete_user(caller, self.state(), id, if_match).await;
+            respond(deleted.map(drop))
+        }
 
-    type StreamUsersStream =
-        Pin<Box<dyn Stream<Item = Result<pb::StreamUsersResponse, Status>> + Send>>;
+        async fn list_users(
+            &self,
+            caller: Authorized<ReadUsers>,
+            request: Request<pb::ListUsersRequest>,
+        ) -> Result<Response<pb::ListUsersResponse>, Status> {
+            respond(self.list(caller, request).await.map(messages::listed))
+        }
 
-    async fn stream_users(
-        &self,
-        request: Request<pb::StreamUsersRequest>,
-    ) -> Result<Response<Self::StreamUsersStream>, Status> {
-        let _reader: Authorized<ReadUsers> = access()?;
-        let listing = Listing::of(messages::stream_parameters(request.into_inner())?)?;
-        let users = stream_users::stream(Arc::clone(&self.identity), listing);
-        Ok(Response::new(Box::pin(users)))
+        async fn stream_users(
+            &self,
+            _: Authorized<ReadUsers>,
+            request: Request<pb::StreamUsersRequest>,
+        ) -> Result<Response<Self::StreamUsersStream>, Status> {
+            let listing = Listing::of(messages::stream_parameters(request.into_inner())?)?;
+            let users = stream_users::stream(Arc::clone(&self.identity), listing);
+            Ok(Response::new(Box::pin(users)))
+        }
     }
 }
 

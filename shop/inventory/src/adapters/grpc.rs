@@ -16,8 +16,8 @@ use shop_contracts::grpc::inventory::v1::inventory_service_server::{
 };
 use shop_kernel::Sku;
 use stanchion::server::{
-    Anyone, Authorized, Grpc, Listed, Listing, Optional, Problem, Violations, access, answered,
-    metadata, respond,
+    Anyone, Authorized, Grpc, Listed, Listing, Optional, Problem, Violations, answered,
+    grpc_methods, metadata, respond,
 };
 use tonic::codec::CompressionEncoding;
 use tonic::{Request, Response, Status, Streaming};
@@ -29,73 +29,73 @@ use super::http::products::{
 /// The most products that are asked for at once.
 const BATCH_MAX: usize = 100;
 
-/// The service, with who may call what.
+/// The service; its methods say who may call them.
 pub(crate) fn service(routes: ProductRoutes) -> Grpc {
     let server = InventoryServiceServer::new(InventoryApi { routes })
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
         .accept_compressed(CompressionEncoding::Gzip)
         .send_compressed(CompressionEncoding::Gzip);
-    Grpc::new(server, pb::DESCRIPTORS)
-        .allow::<Anyone>("GetProduct")
-        .allow::<Optional>("BatchGetProducts")
-        .allow::<Anyone>("ListProducts")
-        .allow::<Authorized<WriteInventory>>("ImportProducts")
-        .allow::<Authorized<WriteInventory>>("SyncStock")
+    Grpc::stated_by::<InventoryApi>(server, pb::DESCRIPTORS)
 }
 
 struct InventoryApi {
     routes: ProductRoutes,
 }
 
-#[tonic::async_trait]
-impl InventoryService for InventoryApi {
-    async fn get_product(
-        &self,
-        request: Request<pb::GetProductRequest>,
-    ) -> Result<Response<pb::Product>, Status> {
-        let consistency = metadata(request.metadata()).await?;
-        let sku = sku(&request.get_ref().sku)?;
-        answered(shown(&self.routes.products, consistency, &sku).await)
-    }
+grpc_methods! {
+    impl InventoryService for InventoryApi {
+        type SyncStockStream =
+            Pin<Box<dyn Stream<Item = Result<pb::SyncStockResponse, Status>> + Send>>;
 
-    async fn batch_get_products(
-        &self,
-        request: Request<pb::BatchGetProductsRequest>,
-    ) -> Result<Response<pb::BatchGetProductsResponse>, Status> {
-        respond(self.batch(&request.into_inner().skus).await)
-    }
+        async fn get_product(
+            &self,
+            _: Anyone,
+            request: Request<pb::GetProductRequest>,
+        ) -> Result<Response<pb::Product>, Status> {
+            let consistency = metadata(request.metadata()).await?;
+            let sku = sku(&request.get_ref().sku)?;
+            answered(shown(&self.routes.products, consistency, &sku).await)
+        }
 
-    async fn list_products(
-        &self,
-        request: Request<pb::ListProductsRequest>,
-    ) -> Result<Response<pb::ListProductsResponse>, Status> {
-        let listed = self.list(request).await;
-        respond(listed.map(messages::listed))
-    }
+        async fn batch_get_products(
+            &self,
+            _: Optional,
+            request: Request<pb::BatchGetProductsRequest>,
+        ) -> Result<Response<pb::BatchGetProductsResponse>, Status> {
+            respond(self.batch(&request.into_inner().skus).await)
+        }
 
-    async fn import_products(
-        &self,
-        request: Request<Streaming<pb::ImportProductsRequest>>,
-    ) -> Result<Response<pb::ImportProductsResponse>, Status> {
-        let caller: Authorized<WriteInventory> = access()?;
-        let metadata = caused_by(&caller);
-        let products = &self.routes.products;
-        let imported = import_products::import(products, request.into_inner(), &metadata).await?;
-        Ok(Response::new(imported))
-    }
+        async fn list_products(
+            &self,
+            anyone: Anyone,
+            request: Request<pb::ListProductsRequest>,
+        ) -> Result<Response<pb::ListProductsResponse>, Status> {
+            let listed = self.list(anyone, request).await;
+            respond(listed.map(messages::listed))
+        }
 
-    type SyncStockStream =
-        Pin<Box<dyn Stream<Item = Result<pb::SyncStockResponse, Status>> + Send>>;
+        async fn import_products(
+            &self,
+            caller: Authorized<WriteInventory>,
+            request: Request<Streaming<pb::ImportProductsRequest>>,
+        ) -> Result<Response<pb::ImportProductsResponse>, Status> {
+            let metadata = caused_by(&caller);
+            let products = &self.routes.products;
+            let imported =
+                import_products::import(products, request.into_inner(), &metadata).await?;
+            Ok(Response::new(imported))
+        }
 
-    async fn sync_stock(
-        &self,
-        request: Request<Streaming<pb::SyncStockRequest>>,
-    ) -> Result<Response<Self::SyncStockStream>, Status> {
-        let caller: Authorized<WriteInventory> = access()?;
-        let metadata = caused_by(&caller);
-        let products = self.routes.products.clone();
-        let answers = sync_stock::sync(products, request.into_inner(), metadata);
-        Ok(Response::new(Box::pin(answers)))
+        async fn sync_stock(
+            &self,
+            caller: Authorized<WriteInventory>,
+            request: Request<Streaming<pb::SyncStockRequest>>,
+        ) -> Result<Response<Self::SyncStockStream>, Status> {
+            let metadata = caused_by(&caller);
+            let products = self.routes.products.clone();
+            let answers = sync_stock::sync(products, request.into_inner(), metadata);
+            Ok(Response::new(Box::pin(answers)))
+        }
     }
 }
 
@@ -113,11 +113,12 @@ impl InventoryApi {
 
     async fn list(
         &self,
+        anyone: Anyone,
         request: Request<pb::ListProductsRequest>,
     ) -> Result<Listed<ProductView>, Problem> {
         let consistency = metadata(request.metadata()).await?;
         let listing = Listing::of(messages::parameters(request.into_inner()))?;
-        list_products(Anyone, State(self.routes.clone()), consistency, listing).await
+        list_products(anyone, State(self.routes.clone()), consistency, listing).await
     }
 }
 

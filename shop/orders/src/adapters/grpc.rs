@@ -15,7 +15,7 @@ use shop_kernel::{OrderId, UserId};
 use stanchion::eventsourcing::Version;
 use stanchion::server::{
     Answer, Body, Grpc, Guarded, IdempotencyRule, IfMatch, Listed, Listing, PathId, Prefer,
-    Priority, Problem, access, answered, metadata, once, respond,
+    Priority, Problem, answered, grpc_methods, metadata, once, respond,
 };
 use tonic::codec::CompressionEncoding;
 use tonic::{Request, Response, Status};
@@ -27,18 +27,13 @@ use super::http::order_events::{EventView, watched};
 use super::http::orders::{NewOrder, list_orders, own, place};
 use super::http::user_orders::{list_user_orders, require};
 
-/// The service, with who may call what.
+/// The service; its methods say who may call them.
 pub(crate) fn service(routes: OrderRoutes) -> Grpc {
     let server = OrderServiceServer::new(OrderApi { routes })
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
         .accept_compressed(CompressionEncoding::Gzip)
         .send_compressed(CompressionEncoding::Gzip);
-    Grpc::new(server, pb::DESCRIPTORS)
-        .allow::<Guarded<WriteOrders>>("PlaceOrder")
-        .allow::<Guarded<SeeOrders>>("GetOrder")
-        .allow::<Guarded<SeeOrders>>("ListOrders")
-        .allow::<Guarded<WriteOrders>>("CancelOrder")
-        .allow::<Guarded<SeeOrders>>("WatchOrder")
+    Grpc::stated_by::<OrderApi>(server, pb::DESCRIPTORS)
         .priority_of("PlaceOrder", Priority::Critical)
 }
 
@@ -46,52 +41,56 @@ struct OrderApi {
     routes: OrderRoutes,
 }
 
-#[tonic::async_trait]
-impl OrderService for OrderApi {
-    async fn place_order(
-        &self,
-        request: Request<pb::PlaceOrderRequest>,
-    ) -> Result<Response<pb::Order>, Status> {
-        answered(self.place(access()?, request).await)
-    }
+grpc_methods! {
+    impl OrderService for OrderApi {
+        type WatchOrderStream = Pin<Box<dyn Stream<Item = Result<pb::OrderEvent, Status>> + Send>>;
 
-    async fn get_order(
-        &self,
-        request: Request<pb::GetOrderRequest>,
-    ) -> Result<Response<pb::Order>, Status> {
-        let caller: Guarded<SeeOrders> = access()?;
-        let id = order_id(&request.get_ref().id)?;
-        answered(shown(&caller, &self.routes, id).await)
-    }
+        async fn place_order(
+            &self,
+            caller: Guarded<WriteOrders>,
+            request: Request<pb::PlaceOrderRequest>,
+        ) -> Result<Response<pb::Order>, Status> {
+            answered(self.place(caller, request).await)
+        }
 
-    async fn list_orders(
-        &self,
-        request: Request<pb::ListOrdersRequest>,
-    ) -> Result<Response<pb::ListOrdersResponse>, Status> {
-        let listed = self.list(access()?, request).await;
-        respond(listed.map(messages::listed))
-    }
+        async fn get_order(
+            &self,
+            caller: Guarded<SeeOrders>,
+            request: Request<pb::GetOrderRequest>,
+        ) -> Result<Response<pb::Order>, Status> {
+            let id = order_id(&request.get_ref().id)?;
+            answered(shown(&caller, &self.routes, id).await)
+        }
 
-    async fn cancel_order(
-        &self,
-        request: Request<pb::CancelOrderRequest>,
-    ) -> Result<Response<pb::Order>, Status> {
-        answered(self.cancel(access()?, request).await)
-    }
+        async fn list_orders(
+            &self,
+            caller: Guarded<SeeOrders>,
+            request: Request<pb::ListOrdersRequest>,
+        ) -> Result<Response<pb::ListOrdersResponse>, Status> {
+            let listed = self.list(caller, request).await;
+            respond(listed.map(messages::listed))
+        }
 
-    type WatchOrderStream = Pin<Box<dyn Stream<Item = Result<pb::OrderEvent, Status>> + Send>>;
+        async fn cancel_order(
+            &self,
+            caller: Guarded<WriteOrders>,
+            request: Request<pb::CancelOrderRequest>,
+        ) -> Result<Response<pb::Order>, Status> {
+            answered(self.cancel(caller, request).await)
+        }
 
-    async fn watch_order(
-        &self,
-        request: Request<pb::WatchOrderRequest>,
-    ) -> Result<Response<Self::WatchOrderStream>, Status> {
-        let caller: Guarded<SeeOrders> = access()?;
-        let asked = request.into_inner();
-        let id = order_id(&asked.id)?;
-        let seen = asked.after_version.map(seen).transpose()?;
-        let watched = watched(&caller, self.routes.clone(), id, seen).await?;
-        let events = until_final(watched.events, watched.over);
-        Ok(Response::new(Box::pin(events)))
+        async fn watch_order(
+            &self,
+            caller: Guarded<SeeOrders>,
+            request: Request<pb::WatchOrderRequest>,
+        ) -> Result<Response<Self::WatchOrderStream>, Status> {
+            let asked = request.into_inner();
+            let id = order_id(&asked.id)?;
+            let seen = asked.after_version.map(seen).transpose()?;
+            let watched = watched(&caller, self.routes.clone(), id, seen).await?;
+            let events = until_final(watched.events, watched.over);
+            Ok(Response::new(Box::pin(events)))
+        }
     }
 }
 

@@ -12,8 +12,8 @@ use shop_contracts::grpc::payment::v1::payment_service_server::{
 };
 use shop_kernel::PaymentId;
 use stanchion::server::{
-    Answer, Authorized, Body, Grpc, Guarded, IdempotencyRule, PathId, Problem, access, answered,
-    once,
+    Answer, Authorized, Body, Grpc, Guarded, IdempotencyRule, PathId, Problem, answered,
+    grpc_methods, once,
 };
 use tonic::codec::CompressionEncoding;
 use tonic::{Request, Response, Status};
@@ -23,37 +23,37 @@ use super::http::PaymentRoutes;
 use super::http::payments::{PaymentView, get_payment};
 use super::http::refunds::{NewRefund, RefundPayments, refund_payment};
 
-/// The service, with who may call what.
+/// The service; its methods say who may call them.
 pub(crate) fn service(routes: PaymentRoutes) -> Grpc {
     let server = PaymentServiceServer::new(PaymentApi { routes })
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
         .accept_compressed(CompressionEncoding::Gzip)
         .send_compressed(CompressionEncoding::Gzip);
-    Grpc::new(server, pb::DESCRIPTORS)
-        .allow::<Guarded<SeePayments>>("GetPayment")
-        .allow::<Authorized<RefundPayments>>("Refund")
+    Grpc::stated_by::<PaymentApi>(server, pb::DESCRIPTORS)
 }
 
 struct PaymentApi {
     routes: PaymentRoutes,
 }
 
-#[tonic::async_trait]
-impl PaymentService for PaymentApi {
-    async fn get_payment(
-        &self,
-        request: Request<pb::GetPaymentRequest>,
-    ) -> Result<Response<pb::Payment>, Status> {
-        let caller: Guarded<SeePayments> = access()?;
-        let id = PathId(payment_id("id", &request.get_ref().id)?);
-        answered(get_payment(caller, State(self.routes.clone()), id).await)
-    }
+grpc_methods! {
+    impl PaymentService for PaymentApi {
+        async fn get_payment(
+            &self,
+            caller: Guarded<SeePayments>,
+            request: Request<pb::GetPaymentRequest>,
+        ) -> Result<Response<pb::Payment>, Status> {
+            let id = PathId(payment_id("id", &request.get_ref().id)?);
+            answered(get_payment(caller, State(self.routes.clone()), id).await)
+        }
 
-    async fn refund(
-        &self,
-        request: Request<pb::RefundRequest>,
-    ) -> Result<Response<pb::Payment>, Status> {
-        answered(self.refund_payment(access()?, request).await)
+        async fn refund(
+            &self,
+            caller: Authorized<RefundPayments>,
+            request: Request<pb::RefundRequest>,
+        ) -> Result<Response<pb::Payment>, Status> {
+            answered(self.refund_payment(caller, request).await)
+        }
     }
 }
 

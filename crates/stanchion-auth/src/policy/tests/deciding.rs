@@ -114,6 +114,43 @@ fn roles_narrow_a_policy_in_its_head_and_in_its_conditions() {
     ));
 }
 
+/// A policy is checked as if only users had roles; whatever a client's token says, so it is.
+#[test]
+fn a_program_has_no_roles_whatever_its_token_says() {
+    let program = Principal {
+        subject: Subject::Client(id(5)),
+        ..user(5, &["auditor"], "")
+    };
+    let head = r#"@id("it") permit (principal in Role::"auditor", action, resource is Order);"#;
+    assert!(!decide(head, &program, &order()).allowed);
+    assert!(!permits_when(r#"principal in Role::"auditor""#, &program));
+}
+
+#[test]
+fn sets_within_sets_have_no_order_either() {
+    let words = Vocabulary::new()
+        .resource(
+            "Order",
+            [("routes", Kind::set_of(Kind::set_of(Kind::Text)))],
+        )
+        .action::<See>(["Order"]);
+    let routes = vec![Value::from(vec!["a", "b"]), vec!["c"].into()];
+    let order = Resource::new("Order", 7).with("routes", routes);
+    for condition in [
+        r#"resource.routes.contains(["b", "a"])"#,
+        r#"resource.routes == [["c"], ["b", "a", "a"]]"#,
+    ] {
+        let text =
+            format!("@id(\"it\") permit (principal, action, resource) when {{ {condition} }};");
+        let file = PolicyFile::parse("test.cedar", &text, &words).unwrap();
+        let ada = user(1, &[], "");
+        assert!(
+            file.decide(&Question::new::<See>(&ada, &order)).allowed,
+            "{condition}"
+        );
+    }
+}
+
 #[test]
 fn conditions_mean_what_they_say() {
     let ada = user(1, &[], "");

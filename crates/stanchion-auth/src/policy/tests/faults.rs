@@ -129,6 +129,11 @@ fn what_makes_no_sense_is_told_where_it_stands() {
         ),
         ("@id(\"a".into(), "a text that nothing closes"),
         ("§".into(), "`§` means nothing here"),
+        ("\u{1b}".into(), "`\\u{1b}` means nothing here"),
+        (
+            "@id(\"a\") @id(\"b\") permit (principal, action, resource);".into(),
+            "@id stands twice",
+        ),
     ];
     for (text, wanted) in &told {
         let told = faults(text);
@@ -176,6 +181,55 @@ fn a_policy_that_can_never_matter_is_refused() {
     }
 }
 
+/// A prohibition of somebody whom nobody is called would never apply, and nobody would notice.
+#[test]
+fn an_id_that_no_principal_can_have_is_refused_wherever_it_stands() {
+    let id = "0198ABCD-0000-7000-8000-000000000001";
+    for (text, wanted) in [
+        (
+            head(&format!("principal == User::\"{id}\", action, resource")),
+            "no User is called \"0198ABCD-0000-7000-8000-000000000001\": its id is a UUID in lower case",
+        ),
+        (
+            head(r#"principal == Client::"nightly", action, resource"#),
+            "no Client is called \"nightly\"",
+        ),
+        (
+            head(r#"principal == Service::"svc:orders", action, resource"#),
+            "no Service is called \"svc:orders\"",
+        ),
+        (
+            when(r#"resource.owner == User::"ada""#),
+            "no User is called \"ada\"",
+        ),
+    ] {
+        let told = faults(&text);
+        assert!(told.contains(wanted), "{text}\n{told}");
+    }
+    read(&head(&format!(
+        "principal == User::\"{}\", action, resource",
+        id.to_lowercase()
+    )));
+    read(&head(r#"principal == Service::"orders", action, resource"#));
+}
+
+#[test]
+fn texts_that_differ_in_their_spaces_are_two_texts() {
+    let small = when(r#"resource.status == "on hold""#);
+    let other = when(r#"resource.status == "onhold""#).replace("\"it\"", "\"other\"");
+    assert_eq!(read(&format!("{small}\n{other}")).summaries().count(), 2);
+}
+
+#[test]
+fn what_a_condition_before_it_rules_out_need_not_make_sense() {
+    let services = when("principal is Service")
+        .trim_end_matches(';')
+        .to_owned();
+    read(&format!(
+        "{services}\nwhen {{ principal has on_behalf_of }}\nwhen {{ principal.on_behalf_of == resource.owner }};"
+    ));
+}
+
 #[test]
 fn what_may_be_absent_can_be_used_where_it_is_known_to_be_there() {
     for condition in [
@@ -201,7 +255,7 @@ fn bounds_are_told_and_kept() {
     let nots = format!("{}true", "!".repeat(40));
     assert!(faults(&when(&nots)).contains("more than 16 `!`"));
     let one =
-        |nth| format!("@id(\"{nth}\") permit (principal == User::\"{nth}\", action, resource);\n");
+        |nth| format!("@id(\"{nth}\") permit (principal, action, resource == Order::\"{nth}\");\n");
     let many: String = (0..300).map(one).collect();
     assert!(faults(&many).contains("more than 256 policies in a file"));
     let large = "// ".to_owned() + &"x".repeat(FILE_BYTES_MAX);

@@ -11,19 +11,27 @@ pub(super) fn plan(place: &Place<'_>, name: &str, contract: &str) -> anyhow::Res
     let versioned = |version: &str| {
         version
             .strip_prefix('v')
+            .filter(|digits| digits.chars().all(|c| c.is_ascii_digit()))
             .is_some_and(|digits| digits.parse::<u32>().is_ok_and(|number| number > 0))
     };
+    let word = |part: &str| {
+        let first = part.chars().next().is_some_and(|c| c.is_ascii_lowercase());
+        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+        first && part.chars().all(plain)
+    };
     ensure!(
-        matches!(parts[..], [_, _, version] if versioned(version))
-            && contract
-                .chars()
-                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "._".contains(c)),
+        matches!(parts[..], [context, what, version] if word(context) && word(what) && versioned(version)),
         "`{contract}` is no contract: `context.what_happened.v1`"
+    );
+    let message = camel(parts[1]);
+    ensure!(
+        !IMPORTED.contains(&message.as_str()),
+        "`{message}` would be the type's name, which the consumer's file has already"
     );
     let extra = [
         ("consumer", consumer.clone()),
         ("contract", contract.to_owned()),
-        ("Contract", camel(parts[1])),
+        ("Contract", message),
     ];
     let put = |text: &str| place.names.put(text, &extra);
     let mut plan = Plan::default();
@@ -43,6 +51,20 @@ pub(super) fn plan(place: &Place<'_>, name: &str, contract: &str) -> anyhow::Res
     );
     Ok(plan)
 }
+
+/// What the file below takes from elsewhere.
+const IMPORTED: [&str; 10] = [
+    "Arc",
+    "Serialize",
+    "Deserialize",
+    "Consumer",
+    "Contract",
+    "HandlerError",
+    "Received",
+    "Metrics",
+    "Store",
+    "Result",
+];
 
 const CONSUMER: &str = "\
 //! Takes `__contract__`, once in effect: what arrives twice is known by its inbox key.

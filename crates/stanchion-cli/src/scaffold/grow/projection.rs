@@ -8,6 +8,11 @@ use crate::scaffold::{Plan, Style};
 pub(super) fn plan(place: &Place<'_>, name: &str) -> anyhow::Result<Plan> {
     let row = ident(name)?;
     ensure!(
+        !IMPORTED.contains(&camel(&row).as_str()),
+        "`{}` would be the type's name, which the projection's file has already",
+        camel(&row)
+    );
+    ensure!(
         place.style == Style::EventSourced,
         "`{}` keeps rows already: its events do not say what a projection needs",
         place.names.context
@@ -53,6 +58,19 @@ fn later_events(domain: &str) -> Vec<String> {
         })
         .collect()
 }
+
+/// What the file below takes from elsewhere.
+const IMPORTED: [&str; 9] = [
+    "Aggregate",
+    "Filter",
+    "Projection",
+    "ProjectionError",
+    "Recorded",
+    "Tx",
+    "Result",
+    "Ok",
+    "Self",
+];
 
 const UP: &str = "\
 -- Rows of the projection `__row__`, made of the log and of nothing else.

@@ -1,5 +1,7 @@
 use std::path::PathBuf;
 
+use anyhow::ensure;
+
 use super::projection::ignored;
 use super::{Place, ident};
 use crate::scaffold::names::camel;
@@ -8,30 +10,36 @@ use crate::scaffold::{Plan, Style};
 /// A use case from the route to the rule: `POST /things/{id}/archive`.
 pub(super) fn plan(place: &Place<'_>, name: &str, event: Option<&str>) -> anyhow::Result<Plan> {
     let case = ident(name)?;
+    let file = place.layer("application", &format!("{case}.rs"));
+    ensure!(
+        !place.root.exists(&file),
+        "{} is there already, and nothing is overwritten",
+        file.display()
+    );
+    free(place, &case)?;
     let event = event.map_or_else(|| past(&camel(&case)), str::to_owned);
     let extra = [
         ("case", case.clone()),
         ("Case", camel(&case)),
-        ("Event", event),
+        ("Event", event.clone()),
         ("case_path", case.replace('_', "-")),
         ("case_words", case.replace('_', " ")),
     ];
     let put = |text: &str| place.names.put(text, &extra);
     let mut plan = Plan::default();
-    let application = match place.style {
+    let (uses, body) = match place.style {
         Style::EventSourced => SOURCED,
         Style::State => STATE,
     };
-    plan.file(
-        place.source(&format!("application/{case}.rs")),
-        put(application),
-    );
+    let text = CASE.replace("__uses__", uses).replace("__body__", body);
+    plan.file(file, put(&text));
     plan.line(
-        place.source("application.rs"),
+        place.root_of("application"),
         "use-cases",
         put("mod __case__;"),
     );
     let domain = place.source(&format!("domain/{}.rs", place.names.thing));
+    new_event(&event, &place.root.read(&domain)?)?;
     let rules: &[(&str, &str)] = match place.style {
         Style::EventSourced => &SOURCED_RULES,
         Style::State => &STATE_RULES,
@@ -44,18 +52,76 @@ pub(super) fn plan(place: &Place<'_>, name: &str, event: Option<&str>) -> anyhow
             plan.line(projection, "applied", put(&ignored("__Event__")));
         }
     }
-    let http = place.source("adapters/http.rs");
+    let http = place.layer("adapters", "http.rs");
     plan.line(&http, "routes", put(ROUTE));
     plan.line(&http, "handlers", put(HANDLER));
     Ok(plan)
 }
 
-/// Projections that `add projection` made of the context's log: each names every event.
+/// A function of that name would stand twice where the use case goes.
+fn free(place: &Place<'_>, case: &str) -> anyhow::Result<()> {
+    let http = place.layer("adapters", "http.rs");
+    let mut files = vec![
+        place.source(&format!("domain/{}.rs", place.names.thing)),
+        place.root_of("application"),
+        http.clone(),
+    ];
+    let folder = place.layer("application", "");
+    let inside = place.root.names(&folder)?;
+    let sources = inside.iter().filter(|name| name.ends_with(".rs"));
+    files.extend(sources.map(|name| folder.join(name)));
+    for file in files {
+        let text = place.root.read(&file)?;
+        let defined =
+            text.contains(&format!("fn {case}(")) || text.contains(&format!("fn {case}<"));
+        let taken = defined || file == http && imports(&text, case);
+        ensure!(
+            !taken,
+            "`{case}` is a name in {} already: call the use case otherwise",
+            file.display()
+        );
+    }
+    Ok(())
+}
+
+/// Whether a source takes that name from elsewhere.
+fn imports(text: &str, name: &str) -> bool {
+    let used = text.split("\nuse ").skip(1);
+    let used = used.filter_map(|rest| rest.split_once(';'));
+    let mut names = used.flat_map(|(used, _)| used.split(['{', '}', ',']));
+    names.any(|path| path.trim().rsplit("::").next() == Some(name))
+}
+
+/// An event is the name of a variant, and happens for one reason only.
+fn new_event(event: &str, domain: &str) -> anyhow::Result<()> {
+    let first = event.chars().next().is_some_and(|c| c.is_ascii_uppercase());
+    ensure!(
+        first && event.chars().all(|c| c.is_ascii_alphanumeric()),
+        "`{event}` is no name of an event: write it as `Archived`"
+    );
+    let is_it = |line: &str| {
+        let rest = line.trim().strip_prefix(event);
+        rest.is_some_and(|rest| rest.trim_start().starts_with(['{', ',', '(']))
+    };
+    ensure!(
+        !domain.lines().any(is_it),
+        "`{event}` happens for another reason already: say what happens by --event"
+    );
+    Ok(())
+}
+
+/// Projections that `add projection` made of the thing's events: each names every one.
 fn projections(place: &Place<'_>) -> anyhow::Result<Vec<PathBuf>> {
+    let events = format!("{}Event::", place.names.type_name());
     let mut files = Vec::new();
     for name in place.root.names(&place.source("adapters"))? {
         let file = place.source(&format!("adapters/{name}"));
-        if name.ends_with(".rs") && place.root.read(&file)?.contains("// </applied>") {
+        if !name.ends_with(".rs") {
+            continue;
+        }
+        let text = place.root.read(&file)?;
+        let own = text.split(|c: char| c.is_whitespace() || c == '(');
+        if text.contains("// </applied>") && own.into_iter().any(|word| word.starts_with(&events)) {
             files.push(file);
         }
     }
@@ -110,7 +176,23 @@ const ROUTE: &str = "\
     op(\"To __case_words__ a __thing_words__\", __case__).errors(&[__THING___NOT_FOUND, __THING___CLOSED]),
 )";
 
-const SOURCED: &str = "\
+/// A use case's file: what it needs and does, in one frame.
+const CASE: &str = "\
+__uses__
+impl __Things__ {
+    /// To __case_words__ it, only at the `expected` version if one is given.
+    pub(crate) async fn __case__(
+        &self,
+        id: Uuid,
+        expected: Option<i64>,
+        metadata: &Metadata,
+    ) -> Result<Written, Failure> {
+__body__    }
+}
+";
+
+const SOURCED: (&str, &str) = (
+    "\
 use stanchion::eventsourcing::{Metadata, Version};
 use stanchion::runtime::clock;
 use uuid::Uuid;
@@ -119,16 +201,8 @@ use super::read::written;
 use super::seen::Written;
 use super::{Failure, __Things__};
 use crate::__context__::domain::__thing__::__Thing__Command;
-
-impl __Things__ {
-    /// To __case_words__ it, only at the `expected` version if one is given.
-    pub(crate) async fn __case__(
-        &self,
-        id: Uuid,
-        expected: Option<i64>,
-        metadata: &Metadata,
-    ) -> Result<Written, Failure> {
-        let at = clock::now();
+",
+    "        let at = clock::now();
         let executed = self
             .repository
             .on(&id.to_string(), metadata)
@@ -136,11 +210,11 @@ impl __Things__ {
             .execute(&__Thing__Command::__Case__ { at })
             .await?;
         written(id, executed)
-    }
-}
-";
+",
+);
 
-const STATE: &str = "\
+const STATE: (&str, &str) = (
+    "\
 use stanchion::eventsourcing::Metadata;
 use stanchion::runtime::clock;
 use stanchion::sql::UnitOfWork;
@@ -149,16 +223,8 @@ use uuid::Uuid;
 use super::seen::{Seen, Written};
 use super::work::{record, retried};
 use super::{Failure, __Things__};
-
-impl __Things__ {
-    /// To __case_words__ it, only at the `expected` version if one is given.
-    pub(crate) async fn __case__(
-        &self,
-        id: Uuid,
-        expected: Option<i64>,
-        metadata: &Metadata,
-    ) -> Result<Written, Failure> {
-        retried(|| async move {
+",
+    "        retried(|| async move {
             let mut work = UnitOfWork::begin(&self.db);
             let mut it = self.to_change(&work, id, expected).await?;
             let event = it.__case__(clock::now())?;
@@ -173,9 +239,8 @@ impl __Things__ {
             })
         })
         .await
-    }
-}
-";
+",
+);
 
 const HANDLER: &str = "
 async fn __case__(

@@ -38,7 +38,7 @@ impl Tokens {
         let ring = Arc::new(KeyRing::of(SigningKey::generate(), now));
         let tokens = AccessTokens::new(issuer, audience, ring).with_ttl(DEV_TOKEN_LIFE);
         if running {
-            let everything = Permissions::parse("__permission__:*")?;
+            let everything = Permissions::parse("admin:*")?;
             let grant = Grant::to_user(id::new_v7(), id::new_v7(), ["dev"], everything);
             let token = tokens.issue(&grant, now)?;
             println!("TOKEN={}", token.expose_secret());

@@ -38,7 +38,8 @@ pub fn relay(log: Arc<dyn EventLog>) -> Relay {
 
 /// What it exports to a service.
 #[must_use]
-pub fn module(store: &Store, _metrics: &Metrics) -> Module {
+#[allow(unused_variables, reason = "consumers and aggregates that are added count by the metrics")]
+pub fn module(store: &Store, metrics: &Metrics) -> Module {
     let things = __Things__::new(store.db.clone(), store.log.id(), Arc::new(Rows));
     let module = Module::new("__context__")
         .routes(http::routes(things.clone()))

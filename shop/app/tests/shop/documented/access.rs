@@ -6,7 +6,7 @@ use super::{BASE, Operation, Scene, Stated, none_wrong};
 use crate::support::{Answer, Caller};
 
 /// The shop's roles, as its contract has them: written down twice, so that a change of the table is noticed.
-fn roles() -> Roles {
+pub(super) fn roles() -> Roles {
     let staff: &[&str] = &["*:read", "order:write", "inventory:write", "payment:refund"];
     Roles::new([
         ("customer", &[][..]),

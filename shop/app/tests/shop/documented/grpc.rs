@@ -13,6 +13,7 @@ use tonic::codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 use tonic::transport::Channel;
 use tonic::{Code, Status};
 
+use super::access::roles;
 use super::{Scene, none_wrong};
 use crate::grpc::new_order;
 use crate::support::{Caller, launch, operate};
@@ -53,28 +54,19 @@ async fn every_method_of_the_descriptors_lets_in_whom_it_says_and_nobody_else() 
                 method.path
             ));
         }
-        let (got, wanted) = match access.as_str() {
-            "public" => continue,
-            permission if permission.contains(':') && !permission.starts_with("policy(") => {
-                let got = call(&channel, &scene.bob, method, Vec::new()).await;
-                (got, Code::PermissionDenied)
+        let callers = [
+            ("customer", &scene.bob),
+            ("staff", &scene.staff),
+            ("admin", &scene.admin),
+        ];
+        for (role, caller) in callers {
+            let Some((message, wanted)) = wanted(&scene, method, access, role) else {
+                continue;
+            };
+            let got = call(&channel, caller, method, message).await;
+            if !wanted.is(got) {
+                wrong.push(format!("{} ({access}), by {role}: {got:?}", method.path));
             }
-            // About an object: a stranger's is not there.
-            _ => {
-                let Some(message) = about_ada(&scene, method) else {
-                    continue;
-                };
-                (
-                    call(&channel, &scene.bob, method, message).await,
-                    Code::NotFound,
-                )
-            }
-        };
-        if got != wanted {
-            wrong.push(format!(
-                "{} ({access}), by a stranger: {got:?}",
-                method.path
-            ));
         }
     }
     for path in stated.keys().filter(|path| !path.starts_with("/grpc.")) {
@@ -86,6 +78,46 @@ async fn every_method_of_the_descriptors_lets_in_whom_it_says_and_nobody_else() 
     }
     none_wrong(&wrong);
     assert_eq!(scene.state().await, before, "something has changed");
+}
+
+/// What an answer must be.
+enum Wanted {
+    Refused(Code),
+    /// Whatever it is that the call then comes to.
+    LetIn,
+}
+
+impl Wanted {
+    fn is(&self, got: Code) -> bool {
+        match self {
+            Self::Refused(code) => got == *code,
+            Self::LetIn => !matches!(
+                got,
+                Code::Unauthenticated | Code::PermissionDenied | Code::NotFound | Code::Internal
+            ),
+        }
+    }
+}
+
+/// A message for somebody of that role, about what is Ada's if the method is about anything, and what comes of it; `None`
+/// where the role may, and something would change.
+fn wanted(scene: &Scene, method: &Method, access: &str, role: &str) -> Option<(Vec<u8>, Wanted)> {
+    let holds = |permission: &str| roles().permissions_of([role]).allows(permission);
+    let guarded = access.strip_prefix("policy(");
+    let guarded = guarded.and_then(|rest| rest.strip_suffix(')'));
+    match guarded {
+        Some(permission) if holds(permission) => {
+            let reads = permission.ends_with(":read");
+            let message = about_ada(scene, method).filter(|_| reads)?;
+            Some((message, Wanted::LetIn))
+        }
+        // A stranger's is not there.
+        Some(_) => Some((about_ada(scene, method)?, Wanted::Refused(Code::NotFound))),
+        None if access.contains(':') && holds(access) => Some((Vec::new(), Wanted::LetIn)),
+        None if access.contains(':') => Some((Vec::new(), Wanted::Refused(Code::PermissionDenied))),
+        None if access == "public" || role != "customer" => None,
+        None => Some((about_ada(scene, method)?, Wanted::Refused(Code::NotFound))),
+    }
 }
 
 /// Who may call each method, as an operator is told.

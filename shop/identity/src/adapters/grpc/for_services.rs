@@ -10,7 +10,7 @@ use shop_contracts::grpc::identity::v1::identity_service_server::{
 use stanchion::auth::permissions;
 use stanchion::auth::secret::Signer;
 use stanchion::eventsourcing::{SealingKey, SubjectKey, Vault};
-use stanchion::server::{Authorized, Grpc, Problem, access, respond};
+use stanchion::server::{Authorized, Grpc, Problem, grpc_methods, respond};
 use tonic::{Request, Response, Status};
 
 use crate::adapters::way;
@@ -33,14 +33,8 @@ pub(crate) fn service(identity: Arc<Identity>, vault: Arc<dyn Vault>, signer: &S
         vault,
         way: way::key(signer),
     });
-    Grpc::new(
-        server.max_decoding_message_size(MESSAGE_BYTES_MAX),
-        pb::DESCRIPTORS,
-    )
-    .allow::<Authorized<AskIdentity>>("GetKeySet")
-    .allow::<Authorized<AskIdentity>>("GetStanding")
-    .allow::<Authorized<AskIdentity>>("GetApiKey")
-    .allow::<Authorized<AskIdentity>>("GetSubjectKeys")
+    let server = server.max_decoding_message_size(MESSAGE_BYTES_MAX);
+    Grpc::stated_by::<ForServices>(server, pb::DESCRIPTORS)
 }
 
 struct ForServices {
@@ -49,40 +43,45 @@ struct ForServices {
     way: SealingKey,
 }
 
-#[tonic::async_trait]
-impl IdentityService for ForServices {
-    async fn get_key_set(
-        &self,
-        _: Request<pb::GetKeySetRequest>,
-    ) -> Result<Response<pb::KeySet>, Status> {
-        services_only()?;
-        let jwks = serde_json::to_string(&self.identity.tokens.ring().jwks());
-        let jwks = jwks.map_err(|error| Status::internal(error.to_string()))?;
-        Ok(Response::new(pb::KeySet { jwks }))
-    }
+grpc_methods! {
+    impl IdentityService for ForServices {
+        async fn get_key_set(
+            &self,
+            caller: Authorized<AskIdentity>,
+            _: Request<pb::GetKeySetRequest>,
+        ) -> Result<Response<pb::KeySet>, Status> {
+            services_only(&caller)?;
+            let jwks = serde_json::to_string(&self.identity.tokens.ring().jwks());
+            let jwks = jwks.map_err(|error| Status::internal(error.to_string()))?;
+            Ok(Response::new(pb::KeySet { jwks }))
+        }
 
-    async fn get_standing(
-        &self,
-        request: Request<pb::GetStandingRequest>,
-    ) -> Result<Response<pb::Standing>, Status> {
-        services_only()?;
-        respond(self.standing(&request.get_ref().session_id).await)
-    }
+        async fn get_standing(
+            &self,
+            caller: Authorized<AskIdentity>,
+            request: Request<pb::GetStandingRequest>,
+        ) -> Result<Response<pb::Standing>, Status> {
+            services_only(&caller)?;
+            respond(self.standing(&request.get_ref().session_id).await)
+        }
 
-    async fn get_api_key(
-        &self,
-        request: Request<pb::GetApiKeyRequest>,
-    ) -> Result<Response<pb::ApiKeyStanding>, Status> {
-        services_only()?;
-        respond(self.api_key(&request.get_ref().hash).await)
-    }
+        async fn get_api_key(
+            &self,
+            caller: Authorized<AskIdentity>,
+            request: Request<pb::GetApiKeyRequest>,
+        ) -> Result<Response<pb::ApiKeyStanding>, Status> {
+            services_only(&caller)?;
+            respond(self.api_key(&request.get_ref().hash).await)
+        }
 
-    async fn get_subject_keys(
-        &self,
-        request: Request<pb::GetSubjectKeysRequest>,
-    ) -> Result<Response<pb::GetSubjectKeysResponse>, Status> {
-        services_only()?;
-        respond(self.subject_keys(request.into_inner()).await)
+        async fn get_subject_keys(
+            &self,
+            caller: Authorized<AskIdentity>,
+            request: Request<pb::GetSubjectKeysRequest>,
+        ) -> Result<Response<pb::GetSubjectKeysResponse>, Status> {
+            services_only(&caller)?;
+            respond(self.subject_keys(request.into_inner()).await)
+        }
     }
 }
 
@@ -159,8 +158,7 @@ fn told(standing: KeyStanding) -> pb::ApiKeyStanding {
 }
 
 /// An administrator holds every permission, and is nevertheless told no key.
-fn services_only() -> Result<(), Status> {
-    let caller: Authorized<AskIdentity> = access()?;
+fn services_only(caller: &Authorized<AskIdentity>) -> Result<(), Status> {
     if caller.is_service() {
         return Ok(());
     }

@@ -4,7 +4,7 @@
 use axum::extract::State;
 use serde_json::json;
 use stanchion::server::{
-    Authorized, Body, Grpc, IdempotencyRule, PathId, Problem, access, answered, once,
+    Authorized, Body, Grpc, IdempotencyRule, PathId, Problem, answered, grpc_methods, once,
 };
 use tonic::{Request, Response, Status};
 use uuid::Uuid;
@@ -30,39 +30,39 @@ mod pb {
 
 use pb::__things___service_server::{__Things__Service, __Things__ServiceServer};
 
-/// The service, with who may call what.
+/// The service; its methods say who may call them.
 pub(crate) fn service(things: __Things__) -> Grpc {
     let server = __Things__ServiceServer::new(Api { things })
         .max_decoding_message_size(MESSAGE_BYTES_MAX);
-    Grpc::new(server, pb::DESCRIPTORS)
-        .allow::<Authorized<Write__Things__>>("Open__Thing__")
-        .allow::<Authorized<Read__Things__>>("Get__Thing__")
+    Grpc::stated_by::<Api>(server, pb::DESCRIPTORS)
 }
 
 struct Api {
     things: __Things__,
 }
 
-#[tonic::async_trait]
-impl __Things__Service for Api {
-    async fn open___thing__(
-        &self,
-        request: Request<pb::Open__Thing__Request>,
-    ) -> Result<Response<pb::__Thing__>, Status> {
-        let named = Body::of(json!({ "name": request.get_ref().name }))?;
-        let caller = access()?;
-        let opened = once(IdempotencyRule::Accepted, &request, |key| async move {
-            open(caller, State(self.things.clone()), key, named).await
-        });
-        answered(opened.await)
-    }
+grpc_methods! {
+    impl __Things__Service for Api {
+        async fn open___thing__(
+            &self,
+            caller: Authorized<Write__Things__>,
+            request: Request<pb::Open__Thing__Request>,
+        ) -> Result<Response<pb::__Thing__>, Status> {
+            let named = Body::of(json!({ "name": request.get_ref().name }))?;
+            let opened = once(IdempotencyRule::Accepted, &request, |key| async move {
+                open(caller, State(self.things.clone()), key, named).await
+            });
+            answered(opened.await)
+        }
 
-    async fn get___thing__(
-        &self,
-        request: Request<pb::Get__Thing__Request>,
-    ) -> Result<Response<pb::__Thing__>, Status> {
-        let id = PathId(__Thing__Id(id(&request.get_ref().id)?));
-        answered(get(access()?, State(self.things.clone()), id).await)
+        async fn get___thing__(
+            &self,
+            caller: Authorized<Read__Things__>,
+            request: Request<pb::Get__Thing__Request>,
+        ) -> Result<Response<pb::__Thing__>, Status> {
+            let id = PathId(__Thing__Id(id(&request.get_ref().id)?));
+            answered(get(caller, State(self.things.clone()), id).await)
+        }
     }
 }
 

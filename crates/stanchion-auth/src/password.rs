@@ -144,8 +144,9 @@ impl Passwords {
 
     /// Whether `password` is the one that `phc` was made from.
     ///
-    /// With `None`, for a user that does not exist, it takes as long as for one that does and is `false`. A password
-    /// that could not have been set is `false` at once, for both.
+    /// With `None`, for a user that does not exist, it takes as long as for one whose hash has today's cost and is `false`.
+    /// A hash of another cost takes its own time until its user logs in: after a change of the cost the two can be told
+    /// apart. A password that could not have been set is `false` at once, for both.
     ///
     /// # Errors
     /// [`PasswordError::HashingBusy`], [`PasswordError::Failed`]; and [`PasswordError::Unreadable`] or

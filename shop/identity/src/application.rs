@@ -1,5 +1,6 @@
 //! What identity does, a file a use case.
 
+mod answers;
 pub(crate) mod api_keys;
 mod ask_reset;
 mod attempts;
@@ -16,7 +17,6 @@ mod forget_user;
 mod hear;
 mod keys;
 mod live;
-mod live_keys;
 mod log_in;
 mod log_out;
 mod mail;
@@ -35,7 +35,6 @@ mod uses;
 mod verify_email;
 mod work;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use jiff::SignedDuration;
@@ -44,10 +43,10 @@ use stanchion::auth::key::{KeyEncryptionKey, SigningAlgorithm};
 use stanchion::auth::refresh::{Lifetimes, Overlap, RefreshToken};
 use stanchion::auth::{AccessTokens, Passwords};
 use stanchion::eventsourcing::{LogId, Position};
-use stanchion::resilience::rate::KeyedRate;
 use stanchion::sql::Db;
 
-pub(crate) use api_keys::ApiKeyRepository;
+pub(crate) use api_keys::{ApiKeyRepository, LiveKeys, live_keys};
+pub(crate) use attempts::KNOWN_FOR;
 pub use attempts::{AttemptSettings, Attempts, Counting, Shared};
 pub(crate) use authenticate::narrowed;
 pub(crate) use bear_key::bearer;
@@ -57,7 +56,6 @@ pub(crate) use counts::SessionCounts;
 pub use failure::StartError;
 pub(crate) use failure::{Failure, Refusal};
 pub(crate) use live::LiveSessions;
-pub(crate) use live_keys::LiveKeys;
 pub(crate) use log_in::Login;
 pub use mail::MailPages;
 pub(crate) use mail::{MailKind, MailWanted, Post};
@@ -86,6 +84,8 @@ pub struct Identity {
     pub(crate) signing_algorithm: SigningAlgorithm,
     /// When a token that names an unknown key last made us read the store.
     pub(crate) keys_reread: tokio::sync::Mutex<Option<tokio::time::Instant>>,
+    /// Held by whoever reads them.
+    pub(crate) keys_reading: tokio::sync::Mutex<()>,
     pub(crate) live: LiveSessions,
     pub(crate) oauth: OAuth,
     pub(crate) uses: Uses,
@@ -95,8 +95,6 @@ pub struct Identity {
     pub(crate) live_keys: LiveKeys,
     /// How mails leave, if they do.
     pub(crate) post: Option<Post>,
-    /// How often a network address may ask for a new password.
-    pub(crate) asks: KeyedRate<IpAddr>,
     pub(crate) attempts: Attempts,
 }
 

@@ -9,6 +9,8 @@ mod adapters;
 mod application;
 mod domain;
 mod module;
+#[cfg(test)]
+mod testing;
 mod who_is;
 
 pub use adapters::elsewhere::{Elsewhere, IdentityElsewhere};

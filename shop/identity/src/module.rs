@@ -21,8 +21,8 @@ use crate::adapters::rows::{
 };
 use crate::adapters::{announce, grpc};
 use crate::application::{
-    Attempts, Bootstrapped, Failure, Identity, LiveKeys, LiveSessions, MailPages, OAuth, Post,
-    SessionCounts, StartError, Uses, first_start,
+    Attempts, Bootstrapped, Failure, Identity, LiveSessions, MailPages, OAuth, Post, SessionCounts,
+    StartError, Uses, first_start, live_keys,
 };
 
 /// How often ended sessions are looked for that can be deleted.
@@ -252,18 +252,18 @@ impl Identity {
             sealing,
             signing_algorithm,
             keys_reread: tokio::sync::Mutex::default(),
+            keys_reading: tokio::sync::Mutex::default(),
             live: LiveSessions::default(),
             oauth: OAuth::new(Arc::new(ClientRows), Arc::new(CodeRows)),
             uses: Uses::default(),
             counts: SessionCounts::of(&metrics),
             one_time: Arc::new(OneTimeRows),
             api_keys: Arc::new(ApiKeyRows),
-            live_keys: LiveKeys::default(),
+            live_keys: live_keys(),
             post: mail.map(|mail| Post {
                 mailer: mail.mailer,
                 pages: mail.pages,
             }),
-            asks: http::asks(),
             attempts,
         })
     }

@@ -4,6 +4,8 @@ mod authlib;
 mod clients;
 mod ends;
 mod hostile;
+mod limits;
 mod page;
+mod reach;
 mod support;
 mod tokens;

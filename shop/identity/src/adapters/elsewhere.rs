@@ -135,25 +135,39 @@ impl IdentityElsewhere {
         answer.map(drop).map_err(|status| status.to_string())
     }
 
-    /// Keeps the signing keys as identity publishes them, until told to stop; in every role.
+    /// Keeps the signing keys as identity publishes them, until told to stop; in every role. They are asked for each second,
+    /// or more often: a key that has leaked counts no longer than a session that was ended.
     pub async fn follow_keys(
         self: Arc<Self>,
         every: Duration,
         stop: tokio_util::sync::CancellationToken,
     ) {
+        let every = every.min(KEYS_AGAIN);
+        let mut were_told = true;
         loop {
-            let wait = match self.keys.load().await {
-                Ok(()) => every,
-                Err(error) => {
-                    tracing::warn!(%error, "identity does not tell its keys; the known ones stay");
-                    KEYS_AGAIN
-                }
-            };
-            if tokio::time::timeout(wait, stop.cancelled()).await.is_ok() {
+            let told = detached("identity keys", {
+                let keys = Arc::clone(&self.keys);
+                async move { keys.load_in_time().await }
+            });
+            let told = told.await.unwrap_or_else(|failed| Err(failed.to_string()));
+            log_change(&told, &mut were_told);
+            if tokio::time::timeout(every, stop.cancelled()).await.is_ok() {
                 return;
             }
         }
     }
+}
+
+/// Once an outage, not once a second.
+fn log_change(told: &Result<(), String>, were_told: &mut bool) {
+    match told {
+        Ok(()) if !*were_told => tracing::info!("identity tells its keys again"),
+        Err(error) if *were_told => {
+            tracing::warn!(%error, "identity does not tell its keys; the known ones stay");
+        }
+        _ => {}
+    }
+    *were_told = told.is_ok();
 }
 
 /// Runs `work` as a task of no request: it has neither the deadline nor the span of the one that happens to begin it.

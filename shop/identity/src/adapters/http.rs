@@ -19,7 +19,6 @@ use std::sync::Arc;
 use stanchion::server::Routes;
 
 pub(crate) use jwks::routes as well_known;
-pub(crate) use recovery::asks;
 pub(crate) use tokens::SessionTokens;
 
 use crate::application::Identity;

@@ -10,8 +10,15 @@ use stanchion::runtime::{clock, id};
 use stanchion::sql::Query;
 use uuid::Uuid;
 
+use super::answers::Answers;
 use super::{Failure, Identity, Refusal, Work, Written, retried};
 use crate::domain::{Event, RoleSet};
+
+/// What the store said of API keys; `None`: there is no such key, it has ended, or its user is not active.
+pub(crate) type LiveKeys = Answers<ApiKeyHash, Option<KeyStanding>>;
+
+/// The most keys that are remembered.
+const REMEMBERED_MAX: usize = 10_000;
 
 /// The most live keys of one owner.
 pub(crate) const LIVE_MAX: i64 = 50;
@@ -58,11 +65,24 @@ pub(crate) struct KeyStanding {
     pub(crate) last_used_at: Option<Timestamp>,
 }
 
-/// Where API keys are kept.
+/// A memory of keys.
+pub(crate) fn live_keys() -> LiveKeys {
+    Answers::at_most(REMEMBERED_MAX)
+}
+
+/// Where API keys are kept, from when they are made until they are revoked.
 #[async_trait]
 pub(crate) trait ApiKeyRepository: Send + Sync {
     async fn add(&self, on: &dyn Query, key: &KeptApiKey, hash: &ApiKeyHash)
     -> Result<(), Failure>;
+
+    /// Deletes those of an owner that have ended by themselves. Until the unit of work ends nobody else adds one.
+    async fn make_room(
+        &self,
+        on: &dyn Query,
+        owner: &Subject,
+        now: Timestamp,
+    ) -> Result<(), Failure>;
 
     /// The keys of an owner that were not revoked, newest first.
     async fn list(&self, on: &dyn Query, owner: &Subject) -> Result<Vec<KeptApiKey>, Failure>;
@@ -70,13 +90,12 @@ pub(crate) trait ApiKeyRepository: Send + Sync {
     /// How many they are.
     async fn count(&self, on: &dyn Query, owner: &Subject) -> Result<i64, Failure>;
 
-    /// Revokes a key of an owner; its hash, unless there is no such key or it was revoked.
+    /// Deletes a key of an owner; its hash, unless there is no such key.
     async fn revoke(
         &self,
         on: &dyn Query,
         owner: &Subject,
         id: Uuid,
-        now: Timestamp,
     ) -> Result<Option<ApiKeyHash>, Failure>;
 
     /// Who stands behind a key that lives, if its user is active.
@@ -134,14 +153,16 @@ impl Identity {
         kept: &KeptApiKey,
         metadata: &Metadata,
     ) -> Result<Written<()>, Failure> {
-        let mut work = Work::begin(&self.db, metadata);
-        if self.api_keys.count(work.rows(), &kept.row.owner).await? >= LIVE_MAX {
+        let (mut work, owner) = (Work::begin(&self.db, metadata), &kept.row.owner);
+        let keys = &self.api_keys;
+        keys.make_room(work.rows(), owner, kept.created_at).await?;
+        if keys.count(work.rows(), owner).await? >= LIVE_MAX {
             return Err(Refusal::TooManyApiKeys.into());
         }
-        self.api_keys.add(work.rows(), kept, &key.hash()).await?;
+        keys.add(work.rows(), kept, &key.hash()).await?;
         work.record(&Event::ApiKeyCreated {
             key_id: kept.row.id,
-            owner: kept.row.owner.to_string(),
+            owner: owner.to_string(),
         })?;
         let position = work.commit().await?;
         Ok(Written {
@@ -162,7 +183,7 @@ impl Identity {
         metadata: &Metadata,
     ) -> Result<Written<()>, Failure> {
         let written = retried(|| self.end_api_key(owner, id, metadata)).await?;
-        self.live_keys.forget(&written.value);
+        self.live_keys.forget(&[written.value]);
         Ok(Written {
             value: (),
             position: written.position,
@@ -175,9 +196,8 @@ impl Identity {
         id: Uuid,
         metadata: &Metadata,
     ) -> Result<Written<ApiKeyHash>, Failure> {
-        let now = clock::now();
         let mut work = Work::begin(&self.db, metadata);
-        let revoked = self.api_keys.revoke(work.rows(), owner, id, now).await?;
+        let revoked = self.api_keys.revoke(work.rows(), owner, id).await?;
         let hash = revoked.ok_or(Refusal::ApiKeyNotFound)?;
         work.record(&Event::ApiKeyRevoked {
             key_id: id,

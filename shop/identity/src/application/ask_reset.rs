@@ -1,3 +1,5 @@
+use std::net::IpAddr;
+
 use stanchion::eventsourcing::Metadata;
 use stanchion::runtime::{clock, id};
 
@@ -11,8 +13,14 @@ pub(crate) const WAITING_MAX: i64 = 10_000;
 impl Identity {
     /// Notes that somebody wants a new password for the account of that address, which there may be or not: nothing is
     /// looked up, so the answer and its time are the same. Whoever writes the mail looks it up.
-    pub(crate) async fn ask_reset(&self, email: &str, metadata: &Metadata) -> Result<(), Failure> {
+    pub(crate) async fn ask_reset(
+        &self,
+        email: &str,
+        from: Option<IpAddr>,
+        metadata: &Metadata,
+    ) -> Result<(), Failure> {
         self.post()?;
+        self.attempts.reset(from, email).await?;
         let request = ResetRequest {
             id: id::new_v7(),
             email_key: folded(email),

@@ -5,15 +5,18 @@
 //! |---|---|
 //! | a device that has logged in to the account before | itself, and by nothing that others can use up |
 //! | anybody else | its address (of IPv6 its network of 64 bits), the name that is tried, and all of them together |
+//! | who is logged in and chooses another password | the account |
+//! | who brings a token, a code or a client's secret | its address; and what is wrong, by the client that it is said to be of |
 //!
 //! Names are counted whether there is such an account or not: who is limited learns nothing of it. An account has two
 //! names (address and username), counted apart, since one count of both would tell that they belong together.
 //! Consecutive failures are bounded as well (NIST SP 800-63B, 5.2.2: no more than 100 an account): a quarter for each
-//! name, half for all known devices. Beyond it only what is left of the others, a success, or time helps.
+//! name, a quarter for all known devices, a quarter where the password is changed. Beyond it only what is left of the others, a success, or time helps.
 //!
 //! With a shared counter all processes count together, and what becomes of a limit without Redis is its `fallback`: each
 //! process by itself, with its part. Without one each counts its part anyway, and a restart forgets.
 
+mod attempt;
 mod device;
 mod settings;
 mod streaks;
@@ -24,15 +27,16 @@ use std::time::Duration;
 
 use shop_kernel::UserId;
 use stanchion::auth::secret::{Purpose, Signer};
-use stanchion::resilience::Refusal as Limit;
 use stanchion::resilience::rate::{KeyLimit, KeyedRate, RateSettings};
 use stanchion::server::network;
 use stanchion::telemetry::Metrics;
 
+pub(crate) use device::KNOWN_FOR;
 pub use settings::AttemptSettings;
 
 use super::Failure;
 use crate::domain::{Client, folded};
+use attempt::{Attempt, Kind};
 use device::Devices;
 use settings::rate;
 use streaks::Streaks;
@@ -73,30 +77,15 @@ struct Limits {
     all: Arc<dyn KeyLimit>,
     name_streaks: Arc<dyn KeyLimit>,
     device_streaks: Arc<dyn KeyLimit>,
+    change_streaks: Arc<dyn KeyLimit>,
     registrations: Arc<dyn KeyLimit>,
     tokens: Arc<dyn KeyLimit>,
-    resets: Arc<dyn KeyLimit>,
-    reset_names: Arc<dyn KeyLimit>,
+    token_clients: Arc<dyn KeyLimit>,
+    letters: Arc<dyn KeyLimit>,
+    letter_names: Arc<dyn KeyLimit>,
     known: Devices,
     signer: Arc<Signer>,
     metrics: settings::AttemptMetrics,
-}
-
-/// An attempt that may be made. Dropped, it has failed.
-#[derive(Debug, Default)]
-#[must_use]
-pub(crate) struct Attempt {
-    taken: Vec<Taken>,
-}
-
-#[derive(Debug)]
-struct Taken {
-    limit: Arc<dyn KeyLimit>,
-    key: String,
-    /// A success ends the series.
-    is_streak: bool,
-    /// Whoever is refused by another limit has tried all the same.
-    is_for_good: bool,
 }
 
 impl Attempts {
@@ -129,11 +118,13 @@ impl Attempts {
             addresses: limit("login-address", of.address_burst, of.address_every),
             all: limit("login", of.all_burst, of.all_every),
             name_streaks: streak("login-name-streak", of.failures_max / 4),
-            device_streaks: streak("login-device-streak", of.failures_max / 2),
+            device_streaks: streak("login-device-streak", of.failures_max / 4),
+            change_streaks: streak("change-streak", of.failures_max / 4),
             registrations: limit("register", of.register_burst, of.register_every),
             tokens: limit("token", of.token_burst, of.token_every),
-            resets: limit("reset", of.reset_burst, of.reset_every),
-            reset_names: limit("reset-name", of.reset_name_burst, of.reset_name_every),
+            token_clients: limit("token-client", of.token_client_burst, of.token_client_every),
+            letters: limit("reset", of.reset_burst, of.reset_every),
+            letter_names: limit("reset-name", of.reset_name_burst, of.reset_name_every),
             known: Devices::new(Arc::clone(&counting.signer)),
             signer: Arc::clone(&counting.signer),
             metrics: settings::AttemptMetrics::new(counting.metrics, keys_max),
@@ -161,6 +152,17 @@ impl Attempts {
         limits.answered("login", taken, attempt).await
     }
 
+    /// Before the password of somebody who is logged in is looked at: whoever has stolen a session must not learn it. Counted
+    /// by the account like a device of its own, so that no login is refused for it.
+    pub(crate) async fn change_password(&self, user: UserId) -> Result<Attempt, Failure> {
+        let Some(limits) = &self.0 else {
+            return Ok(Attempt::default());
+        };
+        let mut attempt = Attempt::default();
+        let taken = limits.try_change(&mut attempt, user).await;
+        limits.answered("change_password", taken, attempt).await
+    }
+
     /// Before a user is registered. Every one counts: there is no failure that would be worse.
     pub(crate) async fn register(&self, address: Option<IpAddr>) -> Result<(), Failure> {
         let attempt = self.at("register", address, |limits| &limits.registrations);
@@ -173,22 +175,48 @@ impl Attempts {
         self.at("token", address, |limits| &limits.tokens).await
     }
 
-    /// Before a letter is sent to whoever asks to set a password anew: by address, and by the name it is asked for, whether
-    /// somebody has it or not.
-    #[allow(
-        dead_code,
-        reason = "not asked yet: reset requests have a limit of their own, to be one with this"
-    )]
-    pub(crate) async fn reset(&self, address: Option<IpAddr>, name: &str) -> Result<(), Failure> {
-        let asked = self.at("reset", address, |limits| &limits.resets).await?;
-        drop(asked);
+    /// After something was wrong that a client has brought: counted for the client that it said it was, too. What is right is
+    /// never asked about here, so that nobody shuts a client out who knows its id: 256 random bits are not guessed, and
+    /// whoever tries is told to stop.
+    pub(crate) async fn wrong_token(&self, client: &str) -> Result<(), Failure> {
         let Some(limits) = &self.0 else {
             return Ok(());
         };
         let mut attempt = Attempt::default();
-        let key = limits.name(name);
-        let taken = attempt.take(&limits.reset_names, key, Kind::Once).await;
-        limits.answered("reset", taken, attempt).await.map(drop)
+        let key = limits.name(client);
+        let taken = attempt.take(&limits.token_clients, key, Kind::Once).await;
+        let answered = limits.answered("token_client", taken, attempt);
+        answered.await.map(drop)
+    }
+
+    /// Before a letter to set a password anew is asked for: by address, and by the name it is for, whether somebody has it
+    /// or not.
+    pub(crate) async fn reset(&self, address: Option<IpAddr>, name: &str) -> Result<(), Failure> {
+        self.letter("reset", address, name).await
+    }
+
+    /// The same of a letter by which a user can prove an address; others' resets do not use it up.
+    pub(crate) async fn verification(
+        &self,
+        address: Option<IpAddr>,
+        user: UserId,
+    ) -> Result<(), Failure> {
+        self.letter("verification", address, &user.to_string())
+            .await
+    }
+
+    async fn letter(
+        &self,
+        kind: &'static str,
+        address: Option<IpAddr>,
+        name: &str,
+    ) -> Result<(), Failure> {
+        let Some(limits) = &self.0 else {
+            return Ok(());
+        };
+        let mut attempt = Attempt::default();
+        let taken = limits.ask_letter(&mut attempt, address, name).await;
+        limits.answered(kind, taken, attempt).await.map(drop)
     }
 
     /// What a device is known by from now on, after a login of that user; `None` where nothing is limited, or it is known by
@@ -223,6 +251,47 @@ impl Limits {
         attempt.take(&self.devices, device, Kind::Once).await?;
         let user = known.user.to_string();
         attempt.take(&self.device_streaks, user, Kind::Streak).await
+    }
+
+    async fn try_change(&self, attempt: &mut Attempt, user: UserId) -> Result<(), Failure> {
+        let user = user.to_string();
+        attempt
+            .take(&self.devices, user.clone(), Kind::Once)
+            .await?;
+        attempt.take(&self.change_streaks, user, Kind::Streak).await
+    }
+
+    async fn ask_letter(
+        &self,
+        attempt: &mut Attempt,
+        address: Option<IpAddr>,
+        name: &str,
+    ) -> Result<(), Failure> {
+        // The address first, and for good: what it may not do uses up nobody's name.
+        if let Some(address) = address {
+            let key = network(address).to_string();
+            attempt.take(&self.letters, key, Kind::ForGood).await?;
+        }
+        let name = self.name(name);
+        attempt.take(&self.letter_names, name, Kind::Once).await
+    }
+
+    /// All that remember keys.
+    fn all_limits(&self) -> [&Arc<dyn KeyLimit>; settings::LIMITS] {
+        [
+            &self.names,
+            &self.devices,
+            &self.addresses,
+            &self.all,
+            &self.name_streaks,
+            &self.device_streaks,
+            &self.change_streaks,
+            &self.registrations,
+            &self.tokens,
+            &self.token_clients,
+            &self.letters,
+            &self.letter_names,
+        ]
     }
 
     async fn try_unknown(
@@ -262,8 +331,8 @@ impl Limits {
         taken: Result<(), Failure>,
         attempt: Attempt,
     ) -> Result<Attempt, Failure> {
-        let keys = self.names.keys() + self.name_streaks.keys() + self.addresses.keys();
-        self.metrics.counted(kind, taken.is_ok(), keys);
+        let keys = self.all_limits().into_iter().map(|limit| limit.keys());
+        self.metrics.counted(kind, taken.is_ok(), keys.sum());
         match taken {
             Ok(()) => Ok(attempt),
             Err(refused) => {
@@ -271,74 +340,6 @@ impl Limits {
                 Err(refused)
             }
         }
-    }
-}
-
-/// What becomes of what was taken.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Once,
-    Streak,
-    ForGood,
-}
-
-impl Attempt {
-    async fn take(
-        &mut self,
-        limit: &Arc<dyn KeyLimit>,
-        key: String,
-        kind: Kind,
-    ) -> Result<(), Failure> {
-        let taken = limit.take(&key, 1).await;
-        taken.map_err(|refusal| Failure::limited(refusal, limit.quota()))?;
-        self.taken.push(Taken {
-            limit: Arc::clone(limit),
-            key,
-            is_streak: kind == Kind::Streak,
-            is_for_good: kind == Kind::ForGood,
-        });
-        Ok(())
-    }
-
-    /// A right password costs nothing and ends a series of wrong ones; neither does one that could not be checked.
-    pub(crate) async fn judged<E>(&mut self, matches: Result<bool, E>) -> Result<bool, E> {
-        match matches {
-            Ok(true) => self.give_back(true).await,
-            Ok(false) => self.taken.clear(),
-            Err(_) => self.give_back(false).await,
-        }
-        matches
-    }
-
-    /// The same of any use case: what its rules refuse has failed.
-    pub(crate) async fn settled<T>(mut self, done: Result<T, Failure>) -> Result<T, Failure> {
-        if !matches!(done, Err(Failure::Refused(_))) {
-            self.give_back(done.is_ok()).await;
-        }
-        done
-    }
-
-    async fn not_made(mut self) {
-        self.taken.retain(|taken| !taken.is_for_good);
-        self.give_back(false).await;
-    }
-
-    async fn give_back(&mut self, has_succeeded: bool) {
-        for taken in self.taken.drain(..) {
-            let all = taken.limit.quota().burst;
-            let calls = if has_succeeded && taken.is_streak {
-                all
-            } else {
-                1
-            };
-            taken.limit.give_back(&taken.key, calls).await;
-        }
-    }
-}
-
-impl Failure {
-    fn limited(refusal: Limit, quota: RateSettings) -> Self {
-        Self::Limited { refusal, quota }
     }
 }
 

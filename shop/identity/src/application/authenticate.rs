@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use stanchion::auth::api_key::ApiKey;
 use stanchion::auth::token::Claims;
 use stanchion::auth::{Permissions, Principal, Subject};
@@ -6,7 +8,14 @@ use stanchion::runtime::clock;
 use super::counts::Source;
 use super::ports::Standing;
 use super::{Failure, Identity};
-use crate::domain::{Role, SessionId};
+use crate::domain::{ClientGrant, Role, SessionId};
+
+/// Who bears a token that counts.
+pub(super) struct Bearer {
+    pub(super) principal: Principal,
+    /// What its client was granted, if it is a client's for a user.
+    pub(super) grant: Option<Arc<ClientGrant>>,
+}
 
 impl Identity {
     /// Who bears this access token or API key; `None` for one that lets nobody in.
@@ -22,17 +31,36 @@ impl Identity {
         }
     }
 
+    async fn principal_of(&self, claims: Claims) -> Result<Option<Principal>, Failure> {
+        let bearer = self.bearer_of(claims).await?;
+        Ok(bearer.map(|bearer| bearer.principal))
+    }
+
     /// Whom verified claims stand for, as the store has it now.
-    pub(super) async fn principal_of(&self, claims: Claims) -> Result<Option<Principal>, Failure> {
+    pub(super) async fn bearer_of(&self, claims: Claims) -> Result<Option<Bearer>, Failure> {
         if !self.client_stands(&claims).await? {
             return Ok(None);
         }
         let (Subject::User(user), Some(session)) = (&claims.subject, claims.session) else {
-            return Ok(Some(claims.into_principal()));
+            let principal = claims.into_principal();
+            return Ok(Some(Bearer {
+                principal,
+                grant: None,
+            }));
         };
         let standing = self.standing(SessionId(session)).await?;
         let standing = standing.filter(|standing| standing.user.0 == *user);
-        Ok(standing.map(|standing| narrowed(claims, &standing)))
+        Ok(standing.map(|standing| Bearer {
+            principal: narrowed(claims, &standing),
+            grant: standing.grant,
+        }))
+    }
+
+    /// Whether a session began with a login of our own, and lives. A client's is not its user's own: what decides who gets
+    /// in is none of a client's business.
+    pub(crate) async fn is_own_login(&self, session: SessionId) -> Result<bool, Failure> {
+        let standing = self.standing(session).await?;
+        Ok(standing.is_some_and(|standing| standing.grant.is_none()))
     }
 
     pub(super) async fn standing(&self, session: SessionId) -> Result<Option<Standing>, Failure> {

@@ -22,7 +22,7 @@ impl Identity {
     }
 
     async fn key_standing(&self, hash: ApiKeyHash) -> Result<Option<KeyStanding>, Failure> {
-        if let Some(known) = self.live_keys.get(&hash) {
+        if let Some(known) = self.live_keys.get(hash) {
             return Ok(known);
         }
         let question = self.live_keys.ask();

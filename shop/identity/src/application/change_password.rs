@@ -1,7 +1,9 @@
 use secrecy::SecretString;
 use shop_kernel::UserId;
 use stanchion::eventsourcing::Metadata;
+use stanchion::runtime::clock;
 
+use super::one_time::Purpose;
 use super::ports::{Credentials, Which, Who};
 use super::{Failure, Identity, Refusal, Work, Written, retried};
 use crate::domain::{Event, PasswordHash, SessionEnd, SessionId};
@@ -18,8 +20,10 @@ impl Identity {
     ) -> Result<Written<()>, Failure> {
         let found = self.users.credentials(&self.db, Who::Id(user)).await?;
         let checked = found.ok_or(Refusal::UserNotFound)?;
+        let mut attempt = self.attempts.change_password(user).await?;
         let stored = Some(checked.password.expose());
-        if !self.passwords.verify(stored, current).await? {
+        let matches = self.passwords.verify(stored, current).await;
+        if !attempt.judged(matches).await? {
             return Err(Refusal::WrongPassword.into());
         }
         let password = PasswordHash::new(self.passwords.hash(new).await?);
@@ -48,6 +52,10 @@ impl Identity {
             // Another request changed it since it was checked: what was given is not the current one.
             return Err(Refusal::WrongPassword.into());
         }
+        // A letter that somebody asked for before must not undo it.
+        self.one_time
+            .void(work.rows(), checked.user, Purpose::Reset, clock::now())
+            .await?;
         work.record(&Event::PasswordChanged {
             user_id: checked.user,
         })?;

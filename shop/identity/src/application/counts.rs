@@ -14,7 +14,8 @@ pub(crate) struct SessionCounts {
     reused: Counter,
     again: Counter,
     lookups: Family<Label, Counter>,
-    remembered: Gauge,
+    answers: Family<Label, Gauge>,
+    answers_max: Family<Label, Gauge>,
     hearing: Gauge,
     uses_dropped: Counter,
 }
@@ -48,7 +49,8 @@ impl SessionCounts {
         let reused = "Sessions that were ended because a refresh token of theirs was used twice.";
         let again = "Refresh tokens that were answered with the same child within the overlap.";
         let lookups = "Access tokens whose session was looked up, by where.";
-        let remembered = "Sessions that are remembered in this process.";
+        let answers = "What the store said that this process remembers: sessions, API keys, clients, void tokens.";
+        let answers_max = "The most of each that it remembers.";
         let hearing = "1 while every session that ended anywhere was heard of within a second; at 0 the store is asked for each session every second.";
         let dropped = "Uses of sessions that were not noted because too many waited.";
         Self {
@@ -56,7 +58,8 @@ impl SessionCounts {
             reused: metrics.counter("shop_identity_families_reused_total", reused),
             again: metrics.counter("shop_identity_overlap_answers_total", again),
             lookups: metrics.counter_family("shop_identity_session_lookups_total", lookups),
-            remembered: metrics.gauge("shop_identity_sessions_remembered", remembered),
+            answers: metrics.gauge_family("shop_identity_remembered", answers),
+            answers_max: metrics.gauge_family("shop_identity_remembered_max", answers_max),
             hearing: metrics.gauge("shop_identity_hearing_revocations", hearing),
             uses_dropped: metrics.counter("shop_identity_session_uses_dropped_total", dropped),
         }
@@ -80,9 +83,10 @@ impl SessionCounts {
         self.lookups.get_or_create(&[("from", from)]).inc();
     }
 
-    pub(crate) fn remembers(&self, sessions: usize) {
-        let sessions = i64::try_from(sessions).unwrap_or(i64::MAX);
-        self.remembered.set(sessions);
+    pub(crate) fn remembers(&self, what: &'static str, count: usize, max: usize) {
+        let what = [("what", what)];
+        self.answers.get_or_create(&what).set(number(count));
+        self.answers_max.get_or_create(&what).set(number(max));
     }
 
     pub(crate) fn hears(&self, all: bool) {
@@ -92,6 +96,10 @@ impl SessionCounts {
     pub(crate) fn use_dropped(&self) {
         self.uses_dropped.inc();
     }
+}
+
+fn number(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 impl Refreshed {

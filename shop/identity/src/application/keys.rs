@@ -17,6 +17,8 @@ use tokio::time::Instant;
 
 use super::ports::SealedKey;
 use super::{Failure, Identity, StartError, Work, retried};
+use crate::domain::Event;
+use crate::domain::event::KeyTurn;
 
 /// Tokens that name keys nobody knows make a process read the store once in this time (row E12 of the fault tables).
 const UNKNOWN_AGAIN: Duration = Duration::from_secs(10);
@@ -24,43 +26,50 @@ const UNKNOWN_AGAIN: Duration = Duration::from_secs(10);
 impl Identity {
     /// Takes the steps in the life of the signing keys that are due, and uses what the store then has.
     pub(crate) async fn turn_keys(&self) -> Result<(), StartError> {
-        let ring = self.stored_ring().await?;
+        let ring = self.reread_keys().await?;
         let policy = self.rotation_policy();
         if ring.rotate(clock::now(), &policy).is_empty() {
-            self.tokens.replace_ring(Arc::new(ring));
             return Ok(());
         }
         let due = |records: &[KeyRecord]| rotation::plan(records, clock::now(), &policy);
-        retried(|| self.take_steps(&due)).await?;
-        self.reread_keys().await
+        retried(|| self.take_steps(&due, KeyTurn::Due)).await?;
+        self.reread_keys().await.map(drop)
     }
 
-    /// What a token says, by the keys known here, and by newer ones if it names one that is not known: another process
-    /// may have turned them.
+    /// What a token says, if it is an access token for the API.
     pub(crate) async fn claims(&self, token: &str) -> Option<Claims> {
-        let known = self.tokens.verify(token, clock::now());
-        if known.is_err() && self.tokens.names_unknown_key(token) {
-            let mut reread = self.keys_reread.lock().await;
-            if reread.is_none_or(|at: Instant| at.elapsed() >= UNKNOWN_AGAIN) {
-                *reread = Some(Instant::now());
-                if let Err(error) = self.reread_keys().await {
-                    tracing::warn!(%error, "the signing keys could not be reread; the ones in use stay");
-                }
-            }
-            drop(reread);
-            return self.tokens.verify(token, clock::now()).ok();
+        let read = || self.tokens.verify(token, clock::now()).ok();
+        self.read_token(token, read).await
+    }
+
+    /// What `read` makes of a token, by the keys known here, and by newer ones if it names one that is not known: another
+    /// process may have turned them.
+    pub(super) async fn read_token<T>(
+        &self,
+        token: &str,
+        read: impl Fn() -> Option<T>,
+    ) -> Option<T> {
+        let known = read();
+        if known.is_some() || !self.tokens.names_unknown_key(token) {
+            return known;
         }
-        known.ok()
+        let mut reread = self.keys_reread.lock().await;
+        if reread.is_none_or(|at: Instant| at.elapsed() >= UNKNOWN_AGAIN) {
+            *reread = Some(Instant::now());
+            if let Err(error) = self.reread_keys().await {
+                tracing::warn!(%error, "the signing keys could not be reread; the ones in use stay");
+            }
+        }
+        drop(reread);
+        read()
     }
 
-    async fn reread_keys(&self) -> Result<(), StartError> {
-        let ring = self.stored_ring().await?;
-        self.tokens.replace_ring(Arc::new(ring));
-        Ok(())
-    }
-
-    async fn stored_ring(&self) -> Result<KeyRing, StartError> {
-        Ok(KeyRing::new(self.opened(&self.db).await?)?)
+    /// Uses what the store has. One after the other: who read before a rotation must not undo what was read after it.
+    pub(super) async fn reread_keys(&self) -> Result<Arc<KeyRing>, StartError> {
+        let _reading = self.keys_reading.lock().await;
+        let ring = Arc::new(KeyRing::new(self.opened(&self.db).await?)?);
+        self.tokens.replace_ring(Arc::clone(&ring));
+        Ok(ring)
     }
 
     async fn opened(&self, on: &dyn Query) -> Result<Vec<(KeyRecord, SigningKey)>, StartError> {
@@ -77,14 +86,20 @@ impl Identity {
     async fn take_steps(
         &self,
         decide: &(dyn Fn(&[KeyRecord]) -> Vec<KeyChange> + Sync),
+        because: KeyTurn,
     ) -> Result<(), Failure> {
         let metadata = Metadata::new(None);
-        let work = Work::begin(&self.db, &metadata);
+        let mut work = Work::begin(&self.db, &metadata);
         self.users.take_turn(work.rows()).await?;
         let opened = self.opened(work.rows()).await;
         let opened = opened.map_err(|error| Failure::Broken(error.to_string()))?;
         let records: Vec<_> = opened.into_iter().map(|(record, _)| record).collect();
-        for step in decide(&records) {
+        let steps = decide(&records);
+        // Of the first key nobody has to hear: there is no older one.
+        if !steps.is_empty() && !records.is_empty() {
+            work.record(&Event::SigningKeysTurned { because })?;
+        }
+        for step in steps {
             self.take_step(&work, step).await?;
         }
         work.commit().await.map(drop)
@@ -159,7 +174,7 @@ impl Identity {
     }
 }
 
-/// What an operator does with them; this process uses what comes of it at once, others when they reread.
+/// What an operator does with them; this process uses what comes of it at once, others when they hear of it.
 #[async_trait]
 impl OperatedKeys for Identity {
     fn store(&self) -> String {
@@ -173,7 +188,8 @@ impl OperatedKeys for Identity {
     async fn rotate(&self, haste: Haste) -> Result<Vec<KeyListing>, String> {
         let policy = self.rotation_policy();
         let asked = |records: &[KeyRecord]| rotation::at_once(records, &policy, haste);
-        let done = retried(|| self.take_steps(&asked)).await;
+        let because = KeyTurn::from(haste);
+        let done = retried(|| self.take_steps(&asked, because)).await;
         done.map_err(|error| error.to_string())?;
         let reread = self.reread_keys().await;
         reread.map_err(|error| error.to_string())?;

@@ -7,12 +7,14 @@ mod exchange;
 mod failure;
 mod introspect;
 mod issue;
-mod live;
+mod limits;
 pub(crate) mod ports;
 mod prune;
 mod refresh;
 mod revoke;
 mod revoked;
+#[cfg(test)]
+mod tests;
 mod userinfo;
 
 use std::sync::Arc;
@@ -22,6 +24,9 @@ use secrecy::SecretString;
 use stanchion::auth::oauth::Scopes;
 use stanchion::auth::refresh::RefreshToken;
 
+use super::answers::Answers;
+use crate::domain::{ClientId, RegisteredClient};
+
 pub(crate) use authorize::{Asked, Authorization, Consent, Unanswerable};
 pub(crate) use credentials::Presented;
 pub(crate) use exchange::Exchange;
@@ -29,15 +34,18 @@ pub(crate) use failure::OAuthFailure;
 pub(crate) use introspect::Introspected;
 pub(crate) use userinfo::UserInfo;
 
-use live::LiveClients;
 use ports::{ClientRepository, CodeRepository};
 use revoked::RevokedTokens;
+
+/// The most clients that are remembered, those that there are not included.
+const CLIENTS_MAX: usize = 10_000;
 
 /// Clients, codes and what they were granted.
 pub(crate) struct OAuth {
     clients: Arc<dyn ClientRepository>,
     pub(super) codes: Arc<dyn CodeRepository>,
-    live: LiveClients,
+    /// `None`: there is no such client.
+    live: Answers<ClientId, Option<Arc<RegisteredClient>>>,
     revoked: RevokedTokens,
 }
 
@@ -55,8 +63,16 @@ impl OAuth {
         Self {
             clients,
             codes,
-            live: LiveClients::default(),
+            live: Answers::at_most(CLIENTS_MAX),
             revoked: RevokedTokens::default(),
         }
+    }
+
+    /// What is remembered: what, how many, and at most.
+    pub(super) fn remembered(&self) -> [(&'static str, usize, usize); 2] {
+        [
+            ("clients", self.live.len(), self.live.entries_max()),
+            ("void_tokens", self.revoked.len(), revoked::ENTRIES_MAX),
+        ]
     }
 }

@@ -79,13 +79,14 @@ pub(crate) trait OneTimeRepository: Send + Sync {
         now: Timestamp,
     ) -> Result<(), Failure>;
 
-    /// How many mails for that purpose a user was sent since then.
+    /// How many mails for that purpose a user was sent since then, besides that one.
     async fn sent_since(
         &self,
         on: &dyn Query,
         user: UserId,
         purpose: Purpose,
         since: Timestamp,
+        besides: Option<Uuid>,
     ) -> Result<i64, Failure>;
 
     /// Notes that the user has proved that address.

@@ -1,5 +1,7 @@
 //! What identity needs of its store. `on` is the database itself, or the unit of work that a call belongs to.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 use shop_kernel::UserId;
@@ -9,7 +11,8 @@ use stanchion::sql::Query;
 
 use super::Failure;
 use crate::domain::{
-    Email, PasswordHash, RoleSet, Session, SessionEnd, SessionId, Status, User, Username,
+    ClientGrant, ClientId, Email, PasswordHash, RoleSet, Session, SessionEnd, SessionId, Status,
+    User, Username,
 };
 
 /// Where users are kept. What is deleted is not found.
@@ -145,7 +148,8 @@ pub(crate) trait SessionRepository: Send + Sync {
         now: Timestamp,
     ) -> Result<(), Failure>;
 
-    /// Who stands behind a live session, if the user is active: all that a request with its access token asks for.
+    /// Who stands behind a live session, if the user is active and its client, if it is a client's, is not disabled: all
+    /// that a request with its access token asks for.
     async fn live(
         &self,
         on: &dyn Query,
@@ -230,6 +234,17 @@ pub(crate) struct Standing {
     /// When the session ends by itself.
     pub(crate) until: Timestamp,
     pub(crate) last_used_at: Timestamp,
+    /// What a client was granted; `None` for a login of our own.
+    pub(crate) grant: Option<Arc<ClientGrant>>,
+}
+
+impl Standing {
+    /// Whether it is a session of that client.
+    pub(crate) fn is_of(&self, client: ClientId) -> bool {
+        self.grant
+            .as_ref()
+            .is_some_and(|grant| grant.client == client)
+    }
 }
 
 /// A token whose child is to be.

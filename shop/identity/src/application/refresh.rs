@@ -5,15 +5,21 @@ use stanchion::runtime::clock;
 use stanchion::sql::SqlError;
 
 use super::counts::Refreshed;
-use super::ports::{Presented, Rotation, Which};
+use super::ports::{Presented, Rotated, Rotation, Which};
 use super::{Failure, Identity, Refusal, Tokens, Work, retried};
 use crate::domain::{Event, RoleSet, SessionEnd, SessionId};
 
+/// The token that follows a presented one, and for whom; whoever hands it out signs what goes with it.
+pub(super) struct Turned {
+    pub(super) token: RefreshToken,
+    pub(super) of: Rotated,
+}
+
 /// What became of a presented token; also a refusal may have something to commit.
 enum Outcome {
-    Rotated(Tokens),
+    Rotated(Turned),
     /// The child that it was answered with before.
-    Again(Tokens),
+    Again(Turned),
     /// The family has ended with this transaction.
     Reused(SessionId),
     Refused(Refreshed),
@@ -26,17 +32,32 @@ struct Next {
 }
 
 impl Identity {
-    /// Exchanges a refresh token for new tokens, once; with `own_only` a client's is refused and left as it is. A second use ends the session, whoever was first; within the overlap,
-    /// if there is one, it is answered with the same refresh token again.
+    /// Exchanges a refresh token of our own login; a client's is refused, because nobody proved to be that client.
+    pub(crate) async fn refresh_own(
+        &self,
+        presented: &str,
+        metadata: &Metadata,
+    ) -> Result<Tokens, Failure> {
+        let Turned { token, of } = self.refresh(presented, true, metadata).await?;
+        Ok(Tokens {
+            access: self.access_token(of.user, of.session, &of.roles)?,
+            refresh: token,
+            expires_in: self.tokens.ttl(),
+        })
+    }
+
+    /// Exchanges a refresh token for the next one, once; with `own_only` a client's is refused and left as it is. A second
+    /// use ends the session, whoever was first; within the overlap, if there is one, it is answered with the same refresh
+    /// token again.
     ///
     /// Everything that decides is in the store. After an unknown outcome the client may try again: that rotates, is answered
     /// within the overlap, or is a reuse.
-    pub(crate) async fn refresh(
+    pub(super) async fn refresh(
         &self,
         presented: &str,
         own_only: bool,
         metadata: &Metadata,
-    ) -> Result<Tokens, Failure> {
+    ) -> Result<Turned, Failure> {
         let Some(token) = RefreshToken::parse(presented) else {
             self.counts.refreshed(Refreshed::Unknown);
             return Err(Refusal::BadRefreshToken.into());
@@ -51,7 +72,7 @@ impl Identity {
             Err(_) => Refreshed::Failed,
         });
         match outcome? {
-            Outcome::Rotated(tokens) | Outcome::Again(tokens) => Ok(tokens),
+            Outcome::Rotated(turned) | Outcome::Again(turned) => Ok(turned),
             Outcome::Reused(session) => {
                 self.live.forget(&[session]);
                 tracing::warn!(session_id = %session, "a refresh token was used twice: its session has ended");
@@ -79,11 +100,10 @@ impl Identity {
         };
         let next = Next { token, nonce };
         match self.sessions.rotate(&self.db, &rotation, now).await? {
-            Some(rotated) => {
-                let tokens =
-                    self.tokens_for(rotated.user, rotated.session, &rotated.roles, next.token)?;
-                Ok(Outcome::Rotated(tokens))
-            }
+            Some(of) => Ok(Outcome::Rotated(Turned {
+                token: next.token,
+                of,
+            })),
             // Whose a session is never changes, so it need not be asked in the transaction that decides.
             None if own_only && self.is_of_a_client(hash).await? => {
                 Ok(Outcome::Refused(Refreshed::Unknown))
@@ -122,10 +142,8 @@ impl Identity {
                 self.hand_out(work, &found, &child, next, roles).await
             }
             (Decision::Again(token), Some(roles)) => {
-                let (user, session) = owner(&found.family);
-                Ok(Outcome::Again(
-                    self.tokens_for(user, session, roles, token)?,
-                ))
+                let of = rotated(&found.family, roles);
+                Ok(Outcome::Again(Turned { token, of }))
             }
             (Decision::Expired, _) => Ok(Outcome::Refused(Refreshed::Expired)),
             (Decision::Unknown, _) => Ok(Outcome::Refused(Refreshed::Unknown)),
@@ -152,14 +170,15 @@ impl Identity {
         self.sessions
             .add_token(work.rows(), &row, next.nonce, now)
             .await?;
-        let (user, session) = owner(&found.family);
-        let tokens = self.tokens_for(user, session, roles, next.token)?;
         work.commit().await?;
-        Ok(Outcome::Rotated(tokens))
+        Ok(Outcome::Rotated(Turned {
+            token: next.token,
+            of: rotated(&found.family, roles),
+        }))
     }
 
     async fn revoke(&self, mut work: Work<'_>, family: &Family) -> Result<Outcome, Failure> {
-        let (user_id, session_id) = owner(family);
+        let (user_id, session_id) = (UserId(family.user), SessionId(family.id));
         work.record(&Event::RefreshReused {
             session_id,
             user_id,
@@ -170,22 +189,12 @@ impl Identity {
         work.commit().await?;
         Ok(Outcome::Reused(session_id))
     }
-
-    fn tokens_for(
-        &self,
-        user: UserId,
-        session: SessionId,
-        roles: &RoleSet,
-        refresh: RefreshToken,
-    ) -> Result<Tokens, Failure> {
-        Ok(Tokens {
-            access: self.access_token(user, session, roles)?,
-            refresh,
-            expires_in: self.tokens.ttl(),
-        })
-    }
 }
 
-fn owner(family: &Family) -> (UserId, SessionId) {
-    (UserId(family.user), SessionId(family.id))
+fn rotated(family: &Family, roles: &RoleSet) -> Rotated {
+    Rotated {
+        session: SessionId(family.id),
+        user: UserId(family.user),
+        roles: roles.clone(),
+    }
 }

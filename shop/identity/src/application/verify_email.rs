@@ -1,3 +1,5 @@
+use std::net::IpAddr;
+
 use jiff::{SignedDuration, Timestamp};
 use shop_kernel::UserId;
 use stanchion::auth::one_time::{OneTimeHash, OneTimeToken};
@@ -50,9 +52,12 @@ impl Identity {
     pub(crate) async fn ask_verification(
         &self,
         user: UserId,
+        from: Option<IpAddr>,
         metadata: &Metadata,
     ) -> Result<(), Failure> {
         self.post()?;
+        // Those that are not written yet are not in the store.
+        self.attempts.verification(from, user).await?;
         let found = self.user(user).await?;
         if self.verified_at(&found).await?.is_some() {
             return Ok(());
@@ -61,7 +66,7 @@ impl Identity {
         let since = since.unwrap_or(Timestamp::MIN);
         let sent = self
             .one_time
-            .sent_since(&self.db, user, Purpose::Verification, since);
+            .sent_since(&self.db, user, Purpose::Verification, since, None);
         if sent.await? >= MAILS_MAX {
             return Err(Refusal::TooManyMails.into());
         }

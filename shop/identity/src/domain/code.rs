@@ -27,8 +27,8 @@ pub(crate) struct Code {
     pub(crate) session: Option<SessionId>,
 }
 
-/// What a session of a client was granted by its user.
-#[derive(Clone, Debug)]
+/// What a session of a client was granted by its user. It never changes.
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct ClientGrant {
     pub(crate) session: SessionId,
     pub(crate) client: ClientId,

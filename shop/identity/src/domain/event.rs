@@ -1,5 +1,6 @@
 use serde::{Deserialize, Serialize};
 use shop_kernel::UserId;
+use stanchion::auth::key::rotation::Haste;
 use stanchion::eventsourcing::StreamId;
 use uuid::Uuid;
 
@@ -90,6 +91,25 @@ pub(crate) enum Event {
         key_id: Uuid,
         owner: String,
     },
+    /// The signing keys took steps in their life: every process reads them again.
+    SigningKeysTurned {
+        because: KeyTurn,
+    },
+}
+
+/// The category of the stream that tells so.
+pub(crate) const SIGNING_KEYS: &str = "keys";
+
+/// Why signing keys were turned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum KeyTurn {
+    /// It was time.
+    Due,
+    /// An operator asked for it, with so much haste.
+    Ahead,
+    Now,
+    Leaked,
 }
 
 /// What an operator changed about a client.
@@ -139,6 +159,16 @@ impl SessionEnd {
     }
 }
 
+impl From<Haste> for KeyTurn {
+    fn from(haste: Haste) -> Self {
+        match haste {
+            Haste::Ahead => Self::Ahead,
+            Haste::Now => Self::Now,
+            Haste::Leaked => Self::Leaked,
+        }
+    }
+}
+
 impl Event {
     /// A stream a user and a stream a session, so that logins do not make a user's stream long.
     pub(crate) fn stream(&self) -> StreamId {
@@ -160,6 +190,7 @@ impl Event {
             Self::ApiKeyCreated { key_id, .. } | Self::ApiKeyRevoked { key_id, .. } => {
                 StreamId::new("apikey", key_id.to_string())
             }
+            Self::SigningKeysTurned { .. } => StreamId::new(SIGNING_KEYS, "signing"),
             Self::SessionStarted { session_id, .. }
             | Self::SessionEnded { session_id, .. }
             | Self::CodeReplayed { session_id, .. }

@@ -262,6 +262,71 @@ async fn an_owner_has_at_most_fifty_keys() {
 }
 
 #[tokio::test]
+async fn keys_that_have_ended_by_themselves_make_room() {
+    let shop = Shop::open().await;
+    let ada = shop.register("ada").await;
+    let far = json!({"name": "x", "expires_at": "2090-01-01T00:00:00Z"});
+    for _ in 0..50 {
+        create(&shop, &ada, far.clone()).await.expect(201);
+    }
+    create(&shop, &ada, far.clone())
+        .await
+        .refused(409, "TOO_MANY_API_KEYS");
+    shop.exec("update api_keys set expires_at = created_at")
+        .await;
+    let (_, path) = key_of(&shop, &ada, &[]).await;
+    assert_eq!(shop.rows("select id from api_keys").await, 1);
+    assert_eq!(shop.delete(&path).by(&ada).send().await.status, 204);
+    assert_eq!(shop.rows("select id from api_keys").await, 0);
+}
+
+/// The address is where a letter to set a password anew goes: whoever may give a user another one can become that user.
+#[tokio::test]
+async fn a_key_takes_no_account_over_and_ends_none() {
+    let shop = Shop::open().await;
+    let admin = shop.admin().await;
+    let ada = shop.register("ada").await;
+    let (key, _) = key_of(&shop, &ada, &[]).await;
+    let (admins, _) = key_of(&shop, &admin, &["user:write"]).await;
+    let address = json!({"email": "eve@example.com"});
+    let patch = async |by: &User, path: &str, body: &Value| {
+        let kind = "application/merge-patch+json";
+        let ask = shop.patch(path).by(by).header("content-type", kind);
+        ask.json(body.clone()).send().await
+    };
+    let itself = patch(&key, &ada.path(), &address).await;
+    itself.refused(403, "FORBIDDEN");
+    let itself = patch(&admins, &admin.path(), &address).await;
+    itself.refused(403, "FORBIDDEN");
+    let deleted = shop.delete(&ada.path()).by(&key).send().await;
+    deleted.refused(403, "FORBIDDEN");
+    let session = shop.sessions(&ada).await[0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let path = format!("/auth/sessions/{session}");
+    let ended = shop.delete(&path).by(&key).send().await;
+    ended.refused(403, "FORBIDDEN");
+    let name = json!({"first_name": "Augusta"});
+    patch(&key, &ada.path(), &name).await.expect(200);
+    // Of another user who may no more than the key it is what the permission says.
+    patch(&admins, &ada.path(), &address).await.expect(200);
+
+    let service = json!({"name": "x", "scopes": ["user:read", "user:write"]});
+    let made = shop.post("/auth/services/desk/api-keys").by(&admin);
+    let desk = bearer(&made.json(service).send().await);
+    let staff = shop.staff("sam", &admin).await;
+    let other = json!({"email": "mallory@example.com"});
+    for stronger in [&staff, &admin] {
+        let taken = patch(&desk, &stronger.path(), &other).await;
+        taken.refused(403, "FORBIDDEN");
+        let deleted = shop.delete(&stronger.path()).by(&desk).send().await;
+        deleted.refused(403, "FORBIDDEN");
+    }
+    patch(&admin, &staff.path(), &other).await.expect(200);
+}
+
+#[tokio::test]
 async fn a_service_has_keys_that_an_administrator_makes() {
     let shop = Shop::open().await;
     let (admin, ada) = (shop.admin().await, shop.register("ada").await);

@@ -114,6 +114,24 @@ async fn another_mail_comes_when_asked_for_and_five_in_an_hour_are_enough() {
     assert_eq!(post.settled().await, 5, "nothing is left to be proved");
 }
 
+/// The mail itself is one of the five: handed over once more it is not one too many.
+#[tokio::test]
+async fn the_last_mail_of_an_hour_waits_for_a_server_that_is_out_too() {
+    let (shop, post) = Shop::with_post().await;
+    let ada = shop.register("ada").await;
+    for count in 2..=5 {
+        post.mails(count - 1).await;
+        if count == 5 {
+            post.fails([out()]);
+        }
+        let ask = shop.post("/auth/verification/mail").by(&ada).send().await;
+        ask.expect(202);
+    }
+    let mail = post.latest(5).await;
+    assert_eq!(post.attempts(), 6);
+    assert_eq!(verify(&shop, &token_of(&mail)).await.status, 204);
+}
+
 #[tokio::test]
 async fn a_mail_waits_for_a_server_that_is_out() {
     let (shop, post) = Shop::with_post().await;

@@ -53,6 +53,27 @@ async fn a_password_is_not_changed_without_the_current_one() {
     shop.try_login("ada").await.expect(200);
 }
 
+/// Whoever has stolen a session must not find out the password by it.
+#[tokio::test]
+async fn the_current_password_is_not_guessed_by_whoever_has_a_session() {
+    let shop = Shop::limited().await;
+    let (ada, bob) = (shop.register("ada").await, shop.register("bob").await);
+    let change = async |current: &str, by| {
+        let body = json!({"current_password": current, "new_password": NEW});
+        shop.post("/auth/password").by(by).json(body).send().await
+    };
+    for nth in 0..10 {
+        let guess = change(&format!("guess number {nth}"), &ada).await;
+        guess.refused(422, "VALIDATION_FAILED");
+    }
+    let hashed = shop.passwords.stats().hashed;
+    change(PASSWORD, &ada).await.refused(429, "RATE_LIMITED");
+    assert_eq!(shop.passwords.stats().hashed, hashed);
+    // Neither a login nor anybody else is held up by it.
+    shop.try_login("ada").await.expect(200);
+    assert_eq!(change(PASSWORD, &bob).await.status, 204);
+}
+
 #[tokio::test]
 async fn a_new_password_obeys_the_rules() {
     let shop = Shop::open().await;

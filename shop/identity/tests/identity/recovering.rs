@@ -149,6 +149,35 @@ async fn a_password_that_is_changed_voids_what_was_mailed_before() {
 }
 
 #[tokio::test]
+async fn a_password_that_its_user_changes_voids_what_was_mailed_before() {
+    let (shop, post) = Shop::with_post().await;
+    let ada = shop.register("ada").await;
+    ask(&shop, "ada@example.com").await.expect(202);
+    let token = token_of(&post.latest(2).await);
+    let body = json!({"current_password": PASSWORD, "new_password": NEW});
+    let changed = shop.post("/auth/password").by(&ada).json(body).send().await;
+    assert_eq!(changed.status, 204, "{}", changed.body);
+    confirm(&shop, &token, "the one of somebody else")
+        .await
+        .refused(422, "VALIDATION_FAILED");
+    shop.login_with("ada", NEW).await;
+}
+
+#[tokio::test]
+async fn wishes_and_letters_are_limited_for_everybody_alike() {
+    let (shop, _post) = Shop::limited().await.posted().await;
+    shop.register("ada").await;
+    for email in ["ada@example.com", "nobody@example.com"] {
+        for _ in 0..3 {
+            ask(&shop, email).await.expect(202);
+        }
+        let beyond = ask(&shop, email).await;
+        beyond.refused(429, "RATE_LIMITED");
+        assert_ne!(beyond.header("retry-after"), "");
+    }
+}
+
+#[tokio::test]
 async fn what_is_no_token_for_it_is_refused_before_anything_is_hashed() {
     let (shop, post) = Shop::with_post().await;
     shop.register("ada").await;

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use super::standings::known_roles;
 use super::{ANSWERED_WITHIN, Client, detached};
 use crate::application::api_keys::KeyStanding;
-use crate::application::{LiveKeys, bearer};
+use crate::application::{LiveKeys, bearer, live_keys};
 
 /// What identity said of keys within the last second, and the calls that are under way: one a key, and no more keys
 /// together than a single flight has.
@@ -26,7 +26,7 @@ impl ApiKeys {
     pub(super) fn new(client: Client) -> Self {
         Self {
             client,
-            live: Arc::default(),
+            live: Arc::new(live_keys()),
             asking: SingleFlight::default(),
         }
     }
@@ -41,7 +41,7 @@ impl ApiKeys {
     }
 
     async fn standing(&self, hash: ApiKeyHash) -> Result<Option<KeyStanding>, String> {
-        if let Some(known) = self.live.get(&hash) {
+        if let Some(known) = self.live.get(hash) {
             return Ok(known);
         }
         let (client, live) = (self.client.clone(), Arc::clone(&self.live));

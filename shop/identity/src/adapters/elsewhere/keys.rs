@@ -14,7 +14,7 @@ use tokio::time::{Instant, timeout};
 
 use super::{ANSWERED_WITHIN, Client, detached, in_own_time};
 
-/// How soon the keys are asked for again when identity did not answer and none are known.
+/// How often the keys are asked for; and how soon again when identity did not answer and none are known.
 pub(super) const KEYS_AGAIN: Duration = Duration::from_secs(1);
 
 /// How soon when a token names a key that is not known while others are (row E12 of the fault tables).
@@ -101,12 +101,12 @@ impl Keys {
         self.asked.lock().as_ref().map(|(at, _)| *at)
     }
 
-    async fn load_in_time(&self) -> Result<(), String> {
+    pub(super) async fn load_in_time(&self) -> Result<(), String> {
         let loaded = timeout(ANSWERED_WITHIN, self.load()).await;
         loaded.unwrap_or_else(|_| Err("identity takes too long".into()))
     }
 
-    pub(super) async fn load(&self) -> Result<(), String> {
+    async fn load(&self) -> Result<(), String> {
         let mut client = self.client.clone();
         let answer = client.get_key_set(pb::GetKeySetRequest {}).await;
         let answer = answer.map_err(|status| status.to_string())?;

@@ -201,6 +201,7 @@ fn read(answer: pb::Standing) -> Answer {
         epoch: 0,
         until: Timestamp::MAX,
         last_used_at: Timestamp::MIN,
+        grant: None,
     }))
 }
 

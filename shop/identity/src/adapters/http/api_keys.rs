@@ -15,7 +15,7 @@ use stanchion::server::{
 use uuid::Uuid;
 
 use super::auth::Settled;
-use super::metadata::{caused_by, session_of, stamped, user_of};
+use super::metadata::{caused_by, own_session, stamped, user_of};
 use super::problem::{API_KEY_NOT_FOUND, TOO_MANY_API_KEYS, USER_NOT_FOUND};
 use super::standing::Administer;
 use crate::application::api_keys::{KeptApiKey, NewApiKey, SERVICE_SCOPES};
@@ -34,7 +34,7 @@ pub(super) fn routes() -> Routes<Arc<Identity>> {
         .post(
             "/auth/api-keys",
             op("Make an API key", create)
-                .about("It acts as the caller, with the scopes given and no others, and is shown in this answer alone. Sent as `Authorization: Bearer sk_…`. An API key cannot make another one.")
+                .about("It acts as the caller, with the scopes given and no others, and is shown in this answer alone. Sent as `Authorization: Bearer sk_…`. Neither an API key nor an OAuth client can make one.")
                 .status(201)
                 .errors(&[USER_NOT_FOUND, TOO_MANY_API_KEYS, codes::FORBIDDEN])
                 .settled(),
@@ -203,7 +203,7 @@ async fn create(
     State(identity): State<Arc<Identity>>,
     Body(body): Body<NewApiKeyBody>,
 ) -> Result<Answer<NewApiKeyView>, Problem> {
-    let owner = logged_in(&caller)?;
+    let owner = logged_in(&identity, &caller).await?;
     // What its user holds now, and not what an older token says.
     let user = identity.user(user_of(&caller)?).await?;
     let held = user.roles.permissions();
@@ -224,7 +224,8 @@ async fn list(
     caller: Caller,
     State(identity): State<Arc<Identity>>,
 ) -> Result<Listed<ApiKeyView>, Problem> {
-    listed(&identity, &logged_in(&caller)?).await
+    let owner = logged_in(&identity, &caller).await?;
+    listed(&identity, &owner).await
 }
 
 async fn revoke_key(
@@ -232,7 +233,7 @@ async fn revoke_key(
     State(identity): State<Arc<Identity>>,
     PathId(ApiKeyId(id)): PathId<ApiKeyId>,
 ) -> Result<Answer, Problem> {
-    let owner = logged_in(&caller)?;
+    let owner = logged_in(&identity, &caller).await?;
     let metadata = caused_by(&caller);
     let revoked = identity.revoke_api_key(&owner, id, &metadata).await;
     found(revoked.map(drop), id)
@@ -244,7 +245,7 @@ async fn create_for_service(
     Path(OfService { service }): Path<OfService>,
     Body(body): Body<NewApiKeyBody>,
 ) -> Result<Answer<NewApiKeyView>, Problem> {
-    session_of(&caller)?;
+    own_session(&identity, &caller).await?;
     let scopes = body.scopes(|name| SERVICE_SCOPES.contains(&name))?;
     let new = NewApiKey {
         owner: named(&service)?,
@@ -293,9 +294,10 @@ fn found(revoked: Result<(), Failure>, id: Uuid) -> Result<Answer, Problem> {
     }
 }
 
-/// The caller as the owner of keys, in a login session: a key that was stolen makes no other one, and revokes none.
-fn logged_in(caller: &Caller) -> Result<Subject, Problem> {
-    session_of(caller)?;
+/// The caller as the owner of keys, in a login session of its own: a key that was stolen makes no other one, and revokes none;
+/// and a client makes none, which would outlive what it was granted.
+async fn logged_in(identity: &Identity, caller: &Caller) -> Result<Subject, Problem> {
+    own_session(identity, caller).await?;
     Ok(Subject::User(user_of(caller)?.0))
 }
 

@@ -16,7 +16,7 @@ use stanchion::server::{
     Routes, ToSchema, Validate, Violations, codes, op,
 };
 
-use super::metadata::{caused_by, session_of, stamped, user_of};
+use super::metadata::{caused_by, own_session, session_of, stamped, user_of};
 use super::problem::USER_NOT_FOUND;
 use super::views::{TokensView, noted};
 use crate::application::ports::Which;
@@ -62,7 +62,12 @@ pub(super) fn routes() -> Routes<Arc<Identity>> {
         )
 }
 
-const PASSWORD_ERRORS: [Code; 3] = [USER_NOT_FOUND, codes::FORBIDDEN, codes::OVERLOADED];
+const PASSWORD_ERRORS: [Code; 4] = [
+    USER_NOT_FOUND,
+    codes::FORBIDDEN,
+    codes::RATE_LIMITED,
+    codes::OVERLOADED,
+];
 
 /// What every operation here has in common.
 pub(super) trait Settled {
@@ -194,11 +199,12 @@ async fn logout(
     body: Option<Body<LogoutBody>>,
 ) -> Result<Answer, Problem> {
     let Body(body) = body.unwrap_or(Body(LogoutBody::default()));
-    let (user, session) = (user_of(&caller)?, session_of(&caller)?);
+    let user = user_of(&caller)?;
     let which = if body.all {
+        own_session(&identity, &caller).await?;
         Which::All
     } else {
-        Which::One(session)
+        Which::One(session_of(&caller)?)
     };
     identity.log_out(user, which, &caused_by(&caller)).await?;
     Ok(Answer::no_content())
@@ -209,7 +215,7 @@ async fn change_password(
     State(identity): State<Arc<Identity>>,
     Body(body): Body<PasswordBody>,
 ) -> Result<Answer, Problem> {
-    let (user, session) = (user_of(&caller)?, session_of(&caller)?);
+    let (user, session) = (user_of(&caller)?, own_session(&identity, &caller).await?);
     let metadata = caused_by(&caller);
     let (current, new) = (&body.current_password, &body.new_password);
     let written = identity

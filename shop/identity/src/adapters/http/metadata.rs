@@ -23,6 +23,20 @@ pub(super) fn session_of(caller: &Principal) -> Result<SessionId, Problem> {
     session.ok_or_else(Problem::forbidden)
 }
 
+/// The session of the caller's own login. An API key has none, and that of an OAuth client is not its user's own: what decides
+/// who gets in (passwords, keys, sessions, the address that letters go to) is for the user alone.
+pub(super) async fn own_session(
+    identity: &Identity,
+    caller: &Principal,
+) -> Result<SessionId, Problem> {
+    let session = session_of(caller)?;
+    if identity.is_own_login(session).await? {
+        Ok(session)
+    } else {
+        Err(Problem::forbidden())
+    }
+}
+
 /// Adds where the write is in the log, if there was one.
 pub(super) fn stamped<T, W>(
     answer: Answer<T>,

@@ -1,6 +1,5 @@
 //! `/auth/password/reset`: a new password for whoever forgot the old one.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::extract::State;
@@ -8,8 +7,6 @@ use http::StatusCode;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use stanchion::eventsourcing::Metadata;
-use stanchion::resilience::Moment;
-use stanchion::resilience::rate::{KeyedRate, RateSettings};
 use stanchion::server::{
     Answer, Anyone, Body, Problem, RequestContext, Routes, ToSchema, Validate, Violations, codes,
     op,
@@ -21,14 +18,6 @@ use super::problem::MAIL_OFF;
 use super::views::noted;
 use crate::application::Identity;
 use crate::domain::password;
-
-/// Of one network address: so many wishes at once, and one a minute after them. What an account is sent is bounded
-/// where mails are written.
-const ASKS_AT_ONCE: u32 = 10;
-const ASKS_PER_SECOND: f64 = 1.0 / 60.0;
-
-/// Bits of an IPv6 address that stand for one household; the others are free to choose for whoever lives there.
-const HOUSEHOLD_BITS: u32 = 64;
 
 pub(super) fn routes() -> Routes<Arc<Identity>> {
     Routes::new()
@@ -44,7 +33,7 @@ pub(super) fn routes() -> Routes<Arc<Identity>> {
             "/auth/password/reset/confirmation",
             op("Choose a new password", confirm_reset)
                 .about("With the token of that mail; good for one use within 30 minutes. Every session of the user ends.")
-                .errors(&[codes::OVERLOADED])
+                .errors(&[codes::RATE_LIMITED, codes::OVERLOADED])
                 .settled(),
         )
 }
@@ -102,33 +91,15 @@ impl Validate for ConfirmationBody {
     }
 }
 
-/// How often a network address may ask; of each process, so with several a little more.
-pub(crate) fn asks() -> KeyedRate<IpAddr> {
-    KeyedRate::new(&RateSettings {
-        per_second: ASKS_PER_SECOND,
-        burst: ASKS_AT_ONCE,
-        ..RateSettings::default()
-    })
-}
-
 async fn ask_reset(
     _: Anyone,
     State(identity): State<Arc<Identity>>,
     context: RequestContext,
     Body(body): Body<ResetBody>,
 ) -> Result<Answer<AskedView>, Problem> {
-    if let Some(remote) = context.remote() {
-        let allowed = identity.asks.check(&household(remote), Moment::now(), 1);
-        allowed.map_err(|refusal| {
-            let problem = codes::RATE_LIMITED.problem();
-            match refusal.retry_after() {
-                Some(wait) => problem.retry_after(wait),
-                None => problem,
-            }
-        })?;
-    }
+    let metadata = Metadata::new(None);
     identity
-        .ask_reset(&body.email, &Metadata::new(None))
+        .ask_reset(&body.email, context.remote(), &metadata)
         .await?;
     Ok(AskedView::answer())
 }
@@ -136,22 +107,15 @@ async fn ask_reset(
 async fn confirm_reset(
     _: Anyone,
     State(identity): State<Arc<Identity>>,
+    context: RequestContext,
     Body(body): Body<ConfirmationBody>,
 ) -> Result<Answer, Problem> {
     let token = body.token.expose_secret();
     let metadata = Metadata::new(None);
+    let attempt = identity.attempts.token(context.remote()).await?;
     let written = identity
         .reset_password(token, &body.new_password, &metadata)
-        .await?;
+        .await;
+    let written = attempt.settled(written).await?;
     Ok(stamped(Answer::no_content(), &identity, &written))
-}
-
-fn household(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(address) => {
-            let bits = u128::from(address) >> HOUSEHOLD_BITS << HOUSEHOLD_BITS;
-            IpAddr::V6(bits.into())
-        }
-    }
 }

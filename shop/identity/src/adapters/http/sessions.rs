@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use stanchion::server::{Answer, Caller, Listed, PathId, Problem, Routes, codes, op};
 
-use super::metadata::{caused_by, session_of, user_of};
+use super::metadata::{caused_by, own_session, user_of};
 use super::problem::SESSION_NOT_FOUND;
 use super::views::SessionView;
 use crate::application::{Failure, Identity, Refusal};
@@ -29,7 +29,7 @@ async fn list_sessions(
     caller: Caller,
     State(identity): State<Arc<Identity>>,
 ) -> Result<Listed<SessionView>, Problem> {
-    let current = session_of(&caller)?;
+    let current = own_session(&identity, &caller).await?;
     let sessions = identity.sessions_of(user_of(&caller)?).await?;
     let views = sessions
         .iter()
@@ -42,6 +42,7 @@ async fn delete_session(
     State(identity): State<Arc<Identity>>,
     PathId(id): PathId<SessionId>,
 ) -> Result<Answer, Problem> {
+    own_session(&identity, &caller).await?;
     let user = user_of(&caller)?;
     let ended = identity.end_session(user, id, &caused_by(&caller)).await;
     match ended {

@@ -15,7 +15,7 @@ use stanchion::server::{
     Listing, MergePatch, Order, PathId, Problem, Routes, ToSchema, Validate, Violations, codes, op,
 };
 
-use super::metadata::{caused_by, stamped, user_of};
+use super::metadata::{caused_by, own_session, stamped, user_of};
 use super::problem::{EMAIL_TAKEN, LAST_ADMIN, USER_NOT_FOUND, USERNAME_TAKEN, user_not_found};
 use super::views::{ProfileBody, UserView, noted};
 use crate::application::ports::{UserList, UserSort};
@@ -55,7 +55,7 @@ pub(super) fn routes() -> Routes<Arc<Identity>> {
         .delete(
             "/users/{id}",
             op("Delete a user", delete_user)
-                .about("Its sessions end; its address and username are free again.")
+                .about("Its sessions end; its address and username are free again. Users delete themselves in a login of their own, not by an API key or an OAuth client.")
                 .errors(&[USER_NOT_FOUND, LAST_ADMIN, codes::FORBIDDEN, codes::VERSION_CONFLICT]),
         )
 }
@@ -223,6 +223,7 @@ pub(crate) async fn delete_user(
     changing(&if_match, || async {
         let user = writable(&identity, &caller, id).await?;
         if_match.check(user.version)?;
+        may_decide_about(&identity, &caller, &user).await?;
         Ok(identity.delete_user(&user, &metadata).await)
     })
     .await?;
@@ -241,6 +242,9 @@ pub(crate) async fn describe(
         let user = writable(identity, caller, id).await?;
         if_match.check(user.version)?;
         let profile = next(&user.profile)?;
+        if profile.email != user.profile.email {
+            may_decide_about(identity, caller, &user).await?;
+        }
         Ok(identity.update_profile(&user, profile, &metadata).await)
     })
     .await?;
@@ -290,6 +294,28 @@ async fn writable(identity: &Identity, caller: &Principal, id: UserId) -> Result
         return Err(Problem::forbidden().with("permission", WriteUsers::NAME));
     }
     Ok(user)
+}
+
+/// Whether the caller, who may change this user, may also delete it and give it another address. The address is where letters
+/// to set a password anew go: who gives a user another one can become that user. So users do that in a login of their own, not
+/// by an API key or an OAuth client; and nobody does it to users who may more.
+async fn may_decide_about(
+    identity: &Identity,
+    caller: &Principal,
+    user: &User,
+) -> Result<(), Problem> {
+    if caller.is_service() && caller.is(user.id.0) {
+        return Ok(());
+    }
+    if caller.is(user.id.0) {
+        return own_session(identity, caller).await.map(drop);
+    }
+    let theirs = user.roles.permissions();
+    if theirs.iter().all(|permission| caller.allows(permission)) {
+        Ok(())
+    } else {
+        Err(Problem::forbidden())
+    }
 }
 
 pub(crate) fn wanted(listing: &Listing<UserFilters>) -> Result<UserList, Problem> {

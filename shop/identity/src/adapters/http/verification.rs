@@ -8,7 +8,8 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use stanchion::eventsourcing::Metadata;
 use stanchion::server::{
-    Answer, Anyone, Body, Caller, Problem, Routes, ToSchema, Validate, Violations, codes, op,
+    Answer, Anyone, Body, Caller, Problem, RequestContext, Routes, ToSchema, Validate, Violations,
+    codes, op,
 };
 
 use super::auth::Settled;
@@ -28,6 +29,7 @@ pub(super) fn routes() -> Routes<Arc<Identity>> {
             "/auth/verification",
             op("Verify an e-mail address", verify)
                 .about("With the token of the mail that registering or asking for one has sent; good for one use within an hour, and for the address it was sent to.")
+                .errors(&[codes::RATE_LIMITED])
                 .settled(),
         )
         .post(
@@ -80,18 +82,24 @@ async fn get_verification(
 async fn verify(
     _: Anyone,
     State(identity): State<Arc<Identity>>,
+    context: RequestContext,
     Body(body): Body<TokenBody>,
 ) -> Result<Answer, Problem> {
     let token = body.token.expose_secret();
-    let written = identity.verify_email(token, &Metadata::new(None)).await?;
+    let attempt = identity.attempts.token(context.remote()).await?;
+    let written = identity.verify_email(token, &Metadata::new(None)).await;
+    let written = attempt.settled(written).await?;
     Ok(stamped(Answer::no_content(), &identity, &written))
 }
 
 async fn ask_verification(
     caller: Caller,
     State(identity): State<Arc<Identity>>,
+    context: RequestContext,
 ) -> Result<Answer<AskedView>, Problem> {
-    let user = user_of(&caller)?;
-    identity.ask_verification(user, &caused_by(&caller)).await?;
+    let (user, metadata) = (user_of(&caller)?, caused_by(&caller));
+    identity
+        .ask_verification(user, context.remote(), &metadata)
+        .await?;
     Ok(AskedView::answer())
 }

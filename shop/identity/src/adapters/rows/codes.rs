@@ -75,21 +75,6 @@ impl CodeRepository for CodeRows {
         Ok(())
     }
 
-    async fn grant_of(
-        &self,
-        on: &dyn Query,
-        session: SessionId,
-    ) -> Result<Option<ClientGrant>, Failure> {
-        let row = on
-            .opt(
-                "select session_id, client_id, user_id, scopes, authenticated_at \
-                 from grants where session_id = $1",
-                params![session.0],
-            )
-            .await?;
-        Ok(row.as_ref().map(grant).transpose()?)
-    }
-
     async fn grant_of_token(
         &self,
         on: &dyn Query,

@@ -89,12 +89,15 @@ impl OneTimeRepository for OneTimeRows {
         user: UserId,
         purpose: Purpose,
         since: Timestamp,
+        besides: Option<Uuid>,
     ) -> Result<i64, Failure> {
+        // No mail has that id.
+        let besides = besides.unwrap_or(Uuid::nil());
         let row = on
             .one(
                 "select count(*) from one_time_tokens \
-                 where user_id = $1 and purpose = $2 and created_at > $3",
-                params![user.0, purpose.name(), since],
+                 where user_id = $1 and purpose = $2 and created_at > $3 and id <> $4",
+                params![user.0, purpose.name(), since, besides],
             )
             .await?;
         Ok(row.get(0)?)

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use jiff::Timestamp;
 use shop_kernel::UserId;
@@ -7,7 +9,7 @@ use stanchion::sql::{Db, Engine, Query, Row, SqlError, Value, params};
 use super::{tokens, unreadable};
 use crate::application::ports::{Presented, Rotated, Rotation, Standing, Which};
 use crate::application::{Failure, SessionRepository};
-use crate::domain::{Client, Session, SessionEnd, SessionId};
+use crate::domain::{Client, ClientGrant, ClientId, Session, SessionEnd, SessionId};
 
 /// Sessions and refresh tokens as rows of `sessions` and `refresh_tokens`.
 pub(crate) struct SessionRows {
@@ -152,23 +154,17 @@ impl SessionRepository for SessionRows {
     ) -> Result<Option<Standing>, Failure> {
         let row = on
             .opt(
-                "select u.id, u.roles, u.epoch, s.expires_at, s.last_used_at \
+                "select u.id, u.roles, u.epoch, s.expires_at, s.last_used_at, \
+                        g.client_id, g.scopes, g.authenticated_at \
                  from sessions s join users u on u.id = s.user_id \
+                 left join grants g on g.session_id = s.id \
+                 left join clients c on c.id = g.client_id \
                  where s.id = $1 and s.ended_at is null and s.expires_at > $2 \
-                   and u.status = 'active' and u.deleted_at is null",
+                   and u.status = 'active' and u.deleted_at is null and c.disabled_at is null",
                 params![session.0, now],
             )
             .await?;
-        let read = |row: Row| {
-            Ok::<_, SqlError>(Standing {
-                user: UserId(row.get(0)?),
-                roles: row.get::<&str>(1)?.parse().map_err(unreadable)?,
-                epoch: row.get(2)?,
-                until: row.get(3)?,
-                last_used_at: row.get(4)?,
-            })
-        };
-        Ok(row.map(read).transpose()?)
+        Ok(row.map(|row| standing(session, &row)).transpose()?)
     }
 
     async fn note_uses(
@@ -202,6 +198,28 @@ impl SessionRepository for SessionRows {
         let sql = format!("delete from sessions where id in ({ended})");
         Ok(on.exec(&sql, params).await?)
     }
+}
+
+fn standing(session: SessionId, row: &Row) -> Result<Standing, SqlError> {
+    let user = UserId(row.get(0)?);
+    let grant = match row.get::<Option<_>>(5)? {
+        None => None,
+        Some(client) => Some(Arc::new(ClientGrant {
+            session,
+            client: ClientId(client),
+            user,
+            scopes: row.get::<&str>(6)?.parse().map_err(unreadable)?,
+            authenticated_at: row.get(7)?,
+        })),
+    };
+    Ok(Standing {
+        user,
+        roles: row.get::<&str>(1)?.parse().map_err(unreadable)?,
+        epoch: row.get(2)?,
+        until: row.get(3)?,
+        last_used_at: row.get(4)?,
+        grant,
+    })
 }
 
 fn session(row: &Row) -> Result<Session, SqlError> {

@@ -10,7 +10,7 @@ use uuid::Uuid;
 const PREFIX: &str = "dt_";
 const DEVICE: Purpose = Purpose::new("known-device");
 /// So long a device stays known that nobody logs in with.
-const KNOWN_FOR: SignedDuration = SignedDuration::from_hours(180 * 24);
+pub(crate) const KNOWN_FOR: SignedDuration = SignedDuration::from_hours(180 * 24);
 /// After this it gets a new proof with its next login.
 const NEW_AFTER: SignedDuration = SignedDuration::from_hours(30 * 24);
 

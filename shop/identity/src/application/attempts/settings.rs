@@ -18,10 +18,12 @@ stanchion::config::settings! {
         /// One more after each of these.
         #[range("1s"..="1d")]
         pub name_every: Duration = "30s",
-        /// Consecutive failed logins on one account: a quarter under each of its two names, half from known devices.
+        /// Consecutive wrong passwords on one account: a quarter under each of its two names, a quarter from known devices, a
+        /// quarter where it is changed.
         #[range(4..=100)]
         pub failures_max: u32 = 100,
-        /// Failed logins at once from a device that has logged in to the account before.
+        /// Failed logins at once from a device that has logged in to the account before; and wrong passwords where an account's
+        /// is changed.
         #[range(1..=100)]
         pub device_burst: u32 = 10,
         /// One more after each of these.
@@ -51,13 +53,19 @@ stanchion::config::settings! {
         /// One more after each of these.
         #[range("1ms"..="1h")]
         pub token_every: Duration = "100ms",
-        /// Letters to set a password anew that are asked for at once from one address.
+        /// The same at once of one OAuth client. Beyond, what is wrong is answered with 429; what is right is always let in.
+        #[range(1..=1000000)]
+        pub token_client_burst: u32 = 200,
+        /// One more after each of these.
+        #[range("1ms"..="1h")]
+        pub token_client_every: Duration = "100ms",
+        /// Letters to set a password anew, or to prove an address, that are asked for at once from one address.
         #[range(1..=1000000)]
         pub reset_burst: u32 = 20,
         /// One more after each of these.
         #[range("1s"..="1d")]
         pub reset_every: Duration = "30s",
-        /// Such letters at once to one address of e-mail.
+        /// Such letters at once to one address of e-mail, and of the second kind to one user.
         #[range(1..=1000)]
         pub reset_name_burst: u32 = 3,
         /// One more after each of these.
@@ -69,6 +77,9 @@ stanchion::config::settings! {
         pub keys_max: usize = 100000,
     }
 }
+
+/// How many limits remember keys.
+pub(super) const LIMITS: usize = 12;
 
 /// So many at once, and one more after each span.
 pub(super) fn rate(burst: u32, every: Duration, keys_max: usize) -> RateSettings {
@@ -96,9 +107,9 @@ impl AttemptMetrics {
     pub(super) fn new(metrics: &Metrics, keys_max: usize) -> Self {
         let max = metrics.gauge(
             "identity_attempt_keys_max",
-            "Names, series and addresses of logins that this process can remember, together.",
+            "Names, series, addresses and devices that this process can remember for all limits together.",
         );
-        max.set(number(keys_max.saturating_mul(3)));
+        max.set(number(keys_max.saturating_mul(LIMITS)));
         Self {
             attempts: metrics.counter_family(
                 "identity_attempts_total",
@@ -106,7 +117,7 @@ impl AttemptMetrics {
             ),
             keys: metrics.gauge(
                 "identity_attempt_keys",
-                "Names, series and addresses of logins that this process remembers, as of the last attempt.",
+                "Names, series, addresses and devices that this process remembers, as of the last attempt.",
             ),
         }
     }

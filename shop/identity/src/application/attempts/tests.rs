@@ -182,3 +182,96 @@ async fn registering_and_resetting_count_each_time_and_wrong_tokens_only() {
     assert!(attempts.reset(address, "ADA@example.com").await.is_err());
     assert!(attempts.reset(address, "bob@example.com").await.is_ok());
 }
+
+#[tokio::test(start_paused = true)]
+async fn letters_are_limited_by_address_and_by_whom_they_are_for() {
+    let attempts = attempts(&AttemptSettings::default());
+    let (one, other) = (
+        Some("203.0.113.1".parse().unwrap()),
+        Some("198.51.100.7".parse().unwrap()),
+    );
+    for nth in 0..20 {
+        let email = format!("user{nth}@example.com");
+        attempts.reset(one, &email).await.unwrap();
+    }
+    // What an address may not do uses up nobody's name.
+    for _ in 0..10 {
+        assert!(attempts.reset(one, "ada@example.com").await.is_err());
+    }
+    for _ in 0..3 {
+        attempts.reset(other, "ada@example.com").await.unwrap();
+    }
+    assert!(attempts.reset(other, "ada@example.com").await.is_err());
+    // Others' wishes for a new password do not keep her from proving her address.
+    let ada = UserId(id::new_v7());
+    for _ in 0..3 {
+        attempts.verification(other, ada).await.unwrap();
+    }
+    assert!(attempts.verification(other, ada).await.is_err());
+    tokio::time::advance(Duration::from_secs(600)).await;
+    assert!(attempts.verification(other, ada).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_logged_in_tries_few_passwords_and_shuts_no_device_out() {
+    let settings = AttemptSettings {
+        device_every: Duration::from_secs(1),
+        ..AttemptSettings::default()
+    };
+    let attempts = attempts(&settings);
+    let (ada, home) = (UserId(id::new_v7()), from("203.0.113.1"));
+    let proof = attempts.knows(ada, &home).unwrap();
+    let home = home.proven_by(Some(&proof));
+    let mut tried = 0;
+    for _ in 0..1_000 {
+        if let Ok(mut attempt) = attempts.change_password(ada).await {
+            let _ = attempt.judged(Ok::<_, ()>(false)).await;
+            tried += 1;
+        }
+        tokio::time::advance(Duration::from_secs(1)).await;
+    }
+    assert_eq!(tried, 25, "a quarter of a hundred, however patient");
+    assert!(attempts.log_in("ada", &home, Some(ada)).await.is_ok());
+    let bob = UserId(id::new_v7());
+    let mut attempt = attempts.change_password(bob).await.unwrap();
+    assert_eq!(attempt.judged(Ok::<_, ()>(true)).await, Ok(true));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_wrong_is_counted_for_a_client_and_what_is_right_is_not() {
+    let attempts = attempts(&AttemptSettings::default());
+    for _ in 0..200 {
+        attempts.wrong_token("robot").await.unwrap();
+    }
+    assert!(attempts.wrong_token("robot").await.is_err());
+    assert!(attempts.wrong_token("another").await.is_ok());
+    let address = Some("203.0.113.1".parse().unwrap());
+    for _ in 0..1_000 {
+        attempts.token(address).await.unwrap().costs_nothing().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_limit_is_in_the_gauge() {
+    let metrics = Metrics::default();
+    let secret = SecretString::from("0123456789abcdef0123456789abcdef");
+    let counting = Counting {
+        signer: Arc::new(Signer::new(&secret).unwrap()),
+        replicas: 1,
+        shared: &|_, _| None,
+        metrics: &metrics,
+    };
+    let settings = AttemptSettings {
+        keys_max: 100,
+        ..AttemptSettings::default()
+    };
+    let attempts = Attempts::new(&settings, &counting);
+    let address = Some("203.0.113.1".parse().unwrap());
+    drop(attempts.token(address).await.unwrap());
+    attempts.wrong_token("robot").await.unwrap();
+    attempts.reset(address, "ada@example.com").await.unwrap();
+    let text = metrics.encode();
+    for line in ["identity_attempt_keys 4", "identity_attempt_keys_max 1200"] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+}

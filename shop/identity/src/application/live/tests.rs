@@ -1,18 +1,11 @@
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use stanchion::runtime::id;
 
 use super::*;
-use crate::domain::{Role, RoleSet};
-
-pub(crate) fn standing() -> Standing {
-    Standing {
-        user: UserId(id::new_v7()),
-        roles: RoleSet::of(Role::Customer),
-        epoch: 0,
-        until: Timestamp::MAX,
-        last_used_at: Timestamp::UNIX_EPOCH,
-    }
-}
+use crate::domain::ClientGrant;
+use crate::testing::standing;
 
 fn session() -> SessionId {
     SessionId(id::new_v7())
@@ -80,6 +73,33 @@ async fn what_is_revoked_here_is_forgotten_at_once() {
     live.remember(live.ask(), one, None);
     live.forget_all();
     assert!(live.get(one).is_none());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_known_of_a_clients_sessions_is_forgotten_when_it_changes() {
+    let live = LiveSessions::default();
+    let (own, granted, none, who) = (session(), session(), session(), standing());
+    let client = ClientId(id::new_v7());
+    let grant = ClientGrant {
+        session: granted,
+        client,
+        user: who.user,
+        scopes: "shop".parse().unwrap(),
+        authenticated_at: Timestamp::UNIX_EPOCH,
+    };
+    let by_client = Standing {
+        grant: Some(Arc::new(grant)),
+        ..who.clone()
+    };
+    live.remember(live.ask(), own, Some(who.clone()));
+    live.remember(live.ask(), granted, Some(by_client.clone()));
+    live.remember(live.ask(), none, None);
+    live.forget_client(ClientId(id::new_v7()));
+    assert_eq!(live.get(granted), Some(Some(by_client)));
+    assert_eq!(live.get(none), None, "it may have been another client's");
+    live.forget_client(client);
+    assert_eq!(live.get(granted), None);
+    assert_eq!(live.get(own), Some(Some(who)));
 }
 
 #[tokio::test(start_paused = true)]

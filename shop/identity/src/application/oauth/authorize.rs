@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use shop_kernel::UserId;
 use stanchion::auth::oauth::{
     Challenge, OAuthError, OpaqueToken, Parameters, PkceError, Prefix, RedirectUri, Refused, Scopes,
 };
@@ -44,6 +45,12 @@ pub(crate) enum Unanswerable {
     Failed(#[from] Failure),
 }
 
+/// What a user's yes gives: the code for the client, and who it was.
+pub(crate) struct Allowed {
+    pub(crate) code: OpaqueToken,
+    pub(crate) user: UserId,
+}
+
 /// A user's yes, with what proves who it is.
 pub(crate) struct Consent {
     pub(crate) asked: Asked,
@@ -83,12 +90,15 @@ impl Identity {
         &self,
         consent: &Consent,
         metadata: &Metadata,
-    ) -> Result<OpaqueToken, Failure> {
+    ) -> Result<Allowed, Failure> {
         let (checked, rehashed) = self.checked(&consent.login).await?;
         let code = OpaqueToken::generate(Prefix::CODE);
         let note = || self.note_consent(consent, &checked, rehashed.as_ref(), &code, metadata);
         retried(note).await?;
-        Ok(code)
+        Ok(Allowed {
+            code,
+            user: checked.user,
+        })
     }
 
     async fn note_consent(

@@ -1,13 +1,13 @@
 use jiff::Timestamp;
-use stanchion::auth::Subject;
 use stanchion::auth::oauth::Scopes;
 use stanchion::auth::refresh::RefreshToken;
 use stanchion::runtime::clock;
 use uuid::Uuid;
 
 use super::issue::Claimed;
+use crate::application::authenticate::Bearer;
 use crate::application::{Failure, Identity};
-use crate::domain::{RegisteredClient, SessionId, scope};
+use crate::domain::{RegisteredClient, scope};
 
 /// What is told of a token that lives (RFC 7662).
 pub(crate) struct Introspected {
@@ -29,7 +29,7 @@ impl Identity {
         if let Some(presented) = RefreshToken::parse(token) {
             return self.introspect_refresh(asker, &presented).await;
         }
-        let Some(claimed) = self.claims_of(token) else {
+        let Some(claimed) = self.claims_of(token).await else {
             return Ok(None);
         };
         if !asker.plan.resource_server && claimed.claims.client != Some(asker.id.0) {
@@ -42,21 +42,12 @@ impl Identity {
         let Claimed { claims, for_api } = claimed;
         let access = Some((claims.issued_at, claims.id));
         let (client, expires_at) = (claims.client, claims.expires_at);
-        let Some(principal) = self.principal_of(claims).await? else {
+        let Some(Bearer { principal, grant }) = self.bearer_of(claims).await? else {
             return Ok(None);
         };
         let mut scope = principal.permissions.to_string();
-        if let (Some(_), Some(session), Subject::User(_)) =
-            (client, principal.session, &principal.subject)
-        {
-            let grant = self
-                .oauth
-                .codes
-                .grant_of(&self.db, SessionId(session))
-                .await?;
-            let words = grant
-                .map(|grant| words(&grant.scopes, for_api))
-                .unwrap_or_default();
+        if let Some(grant) = grant {
+            let words = words(&grant.scopes, for_api);
             scope = [words.to_string(), scope].join(" ").trim().to_owned();
         }
         Ok(Some(Introspected {

@@ -89,7 +89,11 @@ impl Identity {
     }
 
     /// What an access token says, for the API or for userinfo alone; `None` for what is no token of ours that lives.
-    pub(super) fn claims_of(&self, token: &str) -> Option<Claimed> {
+    pub(super) async fn claims_of(&self, token: &str) -> Option<Claimed> {
+        self.read_token(token, || self.claimed(token)).await
+    }
+
+    fn claimed(&self, token: &str) -> Option<Claimed> {
         let now = clock::now();
         if let Ok(claims) = self.tokens.verify(token, now) {
             let for_api = true;

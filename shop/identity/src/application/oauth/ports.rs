@@ -76,13 +76,6 @@ pub(crate) trait CodeRepository: Send + Sync {
 
     async fn grant(&self, on: &dyn Query, grant: &ClientGrant) -> Result<(), Failure>;
 
-    /// What a session was granted; `None` for one of our own login.
-    async fn grant_of(
-        &self,
-        on: &dyn Query,
-        session: SessionId,
-    ) -> Result<Option<ClientGrant>, Failure>;
-
     /// What the session was granted that this refresh token belongs to.
     async fn grant_of_token(
         &self,

@@ -4,7 +4,7 @@ use stanchion::eventsourcing::Metadata;
 
 use super::issue::asked_within;
 use super::{Issued, OAuthFailure};
-use crate::application::{Failure, Identity, Refusal, Tokens};
+use crate::application::{Failure, Identity, Refusal};
 use crate::domain::{Flow, RegisteredClient, scope};
 
 const NOT_VALID: Refused = OAuthError::InvalidGrant.because("the refresh token is not valid");
@@ -32,26 +32,15 @@ impl Identity {
         // What userinfo tells is read from what the user granted: it cannot be left out, and the answer says so.
         let told = |word: &str| asked.has(word) || scope::is_for_userinfo(word);
         let scopes = grant.scopes.only(told);
-        let rotated = self.refresh(presented, false, metadata).await;
-        let rotated = rotated.map_err(refused)?;
-        // The access token that came with it is for our own pages; a client gets one with what it was granted.
-        let standing = self.standing(grant.session).await?.ok_or(NOT_VALID)?;
+        let turned = self.refresh(presented, false, metadata).await;
+        let turned = turned.map_err(refused)?;
         Ok(Issued {
-            access: self.user_token(&grant, &scopes, &standing.roles)?,
+            access: self.user_token(&grant, &scopes, &turned.of.roles)?,
             expires_in: self.tokens.ttl(),
             scopes,
-            refresh: Some(rotated.refresh),
+            refresh: Some(turned.token),
             id_token: None,
         })
-    }
-
-    /// Exchanges a refresh token of our own login; a client's is refused, because nobody proved to be that client.
-    pub(crate) async fn refresh_own(
-        &self,
-        presented: &str,
-        metadata: &Metadata,
-    ) -> Result<Tokens, Failure> {
-        self.refresh(presented, true, metadata).await
     }
 }
 

@@ -2,6 +2,7 @@ use shop_kernel::UserId;
 use stanchion::auth::Subject;
 use stanchion::auth::oauth::{OAuthError, Refused};
 use stanchion::auth::refresh::RefreshToken;
+use stanchion::auth::token::LEEWAY;
 use stanchion::eventsourcing::Metadata;
 
 use super::OAuthFailure;
@@ -33,9 +34,10 @@ impl Identity {
                 None => Ok(()),
             };
         }
-        let Some(claims) = self.claims_of(token).map(|claimed| claimed.claims) else {
+        let Some(claimed) = self.claims_of(token).await else {
             return Ok(());
         };
+        let claims = claimed.claims;
         if claims.client != Some(client.id.0) {
             return Err(NOT_ITS_OWN.into());
         }
@@ -45,10 +47,11 @@ impl Identity {
                 self.end_granted(user, session, metadata).await?;
             }
             _ => {
+                // As long as any clock may let it in.
+                let until = claims.expires_at.saturating_add(LEEWAY);
+                let until = until.unwrap_or(claims.expires_at);
                 let clients = &self.oauth.clients;
-                clients
-                    .void_token(&self.db, claims.id, claims.expires_at)
-                    .await?;
+                clients.void_token(&self.db, claims.id, until).await?;
                 self.oauth.revoked.forget().await;
             }
         }

@@ -15,7 +15,7 @@ use crate::application::Failure;
 const STALE_AFTER: Duration = Duration::from_secs(1);
 
 /// The most void tokens that are remembered; with more of them, what is not on the list is asked of the store.
-const ENTRIES_MAX: usize = 50_000;
+pub(super) const ENTRIES_MAX: usize = 50_000;
 
 /// The void access tokens that would still live, as the store had them a moment ago: one question a second, not one a
 /// token.
@@ -58,6 +58,14 @@ impl RevokedTokens {
         // An answer from before may be on its way.
         let _asking = self.asking.lock().await;
         *self.known.write() = None;
+    }
+
+    /// How many are remembered.
+    pub(super) fn len(&self) -> usize {
+        self.known
+            .read()
+            .as_ref()
+            .map_or(0, |known| known.ids.len())
     }
 
     async fn ask(

@@ -2,7 +2,7 @@ use stanchion::auth::oauth::{OAuthError, Refused};
 
 use super::OAuthFailure;
 use crate::application::Identity;
-use crate::domain::{ClientId, Profile, SessionId, scope};
+use crate::domain::{ClientId, Profile, scope};
 use shop_kernel::UserId;
 
 const NOT_VALID: Refused =
@@ -21,11 +21,10 @@ pub(crate) struct UserInfo {
 
 impl Identity {
     pub(crate) async fn userinfo(&self, token: &str) -> Result<UserInfo, OAuthFailure> {
-        let claims = self.claims_of(token).ok_or(NOT_VALID)?.claims;
+        let claims = self.claims_of(token).await.ok_or(NOT_VALID)?.claims;
         let client = claims.client.map(ClientId);
-        let principal = self.principal_of(claims).await?.ok_or(NOT_VALID)?;
-        let session = principal.session.map(SessionId).ok_or(NOT_COVERED)?;
-        let granted = self.oauth.codes.grant_of(&self.db, session).await?;
+        let bearer = self.bearer_of(claims).await?.ok_or(NOT_VALID)?;
+        let granted = bearer.grant;
         let grant = granted.filter(|grant| Some(grant.client) == client);
         let grant = grant.filter(|grant| grant.scopes.has(scope::OPENID));
         let grant = grant.ok_or(NOT_COVERED)?;

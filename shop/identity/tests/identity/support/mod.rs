@@ -9,7 +9,10 @@ use std::sync::Arc;
 use jiff::SignedDuration;
 use secrecy::SecretString;
 use serde_json::{Value, json};
-use shop_identity::{Bootstrapped, Dependencies, Identity, StartError, migrations, module};
+use shop_identity::{
+    AttemptSettings, Attempts, Bootstrapped, Counting, Dependencies, Identity, StartError,
+    migrations, module,
+};
 use stanchion::auth::Passwords;
 use stanchion::auth::key::{KeyEncryptionKey, SigningAlgorithm};
 use stanchion::auth::password::{Cost, PasswordSettings};
@@ -72,6 +75,7 @@ pub(crate) struct Inner {
 pub(crate) struct Place {
     url: DatabaseUrl,
     overlap: SignedDuration,
+    attempts: Attempts,
     _folder: Option<TempDir>,
 }
 
@@ -98,6 +102,19 @@ impl Shop {
 
     pub(crate) async fn on(place: Place) -> Self {
         Self::with(place, CHEAP).await
+    }
+
+    /// With the limits of who may try how often, as they are by default. Nobody has an address here.
+    pub(crate) async fn limited() -> Self {
+        let counting = Counting {
+            signer: Arc::new(signer()),
+            replicas: 1,
+            shared: &|_, _| None,
+            metrics: &Metrics::default(),
+        };
+        let mut place = Place::temporary();
+        place.attempts = Attempts::new(&AttemptSettings::default(), &counting);
+        Self::on(place).await
     }
 
     pub(crate) async fn with_slow_hashing() -> Self {
@@ -179,8 +196,8 @@ impl Shop {
         works: bool,
     ) -> Result<(Self, Bootstrapped), StartError> {
         let mut dependencies = dependencies(&place.url, Arc::clone(&sealing), &passwords).await;
-        let signer = Signer::new(&SecretString::from("0123456789abcdef0123456789abcdef")).unwrap();
-        dependencies.overlap = Overlap::of(place.overlap, &signer);
+        dependencies.overlap = Overlap::of(place.overlap, &signer());
+        dependencies.attempts = place.attempts.clone();
         dependencies.mail = postbox.map(|postbox| post::dependencies(postbox, &dependencies));
         Self::of(dependencies, place, admin_password, works).await
     }
@@ -217,13 +234,12 @@ impl Shop {
         admin_password: Option<&SecretString>,
         works: bool,
     ) -> Result<(Self, Bootstrapped), StartError> {
-        let signer = Signer::new(&SecretString::from("0123456789abcdef0123456789abcdef")).unwrap();
         let identity = Identity::new(&dependencies);
         let bootstrapped = identity.bootstrap(admin_password).await?;
         let router = Service::new(ServerSettings::default())
             .mount(module(&identity, &dependencies))
             .tokens(identity.authenticator())
-            .signer(Arc::new(signer))
+            .signer(Arc::new(signer()))
             .into_router()
             .unwrap();
         let running = match works {
@@ -355,6 +371,7 @@ impl Place {
         Self {
             url: DatabaseUrl::sqlite(folder.path()),
             overlap: SignedDuration::ZERO,
+            attempts: Attempts::default(),
             _folder: Some(folder),
         }
     }
@@ -363,6 +380,7 @@ impl Place {
         Self {
             url: url.parse().unwrap(),
             overlap: SignedDuration::ZERO,
+            attempts: Attempts::default(),
             _folder: None,
         }
     }
@@ -407,6 +425,10 @@ pub(crate) fn registration(username: &str) -> Value {
     })
 }
 
+fn signer() -> Signer {
+    Signer::new(&SecretString::from("0123456789abcdef0123456789abcdef")).unwrap()
+}
+
 pub(crate) fn sealing_key() -> Arc<KeyEncryptionKey> {
     let text = KeyEncryptionKey::generate_text();
     Arc::new(KeyEncryptionKey::from_text(&text).unwrap())
@@ -433,7 +455,7 @@ pub(crate) async fn dependencies(
         access_ttl: ACCESS_TTL,
         ended_sessions_kept: SignedDuration::from_hours(24 * 7),
         mail: None,
-        attempts: shop_identity::Attempts::default(),
+        attempts: Attempts::default(),
         lifetimes: Lifetimes {
             idle: SignedDuration::from_hours(24),
             family: SignedDuration::from_hours(240),

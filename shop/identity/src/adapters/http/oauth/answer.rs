@@ -1,5 +1,7 @@
 //! The errors of the protocols, as JSON.
 
+use std::time::Duration;
+
 use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
@@ -25,6 +27,8 @@ pub(super) struct ErrorView {
 pub(super) struct Refusal {
     pub(super) status: StatusCode,
     pub(super) refused: Refused,
+    /// When it may come back, if that is known.
+    pub(super) retry_after: Option<Duration>,
 }
 
 impl From<Refused> for Refusal {
@@ -36,7 +40,11 @@ impl From<Refused> for Refusal {
             OAuthError::ServerError => StatusCode::INTERNAL_SERVER_ERROR,
             _ => StatusCode::BAD_REQUEST,
         };
-        Self { status, refused }
+        Self {
+            status,
+            refused,
+            retry_after: None,
+        }
     }
 }
 
@@ -44,20 +52,25 @@ impl From<OAuthFailure> for Refusal {
     fn from(failure: OAuthFailure) -> Self {
         match failure {
             OAuthFailure::Refused(refused) => refused.into(),
-            OAuthFailure::Failed(failure) => broken(&failure).into(),
+            OAuthFailure::Failed(failure) => failure.into(),
         }
     }
 }
 
 impl From<Failure> for Refusal {
     fn from(failure: Failure) -> Self {
-        broken(&failure).into()
+        Self::of(&failure)
     }
 }
 
 /// What a client is told of what went wrong here; the rest is for the log.
-pub(super) fn broken(failure: &Failure) -> Refused {
+fn broken(failure: &Failure) -> Refused {
     match failure {
+        Failure::Limited { .. } => {
+            // No RFC has a code for it; the status says what it is.
+            let error = OAuthError::TemporarilyUnavailable;
+            error.because("too much was wrong that came from there, come back later")
+        }
         Failure::Busy
         | Failure::Store(
             SqlError::Unavailable(_)
@@ -76,8 +89,30 @@ pub(super) fn broken(failure: &Failure) -> Refused {
 }
 
 impl Refusal {
+    pub(super) fn of(failure: &Failure) -> Self {
+        let told = Self::from(broken(failure));
+        match failure {
+            Failure::Limited { refusal, .. } => Self {
+                status: StatusCode::TOO_MANY_REQUESTS,
+                retry_after: refusal.retry_after(),
+                ..told
+            },
+            _ => told,
+        }
+    }
+
+    /// Whole seconds, one at least.
+    pub(super) fn retry_after(&self) -> HeaderValue {
+        let wait = self.retry_after.unwrap_or_default();
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        HeaderValue::from(seconds.max(1))
+    }
+
     pub(super) fn answer<T>(self) -> Verbatim<T, ErrorView> {
-        let Self { status, refused } = self;
+        let retry_after = self.retry_after();
+        let Self {
+            status, refused, ..
+        } = self;
         let view = ErrorView {
             error: refused.error.name(),
             error_description: refused.why,
@@ -94,9 +129,7 @@ impl Refusal {
                 let plain = HeaderValue::from_static("Bearer");
                 answer.header(WWW_AUTHENTICATE, challenge.unwrap_or(plain))
             }
-            OAuthError::TemporarilyUnavailable => {
-                answer.header(RETRY_AFTER, HeaderValue::from_static("1"))
-            }
+            OAuthError::TemporarilyUnavailable => answer.header(RETRY_AFTER, retry_after),
             _ => answer,
         }
     }

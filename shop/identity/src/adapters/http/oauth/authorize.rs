@@ -6,12 +6,13 @@ use axum::extract::State;
 use http::header::{LOCATION, RETRY_AFTER, SET_COOKIE, USER_AGENT};
 use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use secrecy::SecretString;
+use shop_kernel::UserId;
 use stanchion::auth::oauth::{OAuthError, OpaqueToken, Parameters, Prefix, Refused};
 use stanchion::auth::secret::equal;
 use stanchion::eventsourcing::Metadata;
 use stanchion::server::{Anyone, Html, RequestContext, Routes, op};
 
-use super::answer::{Refusal, broken};
+use super::answer::Refusal;
 use super::csrf::{Cookie, is_own_page};
 use super::form::{Asking, Field, Fields, Form};
 use super::page::{Page, Wrong, dead_end};
@@ -79,6 +80,7 @@ pub(super) fn routes() -> Routes<Arc<Identity>> {
                 .status(400)
                 .status(403)
                 .status(413)
+                .status(429)
                 .status(503),
         )
 }
@@ -101,10 +103,11 @@ async fn authorize(
         Ok(authorization) => authorization,
         Err(refused) => return sent_back(&identity, &asked, *refused),
     };
-    let cookie = Cookie::of(&identity);
+    let cookie = Cookie::page(&identity);
     // Two tabs share one.
     let csrf = cookie
         .read(&headers)
+        .and_then(|text| OpaqueToken::parse(Prefix::PAGE, text))
         .unwrap_or_else(|| OpaqueToken::generate(Prefix::PAGE));
     let page = Page {
         asked: &asked,
@@ -115,7 +118,7 @@ async fn authorize(
         wrong: Wrong::Nothing,
     };
     page.answer(StatusCode::OK)
-        .header(SET_COOKIE, cookie.set(&csrf))
+        .header(SET_COOKIE, cookie.set(csrf.expose()))
 }
 
 async fn decide(
@@ -130,7 +133,8 @@ async fn decide(
         Ok(parameters) => parameters,
         Err(refusal) => return refused(&refusal),
     };
-    let csrf = Cookie::of(&identity).read(&headers);
+    let csrf = Cookie::page(&identity).read(&headers);
+    let csrf = csrf.and_then(|text| OpaqueToken::parse(Prefix::PAGE, text));
     let given = parameters.get("csrf").unwrap_or_default();
     let csrf = csrf.filter(|known| equal(known.expose().as_bytes(), given.as_bytes()));
     let Some(csrf) = csrf.filter(|_| is_own_page(&headers, &uri)) else {
@@ -151,11 +155,23 @@ async fn decide(
     let consent = Consent {
         asked,
         authorization,
-        login: login(&parameters, &headers, &context),
+        login: login(&identity, &parameters, &headers, &context),
     };
     match identity.allow(&consent, &Metadata::new(None)).await {
-        Ok(code) => answered(&identity, &consent.asked, &[("code", code.expose())]),
+        Ok(allowed) => {
+            let answer = [("code", allowed.code.expose())];
+            let sent = answered(&identity, &consent.asked, &answer);
+            known_from_now_on(&identity, &consent, allowed.user, sent)
+        }
         Err(failure) => again(&failure, &consent, &parameters, &csrf),
+    }
+}
+
+/// The browser shows next time that it is known here, and others' failures do not shut it out.
+fn known_from_now_on(identity: &Identity, consent: &Consent, user: UserId, sent: Html) -> Html {
+    match identity.attempts.knows(user, &consent.login.client) {
+        Some(proof) => sent.header(SET_COOKIE, Cookie::device(identity).set(&proof)),
+        None => sent,
     }
 }
 
@@ -171,10 +187,8 @@ fn again(
             (StatusCode::FORBIDDEN, Wrong::Credentials)
         }
         Failure::Busy => (StatusCode::SERVICE_UNAVAILABLE, Wrong::Busy),
-        failure => {
-            let Refusal { status, refused } = broken(failure).into();
-            return dead_end(status, refused.why);
-        }
+        Failure::Limited { .. } => (StatusCode::TOO_MANY_REQUESTS, Wrong::TooOften),
+        failure => return refused(&Refusal::of(failure)),
     };
     let page = Page {
         asked: &consent.asked,
@@ -186,12 +200,20 @@ fn again(
     };
     let page = page.answer(status);
     match wrong {
-        Wrong::Busy => page.header(RETRY_AFTER, HeaderValue::from_static("1")),
-        _ => page,
+        Wrong::Busy | Wrong::TooOften => {
+            page.header(RETRY_AFTER, Refusal::of(failure).retry_after())
+        }
+        Wrong::Nothing | Wrong::Credentials => page,
     }
 }
 
-fn login(parameters: &Parameters, headers: &HeaderMap, context: &RequestContext) -> Login {
+fn login(
+    identity: &Identity,
+    parameters: &Parameters,
+    headers: &HeaderMap,
+    context: &RequestContext,
+) -> Login {
+    let proof = Cookie::device(identity).read(headers);
     let agent = headers
         .get(USER_AGENT)
         .and_then(|value| value.to_str().ok());
@@ -200,7 +222,7 @@ fn login(parameters: &Parameters, headers: &HeaderMap, context: &RequestContext)
     Login {
         login: login.chars().take(255).collect(),
         password: SecretString::from(parameters.get("password").unwrap_or_default()),
-        client: Client::new(agent, address.as_deref()),
+        client: Client::new(agent, address.as_deref()).proven_by(proof),
     }
 }
 
@@ -211,10 +233,7 @@ fn refused(refusal: &Refusal) -> Html {
 fn nobody(unanswerable: &Unanswerable) -> Html {
     match unanswerable {
         Unanswerable::Refused(why) => dead_end(StatusCode::BAD_REQUEST, why),
-        Unanswerable::Failed(failure) => {
-            let Refusal { status, refused } = broken(failure).into();
-            dead_end(status, refused.why)
-        }
+        Unanswerable::Failed(failure) => refused(&Refusal::of(failure)),
     }
 }
 

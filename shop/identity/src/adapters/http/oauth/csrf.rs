@@ -1,13 +1,12 @@
-//! What ties the form of the page to the browser that was shown it.
+//! What ties the form of the page to the browser that was shown it, and a browser to who signed in with it before.
 
 use http::header::{COOKIE, ORIGIN};
 use http::{HeaderMap, HeaderValue, Uri};
-use stanchion::auth::oauth::{OpaqueToken, Prefix};
 
-use crate::application::Identity;
+use crate::application::{Identity, KNOWN_FOR};
 
 /// How long a page may lie open, in seconds.
-const PAGE_KEPT: u32 = 3_600;
+const PAGE_KEPT: i64 = 3_600;
 
 /// Whether a browser says that the form is on a page of ours; one that says nothing is judged by the cookie alone.
 pub(super) fn is_own_page(headers: &HeaderMap, uri: &Uri) -> bool {
@@ -26,40 +25,53 @@ pub(super) fn is_own_page(headers: &HeaderMap, uri: &Uri) -> bool {
     origin.split_once("://").map(|(_, host)| host) == host
 }
 
-/// A random word that the browser keeps; the form has the same one.
+/// What a browser keeps for us.
 pub(super) struct Cookie {
     secure: bool,
+    word: &'static str,
+    /// For how long, in seconds.
+    kept: i64,
 }
 
 impl Cookie {
-    pub(super) fn of(identity: &Identity) -> Self {
+    /// The random word that the form of the page has, too.
+    pub(super) fn page(identity: &Identity) -> Self {
+        Self::of(identity, "authorize", PAGE_KEPT)
+    }
+
+    /// By which the browser shows that somebody has signed in with it before; it lets nobody in.
+    pub(super) fn device(identity: &Identity) -> Self {
+        Self::of(identity, "device", KNOWN_FOR.as_secs())
+    }
+
+    fn of(identity: &Identity, word: &'static str, kept: i64) -> Self {
         let secure = identity.tokens.issuer().starts_with("https:");
-        Self { secure }
+        Self { secure, word, kept }
     }
 
     /// Under this prefix a browser takes no cookie that another host or plain HTTP has set.
-    fn name(&self) -> &'static str {
-        match self.secure {
-            true => "__Host-authorize",
-            false => "authorize",
-        }
+    fn name(&self) -> String {
+        let prefix = if self.secure { "__Host-" } else { "" };
+        format!("{prefix}{}", self.word)
     }
 
-    pub(super) fn read(&self, headers: &HeaderMap) -> Option<OpaqueToken> {
+    pub(super) fn read<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
         let values = headers.get_all(COOKIE).iter();
         let mut pairs = values
             .filter_map(|value| value.to_str().ok())
             .flat_map(|value| value.split(';'))
             .filter_map(|pair| pair.trim().split_once('='));
-        let (_, value) = pairs.find(|(name, _)| *name == self.name())?;
-        OpaqueToken::parse(Prefix::PAGE, value)
+        let name = self.name();
+        let (_, value) = pairs.find(|(known, _)| *known == name)?;
+        Some(value)
     }
 
-    pub(super) fn set(&self, value: &OpaqueToken) -> HeaderValue {
-        let (name, value) = (self.name(), value.expose());
+    /// A value of letters, digits, `-`, `_` and `.`, as all of ours are.
+    pub(super) fn set(&self, value: &str) -> HeaderValue {
+        let (name, kept) = (self.name(), self.kept);
         let secure = if self.secure { "; Secure" } else { "" };
         let cookie =
-            format!("{name}={value}; Path=/; Max-Age={PAGE_KEPT}; HttpOnly; SameSite=Lax{secure}");
+            format!("{name}={value}; Path=/; Max-Age={kept}; HttpOnly; SameSite=Lax{secure}");
         let mut cookie = HeaderValue::from_str(&cookie).unwrap_or(HeaderValue::from_static(""));
         cookie.set_sensitive(true);
         cookie

@@ -96,7 +96,7 @@ async fn read(request: Request) -> Result<Parameters, Refusal> {
     let body = axum::body::to_bytes(request.into_body(), BODY_BYTES_MAX).await;
     let body = body.map_err(|_| Refusal {
         status: StatusCode::PAYLOAD_TOO_LARGE,
-        refused: refuse("the body has more than 16 KiB, or broke off"),
+        ..Refusal::from(refuse("the body has more than 16 KiB, or broke off"))
     })?;
     Parameters::parse(&body).map_err(not_a_form)
 }

@@ -46,6 +46,8 @@ pub(super) enum Wrong {
     /// The login or the password, or the user may not log in: one sentence for all.
     Credentials,
     Busy,
+    /// Too many tries failed, under that name or from that place.
+    TooOften,
 }
 
 /// The page with the form.
@@ -121,6 +123,7 @@ impl Wrong {
                 "The login or the password is wrong, or the account may not sign in."
             }
             Self::Busy => "Too many people are signing in just now. Try again in a moment.",
+            Self::TooOften => "Too many tries have failed. Wait a while before the next one.",
         };
         format!("<p class=\"wrong\" id=\"wrong\" role=\"alert\">{text}</p>\n")
     }

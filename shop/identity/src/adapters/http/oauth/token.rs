@@ -17,7 +17,7 @@ use super::paths;
 use super::presented::presented;
 use super::token_fields::{IntrospectFields, RevokeFields, TokenFields};
 use crate::application::Identity;
-use crate::application::oauth::{Exchange, Introspected, Issued};
+use crate::application::oauth::{Exchange, Introspected, Issued, OAuthFailure, Presented};
 use crate::domain::{Client, RegisteredClient};
 
 /// Tokens (RFC 6749, 5.1).
@@ -70,6 +70,7 @@ pub(super) fn routes() -> Routes<Arc<Identity>> {
                 .status(400)
                 .status(401)
                 .status(413)
+                .status(429)
                 .status(503),
         )
         .post(
@@ -80,6 +81,7 @@ pub(super) fn routes() -> Routes<Arc<Identity>> {
                 .status(400)
                 .status(401)
                 .status(413)
+                .status(429)
                 .status(503),
         )
         .post(
@@ -90,6 +92,7 @@ pub(super) fn routes() -> Routes<Arc<Identity>> {
                 .status(400)
                 .status(401)
                 .status(413)
+                .status(429)
                 .status(503),
         )
 }
@@ -110,13 +113,16 @@ async fn token(
 async fn introspect(
     _: Anyone,
     State(identity): State<Arc<Identity>>,
+    context: RequestContext,
     headers: HeaderMap,
     form: Form<IntrospectFields>,
 ) -> Verbatim<IntrospectionView, ErrorView> {
     let introspected = async {
         let form = form.0?;
-        let asker = presented(&headers, &form)?;
-        let asker = identity.confidential_client(&asker).await?;
+        let presented = presented(&headers, &form)?;
+        let asker = identity.confidential_client(&presented).await;
+        let from = context.remote();
+        let asker = identity.counted(from, &presented.id, asker).await?;
         let token = wanted(&form, "token", "token is missing")?;
         Ok::<_, Refusal>(identity.introspect(&asker, token).await?)
     };
@@ -132,15 +138,21 @@ async fn introspect(
 async fn revoke(
     _: Anyone,
     State(identity): State<Arc<Identity>>,
+    context: RequestContext,
     headers: HeaderMap,
     form: Form<RevokeFields>,
 ) -> Verbatim<(), ErrorView> {
     let revoked = async {
         let form = form.0?;
-        let client = identity.client(&presented(&headers, &form)?).await?;
-        let token = wanted(&form, "token", "token is missing")?;
-        let metadata = caused_by(&client);
-        Ok::<_, Refusal>(identity.revoke_token(&client, token, &metadata).await?)
+        let presented = presented(&headers, &form)?;
+        let revoked = async {
+            let client = identity.client(&presented).await?;
+            let token = wanted(&form, "token", "token is missing")?;
+            let metadata = caused_by(&client);
+            identity.revoke_token(&client, token, &metadata).await
+        };
+        let (from, revoked) = (context.remote(), revoked.await);
+        Ok::<_, Refusal>(identity.counted(from, &presented.id, revoked).await?)
     };
     match revoked.await {
         Ok(()) => Verbatim::empty(StatusCode::OK),
@@ -155,27 +167,39 @@ async fn issued(
     form: Result<Parameters, Refusal>,
 ) -> Result<Issued, Refusal> {
     let form = form?;
-    let client = identity.client(&presented(headers, &form)?).await?;
-    let grant = wanted(&form, "grant_type", "grant_type is missing")?;
+    let presented = presented(headers, &form)?;
+    let granted = granted(identity, context, &presented, &form);
+    let from = context.remote();
+    Ok(identity.limited(from, &presented.id, granted).await?)
+}
+
+async fn granted(
+    identity: &Identity,
+    context: &RequestContext,
+    presented: &Presented,
+    form: &Parameters,
+) -> Result<Issued, OAuthFailure> {
+    let client = identity.client(presented).await?;
+    let grant = wanted(form, "grant_type", "grant_type is missing")?;
     let scope = form.get("scope");
     match grant {
-        "client_credentials" => Ok(identity.issue_to_client(&client, scope)?),
+        "client_credentials" => identity.issue_to_client(&client, scope),
         "refresh_token" => {
-            let token = wanted(&form, "refresh_token", "refresh_token is missing")?;
+            let token = wanted(form, "refresh_token", "refresh_token is missing")?;
             let metadata = caused_by(&client);
             let refreshed = identity.refresh_for_client(&client, token, scope, &metadata);
-            Ok(refreshed.await?)
+            refreshed.await
         }
         "authorization_code" => {
             let address = context.remote().map(|address| address.to_string());
             let exchange = Exchange {
-                code: wanted(&form, "code", "code is missing")?,
-                redirect_uri: wanted(&form, "redirect_uri", "redirect_uri is missing")?,
-                verifier: wanted(&form, "code_verifier", "code_verifier is missing")?,
+                code: wanted(form, "code", "code is missing")?,
+                redirect_uri: wanted(form, "redirect_uri", "redirect_uri is missing")?,
+                verifier: wanted(form, "code_verifier", "code_verifier is missing")?,
                 from: Client::new(Some(&client.plan.name), address.as_deref()),
             };
             let metadata = caused_by(&client);
-            Ok(identity.exchange(&client, exchange, &metadata).await?)
+            identity.exchange(&client, exchange, &metadata).await
         }
         _ => {
             let why = "grant_type is authorization_code, refresh_token or client_credentials";

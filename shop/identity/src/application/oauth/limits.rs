@@ -1,0 +1,52 @@
+use std::net::IpAddr;
+
+use stanchion::auth::oauth::OAuthError;
+
+use super::OAuthFailure;
+use crate::application::Identity;
+
+impl Identity {
+    /// What comes of a request to the token endpoint, unless too much was wrong before that came from that address. It is
+    /// counted before anything is looked at, and given back when it was right.
+    pub(crate) async fn limited<T>(
+        &self,
+        from: Option<IpAddr>,
+        client: &str,
+        request: impl Future<Output = Result<T, OAuthFailure>>,
+    ) -> Result<T, OAuthFailure> {
+        let attempt = self.attempts.token(from).await?;
+        let done = request.await;
+        if is_wrong(&done) {
+            self.attempts.wrong_token(client).await?;
+        } else {
+            attempt.costs_nothing().await;
+        }
+        done
+    }
+
+    /// The same where it is asked thousands of times a second what a token is worth: only what was wrong is counted, and
+    /// nobody waits for a count.
+    pub(crate) async fn counted<T>(
+        &self,
+        from: Option<IpAddr>,
+        client: &str,
+        done: Result<T, OAuthFailure>,
+    ) -> Result<T, OAuthFailure> {
+        if is_wrong(&done) {
+            drop(self.attempts.token(from).await?);
+            self.attempts.wrong_token(client).await?;
+        }
+        done
+    }
+}
+
+/// A secret, a code or a token that is not one.
+fn is_wrong<T>(done: &Result<T, OAuthFailure>) -> bool {
+    let Err(OAuthFailure::Refused(refused)) = done else {
+        return false;
+    };
+    matches!(
+        refused.error,
+        OAuthError::InvalidClient | OAuthError::InvalidGrant
+    )
+}

@@ -1,5 +1,6 @@
 //! The consumer: takes contracts, once in effect, with retry and dead letters.
 
+mod arrive;
 mod attempt;
 mod flight;
 mod follow;

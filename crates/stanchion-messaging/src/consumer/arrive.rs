@@ -110,15 +110,21 @@ impl<'a> Follow<'a> {
             let line = line(&message, &link);
             let beacon = is_beacon(&message.contract);
             let dealt_with = match self.marks.look(&line, &link) {
+                // That the hole is gone is stored.
+                Verdict::Repeat if beacon => {
+                    let closed = self.marks.ends(&line, link.position);
+                    closed.then_some(Position::START)
+                }
                 Verdict::Repeat => {
-                    if !beacon {
-                        self.consumer.count("repeated");
-                    }
+                    self.consumer.count("repeated");
                     None
                 }
                 Verdict::Missing if beacon || self.consumer.publisher.is_some() => {
                     self.consumer.count("early");
                     self.marks.misses(&line, link.position, now);
+                    if beacon {
+                        self.marks.hears(&line, now);
+                    }
                     Some(Position::START)
                 }
                 verdict => {

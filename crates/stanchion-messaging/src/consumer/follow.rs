@@ -1,4 +1,5 @@
-//! One subscription, from the stored progress until it is told to stop or something fails.
+//! One subscription, from the stored progress until it is told to stop or something fails. What is being handled then is
+//! finished, unless it is the consumer's store that failed.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -7,16 +8,16 @@ use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, Interval, MissedTickBehavior};
+use tokio::time::{Instant, Interval, MissedTickBehavior, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
+use super::Consumer;
 use super::flight::{Flight, Work};
 use super::marks::Marks;
-use super::retry::Look;
-use super::{Consumer, RETRY_POLL, RETRY_SOON};
+use super::retry::{Look, Retries};
 use crate::relay::RedriveAsked;
-use crate::{Mark, Place, Receipt, Subscription};
+use crate::{BrokerError, Mark, Place, Receipt, Subscription};
 
 /// How often lines that something is missing of are looked at.
 const ASK: Duration = Duration::from_secs(1);
@@ -33,7 +34,7 @@ enum Done {
         key: String,
         parked: bool,
     },
-    /// The stop came first.
+    /// The end came first.
     NotBegun,
 }
 
@@ -78,31 +79,42 @@ impl<'a> Follow<'a> {
         let limits = &consumer.limits;
         let look = Look::now();
         let slots = Semaphore::new(limits.keys_max.max(1));
-        let mut working = FuturesUnordered::new();
+        // The end of the subscription is an end as well: what is being handled is finished, or it would begin anew each time
+        // that one feed cannot be read.
+        let (ending, mut ended) = (stop.child_token(), None);
+        let (mut working, mut trying) = (FuturesUnordered::new(), FuturesUnordered::new());
         let (mut arriving, mut settling): (Wait<'_, _>, Wait<'_, _>) = (None, None);
-        let (mut retrying, mut asking): (Wait<'_, _>, Wait<'_, _>) = (None, None);
-        let mut stopping = false;
-        let mut retries = ticks(RETRY_POLL);
+        let (mut looking, mut asking): (Wait<'_, _>, Wait<'_, _>) = (None, None);
+        let (mut stopping, mut looked) = (false, false);
+        let mut retries = Retries::new(limits.keys_max.max(1));
         let mut extend = ticks(limits.extend_every);
         let mut ask = ticks(ASK);
         loop {
             while let Some(work) = self.flight.next() {
                 let start = self.pace(&work.message.key);
-                working.push(consumer.deal_with(work, start, &slots, stop));
+                working.push(consumer.deal_with(work, start, &slots, &ending));
             }
             if settling.is_none() {
                 settling = self.settle();
             }
-            if stopping && working.is_empty() && settling.is_none() && retrying.is_none() {
-                return Ok(());
+            let is_told = stop.is_cancelled();
+            let rests = working.is_empty() && settling.is_none() && trying.is_empty();
+            if stopping && rests && looking.is_none() && (looked || is_told) {
+                return ended.map_or(Ok(()), Err);
             }
+            // What is due is looked at in any case: a subscription that ends at once would keep it waiting.
+            let looks = !is_told && (!stopping || !looked);
             let takes =
                 !stopping && arriving.is_none() && self.flight.has_room(limits.messages_max);
+            let mut failed = |error: BrokerError| {
+                ended.get_or_insert(error.to_string());
+                ending.cancel();
+            };
             tokio::select! {
-                () = stop.cancelled(), if !stopping => {
-                    stopping = true;
-                    arriving = None;
+                () = ending.cancelled(), if !stopping => {
+                    (stopping, arriving) = (true, None);
                     self.flight.give_back();
+                    looking = looking.filter(|_| !stop.is_cancelled());
                 }
                 Some(done) = working.next(), if !working.is_empty() => {
                     if let Done::Dealt { key, parked } = done? {
@@ -111,31 +123,28 @@ impl<'a> Follow<'a> {
                 }
                 receipts = wait(&mut settling) => {
                     settling = None;
-                    let acknowledged = subscription.acknowledge_all(&receipts?).await;
-                    acknowledged.map_err(|error| error.to_string())?;
+                    subscription.acknowledge_all(&receipts?).await.unwrap_or_else(&mut failed);
                 }
                 arrived = wait(&mut arriving) => { arriving = None; self.admit(arrived?); }
-                delivery = subscription.next(), if takes => {
-                    let delivery = delivery.map_err(|error| error.to_string())?;
-                    arriving = Some(self.look_up(delivery));
+                delivery = subscription.next(), if takes => match delivery {
+                    Ok(delivery) => arriving = Some(self.look_up(delivery)),
+                    Err(error) => failed(error),
+                },
+                () = sleep_until(retries.looks_at()), if looking.is_none() && looks && retries.has_room() => {
+                    looked = true;
+                    looking = Some(Box::pin(consumer.look_for_due(&look, retries.begin_look())));
                 }
-                any = wait(&mut retrying) => {
-                    retrying = None;
-                    // After a round with work the next one follows soon: a key's later messages wait for it.
-                    if any? {
-                        retries.reset_after(RETRY_SOON);
-                    }
+                due = wait(&mut looking) => {
+                    looking = None;
+                    trying.extend(retries.begin(due?).into_iter().map(|parked| consumer.retry(parked)));
                 }
-                _ = retries.tick(), if retrying.is_none() && !stopping => {
-                    retrying = Some(Box::pin(consumer.retry_due(&look)));
-                }
+                Some(tried) = trying.next(), if !trying.is_empty() => retries.tried(tried?),
                 () = wait(&mut asking) => asking = None,
                 _ = ask.tick(), if asking.is_none() && !stopping => asking = self.ask(),
                 _ = extend.tick() => {
                     let old = Instant::now().checked_sub(limits.extend_every);
                     for receipt in old.map_or_else(Vec::new, |old| self.flight.older_than(old)) {
-                        let extended = subscription.extend(receipt).await;
-                        extended.map_err(|error| error.to_string())?;
+                        subscription.extend(receipt).await.unwrap_or_else(&mut failed);
                     }
                 }
             }
@@ -227,7 +236,7 @@ impl Consumer {
         work: Work,
         start: Option<Instant>,
         slots: &Semaphore,
-        stop: &CancellationToken,
+        ending: &CancellationToken,
     ) -> Result<Done, String> {
         let key = work.message.key.clone();
         if work.blocked {
@@ -236,13 +245,13 @@ impl Consumer {
         }
         let turn = async {
             if let Some(start) = start {
-                tokio::time::sleep_until(start).await;
+                sleep_until(start).await;
             }
             slots.acquire().await
         };
         let _slot = tokio::select! {
             biased;
-            () = stop.cancelled() => return Ok(Done::NotBegun),
+            () = ending.cancelled() => return Ok(Done::NotBegun),
             slot = turn => slot,
         };
         let blocks = self.attempt_first(work.message).await?;

@@ -44,7 +44,7 @@ type Announce = Box<dyn Fn(&Recorded) -> Result<Vec<Announcement>, UnknownEvent>
 ///
 /// The function is pure and total: the same entry makes the same messages, however often it is
 /// read, each with an id derived from the event's id and the contract. An entry that it does not
-/// know stops the feed and is reported; nothing is skipped in silence.
+/// know stops the feed there and is reported; nothing is skipped in silence.
 pub struct Relay {
     name: &'static str,
     log: Arc<dyn EventLog>,
@@ -159,7 +159,12 @@ impl Feed for Relay {
             through: after,
         };
         for recorded in &entries {
-            page.messages.extend(self.messages(recorded)?);
+            match self.messages(recorded) {
+                Ok(messages) => page.messages.extend(messages),
+                // What comes before it goes out; the next read begins with it, and fails.
+                Err(_) if page.through.position > after.position => break,
+                Err(error) => return Err(error),
+            }
             page.through = Place {
                 position: recorded.position,
                 event: Some(recorded.id),

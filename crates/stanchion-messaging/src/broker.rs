@@ -5,6 +5,8 @@ use async_trait::async_trait;
 use futures_util::future::select_all;
 use parking_lot::RwLock;
 use tokio::sync::watch;
+use tokio::time::Instant;
+use tracing::warn;
 
 use crate::{
     BrokerError, Delivery, Feed, Group, LogId, Place, Position, Progress, Subscriber, Subscription,
@@ -15,6 +17,12 @@ const PAGE_ENTRIES_MAX: usize = 256;
 
 /// How long a subscription trusts the feeds' hints before it looks by itself.
 const POLL: Duration = Duration::from_millis(250);
+
+/// How long a feed that could not be read is left alone.
+const REST: Duration = Duration::from_millis(500);
+
+/// How often it is said that a feed cannot be read.
+const SAY: Duration = Duration::from_secs(10);
 
 /// The broker within one process: hands every feed to every group, straight from the logs.
 ///
@@ -60,6 +68,9 @@ struct Cursor {
     log: LogId,
     at: Place,
     changes: watch::Receiver<Position>,
+    /// It could not be read, and is not before then.
+    rests_until: Instant,
+    said_at: Option<Instant>,
 }
 
 impl Cursor {
@@ -70,6 +81,18 @@ impl Cursor {
             changes: feed.changes(),
             feed: Arc::clone(feed),
             log,
+            rests_until: Instant::now(),
+            said_at: None,
+        }
+    }
+
+    fn rest(&mut self, error: &BrokerError) {
+        let now = Instant::now();
+        self.rests_until = now + REST;
+        if self.said_at.is_none_or(|said| now - said >= SAY) {
+            self.said_at = Some(now);
+            let feed = self.feed.name();
+            warn!(feed, %error, "a feed cannot be read: its consumers stand still there, and go on with the others");
         }
     }
 }
@@ -81,17 +104,21 @@ struct MemorySubscription {
 }
 
 impl MemorySubscription {
-    /// Looks at every feed once, starting after the one that was served last, so that none starves.
+    /// Looks at every feed once, starting after the one that was served last, so that none starves. Fails where none can be
+    /// read: whoever has another goes on with that.
     async fn poll(&mut self) -> Result<Option<Delivery>, BrokerError> {
-        let mut failed = None;
+        let (now, mut failed) = (Instant::now(), None);
         for step in 0..self.cursors.len() {
             let index = (self.turn + step) % self.cursors.len();
             let cursor = &mut self.cursors[index];
+            if cursor.rests_until > now {
+                continue;
+            }
             cursor.changes.borrow_and_update();
             let page = match cursor.feed.read(cursor.at, PAGE_ENTRIES_MAX).await {
                 Ok(page) => page,
-                // The others go on: one feed that cannot be read must not starve them.
                 Err(error) => {
+                    cursor.rest(&error);
                     failed.get_or_insert(error);
                     continue;
                 }
@@ -108,7 +135,11 @@ impl MemorySubscription {
                 progress: Progress::Place { log, through },
             }));
         }
-        failed.map_or(Ok(None), Err)
+        let rests = |cursor: &Cursor| cursor.rests_until > now;
+        match failed {
+            Some(error) if self.cursors.iter().all(rests) => Err(error),
+            _ => Ok(None),
+        }
     }
 
     async fn wait(&mut self) {

@@ -1,5 +1,6 @@
 //! The consumer: takes contracts, once in effect, with retry and dead letters.
 
+mod arrive;
 mod attempt;
 mod flight;
 mod follow;
@@ -29,12 +30,6 @@ const GIVE_BACK: Duration = Duration::from_secs(3);
 
 /// How long a consumer waits after its broker or store failed.
 const RECOVER: Duration = Duration::from_millis(500);
-
-/// How soon after a round of retries the next one begins; deliveries come in between.
-const RETRY_SOON: Duration = Duration::from_millis(5);
-
-/// How often due retries are looked for.
-const RETRY_POLL: Duration = Duration::from_millis(200);
 
 /// Bounds of a consumer.
 #[derive(Clone, Debug)]

@@ -63,7 +63,8 @@ pub struct InboxEntry {
 }
 
 impl InboxEntry {
-    /// An entry without a claim, as consumers use it.
+    /// An entry without a claim, of a key of one's own. It is kept for ever, for nothing says when the last repeat of it has
+    /// been: what is to be forgotten is of a message ([`Received::inbox`](crate::Received::inbox)) or of a request.
     #[must_use]
     pub fn new(key: InboxKey) -> Self {
         Self {

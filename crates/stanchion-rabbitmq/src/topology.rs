@@ -10,76 +10,33 @@
 //! | `PREFIX.GROUP.declaring` | queue of whoever's turn it is to declare the group's, or `shared`: what all share |
 //! | `PREFIX.store` | stream with the ids that the store was known by; the last one counts |
 
-use std::time::Duration;
+mod arguments;
+mod group;
+mod names;
+mod turn;
 
 use futures_util::FutureExt;
 use futures_util::future::{try_join, try_join_all};
 use lapin::options::{
     ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
 };
-use lapin::types::{AMQPValue, FieldTable};
+use lapin::types::FieldTable;
 use lapin::{Channel, Connection, ErrorKind, ExchangeKind, Queue};
-use stanchion_messaging::{BrokerError, Group, PARTITIONS};
+use stanchion_messaging::{BrokerError, PARTITIONS};
 
+use self::arguments::{dead, group_queue, quorum, store_arguments};
+pub(crate) use self::group::{GroupKind, is_relays, routing_key};
+pub(crate) use self::names::Names;
+use self::turn::Turn;
 use crate::RabbitMqSettings;
 use crate::connect::unavailable;
 use crate::store;
 
-/// Ids of the store that are kept: 1 MiB of some forty bytes each.
-const STORE_BYTES_MAX: i64 = 1 << 20;
-
-/// How often a connection asks whether it is its turn.
-const TURN_POLL: Duration = Duration::from_millis(50);
-
 /// In the place of a group, what all of them share.
 const SHARED: &str = "shared";
 
-/// What the contracts begin with that relays and consumers talk to each other in.
-const RELAYS: &str = "stanchion.";
-
 /// What AMQP says when nothing is wrong.
 pub(crate) const REPLY_SUCCESS: u16 = 200;
-
-/// The names under one prefix.
-#[derive(Debug, Clone)]
-pub(crate) struct Names {
-    prefix: String,
-}
-
-impl Names {
-    pub(crate) fn new(settings: &RabbitMqSettings) -> Self {
-        let prefix = settings.prefix.clone();
-        Self { prefix }
-    }
-
-    pub(crate) fn messages(&self) -> String {
-        format!("{}.messages", self.prefix)
-    }
-
-    pub(crate) fn dead(&self) -> String {
-        format!("{}.dead", self.prefix)
-    }
-
-    fn declaring(&self, of: &str) -> String {
-        format!("{}.{of}.declaring", self.prefix)
-    }
-
-    pub(crate) fn store(&self) -> String {
-        format!("{}.store", self.prefix)
-    }
-
-    pub(crate) fn members(&self, group: &str) -> String {
-        format!("{}.{group}.members", self.prefix)
-    }
-
-    pub(crate) fn complete(&self, group: &str) -> String {
-        format!("{}.{group}.complete", self.prefix)
-    }
-
-    pub(crate) fn queue(&self, group: &str, partition: u16) -> String {
-        format!("{}.{group}.{partition:02}", self.prefix)
-    }
-}
 
 /// Declares what a publisher needs: exchanges, the dead letters' queue, the store's stream.
 pub(crate) async fn declare_shared(
@@ -121,33 +78,6 @@ async fn declare_missing(
 
 async fn bind_dead(connection: &Connection, names: &Names) -> Result<(), BrokerError> {
     bind_all(connection, &names.dead(), &names.dead(), &[String::new()]).await
-}
-
-/// One connection's turn to declare something: a queue that is its alone. Several that declare the same quorum queue at
-/// once end in an internal error of RabbitMQ 3.10, and with it their connections.
-struct Turn(String);
-
-impl Turn {
-    /// Waits for it; whoever has it and dies gives it back with its connection.
-    async fn take(connection: &Connection, name: String) -> Result<Self, BrokerError> {
-        loop {
-            let channel = connection.create_channel().await.map_err(unavailable)?;
-            let options = QueueDeclareOptions::exclusive();
-            let taken = channel.queue_declare(name.as_str().into(), options, FieldTable::default());
-            match taken.await {
-                Ok(_mine) => {
-                    close(&channel);
-                    return Ok(Self(name));
-                }
-                Err(error) if is_amqp(&error, 405) => tokio::time::sleep(TURN_POLL).await,
-                Err(error) => return Err(unavailable(error)),
-            }
-        }
-    }
-
-    async fn give(self, connection: &Connection) -> Result<(), BrokerError> {
-        delete(connection, &self.0).await
-    }
 }
 
 async fn declare_exchange(
@@ -288,57 +218,6 @@ async fn leave_partitions(
     Ok(())
 }
 
-/// Which messages a group is sent, and over how many queues.
-///
-/// Relays' own messages, such as consumers' asks, have routing keys of their own: consumers are not sent them, and who
-/// takes nothing else is not sent everything. Those few need no partitions.
-#[derive(Debug, Clone)]
-pub(crate) struct GroupKind {
-    pub(crate) name: String,
-    is_relays: bool,
-}
-
-impl GroupKind {
-    pub(crate) fn of(group: &Group) -> Self {
-        Self {
-            name: group.name.clone(),
-            is_relays: !group.contracts.is_empty()
-                && group.contracts.iter().all(|contract| is_relays(contract)),
-        }
-    }
-
-    /// Its queues are numbered from 0.
-    pub(crate) fn queues(&self) -> u16 {
-        if self.is_relays { 1 } else { PARTITIONS }
-    }
-
-    /// What the queue of that number is bound to.
-    fn keys(&self, number: u16) -> Vec<String> {
-        if self.is_relays {
-            (0..PARTITIONS).map(relays_key).collect()
-        } else {
-            vec![number.to_string()]
-        }
-    }
-}
-
-/// The routing key of a message.
-pub(crate) fn routing_key(contract: &str, partition: u16) -> String {
-    if is_relays(contract) {
-        relays_key(partition)
-    } else {
-        partition.to_string()
-    }
-}
-
-fn relays_key(partition: u16) -> String {
-    format!("{RELAYS}{partition}")
-}
-
-pub(crate) fn is_relays(contract: &str) -> bool {
-    contract.starts_with(RELAYS)
-}
-
 async fn delete(connection: &Connection, queue: &str) -> Result<(), BrokerError> {
     let channel = connection.create_channel().await.map_err(unavailable)?;
     let deleted = channel.queue_delete(queue.into(), QueueDeleteOptions::default());
@@ -411,61 +290,4 @@ fn close(channel: &Channel) {
 
 pub(crate) fn is_amqp(error: &lapin::Error, code: u16) -> bool {
     matches!(error.kind(), ErrorKind::ProtocolError(error) if error.get_id() == code)
-}
-
-/// Nothing is dropped to make room: what does not fit is refused by this queue alone, and its group asks for it when it
-/// comes to the hole. That also lets dead letters move without loss.
-fn group_queue(settings: &RabbitMqSettings, names: &Names) -> FieldTable {
-    let mut arguments = quorum();
-    let bytes = i64::try_from(settings.queue_bytes_max.as_usize()).unwrap_or(i64::MAX);
-    let bounds = [
-        ("x-single-active-consumer", AMQPValue::Boolean(true)),
-        ("x-delivery-limit", long(settings.deliveries_max)),
-        ("x-max-length", long(settings.queue_messages_max)),
-        ("x-max-length-bytes", AMQPValue::LongLongInt(bytes)),
-        ("x-overflow", text("reject-publish")),
-        ("x-dead-letter-exchange", text(&names.dead())),
-        ("x-dead-letter-strategy", text("at-least-once")),
-    ];
-    for (name, value) in bounds {
-        arguments.insert(name.into(), value);
-    }
-    if let Some(age) = settings.queue_age_max {
-        let age = AMQPValue::LongLongInt(millis(age));
-        arguments.insert("x-message-ttl".into(), age);
-    }
-    arguments
-}
-
-fn dead(settings: &RabbitMqSettings) -> FieldTable {
-    let mut arguments = quorum();
-    arguments.insert("x-max-length".into(), long(settings.dead_letters_max));
-    arguments.insert("x-overflow".into(), text("drop-head"));
-    arguments
-}
-
-fn store_arguments() -> FieldTable {
-    let mut arguments = FieldTable::default();
-    arguments.insert("x-queue-type".into(), text("stream"));
-    let bytes = AMQPValue::LongLongInt(STORE_BYTES_MAX);
-    arguments.insert("x-max-length-bytes".into(), bytes);
-    arguments
-}
-
-fn quorum() -> FieldTable {
-    let mut arguments = FieldTable::default();
-    arguments.insert("x-queue-type".into(), text("quorum"));
-    arguments
-}
-
-fn text(text: &str) -> AMQPValue {
-    AMQPValue::LongString(text.into())
-}
-
-fn long(number: u32) -> AMQPValue {
-    AMQPValue::LongLongInt(i64::from(number))
-}
-
-fn millis(duration: Duration) -> i64 {
-    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }

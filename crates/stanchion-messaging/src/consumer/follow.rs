@@ -1,26 +1,23 @@
-//! One subscription, from the stored progress until it is told to stop or something fails.
+//! One subscription, from the stored progress until it is told to stop or something fails. What is being handled then is
+//! finished, unless it is the consumer's store that failed.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, Interval, MissedTickBehavior};
+use tokio::time::{Instant, Interval, MissedTickBehavior, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-use super::flight::{Ending, Flight, Work};
-use super::marks::{Line, Marks, Verdict};
-use super::retry::Look;
-use super::{Consumer, RETRY_POLL, RETRY_SOON};
-use crate::contract::{family, is_beacon};
+use super::Consumer;
+use super::flight::{Flight, Work};
+use super::marks::Marks;
+use super::retry::{Look, Retries};
 use crate::relay::RedriveAsked;
-use crate::{Delivery, Link, Mark, Message, Place, Position, Progress, Receipt, Subscription};
-
-/// How often the stored marks are looked at, which another member of the group may have moved.
-const REFRESH: Duration = Duration::from_secs(60);
+use crate::{BrokerError, Mark, Place, Receipt, Subscription};
 
 /// How often lines that something is missing of are looked at.
 const ASK: Duration = Duration::from_secs(1);
@@ -37,25 +34,18 @@ enum Done {
         key: String,
         parked: bool,
     },
-    /// The stop came first.
+    /// The end came first.
     NotBegun,
 }
 
-/// A delivery with what had to be looked up for it.
-struct Arrived {
-    delivery: Delivery,
-    since: Instant,
-    blocked: HashSet<String>,
-    marks: Option<Vec<Mark>>,
-}
+pub(super) type Wait<'a, T> = Option<BoxFuture<'a, T>>;
 
-type Wait<'a, T> = Option<BoxFuture<'a, T>>;
-
-struct Follow<'a> {
-    consumer: &'a Consumer,
-    marks: Marks,
-    flight: Flight,
-    refreshed: Instant,
+pub(super) struct Follow<'a> {
+    pub(super) consumer: &'a Consumer,
+    pub(super) marks: Marks,
+    pub(super) flight: Flight,
+    /// When the stored marks were last looked at.
+    pub(super) refreshed: Instant,
     paced: HashMap<String, Instant>,
 }
 
@@ -89,31 +79,42 @@ impl<'a> Follow<'a> {
         let limits = &consumer.limits;
         let look = Look::now();
         let slots = Semaphore::new(limits.keys_max.max(1));
-        let mut working = FuturesUnordered::new();
+        // The end of the subscription is an end as well: what is being handled is finished, or it would begin anew each time
+        // that one feed cannot be read.
+        let (ending, mut ended) = (stop.child_token(), None);
+        let (mut working, mut trying) = (FuturesUnordered::new(), FuturesUnordered::new());
         let (mut arriving, mut settling): (Wait<'_, _>, Wait<'_, _>) = (None, None);
-        let (mut retrying, mut asking): (Wait<'_, _>, Wait<'_, _>) = (None, None);
-        let mut stopping = false;
-        let mut retries = ticks(RETRY_POLL);
+        let (mut looking, mut asking): (Wait<'_, _>, Wait<'_, _>) = (None, None);
+        let (mut stopping, mut looked) = (false, false);
+        let mut retries = Retries::new(limits.keys_max.max(1));
         let mut extend = ticks(limits.extend_every);
         let mut ask = ticks(ASK);
         loop {
             while let Some(work) = self.flight.next() {
                 let start = self.pace(&work.message.key);
-                working.push(consumer.deal_with(work, start, &slots, stop));
+                working.push(consumer.deal_with(work, start, &slots, &ending));
             }
             if settling.is_none() {
                 settling = self.settle();
             }
-            if stopping && working.is_empty() && settling.is_none() && retrying.is_none() {
-                return Ok(());
+            let is_told = stop.is_cancelled();
+            let rests = working.is_empty() && settling.is_none() && trying.is_empty();
+            if stopping && rests && looking.is_none() && (looked || is_told) {
+                return ended.map_or(Ok(()), Err);
             }
+            // What is due is looked at in any case: a subscription that ends at once would keep it waiting.
+            let looks = !is_told && (!stopping || !looked);
             let takes =
                 !stopping && arriving.is_none() && self.flight.has_room(limits.messages_max);
+            let mut failed = |error: BrokerError| {
+                ended.get_or_insert(error.to_string());
+                ending.cancel();
+            };
             tokio::select! {
-                () = stop.cancelled(), if !stopping => {
-                    stopping = true;
-                    arriving = None;
+                () = ending.cancelled(), if !stopping => {
+                    (stopping, arriving) = (true, None);
                     self.flight.give_back();
+                    looking = looking.filter(|_| !stop.is_cancelled());
                 }
                 Some(done) = working.next(), if !working.is_empty() => {
                     if let Done::Dealt { key, parked } = done? {
@@ -122,149 +123,32 @@ impl<'a> Follow<'a> {
                 }
                 receipts = wait(&mut settling) => {
                     settling = None;
-                    let acknowledged = subscription.acknowledge_all(&receipts?).await;
-                    acknowledged.map_err(|error| error.to_string())?;
+                    subscription.acknowledge_all(&receipts?).await.unwrap_or_else(&mut failed);
                 }
                 arrived = wait(&mut arriving) => { arriving = None; self.admit(arrived?); }
-                delivery = subscription.next(), if takes => {
-                    let delivery = delivery.map_err(|error| error.to_string())?;
-                    arriving = Some(self.look_up(delivery));
+                delivery = subscription.next(), if takes => match delivery {
+                    Ok(delivery) => arriving = Some(self.look_up(delivery)),
+                    Err(error) => failed(error),
+                },
+                () = sleep_until(retries.looks_at()), if looking.is_none() && looks && retries.has_room() => {
+                    looked = true;
+                    looking = Some(Box::pin(consumer.look_for_due(&look, retries.begin_look())));
                 }
-                any = wait(&mut retrying) => {
-                    retrying = None;
-                    // After a round with work the next one follows soon: a key's later messages wait for it.
-                    if any? {
-                        retries.reset_after(RETRY_SOON);
-                    }
+                due = wait(&mut looking) => {
+                    looking = None;
+                    trying.extend(retries.begin(due?).into_iter().map(|parked| consumer.retry(parked)));
                 }
-                _ = retries.tick(), if retrying.is_none() && !stopping => {
-                    retrying = Some(Box::pin(consumer.retry_due(&look)));
-                }
+                Some(tried) = trying.next(), if !trying.is_empty() => retries.tried(tried?),
                 () = wait(&mut asking) => asking = None,
                 _ = ask.tick(), if asking.is_none() && !stopping => asking = self.ask(),
                 _ = extend.tick() => {
                     let old = Instant::now().checked_sub(limits.extend_every);
                     for receipt in old.map_or_else(Vec::new, |old| self.flight.older_than(old)) {
-                        let extended = subscription.extend(receipt).await;
-                        extended.map_err(|error| error.to_string())?;
+                        subscription.extend(receipt).await.unwrap_or_else(&mut failed);
                     }
                 }
             }
         }
-    }
-
-    /// Looks up what a delivery's messages need: which keys have parked ones, and the stored marks if something seems
-    /// missing, for another member of the group may have been there.
-    fn look_up(&mut self, delivery: Delivery) -> BoxFuture<'a, Result<Arrived, String>> {
-        self.flight.watch_parked();
-        let since = Instant::now();
-        let stale = since.duration_since(self.refreshed) >= REFRESH || self.misses_any(&delivery);
-        if stale {
-            self.refreshed = since;
-        }
-        let consumer = self.consumer;
-        Box::pin(async move {
-            let blocked = consumer.blocked(&delivery.messages).await?;
-            let marks = if stale {
-                let marks = consumer.store.marks(consumer.name).await;
-                Some(marks.map_err(|error| error.to_string())?)
-            } else {
-                None
-            };
-            Ok(Arrived {
-                delivery,
-                since,
-                blocked,
-                marks,
-            })
-        })
-    }
-
-    fn misses_any(&self, delivery: &Delivery) -> bool {
-        let Progress::Receipt { links, .. } = &delivery.progress else {
-            return false;
-        };
-        let mut seen = HashSet::new();
-        let mut linked = delivery.messages.iter().zip(links);
-        linked.any(|(message, link)| {
-            let line = line(message, link);
-            // A later one of the line follows the first one.
-            let missing = self.marks.look(&line, link) == Verdict::Missing;
-            seen.insert(line) && missing
-        })
-    }
-
-    fn admit(&mut self, arrived: Arrived) {
-        let now = Instant::now();
-        if let Some(marks) = arrived.marks {
-            self.marks.refresh(marks, now);
-        }
-        let Delivery { messages, progress } = arrived.delivery;
-        let mut ending = Ending {
-            receipt: None,
-            place: None,
-            lines: Vec::new(),
-            since: arrived.since,
-        };
-        let messages = match progress {
-            Progress::Place { log, through } => {
-                ending.place = Some((log, through));
-                let new = messages.into_iter().filter(|it| !self.marks.is_behind(it));
-                new.collect()
-            }
-            Progress::Receipt { receipt, links } => {
-                ending.receipt = Some(receipt);
-                self.judge(messages, &links, &mut ending.lines, now)
-            }
-        };
-        self.flight.admit(messages, ending, &arrived.blocked);
-        self.consumer.show_holes(self.marks.holes());
-    }
-
-    /// The messages whose turn it is; `lines` are told how far each one comes by them.
-    fn judge(
-        &mut self,
-        messages: Vec<Message>,
-        links: &[Link],
-        lines: &mut Vec<(Line, Option<Position>)>,
-        now: Instant,
-    ) -> Vec<Message> {
-        let mut next = Vec::with_capacity(messages.len());
-        for (index, message) in messages.into_iter().enumerate() {
-            let link = links.get(index).copied();
-            let Some(link) = link.filter(|link| link.position > Position::START) else {
-                next.push(message);
-                continue;
-            };
-            let line = line(&message, &link);
-            let beacon = is_beacon(&message.contract);
-            let dealt_with = match self.marks.look(&line, &link) {
-                Verdict::Repeat => {
-                    if !beacon {
-                        self.consumer.count("repeated");
-                    }
-                    None
-                }
-                Verdict::Missing if beacon || self.consumer.publisher.is_some() => {
-                    self.consumer.count("early");
-                    self.marks.misses(&line, link.position, now);
-                    Some(Position::START)
-                }
-                verdict => {
-                    if verdict == Verdict::Missing {
-                        self.consumer.count("unlinked");
-                    }
-                    self.marks.take(&line, link.position);
-                    next.push(message);
-                    Some(link.position)
-                }
-            };
-            match lines.iter_mut().find(|(known, _)| *known == line) {
-                Some((_, position)) => *position = dealt_with.max(*position),
-                None => lines.push((line, dealt_with)),
-            }
-        }
-        next
     }
 
     /// Stores how far the finished deliveries bring the consumer; gives what the broker is to be told then.
@@ -352,7 +236,7 @@ impl Consumer {
         work: Work,
         start: Option<Instant>,
         slots: &Semaphore,
-        stop: &CancellationToken,
+        ending: &CancellationToken,
     ) -> Result<Done, String> {
         let key = work.message.key.clone();
         if work.blocked {
@@ -361,13 +245,13 @@ impl Consumer {
         }
         let turn = async {
             if let Some(start) = start {
-                tokio::time::sleep_until(start).await;
+                sleep_until(start).await;
             }
             slots.acquire().await
         };
         let _slot = tokio::select! {
             biased;
-            () = stop.cancelled() => return Ok(Done::NotBegun),
+            () = ending.cancelled() => return Ok(Done::NotBegun),
             slot = turn => slot,
         };
         let blocks = self.attempt_first(work.message).await?;
@@ -375,14 +259,6 @@ impl Consumer {
             key,
             parked: blocks,
         })
-    }
-}
-
-fn line(message: &Message, link: &Link) -> Line {
-    Line {
-        log: link.log,
-        partition: link.partition,
-        family: family(&message.contract).to_owned(),
     }
 }
 

@@ -11,6 +11,9 @@ use crate::{Link, LogId, Mark, Message, Place, Position, partition_of};
 /// How soon a line is asked for again that got no further; doubled each time.
 const ASK_BASE: Duration = Duration::from_secs(2);
 
+/// How soon a line is asked for whose relay has just been heard.
+const ASK_SOON: Duration = Duration::from_millis(500);
+
 /// The longest time between two asks for a line.
 const ASK_MAX: Duration = Duration::from_secs(60);
 
@@ -131,6 +134,26 @@ impl Marks {
     /// The line goes on up to there, and what is before it is missing.
     pub(super) fn misses(&mut self, line: &Line, ahead: Position, now: Instant) {
         self.known(line).misses(ahead, now);
+    }
+
+    /// Its relay is there: what was asked before may have reached nobody, so the next ask is not long in coming.
+    pub(super) fn hears(&mut self, line: &Line, now: Instant) {
+        if let Some(hole) = &mut self.known(line).hole {
+            hole.tries = 0;
+            hole.ask_after = hole.ask_after.min(now + ASK_SOON);
+        }
+    }
+
+    /// Its relay says that the line ends there, for now. Whether that closed a hole: what was known to come after it was put
+    /// aside since, and is in the line no more. Should the word be an old one, the next one opens the hole again.
+    pub(super) fn ends(&mut self, line: &Line, position: Position) -> bool {
+        let known = self.known(line);
+        let is_over = |hole: &Hole| hole.ahead > position && known.taken == position;
+        if !known.hole.as_ref().is_some_and(is_over) {
+            return false;
+        }
+        known.hole = None;
+        true
     }
 
     /// Everything of the line up to there is dealt with: what to store.
@@ -312,6 +335,36 @@ mod tests {
         assert_eq!(marks.asks(after(62), 64), [(line(), Position(7))]);
         marks.take(&line(), Position(9));
         assert_eq!((marks.holes(), marks.asks(after(999), 64).len()), (0, 0));
+    }
+
+    #[test]
+    fn a_line_whose_relay_is_heard_is_asked_for_soon() {
+        let mut marks = at(5);
+        let start = Instant::now();
+        marks.misses(&line(), Position(9), start);
+        // Into the void, less and less often.
+        let after = |millis| start + Duration::from_millis(millis);
+        let asked = [0, 2_000, 6_000].map(|it| marks.asks(after(it), 64).len());
+        assert_eq!(asked, [1; 3]);
+        marks.hears(&line(), after(7_000));
+        assert!(marks.asks(after(7_400), 64).is_empty());
+        assert_eq!(marks.asks(after(7_500), 64), [(line(), Position(5))]);
+        assert!(marks.asks(after(9_400), 64).is_empty());
+        assert_eq!(marks.asks(after(9_500), 64).len(), 1);
+    }
+
+    #[test]
+    fn a_line_that_ends_where_the_consumer_is_has_no_hole() {
+        let mut marks = at(5);
+        marks.misses(&line(), Position(9), Instant::now());
+        assert!(!marks.ends(&line(), Position(3)), "an old word");
+        assert_eq!(marks.holes(), 1);
+        assert!(marks.ends(&line(), Position(5)));
+        assert_eq!(
+            (marks.holes(), marks.settle(&line(), Position(5)).ahead),
+            (0, None)
+        );
+        assert!(!marks.ends(&line(), Position(5)), "there was none");
     }
 
     #[test]

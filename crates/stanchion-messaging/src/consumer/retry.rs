@@ -1,31 +1,98 @@
 //! Trying again what was put aside, the oldest of each key first.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
-use futures_util::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use stanchion_runtime::clock;
 use tokio::time::Instant;
+use uuid::Uuid;
 
 use super::Consumer;
 use crate::Parked;
 
-/// The most retries taken up at once; the rest stays due.
+/// The most rows looked at once beside those under way; the rest stays due.
 const DUE_MAX: usize = 64;
 
 /// How often messages of contracts that were unknown are looked for, and what is parked is counted.
 const LOOK: Duration = Duration::from_secs(2);
 
+/// How often due retries are looked for.
+const POLL: Duration = Duration::from_millis(200);
+
+/// How soon after a retry ended they are looked for again: a key's later messages wait for it.
+const SOON: Duration = Duration::from_millis(5);
+
+/// What is being tried again, each message by itself: one whose handling takes long keeps no other key waiting.
+pub(super) struct Retries {
+    /// At most so many at the same time.
+    max: usize,
+    underway: HashSet<Uuid>,
+    /// Those that ended since somebody began to look what is due, and may have found them.
+    ended: HashSet<Uuid>,
+    looks_at: Instant,
+}
+
+impl Retries {
+    pub(super) fn new(max: usize) -> Self {
+        Self {
+            max,
+            underway: HashSet::new(),
+            ended: HashSet::new(),
+            looks_at: Instant::now(),
+        }
+    }
+
+    pub(super) fn has_room(&self) -> bool {
+        self.underway.len() < self.max
+    }
+
+    /// When to look next what is due.
+    pub(super) fn looks_at(&self) -> Instant {
+        self.looks_at
+    }
+
+    /// How many rows to look at: those under way are still due, and stand before the others.
+    pub(super) fn begin_look(&mut self) -> usize {
+        self.ended.clear();
+        DUE_MAX + self.underway.len()
+    }
+
+    /// Of what is due, what to try now.
+    pub(super) fn begin(&mut self, due: Vec<Parked>) -> Vec<Parked> {
+        self.looks_at = Instant::now() + POLL;
+        let room = self.max - self.underway.len();
+        let is_new = |parked: &Parked| {
+            let id = &parked.message.id;
+            !self.underway.contains(id) && !self.ended.contains(id)
+        };
+        let new: Vec<Parked> = due.into_iter().filter(is_new).take(room).collect();
+        self.underway.extend(new.iter().map(|it| it.message.id));
+        new
+    }
+
+    /// An attempt at that message has ended, whatever came of it.
+    pub(super) fn tried(&mut self, message: Uuid) {
+        self.underway.remove(&message);
+        self.ended.insert(message);
+        self.looks_at = self.looks_at.min(Instant::now() + SOON);
+    }
+}
+
 impl Consumer {
-    /// Tries what is due, one round: deliveries get their turn beside it. Whether there was anything.
-    pub(super) async fn retry_due(&self, look: &Look) -> Result<bool, String> {
+    /// What is due to be tried again, and now and then what has a handler by now.
+    pub(super) async fn look_for_due(
+        &self,
+        look: &Look,
+        limit: usize,
+    ) -> Result<Vec<Parked>, String> {
         let (now, after) = (clock::now(), self.limits.after_last_attempt);
-        let due = self.store.due(self.name, now, after, DUE_MAX).await;
+        let due = self.store.due(self.name, now, after, limit).await;
         let mut due = due.map_err(|error| error.to_string())?;
         if look.is_due() {
             let known: Vec<&str> = self.handlers.keys().copied().collect();
-            let known = self.store.unknown(self.name, &known, after, DUE_MAX).await;
+            let known = self.store.unknown(self.name, &known, after, limit).await;
             let known = known.map_err(|error| error.to_string())?;
             if !known.is_empty() {
                 look.soon();
@@ -33,31 +100,28 @@ impl Consumer {
             due.extend(known);
             self.show_parked().await?;
         }
-        let any = !due.is_empty();
-        stream::iter(due)
-            .map(|parked| self.retry(parked))
-            .buffer_unordered(self.limits.keys_max.max(1))
-            .try_collect::<()>()
-            .await?;
-        Ok(any)
+        Ok(due)
     }
 
-    async fn retry(&self, parked: Parked) -> Result<(), String> {
+    /// One attempt; gives which message it was.
+    pub(super) async fn retry(&self, parked: Parked) -> Result<Uuid, String> {
+        let id = parked.message.id;
         if !self.handlers.contains_key(parked.message.contract.as_str()) {
             let message = parked.message.clone();
-            return self.park_unknown(message, Some(&parked)).await;
+            self.park_unknown(message, Some(&parked)).await?;
+            return Ok(id);
         }
         match self.handle(&parked.message).await {
             Ok(()) => {
-                let resolved = self.store.resolve(self.name, parked.message.id).await;
-                resolved.map_err(|error| error.to_string())
+                let resolved = self.store.resolve(self.name, id).await;
+                resolved.map_err(|error| error.to_string())?;
             }
             Err(error) => {
                 let message = parked.message.clone();
-                let state = self.park_failed(message, Some(&parked), &error).await;
-                state.map(drop)
+                self.park_failed(message, Some(&parked), &error).await?;
             }
         }
+        Ok(id)
     }
 
     /// A quarter of the time it has waited already, so that a long outage is not met by a storm and
@@ -107,4 +171,58 @@ impl Look {
 
 fn spread(cap: Duration) -> Duration {
     cap / 10 + stanchion_runtime::random::jitter(cap - cap / 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{LogId, Message, Metadata, Origin, ParkedState, Position};
+
+    fn parked(number: u128) -> Parked {
+        let now = clock::now();
+        Parked {
+            consumer: "c".into(),
+            message: Message {
+                id: Uuid::from_u128(number),
+                contract: "x.y.v1".into(),
+                key: number.to_string(),
+                payload: serde_json::Value::Null,
+                origin: Origin {
+                    log: LogId(Uuid::nil()),
+                    position: Position(number as i64),
+                },
+                metadata: Metadata::new(None),
+                at: now,
+            },
+            state: ParkedState::Retry,
+            attempts: 1,
+            due_at: now,
+            reason: String::new(),
+            parked_at: now,
+        }
+    }
+
+    fn begun(retries: &mut Retries, numbers: &[u128]) -> Vec<u128> {
+        let due = numbers.iter().map(|number| parked(*number)).collect();
+        let begun = retries.begin(due).into_iter();
+        begun.map(|it| it.message.id.as_u128()).collect()
+    }
+
+    #[test]
+    fn what_is_tried_or_was_while_somebody_looked_is_not_begun_again() {
+        let mut retries = Retries::new(3);
+        retries.begin_look();
+        assert_eq!(begun(&mut retries, &[1, 2]), [1, 2]);
+        assert_eq!(retries.begin_look(), DUE_MAX + 2);
+        retries.tried(Uuid::from_u128(2));
+        assert_eq!(
+            begun(&mut retries, &[1, 2, 3, 4, 5]),
+            [3, 4],
+            "room for two"
+        );
+        assert!(!retries.has_room());
+        retries.tried(Uuid::from_u128(1));
+        retries.begin_look();
+        assert_eq!(begun(&mut retries, &[2, 3, 4]), [2], "it is due once more");
+    }
 }

@@ -16,6 +16,14 @@ use crate::{
 /// Asks that wait until the relay looks at them; more are dropped, who asked asks again.
 pub(super) const ASKS_MAX: usize = 256;
 
+/// What a relay hears from the broker.
+pub(super) enum Heard {
+    /// From now on it can be asked: who asked before may have asked nobody.
+    Open,
+    /// Somebody misses something.
+    Ask(Redrive),
+}
+
 /// How long the relay waits after its subscription failed.
 const RECOVER: Duration = Duration::from_secs(1);
 
@@ -73,7 +81,7 @@ impl RedriveAsked {
 pub(super) async fn listen(
     feed: &dyn Feed,
     subscriber: &Arc<dyn Subscriber>,
-    asks: &mpsc::Sender<Redrive>,
+    asks: &mpsc::Sender<Heard>,
 ) {
     loop {
         if let Err(error) = take(feed, subscriber, asks).await {
@@ -86,7 +94,7 @@ pub(super) async fn listen(
 async fn take(
     feed: &dyn Feed,
     subscriber: &Arc<dyn Subscriber>,
-    asks: &mpsc::Sender<Redrive>,
+    asks: &mpsc::Sender<Heard>,
 ) -> Result<(), BrokerError> {
     let group = Group {
         name: format!("relay-{}", feed.name()),
@@ -94,6 +102,8 @@ async fn take(
         progress: Default::default(),
     };
     let mut subscription = subscriber.subscribe(group).await?;
+    // Full: there are asks, so it is known.
+    let _ = asks.try_send(Heard::Open);
     loop {
         let delivery = subscription.next().await?;
         for message in &delivery.messages {
@@ -109,7 +119,7 @@ async fn take(
                     through: None,
                 };
                 // Full: it asks again.
-                let _ = asks.try_send(wish);
+                let _ = asks.try_send(Heard::Ask(wish));
             }
         }
         if let Progress::Receipt { receipt, .. } = delivery.progress {

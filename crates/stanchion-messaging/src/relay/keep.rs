@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use stanchion_runtime::clock;
+use tokio::time::Instant;
 use tracing::{info, warn};
 use uuid::Uuid;
 
@@ -30,6 +31,7 @@ impl<'a> Turn<'a> {
 
     pub(super) fn save(&mut self) -> Wait<'a, Saved> {
         let state = self.settled.take()?;
+        self.skipped.clear();
         let (relay, name, token) = (self.relay, self.name, self.token);
         let confirmed = self.outgoing.first();
         let granted = self.granted.extract_if(.., |it| it.0 < confirmed);
@@ -58,8 +60,10 @@ impl<'a> Turn<'a> {
         match saved {
             (Ok(true), _) => Ok(()),
             (Ok(false), _) => Err(StoreError("another holder of the lease has come".into())),
-            (Err(error), state) => {
+            (Err(error), mut state) => {
                 warn!(context = self.name, %error, "the relay's checkpoint waits for its store");
+                // It was on its way when they were put aside.
+                self.skipped.iter().for_each(|it| state.skip(it));
                 self.settled.get_or_insert(state);
                 Ok(())
             }
@@ -85,7 +89,14 @@ impl<'a> Turn<'a> {
         if let Ok(store) = tended.store {
             self.found(store);
         }
-        for (id, wish) in tended.wishes.unwrap_or_default() {
+        if self.owes_beacons {
+            self.beacons();
+        }
+        let wishes = tended.wishes.unwrap_or_else(|error| {
+            warn!(context = self.name, %error, "an operator's wishes cannot be read");
+            Vec::new()
+        });
+        for (id, wish) in wishes {
             if self.granted.iter().any(|it| it.1 == id) {
                 continue;
             }
@@ -117,19 +128,25 @@ impl<'a> Turn<'a> {
             }
         }
         self.push(Vec::new());
-        self.beacons();
+        // Where something has just failed it is the next look that tells.
+        self.owes_beacons = true;
     }
 
-    pub(super) fn show_lag(&self, head: Position) {
+    pub(super) fn show_lag(&mut self, head: Position) {
+        let behind = (head.0 - self.confirmed.0).max(0);
+        if behind == 0 || self.moved.0 != self.confirmed {
+            self.moved = (self.confirmed, Instant::now());
+        }
         let Some(metrics) = &self.relay.metrics else {
             return;
         };
-        let behind = (head.0 - self.confirmed.0).max(0);
-        let age = self
-            .outgoing
-            .oldest()
-            .map(|at| clock::now().duration_since(at));
-        let seconds = age.map_or(0, |age| age.as_secs().max(0));
-        metrics.lag(behind, seconds, self.outgoing.waiting());
+        let oldest = self.outgoing.oldest();
+        let age = oldest.map(|at| clock::now().duration_since(at).as_secs().max(0));
+        // What cannot be read is not known to be old: how long it does not get on is.
+        let still = i64::try_from(self.moved.1.elapsed().as_secs()).unwrap_or(i64::MAX);
+        metrics.lag(behind, age.unwrap_or(still), self.outgoing.waiting());
     }
 }
+
+#[cfg(test)]
+mod tests;

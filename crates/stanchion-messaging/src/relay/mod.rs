@@ -183,6 +183,8 @@ impl Forwarder {
         let Some(state) = state else {
             return Err(StoreError("the lease is lost".into()));
         };
+        // Whatever was wrong with lease and store is over, and there may be nothing to announce for days.
+        self.health.well();
         let (asks, asked) = tokio::sync::mpsc::channel(asks::ASKS_MAX);
         let listening = async {
             match &self.asks {

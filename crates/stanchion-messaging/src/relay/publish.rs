@@ -10,7 +10,7 @@ use crate::{BUNDLE_MESSAGES_MAX, Envelope, PARTITIONS};
 /// Messages of a partition that are handed over at once, at most.
 const WINDOW_MAX: usize = BUNDLE_MESSAGES_MAX;
 
-/// Stretches that are not confirmed yet, at most: pages without messages make some as well.
+/// Stretches that are not confirmed yet, at most.
 const STRETCHES_MAX: usize = 64;
 
 /// Messages on their way, and the states that hold once they have arrived.
@@ -56,8 +56,15 @@ impl Outgoing {
         self.first
     }
 
-    /// Puts a stretch behind the others: its messages, and the state that holds after them. Gives its number.
+    /// Puts a stretch behind the others: its messages, and the state that holds after them. Gives its number. Without
+    /// messages the last stretch has the newer state: while a broker is away wishes and pages of nothing take no room.
     pub(super) fn push(&mut self, messages: Vec<Envelope>, state: RelayState) -> u64 {
+        if messages.is_empty()
+            && let Some(last) = self.stretches.back_mut()
+        {
+            last.state = state;
+            return self.first + self.stretches.len() as u64 - 1;
+        }
         let number = self.first + self.stretches.len() as u64;
         let left = messages.len();
         self.waiting += left;
@@ -244,6 +251,20 @@ mod tests {
         outgoing.confirmed(2, 1);
         assert_eq!(outgoing.settled(), Some(state(4)));
         assert!(outgoing.is_empty() && outgoing.waiting() == 0);
+    }
+
+    #[test]
+    fn what_brings_no_message_takes_no_room_while_the_broker_is_away() {
+        let mut outgoing = Outgoing::default();
+        outgoing.push(vec![envelope(1, 1)], state(1));
+        let numbers = (2..=1_000).map(|it| outgoing.push(Vec::new(), state(it)));
+        assert!(numbers.max().is_some_and(|it| it == 0) && outgoing.has_room(10));
+        assert!(outgoing.settled().is_none());
+        outgoing.next();
+        outgoing.confirmed(1, 1);
+        assert_eq!(outgoing.settled(), Some(state(1_000)));
+        assert_eq!(outgoing.push(Vec::new(), state(1_001)), 1);
+        assert_eq!(outgoing.settled(), Some(state(1_001)));
     }
 
     #[test]

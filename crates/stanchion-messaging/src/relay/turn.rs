@@ -11,8 +11,10 @@ use tokio_util::sync::CancellationToken;
 use tracing::error;
 use uuid::Uuid;
 
+use super::asks::Heard;
 use super::hand::{Handed, hand_over};
 use super::publish::Outgoing;
+use super::state::Skipped;
 use super::{Forwarder, Redrive, RelayState};
 use crate::{BrokerError, Envelope, FeedPage, Place, Position, StoreError};
 
@@ -51,6 +53,12 @@ pub(super) struct Turn<'a> {
     pub(super) settled: Option<RelayState>,
     /// Everything up to here is confirmed.
     pub(super) confirmed: Position,
+    /// Where that was when it last moved or was level with the log, and since when.
+    pub(super) moved: (Position, Instant),
+    /// What was put aside since a save began.
+    pub(super) skipped: Vec<Skipped>,
+    /// Somebody waits for beacons, who would wait long for the next ones.
+    pub(super) owes_beacons: bool,
     pub(super) outgoing: Outgoing,
     /// The wishes that the state has since that stretch, to be struck off once one after it is saved.
     pub(super) granted: Vec<(u64, Uuid)>,
@@ -69,6 +77,9 @@ impl<'a> Turn<'a> {
             name,
             token,
             confirmed: state.through.position,
+            moved: (state.through.position, Instant::now()),
+            skipped: Vec::new(),
+            owes_beacons: false,
             state,
             settled: None,
             outgoing: Outgoing::default(),
@@ -82,7 +93,7 @@ impl<'a> Turn<'a> {
 
     pub(super) async fn run(
         mut self,
-        mut asked: mpsc::Receiver<Redrive>,
+        mut asked: mpsc::Receiver<Heard>,
         stop: &CancellationToken,
     ) -> Result<(), StoreError> {
         let relay = self.relay;
@@ -115,12 +126,15 @@ impl<'a> Turn<'a> {
                 page = wait(&mut reading) => { reading = None; self.take(page); }
                 saved = wait(&mut saving) => { saving = None; self.saved(saved)?; }
                 tended = wait(&mut tending) => { tending = None; self.tended(tended); }
-                Some(wish) = asked.recv() => { self.redrive(&wish); }
+                Some(heard) = asked.recv() => match heard {
+                    Heard::Open => self.owes_beacons = true,
+                    Heard::Ask(wish) => self.redrive(&wish),
+                },
                 Ok(()) = changes.changed() => self.more = true,
                 _ = look.tick() => { self.more = true; self.show_lag(*changes.borrow()); }
                 _ = save.tick(), if saving.is_none() && self.settled.is_some() => saving = self.save(),
                 _ = tend.tick(), if tending.is_none() && stopping.is_none() => tending = Some(self.tend()),
-                _ = beacons.tick(), if stopping.is_none() => self.beacons(),
+                _ = beacons.tick(), if stopping.is_none() => { self.beacons(); }
             }
         }
     }
@@ -212,12 +226,13 @@ impl<'a> Turn<'a> {
         }
     }
 
+    /// Tells of each line how far it is; not now, if those of a while ago may still be on their way.
     pub(super) fn beacons(&mut self) {
-        // Those of a while ago may still be on their way.
         let has_room = self.outgoing.has_room(self.relay.limits.unconfirmed_max);
         if !has_room || self.relay.health.is_failing() {
             return;
         }
+        self.owes_beacons = false;
         let beacons = self.state.beacons(self.relay.feed.log_id());
         for _ in &beacons {
             self.relay.count("beacon");
@@ -225,7 +240,7 @@ impl<'a> Turn<'a> {
         self.push(beacons);
     }
 
-    fn handed(&mut self, handed: &Handed) {
+    pub(super) fn handed(&mut self, handed: &Handed) {
         let partition = handed.partition;
         self.outgoing.confirmed(partition, handed.confirmed);
         if handed.is_aside
@@ -234,6 +249,7 @@ impl<'a> Turn<'a> {
             self.state.skip(&skipped);
             // It waits to be saved, and may have been set back to what was announced before.
             self.settled.iter_mut().for_each(|it| it.skip(&skipped));
+            self.skipped.push(skipped);
         }
         self.settle();
     }

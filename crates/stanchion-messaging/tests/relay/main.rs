@@ -4,6 +4,7 @@
 
 mod broker;
 mod refused;
+mod unwell;
 mod world;
 
 use std::sync::atomic::Ordering;
@@ -107,6 +108,23 @@ async fn a_store_that_was_lost_is_noticed_though_nothing_new_is_announced() {
     world.broker.wipe();
     world.start_consumer();
     world.settle().await;
+    assert_eq!(*world.seen.lock(), world.expected());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_was_lost_while_nothing_is_confirmed_is_told_of_as_soon_as_something_is() {
+    let world = World::new(13);
+    world.start_relay();
+    world.paint("a", 1);
+    // Beacons are sent by themselves at 0, 20 and 40 seconds.
+    sleep(21_000).await;
+    world.broker.wipe();
+    world.broker.state.lock().lost_confirmations = 100;
+    world.paint("b", 2);
+    sleep(4_000).await;
+    world.broker.heal();
+    world.start_consumer();
+    sleep(12_000).await;
     assert_eq!(*world.seen.lock(), world.expected());
 }
 

@@ -125,6 +125,31 @@ async fn a_line_that_is_announced_again_goes_past_what_the_broker_takes_no_more(
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_line_whose_end_the_broker_takes_no_more_is_not_asked_for_for_ever() {
+    let world = World::new(25);
+    world.start_relay();
+    let mut ids = Vec::new();
+    for coat in 1..6 {
+        world.paint("a", coat);
+        ids.push(id(world.head().0));
+    }
+    sleep(5_000).await;
+    // Its beacon has told of the last one, which is refused when it is announced again.
+    world.broker.wipe();
+    world.broker.state.lock().refuses.insert(ids[4]);
+    world.start_consumer();
+    sleep(90_000).await;
+    assert_eq!(
+        (coats(&world), letters(&world).await.len()),
+        (vec![1, 2, 3, 4], 1)
+    );
+    assert_eq!(holes(&world).await, 0);
+    world.paint("a", 6);
+    sleep(30_000).await;
+    assert_eq!(coats(&world), [1, 2, 3, 4, 6]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_group_without_room_holds_nobody_up_and_asks_for_what_it_misses() {
     let world = World::new(23);
     world.broker.state.lock().room = 3;

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Once;
 use std::time::Duration;
 
-use reqwest::{Client, Method};
+use reqwest::Client;
 use secrecy::ExposeSecret;
 use shop_auditor::Audit;
 use shop_cluster::{Broker, Cluster, Plan};
@@ -15,8 +15,8 @@ use stanchion_testing::process::{Launch, ServiceProcess, free_port};
 use stanchion_testing::servers;
 use tempfile::TempDir;
 
-use super::caller::{Ask, Caller};
 use super::eventually;
+use super::operated::{Operated, launch, operate};
 
 /// Enough for a debug build on a busy machine.
 pub(crate) const READY_WITHIN: Duration = Duration::from_secs(30);
@@ -30,9 +30,6 @@ const DEMO_PRODUCTS: u32 = 12;
 
 /// Another process may take a free port before the shop does.
 const STARTS_MAX: usize = 3;
-
-/// Longer than any command of an operator takes.
-const OPERATED_WITHIN: Duration = Duration::from_secs(30);
 
 /// What replicas share; an embedded shop makes its own.
 const SERVER_SECRET: &str = "a secret that every replica has: 32 bytes and more";
@@ -49,15 +46,7 @@ pub(crate) struct Shop {
     master_key: Option<String>,
     /// Its services, where it is several; the process is one beside them that does nothing.
     pub(crate) services: Option<Cluster>,
-    http: Client,
-}
-
-/// What a command of an operator came to.
-#[derive(Debug)]
-pub(crate) struct Operated {
-    pub(crate) code: Option<i32>,
-    pub(crate) out: String,
-    pub(crate) err: String,
+    pub(super) http: Client,
 }
 
 impl Shop {
@@ -310,102 +299,6 @@ impl Shop {
         self.folder.path()
     }
 
-    /// Somebody without a token.
-    pub(crate) fn anyone(&self) -> Caller {
-        Caller::anonymous(self.http.clone(), format!("http://{}", self.address))
-    }
-
-    /// `GET` of a path outside `/api/v1`.
-    pub(crate) fn fetch(&self, path: &str) -> Ask {
-        Ask::new(
-            &self.http,
-            Method::GET,
-            format!("http://{}{path}", self.address),
-        )
-    }
-
-    /// `GET` on one of the ports of one of its processes.
-    pub(crate) fn fetch_at(&self, address: &str, path: &str) -> Ask {
-        Ask::new(&self.http, Method::GET, format!("http://{address}{path}"))
-    }
-
-    /// `GET` on the admin port.
-    pub(crate) fn fetch_admin(&self, path: &str) -> Ask {
-        Ask::new(
-            &self.http,
-            Method::GET,
-            format!("http://{}{path}", self.admin_address),
-        )
-    }
-
-    /// A new customer, logged in.
-    pub(crate) async fn customer(&self, name: &str) -> Caller {
-        let mut caller = self.anyone();
-        caller.register(name).await;
-        caller
-    }
-
-    /// The first administrator, logged in.
-    pub(crate) async fn admin(&self) -> Caller {
-        let mut caller = self.anyone();
-        caller.log_in("admin", ADMIN_PASSWORD).await;
-        caller
-    }
-
-    /// A new user with the role `staff`, logged in after getting it.
-    pub(crate) async fn staff(&self, name: &str) -> Caller {
-        let mut staff = self.customer(name).await;
-        let roles = serde_json::json!({"roles": ["staff"]});
-        let admin = self.admin().await;
-        admin
-            .put(&format!("/users/{}/roles", staff.id))
-            .json(&roles)
-            .send()
-            .await
-            .expect(200);
-        staff.log_in(name, super::PASSWORD).await;
-        staff
-    }
-}
-
-impl Operated {
-    /// Dies with everything it said unless it ended with this code.
-    #[track_caller]
-    pub(crate) fn expect(self, code: i32) -> Self {
-        assert_eq!(self.code, Some(code), "{}{}", self.out, self.err);
-        self
-    }
-
-    /// Dies unless the operator is told all of these.
-    #[track_caller]
-    pub(crate) fn says(self, words: &[&str]) -> Self {
-        let said = format!("{}{}", self.out, self.err);
-        for word in words {
-            assert!(said.contains(word), "no {word:?} in\n{said}");
-        }
-        self
-    }
-}
-
-/// Runs `shop` with these arguments to its end.
-pub(crate) async fn operate(launch: Launch, arguments: &[&str]) -> Operated {
-    let launch = arguments
-        .iter()
-        .fold(launch, |launch, argument| launch.arg(argument));
-    let mut process = launch.spawn().unwrap();
-    let status = process.wait(OPERATED_WITHIN).await.unwrap();
-    Operated {
-        code: status.code(),
-        out: process.stdout(),
-        err: process.stderr(),
-    }
-}
-
-/// The binary with these settings and no others.
-pub(crate) fn launch(settings: &[(&str, &str)]) -> Launch {
-    let bare = Launch::new(env!("CARGO_BIN_EXE_shop"));
-    let set = |launch: Launch, (name, value): &(&str, &str)| launch.env(*name, *value);
-    settings.iter().fold(bare, set)
 }
 
 /// A client with the only TLS provider, which it wants even for plain text.

@@ -1,0 +1,202 @@
+//! What takes long, and what cannot be read, keeps nobody else waiting.
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use stanchion_messaging::{
+    BrokerError, Consumer, ConsumerLimits, Contract, Feed, FeedPage, HandlerError, LogId,
+    MemoryBroker, MemoryConsumerStore, Message, Metadata, Origin, Place, Position,
+};
+use stanchion_runtime::task;
+use tokio::sync::watch;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+#[derive(Serialize, Deserialize)]
+struct Painted {
+    wall: String,
+}
+
+impl Contract for Painted {
+    const NAME: &'static str = "walls.painted.v1";
+
+    fn key(&self) -> String {
+        self.wall.clone()
+    }
+}
+
+/// A log of walls, one an entry, that cannot be read beyond its end.
+struct Walls {
+    id: u128,
+    walls: Vec<&'static str>,
+    ends_well: bool,
+}
+
+#[async_trait]
+impl Feed for Walls {
+    fn name(&self) -> &str {
+        "walls"
+    }
+
+    fn log_id(&self) -> LogId {
+        LogId(Uuid::from_u128(self.id))
+    }
+
+    async fn read(&self, after: Place, _limit: usize) -> Result<FeedPage, BrokerError> {
+        let done = usize::try_from(after.position.0).unwrap();
+        if done == self.walls.len() && !self.ends_well {
+            return Err(BrokerError("an event that nobody knows".into()));
+        }
+        let messages: Vec<Message> = (after.position.0 + 1..)
+            .zip(&self.walls[done..])
+            .map(|(position, wall)| self.message(position, wall))
+            .collect();
+        let through = messages.last().map_or(after, |last| Place {
+            position: last.origin.position,
+            event: Some(last.id),
+        });
+        Ok(FeedPage { messages, through })
+    }
+
+    fn changes(&self) -> watch::Receiver<Position> {
+        watch::channel(Position::START).1
+    }
+}
+
+impl Walls {
+    fn message(&self, position: i64, wall: &str) -> Message {
+        Message {
+            id: Uuid::from_u128(self.id << 64 | position as u128),
+            contract: Painted::NAME.into(),
+            key: wall.into(),
+            payload: serde_json::json!({ "wall": wall }),
+            origin: Origin {
+                log: self.log_id(),
+                position: Position(position),
+            },
+            metadata: Metadata::new(None),
+            at: stanchion_runtime::clock::now(),
+        }
+    }
+}
+
+/// Starts a consumer of these feeds whose handling takes as long as is said for a wall and its attempt; what it has handled.
+fn paints(
+    feeds: Vec<Walls>,
+    handles: impl Fn(&str, usize) -> (Duration, Result<(), HandlerError>) + Send + Sync + 'static,
+) -> Arc<Mutex<Vec<(String, Duration)>>> {
+    let broker = MemoryBroker::new();
+    for feed in feeds {
+        broker.register(Arc::new(feed));
+    }
+    let (handled, attempts) = (Arc::default(), Mutex::new(Vec::<String>::new()));
+    let (seen, start) = (Arc::clone(&handled), Instant::now());
+    let limits = ConsumerLimits {
+        backoff_max: Duration::from_millis(200),
+        ..ConsumerLimits::default()
+    };
+    let store = Arc::new(MemoryConsumerStore::default());
+    let consumer = Consumer::new("painter", store, Arc::new(broker)).limits(limits);
+    let consumer = consumer.on(move |painted: Painted, _| {
+        let attempt = {
+            let mut attempts = attempts.lock();
+            attempts.push(painted.wall.clone());
+            attempts
+                .iter()
+                .filter(|wall| **wall == painted.wall)
+                .count()
+        };
+        let (takes, ends) = handles(&painted.wall, attempt);
+        let seen: Arc<Mutex<Vec<(String, Duration)>>> = Arc::clone(&seen);
+        async move {
+            tokio::time::sleep(takes).await;
+            if ends.is_ok() {
+                seen.lock().push((painted.wall, start.elapsed()));
+            }
+            ends
+        }
+    });
+    drop(task::spawn(
+        "painter",
+        consumer.run(CancellationToken::new()),
+    ));
+    handled
+}
+
+fn walls(id: u128, walls: &[&'static str], ends_well: bool) -> Walls {
+    Walls {
+        id,
+        walls: walls.to_vec(),
+        ends_well,
+    }
+}
+
+fn names(handled: &Mutex<Vec<(String, Duration)>>) -> Vec<String> {
+    let handled = handled.lock();
+    handled.iter().map(|(wall, _)| wall.clone()).collect()
+}
+
+/// A minute, of which handlers that take half of it are most.
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// When the first one was handled; a retry is due by the clock on the wall, which no test stops.
+async fn first(handled: &Mutex<Vec<(String, Duration)>>) -> (String, Duration) {
+    let waited = tokio::time::timeout(Duration::from_secs(20), async {
+        loop {
+            if let Some(first) = handled.lock().first() {
+                return first.clone();
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    });
+    waited.await.expect("nothing was handled")
+}
+
+#[tokio::test]
+async fn a_retry_that_takes_long_keeps_no_other_key_waiting() {
+    let failed = || Err(HandlerError::Failed("the ladder fell".into()));
+    let slow = Duration::from_secs(10);
+    let feeds = vec![walls(1, &["slow", "quick"], true)];
+    let handled = paints(feeds, move |wall, attempt| match (wall, attempt) {
+        (_, 1) => (Duration::ZERO, failed()),
+        ("slow", _) => (slow, failed()),
+        // Its second attempt is beside the slow one's.
+        (_, 2) => (Duration::from_millis(100), failed()),
+        _ => (Duration::ZERO, Ok(())),
+    });
+    let (wall, after) = first(&handled).await;
+    assert!(wall == "quick" && after < slow, "{wall} {after:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_feed_that_cannot_be_read_interrupts_nobody_who_handles_what_another_brought() {
+    let feeds = vec![walls(1, &["north", "south"], true), walls(2, &[], false)];
+    let handled = paints(feeds, |_, _| (Duration::from_secs(20), Ok(())));
+    tokio::time::sleep(MINUTE).await;
+    assert_eq!(names(&handled), ["north", "south"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_before_an_entry_that_cannot_be_read_is_handled_once() {
+    let feeds = vec![walls(1, &["north", "south"], false)];
+    let handled = paints(feeds, |_, _| (Duration::from_secs(20), Ok(())));
+    tokio::time::sleep(MINUTE * 3).await;
+    assert_eq!(names(&handled), ["north", "south"]);
+}
+
+#[tokio::test]
+async fn what_failed_is_tried_again_while_its_feed_cannot_be_read() {
+    let handled = paints(vec![walls(1, &["north"], false)], |_, attempt| {
+        let ends = match attempt {
+            1 | 2 => Err(HandlerError::Failed("the ladder fell".into())),
+            _ => Ok(()),
+        };
+        (Duration::from_millis(100), ends)
+    });
+    assert_eq!(first(&handled).await.0, "north");
+}

@@ -340,7 +340,7 @@ impl Real {
         let running = task::spawn("followed", subscription.run(stop.clone()));
         let halted = tokio::select! {
             halted = state.wait_for(|state| matches!(state, SubscriptionState::Halted(_))) => halted.is_ok(),
-            reached = at.wait_for(|at| *at >= head) => !reached.is_ok(),
+            reached = at.wait_for(|at| *at >= head) => reached.is_err(),
         };
         stop.cancel();
         running.await.unwrap();

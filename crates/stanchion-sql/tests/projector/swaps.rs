@@ -20,9 +20,17 @@ use crate::support::databases_with;
 /// Shorter than it takes to copy the rows: an append that waited for that would be refused.
 const APPEND_WAIT: Duration = Duration::from_secs(1);
 
-/// Rows of each of the first entries, and how many entries.
+/// Rows of each of the first entries.
 const ROWS: i64 = 1_000;
-const ENTRIES: usize = 300;
+
+/// How many entries those are: on PostgreSQL so many that copying their rows takes longer than an append waits; on SQLite,
+/// where they are copied, fewer.
+fn entries(db: &Db) -> usize {
+    match db.engine() {
+        Engine::Postgres => 300,
+        Engine::Sqlite => 60,
+    }
+}
 
 const WIDE: &str = "create table wide (account text not null, version bigint not null, nth bigint not null, \
                     said text not null, primary key (account, version, nth)); \
@@ -78,7 +86,7 @@ async fn appends_of_an_inline_one_go_on_however_many_rows_are_swapped() {
         let migrations = std::slice::from_ref(&wide);
         migrate(&db, migrations, Mode::Auto).await.unwrap();
         let log: Arc<dyn EventLog> = Arc::new(SqlLog::open(db.clone()).await.unwrap());
-        let many = booked("account", "many", &[ROWS; ENTRIES]);
+        let many = booked("account", "many", &vec![ROWS; entries(&db)]);
         log.append(many).await.unwrap();
         let projector = Projector::new(db.clone(), Arc::clone(&log), Wide);
         projector.catch_up().await.unwrap();
@@ -109,7 +117,7 @@ async fn appends_of_an_inline_one_go_on_however_many_rows_are_swapped() {
             db.engine()
         );
         assert!(appended > 0);
-        assert_eq!(rows(&db).await, ROWS * ENTRIES as i64 + appended);
+        assert_eq!(rows(&db).await, ROWS * entries(&db) as i64 + appended);
         let status = projector.status().await.unwrap();
         assert_eq!((status.state, status.lag), (ProjectionState::Inline, 0));
     }

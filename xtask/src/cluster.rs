@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
-use shop_cluster::{ADMIN_PASSWORD, Cluster, table};
+use shop_cluster::{ADMIN_PASSWORD, Broker, Cluster, table};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::sleep;
 
@@ -35,6 +35,9 @@ struct Up {
     /// What carries messages between the services.
     #[arg(long, value_enum, default_value_t = Kind::None)]
     broker: Kind,
+    /// A broker that runs already, by its URL: `kafka://host:port`, for instance.
+    #[arg(long, value_name = "URL", conflicts_with = "broker")]
+    broker_url: Option<String>,
     /// A database for each context instead of a schema.
     #[arg(long)]
     databases: bool,
@@ -63,6 +66,9 @@ async fn stay_up(up: &Up) -> Result<()> {
     let stage = Stage::set(&folder, binary, up.broker, up.databases)?;
     let mut plan = stage.plan(folder.join("shop"));
     plan.listen = Some(up.port);
+    if let Some(url) = &up.broker_url {
+        plan.broker = Broker::At(url.clone());
+    }
     println!("starting the processes of the shop; Ctrl-C stops them in order");
     let mut cluster = Cluster::spawn(plan).await?;
     let outcome = tokio::select! {

@@ -25,7 +25,7 @@ struct Old {
     origin: MessageOrigin,
 }
 
-/// Looks through all keys of messages that are older than `before`, `limit` at a time, and deletes those that their
+/// Looks through all keys that say which message they are of and are older than `before`, `limit` at a time, and deletes those that their
 /// consumers are past and have not parked. Each batch is a transaction of its own.
 pub(crate) async fn prune(db: &Db, before: Timestamp, limit: usize) -> Result<usize, SqlError> {
     let low = LowWater::read(db).await?;
@@ -62,8 +62,8 @@ async fn page(
         after = "and (at, key) > ($3, $4)";
     }
     let sql = format!(
-        "select key, answer, at from inbox where fingerprint is null and at < $1 {after} \
-         order by at, key limit $2"
+        "select key, answer, at from inbox where fingerprint is null and answer is not null and at < $1 \
+         {after} order by at, key limit $2"
     );
     db.query(&sql, params).await
 }

@@ -246,6 +246,8 @@ impl Cluster {
     /// # Errors
     /// The system refuses.
     pub fn kill(&mut self) -> Result<()> {
+        // First all of them, then the wait for each: nobody goes on alone while another one is waited for.
+        self.services.iter_mut().try_for_each(Service::strike)?;
         self.services.iter_mut().try_for_each(Service::kill)
     }
 

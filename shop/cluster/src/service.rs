@@ -155,13 +155,21 @@ impl Service {
         process.ready(deadline).await
     }
 
-    /// Kills it: nothing is flushed, nothing said goodbye.
+    /// Kills it and waits for its end: nothing is flushed, nothing said goodbye.
     ///
     /// # Errors
     /// The system refuses.
     pub fn kill(&mut self) -> Result<()> {
         match self.process.take() {
             Some(mut process) => process.kill().map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// Kills it and does not wait for its end.
+    pub(crate) fn strike(&mut self) -> Result<()> {
+        match &mut self.process {
+            Some(process) => process.signal(Signal::Kill),
             None => Ok(()),
         }
     }

@@ -1,7 +1,8 @@
 //! `cargo xtask chaos upgrade`: from one release to the next and back, process after process, and no customer notices.
 //!
 //! The next release is this tree with the shop's feature `next`: a contract and an event of another version, and a
-//! migration. The one before it is this tree without, or with `--from` a revision built in a worktree. Orders' worker is
+//! migration. The one before it is the last one that has a tag, built in a worktree, or another revision with `--from`; this
+//! tree without the feature where there is no tag, or with `--here`. Orders' worker is
 //! replaced first, so that the old inventory is asked in a version that it does not know: it puts that aside, and its
 //! successor takes it up. On the way back who asks in the new version goes first, and nothing is put aside.
 
@@ -20,10 +21,13 @@ use crate::{shell, workspace};
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
-    /// The older release: a tag or another revision, built in a worktree (minutes). Unless given it is this tree without
-    /// the feature `next`.
+    /// The older release: a tag or another revision, built in a worktree (minutes). Unless given it is the last tag before
+    /// this commit.
     #[arg(long, value_name = "REVISION")]
     from: Option<String>,
+    /// The older release is this tree without the feature `next`: nothing is built twice.
+    #[arg(long, conflicts_with = "from")]
+    here: bool,
     /// With the binaries of the run before: nothing is built.
     #[arg(long)]
     again: bool,
@@ -54,12 +58,13 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let folder = workspace::target().join("chaos/upgrade");
     fs::create_dir_all(&folder)?;
     let (now, next) = (folder.join("shop-now"), folder.join("shop-next"));
+    let from = older(options)?;
     let programs = if options.again {
         Programs::built()?
     } else {
         fs::copy(build(&["--features", "next"], None)?, &next)?;
         let programs = Programs::build(false)?;
-        let older = match &options.from {
+        let older = match &from {
             Some(revision) => build(&[], Some(&worktree(&folder, revision)?))?,
             None => programs.binary("shop"),
         };
@@ -72,7 +77,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         .unwrap_or_else(|| u64::from(std::process::id()));
     println!(
         "chaos upgrade: from {} to the feature `next` and back, seed {seed}",
-        options.from.as_deref().unwrap_or("this tree")
+        from.as_deref().unwrap_or("this tree")
     );
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -197,6 +202,23 @@ fn rest() -> Vec<String> {
         .iter()
         .flat_map(|context| ["worker", "api", "api-2"].map(|role| format!("{context}-{role}")));
     all.filter(|name| !FIRST.contains(&name.as_str())).collect()
+}
+
+/// The older release's revision; `None` for this tree.
+fn older(options: &Options) -> Result<Option<String>> {
+    if options.here || options.from.is_some() {
+        return Ok(options.from.clone());
+    }
+    let tags = ["tag", "--list", "--merged", "HEAD", "--sort=-creatordate"];
+    let listed = Command::new("git").args(tags).output()?;
+    let listed = String::from_utf8(listed.stdout)?;
+    let last = listed.lines().next().map(str::to_owned);
+    if last.is_none() {
+        println!(
+            "chaos upgrade: no commit before this one has a tag; the older release is this tree"
+        );
+    }
+    Ok(last)
 }
 
 /// The shop's binary, of this tree or of another one.

@@ -27,6 +27,12 @@ async fn its_keys_are_in_order() {
     part("order").await;
 }
 
+/// B4.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_it_says_three_times_and_out_of_turn_has_one_effect() {
+    part("disorder").await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn it_delivers_again_what_was_not_acknowledged() {
     part("redelivery").await;

@@ -9,6 +9,7 @@
 //! `undecodable`), how many a client holds in `stanchion_broker_held{broker,group}`.
 
 mod close;
+mod disorder;
 mod faults;
 mod groups;
 mod member;
@@ -120,10 +121,11 @@ pub struct Client {
 }
 
 /// The parts of the suite, each for a test of its own: together they take minutes.
-const PARTS: [(&str, &[Case<Stage>]); 7] = [
+const PARTS: [(&str, &[Case<Stage>]); 8] = [
     ("publish", publish::CASES),
     ("groups", groups::CASES),
     ("order", order::CASES),
+    ("disorder", disorder::CASES),
     ("redelivery", redelivery::CASES),
     ("poison", poison::CASES),
     ("close", close::CASES),
@@ -138,7 +140,8 @@ pub async fn run(broker: Arc<dyn BrokerUnderTest>) {
     run_where(&broker, |_, _| true).await;
 }
 
-/// As [`run`], only the cases of one part: `publish`, `groups`, `order`, `redelivery`, `poison`, `close` or `faults`.
+/// As [`run`], only the cases of one part: `publish`, `groups`, `order`, `disorder`, `redelivery`, `poison`, `close` or
+/// `faults`.
 ///
 /// # Panics
 /// As [`run`] does, and when there is no such part.

@@ -1,5 +1,5 @@
 //! A broker that goes away, loses acknowledgements and says things twice: who orders notices nothing, and no order is lost
-//! or done twice. `cargo xtask chaos broker` does the same for longer.
+//! or done twice. `SHOP_BROKER_DOWN_SECONDS=60` has it away for a minute; `cargo xtask chaos broker` does the same for longer.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use shop_cluster::{Broker, Row};
 use stanchion_testing::proxy::{Cut, FaultProxy};
 use stanchion_testing::servers::Nats;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::support::{Caller, Shop, eventually, item};
 
@@ -19,7 +19,20 @@ const BETWEEN_FAULTS: Duration = Duration::from_millis(600);
 /// A message whose member was cut off comes again after this.
 const ACK_WAIT: (&str, &str) = ("SHOP__BROKER__NATS__ACK_WAIT", "3s");
 const SETTLED_WITHIN: Duration = Duration::from_secs(60);
+/// Load before the broker goes and after the backlog is gone.
+const STEADY: Duration = Duration::from_secs(4);
+/// Relays, members and what was cut off come back within this, however short the broker was away.
+const BACK_WITHIN: Duration = Duration::from_secs(15);
 
+/// An order that was taken, and how long that took.
+struct Placed<'a> {
+    customer: &'a Caller,
+    id: String,
+    at: Instant,
+    took: Duration,
+}
+
+/// B1.
 #[tokio::test]
 async fn while_the_broker_is_down_orders_are_taken_and_they_are_settled_when_it_is_back() {
     let Some(mut nats) = Nats::required() else {
@@ -29,26 +42,75 @@ async fn while_the_broker_is_down_orders_are_taken_and_they_are_settled_when_it_
     let Some(shop) = Shop::start_in_services_with(broker, &[ACK_WAIT], &[]).await else {
         return;
     };
-    let customers = customers(&shop).await;
+    let (customers, down) = (customers(&shop).await, down());
     let over = Cell::new(false);
     let hurting = async {
-        sleep(DOWN / 3).await;
+        sleep(STEADY).await;
+        let gone = Instant::now();
         nats.kill().unwrap();
-        sleep(DOWN).await;
+        sleep(down).await;
         let behind = lag(&shop, "orders-worker").await;
         assert!(behind > 0, "the lag of orders tells nothing of it");
+        // Whoever waits for an answer waits for this as well: it blocks.
+        let returns = Instant::now();
         nats.restart().unwrap();
-        sleep(DOWN / 3).await;
+        let back = Instant::now();
+        // Beside the load, which goes on: within as long as it was away means at twice the rate that it comes at.
+        let within = down.max(BACK_WITHIN);
+        eventually("the backlog drains", within, || async {
+            let left = look_at_lag(&shop, "orders-worker").await?;
+            (left <= behind / 10).then_some(())
+        })
+        .await;
+        println!(
+            "away for {down:?}: {behind} behind, a tenth of that {:?} after it was back",
+            back.elapsed()
+        );
+        sleep(STEADY).await;
         over.set(true);
+        (gone, returns)
     };
-    let (orders, ()) = tokio::join!(order_until(&over, &customers), hurting);
+    let (orders, (gone, returns)) = tokio::join!(order_until(&over, &customers), hurting);
     assert!(orders.len() > 2 * CUSTOMERS, "{} orders", orders.len());
+    let slowest = |from: Instant, to: Instant| {
+        let of_it = orders
+            .iter()
+            .filter(|it| it.at >= from && it.at + it.took <= to);
+        p99(of_it.map(|it| it.took).collect())
+    };
+    let before = slowest(orders[0].at, gone);
+    let meanwhile = slowest(gone, returns);
+    println!(
+        "{} orders; p99 of taking one {before:?}, without the broker {meanwhile:?}",
+        orders.len()
+    );
+    assert!(
+        meanwhile <= before * 2 + Duration::from_millis(250),
+        "who orders waits for the broker"
+    );
 
     all_settled(&orders).await;
     shop.adds_up(SETTLED_WITHIN).await;
     assert_eq!(lag(&shop, "orders-worker").await, 0);
 }
 
+fn down() -> Duration {
+    let seconds = std::env::var("SHOP_BROKER_DOWN_SECONDS").ok();
+    seconds.map_or(DOWN, |text| {
+        Duration::from_secs(text.parse().expect("seconds"))
+    })
+}
+
+fn p99(mut times: Vec<Duration>) -> Duration {
+    times.sort_unstable();
+    let nth = times.len() * 99 / 100;
+    times
+        .get(nth.min(times.len().saturating_sub(1)))
+        .copied()
+        .unwrap_or_default()
+}
+
+/// B2 and B4.
 #[tokio::test]
 async fn lost_acknowledgements_and_cut_connections_to_the_broker_change_no_order() {
     let Some(nats) = Nats::required() else {
@@ -105,21 +167,27 @@ async fn customers(shop: &Shop) -> Vec<Caller> {
 }
 
 /// Orders of everybody, each taken at once, until it is over.
-async fn order_until<'a>(over: &Cell<bool>, customers: &'a [Caller]) -> Vec<(&'a Caller, String)> {
+async fn order_until<'a>(over: &Cell<bool>, customers: &'a [Caller]) -> Vec<Placed<'a>> {
     let ordering = customers.iter().map(|customer| async move {
         let mut orders = Vec::new();
         while !over.get() {
+            let at = Instant::now();
             let placed = customer.place(&item("BEANS", 1)).await;
-            orders.push((customer, placed.text_at("/id")));
+            orders.push(Placed {
+                customer,
+                id: placed.text_at("/id"),
+                at,
+                took: at.elapsed(),
+            });
             sleep(Duration::from_millis(150)).await;
         }
         orders
     });
-    join_all(ordering).await.concat()
+    join_all(ordering).await.into_iter().flatten().collect()
 }
 
-async fn all_settled(orders: &[(&Caller, String)]) {
-    for (customer, id) in orders {
+async fn all_settled(orders: &[Placed<'_>]) {
+    for Placed { customer, id, .. } in orders {
         eventually("the order is confirmed", SETTLED_WITHIN, || async {
             let order = customer.see_order(id).await;
             (order.text_at("/status") == "confirmed").then_some(())
@@ -130,7 +198,12 @@ async fn all_settled(orders: &[(&Caller, String)]) {
 
 /// How far the furthest of a service's relays and projections is behind.
 async fn lag(shop: &Shop, service: &str) -> u64 {
+    look_at_lag(shop, service).await.unwrap()
+}
+
+/// The same; `None` if it does not say now.
+async fn look_at_lag(shop: &Shop, service: &str) -> Option<u64> {
     let rows = shop.services.as_ref().unwrap().view().await;
     let row: Option<Row> = rows.into_iter().find(|row| row.name == service);
-    row.and_then(|row| row.lag).unwrap()
+    row.and_then(|row| row.lag)
 }

@@ -14,15 +14,8 @@ in_every_form!(
     an_order_cancelled_before_it_is_settled_is_released_and_voided,
     an_order_cancelled_after_it_was_confirmed_is_refunded_and_restocked,
     the_last_piece_is_sold_once_however_many_want_it,
+    every_order_survives_a_kill_and_a_restart,
 );
-
-/// Over RabbitMQ the orders did not settle in their 20 s on a loaded machine; which wait is the longest is not measured yet.
-mod after_a_kill {
-    use super::every_order_survives_a_kill_and_a_restart;
-    use crate::support::in_every_form_but_rabbitmq;
-
-    in_every_form_but_rabbitmq!(every_order_survives_a_kill_and_a_restart);
-}
 
 async fn an_order_is_confirmed_and_stock_and_money_agree_with_it(shop: Shop) {
     let (admin, ada) = (shop.admin().await, shop.customer("ada").await);

@@ -1,5 +1,6 @@
 //! Fulfilment's process is killed at each step and each compensation of an order, before and after the commit to the exact
-//! append; late answers come after the time-out compensated. Every order ends, and stock and money agree.
+//! append; late answers come after the time-out compensated. Every order ends, and stock and money agree. On both stores, in
+//! one process; in services it is in [`killed_in_services`](super::killed_in_services).
 //!
 //! The points of death are in debug builds alone: `shop/orders/src/adapters/failpoint.rs`.
 
@@ -30,57 +31,117 @@ struct Story {
     steps: usize,
 }
 
-#[tokio::test]
-async fn an_order_that_is_fulfilled() {
-    killed_at_each_step_of(Story {
-        order: item("MUG-BLUE", 1),
-        cancelled: false,
-        ends: "confirmed",
-        steps: 5,
-    })
+/// Makes two tests of each `async fn story(store: Store)`.
+macro_rules! on_each_store {
+    ($($story:ident),+ $(,)?) => {
+        mod on_sqlite {
+            $(
+                #[tokio::test]
+                async fn $story() {
+                    super::$story(super::Store::Sqlite).await;
+                }
+            )+
+        }
+
+        mod on_postgres {
+            $(
+                #[tokio::test]
+                async fn $story() {
+                    super::$story(super::Store::Postgres).await;
+                }
+            )+
+        }
+    };
+}
+
+on_each_store!(
+    an_order_that_is_fulfilled,
+    an_order_whose_payment_is_declined,
+    an_order_for_more_than_there_is,
+    an_order_that_is_called_off_when_all_was_done,
+    an_answer_that_comes_after_the_time_out_was_compensated,
+);
+
+#[derive(Clone, Copy)]
+enum Store {
+    Sqlite,
+    Postgres,
+}
+
+impl Store {
+    /// A shop on an empty one; `None`, said loudly, where no server can be had.
+    async fn shop(self) -> Option<Shop> {
+        match self {
+            Self::Sqlite => Some(Shop::start().await),
+            Self::Postgres => Shop::start_on_postgres().await,
+        }
+    }
+}
+
+async fn an_order_that_is_fulfilled(store: Store) {
+    killed_at_each_step_of(
+        store,
+        Story {
+            order: item("MUG-BLUE", 1),
+            cancelled: false,
+            ends: "confirmed",
+            steps: 5,
+        },
+    )
     .await;
 }
 
-#[tokio::test]
-async fn an_order_whose_payment_is_declined() {
-    killed_at_each_step_of(Story {
-        order: items(&[("MUG-BLUE", 1)], "pm_card_chargeDeclined"),
-        cancelled: false,
-        ends: "rejected",
-        steps: 4,
-    })
+async fn an_order_whose_payment_is_declined(store: Store) {
+    killed_at_each_step_of(
+        store,
+        Story {
+            order: items(&[("MUG-BLUE", 1)], "pm_card_chargeDeclined"),
+            cancelled: false,
+            ends: "rejected",
+            steps: 4,
+        },
+    )
     .await;
 }
 
-#[tokio::test]
-async fn an_order_for_more_than_there_is() {
-    killed_at_each_step_of(Story {
-        order: item("LAST-ONE", 2),
-        cancelled: false,
-        ends: "rejected",
-        steps: 2,
-    })
+async fn an_order_for_more_than_there_is(store: Store) {
+    killed_at_each_step_of(
+        store,
+        Story {
+            order: item("LAST-ONE", 2),
+            cancelled: false,
+            ends: "rejected",
+            steps: 2,
+        },
+    )
     .await;
 }
 
-#[tokio::test]
-async fn an_order_that_is_called_off_when_all_was_done() {
-    killed_at_each_step_of(Story {
-        order: item("MUG-BLUE", 1),
-        cancelled: true,
-        ends: "cancelled",
-        steps: 8,
-    })
+async fn an_order_that_is_called_off_when_all_was_done(store: Store) {
+    killed_at_each_step_of(
+        store,
+        Story {
+            order: item("MUG-BLUE", 1),
+            cancelled: true,
+            ends: "cancelled",
+            steps: 8,
+        },
+    )
     .await;
 }
 
 /// Before and after each commit at the same time, each in a shop of its own.
-async fn killed_at_each_step_of(story: Story) {
-    tokio::join!(killed("before", &story), killed("after", &story));
+async fn killed_at_each_step_of(store: Store, story: Story) {
+    tokio::join!(
+        killed(store, "before", &story),
+        killed(store, "after", &story)
+    );
 }
 
-async fn killed(when: &str, story: &Story) {
-    let mut shop = Shop::start().await;
+async fn killed(store: Store, when: &str, story: &Story) {
+    let Some(mut shop) = store.shop().await else {
+        return;
+    };
     let staff = shop.staff("carol").await;
     staff.stock_product("LAST-ONE", 990, 1).await;
     let ada = shop.customer("ada").await;
@@ -102,14 +163,16 @@ async fn at_every_point(shop: &mut Shop, ada: &Caller, story: &Story, when: &str
     );
 }
 
-#[tokio::test]
-async fn an_answer_that_comes_after_the_time_out_was_compensated() {
-    tokio::join!(answered_too_late("before"), answered_too_late("after"));
+async fn an_answer_that_comes_after_the_time_out_was_compensated(store: Store) {
+    tokio::join!(
+        answered_too_late(store, "before"),
+        answered_too_late(store, "after")
+    );
 }
 
-async fn answered_too_late(when: &str) {
+async fn answered_too_late(store: Store, when: &str) {
     let folder = tempfile::tempdir().unwrap();
-    let (sandbox, books) = slow_gateway(&folder, Duration::from_millis(1_500)).await;
+    let (sandbox, books) = slow_gateway(&folder, Duration::from_secs(3)).await;
     let settings = [
         ("SHOP__PAYMENTS__GATEWAY_URL", sandbox.url.as_str()),
         ("SHOP__PAYMENTS__GATEWAY_KEY", sandbox.key.expose_secret()),
@@ -117,9 +180,13 @@ async fn answered_too_late(when: &str) {
             "SHOP__PAYMENTS__WEBHOOK_SECRET",
             sandbox.webhook_secret.expose_secret(),
         ),
-        ("SHOP__ORDERS__STEP_TIMEOUT", "700ms"),
+        ("SHOP__ORDERS__STEP_TIMEOUT", "1500ms"),
     ];
-    let mut shop = Shop::start_with(&settings).await;
+    let Some(mut shop) = store.shop().await else {
+        return;
+    };
+    stop(&mut shop).await;
+    shop.restart_with(&settings).await.unwrap();
     let ada = shop.customer("ada").await;
     let story = Story {
         order: item("MUG-BLUE", 1),

@@ -14,6 +14,7 @@ mod grpc;
 mod guessing;
 mod journeys;
 mod killed_at_each_step;
+mod killed_in_services;
 mod lists;
 mod log_files;
 mod log_lines;

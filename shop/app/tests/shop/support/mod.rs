@@ -4,6 +4,7 @@ pub(crate) mod answer;
 pub(crate) mod books;
 pub(crate) mod caller;
 pub(crate) mod grpc;
+pub(crate) mod kafka;
 pub(crate) mod needs;
 pub(crate) mod operated;
 pub(crate) mod pair;
@@ -15,8 +16,9 @@ pub(crate) mod wait;
 
 pub(crate) use answer::Answer;
 pub(crate) use caller::{Caller, PASSWORD, VISA, item, items};
+pub(crate) use kafka::Kafka;
 pub(crate) use operated::{Operated, launch, operate};
 pub(crate) use pair::Pair;
 pub(crate) use process::{ADMIN_PASSWORD, READY_WITHIN, STOPPED_WITHIN, Shop};
-pub(crate) use stores::{in_every_form, in_every_form_but_rabbitmq, on_both_stores};
+pub(crate) use stores::{in_every_form, on_both_stores};
 pub(crate) use wait::eventually;

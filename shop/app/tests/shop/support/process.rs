@@ -298,7 +298,6 @@ impl Shop {
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
-
 }
 
 /// A client with the only TLS provider, which it wants even for plain text.

@@ -25,8 +25,9 @@ macro_rules! on_both_stores {
     };
 }
 
-/// The same, and in four services with workers of their own: without a broker, and with NATS.
-macro_rules! in_every_form_but_rabbitmq {
+/// The same, and in four services with workers of their own: without a broker, with NATS, with RabbitMQ, and with what stands
+/// in for Kafka.
+macro_rules! in_every_form {
     ($($story:ident),+ $(,)?) => {
         $crate::support::on_both_stores!($($story),+);
 
@@ -56,13 +57,6 @@ macro_rules! in_every_form_but_rabbitmq {
                 }
             )+
         }
-    };
-}
-
-/// The same, and with RabbitMQ.
-macro_rules! in_every_form {
-    ($($story:ident),+ $(,)?) => {
-        $crate::support::in_every_form_but_rabbitmq!($($story),+);
 
         mod in_services_with_rabbitmq {
             $(
@@ -78,9 +72,21 @@ macro_rules! in_every_form {
                 }
             )+
         }
+
+        mod in_services_with_a_stand_in_for_kafka {
+            $(
+                #[tokio::test(flavor = "multi_thread")]
+                async fn $story() {
+                    let kafka = $crate::support::Kafka::start().await;
+                    let broker = shop_cluster::Broker::At(kafka.url());
+                    if let Some(shop) = $crate::support::Shop::start_in_services(broker).await {
+                        super::$story(shop).await;
+                    }
+                }
+            )+
+        }
     };
 }
 
 pub(crate) use in_every_form;
-pub(crate) use in_every_form_but_rabbitmq;
 pub(crate) use on_both_stores;

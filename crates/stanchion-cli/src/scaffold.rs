@@ -146,6 +146,13 @@ fn aggregate(names: &Names) -> Vec<(PathBuf, String)> {
             )
             .replace("pub(crate) mod announce;\n", "")
             .replace("__context__.v1", "__things__.v1");
+        // The module's own operations are called after its functions already.
+        let text = ["open", "get", "rename", "close"]
+            .iter()
+            .fold(text, |text, name| {
+                let named = format!("_words__\", {name}).id(\"__things___{name}\")");
+                text.replace(&format!("_words__\", {name})"), &named)
+            });
         (PathBuf::from(names.put(&path, &[])), names.put(&text, &[]))
     })
     .collect()

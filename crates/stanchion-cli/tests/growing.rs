@@ -160,6 +160,14 @@ fn an_aggregate_joins_the_context_that_is_there_and_grows_by_itself() {
             .unwrap_or_else(|| panic!("{file}"))
     };
     for (file, wanted) in [
+        (
+            "src/parcels/adapters/labels/http.rs",
+            ".id(\"labels_open\")",
+        ),
+        (
+            "src/parcels/adapters/labels/http.rs",
+            ".id(\"labels_peel\")",
+        ),
         ("src/parcels/domain.rs", "pub(crate) mod label;"),
         ("src/parcels/domain/label.rs", "Peeled {"),
         (

@@ -53,7 +53,11 @@ pub(super) fn plan(place: &Place<'_>, name: &str, event: Option<&str>) -> anyhow
         }
     }
     let http = place.layer("adapters", "http.rs");
-    plan.line(&http, "routes", put(ROUTE));
+    let route = match place.is_beside {
+        true => ROUTE.replace(", __case__)", ", __case__).id(\"__things_____case__\")"),
+        false => ROUTE.to_owned(),
+    };
+    plan.line(&http, "routes", put(&route));
     plan.line(&http, "handlers", put(HANDLER));
     Ok(plan)
 }

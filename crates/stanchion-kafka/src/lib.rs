@@ -24,8 +24,12 @@ mod hands;
 mod metrics;
 mod publisher;
 mod settings;
+#[cfg(feature = "stand-in")]
+mod stand_in;
 mod subscription;
 mod wire;
 
 pub use broker::{KafkaBroker, KafkaBrokerError};
 pub use settings::{KafkaLogin, KafkaSettings, KafkaTlsSettings};
+#[cfg(feature = "stand-in")]
+pub use stand_in::StandIn;

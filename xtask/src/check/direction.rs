@@ -143,8 +143,12 @@ const TESTS: &[&str] = &[
     "shop-cluster",
 ];
 
-/// What one crate's tests may use beyond them: the client's need somebody to be called.
-const TEST_ARROWS: &[(&str, &str)] = &[("stanchion-client", "stanchion-server")];
+/// What one crate's tests may use beyond them: the client's need somebody to be called, the shop's
+/// what stands in for Kafka.
+const TEST_ARROWS: &[(&str, &str)] = &[
+    ("stanchion-client", "stanchion-server"),
+    ("shop", "stanchion-kafka"),
+];
 
 /// Crates of others that only one of ours may know, and the judge that must not trust ours.
 const PRIVATE: &[(&str, &str)] = &[

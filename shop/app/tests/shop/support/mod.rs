@@ -4,7 +4,6 @@ pub(crate) mod answer;
 pub(crate) mod books;
 pub(crate) mod caller;
 pub(crate) mod grpc;
-pub(crate) mod kafka;
 pub(crate) mod needs;
 pub(crate) mod operated;
 pub(crate) mod pair;
@@ -16,7 +15,6 @@ pub(crate) mod wait;
 
 pub(crate) use answer::Answer;
 pub(crate) use caller::{Caller, PASSWORD, VISA, item, items};
-pub(crate) use kafka::Kafka;
 pub(crate) use operated::{Operated, launch, operate};
 pub(crate) use pair::Pair;
 pub(crate) use process::{ADMIN_PASSWORD, READY_WITHIN, STOPPED_WITHIN, Shop};

@@ -77,7 +77,7 @@ macro_rules! in_every_form {
             $(
                 #[tokio::test(flavor = "multi_thread")]
                 async fn $story() {
-                    let kafka = $crate::support::Kafka::start().await;
+                    let kafka = stanchion_kafka::StandIn::start().await.unwrap();
                     let broker = shop_cluster::Broker::At(kafka.url());
                     if let Some(shop) = $crate::support::Shop::start_in_services(broker).await {
                         super::$story(shop).await;

@@ -44,7 +44,7 @@ impl Options {
     /// As `cargo xtask test` runs it.
     pub(crate) fn short() -> Self {
         Self {
-            minutes: 0.75,
+            minutes: 1.0,
             seed: None,
             rounds: 1,
             cook: true,

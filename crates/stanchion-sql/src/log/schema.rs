@@ -74,6 +74,12 @@ pub(crate) const POSTGRES: &[Text] = &[
         include_str!("schema/0008_one_statement.postgres.down.sql"),
     ),
     PROCESS_INSTANCE,
+    (
+        10,
+        "append_whole",
+        include_str!("schema/0010_append_whole.postgres.up.sql"),
+        include_str!("schema/0010_append_whole.postgres.down.sql"),
+    ),
 ];
 
 pub(crate) const SQLITE: &[Text] = &[
@@ -96,4 +102,10 @@ pub(crate) const SQLITE: &[Text] = &[
         include_str!("schema/0008_one_statement.sqlite.down.sql"),
     ),
     PROCESS_INSTANCE,
+    (
+        10,
+        "append_whole",
+        include_str!("schema/0010_append_whole.sqlite.up.sql"),
+        include_str!("schema/0010_append_whole.sqlite.down.sql"),
+    ),
 ];

@@ -147,7 +147,10 @@ async fn the_same_ids_again_are_success_and_a_wrong_version_has_a_code() {
     assert_eq!(code("b", None, &ids).await, "ES400");
     // Neither a part of an append nor more than it is a repeat of it, and what is new is wholly new.
     assert_eq!(code("a", None, &[ids[0], id::new_v7()]).await, "ES400");
-    assert_eq!(code("a", None, &[ids[0], ids[1], id::new_v7()]).await, "ES400");
+    assert_eq!(
+        code("a", None, &[ids[0], ids[1], id::new_v7()]).await,
+        "ES400"
+    );
     assert_eq!(code("a", None, &[ids[1], ids[0]]).await, "ES400");
     assert_eq!(code("a", None, &[id::new_v7(), ids[1]]).await, "ES400");
     assert_eq!(code("b", None, &[]).await, "ES400");

@@ -115,7 +115,7 @@ fn told_of_from_outside() -> Result<Vec<String>> {
     Ok(wrong)
 }
 
-/// The lines in which a service of tonic's is implemented without [`grpc_methods!`], from 1.
+/// The lines in which a service of tonic's is implemented without `grpc_methods!`, from 1.
 fn by_hand(source: &str) -> Vec<usize> {
     let lines = source.lines().enumerate();
     let found = lines.filter(|(_, line)| {

@@ -25,8 +25,10 @@ const LOOK: Duration = Duration::from_millis(50);
 const SCHEMA: &str = "benches/peers/auth.sql";
 /// Of throwaway stores: 32 bytes each, in base64.
 const KEY: &str = "b25lIHRocm93YXdheSBrZXkgZm9yIGEgbG9hZCB0ZXM=";
+/// The build that is shipped.
+const PROFILE: &str = "dist";
 /// Names in the profile come from the symbols, which a release leaves out otherwise.
-const WITH_SYMBOLS: &str = "profile.release.package.shop.strip=\"none\"";
+const WITH_SYMBOLS: &str = "profile.dist.package.shop.strip=\"none\"";
 
 /// A service that can be loaded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -55,7 +57,7 @@ pub(super) struct Running {
 /// Compiles the shop and the load for release.
 pub(super) fn build() -> Result<()> {
     eprintln!("building the shop and the load for release");
-    let mut arguments = vec!["build", "--quiet", "--release", "--config", WITH_SYMBOLS];
+    let mut arguments = vec!["build", "--quiet", "--profile", PROFILE, "--config", WITH_SYMBOLS];
     arguments.extend(["-p", "shop", "-p", "auth-load"]);
     let built = shell::aloud(&mut workspace::cargo(&arguments))?;
     ensure!(built, "the shop or the load does not compile");
@@ -64,7 +66,7 @@ pub(super) fn build() -> Result<()> {
 
 /// A program that [`build`] has made.
 pub(super) fn program(name: &str) -> Result<PathBuf> {
-    let folder = workspace::metadata()?.target_directory.join("release");
+    let folder = workspace::metadata()?.target_directory.join(PROFILE);
     Ok(folder.join(name).into())
 }
 

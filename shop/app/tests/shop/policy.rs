@@ -78,14 +78,8 @@ async fn explain_tells_the_decision_and_what_decided() {
         .says(&["order:read, order:write"]);
 }
 
-#[tokio::test]
-async fn explain_knows_clients_for_themselves_and_for_users() {
-    let shop = Shop::start().await;
-    let (ada, _) = (shop.customer("ada").await, shop.customer("bob").await);
-    let order = format!(
-        "Order/{}",
-        ada.order(&item("MUG-BLUE", 2)).await.text_at("/id")
-    );
+/// A client that acts for itself, and one that acts for users: their ids.
+async fn robot_and_app(shop: &Shop) -> (String, String) {
     let client = async |plan: &Value| {
         let made = shop.ask_admin(Method::POST, "/clients").json(plan);
         let made = made.send().await.expect(201).json();
@@ -94,12 +88,22 @@ async fn explain_knows_clients_for_themselves_and_for_users() {
     let robot = json!({
         "name": "Robot", "kind": "confidential", "grants": ["client_credentials"], "scopes": ["order:read"],
     });
-    let robot = client(&robot).await;
     let app = json!({
         "name": "App", "kind": "public", "grants": ["authorization_code"], "redirect_uris": ["https://app.example/done"],
         "scopes": ["shop", "order:write"],
     });
-    let app = client(&app).await;
+    (client(&robot).await, client(&app).await)
+}
+
+#[tokio::test]
+async fn explain_knows_clients_for_themselves_and_for_users() {
+    let shop = Shop::start().await;
+    let (ada, _) = (shop.customer("ada").await, shop.customer("bob").await);
+    let order = format!(
+        "Order/{}",
+        ada.order(&item("MUG-BLUE", 2)).await.text_at("/id")
+    );
+    let (robot, app) = robot_and_app(&shop).await;
     for (who, action, said) in [
         (
             format!("client:{robot}"),

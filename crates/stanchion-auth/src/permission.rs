@@ -129,7 +129,7 @@ impl Permissions {
     /// The name by which `required` is held: itself, or a wildcard.
     #[must_use]
     pub fn granting(&self, required: &str) -> Option<&str> {
-        if !is_name(required) {
+        if self.0.is_empty() || !is_name(required) {
             return None;
         }
         let held = |name: &str| self.0.get(name).map(String::as_str);

@@ -39,9 +39,9 @@
 //! 4. A `permit` that applies allows.
 //! 5. Everything else is denied.
 //!
-//! A role is what the caller's token says: changing it counts from the next token on. An API key, and a program that a user
-//! let in, act without the user's roles: say whom a role allows (`unless { principal in Role::"senior" }`), for whom it
-//! forbids is escaped by a key of one's own. Policies are read once, at start.
+//! A role is one that the principal has: its token's, or those that whoever authenticates an API key gives it. Whoever acts
+//! for a user without the user's roles escapes what is forbidden to a role: say whom a role allows (`unless { principal in
+//! Role::"senior" }`). Policies are read once, at start.
 //!
 //! # The language
 //! ```text

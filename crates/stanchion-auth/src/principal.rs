@@ -189,9 +189,10 @@ impl FromStr for Subject {
 
 /// The id that is written exactly so: no braces, no upper case, no missing hyphens.
 pub(crate) fn exact_uuid(text: &str) -> Option<Uuid> {
-    Uuid::parse_str(text)
-        .ok()
-        .filter(|id| id.to_string() == text)
+    let id = Uuid::parse_str(text).ok()?;
+    // On the stack: every token has several.
+    let mut written = Uuid::encode_buffer();
+    (id.hyphenated().encode_lower(&mut written) == text).then_some(id)
 }
 
 #[cfg(test)]

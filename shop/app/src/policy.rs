@@ -17,6 +17,9 @@ use crate::store::look_into_store;
 /// A service by its name, `svc:orders`, or one that acts for somebody: `svc:orders/ada`.
 const SERVICE: &str = "svc:";
 
+/// An OAuth client by its id, or one that acts for somebody: `client:ID/ada`.
+const CLIENT: &str = "client:";
+
 /// Somebody with that role and no name.
 const ROLE: &str = "role:";
 
@@ -41,7 +44,7 @@ pub(crate) fn command() -> Command {
                 .long("as")
                 .value_name("USER")
                 .required(true)
-                .help("A user's name, e-mail address or id; role:NAME; svc:NAME, svc:NAME/USER for a service on behalf of one"),
+                .help("A user's name, e-mail address or id; role:NAME; svc:NAME or client:ID, with /USER for a service or an OAuth client on behalf of one"),
         )
         .arg(file.help("A policy file in place of that of the settings"))
         .arg(
@@ -164,7 +167,11 @@ fn told(principal: &Principal, action: &str, resource: &Resource, decision: &Dec
             Reason::Holds { .. } => held.filter(|role| roles.contains(role)).collect(),
             _ => held.collect(),
         };
-        text += &format!("\n  {permission} is {holder} {}", held.join(", "));
+        text += &match held.as_slice() {
+            // A client's.
+            [] => format!("\n  {permission} is by its scopes"),
+            held => format!("\n  {permission} is {holder} {}", held.join(", ")),
+        };
     }
     text
 }
@@ -184,10 +191,7 @@ async fn principal(
         });
     }
     if let Some(service) = who.strip_prefix(SERVICE) {
-        let (name, user) = match service.split_once('/') {
-            Some((name, user)) => (name, Some(user)),
-            None => (service, None),
-        };
+        let (name, user) = parted(service);
         let service = Principal::service(name, Permissions::none());
         let service = service.map_err(|error| error.to_string())?;
         return Ok(match user {
@@ -195,7 +199,29 @@ async fn principal(
             None => service,
         });
     }
-    user(settings, who).await
+    match who.strip_prefix(CLIENT) {
+        Some(client) => oauth_client(settings, client).await,
+        None => user(settings, who).await,
+    }
+}
+
+/// A name, and whom it acts for.
+fn parted(name: &str) -> (&str, Option<&str>) {
+    match name.split_once('/') {
+        Some((name, user)) => (name, Some(user)),
+        None => (name, None),
+    }
+}
+
+async fn oauth_client(settings: &ShopSettings, name: &str) -> Result<Principal, String> {
+    let (client, name) = parted(name);
+    let of = match name {
+        Some(name) => Some(user(settings, name).await?),
+        None => None,
+    };
+    let store = look_into_store(settings, "identity").await?;
+    let found = shop_identity::who_is_client(&store.db, client, of.as_ref()).await?;
+    found.ok_or_else(|| format!("there is no client {client:?}"))
 }
 
 async fn user(settings: &ShopSettings, name: &str) -> Result<Principal, String> {

@@ -45,6 +45,7 @@ use stanchion::auth::{AccessTokens, Passwords};
 use stanchion::eventsourcing::{LogId, Position};
 use stanchion::sql::Db;
 
+pub(crate) use answers::Answers;
 pub(crate) use api_keys::{ApiKeyRepository, LiveKeys, live_keys};
 pub(crate) use attempts::KNOWN_FOR;
 pub use attempts::{AttemptSettings, Attempts, Counting, Shared};
@@ -52,7 +53,7 @@ pub(crate) use authenticate::narrowed;
 pub(crate) use bear_key::bearer;
 pub use bootstrap::Bootstrapped;
 pub(crate) use bootstrap::first_start;
-pub(crate) use counts::SessionCounts;
+pub(crate) use counts::{Remembered, SessionCounts};
 pub use failure::StartError;
 pub(crate) use failure::{Failure, Refusal};
 pub(crate) use live::LiveSessions;

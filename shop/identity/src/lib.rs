@@ -18,4 +18,4 @@ pub use application::{
     AttemptSettings, Attempts, Bootstrapped, Counting, Identity, MailPages, Shared, StartError,
 };
 pub use module::{Dependencies, MailDependencies, for_services, migrations, module, relay};
-pub use who_is::{roles, who_is};
+pub use who_is::{roles, who_is, who_is_client};

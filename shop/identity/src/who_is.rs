@@ -1,18 +1,21 @@
 //! For an operator: who somebody is, and what they may.
 
+use std::collections::BTreeSet;
+
 use shop_kernel::UserId;
-use stanchion::auth::{Principal, Roles, Subject};
+use stanchion::auth::{Permissions, Principal, Roles, Subject};
 use stanchion::sql::Db;
 
-use crate::adapters::rows::UserRows;
+use crate::adapters::rows::{ClientRows, UserRows};
+use crate::application::oauth::ports::ClientRepository;
 use crate::application::{Failure, UserRepository};
 use crate::domain::role::table;
-use crate::domain::{Email, Role, User, Username};
+use crate::domain::{ClientId, Email, Role, User, Username, scope};
 
 /// The shop's table of roles and permissions.
 #[must_use]
 pub fn roles() -> Roles {
-    table()
+    table().clone()
 }
 
 /// Whom a name means to an operator: a user by id, username or e-mail address, as a token issued now would speak for it.
@@ -33,6 +36,48 @@ pub async fn who_is(db: &Db, name: &str) -> Result<Option<Principal>, String> {
         session: None,
         on_behalf_of: None,
         expires_at: None,
+    }))
+}
+
+/// Whom an OAuth client's id means to an operator: the client with a token of its own, or acting for that user, who let it
+/// have all that it may ask for.
+///
+/// # Errors
+/// The store cannot be read; or the client is disabled, and nobody speaks for it.
+pub async fn who_is_client(
+    db: &Db,
+    client: &str,
+    user: Option<&Principal>,
+) -> Result<Option<Principal>, String> {
+    let Ok(id) = client.parse::<ClientId>() else {
+        return Ok(None);
+    };
+    let found = ClientRows.find(db, id).await;
+    let Some(found) = found.map_err(|error| error.to_string())? else {
+        return Ok(None);
+    };
+    if found.disabled_at.is_some() {
+        return Err(format!("the client {client} is disabled"));
+    }
+    let asked = scope::permissions(&found.plan.scopes);
+    Ok(Some(match user {
+        None => Principal {
+            subject: Subject::Client(id.0),
+            roles: BTreeSet::new(),
+            permissions: asked,
+            session: None,
+            on_behalf_of: None,
+            expires_at: None,
+        },
+        // Without the user's roles, as such a token is.
+        Some(user) => {
+            let both = asked.iter().filter(|name| user.permissions.allows(name));
+            Principal {
+                roles: BTreeSet::new(),
+                permissions: Permissions::new(both).unwrap_or_default(),
+                ..user.clone()
+            }
+        }
     }))
 }
 

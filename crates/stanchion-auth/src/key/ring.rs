@@ -7,6 +7,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 use super::algorithm::Algorithms;
+use super::held::HELD_MAX;
 use super::jwk::{self, Jwks};
 use super::rotation::{KeyChange, KeyRecord, KeyState, RotationPolicy, plan};
 use super::verifying::VerifyingKey;
@@ -134,6 +135,18 @@ impl KeyRing {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.verifying.is_empty()
+    }
+
+    /// How many signatures that held its keys remember, for a gauge.
+    #[must_use]
+    pub fn remembered(&self) -> usize {
+        self.verifying.values().map(VerifyingKey::remembered).sum()
+    }
+
+    /// The most that they may: 8,192 each.
+    #[must_use]
+    pub fn remembered_max(&self) -> usize {
+        self.verifying.len().saturating_mul(HELD_MAX)
     }
 
     fn of_verifying(keys: Vec<VerifyingKey>) -> Result<Self, KeyError> {
@@ -301,6 +314,22 @@ mod tests {
         let twice = KeyRing::configured(&set(&format!("{secret},{secret}")), Algorithms::HMAC);
         assert!(matches!(twice, Err(KeyError::DuplicateKid(_))));
         assert!(KeyRing::configured(&set(&public), Algorithms::USUAL).is_ok());
+    }
+
+    #[test]
+    fn it_tells_how_many_signatures_its_keys_remember() {
+        let (one, other) = (SigningKey::generate(), SigningKey::generate());
+        let signature = one.sign(b"message");
+        let ring = KeyRing::new([
+            (record(&one, KeyState::Signing), one),
+            (record(&other, KeyState::Published), other),
+        ]);
+        let ring = ring.unwrap();
+        assert_eq!((ring.remembered(), ring.remembered_max()), (0, 16_384));
+        let kid = ring.signing().unwrap().kid();
+        assert!(ring.verifying(kid).unwrap().verify(b"message", &signature));
+        assert!(!ring.verifying(kid).unwrap().verify(b"another", &signature));
+        assert_eq!(ring.remembered(), 1);
     }
 
     #[test]

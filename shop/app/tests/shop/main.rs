@@ -6,6 +6,7 @@ mod bad_input;
 mod broker_faults;
 mod canaries;
 mod credentials;
+mod deep_pages;
 mod docs_page;
 mod documented;
 mod elsewhere;

@@ -5,6 +5,7 @@ mod clients;
 mod ends;
 mod hostile;
 mod limits;
+mod own_tokens;
 mod page;
 mod reach;
 mod support;

@@ -2,6 +2,9 @@
 
 use std::fs;
 
+use reqwest::Method;
+use serde_json::{Value, json};
+
 use crate::support::{Operated, Shop, item, launch, operate};
 
 /// Like the shipped policies, but an order of 100 euros and more can be seen by nobody, and auditors see payments.
@@ -73,6 +76,109 @@ async fn explain_tells_the_decision_and_what_decided() {
         .await
         .expect(1)
         .says(&["order:read, order:write"]);
+}
+
+/// A client that acts for itself, and one that acts for users: their ids.
+async fn robot_and_app(shop: &Shop) -> (String, String) {
+    let client = async |plan: &Value| {
+        let made = shop.ask_admin(Method::POST, "/clients").json(plan);
+        let made = made.send().await.expect(201).json();
+        made["client_id"].as_str().unwrap().to_owned()
+    };
+    let robot = json!({
+        "name": "Robot", "kind": "confidential", "grants": ["client_credentials"], "scopes": ["order:read"],
+    });
+    let app = json!({
+        "name": "App", "kind": "public", "grants": ["authorization_code"], "redirect_uris": ["https://app.example/done"],
+        "scopes": ["shop", "order:write"],
+    });
+    (client(&robot).await, client(&app).await)
+}
+
+#[tokio::test]
+async fn explain_knows_clients_for_themselves_and_for_users() {
+    let shop = Shop::start().await;
+    let (ada, _) = (shop.customer("ada").await, shop.customer("bob").await);
+    let order = format!(
+        "Order/{}",
+        ada.order(&item("MUG-BLUE", 2)).await.text_at("/id")
+    );
+    let (robot, app) = robot_and_app(&shop).await;
+    for (who, action, said) in [
+        (
+            format!("client:{robot}"),
+            "order:read",
+            "allowed\n  holds the permission order:read",
+        ),
+        (
+            format!("client:{robot}"),
+            "order:write",
+            "denied\n  lacks the permission order:write",
+        ),
+        (
+            format!("client:{robot}"),
+            "order:read",
+            "order:read is by its scopes",
+        ),
+        (
+            format!("client:{app}/ada"),
+            "order:write",
+            "(roles: none) order:write",
+        ),
+        (
+            format!("client:{app}/ada"),
+            "order:read",
+            "permitted by \"own orders\"",
+        ),
+        (
+            format!("client:{app}/bob"),
+            "order:write",
+            "denied\n  lacks the permission order:write",
+        ),
+    ] {
+        let told = policy(&shop, &["explain", "--as", &who, action, &order]).await;
+        told.expect(0).says(&[said]);
+    }
+    let nobody = "client:018f0000-0000-7000-8000-000000000000";
+    let told = policy(&shop, &["explain", "--as", nobody, "order:read", &order]).await;
+    told.expect(1).says(&["there is no client"]);
+    let path = format!("/clients/{robot}/disable");
+    shop.ask_admin(Method::POST, &path).send().await.expect(200);
+    let robot = format!("client:{robot}");
+    let told = policy(&shop, &["explain", "--as", &robot, "order:read", &order]).await;
+    told.expect(1).says(&["is disabled"]);
+}
+
+/// What a role may not see, its holder's key does not either.
+const DISCREET: &str = r#"
+@id("own orders")
+permit (principal is User, action, resource is Order) when { resource.owner == principal };
+
+@id("own list")
+permit (principal is User, action, resource is OrderList) when { resource.owner == principal };
+
+@id("customers see no large ones")
+forbid (principal in Role::"customer", action == Action::"order:read", resource is Order) when { resource.total >= 10000 };
+"#;
+
+#[tokio::test]
+async fn a_key_of_ones_own_escapes_no_prohibition_of_ones_role() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), DISCREET).unwrap();
+    let path = file.path().to_str().unwrap();
+    let shop = Shop::start_with(&[("SHOP__POLICY__FILE", path)]).await;
+    let ada = shop.customer("ada").await;
+    let see = |order: &crate::support::Answer| format!("/orders/{}", order.text_at("/id"));
+    let small = ada.order(&item("MUG-BLUE", 2)).await;
+    let large = ada.order(&item("MUG-BLUE", 8)).await;
+    let made = ada.post("/auth/api-keys").json(&json!({"name": "a key"}));
+    let mut key = shop.anyone();
+    key.token = made.send().await.expect(201).text_at("/key");
+    for who in [&ada, &key] {
+        who.get(&see(&small)).send().await.expect(200);
+        let refused = who.get(&see(&large)).send().await;
+        refused.expect_error(404, "ORDER_NOT_FOUND");
+    }
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod api_keys;
 mod bearers;
+mod client_tokens;
 mod ended;
 mod keys;
 mod standings;
@@ -29,9 +30,11 @@ use tonic::service::interceptor::InterceptedService;
 use tracing::subscriber::NoSubscriber;
 
 use self::api_keys::ApiKeys;
+use self::client_tokens::ClientTokens;
 use self::keys::{KEYS_AGAIN, Keys};
 use self::standings::Standings;
 use super::way;
+use crate::application::Remembered;
 
 /// What a process may ask identity.
 const SCOPE: &str = "identity:ask";
@@ -65,8 +68,8 @@ pub struct Elsewhere<'a> {
 /// Identity as the other processes have it: tokens are checked here, by keys and sessions that it tells.
 ///
 /// It makes no connection before it is asked, and a process starts without it. While identity cannot be reached, access
-/// tokens whose session is unknown here count as they are signed, until they expire; a session that was known to have
-/// ended stays ended. An API key is signed by nobody: while identity cannot be asked, keys are refused for the time
+/// tokens whose session is unknown here count as they are signed, until they expire, and so do clients' own; a session that
+/// was known to have ended stays ended, and a token that was known to be void stays void. An API key is signed by nobody: while identity cannot be asked, keys are refused for the time
 /// being. Whenever else it gives no answer, tokens are refused for the time being. Customers' keys are remembered as long as any process may, [`KEY_AGE_MAX`]; nothing can be sealed.
 ///
 /// [`KEY_AGE_MAX`]: stanchion::eventsourcing::KEY_AGE_MAX
@@ -76,7 +79,9 @@ pub struct IdentityElsewhere {
     keys: Arc<Keys>,
     standings: Arc<Standings>,
     api_keys: ApiKeys,
+    client_tokens: ClientTokens,
     way: SealingKey,
+    counts: Remembered,
     remembered: Mutex<HashMap<String, (SealingKey, Instant)>>,
 }
 
@@ -112,9 +117,11 @@ impl IdentityElsewhere {
             keys: Keys::new(client.clone(), tokens),
             standings: Standings::new(client.clone()),
             api_keys: ApiKeys::new(client.clone()),
+            client_tokens: ClientTokens::new(client.clone()),
             client,
             channel,
             way: way::key(signer),
+            counts: Remembered::of(metrics),
             remembered: Mutex::default(),
         }))
     }
@@ -151,9 +158,22 @@ impl IdentityElsewhere {
             });
             let told = told.await.unwrap_or_else(|failed| Err(failed.to_string()));
             log_change(&told, &mut were_told);
+            self.count_remembered();
             if tokio::time::timeout(every, stop.cancelled()).await.is_ok() {
                 return;
             }
+        }
+    }
+}
+
+impl IdentityElsewhere {
+    fn count_remembered(&self) {
+        let ring = self.keys.tokens.ring();
+        let signatures = ("signatures", ring.remembered(), ring.remembered_max());
+        let counted = self.standings.remembered().into_iter();
+        let counted = counted.chain(self.client_tokens.remembered());
+        for (what, count, max) in counted.chain([self.api_keys.remembered(), signatures]) {
+            self.counts.are(what, count, max);
         }
     }
 }

@@ -6,7 +6,7 @@
 //! | a device that has logged in to the account before | itself, and by nothing that others can use up |
 //! | anybody else | its address (of IPv6 its network of 64 bits), the name that is tried, and all of them together |
 //! | who is logged in and chooses another password | the account |
-//! | who brings a token, a code or a client's secret | its address; and what is wrong, by the client that it is said to be of |
+//! | who brings a token, a code or a client's secret | its address, before anything is looked at once something was wrong; and what is wrong, by the client that it is said to be of |
 //!
 //! Names are counted whether there is such an account or not: who is limited learns nothing of it. An account has two
 //! names (address and username), counted apart, since one count of both would tell that they belong together.
@@ -20,6 +20,7 @@ mod attempt;
 mod device;
 mod settings;
 mod streaks;
+mod token;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -40,6 +41,7 @@ use attempt::{Attempt, Kind};
 use device::Devices;
 use settings::rate;
 use streaks::Streaks;
+use token::Suspects;
 
 /// Names reach no counter as they were typed: they are personal data, and of any length.
 const NAME: Purpose = Purpose::new("login-name");
@@ -81,6 +83,7 @@ struct Limits {
     registrations: Arc<dyn KeyLimit>,
     tokens: Arc<dyn KeyLimit>,
     token_clients: Arc<dyn KeyLimit>,
+    suspects: Suspects,
     letters: Arc<dyn KeyLimit>,
     letter_names: Arc<dyn KeyLimit>,
     known: Devices,
@@ -123,6 +126,7 @@ impl Attempts {
             registrations: limit("register", of.register_burst, of.register_every),
             tokens: limit("token", of.token_burst, of.token_every),
             token_clients: limit("token-client", of.token_client_burst, of.token_client_every),
+            suspects: Suspects::new(keys_max, of.token_every.saturating_mul(of.token_burst)),
             letters: limit("reset", of.reset_burst, of.reset_every),
             letter_names: limit("reset-name", of.reset_name_burst, of.reset_name_every),
             known: Devices::new(Arc::clone(&counting.signer)),
@@ -165,27 +169,14 @@ impl Attempts {
 
     /// Before a user is registered. Every one counts: there is no failure that would be worse.
     pub(crate) async fn register(&self, address: Option<IpAddr>) -> Result<(), Failure> {
-        let attempt = self.at("register", address, |limits| &limits.registrations);
-        attempt.await.map(drop)
-    }
-
-    /// Before a refresh token, a code or a client's secret is looked at; what was right is given back by
-    /// [`Attempt::settled`].
-    pub(crate) async fn token(&self, address: Option<IpAddr>) -> Result<Attempt, Failure> {
-        self.at("token", address, |limits| &limits.tokens).await
-    }
-
-    /// After something was wrong that a client has brought: counted for the client that it said it was, too. What is right is
-    /// never asked about here, so that nobody shuts a client out who knows its id: 256 random bits are not guessed, and
-    /// whoever tries is told to stop.
-    pub(crate) async fn wrong_token(&self, client: &str) -> Result<(), Failure> {
-        let Some(limits) = &self.0 else {
+        // Calls within the process come from nowhere.
+        let Some((limits, address)) = self.0.as_ref().zip(address) else {
             return Ok(());
         };
         let mut attempt = Attempt::default();
-        let key = limits.name(client);
-        let taken = attempt.take(&limits.token_clients, key, Kind::Once).await;
-        let answered = limits.answered("token_client", taken, attempt);
+        let key = network(address).to_string();
+        let taken = attempt.take(&limits.registrations, key, Kind::Once).await;
+        let answered = limits.answered("register", taken, attempt);
         answered.await.map(drop)
     }
 
@@ -226,22 +217,6 @@ impl Attempts {
         let shown = client.proof().and_then(|proof| limits.known.read(proof));
         let is_known = shown.is_some_and(|known| known.user == user && !known.is_old);
         (!is_known).then(|| limits.known.issue(user))
-    }
-
-    async fn at(
-        &self,
-        kind: &'static str,
-        address: Option<IpAddr>,
-        of: impl FnOnce(&Limits) -> &Arc<dyn KeyLimit>,
-    ) -> Result<Attempt, Failure> {
-        let mut attempt = Attempt::default();
-        // Calls within the process come from nowhere.
-        let Some((limits, address)) = self.0.as_ref().zip(address) else {
-            return Ok(attempt);
-        };
-        let key = network(address).to_string();
-        let taken = attempt.take(of(limits), key, Kind::Once).await;
-        limits.answered(kind, taken, attempt).await
     }
 }
 
@@ -332,7 +307,8 @@ impl Limits {
         attempt: Attempt,
     ) -> Result<Attempt, Failure> {
         let keys = self.all_limits().into_iter().map(|limit| limit.keys());
-        self.metrics.counted(kind, taken.is_ok(), keys.sum());
+        let keys = keys.sum::<usize>() + self.suspects.count();
+        self.metrics.counted(kind, taken.is_ok(), keys);
         match taken {
             Ok(()) => Ok(attempt),
             Err(refused) => {

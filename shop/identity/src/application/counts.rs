@@ -14,10 +14,16 @@ pub(crate) struct SessionCounts {
     reused: Counter,
     again: Counter,
     lookups: Family<Label, Counter>,
-    answers: Family<Label, Gauge>,
-    answers_max: Family<Label, Gauge>,
+    remembered: Remembered,
     hearing: Gauge,
     uses_dropped: Counter,
+}
+
+/// How much a process remembers, and may.
+#[derive(Clone)]
+pub(crate) struct Remembered {
+    counts: Family<Label, Gauge>,
+    counts_max: Family<Label, Gauge>,
 }
 
 /// What a presented refresh token came to.
@@ -49,8 +55,6 @@ impl SessionCounts {
         let reused = "Sessions that were ended because a refresh token of theirs was used twice.";
         let again = "Refresh tokens that were answered with the same child within the overlap.";
         let lookups = "Access tokens whose session was looked up, by where.";
-        let answers = "What the store said that this process remembers: sessions, API keys, clients, void tokens.";
-        let answers_max = "The most of each that it remembers.";
         let hearing = "1 while every session that ended anywhere was heard of within a second; at 0 the store is asked for each session every second.";
         let dropped = "Uses of sessions that were not noted because too many waited.";
         Self {
@@ -58,8 +62,7 @@ impl SessionCounts {
             reused: metrics.counter("shop_identity_families_reused_total", reused),
             again: metrics.counter("shop_identity_overlap_answers_total", again),
             lookups: metrics.counter_family("shop_identity_session_lookups_total", lookups),
-            answers: metrics.gauge_family("shop_identity_remembered", answers),
-            answers_max: metrics.gauge_family("shop_identity_remembered_max", answers_max),
+            remembered: Remembered::of(metrics),
             hearing: metrics.gauge("shop_identity_hearing_revocations", hearing),
             uses_dropped: metrics.counter("shop_identity_session_uses_dropped_total", dropped),
         }
@@ -84,9 +87,7 @@ impl SessionCounts {
     }
 
     pub(crate) fn remembers(&self, what: &'static str, count: usize, max: usize) {
-        let what = [("what", what)];
-        self.answers.get_or_create(&what).set(number(count));
-        self.answers_max.get_or_create(&what).set(number(max));
+        self.remembered.are(what, count, max);
     }
 
     pub(crate) fn hears(&self, all: bool) {
@@ -95,6 +96,23 @@ impl SessionCounts {
 
     pub(crate) fn use_dropped(&self) {
         self.uses_dropped.inc();
+    }
+}
+
+impl Remembered {
+    pub(crate) fn of(metrics: &Metrics) -> Self {
+        let counts = "What this process remembers of what identity's store said (sessions, API keys, clients, void tokens), and signatures of tokens that held.";
+        let counts_max = "The most of each that it remembers.";
+        Self {
+            counts: metrics.gauge_family("shop_identity_remembered", counts),
+            counts_max: metrics.gauge_family("shop_identity_remembered_max", counts_max),
+        }
+    }
+
+    pub(crate) fn are(&self, what: &'static str, count: usize, max: usize) {
+        let what = [("what", what)];
+        self.counts.get_or_create(&what).set(number(count));
+        self.counts_max.get_or_create(&what).set(number(max));
     }
 }
 

@@ -7,9 +7,8 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use super::Identity;
-use super::live::LiveSessions;
 use crate::domain::event::SIGNING_KEYS;
-use crate::domain::{ClientId, SessionId};
+use crate::domain::{ClientId, Event, SessionId};
 
 /// How often the log is asked for its end, told of anything or not: a quarter of the second that a revocation may take.
 const ASK_EVERY: Duration = Duration::from_millis(250);
@@ -74,9 +73,11 @@ impl Identity {
     fn count_remembered(&self) {
         self.counts.hears(self.live.hears());
         let (sessions, keys) = (&self.live, &self.live_keys);
+        let ring = self.tokens.ring();
         let counted = [
             ("sessions", sessions.len(), sessions.entries_max()),
             ("api_keys", keys.len(), keys.entries_max()),
+            ("signatures", ring.remembered(), ring.remembered_max()),
         ];
         for (what, count, max) in counted.into_iter().chain(self.oauth.remembered()) {
             self.counts.remembers(what, count, max);
@@ -95,6 +96,7 @@ impl Identity {
             heard.place = Some(Place { after, incarnation });
             heard.keys_are_old = true;
             self.live.forget_all();
+            self.oauth.forget_all();
         }
         self.look(log, heard).await?;
         self.live.heard(asked_at);
@@ -111,7 +113,7 @@ impl Identity {
             let page = page.map_err(|error| error.to_string())?;
             for entry in &page {
                 heard.keys_are_old |= entry.stream.category() == SIGNING_KEYS;
-                take_back(&self.live, entry);
+                self.take_back(entry);
             }
             if let Some(last) = page.last() {
                 place.after = last.position;
@@ -128,32 +130,44 @@ impl Identity {
         }
         Ok(())
     }
-}
 
-/// What is not known to take nothing from anybody counts as a revocation: a newer process may record other kinds.
-fn take_back(live: &LiveSessions, entry: &Recorded) {
-    let Ok(id) = entry.stream.id().parse::<Uuid>() else {
-        return;
-    };
-    match (entry.stream.category(), entry.kind.as_str()) {
-        (
-            "user",
-            "user_registered" | "user_updated" | "consent_given" | "verification_asked"
-            | "email_verified",
-        )
-        | ("session", "session_started")
-        | ("client", "client_registered") => {}
-        ("session", _) => live.forget(&[SessionId(id)]),
-        ("user", _) => live.forget_user(UserId(id)),
-        ("client", _) => live.forget_client(ClientId(id)),
-        _ => {}
+    /// What is not known to take nothing from anybody counts as a revocation: a newer process may record other kinds.
+    fn take_back(&self, entry: &Recorded) {
+        let Ok(id) = entry.stream.id().parse::<Uuid>() else {
+            return;
+        };
+        let (live, oauth) = (&self.live, &self.oauth);
+        match (entry.stream.category(), entry.kind.as_str()) {
+            (
+                "user",
+                "user_registered" | "user_updated" | "consent_given" | "verification_asked"
+                | "email_verified",
+            )
+            | ("session", "session_started") => {}
+            ("session", _) => live.forget(&[SessionId(id)]),
+            ("user", _) => live.forget_user(UserId(id)),
+            ("client", "client_token_revoked") => match entry.decode::<Event>() {
+                Ok(Event::ClientTokenRevoked { token_id, .. }) => oauth.note_void(token_id),
+                _ => oauth.forget_all(),
+            },
+            ("client", kind) => {
+                oauth.forget_client(ClientId(id));
+                // Nobody has a session of a new one.
+                if kind != "client_registered" {
+                    live.forget_client(ClientId(id));
+                }
+            }
+            _ => {}
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::sync::Arc;
 
+    use secrecy::ExposeSecret;
     use stanchion::auth::key::OperatedKeys;
     use stanchion::auth::key::rotation::Haste;
     use stanchion::auth::token::ACCESS_TTL;
@@ -161,8 +175,9 @@ mod tests {
     use stanchion::runtime::{id, task};
 
     use super::*;
+    use crate::application::answers::REVOKED_WITHIN;
     use crate::application::work::Work;
-    use crate::domain::{Event, SessionEnd};
+    use crate::domain::{ClientPlan, Flow, RegisteredClient, SessionEnd};
     use crate::testing::{Store, standing};
 
     /// Longer than anything here takes.
@@ -241,6 +256,51 @@ mod tests {
         assert_eq!(identity.live.get(session), Some(Some(who)));
         record(&identity, Event::PasswordChanged { user_id }).await;
         until("it is taken back", || identity.live.get(session).is_none()).await;
+        stop.cancel();
+    }
+
+    async fn robot(identity: &Identity) -> RegisteredClient {
+        let plan = ClientPlan {
+            name: "Robot".into(),
+            confidential: true,
+            redirect_uris: Vec::new(),
+            flows: BTreeSet::from([Flow::ClientCredentials]),
+            scopes: "order:read".parse().unwrap(),
+            resource_server: false,
+        };
+        let registered = identity.register_client(plan, &Metadata::new(None)).await;
+        registered.unwrap().0
+    }
+
+    /// It would be remembered for a minute.
+    #[tokio::test]
+    async fn e14_what_a_client_gives_back_or_has_done_to_it_elsewhere_is_heard() {
+        let (store, stop) = (Store::memory().await, CancellationToken::new());
+        let other = hearing(&store, &stop).await;
+        let one = store.identity(ACCESS_TTL).await;
+        let (client, metadata) = (robot(&one).await, Metadata::new(None));
+        let token = || {
+            let issued = one.issue_to_client(&client, None).unwrap();
+            issued.access.expose_secret().to_owned()
+        };
+        let (kept, given_back) = (token(), token());
+        let counts = async |token: &str| other.introspect(&client, token).await.unwrap().is_some();
+        assert!(counts(&kept).await && counts(&given_back).await);
+        let revoked = one.revoke_token(&client, &given_back, &metadata);
+        assert!(revoked.await.is_ok());
+        let begun = Instant::now();
+        while counts(&given_back).await {
+            assert!(begun.elapsed() < REVOKED_WITHIN, "it was given back");
+            sleep(Duration::from_millis(5)).await;
+        }
+        assert!(counts(&kept).await && other.live.hears());
+        let disabled = one.set_client_enabled(client.id, false, &metadata);
+        disabled.await.unwrap();
+        let begun = Instant::now();
+        while counts(&kept).await {
+            assert!(begun.elapsed() < REVOKED_WITHIN, "its client is disabled");
+            sleep(Duration::from_millis(5)).await;
+        }
         stop.cancel();
     }
 

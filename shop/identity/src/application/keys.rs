@@ -67,9 +67,10 @@ impl Identity {
     /// Uses what the store has. One after the other: who read before a rotation must not undo what was read after it.
     pub(super) async fn reread_keys(&self) -> Result<Arc<KeyRing>, StartError> {
         let _reading = self.keys_reading.lock().await;
-        let ring = Arc::new(KeyRing::new(self.opened(&self.db).await?)?);
-        self.tokens.replace_ring(Arc::clone(&ring));
-        Ok(ring)
+        let ring = KeyRing::new(self.opened(&self.db).await?)?;
+        // Held by nobody else yet, it takes over which signatures are known to hold.
+        self.tokens.replace_ring(Arc::new(ring));
+        Ok(self.tokens.ring())
     }
 
     async fn opened(&self, on: &dyn Query) -> Result<Vec<(KeyRecord, SigningKey)>, StartError> {

@@ -43,12 +43,16 @@ impl Default for LiveSessions {
 impl LiveSessions {
     /// What is known of a session, if that still counts.
     pub(crate) fn get(&self, session: SessionId) -> Option<Option<Standing>> {
-        let counts_for = if self.hears() {
+        self.answers.get_within(session, self.counts_for())
+    }
+
+    /// How long an answer counts now, from when it was asked for.
+    pub(crate) fn counts_for(&self) -> Duration {
+        if self.hears() {
             KEPT_MAX
         } else {
             REVOKED_WITHIN
-        };
-        self.answers.get_within(session, counts_for)
+        }
     }
 
     /// What was known of a session at last, however old: for when nobody can be asked.

@@ -23,6 +23,7 @@ use jiff::SignedDuration;
 use secrecy::SecretString;
 use stanchion::auth::oauth::Scopes;
 use stanchion::auth::refresh::RefreshToken;
+use uuid::Uuid;
 
 use super::answers::Answers;
 use crate::domain::{ClientId, RegisteredClient};
@@ -66,6 +67,22 @@ impl OAuth {
             live: Answers::at_most(CLIENTS_MAX),
             revoked: RevokedTokens::default(),
         }
+    }
+
+    /// A client has changed somewhere.
+    pub(super) fn forget_client(&self, client: ClientId) {
+        self.live.forget(&[client]);
+    }
+
+    /// For when it is not known what has changed.
+    pub(super) fn forget_all(&self) {
+        self.live.forget_all();
+        self.revoked.forget_all();
+    }
+
+    /// A client gave that token back somewhere.
+    pub(super) fn note_void(&self, token: Uuid) {
+        self.revoked.note(token);
     }
 
     /// What is remembered: what, how many, and at most.

@@ -254,8 +254,9 @@ pub(crate) struct Rotation<'a> {
     pub(crate) nonce: Option<Nonce>,
     /// When the child ends unless its family does before.
     pub(crate) expires_at: Timestamp,
-    /// A token of a client's session is left as it is: whoever presents it has not proved to be that client.
-    pub(crate) own_only: bool,
+    /// Who has proved to be which client; `None`: nobody, and the token must be of a login of our own. Any other is left as
+    /// it is.
+    pub(crate) by: Option<ClientId>,
 }
 
 /// For whom a token was rotated.
@@ -263,6 +264,8 @@ pub(crate) struct Rotated {
     pub(crate) session: SessionId,
     pub(crate) user: UserId,
     pub(crate) roles: RoleSet,
+    /// What its client was granted, if it is a client's.
+    pub(crate) grant: Option<ClientGrant>,
 }
 
 /// All that decides about a presented token.

@@ -7,7 +7,7 @@ use stanchion::sql::SqlError;
 use super::counts::Refreshed;
 use super::ports::{Presented, Rotated, Rotation, Which};
 use super::{Failure, Identity, Refusal, Tokens, Work, retried};
-use crate::domain::{Event, RoleSet, SessionEnd, SessionId};
+use crate::domain::{ClientGrant, ClientId, Event, RoleSet, SessionEnd, SessionId};
 
 /// The token that follows a presented one, and for whom; whoever hands it out signs what goes with it.
 pub(super) struct Turned {
@@ -38,7 +38,7 @@ impl Identity {
         presented: &str,
         metadata: &Metadata,
     ) -> Result<Tokens, Failure> {
-        let Turned { token, of } = self.refresh(presented, true, metadata).await?;
+        let Turned { token, of } = self.refresh(presented, None, metadata).await?;
         Ok(Tokens {
             access: self.access_token(of.user, of.session, &of.roles)?,
             refresh: token,
@@ -46,16 +46,16 @@ impl Identity {
         })
     }
 
-    /// Exchanges a refresh token for the next one, once; with `own_only` a client's is refused and left as it is. A second
-    /// use ends the session, whoever was first; within the overlap, if there is one, it is answered with the same refresh
-    /// token again.
+    /// Exchanges a refresh token for the next one, once; one that is not of the client that it is presented `by` is refused
+    /// and left as it is. A second use ends the session, whoever was first; within the overlap, if there is one, it is
+    /// answered with the same refresh token again.
     ///
     /// Everything that decides is in the store. After an unknown outcome the client may try again: that rotates, is answered
     /// within the overlap, or is a reuse.
     pub(super) async fn refresh(
         &self,
         presented: &str,
-        own_only: bool,
+        by: Option<ClientId>,
         metadata: &Metadata,
     ) -> Result<Turned, Failure> {
         let Some(token) = RefreshToken::parse(presented) else {
@@ -63,7 +63,7 @@ impl Identity {
             return Err(Refusal::BadRefreshToken.into());
         };
         let hash = token.hash();
-        let outcome = retried(|| self.turned(&hash, own_only, metadata)).await;
+        let outcome = retried(|| self.turned(&hash, by, metadata)).await;
         self.counts.refreshed(match &outcome {
             Ok(Outcome::Rotated(_)) => Refreshed::Rotated,
             Ok(Outcome::Again(_)) => Refreshed::Again,
@@ -86,7 +86,7 @@ impl Identity {
     async fn turned(
         &self,
         hash: &RefreshHash,
-        own_only: bool,
+        by: Option<ClientId>,
         metadata: &Metadata,
     ) -> Result<Outcome, Failure> {
         let now = clock::now();
@@ -96,7 +96,7 @@ impl Identity {
             child: token.hash(),
             nonce,
             expires_at: self.lifetimes.idle_end(now),
-            own_only,
+            by,
         };
         let next = Next { token, nonce };
         match self.sessions.rotate(&self.db, &rotation, now).await? {
@@ -104,17 +104,15 @@ impl Identity {
                 token: next.token,
                 of,
             })),
-            // Whose a session is never changes, so it need not be asked in the transaction that decides.
-            None if own_only && self.is_of_a_client(hash).await? => {
-                Ok(Outcome::Refused(Refreshed::Unknown))
+            None => {
+                // Whose a session is never changes, so it need not be asked in the transaction that decides.
+                let grant = self.oauth.codes.grant_of_token(&self.db, hash).await?;
+                if grant.as_ref().map(|grant| grant.client) != by {
+                    return Ok(Outcome::Refused(Refreshed::Unknown));
+                }
+                self.judge(hash, next, grant, metadata).await
             }
-            None => self.judge(hash, next, metadata).await,
         }
-    }
-
-    async fn is_of_a_client(&self, hash: &RefreshHash) -> Result<bool, Failure> {
-        let grant = self.oauth.codes.grant_of_token(&self.db, hash);
-        Ok(grant.await?.is_some())
     }
 
     /// All that decides is read and written in one transaction, with the family locked: no cache, no memory.
@@ -122,6 +120,7 @@ impl Identity {
         &self,
         hash: &RefreshHash,
         next: Next,
+        grant: Option<ClientGrant>,
         metadata: &Metadata,
     ) -> Result<Outcome, Failure> {
         let work = Work::begin(&self.db, metadata);
@@ -139,10 +138,12 @@ impl Identity {
         match (decision, &found.roles) {
             (Decision::RevokeFamily, _) => self.revoke(work, &found.family).await,
             (Decision::Rotate(child), Some(roles)) => {
-                self.hand_out(work, &found, &child, next, roles).await
+                let token = self.hand_out(work, &found, &child, next).await?;
+                let of = rotated(&found.family, roles, grant);
+                Ok(Outcome::Rotated(Turned { token, of }))
             }
             (Decision::Again(token), Some(roles)) => {
-                let of = rotated(&found.family, roles);
+                let of = rotated(&found.family, roles, grant);
                 Ok(Outcome::Again(Turned { token, of }))
             }
             (Decision::Expired, _) => Ok(Outcome::Refused(Refreshed::Expired)),
@@ -158,8 +159,7 @@ impl Identity {
         found: &Presented,
         child: &Child,
         next: Next,
-        roles: &RoleSet,
-    ) -> Result<Outcome, Failure> {
+    ) -> Result<RefreshToken, Failure> {
         let (hash, now) = (&found.row.hash, found.now);
         // The statement decides, not what was read before it.
         if !self.sessions.use_token(work.rows(), hash, now).await? {
@@ -171,10 +171,7 @@ impl Identity {
             .add_token(work.rows(), &row, next.nonce, now)
             .await?;
         work.commit().await?;
-        Ok(Outcome::Rotated(Turned {
-            token: next.token,
-            of: rotated(&found.family, roles),
-        }))
+        Ok(next.token)
     }
 
     async fn revoke(&self, mut work: Work<'_>, family: &Family) -> Result<Outcome, Failure> {
@@ -191,10 +188,11 @@ impl Identity {
     }
 }
 
-fn rotated(family: &Family, roles: &RoleSet) -> Rotated {
+fn rotated(family: &Family, roles: &RoleSet, grant: Option<ClientGrant>) -> Rotated {
     Rotated {
         session: SessionId(family.id),
         user: UserId(family.user),
         roles: roles.clone(),
+        grant,
     }
 }

@@ -172,8 +172,9 @@ impl FromStr for ClientId {
     type Err = Refused;
 
     fn from_str(text: &str) -> Result<Self, Refused> {
+        let mut written = Uuid::encode_buffer();
         let id = Uuid::parse_str(text).ok();
-        let id = id.filter(|id| id.to_string() == text);
+        let id = id.filter(|id| id.hyphenated().encode_lower(&mut written) == text);
         id.map(Self).ok_or(Refused("is not a client's id"))
     }
 }

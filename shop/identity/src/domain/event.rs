@@ -56,6 +56,11 @@ pub(crate) enum Event {
         client_id: ClientId,
         change: ClientChange,
     },
+    /// A client gave back a token of its own before its time.
+    ClientTokenRevoked {
+        client_id: ClientId,
+        token_id: Uuid,
+    },
     /// A user let a client have these.
     ConsentGiven {
         user_id: UserId,
@@ -183,7 +188,9 @@ impl Event {
             | Self::EmailVerified { user_id }
             | Self::PasswordReset { user_id } => StreamId::new("user", user_id.to_string()),
             Self::ConsentGiven { user_id, .. } => StreamId::new("user", user_id.to_string()),
-            Self::ClientRegistered { client_id } | Self::ClientChanged { client_id, .. } => {
+            Self::ClientRegistered { client_id }
+            | Self::ClientChanged { client_id, .. }
+            | Self::ClientTokenRevoked { client_id, .. } => {
                 StreamId::new("client", client_id.to_string())
             }
             Self::ResetAsked { request_id } => StreamId::new("reset", request_id.to_string()),

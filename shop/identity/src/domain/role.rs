@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
+use std::sync::LazyLock;
 
 use serde::{Deserialize, Serialize};
 use stanchion::auth::{Permissions, Roles};
@@ -57,10 +58,13 @@ impl Role {
     }
 }
 
-/// The shop's table of roles and permissions.
-pub(crate) fn table() -> Roles {
-    Roles::new(Role::ALL.map(|role| (role.name(), role.permissions())))
-        .expect("the names above are permission names")
+/// The shop's table of roles and permissions, made once: each request of a user looks into it.
+pub(crate) fn table() -> &'static Roles {
+    static TABLE: LazyLock<Roles> = LazyLock::new(|| {
+        Roles::new(Role::ALL.map(|role| (role.name(), role.permissions())))
+            .expect("the names above are permission names")
+    });
+    &TABLE
 }
 
 impl RoleSet {

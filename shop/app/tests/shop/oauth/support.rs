@@ -65,7 +65,7 @@ pub(in crate::oauth) fn changed<'a>(
 
 impl Shop {
     /// A request to the operator's port.
-    pub(in crate::oauth) fn ask_admin(&self, method: Method, path: &str) -> Ask {
+    pub(crate) fn ask_admin(&self, method: Method, path: &str) -> Ask {
         let http = http_client(Client::builder());
         Ask::new(
             &http,

@@ -40,6 +40,11 @@ impl ApiKeys {
         principal.ok_or(AuthenticateError::Invalid)
     }
 
+    /// What is remembered: what, how many, and at most.
+    pub(super) fn remembered(&self) -> (&'static str, usize, usize) {
+        ("api_keys", self.live.len(), self.live.entries_max())
+    }
+
     async fn standing(&self, hash: ApiKeyHash) -> Result<Option<KeyStanding>, String> {
         if let Some(known) = self.live.get(hash) {
             return Ok(known);

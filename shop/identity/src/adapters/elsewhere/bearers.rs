@@ -7,7 +7,7 @@ use stanchion::server::{Authenticate, AuthenticateError};
 use super::IdentityElsewhere;
 use super::standings::NoAnswer;
 use crate::application::narrowed;
-use crate::domain::SessionId;
+use crate::domain::{ClientId, SessionId};
 
 /// Access tokens and API keys, as identity does it: signature and claims first, then the session.
 #[async_trait]
@@ -17,8 +17,13 @@ impl Authenticate for IdentityElsewhere {
             return self.api_keys.bearer(token).await;
         }
         let claims = self.claims(token).await?;
-        let (Subject::User(user), Some(session)) = (&claims.subject, claims.session) else {
-            return Ok(claims.into_principal());
+        let (user, session) = match (&claims.subject, claims.session) {
+            (Subject::User(user), Some(session)) => (user, session),
+            (Subject::Client(client), _) => {
+                let client = ClientId(*client);
+                return self.client(client, claims).await;
+            }
+            _ => return Ok(claims.into_principal()),
         };
         match self.standings.of(SessionId(session)).await {
             Ok(standing) => {
@@ -34,6 +39,19 @@ impl Authenticate for IdentityElsewhere {
 }
 
 impl IdentityElsewhere {
+    /// A client with a token of its own.
+    async fn client(
+        &self,
+        client: ClientId,
+        claims: Claims,
+    ) -> Result<Principal, AuthenticateError> {
+        match self.client_tokens.counts(client, claims.id).await {
+            Ok(true) | Err(NoAnswer::Out(_)) => Ok(claims.into_principal()),
+            Ok(false) => Err(AuthenticateError::Invalid),
+            Err(NoAnswer::Other(why)) => Err(AuthenticateError::Unavailable(why)),
+        }
+    }
+
     /// What the token says, by the keys known here, and by newer ones if those do not open it.
     async fn claims(&self, token: &str) -> Result<Claims, AuthenticateError> {
         match self.keys.verify(token) {

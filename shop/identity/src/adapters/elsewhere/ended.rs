@@ -1,13 +1,12 @@
-//! Sessions that have ended while tokens of theirs may still live.
+//! What has ended while tokens of it may still live: sessions, and clients' own tokens.
 
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use stanchion::auth::token::{ACCESS_TTL_MAX, LEEWAY};
 use tokio::time::Instant;
-
-use crate::domain::SessionId;
 
 /// No token that was issued before its session ended lives longer.
 const TOKEN_LIFE_MAX: Duration = ACCESS_TTL_MAX
@@ -15,32 +14,36 @@ const TOKEN_LIFE_MAX: Duration = ACCESS_TTL_MAX
     .saturating_add(LEEWAY.unsigned_abs());
 
 /// The most that are remembered.
-const ENDED_MAX: usize = 100_000;
+pub(super) const ENDED_MAX: usize = 100_000;
 
-/// What must not be forgotten: while identity is out, a session that nobody remembers counts as live.
-#[derive(Debug, Default)]
-pub(super) struct Ended(Mutex<Known>);
+/// What must not be forgotten: while identity is out, what nobody remembers counts as live.
+#[derive(Debug)]
+pub(super) struct Ended<K>(Mutex<Known<K>>);
 
-#[derive(Debug, Default)]
-struct Known {
-    sessions: HashMap<SessionId, Instant>,
+#[derive(Debug)]
+struct Known<K> {
+    ended: HashMap<K, Instant>,
     /// When there was no room for one at last.
     missed: Option<Instant>,
 }
 
-impl Ended {
-    /// What identity says of a session; one whose user is active again has not ended.
-    pub(super) fn note(&self, session: SessionId, has_ended: bool) {
+impl<K: Eq + Hash> Ended<K> {
+    /// What identity says of it; a session whose user is active again has not ended.
+    pub(super) fn note(&self, of: K, has_ended: bool) {
         let mut known = self.0.lock();
         if has_ended {
-            known.add(session);
+            known.add(of);
         } else {
-            known.sessions.remove(&session);
+            known.ended.remove(&of);
         }
     }
 
-    pub(super) fn has(&self, session: SessionId) -> bool {
-        self.0.lock().sessions.contains_key(&session)
+    pub(super) fn has(&self, of: &K) -> bool {
+        self.0.lock().ended.contains_key(of)
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.lock().ended.len()
     }
 
     /// Whether all are remembered whose tokens may live.
@@ -50,18 +53,28 @@ impl Ended {
     }
 }
 
-impl Known {
-    fn add(&mut self, session: SessionId) {
-        let full = self.sessions.len() >= ENDED_MAX;
-        if full && !self.sessions.contains_key(&session) {
-            self.sessions
+impl<K: Eq + Hash> Known<K> {
+    fn add(&mut self, of: K) {
+        let full = self.ended.len() >= ENDED_MAX;
+        if full && !self.ended.contains_key(&of) {
+            self.ended
                 .retain(|_, noted| noted.elapsed() < TOKEN_LIFE_MAX);
         }
-        if self.sessions.len() < ENDED_MAX || self.sessions.contains_key(&session) {
-            self.sessions.insert(session, Instant::now());
+        if self.ended.len() < ENDED_MAX || self.ended.contains_key(&of) {
+            self.ended.insert(of, Instant::now());
         } else {
             self.missed = Some(Instant::now());
         }
+    }
+}
+
+// Not derived: what has ended need have no default.
+impl<K> Default for Ended<K> {
+    fn default() -> Self {
+        Self(Mutex::new(Known {
+            ended: HashMap::new(),
+            missed: None,
+        }))
     }
 }
 
@@ -70,6 +83,7 @@ mod tests {
     use stanchion::runtime::id;
 
     use super::*;
+    use crate::domain::SessionId;
 
     fn session() -> SessionId {
         SessionId(id::new_v7())
@@ -80,9 +94,9 @@ mod tests {
         let (ended, one) = (Ended::default(), session());
         ended.note(one, true);
         tokio::time::advance(TOKEN_LIFE_MAX / 2).await;
-        assert!(ended.has(one) && !ended.has(session()));
+        assert!(ended.has(&one) && !ended.has(&session()));
         ended.note(one, false);
-        assert!(!ended.has(one));
+        assert!(!ended.has(&one));
     }
 
     #[tokio::test(start_paused = true)]
@@ -95,9 +109,9 @@ mod tests {
         assert!(ended.is_whole());
         let late = session();
         ended.note(late, true);
-        assert!(ended.has(first) && !ended.has(late) && !ended.is_whole());
+        assert!(ended.has(&first) && !ended.has(&late) && !ended.is_whole());
         tokio::time::advance(TOKEN_LIFE_MAX).await;
         ended.note(late, true);
-        assert!(ended.has(late) && !ended.has(first) && ended.is_whole());
+        assert!(ended.has(&late) && !ended.has(&first) && ended.is_whole());
     }
 }

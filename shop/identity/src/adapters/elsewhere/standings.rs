@@ -13,7 +13,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tonic::{Code, Status};
 
-use super::ended::Ended;
+use super::ended::{ENDED_MAX, Ended};
 use super::{ANSWERED_WITHIN, Client, detached, in_own_time};
 use crate::application::LiveSessions;
 use crate::application::ports::Standing;
@@ -43,7 +43,7 @@ pub(super) enum NoAnswer {
 pub(super) struct Standings {
     client: Client,
     live: LiveSessions,
-    ended: Ended,
+    ended: Ended<SessionId>,
     asking: Mutex<HashMap<SessionId, Told>>,
     /// What the log said last.
     is_out: AtomicBool,
@@ -85,8 +85,16 @@ impl Standings {
         }
     }
 
+    /// What is remembered: what, how many, and at most.
+    pub(super) fn remembered(&self) -> [(&'static str, usize, usize); 2] {
+        [
+            ("sessions", self.live.len(), self.live.entries_max()),
+            ("ended_sessions", self.ended.len(), ENDED_MAX),
+        ]
+    }
+
     fn last_known(&self, session: SessionId, why: String) -> Answer {
-        if self.ended.has(session) {
+        if self.ended.has(&session) {
             return Ok(None);
         }
         match self.live.last_known(session) {
@@ -169,11 +177,11 @@ impl Drop for Asked {
 }
 
 impl NoAnswer {
-    fn other(why: &str) -> Self {
+    pub(super) fn other(why: &str) -> Self {
         Self::Other(why.to_owned())
     }
 
-    fn of(status: &Status) -> Self {
+    pub(super) fn of(status: &Status) -> Self {
         let is_out = match ClientError::of_status(status).map(ClientError::reason) {
             // Of what we refuse ourselves, the breaker alone speaks of identity; the rest, of how much is asked.
             Some(Reason::Refused(refusal)) => matches!(refusal, Refusal::BreakerOpen { .. }),

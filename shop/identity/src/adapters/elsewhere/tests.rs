@@ -120,3 +120,28 @@ async fn e12_forged_tokens_make_a_process_ask_for_the_keys_once_in_ten_seconds()
     assert_eq!(refused, Err(AuthenticateError::Invalid));
     assert_eq!(elsewhere.keys.asked_at(), asked);
 }
+
+#[tokio::test]
+async fn while_identity_cannot_be_reached_a_clients_own_token_counts_as_it_is_signed() {
+    use secrecy::ExposeSecret;
+
+    let (elsewhere, _) = knowing_its_keys(NOBODY, id::new_v7());
+    let grant = Grant::to_client(id::new_v7(), Permissions::default());
+    let token = elsewhere.keys.tokens.issue(&grant, clock::now()).unwrap();
+    let answer = elsewhere.authenticate(token.expose_secret()).await;
+    assert!(answer.is_ok(), "{answer:?}");
+}
+
+#[tokio::test]
+async fn a_clients_own_token_lets_nobody_in_who_leaves_no_time_to_ask() {
+    use secrecy::ExposeSecret;
+
+    // It takes connections and never says a word.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", silent.local_addr().unwrap());
+    let (elsewhere, _) = knowing_its_keys(&url, id::new_v7());
+    let grant = Grant::to_client(id::new_v7(), Permissions::default());
+    let token = elsewhere.keys.tokens.issue(&grant, clock::now()).unwrap();
+    let answer = with_no_time(elsewhere.authenticate(token.expose_secret())).await;
+    assert!(matches!(answer, Err(AuthenticateError::Unavailable(_))));
+}

@@ -16,7 +16,7 @@ use tonic::{Request, Response, Status};
 use crate::adapters::way;
 use crate::application::Identity;
 use crate::application::api_keys::KeyStanding;
-use crate::domain::SessionId;
+use crate::domain::{Refused, SessionId};
 
 /// The most subjects that are asked for at once.
 pub(crate) const SUBJECTS_MAX: usize = 256;
@@ -65,6 +65,15 @@ grpc_methods! {
             respond(self.standing(&request.get_ref().session_id).await)
         }
 
+        async fn get_client_token(
+            &self,
+            caller: Authorized<AskIdentity>,
+            request: Request<pb::GetClientTokenRequest>,
+        ) -> Result<Response<pb::ClientToken>, Status> {
+            services_only(&caller)?;
+            respond(self.client_token(request.get_ref()).await)
+        }
+
         async fn get_api_key(
             &self,
             caller: Authorized<AskIdentity>,
@@ -101,6 +110,20 @@ impl ForServices {
                     .collect(),
             }),
         )
+    }
+
+    async fn client_token(
+        &self,
+        asked: &pb::GetClientTokenRequest,
+    ) -> Result<pb::ClientToken, Problem> {
+        let client = asked.client_id.parse();
+        let client =
+            client.map_err(|error: Refused| Problem::invalid_parameter("client_id", error.0))?;
+        let token = asked.token_id.parse();
+        let token = token.map_err(|error| Problem::invalid_parameter("token_id", error))?;
+        let counts = self.identity.client_token_as_stored(client, token).await;
+        let counts = counts.map_err(Problem::unavailable)?;
+        Ok(pb::ClientToken { counts })
     }
 
     async fn api_key(&self, hash: &[u8]) -> Result<pb::ApiKeyStanding, Problem> {

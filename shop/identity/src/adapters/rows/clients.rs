@@ -91,13 +91,10 @@ impl ClientRepository for ClientRows {
         on: &dyn Query,
         token: Uuid,
         expires_at: Timestamp,
-    ) -> Result<(), Failure> {
-        on.exec(
-            "insert into revoked_tokens (id, expires_at) values ($1, $2) on conflict do nothing",
-            params![token, expires_at],
-        )
-        .await?;
-        Ok(())
+    ) -> Result<bool, Failure> {
+        let sql =
+            "insert into revoked_tokens (id, expires_at) values ($1, $2) on conflict do nothing";
+        Ok(on.exec(sql, params![token, expires_at]).await? == 1)
     }
 
     async fn void_tokens(
@@ -110,6 +107,12 @@ impl ClientRepository for ClientRows {
         let rows = on.query(sql, params![now, limit]).await?;
         let ids = rows.iter().map(|row| row.get(0));
         Ok(ids.collect::<Result<_, _>>()?)
+    }
+
+    async fn counts(&self, on: &dyn Query, client: ClientId, token: Uuid) -> Result<bool, Failure> {
+        let sql = "select c.id from clients c where c.id = $1 and c.disabled_at is null \
+             and not exists (select 1 from revoked_tokens r where r.id = $2)";
+        Ok(on.opt(sql, params![client.0, token]).await?.is_some())
     }
 
     async fn is_void(&self, on: &dyn Query, token: Uuid) -> Result<bool, Failure> {

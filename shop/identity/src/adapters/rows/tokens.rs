@@ -8,21 +8,22 @@ use stanchion::sql::{Engine, Query, Row, SqlError, params};
 use super::unreadable;
 use crate::application::Failure;
 use crate::application::ports::{Presented, Rotated, Rotation};
-use crate::domain::SessionId;
+use crate::domain::{ClientGrant, ClientId, SessionId};
 
-/// Lock, check, mark and insert in one statement, which is its own transaction.
+/// Lock, check, mark and insert in one statement, which is its own transaction; also for a client, whose grant never changes
+/// and is told with it.
 ///
 /// What a subquery saw may be older than the lock, so each update checks its own row again: PostgreSQL does so on the row
 /// as it is when the lock is had. Of two at once the second finds no live token; after a logout there is no live session.
 const ROTATE: &str = "\
 with family as (
     update sessions s set last_used_at = $2
-    from refresh_tokens p, users u
+    from refresh_tokens p left join grants g on g.session_id = p.session_id, users u
     where p.hash = $1 and p.state = 'live' and p.expires_at > $2
       and s.id = p.session_id and s.ended_at is null and s.expires_at > $2
       and u.id = s.user_id and u.status = 'active' and u.deleted_at is null
-      and not ($6::boolean and exists (select 1 from grants g where g.session_id = s.id))
-    returning s.id, s.user_id, s.expires_at, u.roles
+      and g.client_id is not distinct from $6::uuid
+    returning s.id, s.user_id, s.expires_at, u.roles, g.scopes, g.authenticated_at
 ), used as (
     update refresh_tokens t set state = 'used', used_at = clock_timestamp(), nonce = null
     from family
@@ -35,7 +36,8 @@ with family as (
     from family, used
     returning session_id
 )
-select family.id, family.user_id, family.roles from child, family";
+select family.id, family.user_id, family.roles, family.scopes, family.authenticated_at
+from child, family";
 
 /// Rotates if that is all there is to do, and PostgreSQL is asked.
 pub(super) async fn rotate(
@@ -53,17 +55,30 @@ pub(super) async fn rotate(
         rotation.child.as_bytes().as_slice(),
         rotation.expires_at,
         rotation.nonce.map(|nonce| nonce.as_bytes().to_vec()),
-        rotation.own_only,
+        rotation.by.map(|client| client.0),
     ];
     let row = on.opt(ROTATE, params).await?;
-    let read = |row: Row| {
-        Ok::<_, SqlError>(Rotated {
-            session: SessionId(row.get(0)?),
-            user: UserId(row.get(1)?),
-            roles: row.get::<&str>(2)?.parse().map_err(unreadable)?,
-        })
+    Ok(row.map(|row| rotated(rotation.by, &row)).transpose()?)
+}
+
+fn rotated(by: Option<ClientId>, row: &Row) -> Result<Rotated, SqlError> {
+    let (session, user) = (SessionId(row.get(0)?), UserId(row.get(1)?));
+    let grant = match by {
+        None => None,
+        Some(client) => Some(ClientGrant {
+            session,
+            client,
+            user,
+            scopes: row.get::<&str>(3)?.parse().map_err(unreadable)?,
+            authenticated_at: row.get(4)?,
+        }),
     };
-    Ok(row.map(read).transpose()?)
+    Ok(Rotated {
+        session,
+        user,
+        roles: row.get::<&str>(2)?.parse().map_err(unreadable)?,
+        grant,
+    })
 }
 
 /// Locks first and looks then, by two statements: what one statement sees may be older than the lock that it waits for.

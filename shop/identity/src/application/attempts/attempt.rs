@@ -60,14 +60,6 @@ impl Attempt {
         matches
     }
 
-    /// The same of any use case: what its rules refuse has failed.
-    pub(crate) async fn settled<T>(mut self, done: Result<T, Failure>) -> Result<T, Failure> {
-        if !matches!(done, Err(Failure::Refused(_))) {
-            self.give_back(done.is_ok()).await;
-        }
-        done
-    }
-
     /// For nothing: what came of it says nothing of who tried.
     pub(crate) async fn costs_nothing(mut self) {
         self.give_back(true).await;

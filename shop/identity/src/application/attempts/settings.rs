@@ -81,6 +81,9 @@ stanchion::config::settings! {
 /// How many limits remember keys.
 pub(super) const LIMITS: usize = 12;
 
+/// Beside them the addresses that brought something wrong are remembered, as many at most as keys of a limit.
+const MEMORIES: usize = LIMITS + 1;
+
 /// So many at once, and one more after each span.
 pub(super) fn rate(burst: u32, every: Duration, keys_max: usize) -> RateSettings {
     RateSettings {
@@ -109,7 +112,7 @@ impl AttemptMetrics {
             "identity_attempt_keys_max",
             "Names, series, addresses and devices that this process can remember for all limits together.",
         );
-        max.set(number(keys_max.saturating_mul(LIMITS)));
+        max.set(number(keys_max.saturating_mul(MEMORIES)));
         Self {
             attempts: metrics.counter_family(
                 "identity_attempts_total",
@@ -124,10 +127,19 @@ impl AttemptMetrics {
 
     pub(super) fn counted(&self, kind: &'static str, is_let_in: bool, keys: usize) {
         let outcome = if is_let_in { "let_in" } else { "refused" };
+        self.came_to(kind, outcome);
+        self.keys.set(number(keys));
+    }
+
+    /// Nothing was remembered of it.
+    pub(super) fn let_in(&self, kind: &'static str) {
+        self.came_to(kind, "let_in");
+    }
+
+    fn came_to(&self, kind: &'static str, outcome: &'static str) {
         self.attempts
             .get_or_create(&Outcome { kind, outcome })
             .inc();
-        self.keys.set(number(keys));
     }
 }
 

@@ -24,7 +24,7 @@ impl Identity {
         let mut client = RegisteredClient::register(plan, ClientId(id::new_v7()), clock::now());
         client.secret = secret.as_ref().map(OpaqueToken::digest);
         retried(|| self.create_client(&client, metadata)).await?;
-        self.oauth.live.forget(&[client.id]);
+        self.oauth.forget_client(client.id);
         Ok((client, secret))
     }
 
@@ -106,7 +106,7 @@ impl Identity {
     }
 
     async fn changed_client(&self, client: ClientId) -> Result<RegisteredClient, Failure> {
-        self.oauth.live.forget(&[client]);
+        self.oauth.forget_client(client);
         self.live.forget_client(client);
         let found = self.oauth.clients.find(&self.db, client).await?;
         Ok(found.ok_or(Refusal::ClientNotFound)?)

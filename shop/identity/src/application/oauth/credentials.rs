@@ -4,6 +4,7 @@ use secrecy::{ExposeSecret, SecretString};
 use stanchion::auth::Subject;
 use stanchion::auth::oauth::{OAuthError, OpaqueToken, Prefix, Refused};
 use stanchion::auth::token::Claims;
+use uuid::Uuid;
 
 use super::{OAuth, OAuthFailure};
 use crate::application::{Failure, Identity};
@@ -58,13 +59,14 @@ impl Identity {
         }
     }
 
-    /// A client that is not disabled, as the store had it within the last second.
+    /// A client that is not disabled, as the store had it within the last second, or longer ago while this process hears of
+    /// every change.
     pub(super) async fn enabled_client(
         &self,
         id: ClientId,
     ) -> Result<Option<Arc<RegisteredClient>>, Failure> {
         let live = &self.oauth.live;
-        let found = match live.get(id) {
+        let found = match live.get_within(id, self.live.counts_for()) {
             Some(known) => known,
             None => {
                 let question = live.ask();
@@ -74,6 +76,15 @@ impl Identity {
             }
         };
         Ok(found.filter(|client| client.disabled_at.is_none()))
+    }
+
+    /// Whether a client's own token counts, by the store alone: for whoever remembers the answer.
+    pub(crate) async fn client_token_as_stored(
+        &self,
+        client: ClientId,
+        token: Uuid,
+    ) -> Result<bool, Failure> {
+        self.oauth.clients.counts(&self.db, client, token).await
     }
 
     /// Whether a token's client still gets anything, and the token was not given back.
@@ -94,6 +105,8 @@ impl Identity {
         let OAuth {
             clients, revoked, ..
         } = &self.oauth;
-        Ok(!revoked.has(&**clients, &self.db, claims.id).await?)
+        let age_max = self.live.counts_for();
+        let is_void = revoked.has(&**clients, &self.db, claims.id, age_max);
+        Ok(!is_void.await?)
     }
 }

@@ -6,8 +6,8 @@ use super::OAuthFailure;
 use crate::application::Identity;
 
 impl Identity {
-    /// What comes of a request to the token endpoint, unless too much was wrong before that came from that address. It is
-    /// counted before anything is looked at, and given back when it was right.
+    /// What comes of a request to the token endpoint, unless too much was wrong before that came from that address. What is
+    /// right is not counted, and asks nobody as long as nothing from there was wrong.
     pub(crate) async fn limited<T>(
         &self,
         from: Option<IpAddr>,
@@ -17,15 +17,16 @@ impl Identity {
         let attempt = self.attempts.token(from).await?;
         let done = request.await;
         if is_wrong(&done) {
+            attempt.was_wrong().await?;
             self.attempts.wrong_token(client).await?;
         } else {
-            attempt.costs_nothing().await;
+            attempt.was_right().await;
         }
         done
     }
 
-    /// The same where it is asked thousands of times a second what a token is worth: only what was wrong is counted, and
-    /// nobody waits for a count.
+    /// The same where it is asked thousands of times a second what a token is worth: who is right about itself is told
+    /// whatever others have tried from its address.
     pub(crate) async fn counted<T>(
         &self,
         from: Option<IpAddr>,
@@ -33,7 +34,7 @@ impl Identity {
         done: Result<T, OAuthFailure>,
     ) -> Result<T, OAuthFailure> {
         if is_wrong(&done) {
-            drop(self.attempts.token(from).await?);
+            self.attempts.wrong_from(from).await?;
             self.attempts.wrong_token(client).await?;
         }
         done

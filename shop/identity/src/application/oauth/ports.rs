@@ -39,13 +39,13 @@ pub(crate) trait ClientRepository: Send + Sync {
         now: Timestamp,
     ) -> Result<bool, Failure>;
 
-    /// Notes that this access token is void.
+    /// Notes that this access token is void; whether it was not before.
     async fn void_token(
         &self,
         on: &dyn Query,
         token: Uuid,
         expires_at: Timestamp,
-    ) -> Result<(), Failure>;
+    ) -> Result<bool, Failure>;
 
     /// The void tokens that would still live, at most `limit`.
     async fn void_tokens(
@@ -54,6 +54,9 @@ pub(crate) trait ClientRepository: Send + Sync {
         now: Timestamp,
         limit: i64,
     ) -> Result<Vec<Uuid>, Failure>;
+
+    /// Whether a client's own token counts: there is the client, it is not disabled, and the token not void.
+    async fn counts(&self, on: &dyn Query, client: ClientId, token: Uuid) -> Result<bool, Failure>;
 
     async fn is_void(&self, on: &dyn Query, token: Uuid) -> Result<bool, Failure>;
 }

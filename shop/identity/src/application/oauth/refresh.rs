@@ -22,18 +22,16 @@ impl Identity {
             let refused = OAuthError::UnauthorizedClient;
             return Err(refused.because("not one of this client's grants").into());
         }
-        let token = RefreshToken::parse(presented).ok_or(NOT_VALID)?;
-        let hash = token.hash();
-        let granted = self.oauth.codes.grant_of_token(&self.db, &hash);
-        // Whose a session is never changes, so it need not be asked in the transaction that decides.
-        let grant = granted.await?.filter(|grant| grant.client == client.id);
-        let grant = grant.ok_or(NOT_VALID)?;
+        if asking_for.is_some() {
+            self.may_ask_for(client, presented, asking_for).await?;
+        }
+        let turned = self.refresh(presented, Some(client.id), metadata).await;
+        let turned = turned.map_err(refused)?;
+        let grant = turned.of.grant.ok_or(NOT_VALID)?;
         let asked = asked_within(asking_for, &grant.scopes)?;
         // What userinfo tells is read from what the user granted: it cannot be left out, and the answer says so.
         let told = |word: &str| asked.has(word) || scope::is_for_userinfo(word);
         let scopes = grant.scopes.only(told);
-        let turned = self.refresh(presented, false, metadata).await;
-        let turned = turned.map_err(refused)?;
         Ok(Issued {
             access: self.user_token(&grant, &scopes, &turned.of.roles)?,
             expires_in: self.tokens.ttl(),
@@ -41,6 +39,20 @@ impl Identity {
             refresh: Some(turned.token),
             id_token: None,
         })
+    }
+
+    /// Who asks for more than was granted is refused before its token is used up. What was granted never changes.
+    async fn may_ask_for(
+        &self,
+        client: &RegisteredClient,
+        presented: &str,
+        asking_for: Option<&str>,
+    ) -> Result<(), OAuthFailure> {
+        let hash = RefreshToken::parse(presented).ok_or(NOT_VALID)?.hash();
+        let granted = self.oauth.codes.grant_of_token(&self.db, &hash);
+        let grant = granted.await?.filter(|grant| grant.client == client.id);
+        asked_within(asking_for, &grant.ok_or(NOT_VALID)?.scopes)?;
+        Ok(())
     }
 }
 

@@ -2,14 +2,14 @@ use shop_kernel::UserId;
 use stanchion::auth::Subject;
 use stanchion::auth::oauth::{OAuthError, Refused};
 use stanchion::auth::refresh::RefreshToken;
-use stanchion::auth::token::LEEWAY;
+use stanchion::auth::token::{Claims, LEEWAY};
 use stanchion::eventsourcing::Metadata;
 
 use super::OAuthFailure;
 use crate::application::ports::Which;
 use crate::application::work::{Work, retried};
 use crate::application::{Failure, Identity};
-use crate::domain::{RegisteredClient, SessionEnd, SessionId};
+use crate::domain::{ClientId, Event, RegisteredClient, SessionEnd, SessionId};
 
 const NOT_ITS_OWN: Refused =
     OAuthError::InvalidGrant.because("the token was issued to another client");
@@ -41,20 +41,42 @@ impl Identity {
         if claims.client != Some(client.id.0) {
             return Err(NOT_ITS_OWN.into());
         }
-        match (claims.subject, claims.session) {
+        match (&claims.subject, claims.session) {
             (Subject::User(user), Some(session)) => {
-                let (user, session) = (UserId(user), SessionId(session));
+                let (user, session) = (UserId(*user), SessionId(session));
                 self.end_granted(user, session, metadata).await?;
             }
-            _ => {
-                // As long as any clock may let it in.
-                let until = claims.expires_at.saturating_add(LEEWAY);
-                let until = until.unwrap_or(claims.expires_at);
-                let clients = &self.oauth.clients;
-                clients.void_token(&self.db, claims.id, until).await?;
-                self.oauth.revoked.forget().await;
-            }
+            _ => self.void(client.id, &claims, metadata).await?,
         }
+        Ok(())
+    }
+
+    /// A client's own token has no session that could end. Others hear of it by the event.
+    async fn void(
+        &self,
+        client_id: ClientId,
+        claims: &Claims,
+        metadata: &Metadata,
+    ) -> Result<(), Failure> {
+        let token_id = claims.id;
+        // As long as any clock may let it in.
+        let until = claims.expires_at.saturating_add(LEEWAY);
+        let until = until.unwrap_or(claims.expires_at);
+        let event = Event::ClientTokenRevoked {
+            client_id,
+            token_id,
+        };
+        retried(|| async {
+            let mut work = Work::begin(&self.db, metadata);
+            let clients = &self.oauth.clients;
+            let is_new = clients.void_token(work.rows(), token_id, until).await?;
+            if is_new {
+                work.record(&event)?;
+            }
+            work.commit().await
+        })
+        .await?;
+        self.oauth.note_void(token_id);
         Ok(())
     }
 

@@ -93,6 +93,18 @@ async fn a_token_of_a_key_that_was_turned_elsewhere_is_not_said_to_be_worth_noth
 }
 
 #[tokio::test]
+async fn signatures_that_held_are_known_after_the_keys_were_read_again() {
+    let store = Store::memory().await;
+    let identity = store.identity(ACCESS_TTL).await;
+    let client = robot(&identity).await;
+    let token = token_of(&identity, &client);
+    assert!(identity.claims_of(&token).await.is_some());
+    assert_eq!(identity.tokens.ring().remembered(), 1);
+    identity.reread_keys().await.unwrap();
+    assert_eq!(identity.tokens.ring().remembered(), 1);
+}
+
+#[tokio::test]
 async fn what_a_client_was_granted_is_known_with_its_session_and_ends_with_the_client() {
     let store = Store::memory().await;
     let identity = store.identity(ACCESS_TTL).await;

@@ -1,5 +1,6 @@
 //! `cargo xtask check`: every step runs, each failing one is printed, one table closes.
 
+mod atomics;
 mod contracts;
 mod deny;
 mod direction;
@@ -38,7 +39,7 @@ struct Outcome {
 }
 
 /// What fails in seconds comes before what compiles.
-const STEPS: [Step; 13] = [
+const STEPS: [Step; 14] = [
     Step {
         name: "fmt",
         run: fmt,
@@ -54,6 +55,10 @@ const STEPS: [Step; 13] = [
     Step {
         name: "links",
         run: links::check,
+    },
+    Step {
+        name: "atomics",
+        run: atomics::check,
     },
     Step {
         name: "contracts",

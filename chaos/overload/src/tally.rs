@@ -29,6 +29,8 @@ pub(crate) struct Tally {
     /// Answered well, by the second in which they were.
     ok_by_second: Vec<u64>,
     sent_by_second: Vec<u64>,
+    /// Answered well, by the second in which they were sent.
+    kept_by_second: Vec<u64>,
 }
 
 /// Milliseconds.
@@ -54,12 +56,15 @@ pub(crate) struct Summary {
     shed_ms: Times,
     ok_by_second: Vec<u64>,
     sent_by_second: Vec<u64>,
+    kept_by_second: Vec<u64>,
 }
 
 impl Tally {
     pub(crate) fn sent(&mut self, since_begin: Duration) {
         self.sent += 1;
-        count(&mut self.sent_by_second, since_begin);
+        count(&mut self.sent_by_second, since_begin, 1);
+        // As long as what was sent, though nothing of it is answered.
+        count(&mut self.kept_by_second, since_begin, 0);
     }
 
     pub(crate) fn ended(&mut self, ended: Ended, took: Duration, since_begin: Duration) {
@@ -67,7 +72,9 @@ impl Tally {
         match ended {
             Ended::Ok => {
                 self.ok_us.push(micros);
-                count(&mut self.ok_by_second, since_begin);
+                count(&mut self.ok_by_second, since_begin, 1);
+                let sent_at = since_begin.saturating_sub(took);
+                count(&mut self.kept_by_second, sent_at, 1);
             }
             Ended::Shed { told } => {
                 self.shed_us.push(micros);
@@ -91,16 +98,17 @@ impl Tally {
             shed_ms: times(&mut self.shed_us),
             ok_by_second: self.ok_by_second,
             sent_by_second: self.sent_by_second,
+            kept_by_second: self.kept_by_second,
         }
     }
 }
 
-fn count(by_second: &mut Vec<u64>, since_begin: Duration) {
+fn count(by_second: &mut Vec<u64>, since_begin: Duration, more: u64) {
     let second = usize::try_from(since_begin.as_secs()).unwrap_or(usize::MAX);
     if by_second.len() <= second {
         by_second.resize(second + 1, 0);
     }
-    by_second[second] += 1;
+    by_second[second] += more;
 }
 
 pub(crate) fn times(micros: &mut [u32]) -> Times {

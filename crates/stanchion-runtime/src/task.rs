@@ -49,6 +49,19 @@ pub fn spawn<T: Send + 'static>(
     Task { name, handle }
 }
 
+/// Runs `future` on the current runtime, outside any span: for work that is not one request's.
+///
+/// # Panics
+/// Outside a tokio runtime, as `tokio::spawn` does.
+pub fn spawn_apart<T: Send + 'static>(
+    name: &'static str,
+    future: impl Future<Output = T> + Send + 'static,
+) -> Task<T> {
+    #[allow(clippy::disallowed_methods, reason = "it spawns as `spawn` does")]
+    let handle = tokio::spawn(future);
+    Task { name, handle }
+}
+
 /// Runs `work` on a thread where blocking is allowed, within the current tracing span.
 ///
 /// Work that has begun cannot be aborted. For work that lasts as long as the process, take [`thread`].
@@ -188,6 +201,8 @@ mod tests {
         let span = tracing::info_span!("request");
         let task = span.in_scope(|| spawn("inner", async { Span::current().id() }));
         assert_eq!(task.await, Ok(span.id()));
+        let apart = span.in_scope(|| spawn_apart("shared", async { Span::current().id() }));
+        assert_eq!(apart.await, Ok(None));
     }
 
     #[test]

@@ -26,7 +26,7 @@ impl Accept {
             json: false,
             problem: false,
             events: false,
-            grpc: present.has(Sought::ContentType) && crate::grpc::is_grpc(headers),
+            grpc: present.has(Sought::Grpc),
         };
         if !present.has(Sought::Accept) {
             (accept.json, accept.events) = (true, true);

@@ -24,6 +24,7 @@ use crate::admission::{Admission, Permit};
 use crate::grpc::Fresh;
 use crate::metrics::{Counting, ServerMetrics};
 use crate::present::{Present, Sought};
+use crate::stack::Seat;
 use crate::{Access, Problem};
 
 /// The most gRPC streams at once that anyone may open (health, reflection): whoever is not known does not take the
@@ -60,6 +61,10 @@ pub struct Context {
     pub(crate) asked: AtomicBool,
     /// The preference that was honoured, as `Preference-Applied` tells it.
     pub(crate) preference: OnceLock<String>,
+    /// In the table of requests being served.
+    pub(crate) seat: Seat,
+    /// Whoever sends its answer takes it out of that table.
+    pub(crate) ends_by_itself: AtomicBool,
 }
 
 /// What the service lends every request.
@@ -129,9 +134,11 @@ impl Context {
             principal: OnceLock::new(),
             deadline: OnceLock::new(),
             permit: Mutex::new(None),
-            is_inner: Self::current().is_some(),
+            is_inner: CURRENT.try_with(|_| ()).is_ok(),
             asked: AtomicBool::new(false),
             preference: OnceLock::new(),
+            seat: Seat::default(),
+            ends_by_itself: AtomicBool::new(false),
         }
     }
 

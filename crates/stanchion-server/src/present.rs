@@ -5,6 +5,8 @@
 
 use http::HeaderMap;
 
+use crate::grpc::is_grpc_type;
+
 /// The headers that are looked for before a route, as far as a head had them when it arrived.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Present {
@@ -24,6 +26,8 @@ pub(crate) enum Sought {
     ContentEncoding,
     ContentType,
     Expect,
+    /// A `content-type` of gRPC.
+    Grpc,
     GrpcTimeout,
     IfNoneMatch,
     Priority,
@@ -40,9 +44,15 @@ impl Present {
             let name = name.as_str();
             // A colon, a space and the line's end.
             present.bytes += name.len() + value.len() + 4;
-            if let Some(sought) = Sought::named(name) {
-                present.saw(sought);
+            let Some(sought) = Sought::named(name) else {
+                continue;
+            };
+            // Of several the first one counts.
+            let is_kind = matches!(sought, Sought::ContentType) && !present.has(sought);
+            if is_kind && is_grpc_type(value.as_bytes()) {
+                present.saw(Sought::Grpc);
             }
+            present.saw(sought);
         }
         present
     }
@@ -122,6 +132,28 @@ mod tests {
             }
             assert!(present.has(sought) && !present.has(Sought::AnotherHost));
             assert_eq!(present.bytes, 2 * (name.len() + 4) + "value".len() + 1);
+        }
+    }
+
+    #[test]
+    fn a_call_is_known_by_its_first_content_type() {
+        for (kinds, is_call) in [
+            (&["application/grpc"][..], true),
+            (&["application/grpc+proto", "text/plain"], true),
+            (&["text/plain", "application/grpc"], false),
+            (&["application/grpc-web"], false),
+            (&[], false),
+        ] {
+            let mut headers = HeaderMap::new();
+            for kind in kinds {
+                headers.append("content-type", kind.parse().unwrap());
+            }
+            assert_eq!(
+                Present::of(&headers).has(Sought::Grpc),
+                is_call,
+                "{kinds:?}"
+            );
+            assert_eq!(crate::grpc::is_grpc(&headers), is_call, "{kinds:?}");
         }
     }
 

@@ -1,15 +1,18 @@
 use std::io::IsTerminal;
 use std::time::Duration;
 
-use opentelemetry_sdk::trace::SdkTracerProvider;
+use opentelemetry_sdk::trace::{SdkTracer, SdkTracerProvider};
 use tracing::{Level, Subscriber};
+use tracing_opentelemetry::OpenTelemetryLayer;
 use tracing_subscriber::filter::{FilterExt, LevelFilter, filter_fn};
 use tracing_subscriber::layer::{Filter, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 use crate::export::{self, ExportError};
-use crate::lines::{self, Lines};
+use crate::late::{Lately, Nothing};
+use crate::lines::{self, Lines, Wanted};
 use crate::unrecorded::{Recorded, Share};
 use crate::{LogFormat, Metrics, TelemetrySettings};
 
@@ -73,12 +76,12 @@ pub fn init(settings: &TelemetrySettings, service: &str) -> Result<Telemetry, Te
     );
     let provider = export::provider(settings.otlp_endpoint.as_deref(), &share, service)?;
     let sink = lines::stderr();
-    let lines = Lines {
+    let lines = Lines::new(Wanted {
         format,
         sink,
         share,
         wanted: lines::wanted(&directives),
-    };
+    });
     subscriber(&provider, lines, filter)
         .try_init()
         .map_err(|_| TelemetryError::Twice)?;
@@ -93,23 +96,33 @@ pub(crate) fn subscriber(
     provider: &SdkTracerProvider,
     lines: Lines,
     filter: EnvFilter,
-) -> impl Subscriber + Send + Sync {
-    let spans = tracing_opentelemetry::layer()
-        .with_tracer(export::tracer(provider))
-        .with_location(false)
-        .with_threads(false)
-        .with_tracked_inactivity(false);
+) -> impl Subscriber + Send + Sync + use<> {
     // However few events are wanted, each carries the ids of the spans around it.
     let carrying = filter_fn(|metadata| metadata.is_span() && *metadata.level() <= Level::INFO)
         .with_max_level_hint(LevelFilter::INFO);
     // A filter that looks at no spans has nothing to do at each of their steps.
-    let filter: Box<dyn Filter<_> + Send + Sync> = match lines.wanted.clone() {
+    let filter: Box<dyn Filter<_> + Send + Sync> = match lines.0.wanted.clone() {
         Some(wanted) => Box::new(wanted.or(carrying)),
         None => Box::new(filter.or(carrying)),
     };
-    Registry::default()
-        .with(spans.with_filter(Recorded))
-        .with(lines.with_filter(filter))
+    let within = Registry::default()
+        .with(spans(provider).with_filter(Recorded))
+        .with(lines.clone().with_filter(filter));
+    // The same once more, without anything to do: whoever asks a span for its context looks for a layer that belongs to
+    // the outermost subscriber.
+    Lately::new(within).with(spans(provider).with_filter(Nothing(lines)))
+}
+
+/// Spans to the provider.
+fn spans<S>(provider: &SdkTracerProvider) -> OpenTelemetryLayer<S, SdkTracer>
+where
+    S: Subscriber + for<'span> LookupSpan<'span>,
+{
+    tracing_opentelemetry::layer()
+        .with_tracer(export::tracer(provider))
+        .with_location(false)
+        .with_threads(false)
+        .with_tracked_inactivity(false)
 }
 
 impl Telemetry {

@@ -11,6 +11,7 @@
 mod bounded;
 mod export;
 mod init;
+mod late;
 mod lines;
 mod metrics;
 mod panic;

@@ -14,16 +14,18 @@ pub(crate) use sink::{Sink, stderr};
 
 use std::cell::Cell;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Subscriber};
+use tracing::{Dispatch, Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::LogFormat;
-use crate::unrecorded::{self, Share, Unrecorded};
+use crate::late::Nothing;
+use crate::unrecorded::{self, Beginning, Share, Unrecorded};
 use fields::Fields;
 use second::Second;
 
@@ -37,7 +39,11 @@ pub const MAY_WAIT: &str = "stanchion.may_wait";
 const KEPT_BYTES_MAX: usize = 64 * 1024;
 
 /// Writes each event as one line, and makes the ids of unrecorded spans current while they are entered.
-pub(crate) struct Lines {
+#[derive(Clone)]
+pub(crate) struct Lines(pub(crate) Arc<Wanted>);
+
+/// Which lines are wanted, how and where, and which traces are recorded.
+pub(crate) struct Wanted {
     pub(crate) format: LogFormat,
     pub(crate) sink: Sink,
     /// Of traces that begin here, so many are recorded.
@@ -62,9 +68,13 @@ where
     S: Subscriber + for<'span> LookupSpan<'span>,
 {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, ctx: Context<'_, S>) {
-        let mut fields = Fields::of_span(self.format);
+        let mut fields = Fields::of_span(self.0.format);
         attributes.record(&mut fields);
-        let unrecorded = part(attributes, &ctx);
+        let beginning = unrecorded::take_beginning();
+        if let Some(late) = beginning.as_ref().and_then(|it| it.late.as_ref()) {
+            late.tell(&mut |name, value| fields.text(name, value));
+        }
+        let unrecorded = part(beginning, attributes, &ctx);
         if let Some(span) = ctx.span(id) {
             let carried = Carried { fields, unrecorded };
             span.extensions_mut().insert(carried);
@@ -95,11 +105,23 @@ where
 
     fn on_event(&self, event: &Event<'_>, ctx: Context<'_, S>) {
         let may_wait = event.metadata().name() == MAY_WAIT;
-        self.line(may_wait, |line| line.write(event, &ctx));
+        self.0.line(may_wait, |line| line.write(event, &ctx));
     }
 }
 
 impl Lines {
+    pub(crate) fn new(wanted: Wanted) -> Self {
+        Self(Arc::new(wanted))
+    }
+
+    /// Of our own subscriber.
+    pub(crate) fn of(dispatch: &Dispatch) -> Option<&Wanted> {
+        let nothing: &Nothing = dispatch.downcast_ref()?;
+        Some(nothing.0.0.as_ref())
+    }
+}
+
+impl Wanted {
     /// Writes a line into memory that is kept, and then out.
     fn line(&self, may_wait: bool, write: impl FnOnce(&mut Line)) {
         let kept = KEPT.take().filter(|kept| kept.format == self.format);
@@ -114,13 +136,17 @@ impl Lines {
 }
 
 /// The unrecorded trace that a new span belongs to: the one that begins with it, or its parent's.
-fn part<S>(attributes: &Attributes<'_>, ctx: &Context<'_, S>) -> Option<Unrecorded>
+fn part<S>(
+    beginning: Option<Beginning>,
+    attributes: &Attributes<'_>,
+    ctx: &Context<'_, S>,
+) -> Option<Unrecorded>
 where
     S: Subscriber + for<'span> LookupSpan<'span>,
 {
-    if let Some(beginning) = unrecorded::take_beginning() {
+    if let Some(beginning) = beginning {
         let is_alone = ctx.lookup_current().is_none() || attributes.is_root();
-        return Some(Unrecorded::beginning(beginning, is_alone));
+        return Some(Unrecorded::beginning(beginning.context, is_alone));
     }
     let parent = match attributes.parent() {
         Some(parent) => ctx.span(parent),

@@ -17,12 +17,13 @@ use std::sync::Arc;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use parking_lot::Mutex;
 use serde_json::Value;
+use tracing::Subscriber;
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::EnvFilter;
 
 use crate::LogFormat;
 use crate::init::subscriber;
-use crate::lines::{self, Lines};
+use crate::lines::{self, Lines, Sink, Wanted};
 use crate::unrecorded::Share;
 
 /// Catches what is logged on this thread, at every level, until it is dropped.
@@ -63,21 +64,34 @@ pub(crate) fn capture_as(format: LogFormat, directives: &str) -> Captured {
     let text = Arc::new(Mutex::new(String::new()));
     let kept = text.clone();
     let sink = Arc::new(move |line: &[u8]| kept.lock().push_str(&String::from_utf8_lossy(line)));
+    Captured {
+        text,
+        _subscriber: tracing::subscriber::set_default(writing(format, directives, sink)),
+    }
+}
+
+/// A subscriber whose lines nobody reads.
+#[cfg(test)]
+pub(crate) fn silent() -> impl Subscriber + Send + Sync {
+    writing(LogFormat::Json, "info", Arc::new(|_: &[u8]| {}))
+}
+
+fn writing(
+    format: LogFormat,
+    directives: &str,
+    sink: Sink,
+) -> impl Subscriber + Send + Sync + use<> {
     let share = Share(0.0);
     let provider = SdkTracerProvider::builder()
         .with_sampler(share.clone())
         .build();
-    let lines = Lines {
+    let lines = Lines::new(Wanted {
         format,
         sink,
         share,
         wanted: lines::wanted(directives),
-    };
-    let subscriber = subscriber(&provider, lines, EnvFilter::new(directives));
-    Captured {
-        text,
-        _subscriber: tracing::subscriber::set_default(subscriber),
-    }
+    });
+    subscriber(&provider, lines, EnvFilter::new(directives))
 }
 
 impl std::fmt::Debug for Captured {

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::Context;
@@ -9,7 +10,9 @@ use opentelemetry::trace::{SpanContext, SpanId, TraceContextExt, TraceFlags, Tra
 use tracing::Span;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
-use crate::lines::Lines;
+use crate::late;
+pub use crate::late::{First, Place, Tells};
+use crate::lines::{Lines, Wanted};
 use crate::unrecorded;
 
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
@@ -125,6 +128,9 @@ impl FromStr for TraceContext {
 /// The context of the current span; `None` outside of one, or before [`init`](crate::init).
 #[must_use]
 pub fn current() -> Option<TraceContext> {
+    if let Some(context) = late::current(TraceContext::of) {
+        return context;
+    }
     if unrecorded::is_within() {
         return Context::map_current(|context| TraceContext::of(context.span().span_context()));
     }
@@ -146,26 +152,61 @@ pub fn trace_id() -> Option<String> {
 /// share in the settings (none without an endpoint). Such a span costs little, and its ids are in lines and in calls to
 /// others all the same. `span` makes one span; call this before anything of the work runs.
 pub fn begin(parent: Option<&TraceContext>, span: impl FnOnce() -> Span) -> Span {
-    let of_layer = |lines: &Lines| match parent {
+    if is_taken(parent) {
+        return recorded(parent, span);
+    }
+    unrecorded::beginning(ids(parent), None, span)
+}
+
+/// The same, and the span of what is not recorded is made when somebody needs it: an event or a span within it, a task
+/// that is begun there, whoever asks for the current span. Where nobody does, there is none.
+///
+/// It has the ids all the same. `place` belongs to the one place that makes such spans, and `tells` has the fields that
+/// `span` would give it, as far as lines of the log show them.
+pub fn first<T: Tells + 'static>(
+    place: &'static Place,
+    parent: Option<&TraceContext>,
+    tells: &Arc<T>,
+    span: impl FnOnce() -> Span,
+) -> First {
+    if is_taken(parent) {
+        return First::made(recorded(parent, span));
+    }
+    let context = ids(parent);
+    if let Some(metadata) = place.metadata()
+        && late::may_be()
+    {
+        return First::late(metadata, context, Arc::clone(tells) as Arc<dyn Tells>);
+    }
+    let span = unrecorded::beginning(context, None, span);
+    place.learn(&span);
+    First::made(span)
+}
+
+/// Whether a trace is recorded here.
+fn is_taken(parent: Option<&TraceContext>) -> bool {
+    let of_lines = |lines: &Wanted| match parent {
         Some(parent) => parent.sampled,
         None => lines.share.takes(),
     };
-    let recorded = tracing::dispatcher::get_default(|dispatch| {
+    tracing::dispatcher::get_default(|dispatch| {
         // Somebody's own subscriber decides for itself.
-        dispatch.downcast_ref().is_none_or(of_layer)
-    });
-    match parent {
-        Some(parent) if recorded => {
-            let span = span();
-            continue_from(&span, parent);
-            span
-        }
-        None if recorded => unrecorded::taken(span),
-        _ => {
-            let trace = parent.map(|parent| (parent.trace, parent.otel_state()));
-            unrecorded::beginning(unrecorded::ids(trace), span)
-        }
-    }
+        Lines::of(dispatch).is_none_or(of_lines)
+    })
+}
+
+fn recorded(parent: Option<&TraceContext>, span: impl FnOnce() -> Span) -> Span {
+    let Some(parent) = parent else {
+        return unrecorded::taken(span);
+    };
+    let span = span();
+    continue_from(&span, parent);
+    span
+}
+
+/// The ids of what is not recorded.
+fn ids(parent: Option<&TraceContext>) -> SpanContext {
+    unrecorded::ids(parent.map(|parent| (parent.trace, parent.otel_state())))
 }
 
 /// Whether what is said of the current span reaches anybody: attributes of an unrecorded one need not be made.
@@ -235,6 +276,9 @@ fn hex(trace: TraceId) -> Hex {
 
 /// The trace that the current thread works in, without asking the subscriber: for log lines.
 pub(crate) fn active_trace() -> Option<Hex> {
+    if let Some(trace) = late::current(SpanContext::trace_id) {
+        return Some(hex(trace));
+    }
     Context::map_current(|context| {
         let span = context.span();
         let context = span.span_context();

@@ -5,6 +5,7 @@
 //! the same, and whatever begins within them is not recorded either.
 
 use std::cell::{Cell, RefCell};
+use std::sync::Arc;
 
 use opentelemetry::trace::{
     Link, SpanContext, SpanId, SpanKind, TraceContextExt, TraceFlags, TraceId, TraceState,
@@ -17,29 +18,43 @@ use tracing::{Level, Metadata, Span};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::{self, Filter};
 
+use crate::late::{self, Late};
+
 thread_local! {
     /// What the span that is being made belongs to.
-    static BEGINNING: Cell<Option<Context>> = const { Cell::new(None) };
+    static BEGINNING: Cell<Option<Beginning>> = const { Cell::new(None) };
     /// A span is being made that the sampler has to take.
     static TAKEN: Cell<bool> = const { Cell::new(false) };
     /// The unrecorded spans that this thread is in.
     static WITHIN: RefCell<Vec<Entered>> = const { RefCell::new(Vec::new()) };
 }
 
+/// An unrecorded trace whose first span is being made.
+pub(crate) struct Beginning {
+    pub(crate) context: Context,
+    /// Of a span that was not made before: it has the fields.
+    pub(crate) late: Option<Arc<Late>>,
+}
+
 /// Whether nothing that begins now is recorded.
 pub(crate) fn is_within() -> bool {
-    WITHIN.with_borrow(|within| !within.is_empty())
+    late::is_within() || WITHIN.with_borrow(|within| !within.is_empty())
 }
 
 /// Whether this thread is in the first span of an unrecorded trace, and in no other.
 pub(crate) fn is_alone() -> bool {
-    WITHIN.with_borrow(|within| matches!(&within[..], [only] if only.is_alone))
+    // One that is not made yet has none around it, and nothing was entered within.
+    late::is_within() || WITHIN.with_borrow(|within| matches!(&within[..], [only] if only.is_alone))
 }
 
 /// Makes a span of an unrecorded trace.
-pub(crate) fn beginning(context: SpanContext, span: impl FnOnce() -> Span) -> Span {
+pub(crate) fn beginning<T>(
+    context: SpanContext,
+    late: Option<Arc<Late>>,
+    span: impl FnOnce() -> T,
+) -> T {
     let context = Context::new().with_remote_span_context(context);
-    let before = BEGINNING.replace(Some(context));
+    let before = BEGINNING.replace(Some(Beginning { context, late }));
     let span = span();
     BEGINNING.set(before);
     span
@@ -152,7 +167,7 @@ struct Entered {
 }
 
 /// What the span that is being made belongs to; only the first one that asks is told.
-pub(crate) fn take_beginning() -> Option<Context> {
+pub(crate) fn take_beginning() -> Option<Beginning> {
     BEGINNING.take()
 }
 

@@ -26,12 +26,22 @@ pub(crate) struct Options {
     /// How long ten times the capacity is asked for.
     #[arg(long, default_value_t = 60)]
     seconds: u64,
-    /// Only these parts: overload, priority, hang, freeze, logins.
+    /// Only these parts of all.
     #[arg(long, value_delimiter = ',')]
-    only: Vec<String>,
+    only: Vec<Part>,
     /// How long each of the six spans of the logins is.
     #[arg(long, default_value_t = 20)]
     login_seconds: u64,
+}
+
+/// What is done.
+#[derive(Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Part {
+    Overload,
+    Priority,
+    Hang,
+    Freeze,
+    Logins,
 }
 
 /// Of the capacity, what is asked for in quiet times.
@@ -45,7 +55,7 @@ const BACKGROUND_TIMES: f64 = 12.0;
 const PROBE_EVERY: Duration = Duration::from_millis(50);
 
 pub(crate) fn run(options: &Options) -> Result<()> {
-    let programs = Programs::build(options.wants("freeze") || options.wants("logins"))?;
+    let programs = Programs::build(options.wants(Part::Freeze) || options.wants(Part::Logins))?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
@@ -56,32 +66,32 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 }
 
 impl Options {
-    fn wants(&self, part: &str) -> bool {
-        self.only.is_empty() || self.only.iter().any(|wanted| wanted == part)
+    fn wants(&self, part: Part) -> bool {
+        self.only.is_empty() || self.only.contains(&part)
     }
 }
 
 async fn all(programs: &Programs, options: &Options) -> Result<Sheet> {
     let mut sheet = Sheet::default();
-    let parts = ["overload", "priority", "hang"];
-    if parts.iter().any(|part| options.wants(part)) {
+    let parts = [Part::Overload, Part::Priority, Part::Hang];
+    if parts.into_iter().any(|part| options.wants(part)) {
         let served = programs.serve().await?;
         let capacity = capacity(programs, &served.stub_url).await?;
         println!("the stub answers {capacity:.0} a second");
-        if options.wants("overload") {
+        if options.wants(Part::Overload) {
             overload(&mut sheet, programs, &served, capacity, options.seconds).await?;
         }
-        if options.wants("priority") {
+        if options.wants(Part::Priority) {
             priority(&mut sheet, programs, &served, capacity).await?;
         }
-        if options.wants("hang") {
+        if options.wants(Part::Hang) {
             hang::judge(&mut sheet, programs, &served, capacity).await?;
         }
     }
-    if options.wants("freeze") {
+    if options.wants(Part::Freeze) {
         freeze::judge(&mut sheet, programs).await?;
     }
-    if options.wants("logins") {
+    if options.wants(Part::Logins) {
         logins::judge(&mut sheet, programs, options.login_seconds).await?;
     }
     Ok(sheet)
@@ -160,9 +170,10 @@ fn grown(memory: &[f64]) -> f64 {
     last / second
 }
 
-/// Seconds until all that is asked is answered, to the end.
+/// Seconds until all that is asked is answered, to the end. What was sent in a second is looked for, whenever it was
+/// answered: a pause of the machine moves answers into the next second, and loses none.
 fn recovered(after: &Asked) -> f64 {
-    let seconds = after.sent_by_second.iter().zip(&after.ok_by_second);
+    let seconds = after.sent_by_second.iter().zip(&after.kept_by_second);
     let is_bad = |(sent, ok): (&u64, &u64)| (*ok as f64) < 0.97 * *sent as f64;
     seconds
         .map(is_bad)

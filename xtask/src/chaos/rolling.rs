@@ -49,6 +49,8 @@ const STOPPED_WITHIN: Duration = Duration::from_secs(40);
 const LEFT_WITHIN: Duration = Duration::from_secs(40);
 /// From ready to the next restart: clients and the balancer come back meanwhile.
 const PAUSE_MS: std::ops::Range<u64> = 1_500..2_500;
+/// Until HAProxy has all requests in its books, once the instances are gone.
+const COUNTED_WITHIN: Duration = Duration::from_secs(10);
 /// Longest time until the load has its customer and its order.
 const BEGUN_WITHIN: Duration = Duration::from_secs(30);
 
@@ -107,10 +109,49 @@ async fn roll(programs: &Programs, way: Way, options: &Options, seed: u64) -> Re
         ensure!(!late, "the load did not begin\n{}", load.stderr());
         sleep(Duration::from_millis(50)).await;
     }
+    let restarted = restart_all(&mut stage, proxy.as_ref(), options.restarts, &mut dice).await;
+    // What clients met is told whatever became of the instances.
+    let left = load.terminate(LEFT_WITHIN).await?;
+    print!(
+        "{}{}",
+        load.stdout().replace("under load\n", ""),
+        load.stderr()
+    );
+    let (mut stops, mut starts) = restarted?;
+    println!(
+        "stopped within {}, ready within {}",
+        spread(&mut stops),
+        spread(&mut starts)
+    );
+    for instance in &mut stage.instances {
+        instance.stop(STOPPED_WITHIN).await?;
+    }
+    let mut contradicted = false;
+    if let Some(proxy) = &proxy {
+        // Behind the stops: a stream that its client left ends in HAProxy's books when its service ends it.
+        let counted = proxy.counted(COUNTED_WITHIN).await?;
+        println!("{counted}");
+        contradicted = counted.contradicts();
+        if contradicted || !left.success() {
+            println!("HAProxy said:\n{}", proxy.said());
+        }
+    }
+    Ok(left.success() && !contradicted)
+}
+
+/// How long each stop and each start took.
+type Took = (Vec<Duration>, Vec<Duration>);
+
+async fn restart_all(
+    stage: &mut Stage,
+    proxy: Option<&Proxy>,
+    restarts: u32,
+    dice: &mut StdRng,
+) -> Result<Took> {
     let (mut stops, mut starts) = (Vec::new(), Vec::new());
-    for restart in 0..options.restarts {
+    for restart in 0..restarts {
         sleep(Duration::from_millis(dice.random_range(PAUSE_MS))).await;
-        if let Some(proxy) = &proxy {
+        if let Some(proxy) = proxy {
             proxy.sees_both(READY_WITHIN).await?;
         }
         let instance = &mut stage.instances[restart as usize % 2];
@@ -120,30 +161,7 @@ async fn roll(programs: &Programs, way: Way, options: &Options, seed: u64) -> Re
         starts.push(start);
     }
     sleep(Duration::from_millis(PAUSE_MS.end)).await;
-    let left = load.terminate(LEFT_WITHIN).await?;
-    print!(
-        "{}{}",
-        load.stdout().replace("under load\n", ""),
-        load.stderr()
-    );
-    println!(
-        "stopped within {}, ready within {}",
-        spread(&mut stops),
-        spread(&mut starts)
-    );
-    let mut contradicted = false;
-    if let Some(proxy) = &proxy {
-        let counted = proxy.counted().await?;
-        println!("{counted}");
-        contradicted = counted.contradicts();
-        if contradicted || !left.success() {
-            println!("HAProxy said:\n{}", proxy.said());
-        }
-    }
-    for instance in &mut stage.instances {
-        instance.stop(STOPPED_WITHIN).await?;
-    }
-    Ok(left.success() && !contradicted)
+    Ok((stops, starts))
 }
 
 async fn restart_one(instance: &mut Instance) -> Result<(Duration, Duration)> {

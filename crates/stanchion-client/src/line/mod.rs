@@ -20,11 +20,10 @@ use stanchion_resilience::deadline::Deadline;
 use stanchion_resilience::policy::{Attempt, Policy};
 use stanchion_resilience::retry::Retryable;
 use stanchion_resilience::{Dice, Moment, Refusal, origin};
-use stanchion_runtime::task::{blocking, spawn};
+use stanchion_runtime::task::{blocking, spawn_apart};
 use stanchion_telemetry::{Metrics, trace};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::sleep;
-use tracing::subscriber::NoSubscriber;
 
 pub(crate) use arriving::Arriving;
 pub(crate) use dial::{BoxError, Protocol};
@@ -173,7 +172,7 @@ impl Line {
 
 /// Runs `work` as a task of no request: it outlives the call that happens to begin it, whose span must end with it.
 fn detached(name: &'static str, work: impl Future<Output = ()> + Send + 'static) {
-    tracing::subscriber::with_default(NoSubscriber::default(), || drop(spawn(name, work)));
+    drop(spawn_apart(name, work));
 }
 
 async fn keeper(line: Weak<Line>, every: Duration) {

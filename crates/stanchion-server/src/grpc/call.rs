@@ -3,6 +3,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
 use std::task::{self, Poll, Waker};
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::response::Response;
@@ -11,9 +12,10 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderName};
 use http_body::{Body as HttpBody, Frame};
 use parking_lot::Mutex;
-use stanchion_runtime::task::{Task, panic_text, spawn};
+use stanchion_runtime::task::{Task, panic_text, spawn, spawn_apart};
+use stanchion_telemetry::trace::First;
+use tokio::time::sleep;
 use tonic::{Code, Status};
-use tracing::Span;
 
 use super::cut::cut;
 use super::detailed;
@@ -26,7 +28,12 @@ const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 /// Whether it is a gRPC call or its answer.
 pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE);
-    let rest = kind.and_then(|kind| kind.as_bytes().strip_prefix(b"application/grpc"));
+    kind.is_some_and(|kind| is_grpc_type(kind.as_bytes()))
+}
+
+/// The same of a content type.
+pub(crate) fn is_grpc_type(kind: &[u8]) -> bool {
+    let rest = kind.strip_prefix(b"application/grpc");
     // Not gRPC-Web, which is another protocol.
     rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
 }
@@ -37,6 +44,9 @@ pub(crate) fn outcome(headers: &HeaderMap) -> Option<Code> {
         .get(GRPC_STATUS)
         .map(|status| Code::from_bytes(status.as_bytes()))
 }
+
+/// How long a call may go on before somebody is there to cut it off.
+const FRESH_FOR: Duration = Duration::from_millis(5);
 
 type Ended = Box<dyn FnOnce(Code) + Send>;
 type Polled = Poll<Option<Result<Frame<Bytes>, axum::Error>>>;
@@ -50,7 +60,7 @@ struct Shared {
     state: Mutex<State>,
     /// Both current again whenever the messages' maker runs: it runs after the handler has returned.
     context: Arc<Context>,
-    span: Span,
+    first: First,
 }
 
 enum State {
@@ -82,14 +92,19 @@ impl std::fmt::Debug for Shared {
 }
 
 impl Fresh {
-    /// Has the call cut off when its time is over, unless it has ended as soon as others get their turn.
+    /// Has the call cut off when its time is over, unless it has ended in a moment.
     fn add(self: &Arc<Self>, call: &Arc<Shared>) {
         let mut fresh = self.0.lock();
         fresh.push(Arc::downgrade(call));
         if fresh.len() == 1 {
-            // One task for all that begin before it runs.
+            // One task for all that begin before it looks. At once it would find each call by itself: a task that was
+            // just begun is the next to run.
             let all = Arc::clone(self);
-            drop(spawn("grpc cutters", async move { all.watch() }));
+            let watch = async move {
+                sleep(FRESH_FOR).await;
+                all.watch();
+            };
+            drop(spawn_apart("grpc cutters", watch));
         }
     }
 
@@ -98,17 +113,18 @@ impl Fresh {
         for call in fresh.iter().filter_map(Weak::upgrade) {
             if let State::Open(open) = &mut *call.state.lock() {
                 let cutter = || spawn("grpc cutter", cut_off(Arc::clone(&call)));
-                open.cutter = Some(call.span.in_scope(cutter));
+                open.cutter = Some(call.first.in_scope(cutter));
             }
         }
     }
 }
 
 impl Call {
-    /// Takes the answer's body over, within the request's span; `ended` is called within it too.
+    /// Takes the answer's body over, whose messages are made within the request's span; `ended` is called within it too.
     pub(crate) fn watch(
         response: Response,
         context: Arc<Context>,
+        first: First,
         ended: impl FnOnce(Code) + Send + 'static,
     ) -> Response {
         response.map(|body| {
@@ -122,7 +138,7 @@ impl Call {
             let shared = Arc::new(Shared {
                 state: Mutex::new(state),
                 context,
-                span: Span::current(),
+                first,
             });
             shared.context.lent.fresh_calls.add(&shared);
             Body::new(Self(shared))
@@ -200,7 +216,7 @@ impl Shared {
     }
 
     fn within<T>(&self, work: impl FnOnce() -> T) -> T {
-        self.span.in_scope(|| self.context.enter(work))
+        self.first.in_scope(|| self.context.enter(work))
     }
 }
 
@@ -225,7 +241,7 @@ async fn cut_off(call: Arc<Shared>) {
         };
         (open, code)
     };
-    call.span.in_scope(|| (open.ended)(code));
+    call.first.in_scope(|| (open.ended)(code));
     if let Some(reader) = open.reader {
         reader.wake();
     }

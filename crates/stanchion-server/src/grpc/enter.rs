@@ -14,11 +14,11 @@ use tonic::Code;
 use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceExt};
 
-use super::{Method, Trusted, cut, detailed, is_grpc, outcome, timeout};
+use super::{Method, Trusted, cut, detailed, outcome, timeout};
 use crate::admission::{Lane, awaited, is_always_open};
 use crate::context::{Context, ModuleParts};
 use crate::net::peer;
-use crate::present::Sought;
+use crate::present::{Present, Sought};
 use crate::route::unasked;
 use crate::service::Authenticator;
 use crate::timely::timely;
@@ -61,8 +61,8 @@ pub(crate) struct Services(pub(crate) HashMap<&'static str, Entered>);
 
 impl Services {
     /// The service that a call is for.
-    pub(crate) fn of(&self, request: &Request) -> Option<&Entered> {
-        if self.0.is_empty() || !is_grpc(request.headers()) {
+    pub(crate) fn of(&self, request: &Request, present: Present) -> Option<&Entered> {
+        if self.0.is_empty() || !present.has(Sought::Grpc) {
             return None;
         }
         let path = request.uri().path();
@@ -110,12 +110,15 @@ fn with_details(mut response: Response) -> Response {
 
 /// Nothing of a guarded object leaves unless policies were asked about it; for what is replayed they were.
 fn decided(response: Response, access: Access, context: &Context) -> Result<Response, Problem> {
+    if !context.is_unasked(access) {
+        return Ok(response);
+    }
     let refused = outcome(response.headers()).is_some_and(|code| code != Code::Ok);
     let replayed = response.headers().contains_key("idempotent-replayed");
-    if context.is_unasked(access) && !refused && !replayed {
-        return Err(unasked(access));
+    if refused || replayed {
+        return Ok(response);
     }
-    Ok(response)
+    Err(unasked(access))
 }
 
 /// A stream waits more than it works: it is counted with those, and gives its place of work back.
@@ -148,7 +151,9 @@ impl Entrance {
     where
         F: Future<Output = Result<Response, Infallible>>,
     {
-        if !is_grpc(request.headers()) {
+        let context = request.extensions().get::<Arc<Context>>().cloned();
+        let context = context.ok_or_else(|| Problem::internal("a call outside its service"))?;
+        if !context.accept.grpc {
             let taken = ["application/grpc"];
             return Err(codes::UNSUPPORTED_MEDIA_TYPE.with("content_types", taken));
         }
@@ -157,8 +162,6 @@ impl Entrance {
         if !has_trailers && peer(request.extensions()).is_some() {
             return Err(codes::BAD_REQUEST.with("reason", "gRPC goes over HTTP/2"));
         }
-        let context = request.extensions().get::<Arc<Context>>().cloned();
-        let context = context.ok_or_else(|| Problem::internal("a call outside its service"))?;
         let called = request.uri().path().rsplit('/').next().unwrap_or_default();
         let Some(entry) = self.methods.get(called) else {
             return Err(codes::ROUTE_NOT_FOUND

@@ -15,7 +15,7 @@ mod untaken;
 mod within;
 
 pub use as_service::AsService;
-pub(crate) use call::{Call, Fresh, is_grpc, outcome};
+pub(crate) use call::{Call, Fresh, is_grpc, is_grpc_type, outcome};
 use cut::cut;
 pub(crate) use enter::{Entered, Entrance, Entry, Inner, Services};
 pub(crate) use health::HealthService;

@@ -62,6 +62,7 @@ mod tests {
     use futures_util::stream;
     use http::{Request, Response};
     use http_body_util::BodyExt;
+    use stanchion_telemetry::trace::First;
     use tonic::Code;
 
     use super::super::Call;
@@ -83,7 +84,8 @@ mod tests {
         let outcome = Arc::new(OnceLock::new());
         let told = Arc::clone(&outcome);
         let ended = move |code| told.set(code).unwrap();
-        let response = Call::watch(Response::new(messages), Arc::new(context), ended);
+        let context = Arc::new(context);
+        let response = Call::watch(Response::new(messages), context, First::current(), ended);
         (response.into_body(), outcome)
     }
 

@@ -12,6 +12,7 @@ use http::HeaderValue;
 use http_body::Body as HttpBody;
 use stanchion_auth::Principal;
 use stanchion_resilience::deadline::grpc_timeout;
+use stanchion_telemetry::trace::First;
 use tower::{Service, ServiceExt};
 use tracing::Instrument;
 
@@ -107,7 +108,9 @@ impl InProcessCaller {
         // A stream ends with its deadline and with the service, as one over the network does.
         let waiting = response.extensions_mut().remove::<Arc<Waiting>>();
         match waiting {
-            Some(waiting) => Call::watch(response, context, move |_| drop(waiting)),
+            Some(waiting) => {
+                Call::watch(response, context, First::current(), move |_| drop(waiting))
+            }
             None => response,
         }
     }

@@ -1,11 +1,11 @@
 use std::convert::Infallible;
+use std::mem::replace;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::ConnectInfo;
 use axum::response::Response;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -15,13 +15,13 @@ use hyper::body::{Body as _, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::activity::{Activity, Protocol, Rest};
+use super::agreed::{Agreed, ClientCertificates};
 use super::doubts::{Hosts, Length, hosts, length};
 use super::io::{TimedIo, WatchedIo};
 use super::paced::{BodyRate, Paced};
@@ -65,23 +65,6 @@ pub(crate) struct ConnectionLimits {
     pub(crate) body: BodyRate,
 }
 
-/// Who is at the other end, of a request that came over a socket: where somebody's own router looks for it too.
-pub(crate) fn peer(extensions: &Extensions) -> Option<SocketAddr> {
-    let peer = extensions.get::<ConnectInfo<SocketAddr>>();
-    peer.map(|ConnectInfo(peer)| *peer)
-}
-
-/// The certificates by which a client proved itself over mutual TLS; a request extension.
-#[derive(Clone, Debug)]
-pub struct ClientCertificates(Arc<[CertificateDer<'static>]>);
-
-impl ClientCertificates {
-    /// Each in DER form, the client's own first; its chain was verified.
-    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
-        self.0.iter().map(AsRef::as_ref)
-    }
-}
-
 /// What connections of a port are served with.
 #[derive(Clone)]
 pub(crate) struct Serving {
@@ -111,14 +94,6 @@ impl App {
             }
         }
     }
-}
-
-/// Who is at the other end of a connection, and what was agreed on with them.
-#[derive(Clone)]
-struct Agreed {
-    peer: SocketAddr,
-    protocol: Protocol,
-    certificates: Option<ClientCertificates>,
 }
 
 /// Serves one connection to its end.
@@ -153,7 +128,7 @@ pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, serving: Serving)
         None => Protocol::Any,
     };
     let certificates = session.peer_certificates();
-    agreed.certificates = certificates.map(|chain| ClientCertificates(chain.to_vec().into()));
+    agreed.certificates = certificates.map(ClientCertificates::of);
     converse(stream, agreed, serving).await;
 }
 
@@ -173,7 +148,7 @@ where
     let io = TokioIo::new(WatchedIo::new(stream, activity.clone()));
     let conversation = Arc::new(Conversation {
         app,
-        agreed,
+        extensions: agreed.extensions(),
         activity: activity.clone(),
         telling: moments.telling.clone(),
         body: limits.body,
@@ -290,7 +265,8 @@ fn builder() -> auto::Builder<TokioExecutor> {
 /// What the requests of a connection have in common.
 struct Conversation {
     app: App,
-    agreed: Agreed,
+    /// What each of its requests has.
+    extensions: Extensions,
     activity: Arc<Activity>,
     telling: CancellationToken,
     body: BodyRate,
@@ -301,7 +277,9 @@ async fn answer(
     request: Request<Incoming>,
 ) -> Result<Response, Infallible> {
     let Conversation {
-        agreed, activity, ..
+        extensions,
+        activity,
+        ..
     } = &*conversation;
     let present = Present::of(request.headers());
     let length = length(&request, present, activity);
@@ -313,7 +291,7 @@ async fn answer(
     let nameless = request.version() == Version::HTTP_11 && hosts == Hosts::None;
     let persistent = request.version() <= Version::HTTP_11;
     // What streams has deadlines of its own, and is silent while it has nothing to say.
-    let is_call = present.has(Sought::ContentType) && grpc::is_grpc(request.headers());
+    let is_call = present.has(Sought::Grpc);
     let large = request
         .body()
         .size_hint()
@@ -323,10 +301,9 @@ async fn answer(
     if !is_call {
         request = request.map(|body| Paced::watch(body, conversation.body));
     }
-    let extensions = request.extensions_mut();
-    extensions.insert(ConnectInfo(agreed.peer));
-    if let Some(certificates) = &agreed.certificates {
-        extensions.insert(certificates.clone());
+    let own = replace(request.extensions_mut(), extensions.clone());
+    if !own.is_empty() {
+        request.extensions_mut().extend(own);
     }
     let mut response = conversation.app.answer(request, present).await;
     let status = response.status();

@@ -3,6 +3,7 @@
 mod accept;
 mod activity;
 mod addresses;
+mod agreed;
 mod connection;
 mod doubts;
 mod frames;
@@ -13,8 +14,9 @@ mod tls;
 mod validity;
 
 pub(crate) use accept::Listener;
-pub use connection::ClientCertificates;
-pub(crate) use connection::{App, ConnectionLimits, Serving, peer};
+pub use agreed::ClientCertificates;
+pub(crate) use agreed::peer;
+pub(crate) use connection::{App, ConnectionLimits, Serving};
 pub(crate) use paced::{BodyRate, TooSlow};
 pub(crate) use tls::Tls;
 

@@ -71,12 +71,12 @@ impl Routed {
     }
 
     /// Takes the request.
-    pub(crate) async fn answer(&self, request: &mut Request) -> Response {
+    pub(crate) async fn answer(&self, request: &mut Request, present: Present) -> Response {
         let path = request.uri().path();
         if is_health(path) || is_document(path) {
             return answered(&self.own, request).await;
         }
-        if let Some(service) = self.services.of(request) {
+        if let Some(service) = self.services.of(request, present) {
             return service.answer(request).await;
         }
         match &self.others {

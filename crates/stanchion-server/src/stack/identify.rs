@@ -1,7 +1,7 @@
-use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task;
 
 use axum::body::Body;
@@ -11,14 +11,12 @@ use bytes::Bytes;
 use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue};
 use http_body::{Body as HttpBody, Frame, SizeHint};
-use parking_lot::Mutex;
 use stanchion_runtime::{clock, random};
-use stanchion_telemetry::trace;
-use tracing::Span;
+use stanchion_telemetry::trace::{self, First, Place, Tells};
 
+use super::in_flight::Entered;
 use super::{Stack, forwarded};
 use crate::context::{Context, header_text};
-use crate::metrics::Counting;
 use crate::net::peer;
 use crate::present::{Present, Sought};
 use crate::service::{ForwardedBy, Network};
@@ -28,69 +26,11 @@ const REQUEST_ID_CHARS_MAX: usize = 64;
 /// Proxies believed in a row.
 const HOPS_MAX: usize = 16;
 
-/// The requests being served, for whoever must name them at a stop.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct InFlight(Arc<Table>);
-
-/// By the address of their contexts, which the table keeps from being used again.
-#[derive(Debug, Default)]
-struct Table {
-    requests: Mutex<BTreeMap<usize, Row>>,
-}
-
-#[derive(Debug)]
-struct Row {
-    context: Arc<Context>,
-    _counting: Counting,
-}
-
-/// A request in the table until its answer is sent, or it left before.
-struct Entered {
-    table: InFlight,
-    context: Arc<Context>,
-}
-
-impl InFlight {
-    /// Every request being served now.
-    pub(crate) fn all(&self) -> Vec<Arc<Context>> {
-        let requests = self.0.requests.lock();
-        requests
-            .values()
-            .map(|row| Arc::clone(&row.context))
-            .collect()
-    }
-
-    fn enter(&self, context: Arc<Context>, counting: Counting) -> Entered {
-        let row = Row {
-            context: Arc::clone(&context),
-            _counting: counting,
-        };
-        self.0.requests.lock().insert(place(&context), row);
-        let table = self.clone();
-        Entered { table, context }
-    }
-
-    /// Nothing is done for it any more, although its client may not have taken all of the answer.
-    pub(crate) fn leave(&self, context: &Arc<Context>) {
-        self.0.requests.lock().remove(&place(context));
-    }
-}
-
-fn place(context: &Arc<Context>) -> usize {
-    Arc::as_ptr(context).addr()
-}
-
-impl Drop for Entered {
-    fn drop(&mut self) {
-        self.table.leave(&self.context);
-    }
-}
-
 /// A request with its id, trace and context, in the table of those that are served.
 pub(crate) struct Identified {
     context: Arc<Context>,
     entered: Entered,
-    span: Span,
+    first: First,
 }
 
 impl Identified {
@@ -103,13 +43,18 @@ impl Identified {
         let context = Arc::new(context);
         let counting = stack.metrics.request();
         let entered = stack.in_flight.enter(context.clone(), counting);
-        let span = span(request, &context);
+        let first = first(request, &context);
         request.extensions_mut().insert(context.clone());
         Self {
             context,
             entered,
-            span,
+            first,
         }
+    }
+
+    /// The request's span.
+    pub(crate) fn first(&self) -> &First {
+        &self.first
     }
 
     pub(crate) fn context(&self) -> &Arc<Context> {
@@ -119,7 +64,7 @@ impl Identified {
     /// Runs the work as part of the request, and drops it so when it is over.
     pub(crate) fn within<'w, F: Future>(&'w self, work: Pin<&'w mut Option<F>>) -> Within<'w, F> {
         Within {
-            span: &self.span,
+            first: &self.first,
             context: &self.context,
             work,
         }
@@ -132,6 +77,10 @@ impl Identified {
             id.set_sensitive(true);
             response.headers_mut().insert(REQUEST_ID, id);
         }
+        if self.context.ends_by_itself.load(Ordering::Relaxed) {
+            self.entered.stay();
+            return response;
+        }
         let _entered = self.entered;
         response.map(|body| Body::new(Tracked { body, _entered }))
     }
@@ -140,7 +89,7 @@ impl Identified {
 /// Work as part of a request: in its span, with its context. Neither is entered once more when work that has ended is
 /// dropped.
 pub(crate) struct Within<'w, F> {
-    span: &'w Span,
+    first: &'w First,
     context: &'w Arc<Context>,
     work: Pin<&'w mut Option<F>>,
 }
@@ -150,7 +99,7 @@ impl<F: Future> Future for Within<'_, F> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut task::Context<'_>) -> task::Poll<F::Output> {
         let Self {
-            span,
+            first,
             context: of,
             work,
         } = &mut *self;
@@ -165,7 +114,7 @@ impl<F: Future> Future for Within<'_, F> {
             }
             polled
         };
-        span.in_scope(|| of.enter(poll))
+        first.in_scope(|| of.enter(poll))
     }
 }
 
@@ -173,20 +122,22 @@ impl<F> Drop for Within<'_, F> {
     fn drop(&mut self) {
         if self.work.is_some() {
             let Self {
-                span,
+                first,
                 context,
                 work,
             } = self;
-            span.in_scope(|| context.enter(|| work.set(None)));
+            first.in_scope(|| context.enter(|| work.set(None)));
         }
     }
 }
 
-fn span(request: &Request, context: &Context) -> Span {
+/// The span, which is not made before somebody needs it unless the trace is recorded.
+fn first(request: &Request, context: &Arc<Context>) -> First {
+    static PLACE: Place = Place::new();
     let is_continued = context.present.has(Sought::Traceparent);
     let parent = is_continued.then(|| trace::extract(request.headers()));
     let parent = parent.flatten();
-    trace::begin(parent.as_ref(), || {
+    trace::first(&PLACE, parent.as_ref(), context, || {
         tracing::info_span!(
             "http.request",
             otel.kind = "server",
@@ -196,6 +147,12 @@ fn span(request: &Request, context: &Context) -> Span {
             http.response.status_code = tracing::field::Empty,
         )
     })
+}
+
+impl Tells for Context {
+    fn tell(&self, field: &mut dyn FnMut(&'static str, &str)) {
+        field("request_id", &self.request_id);
+    }
 }
 
 /// Taken over if it is one we would have made or could have: 1 to 64 of `[A-Za-z0-9._-]`.

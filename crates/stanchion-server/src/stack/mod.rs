@@ -5,13 +5,14 @@ mod cors;
 mod decompress;
 mod forwarded;
 mod identify;
+mod in_flight;
 mod limits;
 mod linger;
 mod observe;
 mod panics;
 mod security;
 
-pub(crate) use identify::InFlight;
+pub(crate) use in_flight::{InFlight, Seat};
 
 use std::convert::Infallible;
 use std::mem::take;
@@ -30,7 +31,7 @@ use self::identify::Identified;
 use self::linger::Rest;
 use self::observe::Watch;
 use crate::admission::count_address;
-use crate::context::{Context as RequestContext, Lent};
+use crate::context::Lent;
 use crate::metrics::ServerMetrics;
 use crate::present::{Present, Sought};
 use crate::service::{ForwardedBy, Network, Routed, ServerSettings};
@@ -77,7 +78,7 @@ impl Around {
         // Pinned where it is made, and the request lent to it: whatever is handed to an async function is kept there
         // twice, and all of a request's state is copied when the request begins.
         let response = {
-            let work = pin!(Some(self.0.watched(&mut request, identified.context())));
+            let work = pin!(Some(self.0.watched(&mut request, &identified)));
             identified.within(work).await
         };
         identified.answered(response)
@@ -85,11 +86,12 @@ impl Around {
 }
 
 impl Parts {
-    async fn watched(&self, request: &mut Request, context: &Arc<RequestContext>) -> Response {
+    async fn watched(&self, request: &mut Request, identified: &Identified) -> Response {
+        let context = identified.context();
         // Who still sends a body when the answer is known must be able to read it.
         let rest = Rest::of(request, context.present);
         // Metrics and the log line see the final answer.
-        let watch = Watch::of(&self.stack.in_flight, context, request);
+        let watch = Watch::of(&self.stack.in_flight, identified, request);
         // A preflight asks before any work; it is answered here.
         let mut response = match &self.cors {
             Some(layer) => {
@@ -139,7 +141,7 @@ impl Parts {
             // In a box: what seldom comes must not make every request's future large.
             Box::pin(decompress::decompress(request)).await;
         }
-        self.routed.answer(request).await
+        self.routed.answer(request, present).await
     }
 }
 

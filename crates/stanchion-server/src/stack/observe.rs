@@ -1,14 +1,17 @@
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use axum::extract::Request;
 use axum::response::Response;
 use http::uri::PathAndQuery;
-use stanchion_telemetry::{MAY_WAIT, label, trace, write_directly};
+use stanchion_telemetry::trace::{self, First};
+use stanchion_telemetry::{MAY_WAIT, label, write_directly};
 use tonic::Code;
 use tracing::Span;
 
 use super::InFlight;
+use super::identify::Identified;
 use crate::context::{Context, Waiting};
 use crate::grpc;
 
@@ -28,6 +31,7 @@ fn start(path: &str) -> &str {
 /// away.
 pub(crate) struct Watch<'s> {
     in_flight: &'s InFlight,
+    first: &'s First,
     watched: Watched,
     is_told: bool,
 }
@@ -52,15 +56,20 @@ enum Ended {
 const CLIENT_CLOSED: u16 = 499;
 
 impl<'s> Watch<'s> {
-    /// From now on; the current span is the request's.
-    pub(crate) fn of(in_flight: &'s InFlight, context: &Arc<Context>, request: &Request) -> Self {
+    /// From now on.
+    pub(crate) fn of(
+        in_flight: &'s InFlight,
+        identified: &'s Identified,
+        request: &Request,
+    ) -> Self {
         let watched = Watched {
-            context: Arc::clone(context),
+            context: Arc::clone(identified.context()),
             target: request.uri().path_and_query().cloned(),
             waited: false,
         };
         Self {
             in_flight,
+            first: identified.first(),
             watched,
             is_told: false,
         }
@@ -88,7 +97,8 @@ impl<'s> Watch<'s> {
         watched.waited = waiting.is_some();
         let in_flight = self.in_flight.clone();
         let context = Arc::clone(&watched.context);
-        grpc::Call::watch(response, context, move |code| {
+        context.ends_by_itself.store(true, Ordering::Relaxed);
+        grpc::Call::watch(response, context, self.first.clone(), move |code| {
             drop(waiting);
             in_flight.leave(&watched.context);
             watched.tell(Ended::Call(code));

@@ -25,7 +25,7 @@ pub fn write_directly(target: &str, message: &str, write: impl Fn(&mut Direct<'_
         return false;
     }
     tracing::dispatcher::get_default(|dispatch| {
-        let Some(lines) = dispatch.downcast_ref::<Lines>() else {
+        let Some(lines) = Lines::of(dispatch) else {
             return false;
         };
         let Some(wanted) = &lines.wanted else {

@@ -74,8 +74,22 @@ impl Fields {
         &self.text[listed.begin..listed.end]
     }
 
+    /// A text.
+    pub(super) fn text(&mut self, name: &'static str, value: &str) {
+        self.named(name, |text, format| {
+            if value.len() <= escape::VALUE_BYTES_MAX / 2 {
+                escape::text(text, format, value);
+            } else {
+                escape::written(text, format, format_args!("{value}"));
+            }
+        });
+    }
+
     fn put(&mut self, field: &Field, write: impl FnOnce(&mut String, LogFormat)) {
-        let name = field.name();
+        self.named(field.name(), write);
+    }
+
+    fn named(&mut self, name: &'static str, write: impl FnOnce(&mut String, LogFormat)) {
         let name = name.strip_prefix("r#").unwrap_or(name);
         if HIDDEN.iter().any(|prefix| name.starts_with(prefix)) {
             return;
@@ -97,13 +111,7 @@ impl Fields {
 
 impl Visit for Fields {
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.put(field, |text, format| {
-            if value.len() <= escape::VALUE_BYTES_MAX / 2 {
-                escape::text(text, format, value);
-            } else {
-                escape::written(text, format, format_args!("{value}"));
-            }
-        });
+        self.text(field.name(), value);
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {

@@ -29,6 +29,8 @@ pub(super) struct Asked {
     pub(super) shed_ms: Times,
     pub(super) sent_by_second: Vec<u64>,
     pub(super) ok_by_second: Vec<u64>,
+    /// Of those sent in a second, how many were answered well.
+    pub(super) kept_by_second: Vec<u64>,
 }
 
 /// Milliseconds.
@@ -100,6 +102,7 @@ fn one(value: &Value) -> Result<Asked> {
         shed_ms: times(&value["shed_ms"]),
         sent_by_second: seconds("sent_by_second"),
         ok_by_second: seconds("ok_by_second"),
+        kept_by_second: seconds("kept_by_second"),
     })
 }
 

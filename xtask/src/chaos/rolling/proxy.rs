@@ -107,9 +107,14 @@ impl Counted {
         counted
     }
 
+    /// Whether each request has its answer.
+    fn is_complete(&self) -> bool {
+        self.answers + self.failures >= self.requests
+    }
+
     /// Whether it contradicts clients who all say that they were answered well.
     pub(super) fn contradicts(&self) -> bool {
-        self.failures > 0 || self.answers < self.requests
+        self.failures > 0 || !self.is_complete()
     }
 }
 
@@ -179,9 +184,19 @@ impl Proxy {
         self.process.stdout()
     }
 
-    /// What it counted of the requests that went through it.
-    pub(super) async fn counted(&self) -> Result<Counted> {
-        Ok(Counted::of(&self.stats().await?))
+    /// What it counted of the requests that went through it, once none is under way any more or the time is over.
+    ///
+    /// It counts a request when it arrives and an answer when that has ended. A client that leaves in the middle of a stream
+    /// does not end it: HAProxy goes on until the service says something, or ends it.
+    pub(super) async fn counted(&self, within: Duration) -> Result<Counted> {
+        let began = Instant::now();
+        loop {
+            let counted = Counted::of(&self.stats().await?);
+            if counted.is_complete() || began.elapsed() > within {
+                return Ok(counted);
+            }
+            sleep(POLL).await;
+        }
     }
 
     async fn servers_up(&self) -> Result<usize> {
@@ -233,7 +248,8 @@ mod tests {
             broken: 4,
         };
         assert_eq!(counted, wanted);
-        assert!(counted.contradicts());
+        // One of the second frontend is under way.
+        assert!(counted.contradicts() && !counted.is_complete());
         assert!(
             !Counted {
                 answers: 15,

@@ -133,3 +133,41 @@ async fn a_client_with_a_certificate_shows_it_on_every_connection() {
         }
     }
 }
+
+/// G6: a thousand at once.
+#[tokio::test]
+async fn a_thousand_handshakes_that_stall_are_over_in_time_and_keep_nobody_out() {
+    const STALLED: usize = 1_000;
+    const PATIENCE: Duration = Duration::from_secs(2);
+    let authority = Authority::new("ours");
+    let files = Files::of(&authority.identity("localhost"));
+    let bounded = ServerSettings {
+        tls: files.settings(),
+        header_timeout: PATIENCE,
+        connections_per_address_max: STALLED + 10,
+        ..settings()
+    };
+    let whoami = axum::Router::new().route("/whoami", get(async || "somebody"));
+    let (_running, address) = serve(bounded, whoami).await;
+    let mut stalled = Vec::new();
+    for number in 0..STALLED {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        // Every other one begins a record.
+        if number.is_multiple_of(2) {
+            stream.write_all(b"\x16\x03\x01\x00\x2d").await.unwrap();
+        }
+        stalled.push(stream);
+    }
+    let opened = Instant::now();
+    let client = authority.client(&[&TLS13], &[H1], None);
+    let answer = ask_http1(connect(address, &client).await.unwrap()).await;
+    assert_eq!(answer.body(), "somebody");
+    for stream in &mut stalled {
+        let mut rest = Vec::new();
+        // Ended in whatever way; what matters is that it is, and when.
+        let ended = timeout(PATIENCE * 5, stream.read_to_end(&mut rest)).await;
+        assert!(ended.is_ok(), "still held");
+    }
+    let took = opened.elapsed();
+    assert!(took < PATIENCE + Duration::from_secs(2), "{took:?}");
+}

@@ -1,0 +1,179 @@
+//! The requests being served, for whoever must name them at a stop.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+
+use crate::context::Context;
+use crate::metrics::Counting;
+
+/// So many seats are kept when nobody is left.
+const KEPT_MAX: usize = 1024;
+
+/// The requests being served.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct InFlight(Arc<Mutex<Seats>>);
+
+/// Each request has a seat, which the next one takes that comes after it: coming and going costs the same however many
+/// there are.
+#[derive(Debug, Default)]
+struct Seats {
+    rows: Vec<Option<Row>>,
+    free: Vec<usize>,
+}
+
+#[derive(Debug)]
+struct Row {
+    context: Arc<Context>,
+    _counting: Counting,
+}
+
+/// Where a request sits, once it does.
+#[derive(Debug)]
+pub(crate) struct Seat(AtomicUsize);
+
+/// A request in the table until its answer is sent, or it left before.
+pub(crate) struct Entered {
+    table: InFlight,
+    context: Option<Arc<Context>>,
+}
+
+impl Default for Seat {
+    fn default() -> Self {
+        Self(AtomicUsize::new(usize::MAX))
+    }
+}
+
+impl InFlight {
+    /// Every request being served now.
+    pub(crate) fn all(&self) -> Vec<Arc<Context>> {
+        let seats = self.0.lock();
+        let taken = seats.rows.iter().flatten();
+        taken.map(|row| Arc::clone(&row.context)).collect()
+    }
+
+    pub(crate) fn enter(&self, context: Arc<Context>, counting: Counting) -> Entered {
+        let row = Row {
+            context: Arc::clone(&context),
+            _counting: counting,
+        };
+        self.0.lock().take(row);
+        Entered {
+            table: self.clone(),
+            context: Some(context),
+        }
+    }
+
+    /// Nothing is done for it any more, although its client may not have taken all of the answer.
+    pub(crate) fn leave(&self, context: &Arc<Context>) {
+        // Dropped without the lock.
+        let left = self.0.lock().leave(context);
+        drop(left);
+    }
+}
+
+impl Seats {
+    fn take(&mut self, row: Row) {
+        let free = self.free.pop();
+        // The lock orders what is written here before what is read at the end.
+        let sits = |seat| row.context.seat.0.store(seat, Ordering::Relaxed);
+        match free {
+            Some(seat) => {
+                sits(seat);
+                self.rows[seat] = Some(row);
+            }
+            None => {
+                sits(self.rows.len());
+                self.rows.push(Some(row));
+            }
+        }
+    }
+
+    /// Its row, unless it left before: the seat may be another's by now.
+    fn leave(&mut self, context: &Arc<Context>) -> Option<Row> {
+        let seat = context.seat.0.load(Ordering::Relaxed);
+        let is_its = |row: &mut Row| Arc::ptr_eq(&row.context, context);
+        let left = self.rows.get_mut(seat)?.take_if(is_its)?;
+        self.free.push(seat);
+        if self.rows.len() > KEPT_MAX && self.free.len() == self.rows.len() {
+            *self = Self::default();
+        }
+        Some(left)
+    }
+}
+
+impl Entered {
+    /// It stays until somebody else takes it out.
+    pub(crate) fn stay(mut self) {
+        self.context = None;
+    }
+}
+
+impl Drop for Entered {
+    fn drop(&mut self) {
+        if let Some(context) = &self.context {
+            self.table.leave(context);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Request;
+    use stanchion_telemetry::Metrics;
+
+    use super::*;
+    use crate::context::Lent;
+    use crate::metrics::ServerMetrics;
+    use crate::present::Present;
+
+    fn context(id: usize) -> Arc<Context> {
+        let request = Request::new(());
+        let lent = Lent::alone();
+        let context = Context::new(id.to_string(), &request, lent, None, Present::default());
+        Arc::new(context)
+    }
+
+    fn ids(table: &InFlight) -> Vec<String> {
+        let mut ids: Vec<_> = table.all().iter().map(|it| it.request_id.clone()).collect();
+        ids.sort();
+        ids
+    }
+
+    #[test]
+    fn whoever_left_twice_takes_nobody_elses_seat() {
+        let metrics = ServerMetrics::new(&Metrics::default());
+        let table = InFlight::default();
+        let (first, second) = (context(1), context(2));
+        let one = table.enter(Arc::clone(&first), metrics.request());
+        table.leave(&first);
+        let two = table.enter(Arc::clone(&second), metrics.request());
+        drop(one);
+        assert_eq!(ids(&table), ["2"]);
+        // Who never sat leaves nothing.
+        table.leave(&context(3));
+        two.stay();
+        assert_eq!(ids(&table), ["2"]);
+        table.leave(&second);
+        assert_eq!(ids(&table), [""; 0]);
+    }
+
+    #[test]
+    fn seats_are_used_again_and_not_kept_for_ever() {
+        let metrics = ServerMetrics::new(&Metrics::default());
+        let table = InFlight::default();
+        for _ in 0..3 {
+            let all: Vec<_> = (0..10)
+                .map(|id| table.enter(context(id), metrics.request()))
+                .collect();
+            assert_eq!((ids(&table).len(), table.0.lock().rows.len()), (10, 10));
+            drop(all);
+        }
+        let many: Vec<_> = (0..=KEPT_MAX)
+            .map(|id| table.enter(context(id), metrics.request()))
+            .collect();
+        drop(many);
+        assert_eq!(table.0.lock().rows.capacity(), 0);
+    }
+}

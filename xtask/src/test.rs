@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::{Result, bail};
-use stanchion_testing::servers::{Nats, PgBouncer, Postgres, RabbitMq, Redis};
+use stanchion_testing::servers::{PgBouncer, Postgres, RabbitMq, Redis};
 
 use crate::{
     chaos::{log, log_programs::LogPrograms},
@@ -99,9 +99,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 impl Servers {
     /// Installs what is missing, and starts one server of each kind for the whole run.
     pub(crate) fn start() -> Result<Self> {
-        if !Postgres::available() {
-            packages::install(&["postgresql"], "PostgreSQL")?;
-        }
+        packages::for_services()?;
         if !Path::new("/usr/bin/chromium").exists() || !Path::new("/usr/bin/chromedriver").exists()
         {
             packages::install(
@@ -114,9 +112,6 @@ impl Servers {
         }
         if !Redis::available() {
             packages::install(&["redis-server"], "Redis")?;
-        }
-        if !Nats::available() {
-            packages::install(&["nats-server"], "NATS")?;
         }
         if !RabbitMq::available() {
             packages::install(&["rabbitmq-server"], "RabbitMQ")?;

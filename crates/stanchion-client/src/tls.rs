@@ -1,19 +1,15 @@
 //! TLS towards a dependency. A new connection uses the files of now; those that are there keep what they agreed on.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::pki_types::ServerName;
 use rustls::{ClientConfig, RootCertStore};
+use stanchion_config::PemFile;
 use tokio_rustls::TlsConnector;
 
 use crate::target::Target;
 use crate::{ClientTlsSettings, SetupError};
-
-/// A longer file holds no certificates or keys.
-const FILE_BYTES_MAX: usize = 1 << 20;
 
 /// The certificates of a client.
 pub(crate) struct Tls {
@@ -32,8 +28,8 @@ struct Loaded {
 /// The files as they are.
 #[derive(PartialEq, Eq)]
 struct Files {
-    roots: Option<Vec<u8>>,
-    own: Option<(Vec<u8>, Vec<u8>)>,
+    roots: Option<PemFile>,
+    own: Option<(PemFile, PemFile)>,
 }
 
 impl Tls {
@@ -104,18 +100,23 @@ impl Files {
     fn read(settings: &ClientTlsSettings) -> Result<Self, String> {
         let roots = settings.roots.as_deref();
         let own = match (&settings.certificate, &settings.key) {
-            (Some(chain), Some(key)) => Some((read("certificate", chain)?, read("key", key)?)),
+            (Some(chain), Some(key)) => Some((
+                PemFile::read("tls.certificate", chain)?,
+                PemFile::read("tls.key", key)?,
+            )),
             _ => None,
         };
         Ok(Self {
-            roots: roots.map(|path| read("roots", path)).transpose()?,
+            roots: roots
+                .map(|path| PemFile::read("tls.roots", path))
+                .transpose()?,
             own,
         })
     }
 
     fn load(&self, protocols: &[Vec<u8>]) -> Result<Arc<ClientConfig>, String> {
         let roots = match &self.roots {
-            Some(pem) => given(pem)?,
+            Some(file) => given(file)?,
             None => machine()?,
         };
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
@@ -126,10 +127,7 @@ impl Files {
         let mut config = match &self.own {
             None => builder.with_no_client_auth(),
             Some((chain, key)) => {
-                let chain = certificates("certificate", chain)?;
-                let key = PrivateKeyDer::from_pem_slice(key)
-                    .map_err(|error| format!("tls.key: no private key in PEM form: {error}"))?;
-                let config = builder.with_client_auth_cert(chain, key);
+                let config = builder.with_client_auth_cert(chain.certificates()?, key.key()?);
                 config.map_err(|error| format!("tls.certificate and tls.key: {error}"))?
             }
         };
@@ -138,29 +136,10 @@ impl Files {
     }
 }
 
-fn read(name: &str, path: &Path) -> Result<Vec<u8>, String> {
-    let failed = |error: &dyn std::fmt::Display| format!("tls.{name}: {}: {error}", path.display());
-    let content = std::fs::read(path).map_err(|error| failed(&error))?;
-    if content.len() > FILE_BYTES_MAX {
-        return Err(failed(&"larger than 1 MiB"));
-    }
-    Ok(content)
-}
-
-fn certificates(name: &str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    let found = found.map_err(|error| format!("tls.{name}: {error}"))?;
-    if found.is_empty() {
-        return Err(format!("tls.{name}: no certificate in PEM form"));
-    }
-    Ok(found)
-}
-
-fn given(pem: &[u8]) -> Result<RootCertStore, String> {
+fn given(file: &PemFile) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
-    for root in certificates("roots", pem)? {
-        let added = roots.add(root);
-        added.map_err(|error| format!("tls.roots: {error}"))?;
+    for root in file.certificates()? {
+        roots.add(root).map_err(|error| file.wrong(&error))?;
     }
     Ok(roots)
 }

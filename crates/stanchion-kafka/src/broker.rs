@@ -3,15 +3,16 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use stanchion_config::{PemError, PemFile};
 use stanchion_messaging::{
     BrokerError, Envelope, Group, PublishError, Publisher, Subscriber, Subscription,
 };
 use stanchion_telemetry::Metrics;
 
-use crate::KafkaSettings;
 use crate::metrics::BrokerMetrics;
 use crate::publisher::Lines;
 use crate::subscription::KafkaSubscription;
+use crate::{KafkaSettings, KafkaTlsSettings};
 
 /// Kafka as a broker: a [`Publisher`] and a [`Subscriber`]; clones share the producer. Experimental.
 ///
@@ -50,16 +51,20 @@ pub enum KafkaBrokerError {
     /// No brokers are named.
     #[error("the brokers of Kafka are not set")]
     NoBrokers,
+    /// A file of its TLS cannot be used.
+    #[error(transparent)]
+    Tls(#[from] PemError),
 }
 
 impl KafkaBroker {
     /// A client by these settings; it does not connect yet.
     ///
     /// # Errors
-    /// Where no brokers are named.
+    /// Where no brokers are named, or a file of its TLS cannot be used.
     pub fn open(settings: &KafkaSettings, metrics: &Metrics) -> Result<Self, KafkaBrokerError> {
         let named = settings.brokers.as_ref().filter(|named| !named.is_empty());
         named.ok_or(KafkaBrokerError::NoBrokers)?;
+        look_at_files(&settings.tls)?;
         let shared = Arc::new(Shared {
             settings: settings.clone(),
             metrics: BrokerMetrics::new(metrics),
@@ -67,6 +72,22 @@ impl KafkaBroker {
         let lines = Arc::new(Lines::new(&shared));
         Ok(Self { shared, lines })
     }
+}
+
+/// The client reads them by itself whenever it connects, and says of a wrong one that nobody is there.
+fn look_at_files(tls: &KafkaTlsSettings) -> Result<(), PemError> {
+    for (setting, path) in [
+        ("tls.roots", &tls.roots),
+        ("tls.certificate", &tls.certificate),
+    ] {
+        if let Some(path) = path {
+            PemFile::read(setting, path)?.certificates()?;
+        }
+    }
+    if let Some(key) = &tls.key {
+        PemFile::read("tls.key", key)?.key()?;
+    }
+    Ok(())
 }
 
 #[async_trait]

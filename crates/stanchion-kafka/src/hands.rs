@@ -8,6 +8,8 @@ use stanchion_messaging::Receipt;
 #[derive(Debug, Default)]
 pub(crate) struct Hands {
     partitions: BTreeMap<i32, VecDeque<InHand>>,
+    /// Up to where partitions are dealt with that Kafka has not heard of.
+    untold: BTreeMap<i32, i64>,
 }
 
 #[derive(Debug)]
@@ -37,37 +39,43 @@ impl Hands {
         }
     }
 
-    /// A delivery is dealt with: the offsets to commit, each with its partition. A later delivery that is dealt with
-    /// first waits for the earlier ones, because Kafka knows one offset a partition.
-    pub(crate) fn done(&mut self, receipt: Receipt) -> Vec<(i32, i64)> {
-        let mut commits = Vec::new();
+    /// A delivery is dealt with, or what is still this member's of it. A later delivery that is dealt with first waits for
+    /// the earlier ones, because Kafka knows one offset a partition.
+    pub(crate) fn done(&mut self, receipt: Receipt) {
         for (partition, queue) in &mut self.partitions {
             let of_it = |in_hand: &&mut InHand| in_hand.receipt == receipt;
             if let Some(in_hand) = queue.iter_mut().find(of_it) {
                 in_hand.done = true;
             }
-            let mut through = None;
             while let Some(first) = queue.pop_front_if(|first| first.done) {
-                through = Some(first.through);
+                self.untold.insert(*partition, first.through);
             }
-            commits.extend(through.map(|through| (*partition, through)));
         }
-        commits
     }
 
-    /// Whether any of that delivery is still this member's.
-    pub(crate) fn has(&self, receipt: Receipt) -> bool {
-        let mut all = self.partitions.values().flatten();
-        all.any(|in_hand| in_hand.receipt == receipt)
+    /// The offsets to commit, each with its partition.
+    pub(crate) fn untold(&self) -> Vec<(i32, i64)> {
+        let untold = self.untold.iter();
+        untold
+            .map(|(partition, through)| (*partition, *through))
+            .collect()
+    }
+
+    /// Kafka has them.
+    pub(crate) fn told(&mut self, offsets: &[(i32, i64)]) {
+        self.untold
+            .retain(|partition, through| !offsets.contains(&(*partition, *through)));
     }
 
     /// A partition went to somebody else, with what was in hand of it.
     pub(crate) fn forget(&mut self, partition: i32) {
         self.partitions.remove(&partition);
+        self.untold.remove(&partition);
     }
 
     pub(crate) fn forget_all(&mut self) {
         self.partitions.clear();
+        self.untold.clear();
     }
 
     pub(crate) fn records(&self) -> usize {
@@ -88,8 +96,10 @@ mod tests {
         hands.take(Receipt(1), 3, 5);
         hands.take(Receipt(2), 0, 12);
         assert_eq!(hands.records(), 4);
-        assert_eq!(hands.done(Receipt(2)), []);
-        assert_eq!(hands.done(Receipt(1)), [(0, 13), (3, 6)]);
+        hands.done(Receipt(2));
+        assert_eq!(hands.untold(), []);
+        hands.done(Receipt(1));
+        assert_eq!(hands.untold(), [(0, 13), (3, 6)]);
         assert_eq!(hands.records(), 0);
     }
 
@@ -98,8 +108,27 @@ mod tests {
         let mut hands = Hands::default();
         hands.take(Receipt(1), 0, 10);
         hands.take(Receipt(1), 1, 20);
+        hands.take(Receipt(2), 2, 30);
         hands.forget(0);
-        assert_eq!(hands.done(Receipt(1)), [(1, 21)]);
-        assert!(!hands.has(Receipt(1)));
+        hands.done(Receipt(1));
+        hands.done(Receipt(2));
+        hands.forget(2);
+        assert_eq!(hands.untold(), [(1, 21)]);
+    }
+
+    #[test]
+    fn what_was_not_told_is_told_later_with_what_was_dealt_with_since() {
+        let mut hands = Hands::default();
+        hands.take(Receipt(1), 0, 10);
+        hands.take(Receipt(1), 1, 20);
+        hands.take(Receipt(2), 0, 11);
+        hands.done(Receipt(1));
+        let tried = hands.untold();
+        hands.done(Receipt(2));
+        // The first try arrived late: the offset that came since is not told yet.
+        hands.told(&tried);
+        assert_eq!(hands.untold(), [(0, 12)]);
+        hands.told(&hands.untold());
+        assert_eq!(hands.untold(), []);
     }
 }

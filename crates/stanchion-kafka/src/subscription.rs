@@ -8,6 +8,7 @@ use krafka::consumer::{
     AutoOffsetReset, Consumer, ConsumerRebalanceListener, OffsetAndMetadata,
     PartitionAssignmentStrategy, TopicPartition,
 };
+use krafka::error::{ErrorCode, KrafkaError};
 use krafka::{ConsumerRecord, Kafka};
 use parking_lot::Mutex;
 use stanchion_messaging::adapter::{self, Backoff};
@@ -47,6 +48,8 @@ struct Line {
     _kafka: Kafka,
     consumer: Arc<Consumer>,
     taken_away: TakenAway,
+    /// Those up to here were of an earlier connection.
+    receipts_before: u64,
 }
 
 /// Partitions that are somebody else's now.
@@ -92,7 +95,7 @@ impl KafkaSubscription {
             return Ok(());
         }
         self.backoff.wait().await;
-        match Line::open(&self.shared, &self.group.name).await {
+        match Line::open(&self.shared, &self.group.name, self.receipts).await {
             Ok(line) => {
                 self.backoff.succeeded();
                 self.line = Some(line);
@@ -112,6 +115,7 @@ impl KafkaSubscription {
         }
         loop {
             self.join().await?;
+            self.tell().await?;
             let Some(line) = &self.line else {
                 return Err(BrokerError("there is no connection".into()));
             };
@@ -154,6 +158,34 @@ impl KafkaSubscription {
         }
     }
 
+    /// Commits what Kafka has not heard of. It takes nothing while the group is being shared out anew: what is still this
+    /// member's afterwards is told then. Cancelled, it tells it again.
+    async fn tell(&mut self) -> Result<(), BrokerError> {
+        let untold = self.hands.untold();
+        let Some(line) = self.line.as_ref().filter(|_| !untold.is_empty()) else {
+            return Ok(());
+        };
+        let topic = topic(&self.shared.settings);
+        let offsets = untold.iter().map(|(partition, offset)| {
+            let place = TopicPartition::new(topic.as_str(), *partition);
+            (place, OffsetAndMetadata::new(*offset))
+        });
+        let bound = self.shared.settings.request_timeout;
+        let committing = line.consumer.commit_offsets(offsets.collect::<Vec<_>>());
+        match timeout(bound, committing).await {
+            Ok(Ok(())) => {
+                self.hands.told(&untold);
+                Ok(())
+            }
+            Ok(Err(error)) if is_shared_out_anew(&error) => Ok(()),
+            Ok(Err(error)) => Err(self.lose(unavailable(error))),
+            Err(_late) => {
+                let late = format!("Kafka did not answer within {bound:?}");
+                Err(self.lose(BrokerError(late)))
+            }
+        }
+    }
+
     /// Forgets what was in hand of partitions that are somebody else's now.
     fn notice(&mut self) {
         let Some(line) = &self.line else { return };
@@ -190,33 +222,22 @@ impl Subscription for KafkaSubscription {
     }
 
     async fn acknowledge(&mut self, receipt: Receipt) -> Result<(), BrokerError> {
+        self.acknowledge_all(&[receipt]).await
+    }
+
+    /// What went to another member meanwhile is told by that one: it is delivered there, as a repeat.
+    async fn acknowledge_all(&mut self, receipts: &[Receipt]) -> Result<(), BrokerError> {
         self.notice();
-        let gone = || BrokerError("its partitions went to another member".into());
-        if !self.hands.has(receipt) {
-            return Err(gone());
+        let lost = || BrokerError("the connection that it came on is lost".into());
+        let before = self.line.as_ref().ok_or_else(lost)?.receipts_before;
+        if receipts.iter().any(|receipt| receipt.0 <= before) {
+            return Err(lost());
         }
-        let line = self.line.as_ref().ok_or_else(gone)?;
-        let topic = topic(&self.shared.settings);
-        let offsets: Vec<_> = self
-            .hands
-            .done(receipt)
-            .into_iter()
-            .map(|(partition, offset)| {
-                let place = TopicPartition::new(topic.as_str(), partition);
-                (place, OffsetAndMetadata::new(offset))
-            })
-            .collect();
-        let committing = line.consumer.commit_offsets(offsets);
-        let bound = self.shared.settings.request_timeout;
-        let late = |_| BrokerError(format!("Kafka did not answer within {bound:?}"));
-        let committed = timeout(bound, committing).await.map_err(late);
-        match committed.and_then(|committed| committed.map_err(unavailable)) {
-            Ok(()) => {
-                self.measure();
-                Ok(())
-            }
-            Err(error) => Err(self.lose(error)),
+        for receipt in receipts {
+            self.hands.done(*receipt);
         }
+        self.measure();
+        self.tell().await
     }
 
     /// Kafka gives partitions to others when a member asks for nothing for too long, so this asks for nothing new.
@@ -247,7 +268,7 @@ impl Drop for KafkaSubscription {
 }
 
 impl Line {
-    async fn open(shared: &Shared, group: &str) -> Result<Self, BrokerError> {
+    async fn open(shared: &Shared, group: &str, receipts: u64) -> Result<Self, BrokerError> {
         let settings = &shared.settings;
         let kafka = connect(settings).await?;
         shared.metrics.connects.inc();
@@ -271,7 +292,23 @@ impl Line {
             _kafka: kafka,
             consumer,
             taken_away,
+            receipts_before: receipts,
         })
+    }
+}
+
+/// The group's members are being given their partitions, or this one left while it worked for too long: it has to join
+/// again, which the next poll does.
+fn is_shared_out_anew(error: &KrafkaError) -> bool {
+    use ErrorCode::{IllegalGeneration, RebalanceInProgress, UnknownMemberId};
+    match error {
+        KrafkaError::Broker { code, .. } => matches!(
+            code,
+            IllegalGeneration | RebalanceInProgress | UnknownMemberId
+        ),
+        // It knows itself that it is no member now.
+        KrafkaError::IllegalState { .. } => true,
+        _ => false,
     }
 }
 

@@ -7,5 +7,7 @@
 
 mod kafka {
     mod conformance;
+    mod files;
+    mod rebalance;
     mod server;
 }

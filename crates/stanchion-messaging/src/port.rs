@@ -31,7 +31,9 @@ pub struct Envelope {
     pub partition: u16,
     /// The position announced before this one in the partition of that log, among the contracts of its
     /// [family](crate::contract::family), [`Position::START`] for the first: who has not seen it has missed something.
-    /// Position and `prev` are equal in a relay's beacon, which is nobody's message and tells what was announced last.
+    /// Position and `prev` are equal in a relay's beacon, which is nobody's message and tells what was announced last. A
+    /// message whose position is [`Position::START`] follows nothing; `prev` says then where it was announced before, if it
+    /// was.
     pub prev: Position,
     /// What the broker may tell repeats by: the message's id when it is first announced, a new one for each redrive,
     /// which must not be taken for a repeat.

@@ -8,8 +8,9 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use stanchion_messaging::{
-    BrokerError, Consumer, ConsumerLimits, Contract, Feed, FeedPage, HandlerError, LogId,
-    MemoryBroker, MemoryConsumerStore, Message, Metadata, Origin, Place, Position,
+    BrokerError, Consumer, ConsumerLimits, ConsumerStore, Contract, Feed, FeedPage, Group,
+    HandlerError, LogId, MemoryBroker, MemoryConsumerStore, Message, Metadata, Origin, Parked,
+    ParkedState, Place, Position, Subscriber, Subscription,
 };
 use stanchion_runtime::task;
 use tokio::sync::watch;
@@ -199,4 +200,53 @@ async fn what_failed_is_tried_again_while_its_feed_cannot_be_read() {
         (Duration::from_millis(100), ends)
     });
     assert_eq!(first(&handled).await.0, "north");
+}
+
+/// A broker that is away: it refuses, or does not answer.
+struct Away {
+    answers: bool,
+}
+
+#[async_trait]
+impl Subscriber for Away {
+    async fn subscribe(&self, _group: Group) -> Result<Box<dyn Subscription>, BrokerError> {
+        if self.answers {
+            return Err(BrokerError("nobody listens there".into()));
+        }
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn what_failed_is_tried_again_while_the_broker_cannot_be_subscribed_to() {
+    for answers in [true, false] {
+        let (store, now) = (
+            Arc::new(MemoryConsumerStore::default()),
+            stanchion_runtime::clock::now(),
+        );
+        let parked = Parked {
+            consumer: "painter".into(),
+            message: walls(1, &[], true).message(1, "north"),
+            state: ParkedState::Retry,
+            attempts: 1,
+            due_at: now,
+            reason: "the ladder fell".into(),
+            parked_at: now,
+        };
+        store.park(&parked).await.unwrap();
+        let (handled, start) = (Arc::new(Mutex::default()), Instant::now());
+        let seen: Arc<Mutex<Vec<(String, Duration)>>> = Arc::clone(&handled);
+        let consumer = Consumer::new("painter", store, Arc::new(Away { answers }));
+        let consumer = consumer.on(move |painted: Painted, _| {
+            seen.lock().push((painted.wall, start.elapsed()));
+            async { Ok(()) }
+        });
+        let stop = CancellationToken::new();
+        let running = task::spawn("painter", consumer.run(stop.clone()));
+        assert_eq!(first(&handled).await.0, "north");
+        // A stop waits for what is handled, and nothing is.
+        stop.cancel();
+        let stopped = tokio::time::timeout(Duration::from_secs(2), running).await;
+        stopped.expect("it waits for the broker").unwrap();
+    }
 }

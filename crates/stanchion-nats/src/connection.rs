@@ -9,7 +9,7 @@ use async_nats::{Client, ConnectOptions, Event, ServerAddr};
 use bytes::Bytes;
 use futures_util::future::join_all;
 use percent_encoding::percent_decode_str;
-use stanchion_config::ExposeSecret;
+use stanchion_config::{ExposeSecret, PemError, PemFile};
 use stanchion_messaging::BrokerError;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
@@ -150,13 +150,22 @@ async fn options(
         .client_capacity(COMMANDS_MAX)
         .subscription_capacity(INCOMING_MAX)
         .reconnect_delay_callback(reconnect_wait);
+    let unusable = |error: PemError| NatsError::Settings(error.to_string());
     if let Some(roots) = &settings.tls_roots {
+        // The client reads files by itself whenever it connects, and says of a wrong one that nobody is there.
+        let read = PemFile::read("tls_roots", roots).and_then(|file| file.certificates());
+        read.map_err(unusable)?;
         options = options
             .add_root_certificates(roots.clone())
             .require_tls(true);
     }
     match (&settings.tls_certificate, &settings.tls_key) {
         (Some(certificate), Some(key)) => {
+            let read = PemFile::read("tls_certificate", certificate);
+            read.and_then(|file| file.certificates())
+                .map_err(unusable)?;
+            let read = PemFile::read("tls_key", key).and_then(|file| file.key());
+            read.map_err(unusable)?;
             options = options
                 .add_client_certificate(certificate.clone(), key.clone())
                 .require_tls(true);

@@ -3,9 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
+use stanchion_config::PemFile;
 
 use crate::RabbitMqTlsSettings;
 
@@ -23,31 +22,18 @@ pub(crate) fn config(settings: &RabbitMqTlsSettings) -> Result<Arc<ClientConfig>
     let (Some(chain), Some(key)) = (&settings.certificate, &settings.key) else {
         return Ok(Arc::new(builder.with_no_client_auth()));
     };
-    let chain = certificates("certificate", chain)?;
-    let key = PrivateKeyDer::from_pem_file(key)
-        .map_err(|error| format!("tls.key: {}: {error}", key.display()))?;
+    let chain = PemFile::read("tls.certificate", chain)?.certificates()?;
+    let key = PemFile::read("tls.key", key)?.key()?;
     let config = builder.with_client_auth_cert(chain, key);
     config
         .map(Arc::new)
         .map_err(|error| format!("tls.certificate and tls.key: {error}"))
 }
 
-fn certificates(name: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let failed = |error: &dyn std::fmt::Display| format!("tls.{name}: {}: {error}", path.display());
-    let found = CertificateDer::pem_file_iter(path).map_err(|error| failed(&error))?;
-    let found: Result<Vec<_>, _> = found.collect();
-    let found = found.map_err(|error| failed(&error))?;
-    if found.is_empty() {
-        return Err(failed(&"no certificate in PEM form"));
-    }
-    Ok(found)
-}
-
 fn given(path: &Path) -> Result<RootCertStore, String> {
-    let mut roots = RootCertStore::empty();
-    for root in certificates("roots", path)? {
-        let added = roots.add(root);
-        added.map_err(|error| format!("tls.roots: {error}"))?;
+    let (file, mut roots) = (PemFile::read("tls.roots", path)?, RootCertStore::empty());
+    for root in file.certificates()? {
+        roots.add(root).map_err(|error| file.wrong(&error))?;
     }
     Ok(roots)
 }

@@ -77,7 +77,8 @@ async fn declare_missing(
 }
 
 async fn bind_dead(connection: &Connection, names: &Names) -> Result<(), BrokerError> {
-    bind_all(connection, &names.dead(), &names.dead(), &[String::new()]).await
+    let binding = (names.dead(), String::new());
+    bind_all(connection, &names.dead(), &[binding]).await
 }
 
 async fn declare_exchange(
@@ -163,6 +164,14 @@ impl Known {
         kind: &GroupKind,
     ) -> Result<Self, BrokerError> {
         let complete = names.complete(&kind.name);
+        let queues = (0..kind.queues()).map(|number| names.queue(&kind.name, number));
+        let all: Vec<String> = queues.chain([complete.clone()]).collect();
+        if are_there(connection, &all).await? {
+            return Ok(Self {
+                is_complete: true,
+                missing: Vec::new(),
+            });
+        }
         let is_complete = look(connection, &complete).await?.is_some();
         let all = (0..kind.queues()).map(|number| names.queue(&kind.name, number));
         let looking = all.map(|name| async move {
@@ -182,11 +191,13 @@ async fn bind_group(
     names: &Names,
     kind: &GroupKind,
 ) -> Result<(), BrokerError> {
-    let binding = (0..kind.queues()).map(|number| {
-        let (queue, keys) = (names.queue(&kind.name, number), kind.keys(number));
-        async move { bind_all(connection, &queue, &names.messages(), &keys).await }
-    });
-    try_join_all(binding).await?;
+    let of_queue = |number| {
+        let queue = names.queue(&kind.name, number);
+        let keys = kind.keys(number).into_iter();
+        keys.map(move |key| (queue.clone(), key))
+    };
+    let bindings: Vec<_> = (0..kind.queues()).flat_map(of_queue).collect();
+    bind_all(connection, &names.messages(), &bindings).await?;
     if kind.is_relays {
         leave_partitions(connection, names, &kind.name).await?;
     }
@@ -266,21 +277,35 @@ async fn declare(
     }
 }
 
+/// Each queue by its key, on one channel: the broker has all of them before it answers the first.
 async fn bind_all(
     connection: &Connection,
-    queue: &str,
     exchange: &str,
-    keys: &[String],
+    bindings: &[(String, String)],
 ) -> Result<(), BrokerError> {
     let channel = connection.create_channel().await.map_err(unavailable)?;
-    for key in keys {
+    let binding = bindings.iter().map(|(queue, key)| {
         let (options, none) = (QueueBindOptions::default(), FieldTable::default());
-        let (queue, key) = (queue.into(), key.as_str().into());
-        let bound = channel.queue_bind(queue, exchange.into(), key, options, none);
-        bound.await.map_err(unavailable)?;
-    }
+        let (queue, key) = (queue.as_str().into(), key.as_str().into());
+        channel.queue_bind(queue, exchange.into(), key, options, none)
+    });
+    try_join_all(binding).await.map_err(unavailable)?;
     close(&channel);
     Ok(())
+}
+
+/// Whether all of these queues are there, as they nearly always are; asked for on one channel, which ends where one is not.
+async fn are_there(connection: &Connection, queues: &[String]) -> Result<bool, BrokerError> {
+    let channel = connection.create_channel().await.map_err(unavailable)?;
+    let looking = queues.iter().map(|queue| {
+        let options = QueueDeclareOptions::durable().passive();
+        channel.queue_declare(queue.as_str().into(), options, FieldTable::default())
+    });
+    let found = try_join_all(looking).await;
+    if found.is_ok() {
+        close(&channel);
+    }
+    Ok(found.is_ok())
 }
 
 /// Sends it off without waiting.

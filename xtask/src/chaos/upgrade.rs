@@ -245,9 +245,11 @@ fn worktree(folder: &Path, revision: &str) -> Result<PathBuf> {
     if tree.exists() {
         git.arg("-C")
             .arg(&tree)
-            .args(["checkout", "--detach", revision]);
+            // What a build changed there, such as its lock file, is nobody's.
+            .args(["checkout", "--force", "--detach", revision]);
     } else {
-        git.args(["worktree", "add", "--detach"])
+        // With force: git still knows the one of a target folder that was deleted.
+        git.args(["worktree", "add", "--force", "--detach"])
             .arg(&tree)
             .arg(revision);
     }

@@ -1,11 +1,16 @@
 //! What a cluster stands on: PostgreSQL, a broker, the binary.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use shop_cluster::{Broker, Plan};
 use stanchion_testing::servers::{Cluster as Postgres, Nats, RabbitMq};
+
+use crate::{test::packages, workspace};
 
 /// Twelve services and the gateway, each within its own bound.
 const POSTGRES: [&str; 1] = ["max_connections=300"];
@@ -22,6 +27,8 @@ pub(crate) enum Kind {
     Nats,
     /// RabbitMQ.
     Rabbitmq,
+    /// What stands in for Kafka, in memory: no registry has a server of it.
+    Kafka,
 }
 
 /// A throwaway broker; it ends with this.
@@ -29,7 +36,11 @@ struct Server {
     broker: Broker,
     nats: Option<Nats>,
     _rabbitmq: Option<RabbitMq>,
+    _kafka: Option<StandIn>,
 }
+
+/// A process that ends when it is told nothing more.
+struct StandIn(Child);
 
 /// The servers under a cluster, and the binary.
 pub(crate) struct Stage {
@@ -43,6 +54,10 @@ pub(crate) struct Stage {
 impl Stage {
     /// Servers in an empty folder: a database for each context, or one for all.
     pub(crate) fn set(folder: &Path, binary: PathBuf, kind: Kind, databases: bool) -> Result<Self> {
+        packages::for_services()?;
+        if kind == Kind::Rabbitmq && !RabbitMq::available() {
+            packages::install(&["rabbitmq-server"], "RabbitMQ")?;
+        }
         if folder.exists() {
             fs::remove_dir_all(folder)?;
         }
@@ -95,16 +110,58 @@ impl Stage {
 
 impl Server {
     fn start(kind: Kind) -> Result<Self> {
-        let (mut nats, mut rabbitmq) = (None, None);
+        let (mut nats, mut rabbitmq, mut kafka) = (None, None, None);
         let broker = match kind {
             Kind::None => Broker::None,
             Kind::Nats => Broker::At(nats.insert(Nats::start()?).url()),
             Kind::Rabbitmq => Broker::At(rabbitmq.insert(RabbitMq::start()?).url().to_owned()),
+            Kind::Kafka => {
+                let (stand_in, url) = StandIn::start()?;
+                kafka = Some(stand_in);
+                Broker::At(url)
+            }
         };
         Ok(Self {
             broker,
             nats,
             _rabbitmq: rabbitmq,
+            _kafka: kafka,
         })
+    }
+}
+
+impl StandIn {
+    /// Builds it, starts it and waits for its URL.
+    fn start() -> Result<(Self, String)> {
+        let example = [
+            "run",
+            "--quiet",
+            "-p",
+            "stanchion-kafka",
+            "--features=stand-in",
+            "--example=stand_in",
+        ];
+        let mut command = workspace::cargo(&example);
+        let mut process = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            // Ctrl-C is for who stops the services first.
+            .process_group(0)
+            .spawn()
+            .context("what stands in for Kafka did not start")?;
+        let said = process.stdout.take().context("it was piped")?;
+        let stand_in = Self(process);
+        let mut url = String::new();
+        BufReader::new(said).read_line(&mut url)?;
+        ensure!(!url.is_empty(), "what stands in for Kafka has ended");
+        Ok((stand_in, url.trim().to_owned()))
+    }
+}
+
+impl Drop for StandIn {
+    /// Its input ends with this.
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        let _ended = self.0.wait();
     }
 }

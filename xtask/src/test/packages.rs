@@ -4,10 +4,26 @@ use std::{fs, os::unix::fs::MetadataExt, path::Path, process::Command};
 
 use anyhow::{Result, bail, ensure};
 
+use stanchion_testing::servers::{Nats, Postgres};
+
 use crate::shell;
 
 /// Read by Debian's postgresql-common before it would make and start a cluster that nobody asked for.
 const CLUSTER_SETTINGS: &str = "/etc/postgresql-common/createcluster.conf";
+
+/// What the shop in services stands on, if it is missing: PostgreSQL, NATS, and the front before all of them.
+pub(crate) fn for_services() -> Result<()> {
+    if !Postgres::available() {
+        install(&["postgresql"], "PostgreSQL")?;
+    }
+    if !Nats::available() {
+        install(&["nats-server"], "NATS")?;
+    }
+    if !shop_cluster::has_front() {
+        install(&["haproxy"], "HAProxy, the front of services,")?;
+    }
+    Ok(())
+}
 
 /// Installs these packages, or says how to.
 pub(crate) fn install(packages: &[&str], server: &str) -> Result<()> {

@@ -4,8 +4,11 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
+use jiff::SignedDuration;
+use stanchion_runtime::clock;
 use tokio::time::Instant;
 
+use super::attempt::doubtful;
 use super::flight::Ending;
 use super::follow::Follow;
 use super::marks::{Line, Verdict};
@@ -14,6 +17,9 @@ use crate::{Delivery, Link, Mark, Message, Position, Progress};
 
 /// How often the stored marks are looked at, which another member of the group may have moved.
 const REFRESH: Duration = Duration::from_secs(60);
+
+/// For so long an inbox keeps the key of a message at least.
+const FORGOTTEN_AFTER: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// A delivery with what had to be looked up for it.
 pub(super) struct Arrived {
@@ -104,7 +110,7 @@ impl<'a> Follow<'a> {
         for (index, message) in messages.into_iter().enumerate() {
             let link = links.get(index).copied();
             let Some(link) = link.filter(|link| link.position > Position::START) else {
-                next.push(message);
+                next.push(self.unlinked(message, link));
                 continue;
             };
             let line = line(&message, &link);
@@ -121,9 +127,9 @@ impl<'a> Follow<'a> {
                 }
                 Verdict::Missing if beacon || self.consumer.publisher.is_some() => {
                     self.consumer.count("early");
-                    self.marks.misses(&line, link.position, now);
-                    if beacon {
-                        self.marks.hears(&line, now);
+                    match beacon {
+                        true => self.marks.hears(&line, link.position, now),
+                        false => self.marks.misses(&line, link.position, now),
                     }
                     Some(Position::START)
                 }
@@ -142,6 +148,22 @@ impl<'a> Follow<'a> {
             }
         }
         next
+    }
+}
+
+impl Follow<'_> {
+    /// A message that follows nothing. A relay's letter of what was announced before is in doubt where the consumer is past
+    /// that place and the inbox may have forgotten it.
+    fn unlinked(&self, message: Message, link: Option<Link>) -> Message {
+        let before = link.filter(|link| link.prev > Position::START);
+        let is_doubtful = before.is_some_and(|link| {
+            let age = clock::now().duration_since(message.at);
+            self.marks.is_past(&line(&message, &link), link.prev) && age >= FORGOTTEN_AFTER
+        });
+        match is_doubtful {
+            true => doubtful(message),
+            false => message,
+        }
     }
 }
 

@@ -10,7 +10,19 @@ use super::{Consumer, HandlerError};
 use crate::contract::is_beacon;
 use crate::{AfterLastAttempt, Message, Parked, ParkedState};
 
+/// Under this no other message's key is: what is in doubt makes nobody wait, and waits for nobody.
+const DOUBTFUL: &str = "stanchion.doubtful/";
+
+const DOUBT: &str = "announced before, and so long ago that the inbox may have forgotten it: redrive it here if it had no \
+                     effect, discard it if it had";
+
 const WAITS_BEHIND: &str = "waits behind an earlier message of its key";
+
+/// A repeat that may have had its effect: an operator decides.
+pub(super) fn doubtful(mut message: Message) -> Message {
+    message.key = format!("{DOUBTFUL}{}", message.id);
+    message
+}
 
 impl Consumer {
     /// The keys of these messages that have parked ones.
@@ -29,6 +41,10 @@ impl Consumer {
 
     /// The first attempt; whether later messages of its key wait behind it now.
     pub(super) async fn attempt_first(&self, message: Message) -> Result<bool, String> {
+        if message.key.starts_with(DOUBTFUL) {
+            self.park_doubtful(message).await?;
+            return Ok(false);
+        }
         if !self.handlers.contains_key(message.contract.as_str()) {
             self.park_unknown(message, None).await?;
             return Ok(true);
@@ -97,6 +113,24 @@ impl Consumer {
             parked_at: now,
         };
         self.put_aside(&parked, before).await.map(drop)
+    }
+
+    /// A dead letter, unless it is parked already.
+    async fn park_doubtful(&self, message: Message) -> Result<(), String> {
+        let now = stanchion_runtime::clock::now();
+        self.count("doubtful");
+        warn!(consumer = self.name, message_id = %message.id, contract = message.contract, "{DOUBT}");
+        let parked = Parked {
+            consumer: self.name.to_owned(),
+            message,
+            state: ParkedState::Dead,
+            attempts: 0,
+            due_at: now,
+            reason: DOUBT.into(),
+            parked_at: now,
+        };
+        let put = self.store.wait_behind(&parked).await;
+        put.map_err(|error| error.to_string())
     }
 
     pub(super) async fn park_behind(&self, message: Message) -> Result<(), String> {

@@ -1,5 +1,6 @@
 //! One subscription, from the stored progress until it is told to stop or something fails. What is being handled then is
-//! finished, unless it is the consumer's store that failed.
+//! finished, unless it is the consumer's store that failed. What was put aside is tried again while the broker is still to
+//! be subscribed to, and while it cannot be.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -10,14 +11,14 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, Interval, MissedTickBehavior, sleep_until};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, warn};
+use tracing::{info, warn};
 
 use super::Consumer;
 use super::flight::{Flight, Work};
-use super::marks::Marks;
+use super::marks::{Line, Marks};
 use super::retry::{Look, Retries};
 use crate::relay::RedriveAsked;
-use crate::{BrokerError, Mark, Place, Receipt, Subscription};
+use crate::{BrokerError, Delivery, Mark, Place, Position, Receipt, Subscription};
 
 /// How often lines that something is missing of are looked at.
 const ASK: Duration = Duration::from_secs(1);
@@ -64,15 +65,14 @@ impl Consumer {
             refreshed: now,
             paced: HashMap::new(),
         };
-        let subscription = self.subscribe(progress).await?;
-        follow.run(subscription, stop).await
+        follow.run(Box::pin(self.subscribe(progress)), stop).await
     }
 }
 
 impl<'a> Follow<'a> {
     async fn run(
         mut self,
-        mut subscription: Box<dyn Subscription>,
+        subscribing: BoxFuture<'a, Result<Box<dyn Subscription>, String>>,
         stop: &CancellationToken,
     ) -> Result<(), String> {
         let consumer = self.consumer;
@@ -86,6 +86,7 @@ impl<'a> Follow<'a> {
         let (mut arriving, mut settling): (Wait<'_, _>, Wait<'_, _>) = (None, None);
         let (mut looking, mut asking): (Wait<'_, _>, Wait<'_, _>) = (None, None);
         let (mut stopping, mut looked) = (false, false);
+        let (mut subscribing, mut subscription): (Wait<'_, _>, _) = (Some(subscribing), None);
         let mut retries = Retries::new(limits.keys_max.max(1));
         let mut extend = ticks(limits.extend_every);
         let mut ask = ticks(ASK);
@@ -106,13 +107,13 @@ impl<'a> Follow<'a> {
             let looks = !is_told && (!stopping || !looked);
             let takes =
                 !stopping && arriving.is_none() && self.flight.has_room(limits.messages_max);
-            let mut failed = |error: BrokerError| {
-                ended.get_or_insert(error.to_string());
+            let mut failed = |error: String| {
+                ended.get_or_insert(error);
                 ending.cancel();
             };
             tokio::select! {
                 () = ending.cancelled(), if !stopping => {
-                    (stopping, arriving) = (true, None);
+                    (stopping, arriving, subscribing) = (true, None, None);
                     self.flight.give_back();
                     looking = looking.filter(|_| !stop.is_cancelled());
                 }
@@ -121,14 +122,18 @@ impl<'a> Follow<'a> {
                         self.flight.done(&key, parked);
                     }
                 }
+                subscribed = wait(&mut subscribing) => {
+                    subscribing = None;
+                    subscription = subscribed.map_err(&mut failed).ok();
+                }
                 receipts = wait(&mut settling) => {
                     settling = None;
-                    subscription.acknowledge_all(&receipts?).await.unwrap_or_else(&mut failed);
+                    acknowledge(&mut subscription, &receipts?).await.unwrap_or_else(&mut failed);
                 }
                 arrived = wait(&mut arriving) => { arriving = None; self.admit(arrived?); }
-                delivery = subscription.next(), if takes => match delivery {
+                delivery = next(&mut subscription), if takes => match delivery {
                     Ok(delivery) => arriving = Some(self.look_up(delivery)),
-                    Err(error) => failed(error),
+                    Err(error) => failed(error.to_string()),
                 },
                 () = sleep_until(retries.looks_at()), if looking.is_none() && looks && retries.has_room() => {
                     looked = true;
@@ -140,12 +145,11 @@ impl<'a> Follow<'a> {
                 }
                 Some(tried) = trying.next(), if !trying.is_empty() => retries.tried(tried?),
                 () = wait(&mut asking) => asking = None,
-                _ = ask.tick(), if asking.is_none() && !stopping => asking = self.ask(),
+                _ = ask.tick(), if asking.is_none() && subscription.is_some() && !stopping => asking = self.ask(),
                 _ = extend.tick() => {
                     let old = Instant::now().checked_sub(limits.extend_every);
-                    for receipt in old.map_or_else(Vec::new, |old| self.flight.older_than(old)) {
-                        subscription.extend(receipt).await.unwrap_or_else(&mut failed);
-                    }
+                    let old = old.map_or_else(Vec::new, |old| self.flight.older_than(old));
+                    extend_all(&mut subscription, &old).await.unwrap_or_else(&mut failed);
                 }
             }
         }
@@ -185,33 +189,34 @@ impl<'a> Follow<'a> {
         }))
     }
 
-    /// Asks the relays for what is missing.
+    /// Asks the relays for what is missing, and stores that what nobody tells of any more is not.
     fn ask(&mut self) -> Wait<'a, ()> {
-        let consumer = self.consumer;
-        let publisher = consumer.publisher.as_ref()?;
-        let asks = self.marks.asks(Instant::now(), ASKS_MAX);
-        if asks.is_empty() {
+        let (consumer, now) = (self.consumer, Instant::now());
+        let lapsed = self.marks.lapse(now);
+        let asks = match &consumer.publisher {
+            Some(_) => self.marks.asks(now, ASKS_MAX),
+            None => Vec::new(),
+        };
+        if lapsed.is_empty() && asks.is_empty() {
             return None;
         }
+        consumer.show_holes(self.marks.holes());
         Some(Box::pin(async move {
-            for (line, after) in asks {
-                warn!(consumer = consumer.name, ?line, %after, "something is missing, and asked for");
-                consumer.count("asked");
-                let asked = RedriveAsked {
-                    log: line.log,
-                    consumer: consumer.name.to_owned(),
-                    partition: line.partition,
-                    family: line.family,
-                    after,
-                };
-                let published = match asked.envelope() {
-                    Ok(envelope) => publisher.publish(&envelope).await,
-                    Err(reason) => return error!(reason, "an ask does not serialise"),
-                };
-                if let Err(error) = published {
-                    // Asked for again later.
-                    return warn!(consumer = consumer.name, %error, "the ask did not arrive");
-                }
+            if !lapsed.is_empty() {
+                info!(
+                    consumer = consumer.name,
+                    ?lapsed,
+                    "what was missing is announced no more: it is not asked for"
+                );
+                // Where it is not stored it is missing again, and forgotten again.
+                let settled = consumer.store.settle(consumer.name, &lapsed).await;
+                settled.unwrap_or_else(
+                    |error| warn!(consumer = consumer.name, %error, "marks are not stored"),
+                );
+            }
+            if let Err(reason) = consumer.ask_for(asks).await {
+                // Asked for again later.
+                warn!(consumer = consumer.name, reason, "the ask did not arrive");
             }
         }))
     }
@@ -231,6 +236,27 @@ impl<'a> Follow<'a> {
 }
 
 impl Consumer {
+    /// Asks for each of these lines, from where it was dealt with.
+    async fn ask_for(&self, asks: Vec<(Line, Position)>) -> Result<(), String> {
+        let Some(publisher) = &self.publisher else {
+            return Ok(());
+        };
+        for (line, after) in asks {
+            warn!(consumer = self.name, ?line, %after, "something is missing, and asked for");
+            self.count("asked");
+            let asked = RedriveAsked {
+                log: line.log,
+                consumer: self.name.to_owned(),
+                partition: line.partition,
+                family: line.family,
+                after,
+            };
+            let published = publisher.publish(&asked.envelope()?).await;
+            published.map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+
     async fn deal_with(
         &self,
         work: Work,
@@ -260,6 +286,39 @@ impl Consumer {
             parked: blocks,
         })
     }
+}
+
+/// The next delivery; none comes before somebody has subscribed.
+async fn next(subscription: &mut Option<Box<dyn Subscription>>) -> Result<Delivery, BrokerError> {
+    match subscription {
+        Some(subscription) => subscription.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn acknowledge(
+    subscription: &mut Option<Box<dyn Subscription>>,
+    receipts: &[Receipt],
+) -> Result<(), String> {
+    let Some(subscription) = subscription else {
+        return Ok(());
+    };
+    let acknowledged = subscription.acknowledge_all(receipts).await;
+    acknowledged.map_err(|error| error.to_string())
+}
+
+async fn extend_all(
+    subscription: &mut Option<Box<dyn Subscription>>,
+    receipts: &[Receipt],
+) -> Result<(), String> {
+    let Some(subscription) = subscription else {
+        return Ok(());
+    };
+    for receipt in receipts {
+        let extended = subscription.extend(*receipt).await;
+        extended.map_err(|error| error.to_string())?;
+    }
+    Ok(())
 }
 
 fn ticks(period: Duration) -> Interval {

@@ -17,6 +17,10 @@ const ASK_SOON: Duration = Duration::from_millis(500);
 /// The longest time between two asks for a line.
 const ASK_MAX: Duration = Duration::from_secs(60);
 
+/// A hole that only beacons have told of ends when none has told of it for so long, which is many of a relay's: what it told
+/// of was refused by the broker since, and a line of nothing has no beacons. One that comes after all opens it again.
+const BEACON_LASTS: Duration = Duration::from_secs(300);
+
 /// A partition of a log and a family of contracts: what is announced there is chained by [`Link::prev`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Line {
@@ -53,6 +57,10 @@ struct Hole {
     asked_at: Option<Position>,
     tries: u32,
     ask_after: Instant,
+    /// A message came that is beyond it: it is there for certain.
+    is_certain: bool,
+    /// When it was last told of.
+    told_at: Instant,
 }
 
 /// The lines of one consumer.
@@ -104,6 +112,11 @@ impl Marks {
         }
     }
 
+    /// Whether everything up to there was taken up, or left out by its relay.
+    pub(super) fn is_past(&self, line: &Line, position: Position) -> bool {
+        self.taken(line) >= position
+    }
+
     fn taken(&self, line: &Line) -> Position {
         let start = self.places.get(&line.log).copied().unwrap_or_default();
         let known = self.lines.get(line);
@@ -131,17 +144,31 @@ impl Marks {
         known.close();
     }
 
-    /// The line goes on up to there, and what is before it is missing.
+    /// A message came from there, and what is before it is missing.
     pub(super) fn misses(&mut self, line: &Line, ahead: Position, now: Instant) {
-        self.known(line).misses(ahead, now);
+        self.known(line).misses(ahead, now).is_certain = true;
     }
 
-    /// Its relay is there: what was asked before may have reached nobody, so the next ask is not long in coming.
-    pub(super) fn hears(&mut self, line: &Line, now: Instant) {
-        if let Some(hole) = &mut self.known(line).hole {
-            hole.tries = 0;
-            hole.ask_after = hole.ask_after.min(now + ASK_SOON);
+    /// Its relay says that the line goes on up to there. What was asked before may have reached nobody, so the next ask is
+    /// not long in coming.
+    pub(super) fn hears(&mut self, line: &Line, ahead: Position, now: Instant) {
+        let hole = self.known(line).misses(ahead, now);
+        hole.told_at = now;
+        hole.tries = 0;
+        hole.ask_after = hole.ask_after.min(now + ASK_SOON);
+    }
+
+    /// Forgets the holes that nobody tells of any more: what to store.
+    pub(super) fn lapse(&mut self, now: Instant) -> Vec<Mark> {
+        let mut lapsed = Vec::new();
+        for (line, known) in &mut self.lines {
+            let is_over = |hole: &Hole| !hole.is_certain && now >= hole.told_at + BEACON_LASTS;
+            if known.hole.as_ref().is_some_and(is_over) {
+                known.hole = None;
+                lapsed.push(known.mark(line));
+            }
         }
+        lapsed
     }
 
     /// Its relay says that the line ends there, for now. Whether that closed a hole: what was known to come after it was put
@@ -160,13 +187,7 @@ impl Marks {
     pub(super) fn settle(&mut self, line: &Line, position: Position) -> Mark {
         let known = self.known(line);
         known.settled = known.settled.max(position);
-        Mark {
-            log: line.log,
-            partition: line.partition,
-            family: line.family.clone(),
-            position: known.settled,
-            ahead: known.hole.as_ref().map(|hole| hole.ahead),
-        }
+        known.mark(line)
     }
 
     /// The lines to ask for now, at most so many, with how far each was dealt with. Those that there is no room for are due
@@ -216,14 +237,27 @@ impl Marks {
 }
 
 impl Known {
-    fn misses(&mut self, ahead: Position, now: Instant) {
+    fn misses(&mut self, ahead: Position, now: Instant) -> &mut Hole {
         let hole = self.hole.get_or_insert(Hole {
             ahead,
             asked_at: None,
             tries: 0,
             ask_after: now,
+            is_certain: false,
+            told_at: now,
         });
         hole.ahead = hole.ahead.max(ahead);
+        hole
+    }
+
+    fn mark(&self, line: &Line) -> Mark {
+        Mark {
+            log: line.log,
+            partition: line.partition,
+            family: line.family.clone(),
+            position: self.settled,
+            ahead: self.hole.as_ref().map(|hole| hole.ahead),
+        }
     }
 
     fn close(&mut self) {
@@ -244,6 +278,7 @@ impl Hole {
             self.tries = 0;
             self.asked_at = Some(settled);
             self.ask_after = now + ASK_BASE;
+            self.told_at = now;
         }
         if now < self.ask_after {
             return false;

@@ -9,7 +9,7 @@ use tracing::{info, warn};
 use uuid::Uuid;
 
 use super::turn::{Turn, Wait};
-use super::{Redrive, RelayState, letters};
+use super::{Forwarder, Redrive, RelayState, letters};
 use crate::{BrokerError, Position, StoreError};
 
 /// How long the last save of a stop may take.
@@ -137,6 +137,7 @@ impl<'a> Turn<'a> {
         if behind == 0 || self.moved.0 != self.confirmed {
             self.moved = (self.confirmed, Instant::now());
         }
+        *self.relay.moved.lock() = Some(self.moved);
         let Some(metrics) = &self.relay.metrics else {
             return;
         };
@@ -145,6 +146,14 @@ impl<'a> Turn<'a> {
         // What cannot be read is not known to be old: how long it does not get on is.
         let still = i64::try_from(self.moved.1.elapsed().as_secs()).unwrap_or(i64::MAX);
         metrics.lag(behind, age.unwrap_or(still), self.outgoing.waiting());
+    }
+}
+
+impl Forwarder {
+    /// Since when it is there; an earlier tenure may have stood still there already.
+    pub(super) fn moved_before(&self, position: Position) -> (Position, Instant) {
+        let before = self.moved.lock().filter(|before| before.0 == position);
+        before.unwrap_or_else(|| (position, Instant::now()))
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! A message that is put aside is in no line: who waits for the line sees no hole there. One that an operator wants
 //! announced again goes out by itself, as a message that follows nothing; those of its key that came after it were not
-//! held up, and come before it.
+//! held up, and come before it. One that had been announced before says where it was then, so that a group which had it so
+//! long ago that its inbox may have forgotten it does not have it again.
 
 use stanchion_runtime::clock;
 use tracing::{error, info, warn};
@@ -16,6 +17,9 @@ use crate::{
 
 /// Letters announced again in one go; the others are next.
 const DUE_MAX: usize = 16;
+
+/// What the reason of a letter begins with whose message was announced before: groups may have had it.
+const WAS_ANNOUNCED: &str = "announced before and refused now";
 
 /// Whose dead letters a relay's are.
 pub(super) fn owner(context: &str) -> String {
@@ -31,15 +35,8 @@ pub(super) async fn put_aside(relay: &Forwarder, envelope: &Envelope, reason: &s
     }
     let (contract, position, id) = (&message.contract, message.origin.position, message.id);
     error!(context, contract, %position, message_id = %id, reason, "the broker takes a message never: dead letter of the relay");
-    // Announced again: groups have had it, and may have forgotten that by now.
     let is_repeat = envelope.transport != message.id;
-    let reason = match is_repeat {
-        true => format!(
-            "announced before and refused now, so a redrive may have its effect again: {reason}"
-        ),
-        false => reason.to_owned(),
-    };
-    let letter = letter(context, message, &reason);
+    let letter = letter(context, message, &told(is_repeat, reason));
     let mut failures = 0;
     loop {
         let letters = relay.store.letters();
@@ -54,6 +51,14 @@ pub(super) async fn put_aside(relay: &Forwarder, envelope: &Envelope, reason: &s
         failures += 1;
         warn!(context, %error, "a message that the broker refused waits for the relay's store");
         tokio::time::sleep(relay.backoff(failures)).await;
+    }
+}
+
+/// What stands in a letter.
+fn told(is_repeat: bool, reason: &str) -> String {
+    match is_repeat {
+        true => format!("{WAS_ANNOUNCED}: {reason}"),
+        false => reason.to_owned(),
     }
 }
 
@@ -106,18 +111,25 @@ async fn put_back(
     letter.state = ParkedState::Dead;
     letter.attempts += 1;
     letter.due_at = clock::now();
-    letter.reason = error.to_string();
+    letter.reason = told(is_repeat(&letter), &error.to_string());
     warn!(context = relay.feed.name(), message_id = %letter.message.id, %error, "the broker takes it still not");
     relay.store.letters().park_again(&letter).await.map(drop)
+}
+
+fn is_repeat(letter: &Parked) -> bool {
+    letter.reason.starts_with(WAS_ANNOUNCED)
 }
 
 /// One try. It follows nothing: consumers are past its place in its line.
 async fn announce(relay: &Forwarder, letter: &Parked) -> Result<(), PublishError> {
     let mut message = current(relay, &letter.message).await;
-    message.origin.position = Position::START;
+    let place = std::mem::replace(&mut message.origin.position, Position::START);
     let envelope = Envelope {
         partition: partition_of(&message.key),
-        prev: Position::START,
+        prev: match is_repeat(letter) {
+            true => place,
+            false => Position::START,
+        },
         transport: stanchion_runtime::id::new_v7(),
         message,
     };

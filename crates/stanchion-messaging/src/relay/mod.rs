@@ -12,6 +12,7 @@ mod store;
 mod turn;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -26,7 +27,7 @@ use self::metrics::RelayMetrics;
 pub use self::state::{Again, Redrive, RelayState};
 pub use self::store::RelayStore;
 use self::turn::Turn;
-use crate::{Feed, Publisher, StoreError, Subscriber};
+use crate::{Feed, Position, Publisher, StoreError, Subscriber};
 
 /// The lease is renewed, and asked for again, this many times within its time.
 const TRIES_PER_TTL: u32 = 3;
@@ -71,8 +72,10 @@ impl Default for RelayLimits {
 /// Each message says what was announced before it in its line ([`Envelope::prev`](crate::Envelope::prev)). A consumer that
 /// misses something asks for it ([`Forwarder::asked_through`]) and the line is announced again from there; beacons tell it
 /// when nothing else does. A group that has no room for a message holds nobody else up: it finds the hole later, and asks.
+/// One whose log has an entry that it does not know, of a newer version, gives the lease back: another process may know it.
 /// A message that the broker takes never (it is larger than its bound) is a dead letter of the consumer `relay-CONTEXT`; its
-/// line goes on without it, and redriven it comes after what followed it. When the broker's store is another one than before, each line tells at once how far it was.
+/// line goes on without it, and redriven it comes after what followed it. When the broker's store is another one than before,
+/// each line tells at once how far it was.
 pub struct Forwarder {
     feed: Arc<dyn Feed>,
     publisher: Arc<dyn Publisher>,
@@ -83,6 +86,10 @@ pub struct Forwarder {
     health: RelayHealth,
     /// When it was last said that a group has no room.
     overflow_said: Mutex<Option<Instant>>,
+    /// It gave the lease back, for it cannot read its feed, and has not read it since.
+    cannot_read: AtomicBool,
+    /// Where it was when it last got on, and when that was.
+    moved: Mutex<Option<(Position, Instant)>>,
 }
 
 impl Forwarder {
@@ -101,6 +108,8 @@ impl Forwarder {
             metrics: None,
             health: RelayHealth::default(),
             overflow_said: Mutex::default(),
+            cannot_read: AtomicBool::default(),
+            moved: Mutex::default(),
         }
     }
 
@@ -146,9 +155,14 @@ impl Forwarder {
                     self.health.failed(&error.to_string());
                 }
             }
+            // Longer than others wait, where it would be in their way.
+            let tries = match self.cannot_read.load(Ordering::Relaxed) {
+                true => TRIES_PER_TTL - 1,
+                false => TRIES_PER_TTL,
+            };
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = tokio::time::sleep(self.limits.lease / TRIES_PER_TTL) => {}
+                () = tokio::time::sleep(self.limits.lease / tries) => {}
             }
         }
     }
@@ -162,6 +176,12 @@ impl Forwarder {
         };
         self.held(false);
         match ended {
+            Ok(()) if self.cannot_read.load(Ordering::Relaxed) && !stop.is_cancelled() => {
+                warn!(
+                    context = name,
+                    token, "the relay cannot read its feed: another process may"
+                );
+            }
             Ok(()) => info!(context = name, token, "relay stopped"),
             Err(error) => {
                 warn!(context = name, token, %error, "relay interrupted");
@@ -184,7 +204,9 @@ impl Forwarder {
             return Err(StoreError("the lease is lost".into()));
         };
         // Whatever was wrong with lease and store is over, and there may be nothing to announce for days.
-        self.health.well();
+        if !self.cannot_read.load(Ordering::Relaxed) {
+            self.health.well();
+        }
         let (asks, asked) = tokio::sync::mpsc::channel(asks::ASKS_MAX);
         let listening = async {
             match &self.asks {

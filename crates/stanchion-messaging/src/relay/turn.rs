@@ -1,5 +1,6 @@
 //! One tenure of a relay: from the loaded state until the stop, or until something takes the lease away.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::StreamExt;
@@ -29,6 +30,9 @@ const SAVE_EVERY: Duration = Duration::from_millis(50);
 
 /// How often the broker's store and the wishes are looked at.
 const TEND: Duration = Duration::from_secs(2);
+
+/// Reads that failed one after the other, some seconds, before another process may try.
+const READ_FAILURES_MAX: u32 = 8;
 
 /// How long a stop waits for confirmations.
 const FLUSH: Duration = Duration::from_secs(2);
@@ -77,7 +81,7 @@ impl<'a> Turn<'a> {
             name,
             token,
             confirmed: state.through.position,
-            moved: (state.through.position, Instant::now()),
+            moved: relay.moved_before(state.through.position),
             skipped: Vec::new(),
             owes_beacons: false,
             state,
@@ -114,6 +118,10 @@ impl<'a> Turn<'a> {
                 reading = self.read();
             }
             if stopping.is_some() && self.is_saved() && saving.is_none() {
+                return Ok(());
+            }
+            if self.cannot_read() && saving.is_none() && tending.is_none() {
+                relay.cannot_read.store(true, Ordering::Relaxed);
                 return Ok(());
             }
             tokio::select! {
@@ -175,7 +183,8 @@ impl<'a> Turn<'a> {
             Ok(page) => page,
             Err(error) => return self.not_read(&error),
         };
-        if self.read_failures > 0 {
+        let could_not = self.relay.cannot_read.swap(false, Ordering::Relaxed);
+        if self.read_failures > 0 || could_not {
             self.read_failures = 0;
             self.relay.health.well();
         }
@@ -192,6 +201,11 @@ impl<'a> Turn<'a> {
         let context = self.name;
         error!(context, %error, "the relay cannot read its feed");
         self.relay.health.failed(&error.to_string());
+    }
+
+    /// It has tried for long enough, and nothing of what it read before is still on its way.
+    fn cannot_read(&self) -> bool {
+        self.read_failures >= READ_FAILURES_MAX && self.is_saved()
     }
 
     fn announce(&mut self, page: FeedPage) {

@@ -1,5 +1,7 @@
 //! Messages that the broker takes never, and groups that have no room.
 
+use std::time::Duration;
+
 use stanchion_messaging::{ConsumerStore, DeadLetterFilter, Parked, ParkedState, RelayStore};
 use uuid::Uuid;
 
@@ -12,12 +14,21 @@ fn id(position: i64) -> Uuid {
 }
 
 async fn letters(world: &World) -> Vec<Parked> {
+    parked(world.relays.letters(), "relay-walls").await
+}
+
+async fn parked(store: &dyn ConsumerStore, consumer: &str) -> Vec<Parked> {
     let filter = DeadLetterFilter {
-        consumer: Some("relay-walls".into()),
+        consumer: Some(consumer.into()),
         limit: 10,
         ..DeadLetterFilter::default()
     };
-    world.relays.letters().list(&filter).await.unwrap()
+    store.list(&filter).await.unwrap()
+}
+
+async fn redrive(store: &dyn ConsumerStore, letter: &Parked) -> bool {
+    let (now, id) = (stanchion_runtime::clock::now(), letter.message.id);
+    store.redrive(&letter.consumer, id, now).await.unwrap()
 }
 
 async fn holes(world: &World) -> usize {
@@ -69,14 +80,8 @@ async fn one_that_was_put_aside_is_announced_when_an_operator_wants_it_and_has_o
     refusing(&world, 1..5, &[2]).await;
     sleep(5_000).await;
     let letter = letters(&world).await.remove(0);
-    let redrive = async || {
-        let now = stanchion_runtime::clock::now();
-        let rows = world.relays.letters();
-        rows.redrive(&letter.consumer, letter.message.id, now)
-            .await
-            .unwrap()
-    };
-    assert!(redrive().await);
+    let redriven = async || redrive(world.relays.letters(), &letter).await;
+    assert!(redriven().await);
     sleep(5_000).await;
     let still = letters(&world).await.remove(0);
     assert_eq!(
@@ -86,7 +91,7 @@ async fn one_that_was_put_aside_is_announced_when_an_operator_wants_it_and_has_o
         still.reason
     );
     world.broker.state.lock().refuses.clear();
-    assert!(redrive().await);
+    assert!(redriven().await);
     sleep(5_000).await;
     assert!(letters(&world).await.is_empty());
     assert_eq!(coats(&world), [1, 3, 4, 2]);
@@ -179,4 +184,93 @@ async fn where_nobody_can_ask_a_group_without_room_is_waited_for() {
     world.start_consumer();
     world.settle().await;
     assert_eq!(*world.seen.lock(), world.expected());
+}
+
+/// Everything once more, of which the broker takes that one no more; its letter.
+async fn announced_again_without(world: &World, refused: Uuid) -> Parked {
+    world.broker.state.lock().refuses.insert(refused);
+    let everything = Default::default();
+    world.relays.wish("walls", &everything).await.unwrap();
+    sleep(10_000).await;
+    world.broker.state.lock().refuses.clear();
+    letters(world).await.remove(0)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_redriven_letter_of_a_repeat_has_no_second_effect_where_the_inbox_may_have_forgotten_it()
+{
+    let world = World::new(26);
+    *world.walls.age.lock() = Duration::from_secs(8 * 24 * 3_600);
+    world.start_relay();
+    world.start_consumer();
+    let mut ids = Vec::new();
+    for coat in 1..4 {
+        world.paint("a", coat);
+        ids.push(id(world.head().0));
+    }
+    sleep(5_000).await;
+    world.prune().await;
+    let letter = announced_again_without(&world, ids[1]).await;
+    assert!(redrive(world.relays.letters(), &letter).await);
+    sleep(5_000).await;
+    assert!(letters(&world).await.is_empty());
+    assert_eq!(coats(&world), [1, 2, 3]);
+    // Nobody waits for it.
+    world.paint("a", 4);
+    sleep(5_000).await;
+    assert_eq!(coats(&world), [1, 2, 3, 4]);
+    let consumers = world.consumers.as_ref();
+    let doubtful = parked(consumers, "painter").await.remove(0);
+    assert_eq!(
+        (doubtful.message.id, doubtful.state),
+        (ids[1], ParkedState::Dead)
+    );
+    // It is for an operator to say that it had none.
+    assert!(redrive(consumers, &doubtful).await);
+    sleep(5_000).await;
+    assert_eq!(coats(&world), [1, 2, 3, 4, 2]);
+    assert!(parked(consumers, "painter").await.is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_redriven_letter_of_a_repeat_is_handled_by_who_has_not_come_so_far() {
+    let world = World::new(27);
+    *world.walls.age.lock() = Duration::from_secs(8 * 24 * 3_600);
+    world.start_relay();
+    world.paint("a", 1);
+    let refused = id(world.head().0);
+    sleep(5_000).await;
+    world.broker.wipe();
+    let letter = announced_again_without(&world, refused).await;
+    assert!(redrive(world.relays.letters(), &letter).await);
+    world.start_consumer();
+    sleep(5_000).await;
+    assert_eq!(coats(&world), [1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_line_whose_only_message_the_broker_takes_no_more_is_not_asked_for_for_ever() {
+    let world = World::new(28);
+    world.start_relay();
+    world.paint("a", 1);
+    sleep(5_000).await;
+    // Its beacon has told of it, and there are no more of them once it is refused.
+    world.broker.wipe();
+    let only = id(world.head().0);
+    world.broker.state.lock().refuses.insert(only);
+    world.start_consumer();
+    let asks = || {
+        let state = world.broker.state.lock();
+        let all = state.streams.iter().flatten();
+        all.filter(|it| it.message.contract == "stanchion.redrive.v1")
+            .count()
+    };
+    sleep(600_000).await;
+    assert_eq!((letters(&world).await.len(), holes(&world).await), (1, 0));
+    let before = asks();
+    sleep(600_000).await;
+    assert!(before > 0 && asks() == before, "{before} and {}", asks());
+    world.paint("a", 2);
+    sleep(30_000).await;
+    assert_eq!(coats(&world), [2]);
 }

@@ -153,3 +153,21 @@ async fn a_relay_that_cannot_read_its_log_tells_for_how_long() {
     let lag: u64 = lag.parse().unwrap();
     assert!((50..=65).contains(&lag), "{lag} s");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_relay_that_does_not_know_an_entry_leaves_it_to_one_that_does() {
+    let (world, store) = (World::new(32), Arc::new(Away::default()));
+    let older = Arc::new(Unreadable(Arc::clone(&world.walls)));
+    let (_older, health) = start(&world, older, &store, &Metrics::default());
+    sleep(1_000).await;
+    let newer = Arc::clone(&world.walls) as Arc<dyn Feed>;
+    let (_newer, _) = start(&world, newer, &store, &Metrics::default());
+    world.paint("a", 1);
+    world.start_consumer();
+    sleep(30_000).await;
+    assert_eq!(*world.seen.lock(), world.expected());
+    world.paint("a", 2);
+    sleep(60_000).await;
+    assert_eq!(*world.seen.lock(), world.expected());
+    assert_eq!(health.check(), Ok(()), "somebody else announces");
+}

@@ -55,6 +55,8 @@ pub type Seen = BTreeMap<String, Vec<(usize, bool)>>;
 
 pub struct Walls {
     messages: Mutex<Vec<Message>>,
+    /// How long ago what is announced was recorded.
+    pub age: Mutex<Duration>,
     head: watch::Sender<Position>,
 }
 
@@ -71,7 +73,7 @@ impl Walls {
             payload: serde_json::json!({"wall": wall, "coat": coat}),
             origin: Origin { log: LOG, position },
             metadata: Metadata::new(None),
-            at: stanchion_runtime::clock::now(),
+            at: stanchion_runtime::clock::now() - *self.age.lock(),
         });
         self.head.send_replace(position);
     }
@@ -181,6 +183,7 @@ impl World {
         Self {
             walls: Arc::new(Walls {
                 messages: Mutex::default(),
+                age: Mutex::default(),
                 head: watch::Sender::new(Position::START),
             }),
             broker: Broker::new(seed),

@@ -176,3 +176,19 @@ async fn settings_that_cannot_be_used_say_so_without_a_secret() {
     let error = NatsBroker::connect(&none, &Metrics::default()).await;
     assert!(matches!(error, Err(NatsError::NoUrl)));
 }
+
+/// The client itself would say, whenever it tries, that nobody is there.
+#[tokio::test]
+async fn a_file_that_holds_no_certificate_is_told_at_once() {
+    let certificates = Certificates::make();
+    let nobody: SocketAddr = "127.0.0.1:1".parse().unwrap();
+    let wrong = NatsSettings {
+        tls_roots: Some(certificates.path("client-key.pem")),
+        ..impatient(nobody)
+    };
+    let refused = NatsBroker::connect(&wrong, &Metrics::default()).await;
+    let said = refused.err().map(|error| error.to_string());
+    let said = said.expect("it was taken");
+    assert!(said.contains("tls_roots: "), "{said}");
+    assert!(said.contains("no certificate in PEM form"), "{said}");
+}

@@ -33,6 +33,8 @@ pub(super) struct Server {
     /// Those that a wiped server must be given again.
     last_hosts: Mutex<Vec<String>>,
     down: AtomicBool,
+    /// It was wiped, or was down when they were to be made.
+    lacks_hosts: AtomicBool,
 }
 
 impl Server {
@@ -45,6 +47,7 @@ impl Server {
             hosts: tokio::sync::Mutex::default(),
             last_hosts: Mutex::default(),
             down: AtomicBool::default(),
+            lacks_hosts: AtomicBool::default(),
         }))
     }
 
@@ -82,22 +85,23 @@ impl Server {
         let server = Arc::clone(self);
         let changing = task::blocking("rabbitmqctl", move || {
             let delete =
-                |host: &String| format!("rabbit_vhost:delete(<<\"{host}\">>, <<\"test\">>).");
-            let lines: Vec<_> = others.iter().map(delete).chain([add(&host)]).collect();
+                |host: &String| format!("rabbit_vhost:delete(<<\"{host}\">>, <<\"test\">>)");
+            let changes = others.iter().map(delete).chain([add(&host)]);
             // A killed one is given the host when it starts.
-            if !server.down.load(Ordering::SeqCst) {
-                server.eval(&lines);
+            match server.down.load(Ordering::SeqCst) {
+                true => server.lacks_hosts.store(true, Ordering::SeqCst),
+                false => server.eval(changes),
             }
             *server.last_hosts.lock() = vec![host];
         });
         changing.await.unwrap();
     }
 
-    fn eval(&self, lines: &[String]) {
+    /// All of them at once: the program takes seconds to start.
+    fn eval(&self, expressions: impl Iterator<Item = String>) {
+        let text = expressions.collect::<Vec<_>>().join(", ") + ".";
         let server = self.server.lock();
-        for line in lines {
-            server.ctl(&["eval", line]).expect("rabbitmqctl");
-        }
+        server.ctl(&["eval", &text]).expect("rabbitmqctl");
     }
 
     /// A channel beside the adapter.
@@ -115,7 +119,7 @@ impl Server {
 fn add(host: &str) -> String {
     format!(
         "rabbit_vhost:add(<<\"{host}\">>, <<\"test\">>), rabbit_auth_backend_internal:set_permissions(\
-         <<\"stanchion\">>, <<\"{host}\">>, <<\".*\">>, <<\".*\">>, <<\".*\">>, <<\"test\">>)."
+         <<\"stanchion\">>, <<\"{host}\">>, <<\".*\">>, <<\".*\">>, <<\".*\">>, <<\"test\">>)"
     )
 }
 
@@ -241,11 +245,12 @@ impl BrokerUnderTest for UnderTest {
         drop(server);
         let down = change != ServerChange::Start;
         self.0.down.store(down, Ordering::SeqCst);
-        if change == ServerChange::Start {
-            // Those are there already unless it was wiped.
+        if change == ServerChange::Wipe {
+            self.0.lacks_hosts.store(true, Ordering::SeqCst);
+        }
+        if !down && self.0.lacks_hosts.swap(false, Ordering::SeqCst) {
             let hosts = self.0.last_hosts.lock().clone();
-            self.0
-                .eval(&hosts.iter().map(|host| add(host)).collect::<Vec<_>>());
+            self.0.eval(hosts.iter().map(|host| add(host)));
         }
     }
 }

@@ -1,14 +1,13 @@
 //! TLS to the operator's port of a service that has the same settings as this command.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, SignatureScheme};
+use stanchion_config::PemFile;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
@@ -32,7 +31,8 @@ pub(super) async fn agree(
 fn config(admin: &AdminSettings) -> Result<ClientConfig, Failure> {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let own = admin.tls.certificate.as_deref().ok_or("no certificate")?;
-    let shown = certificates("admin.tls.certificate", own)?.swap_remove(0);
+    let own = PemFile::read("admin.tls.certificate", own)?;
+    let shown = own.certificates()?.swap_remove(0);
     let pinned = Arc::new(Pinned {
         shown,
         provider: Arc::clone(&provider),
@@ -43,26 +43,13 @@ fn config(admin: &AdminSettings) -> Result<ClientConfig, Failure> {
         .with_custom_certificate_verifier(pinned);
     let config = match (&admin.client_certificate, &admin.client_key) {
         (Some(certificate), Some(key)) => {
-            let chain = certificates("admin.client_certificate", certificate)?;
-            let key = PrivateKeyDer::from_pem_file(key)
-                .map_err(|error| format!("admin.client_key: {}: {error}", key.display()))?;
-            builder.with_client_auth_cert(chain, key)?
+            let chain = PemFile::read("admin.client_certificate", certificate)?;
+            let key = PemFile::read("admin.client_key", key)?;
+            builder.with_client_auth_cert(chain.certificates()?, key.key()?)?
         }
         _ => builder.with_no_client_auth(),
     };
     Ok(config)
-}
-
-/// At least one.
-fn certificates(name: &str, path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let failed = |error: &dyn std::fmt::Display| format!("{name}: {}: {error}", path.display());
-    let found = CertificateDer::pem_file_iter(path).map_err(|error| failed(&error))?;
-    let found: Result<Vec<_>, _> = found.collect();
-    let found = found.map_err(|error| failed(&error))?;
-    if found.is_empty() {
-        return Err(failed(&"no certificate in PEM form"));
-    }
-    Ok(found)
 }
 
 /// Trusts one certificate, whatever names and authorities it has: whoever reads the service's settings knows which it

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig, version};
 use sha2::{Digest, Sha256};
+use stanchion_config::PemFile;
+use stanchion_runtime::task;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
@@ -23,8 +23,6 @@ use super::validity::not_after;
 use crate::metrics::ServerMetrics;
 use crate::service::{ClientProof, TlsSettings, TlsVersion};
 
-/// A longer file holds no certificates or keys.
-const FILE_BYTES_MAX: usize = 1 << 20;
 /// What TLS begins with, and plain HTTP never does.
 const HANDSHAKE: u8 = 0x16;
 /// What somebody reads who left out the `s`.
@@ -51,9 +49,9 @@ struct Loaded {
 
 /// The files as they are.
 struct Files {
-    chain: Vec<u8>,
-    key: Vec<u8>,
-    roots: Option<Vec<u8>>,
+    chain: PemFile,
+    key: PemFile,
+    roots: Option<PemFile>,
 }
 
 impl Tls {
@@ -162,7 +160,7 @@ impl Files {
     fn fingerprint(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
         for part in [Some(&self.chain), Some(&self.key), self.roots.as_ref()] {
-            let part = part.map_or(&[][..], Vec::as_slice);
+            let part = part.map_or(&[][..], PemFile::bytes);
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
         }
@@ -193,12 +191,10 @@ impl Files {
                 )
             }
         };
-        let chain = certificates("certificate", &self.chain)?;
+        let chain = self.chain.certificates()?;
         let expires_at = chain.first().and_then(|own| not_after(own));
-        let key = PrivateKeyDer::from_pem_slice(&self.key)
-            .map_err(|error| format!("tls.key: no private key in PEM form: {error}"))?;
         let mut config = builder
-            .with_single_cert(chain, key)
+            .with_single_cert(chain, self.key.key()?)
             .map_err(|error| format!("tls.certificate and tls.key: {error}"))?;
         if self.roots.is_some() {
             // A session that is resumed would not show its certificate again, which may have run out or be taken back.
@@ -214,31 +210,18 @@ impl Files {
     }
 }
 
-async fn read(name: &str, path: &Path) -> Result<Vec<u8>, String> {
-    let failed = |error: &dyn std::fmt::Display| format!("tls.{name}: {}: {error}", path.display());
-    let content = tokio::fs::read(path)
-        .await
-        .map_err(|error| failed(&error))?;
-    if content.len() > FILE_BYTES_MAX {
-        return Err(failed(&"larger than 1 MiB"));
-    }
-    Ok(content)
+/// A file system may take its time.
+async fn read(name: &str, path: &Path) -> Result<PemFile, String> {
+    let (setting, path) = (format!("tls.{name}"), path.to_owned());
+    let reading = task::blocking("tls-files", move || PemFile::read(&setting, &path));
+    let read = reading.await.map_err(|failed| failed.to_string())?;
+    Ok(read?)
 }
 
-fn certificates(name: &str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    let found = found.map_err(|error| format!("tls.{name}: {error}"))?;
-    if found.is_empty() {
-        return Err(format!("tls.{name}: no certificate in PEM form"));
-    }
-    Ok(found)
-}
-
-fn store(pem: &[u8]) -> Result<RootCertStore, String> {
+fn store(file: &PemFile) -> Result<RootCertStore, String> {
     let mut roots = RootCertStore::empty();
-    for root in certificates("client_roots", pem)? {
-        let added = roots.add(root);
-        added.map_err(|error| format!("tls.client_roots: {error}"))?;
+    for root in file.certificates()? {
+        roots.add(root).map_err(|error| file.wrong(&error))?;
     }
     Ok(roots)
 }

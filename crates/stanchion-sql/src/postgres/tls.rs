@@ -1,8 +1,7 @@
 use std::sync::Arc;
 
-use rustls::pki_types::CertificateDer;
-use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
+use stanchion_config::{PemError, PemFile};
 use tokio_postgres::config::SslMode;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
@@ -53,18 +52,12 @@ fn roots(file: Option<&str>) -> Result<RootCertStore, SqlError> {
         roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
         return Ok(roots);
     };
-    let failed = |error: String| SqlError::Unavailable(format!("sslrootcert {file}: {error}"));
-    let certificates =
-        CertificateDer::pem_file_iter(file).map_err(|error| failed(error.to_string()))?;
-    for certificate in certificates {
-        let certificate = certificate.map_err(|error| failed(error.to_string()))?;
-        roots
-            .add(certificate)
-            .map_err(|error| failed(error.to_string()))?;
-    }
-    if roots.is_empty() {
-        // Else it would be told as a server that nobody knows, connection after connection.
-        return Err(failed("no certificate in PEM form".into()));
+    // A file of none would be told as a server that nobody knows, connection after connection.
+    let failed = |error: PemError| SqlError::Unavailable(error.to_string());
+    let file = PemFile::read("sslrootcert", file.as_ref()).map_err(failed)?;
+    for certificate in file.certificates().map_err(failed)? {
+        let added = roots.add(certificate);
+        added.map_err(|error| failed(file.wrong(&error)))?;
     }
     Ok(roots)
 }

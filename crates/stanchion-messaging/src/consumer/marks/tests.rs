@@ -87,7 +87,7 @@ fn a_line_whose_relay_is_heard_is_asked_for_soon() {
     let after = |millis| start + Duration::from_millis(millis);
     let asked = [0, 2_000, 6_000].map(|it| marks.asks(after(it), 64).len());
     assert_eq!(asked, [1; 3]);
-    marks.hears(&line(), after(7_000));
+    marks.hears(&line(), Position(9), after(7_000));
     assert!(marks.asks(after(7_400), 64).is_empty());
     assert_eq!(marks.asks(after(7_500), 64), [(line(), Position(5))]);
     assert!(marks.asks(after(9_400), 64).is_empty());
@@ -119,4 +119,25 @@ fn a_mark_remembers_the_hole_and_never_goes_back() {
     );
     let mut again = Marks::new(&HashMap::new(), vec![mark], Instant::now());
     assert_eq!(again.asks(Instant::now(), 64), [(line(), Position(5))]);
+}
+
+#[test]
+fn a_hole_that_only_beacons_told_of_ends_with_them_and_one_opens_it_again() {
+    let mut marks = at(5);
+    let start = Instant::now();
+    let after = |seconds| start + Duration::from_secs(seconds);
+    marks.hears(&line(), Position(9), start);
+    marks.hears(&line(), Position(9), after(200));
+    assert!(marks.lapse(after(499)).is_empty());
+    let lapsed = marks.lapse(after(500));
+    let [mark] = &lapsed[..] else {
+        panic!("{lapsed:?}");
+    };
+    assert_eq!((mark.position, mark.ahead), (Position(5), None));
+    assert_eq!((marks.holes(), marks.asks(after(999), 64).len()), (0, 0));
+    marks.hears(&line(), Position(9), after(1_000));
+    assert_eq!(marks.asks(after(1_000), 64).len(), 1);
+    // A message that came and was left aside is in its line.
+    marks.misses(&line(), Position(9), after(1_001));
+    assert!(marks.lapse(after(99_999)).is_empty());
 }

@@ -194,6 +194,8 @@ impl Shop {
             ("SHOP__ADMIN__LISTEN", admin_address.as_str()),
             ("SHOP__IDENTITY__ADMIN_PASSWORD", ADMIN_PASSWORD),
             ("SHOP__TELEMETRY__FORMAT", "json"),
+            // No balancer has to notice that it stops.
+            ("SHOP__SERVER__LAME_DUCK", "0s"),
         ];
         let launch = launch(&[&own, settings].concat())
             .folder(folder.path())

@@ -1,4 +1,4 @@
-//! Puts the templates into the binary: a list of their paths and texts.
+//! Puts the templates into the binary, a list of their paths and texts, and where it was built from.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
@@ -11,6 +11,7 @@ fn main() -> io::Result<()> {
     let mut files = Vec::new();
     collect(&templates, &mut files)?;
     files.sort();
+    say_the_checkout(&root)?;
     let mut list = String::from("&[\n");
     for file in &files {
         let name = file.strip_prefix(&templates).unwrap_or(file);
@@ -25,6 +26,18 @@ fn main() -> io::Result<()> {
         PathBuf::from(env::var_os("OUT_DIR").unwrap_or_default()).join("templates.rs"),
         list,
     )
+}
+
+/// The checkout that this is built in, for new services: a package of a registry has no facade beside it.
+fn say_the_checkout(root: &Path) -> io::Result<()> {
+    let checkout = root.join("../..");
+    let facade = checkout.join("crates/stanchion/Cargo.toml");
+    if facade.is_file() {
+        println!("cargo::rerun-if-changed={}", facade.display());
+        let checkout = checkout.canonicalize()?;
+        println!("cargo::rustc-env=STANCHION_CHECKOUT={}", checkout.display());
+    }
+    Ok(())
 }
 
 fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {

@@ -7,16 +7,18 @@ mod format;
 mod grow;
 mod names;
 mod plan;
+mod source;
 mod upgrade;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, bail};
 use serde::Deserialize;
 
 pub(crate) use grow::{Growth, Whereto, grow};
 pub(crate) use names::Names;
 pub(crate) use plan::Plan;
+pub(crate) use source::Source;
 pub(crate) use upgrade::upgrade;
 
 use crate::root::Root;
@@ -43,51 +45,6 @@ impl Style {
             Self::EventSourced => "event-sourced",
             Self::State => "state",
         }
-    }
-}
-
-/// How the new service depends on stanchion.
-#[derive(Clone, Debug)]
-pub(crate) enum Source {
-    /// A version of the registry.
-    Registry(String),
-    /// A tag of a repository.
-    Git { url: String, tag: Option<String> },
-    /// A folder of this machine, absolute.
-    Path(PathBuf),
-}
-
-impl Source {
-    /// What stands behind `stanchion =` in the manifest.
-    fn dependency(&self) -> String {
-        let of = match self {
-            Self::Registry(version) => format!("version = \"{version}\""),
-            Self::Git {
-                url,
-                tag: Some(tag),
-            } => format!("git = \"{url}\", tag = \"{tag}\""),
-            Self::Git { url, tag: None } => format!("git = \"{url}\""),
-            Self::Path(path) => format!("path = {:?}", path.display().to_string()),
-        };
-        format!("{{ {of}, features = [\"nats\"] }}")
-    }
-
-    /// What is wrong with it before cargo says so, if anything is.
-    ///
-    /// # Errors
-    /// A version or tag that would end the text it stands in, or is nothing that cargo could look for.
-    pub(crate) fn check(&self) -> anyhow::Result<()> {
-        let (what, text) = match self {
-            Self::Registry(version) => ("version", version.as_str()),
-            Self::Git { tag: Some(tag), .. } => ("tag", tag.as_str()),
-            Self::Git { tag: None, .. } | Self::Path(_) => return Ok(()),
-        };
-        let plain = |c: char| c.is_ascii_alphanumeric() || "._+-/=^~<>*, ".contains(c);
-        ensure!(
-            text.contains(char::is_alphanumeric) && text.chars().all(plain),
-            "`{text}` is no {what}"
-        );
-        Ok(())
     }
 }
 
@@ -175,6 +132,18 @@ fn beside(path: &str) -> Option<String> {
         }
         None => return None,
     })
+}
+
+/// The text of one template as that style has it.
+///
+/// # Panics
+/// There is none of that path: the tests of whoever asks for it see to that.
+fn template(style: Style, wanted: &str) -> &'static str {
+    let mut files = TEMPLATES.iter();
+    let found = files.find(|(path, _)| chosen(path, style) == Some(wanted));
+    found
+        .map(|(_, text)| *text)
+        .expect("a path of a template that is there")
 }
 
 /// The path below the style's folder; a style's own file takes the place of the common one.

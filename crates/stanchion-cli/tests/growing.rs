@@ -108,6 +108,10 @@ fn what_would_not_compile_is_refused_before_anything_is_made() {
         (&["aggregate", "option"], "`Option` is taken"),
         (&["aggregate", "parcel"], "`parcels` has a `parcel` already"),
         (
+            &["context", "returns", "--thing", "parcel"],
+            "`POST /parcels` is routed in src/parcels/adapters/http.rs already",
+        ),
+        (
             &["aggregate", "label", "--context", "../parcels"],
             "is outside of",
         ),
@@ -215,18 +219,124 @@ fn an_aggregate_joins_the_context_that_is_there_and_grows_by_itself() {
     done(&service, &["review"]);
 }
 
+/// What `--help` shows is what somebody pastes.
+#[test]
+fn the_examples_of_the_help_work_one_after_the_other() {
+    let (_place, service) = parcels();
+    let help = done(&service, &["add", "--help"]);
+    let examples = help.lines().filter_map(|line| {
+        let words = line.trim().strip_prefix("stanchion ")?;
+        Some(words.split(' ').collect::<Vec<_>>())
+    });
+    let examples: Vec<_> = examples.collect();
+    assert!(examples.len() >= 7, "{help}");
+    for example in examples {
+        done(&service, &example);
+    }
+}
+
+/// `stanchion.toml` declares what AGENTS.md says of the arrows, and `add context` declares the new one.
+#[test]
+fn an_arrow_against_the_architecture_fails_the_review_of_a_new_service() {
+    let (_place, service) = parcels();
+    done(&service, &["add", "context", "refunds", "--style", "state"]);
+    done(&service, &["review"]);
+    for (file, import) in [
+        (
+            "src/parcels/domain.rs",
+            "use crate::parcels::adapters::http;",
+        ),
+        (
+            "src/parcels/application.rs",
+            "use crate::parcels::adapters::http;",
+        ),
+        (
+            "src/refunds/adapters.rs",
+            "use crate::parcels::domain::parcel;",
+        ),
+        ("src/parcels.rs", "use crate::refunds::migrations;"),
+    ] {
+        let own = std::fs::read_to_string(service.join(file)).unwrap();
+        std::fs::write(service.join(file), format!("{own}\n{import}\n")).unwrap();
+        let (code, said) = stanchion(&service, &["review", "--fail-on", "high"]);
+        let told = said.contains("architecture-drift") && said.contains(file);
+        assert!(code == Some(1) && told, "{file}: {said}");
+        std::fs::write(service.join(file), own).unwrap();
+    }
+}
+
+/// A service with two operations of one name ends at its start: the document that it shows has each id once.
+#[test]
+fn operations_of_one_name_are_refused_also_across_aggregates_and_contexts() {
+    let (_place, service) = parcels();
+    done(&service, &["add", "aggregate", "label"]);
+    let before = all(&service);
+    for (arguments, id) in [
+        (&["use-case", "labels-close"][..], "parcels_labels_close"),
+        (&["context", "parcels-labels"], "parcels_labels_open"),
+    ] {
+        let (code, said) = stanchion(&service, &[&["add"], arguments].concat());
+        let wanted = format!("an operation is called `{id}` in src/parcels");
+        assert!(code == Some(2) && said.contains(&wanted), "{said}");
+    }
+    assert_eq!(all(&service), before);
+}
+
 #[test]
 fn a_dependency_that_cargo_could_not_read_is_refused() {
     let place = tempfile::tempdir().unwrap();
-    for (flag, given, wanted) in [
-        ("--stanchion-version", "1\", evil = \"", "is no version"),
-        ("--stanchion-git", "v1\nx", "is no tag"),
-        ("--stanchion-version", "", "is no version"),
+    let url = "--stanchion-git=https://git.example/stanchion";
+    for (arguments, wanted) in [
+        (
+            &["--stanchion-version", "1\", evil = \""][..],
+            "is no version",
+        ),
+        (&["--stanchion-version", ""], "is no version"),
+        (&["--stanchion-git", "x\"\nevil"], "is no URL"),
+        (&[url, "--stanchion-tag", "v1\nx"], "is no tag"),
+        (&["--stanchion-tag", "v1"], "--stanchion-git"),
+        (&["--stanchion-path", "."], "is no checkout of stanchion"),
     ] {
-        let (code, said) = stanchion(place.path(), &["new", "parcels", flag, given]);
-        assert!(code == Some(2) && said.contains(wanted), "{given}: {said}");
+        let given = [&["new", "parcels"], arguments].concat();
+        let (code, said) = stanchion(place.path(), &given);
+        assert!(
+            code == Some(2) && said.contains(wanted),
+            "{given:?}: {said}"
+        );
     }
     assert!(!place.path().join("parcels").exists());
+}
+
+/// Whoever builds this program in a checkout and says nothing gets a service that builds: no version of it is in a registry yet.
+#[test]
+fn a_service_depends_on_what_it_is_told_or_on_what_this_program_was_built_from() {
+    let facade = repository().join("crates/stanchion");
+    let facade = facade.display();
+    let url = "--stanchion-git=https://git.example/stanchion";
+    for (arguments, dependency, told) in [
+        (
+            &[][..],
+            format!("path = \"{facade}\""),
+            "which an image and CI do not have",
+        ),
+        (
+            &["--stanchion-version", "0.7"],
+            "version = \"0.7\"".into(),
+            "stanchion 0.7 from the registry",
+        ),
+        (
+            &[url, "--stanchion-tag", "v0.7"],
+            "git = \"https://git.example/stanchion\", tag = \"v0.7\"".into(),
+            "from https://git.example/stanchion at v0.7",
+        ),
+    ] {
+        let place = tempfile::tempdir().unwrap();
+        let said = done(place.path(), &[&["new", "parcels"], arguments].concat());
+        assert!(said.contains(told), "{said}");
+        let manifest = std::fs::read_to_string(place.path().join("parcels/Cargo.toml")).unwrap();
+        let line = format!("stanchion = {{ {dependency}, features = [\"nats\"] }}");
+        assert!(manifest.lines().any(|other| other == line), "{manifest}");
+    }
 }
 
 /// An agent that is defined by this file can call every tool that there is.

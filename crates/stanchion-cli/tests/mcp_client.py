@@ -56,7 +56,8 @@ async def tools(session):
 
     planned = await done(session, "scaffold", name="parcels", dry_run=True)
     assert not planned["made"] and "parcels/Dockerfile" in planned["files"], planned
-    assert (await done(session, "scaffold", name="parcels"))["made"]
+    made = await done(session, "scaffold", name="parcels")
+    assert made["made"] and "It takes stanchion from" in made["stanchion"], made
     assert "is there already" in await refused(session, "scaffold", name="parcels")
     grown = await done(session, "add", service="parcels", what="use-case", name="archive")
     assert "src/parcels/application/archive.rs" in grown["files"], grown

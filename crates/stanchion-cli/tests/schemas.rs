@@ -136,6 +136,51 @@ fn each_of_these_judges_can_refuse() {
     refused(dockerfile(&python, &image));
 }
 
+/// No machine of these tests builds images: what a build would find is looked for in the text.
+#[test]
+fn the_image_holds_what_is_built_and_runs_as_the_manifests_say() {
+    let place = tempfile::tempdir().unwrap();
+    let service = new(place.path(), "billing-desk", "state");
+    let text = |file: &str| std::fs::read_to_string(service.join(file)).unwrap();
+    let (image, manifest) = (text("Dockerfile"), text("Cargo.toml"));
+    // The package's only binary is called after it, and that is what is copied and started.
+    assert!(manifest.contains("name = \"billing-desk\"") && !manifest.contains("[[bin]]"));
+    for line in [
+        "COPY . .",
+        "cargo build --release --locked && cp target/release/billing-desk /billing-desk",
+        "COPY --from=build /billing-desk /usr/local/bin/billing-desk",
+        "ENTRYPOINT [\"billing-desk\"]",
+        "CMD [\"billing-desk\", \"health\"]",
+    ] {
+        assert!(image.contains(line), "{line}");
+    }
+    // What the build includes from this folder is not kept from it.
+    let ignored = text(".dockerignore");
+    for needed in ["src", "proto", "migrations", "build.rs", "Cargo.toml"] {
+        let kept = ignored.lines().all(|line| line.trim_matches('/') != needed);
+        assert!(kept && service.join(needed).exists(), "{needed}");
+    }
+    let rust = manifest
+        .lines()
+        .find_map(|line| line.strip_prefix("rust-version = "));
+    let rust = rust.unwrap().trim_matches('"');
+    assert!(image.contains(&format!("FROM rust:{rust}-bookworm")));
+    assert!(text(".github/workflows/ci.yml").contains(&format!("toolchain install {rust} ")));
+    let user = image.lines().find_map(|line| line.strip_prefix("USER "));
+    let user = user.unwrap();
+    assert!(image.contains(&format!("useradd --uid {user} ")));
+    assert!(text("deploy/deployment.yaml").contains(&format!("runAsUser: {user}")));
+    let settings = [text("compose.yaml"), text("deploy/config.yaml")];
+    let ports = image.lines().find_map(|line| line.strip_prefix("EXPOSE "));
+    for port in ports.unwrap().split(' ') {
+        let listens = format!("__LISTEN: 0.0.0.0:{port}");
+        assert!(
+            settings.iter().all(|file| file.contains(&listens)),
+            "{port}"
+        );
+    }
+}
+
 fn holds(judged: Output, what: &str) {
     assert!(judged.status.success(), "{what}: {}", told(&judged));
 }

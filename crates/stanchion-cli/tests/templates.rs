@@ -78,7 +78,7 @@ fn cargo_test(service: &Path) {
 
 #[test]
 #[ignore = "builds a service; `cargo xtask test` runs it by itself, after the others"]
-fn an_event_sourced_service_builds_grows_and_passes_its_tests() {
+fn an_event_sourced_service_builds_grows_and_passes_its_tests_and_its_doctor() {
     let place = tempfile::tempdir().unwrap();
     let service = new(place.path(), "parcels", "event-sourced");
     stanchion(&service, &["add", "use-case", "archive"]);
@@ -125,6 +125,16 @@ fn an_event_sourced_service_builds_grows_and_passes_its_tests() {
     );
     stanchion(&service, &["adr", "check"]);
     cargo_test(&service);
+    // All that grew is mounted at once: two operations of one route or name would end it here.
+    let mut program = Command::new(target().join("debug/parcels"));
+    program.current_dir(&service);
+    let patient = Patient {
+        program,
+        prefix: "PARCELS",
+        path: "/openapi.json",
+        has_health: true,
+    };
+    examined(patient, None);
 }
 
 #[test]
@@ -142,6 +152,7 @@ fn a_service_with_state_builds_passes_its_tests_and_its_doctor_on_plain_http_and
                 program,
                 prefix: "BILLING_DESK",
                 path: "/openapi.json",
+                has_health: true,
             },
             tls,
         );
@@ -174,6 +185,7 @@ fn the_shop_passes_its_doctor_on_plain_http_and_on_tls() {
                 program,
                 prefix: "SHOP",
                 path: "/openapi.json",
+                has_health: false,
             },
             tls,
         );

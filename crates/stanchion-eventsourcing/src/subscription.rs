@@ -1,6 +1,7 @@
 //! Following a log: checkpoints that are verified, pages that are fetched ahead, subscriptions, parallel replay.
 
 mod checkpoint;
+mod operate;
 mod pages;
 mod replay;
 
@@ -14,6 +15,7 @@ use std::time::Duration;
 use stanchion_messaging::{HandlerError, StoreError};
 use stanchion_runtime::task::panic_text;
 use tokio::sync::{Mutex, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -29,7 +31,7 @@ pub use replay::{ReplayError, replay, split};
 const PAGE_MIN: usize = 100;
 const PAGE_MAX: usize = 1_000;
 
-/// How long the log's hints are trusted before it is looked at in any case.
+/// How long the log's hints are trusted before it is looked at in any case; how often a pause of another process is looked for.
 const LOOK: Duration = Duration::from_secs(5);
 
 /// The first and the longest wait after a failure; doubled each time.
@@ -61,8 +63,9 @@ struct Inner {
     handle: Handle,
     state: watch::Sender<SubscriptionState>,
     position: watch::Sender<Position>,
+    /// As it is stored, as far as this process knows.
     paused: watch::Sender<bool>,
-    /// Held while a checkpoint is saved; a rewind counts up, so that a page read before it is not saved after it.
+    /// Held while a checkpoint or a pause is saved; a rewind counts up, so that a page read before it is not saved after it.
     rewinds: Mutex<u64>,
 }
 
@@ -76,7 +79,7 @@ pub enum SubscriptionState {
     Following,
     /// The log, the checkpoints or the handler failed; it tries again by itself.
     Waiting(String),
-    /// It was paused.
+    /// An operator has paused it, in this process or in another one.
     Paused,
     /// The handler rejected an entry, or the log is not the one it knows; it goes on after a resume or a rewind.
     Halted(String),
@@ -163,40 +166,6 @@ impl Subscription {
         self.inner.position.subscribe()
     }
 
-    /// Stops after the page at hand, until [`Subscription::resume`] or the end of the process.
-    pub fn pause(&self) {
-        self.inner.paused.send_replace(true);
-    }
-
-    /// Goes on after a pause, and tries again after a halt.
-    pub fn resume(&self) {
-        self.inner.paused.send_replace(false);
-    }
-
-    /// Goes on after `to`, which may be earlier or later; also after a halt. Entries after it come (again).
-    ///
-    /// # Errors
-    /// [`CheckpointError::WentBack`]: the log is not that long. The log or the checkpoints cannot be reached.
-    pub async fn rewind(&self, to: Position) -> Result<(), CheckpointError> {
-        let log = &self.inner.log;
-        let mut checkpoint = Checkpoint::start(log.id());
-        if to > Position::START {
-            let found = log.read(Position(to.0 - 1), &Filter::all(), 1).await?;
-            let Some(entry) = found.first().filter(|entry| entry.position == to) else {
-                let head = log.head().await?;
-                return Err(CheckpointError::WentBack { position: to, head });
-            };
-            checkpoint = Checkpoint::after(log.id(), entry);
-        }
-        let mut rewinds = self.inner.rewinds.lock().await;
-        let saved = self.save(&checkpoint).await;
-        saved.map_err(|error| LogError::Unavailable(error.to_string()))?;
-        *rewinds += 1;
-        self.inner.position.send_replace(to);
-        self.inner.paused.send_modify(|_| {});
-        Ok(())
-    }
-
     /// Follows the log until told to stop; the page at hand is finished first.
     pub async fn run(self, stop: CancellationToken) {
         let mut backoff = BACKOFF_MIN;
@@ -244,8 +213,12 @@ impl Subscription {
         let mut rewound = *inner.rewinds.lock().await;
         let mut pages = self.pages().await?;
         let mut paused = inner.paused.subscribe();
-        self.enter(SubscriptionState::Following);
+        let mut looked: Option<Instant> = None;
         while !stop.is_cancelled() {
+            if looked.is_none_or(|at| at.elapsed() >= LOOK) {
+                self.look_for_a_pause().await?;
+                looked = Some(Instant::now());
+            }
             let now = *inner.rewinds.lock().await;
             if now != rewound {
                 (rewound, pages) = (now, self.pages().await?);
@@ -255,10 +228,13 @@ impl Subscription {
                 tokio::select! {
                     () = stop.cancelled() => {}
                     _ = paused.changed() => {}
+                    () = tokio::time::sleep(LOOK) => {}
                 }
-                self.enter(SubscriptionState::Following);
+                // Another process may have rewound it meanwhile.
+                pages = self.pages().await?;
                 continue;
             }
+            self.enter(SubscriptionState::Following);
             let from = *pages.at();
             let page = pages.next().await?;
             if page.through == from {

@@ -158,7 +158,7 @@ async fn a_handler_that_panics_halts_its_subscription_until_a_resume() {
     );
     assert_eq!(*subscription.position().borrow(), Position(2));
     fixed.store(true, Ordering::SeqCst);
-    subscription.resume();
+    subscription.resume().await.unwrap();
     let mut at = subscription.position();
     let reached = at.wait_for(|at| *at == Position(5));
     tokio::time::timeout(LONG, reached).await.unwrap().unwrap();
@@ -194,7 +194,7 @@ async fn a_page_that_failed_comes_again_and_one_that_was_rejected_halts_until_a_
         kept.load("subscription/noted").await.unwrap().is_empty(),
         "nothing was skipped"
     );
-    noted.subscription.resume();
+    noted.subscription.resume().await.unwrap();
     noted.reaches(5).await;
     assert_eq!(noted.taken(), [1, 2, 3, 4, 5]);
 }
@@ -205,16 +205,41 @@ async fn nothing_comes_during_a_pause() {
     let noted = Noted::new(&log, &kept, Filter::all());
     let _running = noted.run();
     noted.reaches(3).await;
-    noted.subscription.pause();
+    noted.subscription.pause().await.unwrap();
     noted
         .is(|state| matches!(state, SubscriptionState::Paused))
         .await;
     fill(&log, 2).await;
     tokio::time::sleep(Duration::from_secs(60)).await;
     assert_eq!(noted.taken(), [1, 2, 3]);
-    noted.subscription.resume();
+    noted.subscription.resume().await.unwrap();
     noted.reaches(5).await;
     assert_eq!(noted.taken(), [4, 5]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_holds_over_a_restart_and_is_ended_from_another_process() {
+    let (log, kept) = (log_of(3).await, Arc::<MemoryCheckpoints>::default());
+    let paused = |state: &SubscriptionState| matches!(state, SubscriptionState::Paused);
+    let first = Noted::new(&log, &kept, Filter::all());
+    let running = first.run();
+    first.reaches(3).await;
+    // Whoever is at hand says so: a process that does not run it.
+    let operator = Noted::new(&log, &kept, Filter::all());
+    operator.subscription.pause().await.unwrap();
+    first.is(paused).await;
+    first.stop.cancel();
+    running.await.unwrap();
+    fill(&log, 2).await;
+    let second = Noted::new(&log, &kept, Filter::all());
+    let _running = second.run();
+    second.is(paused).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(second.taken().is_empty());
+    operator.subscription.rewind(Position(2)).await.unwrap();
+    operator.subscription.resume().await.unwrap();
+    second.reaches(5).await;
+    assert_eq!(second.taken(), [3, 4, 5]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -102,7 +102,7 @@ pub fn review(root: &Path, options: &Options) -> io::Result<Review> {
     let root = root.canonicalize()?;
     fs::read_dir(&root)?;
     let mut walk = walk::walk(&root, &options.bounds, &options.config.review.exclude);
-    let (pages, unread) = read_all(&walk.files, options.threads);
+    let (pages, unread) = read_all(&walk.files, options.threads, read_one);
     walk.skipped.extend(unread);
     let go_module = walk
         .go_mod
@@ -195,7 +195,11 @@ fn small(path: &Path) -> Option<String> {
 }
 
 /// Reads files by as many threads as there are cores; each takes the next one, so a large file holds up nobody.
-fn read_all(files: &[(String, PathBuf, Language)], threads: usize) -> (Vec<Page>, Vec<Skipped>) {
+fn read_all(
+    files: &[(String, PathBuf, Language)],
+    threads: usize,
+    read_one: impl Fn(&str, &Path, Language) -> Result<Option<Page>, &'static str> + Sync,
+) -> (Vec<Page>, Vec<Skipped>) {
     let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let threads = if threads == 0 { cores } else { threads }.clamp(1, 16);
     let next = AtomicUsize::new(0);
@@ -236,4 +240,29 @@ fn read_one(path: &str, at: &Path, language: Language) -> Result<Option<Page>, &
         return Ok(None);
     }
     Ok(Some(read::page(path, language, text)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_that_panics_takes_no_other_file_of_its_thread_along() {
+        let place = tempfile::tempdir().unwrap();
+        let files = ["a.rs", "b.rs", "c.rs"].map(|name| {
+            let at = place.path().join(name);
+            fs::write(&at, "fn f() { unbounded_channel(); }\n").unwrap();
+            (name.to_owned(), at, Language::Rust)
+        });
+        // One thread, so that all three are of the same one.
+        let (pages, skipped) = read_all(&files, 1, |path, at, language| {
+            assert!(path != "b.rs", "a rule that was not made for this");
+            read_one(path, at, language)
+        });
+        let read: Vec<_> = pages.iter().map(|page| page.facts.path.as_str()).collect();
+        assert_eq!(read, ["a.rs", "c.rs"]);
+        assert!(pages.iter().all(|page| page.findings.len() == 1));
+        let skipped: Vec<_> = skipped.iter().map(|skipped| &*skipped.path).collect();
+        assert_eq!(skipped, ["b.rs"]);
+    }
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use stanchion_testing::process::{Launch, ServiceProcess, Signal, free_port};
 
-use crate::{IDENTITY, Plan};
+use crate::Plan;
+use crate::plan::IDENTITY;
 
 /// The roles of each context's processes, in the order they are stopped.
 pub(crate) const ROLES: [&str; 2] = ["api", "worker"];

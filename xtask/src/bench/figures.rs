@@ -5,6 +5,9 @@ use super::turns::Pair;
 /// From this share of the machine on, others disturbed a run.
 pub(super) const DISTURBED: f64 = 0.2;
 
+/// A disturbed run is repeated this often.
+const AGAIN_MAX: usize = 1;
+
 /// What one run of a driver gave.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Measurement {
@@ -16,6 +19,26 @@ pub(super) struct Measurement {
     pub(super) cpu_us: Option<f64>,
     /// The share of the machine that neither the driver nor its database used.
     pub(super) foreign: f64,
+}
+
+impl Measurement {
+    /// One run; a disturbed one is repeated, unless in haste, and the quieter one counts.
+    pub(super) fn least_disturbed(
+        hasty: bool,
+        mut run: impl FnMut() -> anyhow::Result<Self>,
+    ) -> anyhow::Result<Self> {
+        let mut measured = run()?;
+        for _ in 0..AGAIN_MAX {
+            if measured.foreign < DISTURBED || hasty {
+                break;
+            }
+            let again = run()?;
+            if again.foreign < measured.foreign {
+                measured = again;
+            }
+        }
+        Ok(measured)
+    }
 }
 
 /// Which of a run's figures.

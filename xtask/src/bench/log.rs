@@ -14,13 +14,13 @@ use super::{
     cluster::{self, Cluster, Disk},
     cpu,
     drivers::{self, Job},
-    figures::{DISTURBED, Measurement},
+    figures::Measurement,
     kits::{self, Kits},
     markdown,
     peers::Contestant,
     report::{self, Row},
     rows::{self, FAILED},
-    turns::{self, Pair, Turn},
+    turns::{self, Played, Turn},
 };
 use crate::{shell, test::packages};
 
@@ -30,9 +30,6 @@ pub(crate) const MACHINE: &str = "echo \"$(date -u +%F), $(nproc) x $(sed -n 's/
 
 /// In haste, reading cases have so much less to read.
 const HASTE: usize = 10;
-
-/// A disturbed run is repeated this often.
-pub(super) const AGAIN_MAX: usize = 1;
 
 #[derive(clap::Args)]
 pub(crate) struct Options {
@@ -147,51 +144,22 @@ impl Session<'_> {
     /// The rows of a case: one for each peer and figure, and how we compare with the best.
     fn measure(&mut self, case: &Case) -> Vec<Row> {
         eprintln!("{}", case.name);
-        let mut failed: Vec<Option<String>> = vec![None; case.peers.len()];
-        let mut pairs: Vec<Vec<Pair<Measurement>>> = vec![Vec::new(); case.peers.len()];
-        let plan = turns::round(case.peers.len());
-        for _ in 0..self.options.rounds {
-            let mut results = Vec::new();
-            for turn in &plan {
-                let contestant = match turn {
-                    Turn::Ours => &case.ours,
-                    Turn::Peer(peer) => &case.peers[*peer],
-                };
-                // Who failed once is not waited for again.
-                if matches!(turn, Turn::Peer(peer) if failed[*peer].is_some()) {
-                    results.push(None);
-                    continue;
-                }
-                match (self.take_turn(case, contestant), turn) {
-                    (Ok(measured), _) => results.push(Some(measured)),
-                    (Err(error), Turn::Peer(peer)) => {
-                        failed[*peer] = Some(format!("{error:#}"));
-                        results.push(None);
-                    }
-                    (Err(error), Turn::Ours) => return vec![rows::ours_failed(case, &error)],
-                }
-            }
-            for (peer, pairs) in pairs.iter_mut().enumerate() {
-                pairs.extend(turns::pair(&plan, &results, peer));
-            }
+        let played = turns::play(case.peers.len(), self.options.rounds, |turn| match turn {
+            Turn::Ours => self.take_turn(case, &case.ours),
+            Turn::Peer(peer) => self.take_turn(case, &case.peers[peer]),
+        });
+        match played {
+            Ok(Played { pairs, failed }) => rows::of(case, &pairs, &failed),
+            Err(error) => vec![rows::ours_failed(case, &error)],
         }
-        rows::of(case, &pairs, &failed)
     }
 
     /// One run; a disturbed one is repeated.
     fn take_turn(&mut self, case: &Case, contestant: &Contestant) -> Result<Measurement> {
         let kit = contestant.driver.kit();
         self.kits.ensure(kit).map_err(anyhow::Error::msg)?;
-        let mut measured = self.run_once(case, contestant)?;
-        for _ in 0..AGAIN_MAX {
-            if measured.foreign < DISTURBED || self.options.hasty {
-                break;
-            }
-            let again = self.run_once(case, contestant)?;
-            if again.foreign < measured.foreign {
-                measured = again;
-            }
-        }
+        let hasty = self.options.hasty;
+        let measured = Measurement::least_disturbed(hasty, || self.run_once(case, contestant))?;
         eprintln!(
             "  {:<34} {:>12.0} {}, others {:.0} %",
             contestant.name,

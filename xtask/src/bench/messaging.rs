@@ -14,12 +14,12 @@ use self::{
 use super::{
     cpu,
     drivers::{self, Job},
-    figures::{Comparison, DISTURBED, Figure, Measurement, compare},
+    figures::{Comparison, Figure, Measurement, compare},
     kits::Kits,
     log, markdown,
     report::{self, Row},
     rows::FAILED,
-    turns::{self, Pair, Turn},
+    turns::{self, Pair, Played, Turn},
 };
 use crate::shell;
 
@@ -118,51 +118,22 @@ impl Session<'_> {
     /// The rows of a case: one for each peer and figure, and how we compare with the slowest stage and the best peer.
     fn measure(&mut self, case: &Case) -> Vec<Row> {
         eprintln!("{}", case.name);
-        let mut failed: Vec<Option<String>> = vec![None; case.peers.len()];
-        let mut pairs: Vec<Vec<Pair<Measurement>>> = vec![Vec::new(); case.peers.len()];
-        let plan = turns::round(case.peers.len());
-        for _ in 0..self.options.rounds {
-            let mut results = Vec::new();
-            for turn in &plan {
-                let contestant = match turn {
-                    Turn::Ours => &case.ours,
-                    Turn::Peer(peer) => &case.peers[*peer],
-                };
-                // Who failed once is not waited for again.
-                if matches!(turn, Turn::Peer(peer) if failed[*peer].is_some()) {
-                    results.push(None);
-                    continue;
-                }
-                match (self.take_turn(case.broker, contestant), turn) {
-                    (Ok(measured), _) => results.push(Some(measured)),
-                    (Err(error), Turn::Peer(peer)) => {
-                        failed[*peer] = Some(format!("{error:#}"));
-                        results.push(None);
-                    }
-                    (Err(error), Turn::Ours) => return vec![ours_failed(case, &error)],
-                }
-            }
-            for (peer, pairs) in pairs.iter_mut().enumerate() {
-                pairs.extend(turns::pair(&plan, &results, peer));
-            }
+        let played = turns::play(case.peers.len(), self.options.rounds, |turn| match turn {
+            Turn::Ours => self.take_turn(case.broker, &case.ours),
+            Turn::Peer(peer) => self.take_turn(case.broker, &case.peers[peer]),
+        });
+        match played {
+            Ok(Played { pairs, failed }) => rows(case, &pairs, &failed),
+            Err(error) => vec![ours_failed(case, &error)],
         }
-        rows(case, &pairs, &failed)
     }
 
     /// One run; a disturbed one is repeated.
     fn take_turn(&mut self, broker: Broker, contestant: &Contestant) -> Result<Measurement> {
         let kit = contestant.driver.kit();
         self.kits.ensure(kit).map_err(anyhow::Error::msg)?;
-        let mut measured = self.run_once(broker, contestant)?;
-        for _ in 0..log::AGAIN_MAX {
-            if measured.foreign < DISTURBED || self.options.hasty {
-                break;
-            }
-            let again = self.run_once(broker, contestant)?;
-            if again.foreign < measured.foreign {
-                measured = again;
-            }
-        }
+        let hasty = self.options.hasty;
+        let measured = Measurement::least_disturbed(hasty, || self.run_once(broker, contestant))?;
         let took = measured.p99_us.map_or(String::new(), |p99| {
             let p50 = measured.p50_us.unwrap_or_default();
             format!(", p50 {:.1} ms, p99 {:.1} ms", p50 / 1e3, p99 / 1e3)

@@ -18,7 +18,7 @@ use super::{
     kits::{Kit, Kits},
     log, markdown,
     report::{self, Row},
-    turns::{self, Pair, Turn},
+    turns::{self, Pair, Played, Turn},
 };
 use crate::shell;
 
@@ -119,36 +119,18 @@ fn conditions(options: &Options, bench: &Bench) -> Result<Vec<String>> {
 /// The rows of a case: one for each peer and figure.
 fn measure(case: &Case, bench: &Bench, kits: &mut Kits, rounds: usize) -> Vec<Row> {
     eprintln!("{}: {}", case.name, case.ours.about);
-    let mut failed: Vec<Option<String>> = vec![None; case.peers.len()];
-    let mut pairs: Vec<Vec<Pair<Measurement>>> = vec![Vec::new(); case.peers.len()];
-    let plan = turns::round(case.peers.len());
-    for _ in 0..rounds {
-        let mut results = Vec::new();
-        for turn in &plan {
-            let contestant = contestant(case, *turn);
-            // Who failed once is not waited for again.
-            if matches!(turn, Turn::Peer(peer) if failed[*peer].is_some()) {
-                results.push(None);
-                continue;
-            }
-            let kit = kits.ensure(contestant.kit).map_err(anyhow::Error::msg);
-            match (kit.and_then(|()| take_turn(bench, case, contestant)), turn) {
-                (Ok(measured), _) => results.push(Some(measured)),
-                (Err(error), Turn::Peer(peer)) => {
-                    failed[*peer] = Some(format!("{error:#}"));
-                    results.push(None);
-                }
-                (Err(error), Turn::Ours) => {
-                    let name = format!("{}{FAILED}", case.name);
-                    return vec![row(&name, Figure::Rate, "all", Err(format!("{error:#}")))];
-                }
-            }
-        }
-        for (peer, pairs) in pairs.iter_mut().enumerate() {
-            pairs.extend(turns::pair(&plan, &results, peer));
+    let played = turns::play(case.peers.len(), rounds, |turn| {
+        let contestant = contestant(case, turn);
+        let kit = kits.ensure(contestant.kit).map_err(anyhow::Error::msg);
+        kit.and_then(|()| take_turn(bench, case, contestant))
+    });
+    match played {
+        Ok(Played { pairs, failed }) => rows(case, &pairs, &failed),
+        Err(error) => {
+            let name = format!("{}{FAILED}", case.name);
+            vec![row(&name, Figure::Rate, "all", Err(format!("{error:#}")))]
         }
     }
-    rows(case, &pairs, &failed)
 }
 
 fn contestant(case: &Case, turn: Turn) -> &Contestant {

@@ -46,6 +46,50 @@ pub(crate) fn pair<T: Copy>(turns: &[Turn], results: &[Option<T>], peer: usize) 
     })
 }
 
+/// What several rounds came to, for each peer.
+pub(crate) struct Played<T> {
+    /// Its runs, each beside one of ours.
+    pub(crate) pairs: Vec<Vec<Pair<T>>>,
+    /// Why it could not be run, if it could not.
+    pub(crate) failed: Vec<Option<String>>,
+}
+
+/// So many rounds. A peer that failed once is not waited for again.
+///
+/// # Errors
+/// Our own run failed.
+pub(crate) fn play<T: Copy>(
+    peers: usize,
+    rounds: usize,
+    mut take: impl FnMut(Turn) -> anyhow::Result<T>,
+) -> anyhow::Result<Played<T>> {
+    let mut played = Played {
+        pairs: vec![Vec::new(); peers],
+        failed: vec![None; peers],
+    };
+    let plan = round(peers);
+    for _ in 0..rounds {
+        let mut results = Vec::new();
+        for turn in &plan {
+            results.push(match *turn {
+                Turn::Ours => Some(take(Turn::Ours)?),
+                Turn::Peer(peer) if played.failed[peer].is_some() => None,
+                Turn::Peer(peer) => match take(Turn::Peer(peer)) {
+                    Ok(measured) => Some(measured),
+                    Err(error) => {
+                        played.failed[peer] = Some(format!("{error:#}"));
+                        None
+                    }
+                },
+            });
+        }
+        for (peer, pairs) in played.pairs.iter_mut().enumerate() {
+            pairs.extend(pair(&plan, &results, peer));
+        }
+    }
+    Ok(played)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -80,5 +124,24 @@ mod tests {
         assert_eq!(pair(&turns, &results, 0), None);
         assert_eq!(pair(&turns, &results, 1), Some(Pair { ours: 4, peer: 3 }));
         assert_eq!(pair(&turns, &results, 2), Some(Pair { ours: 4, peer: 5 }));
+    }
+    #[test]
+    fn a_peer_that_failed_is_not_waited_for_again_and_our_own_failure_ends_it() {
+        let mut asked = Vec::new();
+        let played = play(2, 2, |turn| {
+            asked.push(turn);
+            anyhow::ensure!(turn != Peer(1), "it is not installed");
+            Ok(asked.len())
+        });
+        let played = played.unwrap();
+        assert_eq!(asked, [Ours, Peer(0), Peer(1), Ours, Ours, Peer(0), Ours]);
+        assert_eq!(played.pairs[0].len(), 2);
+        assert!(played.pairs[1].is_empty() && played.failed[0].is_none());
+        assert_eq!(played.failed[1].as_deref(), Some("it is not installed"));
+        let ended = play(1, 3, |turn| {
+            anyhow::ensure!(turn != Ours, "we broke");
+            Ok(0)
+        });
+        assert_eq!(ended.err().unwrap().to_string(), "we broke");
     }
 }

@@ -27,19 +27,19 @@ pub(crate) struct Args {
 
 const EXAMPLES: &str = "\
 Examples:
-  stanchion add context returns --style state
+  stanchion add context refunds --style state
   stanchion add aggregate label
   stanchion add use-case archive --dry-run
   stanchion add use-case peel --of label
   stanchion add projection parcel-list
   stanchion add consumer billing --contract orders.order_placed.v1
-  stanchion add migration add-a-note --context returns";
+  stanchion add migration add-a-note --context refunds";
 
 #[derive(Subcommand)]
 enum What {
     /// A context with an aggregate or a table of its own, its routes, its gRPC service and its tests.
     Context {
-        /// Its name, `returns`.
+        /// Its name, `refunds`.
         name: String,
         /// What it is about, one of them.
         #[arg(long)]

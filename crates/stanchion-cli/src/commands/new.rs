@@ -7,9 +7,6 @@ use crate::outcome::{Outcome, print};
 use crate::root::Root;
 use crate::scaffold::{Names, Plan, Source, Style, service};
 
-/// The repository that a tag or a branch is taken from.
-const REPOSITORY: &str = "https://github.com/stanchion-rs/stanchion";
-
 /// Set up a service on stanchion that builds, passes its tests and can be deployed.
 ///
 /// One context with one aggregate or one table, REST and gRPC, tests, Dockerfile, compose file, Kubernetes manifests, CI, README,
@@ -31,12 +28,16 @@ pub(crate) struct Args {
     /// In which folder the service's folder is made.
     #[arg(long, default_value = ".")]
     into: PathBuf,
-    /// Depend on this version of the registry; the default, with this program's version.
+    /// Depend on this version of the registry. Unless something is said, a service depends on what this program was built from: a
+    /// checkout, or its version in the registry.
     #[arg(long, value_name = "VERSION", conflicts_with_all = ["stanchion_git", "stanchion_path"])]
     stanchion_version: Option<String>,
-    /// Depend on a tag of stanchion's repository.
-    #[arg(long, value_name = "TAG", conflicts_with = "stanchion_path")]
+    /// Depend on a repository of stanchion.
+    #[arg(long, value_name = "URL", conflicts_with = "stanchion_path")]
     stanchion_git: Option<String>,
+    /// At this tag of that repository.
+    #[arg(long, value_name = "TAG", requires = "stanchion_git")]
+    stanchion_tag: Option<String>,
     /// Depend on a checkout of stanchion's repository on this machine.
     #[arg(long, value_name = "FOLDER")]
     stanchion_path: Option<PathBuf>,
@@ -49,7 +50,8 @@ const EXAMPLES: &str = "\
 Examples:
   stanchion new parcels
   stanchion new billing --thing invoice --style state
-  stanchion new parcels --stanchion-path ../stanchion";
+  stanchion new parcels --stanchion-path ../stanchion
+  stanchion new parcels --stanchion-git https://git.example/stanchion --stanchion-tag v0.1.0";
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
     let names = Names::new(&args.name, args.context.as_deref(), args.thing.as_deref())?;
@@ -76,35 +78,25 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<Outcome> {
     std::fs::create_dir_all(&folder).with_context(|| folder.display().to_string())?;
     let root = Root::open(&folder)?;
     plan.carry_out(&root)?;
-    print(&format!("{}\n{}", plan.told(), next(&folder, &names)))?;
+    let (made, from) = (plan.told(), source.told());
+    print(&format!("{made}\n{from}\n{}", next(&folder, &names)))?;
     Ok(Outcome::Clean)
 }
 
 fn source(args: &Args) -> anyhow::Result<Source> {
     if let Some(path) = &args.stanchion_path {
-        let checkout = path
-            .canonicalize()
-            .with_context(|| path.display().to_string())?;
-        let facade = checkout.join("crates/stanchion");
-        let facade = if facade.is_dir() { facade } else { checkout };
-        ensure!(
-            facade.join("Cargo.toml").is_file(),
-            "{} is no checkout of stanchion",
-            path.display()
-        );
-        return Ok(Source::Path(facade));
+        return Source::checkout(path);
     }
-    if let Some(tag) = &args.stanchion_git {
+    if let Some(url) = &args.stanchion_git {
         return Ok(Source::Git {
-            url: REPOSITORY.into(),
-            tag: Some(tag.clone()),
+            url: url.clone(),
+            tag: args.stanchion_tag.clone(),
         });
     }
-    let version = args
-        .stanchion_version
-        .as_deref()
-        .unwrap_or(env!("CARGO_PKG_VERSION"));
-    Ok(Source::Registry(version.to_owned()))
+    match &args.stanchion_version {
+        Some(version) => Ok(Source::Registry(version.clone())),
+        None => Source::own(),
+    }
 }
 
 fn next(folder: &Path, names: &Names) -> String {

@@ -2,6 +2,7 @@
 
 mod aggregate;
 mod consumer;
+mod mounted;
 mod projection;
 mod use_case;
 
@@ -74,7 +75,7 @@ pub(crate) fn grow(root: &Root, to: Whereto<'_>, growth: &Growth) -> anyhow::Res
         is_beside: thing != *first,
         made,
     };
-    match growth {
+    let plan = match growth {
         Growth::Context { name, thing, style } => {
             add_context(&place, name, thing.as_deref(), *style)
         }
@@ -83,7 +84,9 @@ pub(crate) fn grow(root: &Root, to: Whereto<'_>, growth: &Growth) -> anyhow::Res
         Growth::Projection { name } => projection::plan(&place, name),
         Growth::Consumer { name, contract } => consumer::plan(&place, name, contract),
         Growth::Migration { name } => add_migration(&place, name),
-    }
+    }?;
+    mounted::check(root, &plan)?;
+    Ok(plan)
 }
 
 impl Place<'_> {
@@ -201,7 +204,7 @@ fn add_context(
     plan.line(
         "stanchion.toml",
         "contexts",
-        format!("{context} = \"src/{context}\""),
+        format!("[[architecture.context]]\nname = \"{context}\"\npaths = [\"src/{context}\"]"),
     );
     Ok(plan)
 }

@@ -29,7 +29,14 @@ impl Names {
             || service.replace('-', "_"),
             |context| context.replace('-', "_"),
         );
+        let follows = thing.is_none();
         let thing = thing.map_or_else(|| singular(&context), |thing| thing.replace('-', "_"));
+        let taken = KEYWORDS.contains(&&*thing) || MODULES.contains(&&*thing);
+        ensure!(
+            !(follows && taken && thing != context),
+            "one of `{context}` would be a `{thing}`: {}; say what it is about by --thing",
+            told(&thing)
+        );
         for (what, name) in [
             ("service", service),
             ("context", &context),
@@ -186,6 +193,9 @@ mod tests {
         ] {
             assert!(Names::new(name, None, None).is_err(), "{name}");
         }
+        let refused = Names::new("desk", Some("returns"), None).unwrap_err();
+        assert!(refused.to_string().contains("--thing"), "{refused}");
+        Names::new("desk", Some("returns"), Some("parcel-return")).unwrap();
         // Types that would stand twice in a file, one of them by its plural; and what only looks like it.
         for thing in [
             "option", "metadata", "body", "seen", "problem", "statu", "a",

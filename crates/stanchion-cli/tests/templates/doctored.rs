@@ -17,6 +17,8 @@ pub(crate) struct Patient {
     pub(crate) prefix: &'static str,
     /// A path that is served.
     pub(crate) path: &'static str,
+    /// Whether `health` asks it if it is ready, as its image's health check does.
+    pub(crate) has_health: bool,
 }
 
 /// How often it is looked whether a service has ended, whose ports are closed already: 10 s in all.
@@ -44,6 +46,7 @@ pub(crate) fn examined(patient: Patient, tls: Option<&Certificate>) -> String {
         mut program,
         prefix,
         path,
+        has_health,
     } = patient;
     let (public, admin) = (free_port().unwrap(), free_port().unwrap());
     let address = |port: u16| format!("127.0.0.1:{port}");
@@ -68,6 +71,9 @@ pub(crate) fn examined(patient: Patient, tls: Option<&Certificate>) -> String {
         doctor.arg("--roots").arg(certificate);
     }
     let mut service = program.spawn().unwrap();
+    if has_health {
+        assert!(becomes_healthy(&program), "`health` never says so");
+    }
     doctor.args(["--stop", &service.id().to_string()]);
     let told = asked(&mut doctor);
     let mut ended = service.try_wait().unwrap();
@@ -79,6 +85,7 @@ pub(crate) fn examined(patient: Patient, tls: Option<&Certificate>) -> String {
         ended = service.try_wait().unwrap();
     }
     let _ = service.kill();
+    assert!(!has_health || !is_healthy(&program), "{told}");
     assert!(told.contains("0 failed"), "{told}");
     for point in [
         "ok    graceful stop",
@@ -107,4 +114,29 @@ fn asked(doctor: &mut Command) -> String {
         std::thread::sleep(Duration::from_millis(200));
     }
     told
+}
+
+/// Whether its own `health` finds it ready before long.
+fn becomes_healthy(program: &Command) -> bool {
+    for _ in 0..STARTING_LOOKS_MAX {
+        if is_healthy(program) {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(200));
+    }
+    false
+}
+
+/// The same program in the same place with the same settings, as a container's health check is run.
+fn is_healthy(program: &Command) -> bool {
+    let mut health = Command::new(program.get_program());
+    let settings = program.get_envs();
+    health
+        .arg("health")
+        .envs(settings.filter_map(|(name, value)| Some((name, value?))))
+        .stderr(Stdio::null());
+    if let Some(folder) = program.get_current_dir() {
+        health.current_dir(folder);
+    }
+    health.status().unwrap().success()
 }

@@ -128,6 +128,9 @@ pub trait CheckpointStore: Send + Sync {
 
     /// Replaces the checkpoint of that name and log; durable when it returns.
     async fn save(&self, name: &str, checkpoint: &Checkpoint) -> Result<(), StoreError>;
+
+    /// Takes every checkpoint of that name away; durable when it returns.
+    async fn remove(&self, name: &str) -> Result<(), StoreError>;
 }
 
 /// Checkpoints in memory, for tests; nothing survives the process.
@@ -145,6 +148,11 @@ impl CheckpointStore for MemoryCheckpoints {
     async fn save(&self, name: &str, checkpoint: &Checkpoint) -> Result<(), StoreError> {
         let key = (name.to_owned(), checkpoint.log);
         self.0.lock().insert(key, *checkpoint);
+        Ok(())
+    }
+
+    async fn remove(&self, name: &str) -> Result<(), StoreError> {
+        self.0.lock().retain(|(of, _), _| of != name);
         Ok(())
     }
 }

@@ -47,6 +47,18 @@ async fn refusing(world: &World, coats: std::ops::Range<usize>, refused: &[usize
     }
 }
 
+/// So many coats of one wall, announced; their messages.
+async fn announced(world: &World, coats: usize) -> Vec<Uuid> {
+    world.start_relay();
+    let mut ids = Vec::new();
+    for coat in 1..=coats {
+        world.paint("a", coat);
+        ids.push(id(world.head().0));
+    }
+    sleep(5_000).await;
+    ids
+}
+
 fn coats(world: &World) -> Vec<usize> {
     let seen = world.seen.lock();
     seen["a"].iter().map(|it| it.0).collect()
@@ -110,13 +122,7 @@ async fn one_that_was_put_aside_is_announced_when_an_operator_wants_it_and_has_o
 #[tokio::test(start_paused = true)]
 async fn a_line_that_is_announced_again_goes_past_what_the_broker_takes_no_more() {
     let world = World::new(22);
-    world.start_relay();
-    let mut ids = Vec::new();
-    for coat in 1..6 {
-        world.paint("a", coat);
-        ids.push(id(world.head().0));
-    }
-    sleep(5_000).await;
+    let ids = announced(&world, 5).await;
     // Before anybody read it the broker lost all, and takes less than before.
     world.broker.wipe();
     world.broker.state.lock().refuses.extend([ids[1], ids[3]]);
@@ -132,13 +138,7 @@ async fn a_line_that_is_announced_again_goes_past_what_the_broker_takes_no_more(
 #[tokio::test(start_paused = true)]
 async fn a_line_whose_end_the_broker_takes_no_more_is_not_asked_for_for_ever() {
     let world = World::new(25);
-    world.start_relay();
-    let mut ids = Vec::new();
-    for coat in 1..6 {
-        world.paint("a", coat);
-        ids.push(id(world.head().0));
-    }
-    sleep(5_000).await;
+    let ids = announced(&world, 5).await;
     // Its beacon has told of the last one, which is refused when it is announced again.
     world.broker.wipe();
     world.broker.state.lock().refuses.insert(ids[4]);

@@ -38,6 +38,12 @@ impl CheckpointStore for SqlCheckpoints {
         let params = params![name, log, position, event, clock::now()];
         self.db.exec(sql, params).await.map(drop).map_err(failed)
     }
+
+    async fn remove(&self, name: &str) -> Result<(), StoreError> {
+        let sql = "delete from checkpoint where name = $1";
+        let removed = self.db.exec(sql, params![name]).await;
+        removed.map(drop).map_err(failed)
+    }
 }
 
 fn failed(error: SqlError) -> StoreError {

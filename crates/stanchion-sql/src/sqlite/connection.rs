@@ -258,3 +258,30 @@ fn refuse_less_than_durable(conn: &Connection) -> Result<(), SqlError> {
          the folder's file system does not allow durable writes"
     )))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_that_a_power_cut_would_undo_are_refused() {
+        let place = tempfile::tempdir().unwrap();
+        let conn = Connection::open(place.path().join("log.db")).unwrap();
+        let with = |pragmas: &str| {
+            conn.execute_batch(pragmas).unwrap();
+            refuse_less_than_durable(&conn)
+        };
+        with("pragma journal_mode = wal; pragma synchronous = full").unwrap();
+        for (pragmas, named) in [
+            ("pragma synchronous = normal", "synchronous 1"),
+            ("pragma synchronous = off", "synchronous 0"),
+            (
+                "pragma synchronous = full; pragma journal_mode = delete",
+                "journal_mode delete",
+            ),
+        ] {
+            let refused = with(pragmas).unwrap_err().to_string();
+            assert!(refused.contains(named), "{refused}");
+        }
+    }
+}

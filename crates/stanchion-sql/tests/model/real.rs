@@ -1,97 +1,29 @@
 //! The real logs, asked the same. A program has streams, keys and positions of its own in each of them.
 
+mod ask;
+mod counter;
+mod follow;
+
 use std::sync::{Arc, OnceLock};
 
 use jiff::Timestamp;
-use parking_lot::Mutex;
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 use stanchion_eventsourcing::{
-    self as es, Aggregate, AppendError, CheckpointError, CheckpointStore, DueTimer, EventLog,
-    ExecuteError, Filter, KeptState, MemoryCheckpoints, MemoryLog, MemorySnapshots, Metadata,
-    NewEvent, Position, Recorded, Repository, Snapshot, Snapshots, StreamId, Subscription,
-    SubscriptionState, TimerChange, Version,
+    self as es, CheckpointStore, DueTimer, EventLog, Filter, KeptState, MemoryCheckpoints,
+    MemoryLog, MemorySnapshots, Metadata, Position, Recorded, Repository, Snapshots, StreamId,
+    TimerChange, Version,
 };
-use stanchion_messaging::{Claim, Claimed, HandlerError, Inbox, InboxEntry, InboxKey, MemoryInbox};
-use stanchion_runtime::{id, task};
+use stanchion_messaging::{Inbox, InboxEntry, InboxKey, MemoryInbox};
+use stanchion_runtime::id;
 use stanchion_sql::{
     DatabaseSettings, Db, Mode, SqlCheckpoints, SqlInbox, SqlLog, SqlSnapshots, migrate,
 };
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::plain::{FULL, Plain};
-use super::program::{Append, Expected, PAGE, SUBSCRIPTIONS, Shape, Step};
+use super::plain::Plain;
+use super::program::{Append, Expected, SUBSCRIPTIONS, Step};
 use crate::support::{postgres_url, sqlite};
-
-/// All streams of all programs in one store are of this category or the other one.
-const FIRST: &str = "counter_first";
-
-#[derive(Clone, Default, Serialize, Deserialize)]
-struct Counter<const FIRST_STREAM: bool> {
-    count: i64,
-}
-
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[serde(tag = "type", content = "data", remote = "Self")]
-enum Event {
-    #[serde(rename = "counted.v3")]
-    Counted { by: i64 },
-}
-
-#[derive(Deserialize)]
-struct CountedV1 {
-    tens: i64,
-}
-
-#[derive(Serialize, Deserialize)]
-struct CountedV2 {
-    number: i64,
-}
-
-#[derive(Serialize)]
-struct Counted {
-    by: i64,
-}
-
-stanchion_eventsourcing::upcasts! { Event {
-    "counted" => "counted.v2": |old: CountedV1| CountedV2 { number: old.tens * 10 },
-    "counted.v2" => "counted.v3": |old: CountedV2| Counted { by: old.number },
-} }
-
-#[derive(Debug, thiserror::Error)]
-#[error("full")]
-struct Full;
-
-impl<const FIRST_STREAM: bool> Aggregate for Counter<FIRST_STREAM> {
-    const CATEGORY: &'static str = if FIRST_STREAM { FIRST } else { "counter" };
-    type Command = i64;
-    type Event = Event;
-    type Refusal = Full;
-
-    fn decide(&self, by: &i64) -> Result<Vec<Event>, Full> {
-        match *by {
-            by if self.count + by > FULL => Err(Full),
-            0 => Ok(vec![]),
-            by => Ok(vec![Event::Counted { by }]),
-        }
-    }
-
-    fn evolve(&mut self, Event::Counted { by }: &Event) {
-        self.count += by;
-    }
-}
-
-impl<const FIRST_STREAM: bool> Snapshot for Counter<FIRST_STREAM> {
-    const SCHEMA: i64 = 1;
-}
-
-/// What the handler of a subscription took.
-#[derive(Default)]
-struct Seen {
-    pages: usize,
-    entries: Vec<Recorded>,
-}
+use counter::{Counter, FIRST, new_event};
 
 /// The stores that outlive a program.
 pub(crate) struct Stores {
@@ -302,167 +234,6 @@ impl Real {
         }
     }
 
-    /// A subscription as a process of its own has it; its handler takes so many pages.
-    fn subscription(
-        &self,
-        number: u8,
-        pages: Option<usize>,
-        seen: &Arc<Mutex<Seen>>,
-    ) -> Subscription {
-        let (name, filter) = match number {
-            0 => ("everything", Filter::all()),
-            _ => ("the-first-stream", Filter::category(FIRST)),
-        };
-        let seen = Arc::clone(seen);
-        let take = move |entries: Vec<Recorded>| {
-            let mut seen = seen.lock();
-            let enough = pages == Some(seen.pages);
-            if !enough {
-                seen.pages += 1;
-                seen.entries.extend(entries);
-            }
-            async move {
-                match enough {
-                    true => Err(HandlerError::Rejected("enough".into())),
-                    false => Ok(()),
-                }
-            }
-        };
-        let (log, checkpoints) = (Arc::clone(&self.log), Arc::clone(&self.checkpoints));
-        Subscription::with_pages(name, log, checkpoints, filter, (PAGE, PAGE), take)
-    }
-
-    async fn follow(&self, number: u8, pages: Option<usize>) -> String {
-        let seen = Arc::<Mutex<Seen>>::default();
-        let subscription = self.subscription(number, pages, &seen);
-        let (mut at, mut state) = (subscription.position(), subscription.state());
-        let (head, stop) = (self.log.head().await.unwrap(), CancellationToken::new());
-        let running = task::spawn("followed", subscription.run(stop.clone()));
-        let halted = tokio::select! {
-            halted = state.wait_for(|state| matches!(state, SubscriptionState::Halted(_))) => halted.is_ok(),
-            reached = at.wait_for(|at| *at >= head) => reached.is_err(),
-        };
-        stop.cancel();
-        running.await.unwrap();
-        let (shown, at) = (self.shown(&seen.lock().entries), at.borrow().0 - self.base);
-        format!("{shown} halted {halted} at {at}")
-    }
-
-    async fn rewind(&self, number: u8, to: i64) -> String {
-        let subscription = self.subscription(number, None, &Arc::default());
-        match subscription.rewind(Position(self.base + to)).await {
-            Ok(()) => format!("rewound to {to}"),
-            Err(CheckpointError::WentBack { .. }) => format!("{to} is beyond the end"),
-            Err(other) => panic!("{}: {other}", self.name),
-        }
-    }
-
-    async fn append(&self, append: es::Append) -> String {
-        match self.log.append(append).await {
-            Ok(appended) => format!(
-                "at {} version {:?}",
-                appended.position.0 - self.base,
-                appended.version.map(|version| version.0)
-            ),
-            Err(AppendError::Invalid(_)) => "invalid".into(),
-            Err(AppendError::Conflict { actual }) => {
-                format!("conflict with {:?}", actual.map(|version| version.0))
-            }
-            Err(AppendError::AlreadyHandled { answer, position }) => {
-                let position = position.map(|position| position.0 - self.base);
-                let answer = answer.and_then(|answer| answer.first().copied());
-                format!("handled at {position:?} with {answer:?}")
-            }
-            Err(AppendError::ClaimLost) => "the claim was lost".into(),
-            Err(other) => panic!("{}: {other}", self.name),
-        }
-    }
-
-    async fn claim(&self, key: u8, owner: u8) -> String {
-        let now = stanchion_runtime::clock::now();
-        let claim = Claim {
-            key: self.key(key),
-            fingerprint: [7; 32],
-            owner: holder(owner),
-            now,
-            expires_at: now + jiff::SignedDuration::from_hours(1),
-        };
-        match self.inbox.claim(&claim).await.unwrap() {
-            Claimed::Fresh => "fresh".into(),
-            Claimed::Running => "running".into(),
-            Claimed::Answered { answer, position } => {
-                let position = position.map(|position| position.0 - self.base);
-                let answer = answer.first().copied().unwrap_or_default();
-                format!("answered {answer:?} at {position:?}")
-            }
-            Claimed::Reused => "reused".into(),
-        }
-    }
-
-    async fn due(&self, at: i64, limit: usize) -> String {
-        let mut times = Vec::new();
-        for category in [FIRST, "counter"] {
-            let due = self
-                .log
-                .due_timers(category, moment(at), 100)
-                .await
-                .unwrap();
-            times.extend(due.iter().map(|timer| timer.due_at.as_second()));
-        }
-        times.sort_unstable();
-        times.truncate(limit);
-        format!("due {times:?}")
-    }
-
-    async fn execute(&self, process: u8, stream: u8, by: i64, expected: Option<i64>) -> String {
-        let (first, other) = &self.processes[usize::from(process)];
-        if stream == 0 {
-            self.execute_on(first, stream, by, expected).await
-        } else {
-            self.execute_on(other, stream, by, expected).await
-        }
-    }
-
-    async fn execute_on<const F: bool>(
-        &self,
-        counters: &Repository<Counter<F>>,
-        stream: u8,
-        by: i64,
-        expected: Option<i64>,
-    ) -> String {
-        let (stream, metadata) = (self.stream(stream), Metadata::new(None));
-        let mut execution = counters.on(stream.id(), &metadata);
-        if expected.is_some() {
-            execution = execution.expecting(expected.map(Version));
-        }
-        match execution.execute(&by).await {
-            Ok(done) => format!(
-                "{} at {} version {:?}",
-                done.state.count,
-                done.position.0 - self.base,
-                done.version.map(|version| version.0)
-            ),
-            Err(ExecuteError::Refused(Full)) => "full".into(),
-            Err(ExecuteError::VersionMismatch { actual }) => {
-                format!("mismatch with {:?}", actual.map(|version| version.0))
-            }
-            Err(other) => panic!("{}: {other}", self.name),
-        }
-    }
-
-    async fn load(&self, process: u8, stream: u8) -> String {
-        let (first, other) = &self.processes[usize::from(process)];
-        let id = self.stream(stream);
-        let (count, version) = if stream == 0 {
-            let loaded = first.load(id.id()).await.unwrap();
-            (loaded.state.count, loaded.version)
-        } else {
-            let loaded = other.load(id.id()).await.unwrap();
-            (loaded.state.count, loaded.version)
-        };
-        format!("{count} at {:?}", version.map(|version| version.0))
-    }
-
     fn to_append(&self, append: &Append) -> es::Append {
         let inbox = append.inbox.map(|entry| InboxEntry {
             key: self.key(entry.key),
@@ -528,19 +299,6 @@ impl Real {
             format!("{number}/{} {}", event.version, event.kind)
         });
         shown.collect::<Vec<_>>().join(", ")
-    }
-}
-
-fn new_event(shape: Shape) -> NewEvent {
-    let data: Value = match shape {
-        Shape::Counted(by) => json!({ "by": by }),
-        Shape::CountedV1(tens) => json!({ "tens": tens }),
-        Shape::CountedV2(number) => json!({ "number": number }),
-    };
-    NewEvent {
-        id: id::new_v7(),
-        kind: shape.kind().into(),
-        data: data.into(),
     }
 }
 

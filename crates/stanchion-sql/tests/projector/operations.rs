@@ -1,8 +1,11 @@
 //! Pause, resume, and readers in processes that do not run the projection.
 
-use stanchion_eventsourcing::{Position, ProjectionState};
+use std::sync::Arc;
+
+use stanchion_eventsourcing::{Filter, Position, ProjectionState, Subscription, SubscriptionState};
 use stanchion_runtime::task;
-use tokio::time::Instant;
+use stanchion_sql::{SqlCheckpoints, verify_log};
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::accounts::{LONG, balance, book, sound, stores, until};
@@ -38,6 +41,34 @@ async fn a_pause_holds_over_a_restart_until_it_is_resumed() {
         running.await.unwrap();
         let stopped = second.status().await.unwrap();
         assert_eq!(stopped.state, ProjectionState::NotRunHere);
+    }
+}
+
+#[tokio::test]
+async fn the_pause_of_a_subscription_is_kept_in_the_store_and_leaves_the_log_sound() {
+    for (db, log) in stores().await {
+        book(&log, "account", "a", 1).await;
+        let mailer = || {
+            let checkpoints = Arc::new(SqlCheckpoints::new(db.clone()));
+            let all = Filter::all();
+            Subscription::new("mailer", Arc::clone(&log), checkpoints, all, async |_| {
+                Ok(())
+            })
+        };
+        mailer().pause().await.unwrap();
+        assert!(verify_log(&db).await.unwrap().holds());
+        let (second, stop) = (mailer(), CancellationToken::new());
+        let running = task::spawn("mailer", second.clone().run(stop.clone()));
+        let mut state = second.state();
+        let paused = state.wait_for(|state| *state == SubscriptionState::Paused);
+        timeout(LONG, paused).await.unwrap().unwrap();
+        assert_eq!(*second.position().borrow(), Position::START);
+        second.resume().await.unwrap();
+        let mut at = second.position();
+        let reached = at.wait_for(|at| *at == Position(1));
+        timeout(LONG, reached).await.unwrap().unwrap();
+        stop.cancel();
+        running.await.unwrap();
     }
 }
 

@@ -10,11 +10,7 @@ use super::{
     process::Process,
 };
 use crate::{
-    bench::{
-        cpu, drivers,
-        figures::{DISTURBED, Measurement},
-        kits, log,
-    },
+    bench::{cpu, drivers, figures::Measurement, kits},
     shell,
 };
 
@@ -65,17 +61,7 @@ pub(super) fn take_turn(
     case: &Case,
     contestant: &Contestant,
 ) -> Result<Measurement> {
-    let mut measured = run_once(bench, case, contestant)?;
-    for _ in 0..log::AGAIN_MAX {
-        if measured.foreign < DISTURBED || bench.hasty {
-            break;
-        }
-        let again = run_once(bench, case, contestant)?;
-        if again.foreign < measured.foreign {
-            measured = again;
-        }
-    }
-    Ok(measured)
+    Measurement::least_disturbed(bench.hasty, || run_once(bench, case, contestant))
 }
 
 fn run_once(bench: &Bench, case: &Case, contestant: &Contestant) -> Result<Measurement> {

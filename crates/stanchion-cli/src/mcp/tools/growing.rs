@@ -30,7 +30,7 @@ pub(super) fn scaffolded(root: &Root, arguments: Value) -> anyhow::Result<Value>
         asked.context.as_deref(),
         asked.thing.as_deref(),
     )?;
-    let source = Source::Registry(env!("CARGO_PKG_VERSION").to_owned());
+    let source = Source::own()?;
     let folder = Path::new(asked.into.as_deref().unwrap_or_default()).join(&names.service);
     ensure!(
         !root.resolve(&folder)?.exists(),
@@ -51,7 +51,9 @@ pub(super) fn scaffolded(root: &Root, arguments: Value) -> anyhow::Result<Value>
         files,
         ..Plan::default()
     };
-    carried_out(root, &plan, asked.dry_run)
+    let mut made = carried_out(root, &plan, asked.dry_run)?;
+    made["stanchion"] = source.told().into();
+    Ok(made)
 }
 
 #[derive(Deserialize)]

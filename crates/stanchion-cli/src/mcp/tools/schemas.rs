@@ -44,7 +44,7 @@ pub(in crate::mcp) fn all() -> Vec<Tool> {
             "WRITES a new service on stanchion into a new folder below the root: sources, tests, container, manifests, CI, runbook.",
             json!({ "name": text("Lower case letters, digits, dashes."), "style": styles, "context": text("The first context, if not called as the service."), "thing": text("What it is about, one of them."), "into": text("In which folder below the root; the root unless given."), "dry_run": dry }),
             &["name"],
-            made.clone(),
+            json!({ "made": made["made"], "files": made["files"], "told": made["told"], "stanchion": text("Where the service takes stanchion from, and what that asks for.") }),
             true,
         ),
         tool(

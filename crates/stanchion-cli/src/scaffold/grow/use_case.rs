@@ -5,7 +5,7 @@ use anyhow::ensure;
 use super::projection::ignored;
 use super::{Place, ident};
 use crate::scaffold::names::camel;
-use crate::scaffold::{Plan, Style};
+use crate::scaffold::{Plan, Style, template};
 
 /// A use case from the route to the rule: `POST /things/{id}/archive`.
 pub(super) fn plan(place: &Place<'_>, name: &str, event: Option<&str>) -> anyhow::Result<Plan> {
@@ -27,12 +27,7 @@ pub(super) fn plan(place: &Place<'_>, name: &str, event: Option<&str>) -> anyhow
     ];
     let put = |text: &str| place.names.put(text, &extra);
     let mut plan = Plan::default();
-    let (uses, body) = match place.style {
-        Style::EventSourced => SOURCED,
-        Style::State => STATE,
-    };
-    let text = CASE.replace("__uses__", uses).replace("__body__", body);
-    plan.file(file, put(&text));
+    plan.file(file, put(&file_text(place.style)));
     plan.line(
         place.root_of("application"),
         "use-cases",
@@ -58,7 +53,7 @@ pub(super) fn plan(place: &Place<'_>, name: &str, event: Option<&str>) -> anyhow
         false => ROUTE.to_owned(),
     };
     plan.line(&http, "routes", put(&route));
-    plan.line(&http, "handlers", put(HANDLER));
+    plan.line(&http, "handlers", put(&handler()));
     Ok(plan)
 }
 
@@ -180,82 +175,58 @@ const ROUTE: &str = "\
     op(\"To __case_words__ a __thing_words__\", __case__).errors(&[__THING___NOT_FOUND, __THING___CLOSED]),
 )";
 
-/// A use case's file: what it needs and does, in one frame.
-const CASE: &str = "\
-__uses__
-impl __Things__ {
-    /// To __case_words__ it, only at the `expected` version if one is given.
-    pub(crate) async fn __case__(
-        &self,
-        id: Uuid,
-        expected: Option<i64>,
-        metadata: &Metadata,
-    ) -> Result<Written, Failure> {
-__body__    }
+/// A use case's file is that of closing, which every thing has, told by another name.
+fn file_text(style: Style) -> String {
+    let closing = template(style, "src/__context__/application/close.rs");
+    CASE.iter().fold(closing.to_owned(), |text, (this, that)| {
+        text.replace(this, that)
+    })
 }
-";
 
-const SOURCED: (&str, &str) = (
-    "\
-use stanchion::eventsourcing::{Metadata, Version};
-use stanchion::runtime::clock;
-use uuid::Uuid;
-
-use super::read::written;
-use super::seen::Written;
-use super::{Failure, __Things__};
-use crate::__context__::domain::__thing__::__Thing__Command;
+/// What closing says of itself. Only closing may have nothing to do.
+const CASE: [(&str, &str); 5] = [
+    ("/// Closes it, only", "/// To __case_words__ it, only"),
+    ("; twice is the same as once.", "."),
+    ("fn close(", "fn __case__("),
+    ("__Thing__Command::Close {", "__Thing__Command::__Case__ {"),
+    (
+        "            let Some(event) = it.close(clock::now()) else {
+                let seen = Seen::from(it);
+                return Ok(Written { seen, position: None });
+            };
 ",
-    "        let at = clock::now();
-        let executed = self
-            .repository
-            .on(&id.to_string(), metadata)
-            .expecting(expected.map(Version))
-            .execute(&__Thing__Command::__Case__ { at })
-            .await?;
-        written(id, executed)
+        "            let event = it.__case__(clock::now())?;
 ",
-);
+    ),
+];
 
-const STATE: (&str, &str) = (
-    "\
-use stanchion::eventsourcing::Metadata;
-use stanchion::runtime::clock;
-use stanchion::sql::UnitOfWork;
-use uuid::Uuid;
+/// So is its handler.
+fn handler() -> String {
+    let http = template(Style::State, "src/__context__/adapters/http.rs");
+    let from = http.find("async fn close(").unwrap_or_default();
+    let closing = &http[from..];
+    let end = closing.find("\n}\n").map_or(closing.len(), |end| end + 2);
+    let named = closing[..end].replace("close(", "__case__(");
+    format!("\n{}", named.replace("closing", "done"))
+}
 
-use super::seen::{Seen, Written};
-use super::work::{record, retried};
-use super::{Failure, __Things__};
-",
-    "        retried(|| async move {
-            let mut work = UnitOfWork::begin(&self.db);
-            let mut it = self.to_change(&work, id, expected).await?;
-            let event = it.__case__(clock::now())?;
-            if !self.rows.update(&work, &it).await? {
-                return Err(Failure::Stale);
-            }
-            record(&mut work, id, &event, metadata)?;
-            let position = work.commit().await?.position;
-            Ok(Written {
-                seen: Seen::from(it),
-                position,
-            })
-        })
-        .await
-",
-);
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-const HANDLER: &str = "
-async fn __case__(
-    caller: Authorized<Write__Things__>,
-    State(things): State<__Things__>,
-    PathId(__Thing__Id(id)): PathId<__Thing__Id>,
-    if_match: IfMatch,
-) -> Result<Answer<__Thing__View>, Problem> {
-    let expected = expected(&things, id, &if_match).await?;
-    let metadata = caused_by(&caller);
-    let done = things.__case__(id, expected, &metadata);
-    let Written { seen, position } = done.await.map_err(|failure| of(failure, id))?;
-    Ok(stamped(shown(seen), &things, position))
-}";
+    #[test]
+    fn nothing_of_closing_is_left_in_another_use_case() {
+        for style in [Style::EventSourced, Style::State] {
+            let text = file_text(style);
+            assert!(!text.to_lowercase().contains("clos"), "{text}");
+            assert!(text.contains("fn __case__("), "{text}");
+            assert!(text.contains("clock::now()"), "{text}");
+        }
+        assert!(file_text(Style::EventSourced).contains("__Thing__Command::__Case__ { at }"));
+        assert!(file_text(Style::State).contains("let event = it.__case__(clock::now())?;"));
+        let handler = handler();
+        assert!(handler.starts_with("\nasync fn __case__(\n    caller: "));
+        assert!(handler.ends_with("position))\n}"), "{handler}");
+        assert!(!handler.contains("clos"), "{handler}");
+    }
+}

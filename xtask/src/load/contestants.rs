@@ -57,7 +57,14 @@ pub(super) struct Running {
 /// Compiles the shop and the load for release.
 pub(super) fn build() -> Result<()> {
     eprintln!("building the shop and the load for release");
-    let mut arguments = vec!["build", "--quiet", "--profile", PROFILE, "--config", WITH_SYMBOLS];
+    let mut arguments = vec![
+        "build",
+        "--quiet",
+        "--profile",
+        PROFILE,
+        "--config",
+        WITH_SYMBOLS,
+    ];
     arguments.extend(["-p", "shop", "-p", "auth-load"]);
     let built = shell::aloud(&mut workspace::cargo(&arguments))?;
     ensure!(built, "the shop or the load does not compile");

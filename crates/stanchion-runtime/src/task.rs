@@ -44,9 +44,7 @@ pub fn spawn<T: Send + 'static>(
     name: &'static str,
     future: impl Future<Output = T> + Send + 'static,
 ) -> Task<T> {
-    #[allow(clippy::disallowed_methods, reason = "the one place that spawns")]
-    let handle = tokio::spawn(future.in_current_span());
-    Task { name, handle }
+    spawn_apart(name, future.in_current_span())
 }
 
 /// Runs `future` on the current runtime, outside any span: for work that is not one request's.
@@ -57,7 +55,7 @@ pub fn spawn_apart<T: Send + 'static>(
     name: &'static str,
     future: impl Future<Output = T> + Send + 'static,
 ) -> Task<T> {
-    #[allow(clippy::disallowed_methods, reason = "it spawns as `spawn` does")]
+    #[allow(clippy::disallowed_methods, reason = "the one place that spawns")]
     let handle = tokio::spawn(future);
     Task { name, handle }
 }

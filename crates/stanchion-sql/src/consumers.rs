@@ -16,6 +16,10 @@ const LIST_MAX: usize = 1_000;
 const COLUMNS: &str = "consumer, message, state, attempts, due_at, reason, parked_at";
 
 /// Consumers' progress, retries and dead letters, in their module's store.
+///
+/// Progress and marks do not wait for PostgreSQL's disk (`synchronous_commit = off` for them alone): where its server
+/// crashed, what came in the last moments is delivered or asked for again, and the inbox, which is as durable as the
+/// effects, drops it. What is parked is durable when a call returns.
 #[derive(Clone)]
 pub struct SqlConsumerStore {
     db: Db,
@@ -85,7 +89,10 @@ impl ConsumerStore for SqlConsumerStore {
             to.event,
             stanchion_runtime::clock::now()
         ];
-        self.db.exec(sql, params).await.map(drop).map_err(failed)
+        let tx = self.db.begin();
+        tx.queue_unhurried();
+        tx.queue(sql, params);
+        tx.commit().await.map_err(failed)
     }
 
     async fn marks(&self, consumer: &str) -> Result<Vec<Mark>, StoreError> {
@@ -109,6 +116,7 @@ impl ConsumerStore for SqlConsumerStore {
         let mut marks: Vec<&Mark> = marks.iter().collect();
         marks.sort_by_key(|mark| (mark.log, mark.partition, &mark.family));
         let (tx, now) = (self.db.begin(), stanchion_runtime::clock::now());
+        tx.queue_unhurried();
         for mark in marks {
             let slot = i64::from(mark.partition);
             let family = mark.family.as_str();
@@ -319,10 +327,13 @@ fn oldest_of_key(after: AfterLastAttempt) -> String {
     )
 }
 
-/// Adds the values to the parameters; gives their placeholders.
+/// Adds the values to the parameters; gives their placeholders. The last one is repeated up to a power of two, so that
+/// few texts are prepared.
 fn listed(params: &mut Params, values: &[&str]) -> String {
     let before = params.len();
-    params.extend(values.iter().map(|value| (*value).into()));
+    let padded = values.iter().chain(values.last().into_iter().cycle());
+    let padded = padded.take(values.len().next_power_of_two());
+    params.extend(padded.map(|value| (*value).into()));
     let numbers = before + 1..=params.len();
     let list: Vec<String> = numbers.map(|number| format!("${number}")).collect();
     list.join(", ")

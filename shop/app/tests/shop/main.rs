@@ -26,6 +26,7 @@ mod operator;
 mod payments;
 mod policy;
 mod readme;
+mod refresh_cost;
 mod refresh_crashes;
 mod refresh_races;
 mod repeats;

@@ -15,15 +15,18 @@ use crate::domain::{ClientGrant, ClientId, SessionId};
 ///
 /// What a subquery saw may be older than the lock, so each update checks its own row again: PostgreSQL does so on the row
 /// as it is when the lock is had. Of two at once the second finds no live token; after a logout there is no live session.
+///
+/// The token is looked up by a subquery and not joined: where the tables' statistics are of days when they were small,
+/// PostgreSQL would begin a join with all live sessions and look at the token once for each.
 const ROTATE: &str = "\
 with family as (
     update sessions s set last_used_at = $2
-    from refresh_tokens p left join grants g on g.session_id = p.session_id, users u
-    where p.hash = $1 and p.state = 'live' and p.expires_at > $2
-      and s.id = p.session_id and s.ended_at is null and s.expires_at > $2
+    from users u
+    where s.id = (select session_id from refresh_tokens where hash = $1 and state = 'live' and expires_at > $2)
+      and s.ended_at is null and s.expires_at > $2
       and u.id = s.user_id and u.status = 'active' and u.deleted_at is null
-      and g.client_id is not distinct from $6::uuid
-    returning s.id, s.user_id, s.expires_at, u.roles, g.scopes, g.authenticated_at
+      and (select client_id from grants where session_id = s.id) is not distinct from $6::uuid
+    returning s.id, s.user_id, s.expires_at, u.roles
 ), used as (
     update refresh_tokens t set state = 'used', used_at = clock_timestamp(), nonce = null
     from family
@@ -36,8 +39,8 @@ with family as (
     from family, used
     returning session_id
 )
-select family.id, family.user_id, family.roles, family.scopes, family.authenticated_at
-from child, family";
+select family.id, family.user_id, family.roles, g.scopes, g.authenticated_at
+from child, family left join grants g on g.session_id = family.id";
 
 /// Rotates if that is all there is to do, and PostgreSQL is asked.
 pub(super) async fn rotate(

@@ -126,6 +126,9 @@ impl ApiKey {
 
 impl ApiKeyRow {
     /// Who bears the key, if it lives at `now`: its owner, with those of its scopes that the owner holds still.
+    ///
+    /// It has no roles: what policies give to a role would be no matter of its scopes. Whoever knows the owner's roles sets them
+    /// as [`bound_by`](Principal::bound_by), so that it escapes nothing that is forbidden to one.
     #[must_use]
     pub fn principal(&self, held: &Permissions, now: Timestamp) -> Option<Principal> {
         let expired = self.expires_at.is_some_and(|at| at <= now);
@@ -136,6 +139,7 @@ impl ApiKeyRow {
         Some(Principal {
             subject: self.owner.clone(),
             roles: std::collections::BTreeSet::new(),
+            bound_by: std::collections::BTreeSet::new(),
             permissions: Permissions::new(both).unwrap_or_default(),
             session: None,
             on_behalf_of: None,

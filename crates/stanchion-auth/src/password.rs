@@ -11,6 +11,7 @@
 //! user sees as two, and could not begin today without locking out whoever set one of them.
 
 mod argon;
+mod metrics;
 mod pepper;
 mod pool;
 
@@ -19,6 +20,7 @@ use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
 use stanchion_runtime::random;
+use stanchion_telemetry::Metrics;
 use unicode_normalization::UnicodeNormalization;
 
 pub use argon::Cost;
@@ -93,6 +95,8 @@ pub struct PasswordStats {
     pub running: usize,
     /// How many callers wait.
     pub waiting: usize,
+    /// How many may.
+    pub queue: usize,
     /// How many were computed since the start.
     pub hashed: u64,
     /// How many callers were turned away since the start.
@@ -178,6 +182,11 @@ impl Passwords {
     #[must_use]
     pub fn stats(&self) -> PasswordStats {
         self.pool.stats()
+    }
+
+    /// Shows what the pool is doing among these metrics, as `stanchion_passwords_*`; for the one pool of a process.
+    pub fn measured_by(&self, metrics: &Metrics) {
+        metrics::show(&self.pool, metrics);
     }
 
     async fn run<T: Send + 'static>(

@@ -39,9 +39,10 @@
 //! 4. A `permit` that applies allows.
 //! 5. Everything else is denied.
 //!
-//! A role is one that the principal has: its token's, or those that whoever authenticates an API key gives it. Whoever acts
-//! for a user without the user's roles escapes what is forbidden to a role: say whom a role allows (`unless { principal in
-//! Role::"senior" }`). Policies are read once, at start.
+//! A role is one that the principal has, by its token. Roles that only [bind](crate::Principal::bound_by) somebody (an API key,
+//! an OAuth client: whoever acts for a user and may less) count against it alone: it is allowed what is allowed with them *and*
+//! without them, so it escapes no `forbid`, and neither a `permit` nor an exception (`unless { principal in Role::"senior" }`)
+//! gives it what its scopes do not say. Policies are read once, at start.
 //!
 //! # The language
 //! ```text

@@ -49,6 +49,10 @@ pub struct Principal {
     pub subject: Subject,
     /// The roles it had when its token was issued, for display and policies; decisions use `permissions`.
     pub roles: BTreeSet<String>,
+    /// Roles that count against it and never for it: those of a user for whom something acts that may less, such as an API key
+    /// or an OAuth client. What a policy forbids to such a role is forbidden to it, and what one permits to such a role is not
+    /// permitted to it.
+    pub bound_by: BTreeSet<String>,
     /// What it may.
     pub permissions: Permissions,
     /// The login session, for users.
@@ -154,6 +158,7 @@ impl Principal {
         Self {
             subject,
             roles: BTreeSet::new(),
+            bound_by: BTreeSet::new(),
             permissions,
             session: None,
             on_behalf_of: None,

@@ -187,11 +187,6 @@ where
     pub fn name(&self) -> &str {
         &self.inner.name
     }
-
-    /// Writes the present state into the gauges; call it before metrics are read.
-    pub fn observe(&self) {
-        self.inner.observe();
-    }
 }
 
 /// Runs `work` as a task of no request.

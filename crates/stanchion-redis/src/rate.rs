@@ -100,22 +100,27 @@ impl SharedRate {
         settings: &SharedRateSettings,
         metrics: &Metrics,
     ) -> Result<Self, SharedRateError> {
-        let metrics = RateMetrics::new(metrics, name);
+        let measured = RateMetrics::new(metrics, name);
         let guarded = breaker_settings(&settings.breaker, settings.budget);
         let breaker = Breaker::builder(format!("redis-rate:{name}"), &guarded)
             .dice(Dice::system())
-            .on_state_change(metrics.breaker_listener())
+            .on_state_change(measured.breaker_listener())
             .build();
-        Ok(SharedRate {
-            shared: Arc::new(Shared {
-                name: name.to_owned(),
-                quota: Quota::new(&settings.limit),
-                connection: Connection::open(breaker, settings)?,
-                fallback: KeyedRate::new(&settings.part()),
-                settings: settings.clone(),
-                metrics,
-            }),
-        })
+        let shared = Arc::new(Shared {
+            name: name.to_owned(),
+            quota: Quota::new(&settings.limit),
+            connection: Connection::open(breaker, settings)?,
+            fallback: KeyedRate::new(&settings.part()),
+            settings: settings.clone(),
+            metrics: measured,
+        });
+        let observed = Arc::downgrade(&shared);
+        metrics.when_read(&format!("redis-rate:{name}"), move || {
+            if let Some(shared) = observed.upgrade() {
+                shared.observe();
+            }
+        });
+        Ok(SharedRate { shared })
     }
 
     /// Takes `cost` calls of `key` out. A cost above the burst never passes.
@@ -191,14 +196,6 @@ impl SharedRate {
     pub fn breaker(&self) -> &Breaker {
         self.shared.connection.breaker()
     }
-
-    /// Writes the present state into the gauges; call it before metrics are read.
-    pub fn observe(&self) {
-        let keys_max = self.shared.settings.limit.keys_max;
-        self.shared
-            .metrics
-            .observe(self.shared.fallback.keys(), keys_max);
-    }
 }
 
 /// An answer of a limit that is waited for.
@@ -232,6 +229,12 @@ impl Shared {
         let digest = Sha256::digest(key);
         let digits = digest.iter().map(|byte| format!("{byte:02x}"));
         format!("{prefix}:{name}:sha256:{}", digits.collect::<String>())
+    }
+
+    /// Writes the present state into the gauges.
+    fn observe(&self) {
+        let keys_max = self.settings.limit.keys_max;
+        self.metrics.observe(self.fallback.keys(), keys_max);
     }
 
     fn without_redis(&self, key: &str, cost: u32) -> Result<(), Refusal> {

@@ -15,6 +15,9 @@ use prometheus_client::registry::{Metric, Registry};
 /// What a histogram family makes its members with.
 pub type Buckets = fn() -> Histogram;
 
+/// Sets gauges, when the metrics are about to be read.
+type Observe = Arc<dyn Fn() + Send + Sync>;
+
 /// A set of labels.
 pub trait Labels: EncodeLabelSet + Clone + Hash + Eq + fmt::Debug + Send + Sync + 'static {}
 
@@ -33,6 +36,8 @@ pub struct Metrics {
 struct Inner {
     registry: Registry,
     known: HashMap<String, Box<dyn std::any::Any + Send + Sync>>,
+    /// What is called before the metrics are read, by name.
+    observers: HashMap<String, Observe>,
 }
 
 impl Metrics {
@@ -60,6 +65,16 @@ impl Metrics {
         self.registered(name, name, help, Family::default)
     }
 
+    /// Calls `observe` each time before the metrics are read: for gauges of what costs something to count, which are set then
+    /// and at no other time.
+    ///
+    /// Of two of one name the later one is called. It lives as long as the metrics: let it hold no more than a weak reference
+    /// to what it looks at.
+    pub fn when_read(&self, name: &str, observe: impl Fn() + Send + Sync + 'static) {
+        let mut inner = self.inner.lock();
+        inner.observers.insert(name.to_owned(), Arc::new(observe));
+    }
+
     /// How values are distributed over the buckets `buckets` makes.
     pub fn histogram(&self, name: &str, help: &str, buckets: Buckets) -> Histogram {
         self.registered(name, name, help, buckets)
@@ -78,6 +93,9 @@ impl Metrics {
     /// Every metric as OpenMetrics text.
     #[must_use]
     pub fn encode(&self) -> String {
+        // Without the lock: whoever is called may make a metric of its own.
+        let observers: Vec<_> = self.inner.lock().observers.values().cloned().collect();
+        observers.iter().for_each(|observe| observe());
         let mut text = String::new();
         // Writing to a string does not fail.
         let _ = encode(&mut text, &self.inner.lock().registry);
@@ -123,6 +141,8 @@ impl fmt::Debug for Metrics {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicI64, Ordering};
+
     use super::*;
 
     #[derive(Debug, Clone, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -165,6 +185,23 @@ mod tests {
             "{text}"
         );
         assert_eq!(text.matches("# TYPE").count(), 1);
+    }
+
+    #[test]
+    fn what_costs_something_to_count_is_counted_when_the_metrics_are_read_and_only_then() {
+        let (metrics, counted) = (Metrics::default(), Arc::new(AtomicI64::new(0)));
+        metrics.when_read("keys", || panic!("there is a later one"));
+        let (others, counts) = (metrics.clone(), Arc::clone(&counted));
+        metrics.when_read("keys", move || {
+            let times = counts.fetch_add(1, Ordering::Relaxed) + 1;
+            others.gauge("keys", "Keys.").set(times);
+        });
+        assert_eq!(counted.load(Ordering::Relaxed), 0);
+        for nth in 1..=2 {
+            let text = metrics.encode();
+            assert!(text.contains(&format!("\nkeys {nth}\n")), "{text}");
+        }
+        assert_eq!(counted.load(Ordering::Relaxed), 2);
     }
 
     #[test]

@@ -143,9 +143,8 @@ pub fn migrations() -> Migrations {
         )
 }
 
-/// What identity announces, to be registered with the broker: which mails are wanted.
-///
-/// Identity itself consumes it: `broker` must bring it back.
+/// What identity announces, to be registered with the broker: which mails are wanted. Identity itself consumes it: `broker`
+/// must bring it back.
 pub fn relay(log: Arc<dyn EventLog>) -> Relay {
     Relay::new("identity", log, announce::announce)
 }
@@ -237,6 +236,7 @@ impl Identity {
             attempts,
             ..
         } = dependencies.clone();
+        passwords.measured_by(&metrics);
         let ring = Arc::new(KeyRing::default());
         Arc::new(Self {
             log: log.id(),

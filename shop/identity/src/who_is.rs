@@ -32,6 +32,7 @@ pub async fn who_is(db: &Db, name: &str) -> Result<Option<Principal>, String> {
             .map(Role::name)
             .map(str::to_owned)
             .collect(),
+        bound_by: BTreeSet::new(),
         permissions: user.roles.permissions(),
         session: None,
         on_behalf_of: None,
@@ -64,16 +65,18 @@ pub async fn who_is_client(
         None => Principal {
             subject: Subject::Client(id.0),
             roles: BTreeSet::new(),
+            bound_by: BTreeSet::new(),
             permissions: asked,
             session: None,
             on_behalf_of: None,
             expires_at: None,
         },
-        // Without the user's roles, as such a token is.
+        // The user's roles bind it and give it nothing, as such a token is.
         Some(user) => {
             let both = asked.iter().filter(|name| user.permissions.allows(name));
             Principal {
                 roles: BTreeSet::new(),
+                bound_by: user.roles.clone(),
                 permissions: Permissions::new(both).unwrap_or_default(),
                 ..user.clone()
             }

@@ -86,6 +86,7 @@ pub(super) fn principal(issuer: &Issuer, claims: &ForeignClaims) -> Principal {
     Principal {
         subject: Subject::User(user_of(&claims.issuer, &claims.subject)),
         roles: BTreeSet::new(),
+        bound_by: BTreeSet::new(),
         permissions: Permissions::new(held).unwrap_or_default(),
         session: None,
         on_behalf_of: None,

@@ -100,6 +100,7 @@ impl Pool {
             slots: self.slots,
             running,
             waiting: inside.saturating_sub(running),
+            queue: self.places - self.slots,
             hashed: self.hashed.load(Ordering::Relaxed),
             shed: self.shed.load(Ordering::Relaxed),
         }

@@ -226,12 +226,15 @@ fn a_cost_beyond_the_limits_is_refused_at_start() {
 
 #[tokio::test]
 async fn beyond_the_slots_and_the_queue_callers_are_turned_away_at_once() {
-    let passwords = passwords(CHEAP, 1, 2);
+    let (passwords, metrics) = (passwords(CHEAP, 1, 2), Metrics::default());
+    passwords.measured_by(&metrics);
     let running = passwords.pool.enter().await.unwrap();
     let calls = [caller(&passwords), caller(&passwords)];
     until(|| passwords.stats().waiting == 2).await;
     let stats = passwords.stats();
     assert_eq!((stats.slots, stats.running, stats.shed), (1, 1, 0));
+    let told = ["running 1", "running_max 1", "waiting 2", "waiting_max 2"];
+    shown(&metrics, &told);
     assert_eq!(
         passwords.verify(None, &secret(LONG_ENOUGH)).await,
         Err(PasswordError::HashingBusy)
@@ -244,6 +247,19 @@ async fn beyond_the_slots_and_the_queue_callers_are_turned_away_at_once() {
     until(|| passwords.stats().running == 0).await;
     let stats = passwords.stats();
     assert_eq!((stats.waiting, stats.hashed), (0, 2));
+    for _ in 0..2 {
+        let told = ["waiting 0", "hashed_total 2", "shed_total 1"];
+        shown(&metrics, &told);
+    }
+}
+
+#[track_caller]
+fn shown(metrics: &Metrics, told: &[&str]) {
+    let text = metrics.encode();
+    for line in told {
+        let line = format!("\nstanchion_passwords_{line}\n");
+        assert!(text.contains(&line), "{line}{text}");
+    }
 }
 
 #[tokio::test]

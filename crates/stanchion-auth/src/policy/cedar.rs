@@ -11,7 +11,7 @@ use serde_json::{Map, json};
 
 use super::check::place;
 use super::evaluate::roles;
-use super::file::held;
+use super::file::{bound, held};
 use super::types::{ACTION, ROLE};
 use super::value::{PRINCIPALS, USER};
 use super::{
@@ -124,8 +124,10 @@ impl Policies for CedarPolicies {
         if let Some(what) = self.words.misfit(question) {
             return Decision::denied(vec![Reason::Misfit(what)]);
         }
-        let asked = self.ask(question);
-        asked.unwrap_or_else(|what| Decision::denied(vec![Reason::Misfit(what)]))
+        bound(question, |question| {
+            let asked = self.ask(question);
+            asked.unwrap_or_else(|what| Decision::denied(vec![Reason::Misfit(what)]))
+        })
     }
 }
 

@@ -9,6 +9,7 @@ use super::{
     Decision, FILE_BYTES_MAX, Policies, PolicyFault, PolicyFaults, PolicyName, Question, Reason,
     Vocabulary,
 };
+use crate::Principal;
 
 /// A policy file that passed every check, ready to decide.
 #[derive(Debug, Clone)]
@@ -131,6 +132,13 @@ impl PolicyFile {
 
 impl Policies for PolicyFile {
     fn decide(&self, question: &Question<'_>) -> Decision {
+        bound(question, |question| self.decided(question))
+    }
+}
+
+impl PolicyFile {
+    /// By the roles that the principal has, and no others.
+    fn decided(&self, question: &Question<'_>) -> Decision {
         if let Some(what) = self.words.misfit(question) {
             return Decision::denied(vec![Reason::Misfit(what)]);
         }
@@ -157,6 +165,31 @@ impl Policies for PolicyFile {
             }
         }
         Decision::denied(missing)
+    }
+}
+
+/// The decision about somebody whom roles bind that are not its own: what is refused with them is refused, and what is
+/// allowed must be allowed without them.
+pub(crate) fn bound(
+    question: &Question<'_>,
+    decided: impl Fn(&Question<'_>) -> Decision,
+) -> Decision {
+    let principal = question.principal;
+    if principal.bound_by.is_empty() {
+        return decided(question);
+    }
+    let with_roles = Principal {
+        roles: &principal.roles | &principal.bound_by,
+        ..principal.clone()
+    };
+    let decision = decided(&Question {
+        principal: &with_roles,
+        ..*question
+    });
+    if decision.allowed {
+        decided(question)
+    } else {
+        decision
     }
 }
 

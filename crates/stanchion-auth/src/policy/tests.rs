@@ -54,6 +54,16 @@ pub(super) fn user(last: u128, roles: &[&str], scope: &str) -> Principal {
     }
 }
 
+/// The same where roles bind somebody who has none: an API key, an OAuth client.
+pub(super) fn bound(last: u128, roles: &[&str], scope: &str) -> Principal {
+    let user = user(last, roles, scope);
+    Principal {
+        bound_by: user.roles,
+        roles: [].into(),
+        ..user
+    }
+}
+
 /// Of Ada (1), pending, over 2500 cents.
 pub(super) fn order() -> Resource {
     Resource::new("Order", 7)

@@ -114,6 +114,7 @@ impl Claims {
         Principal {
             subject: self.subject,
             roles: self.roles,
+            bound_by: BTreeSet::new(),
             permissions: self.permissions,
             session: self.session,
             on_behalf_of: None,

@@ -92,6 +92,13 @@ where
             settings,
         });
         inner.tended();
+        let observed = Arc::downgrade(&inner);
+        let name = format!("cache:{}", inner.name);
+        self.metrics.when_read(&name, move || {
+            if let Some(inner) = observed.upgrade() {
+                inner.observe();
+            }
+        });
         Cache { inner }
     }
 }

@@ -100,6 +100,7 @@ where
         }
     }
 
+    /// Writes the present state into the gauges.
     pub(super) fn observe(&self) {
         let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
         self.metrics.entries.set(count(self.local.len()));

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use stanchion_cache::{Cache, CacheSettings, LoadFailed, Loaded, MemoryRemote, Remote};
 use stanchion_runtime::task::spawn;
+use stanchion_telemetry::Metrics;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, advance, sleep};
 
@@ -43,6 +44,27 @@ async fn who_began_the_load_may_leave_and_there_is_still_one() {
     sleep(Duration::from_millis(50)).await;
     first.abort();
     assert_eq!(second.await.unwrap().unwrap().as_deref(), Some(&7));
+    assert_eq!(store.loads(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_thousand_who_wait_whoever_leaves_there_is_still_one_load() {
+    let (store, cache) = (Store::new(7).slow(200), alone());
+    let mut asking = Vec::new();
+    for _ in 0..1_000 {
+        let (store, cache) = (store.clone(), cache.clone());
+        asking.push(spawn("get", async move {
+            cache.get_or_load(&key(), store.loader()).await
+        }));
+    }
+    // First of all the one that began the load.
+    for leaving in asking[..500].chunks(100) {
+        sleep(Duration::from_millis(30)).await;
+        leaving.iter().for_each(|asked| asked.abort());
+    }
+    for asked in asking.drain(500..) {
+        assert_eq!(asked.await.unwrap().unwrap().as_deref(), Some(&7));
+    }
     assert_eq!(store.loads(), 1);
 }
 
@@ -243,6 +265,16 @@ async fn entries_of_another_shape_are_loaded_again() {
     assert_eq!(store.loads(), 1);
     store.get(&cache(2)).await;
     assert_eq!(store.loads(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_kept_is_counted_when_metrics_are_read() {
+    let metrics = Metrics::default();
+    let builder = Cache::builder("test", &settings()).metrics(&metrics);
+    let cache = builder.build();
+    Store::new(7).get(&cache).await;
+    let text = metrics.encode();
+    assert!(text.contains("cache_entries{cache=\"test\"} 1\n"), "{text}");
 }
 
 #[tokio::test]

@@ -115,7 +115,7 @@ impl Attempts {
             })
         };
         let of = settings;
-        Self(Some(Arc::new(Limits {
+        let limits = Arc::new(Limits {
             names: limit("login-name", of.name_burst, of.name_every),
             devices: limit("login-device", of.device_burst, of.device_every),
             addresses: limit("login-address", of.address_burst, of.address_every),
@@ -132,7 +132,12 @@ impl Attempts {
             known: Devices::new(Arc::clone(&counting.signer)),
             signer: Arc::clone(&counting.signer),
             metrics: settings::AttemptMetrics::new(counting.metrics, keys_max),
-        })))
+        });
+        let counted = Arc::downgrade(&limits);
+        settings::keys_when_read(counting.metrics, move || {
+            counted.upgrade().map_or(0, |limits| limits.keys())
+        });
+        Self(Some(limits))
     }
 
     /// Before a password is hashed: whether it may be tried, under that name by that client; `user` is whose name it is.
@@ -251,6 +256,12 @@ impl Limits {
         attempt.take(&self.letter_names, name, Kind::Once).await
     }
 
+    /// Of all of them together.
+    fn keys(&self) -> usize {
+        let keys = self.all_limits().into_iter().map(|limit| limit.keys());
+        keys.sum::<usize>() + self.suspects.count()
+    }
+
     /// All that remember keys.
     fn all_limits(&self) -> [&Arc<dyn KeyLimit>; settings::LIMITS] {
         [
@@ -306,9 +317,7 @@ impl Limits {
         taken: Result<(), Failure>,
         attempt: Attempt,
     ) -> Result<Attempt, Failure> {
-        let keys = self.all_limits().into_iter().map(|limit| limit.keys());
-        let keys = keys.sum::<usize>() + self.suspects.count();
-        self.metrics.counted(kind, taken.is_ok(), keys);
+        self.metrics.counted(kind, taken.is_ok());
         match taken {
             Ok(()) => Ok(attempt),
             Err(refused) => {

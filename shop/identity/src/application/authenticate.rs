@@ -89,16 +89,19 @@ impl Identity {
     }
 }
 
-/// What the token allows and its user may still do: a role that is taken away ends with no token.
+/// What the token allows and its user may still do: a role that is taken away ends with no token. One that the token does not
+/// name, because it is a client's or the role was given since, binds it and gives it nothing.
 pub(crate) fn narrowed(claims: Claims, standing: &Standing) -> Principal {
     let held = standing.roles.permissions();
     let both = claims.permissions.iter().filter(|name| held.allows(name));
     let permissions = Permissions::new(both).unwrap_or_default();
     // A client's token names none.
-    let named = |role: &&str| claims.roles.contains(*role);
-    let roles = standing.roles.iter().map(Role::name).filter(named);
+    let named = |role: &String| claims.roles.contains(role);
+    let roles = standing.roles.iter().map(Role::name).map(str::to_owned);
+    let (roles, bound_by) = roles.partition(named);
     Principal {
-        roles: roles.map(str::to_owned).collect(),
+        roles,
+        bound_by,
         permissions,
         ..claims.into_principal()
     }

@@ -60,7 +60,7 @@ impl Identity {
     }
 }
 
-/// What the key allows and its owner may still do.
+/// What the key allows and its owner may still do. Its owner's roles bind it and give it nothing: that is for its scopes to say.
 pub(crate) fn bearer(standing: &KeyStanding) -> Option<Principal> {
     let held = match &standing.roles {
         Some(roles) => roles.permissions(),
@@ -69,7 +69,38 @@ pub(crate) fn bearer(standing: &KeyStanding) -> Option<Principal> {
     let principal = standing.row.principal(&held, clock::now())?;
     let roles = standing.roles.iter().flat_map(|roles| roles.iter());
     Some(Principal {
-        roles: roles.map(Role::name).map(str::to_owned).collect(),
+        bound_by: roles.map(Role::name).map(str::to_owned).collect(),
         ..principal
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use stanchion::auth::Subject;
+    use stanchion::auth::api_key::ApiKeyRow;
+    use stanchion::runtime::id;
+
+    use super::*;
+    use crate::domain::RoleSet;
+
+    #[test]
+    fn the_roles_of_its_owner_bind_a_key_and_give_it_nothing() {
+        let standing = KeyStanding {
+            row: ApiKeyRow {
+                id: id::new_v7(),
+                owner: Subject::User(id::new_v7()),
+                scopes: Permissions::parse("order:read").unwrap(),
+                expires_at: None,
+                revoked_at: None,
+            },
+            roles: Some(RoleSet::of(Role::Staff)),
+            last_used_at: None,
+        };
+        let principal = bearer(&standing).unwrap();
+        assert_eq!(principal.permissions.to_string(), "order:read");
+        assert!(principal.roles.is_empty());
+        assert_eq!(principal.bound_by, BTreeSet::from(["staff".to_owned()]));
+    }
 }

@@ -54,6 +54,9 @@ async fn e4_a_second_use_ends_the_whole_family() {
             .await
             .refused(401, "UNAUTHENTICATED");
     }
+    let recorded = shop.recorded("refresh_reused").await;
+    assert_eq!(recorded.len(), 1, "{recorded:?}");
+    assert_eq!(recorded[0]["user_id"], json!(ada.id));
     // Another login is another family.
     shop.get("/users/me")
         .by(&elsewhere)

@@ -97,7 +97,6 @@ impl ProductCache {
     /// Whether it is told of every change; while it is not, everybody asks the store.
     pub(crate) fn followed(&self, is_followed: bool) {
         self.is_followed.store(is_followed, Ordering::Release);
-        self.cache.observe();
     }
 }
 

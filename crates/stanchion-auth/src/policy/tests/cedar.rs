@@ -61,6 +61,8 @@ fn asked() -> impl Strategy<Value = (Principal, Resource)> {
         Just(user(1, &[], "")),
         Just(user(2, &["staff"], "payment:read")),
         Just(user(3, &["customer"], "order:read")),
+        Just(bound(1, &["staff"], "")),
+        Just(bound(2, &["staff"], "order:read")),
         Just(Principal::service("orders", Permissions::none()).unwrap()),
         Just(
             Principal::service("orders", Permissions::none())

@@ -114,6 +114,44 @@ fn roles_narrow_a_policy_in_its_head_and_in_its_conditions() {
     ));
 }
 
+#[test]
+fn a_role_that_binds_takes_and_never_gives() {
+    let by_head = r#"@id("it") permit (principal in Role::"auditor", action, resource is Order);"#;
+    let by_condition = r#"principal in Role::"auditor" || resource.owner == principal"#;
+    let exception = r#"
+        @id("own") permit (principal, action, resource is Order) when { resource.owner == principal };
+        @id("large") forbid (principal, action, resource is Order)
+        when { resource.total > 1000 } unless { principal in Role::"auditor" };
+    "#;
+    let forbidden = r#"@id("none of theirs") forbid (principal in Role::"auditor", action, resource is Order);"#;
+    let (own, key) = (
+        |scope: &str| user(1, &["auditor"], scope),
+        |scope: &str| bound(1, &["auditor"], scope),
+    );
+    let other = |principal: Principal| Principal {
+        subject: Subject::User(id(5)),
+        ..principal
+    };
+    // What the role is let see, with scopes for nothing.
+    assert!(decide(by_head, &own(""), &order()).allowed);
+    assert!(!decide(by_head, &key(""), &order()).allowed);
+    assert!(permits_when(by_condition, &other(own(""))));
+    assert!(!permits_when(by_condition, &other(key(""))));
+    // What is its owner's, and what its scopes say.
+    assert!(permits_when(by_condition, &key("")));
+    assert!(decide(by_head, &key("order:read"), &order()).allowed);
+    // What the role alone may do in spite of a prohibition.
+    assert!(decide(exception, &own(""), &order()).allowed);
+    for scope in ["", "order:read"] {
+        let denied = decide(exception, &key(scope), &order());
+        assert!(matches!(&denied.reasons[..], [Reason::Forbids(policy)] if &*policy.id == "large"));
+    }
+    // What is forbidden to the role.
+    for principal in [own("order:read"), key("order:read")] {
+        assert!(!decide(forbidden, &principal, &order()).allowed);
+    }
+}
+
 /// A policy is checked as if only users had roles; whatever a client's token says, so it is.
 #[test]
 fn a_program_has_no_roles_whatever_its_token_says() {

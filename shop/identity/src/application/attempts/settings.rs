@@ -3,7 +3,6 @@ use std::time::Duration;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
 use stanchion::resilience::rate::RateSettings;
 use stanchion::telemetry::Metrics;
 
@@ -103,7 +102,6 @@ struct Outcome {
 #[derive(Debug)]
 pub(super) struct AttemptMetrics {
     attempts: Family<Outcome, Counter>,
-    keys: Gauge,
 }
 
 impl AttemptMetrics {
@@ -118,17 +116,12 @@ impl AttemptMetrics {
                 "identity_attempts_total",
                 "Attempts to log in, register, use a token or reset a password, by whether the limits let them be made.",
             ),
-            keys: metrics.gauge(
-                "identity_attempt_keys",
-                "Names, series, addresses and devices that this process remembers, as of the last attempt.",
-            ),
         }
     }
 
-    pub(super) fn counted(&self, kind: &'static str, is_let_in: bool, keys: usize) {
+    pub(super) fn counted(&self, kind: &'static str, is_let_in: bool) {
         let outcome = if is_let_in { "let_in" } else { "refused" };
         self.came_to(kind, outcome);
-        self.keys.set(number(keys));
     }
 
     /// Nothing was remembered of it.
@@ -141,6 +134,16 @@ impl AttemptMetrics {
             .get_or_create(&Outcome { kind, outcome })
             .inc();
     }
+}
+
+/// How much all limits remember: to count it is to look through them, which is for whoever reads the metrics.
+pub(super) fn keys_when_read(metrics: &Metrics, count: impl Fn() -> usize + Send + Sync + 'static) {
+    let name = "identity_attempt_keys";
+    let about = "Names, series, addresses and devices that this process remembers.";
+    let keys = metrics.gauge(name, about);
+    metrics.when_read(name, move || {
+        keys.set(number(count()));
+    });
 }
 
 fn number(count: usize) -> i64 {

@@ -1,3 +1,4 @@
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use shop_kernel::UserId;
@@ -12,7 +13,7 @@ use crate::application::ports::Credentials;
 use crate::application::work::{Work, retried};
 use crate::application::{Failure, Identity, Login, Refusal};
 use crate::domain::code::CODE_TTL;
-use crate::domain::{ClientId, Code, Event, Flow, PasswordHash, RegisteredClient, scope};
+use crate::domain::{Code, Event, Flow, PasswordHash, RegisteredClient, scope};
 
 /// The longest `state` and `nonce` that are given back, in bytes.
 const ECHO_BYTES_MAX: usize = 512;
@@ -60,11 +61,14 @@ pub(crate) struct Consent {
 
 impl Identity {
     /// What a client asks for, checked; first of all where the answer would go.
-    pub(crate) async fn asked(&self, parameters: &Parameters) -> Result<Asked, Unanswerable> {
-        let id: Option<ClientId> = parameters.get("client_id").and_then(|id| id.parse().ok());
+    pub(crate) async fn asked(
+        &self,
+        parameters: &Parameters,
+        from: Option<IpAddr>,
+    ) -> Result<Asked, Unanswerable> {
         let unknown = Unanswerable::Refused("It says it is an application that is not known here.");
-        let Some(id) = id else { return Err(unknown) };
-        let client = self.enabled_client(id).await?.ok_or(unknown)?;
+        let name = parameters.get("client_id").unwrap_or_default();
+        let client = self.client_named(name, from).await?.ok_or(unknown)?;
         let given = parameters.get("redirect_uri").unwrap_or_default();
         let redirect_uri = client.redirect_uri(given).cloned();
         let redirect_uri = redirect_uri.filter(|_| client.may(Flow::AuthorizationCode));

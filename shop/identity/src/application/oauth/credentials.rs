@@ -1,3 +1,4 @@
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use secrecy::{ExposeSecret, SecretString};
@@ -51,12 +52,45 @@ impl Identity {
         &self,
         presented: &Presented,
     ) -> Result<Arc<RegisteredClient>, OAuthFailure> {
+        if presented.secret.is_none() {
+            return Err(NOT_PROVEN.into());
+        }
         let client = self.client(presented).await?;
         if client.plan.confidential {
             Ok(client)
         } else {
             Err(NOT_PROVEN.into())
         }
+    }
+
+    /// Whether there was a client of that name when this process asked last, disabled or not.
+    pub(super) fn has_seen_client(&self, name: &str) -> bool {
+        let id = name.parse::<ClientId>().ok();
+        let seen = id.and_then(|id| self.oauth.live.last_known(id));
+        seen.flatten().is_some()
+    }
+
+    /// The client that a browser's request names, and nothing proves: names without end are soon made up, so what is not
+    /// known here is counted like a wrong secret.
+    pub(super) async fn client_named(
+        &self,
+        name: &str,
+        from: Option<IpAddr>,
+    ) -> Result<Option<Arc<RegisteredClient>>, Failure> {
+        let Ok(id) = name.parse() else {
+            return Ok(None);
+        };
+        if self.has_seen_client(name) {
+            return self.enabled_client(id).await;
+        }
+        let attempt = self.attempts.token(from).await?;
+        let found = self.enabled_client(id).await;
+        if matches!(found, Ok(None)) {
+            attempt.was_wrong().await?;
+        } else {
+            attempt.was_right().await;
+        }
+        found
     }
 
     /// A client that is not disabled, as the store had it within the last second, or longer ago while this process hears of

@@ -25,14 +25,19 @@ impl Identity {
         done
     }
 
-    /// The same where it is asked thousands of times a second what a token is worth: who is right about itself is told
-    /// whatever others have tried from its address.
+    /// The same where it is asked thousands of times a second what a token is worth: a client that is known here and right
+    /// about itself is told whatever others have tried from its address. Of any other name the store would have to be asked,
+    /// and names without end are soon made up.
     pub(crate) async fn counted<T>(
         &self,
         from: Option<IpAddr>,
         client: &str,
-        done: Result<T, OAuthFailure>,
+        request: impl Future<Output = Result<T, OAuthFailure>>,
     ) -> Result<T, OAuthFailure> {
+        if !self.has_seen_client(client) {
+            return self.limited(from, client, request).await;
+        }
+        let done = request.await;
         if is_wrong(&done) {
             self.attempts.wrong_from(from).await?;
             self.attempts.wrong_token(client).await?;

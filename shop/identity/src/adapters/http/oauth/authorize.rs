@@ -70,6 +70,7 @@ pub(super) fn routes() -> Routes<Arc<Identity>> {
                 .status(200)
                 .status(303)
                 .status(400)
+                .status(429)
                 .status(503),
         )
         .post(
@@ -88,6 +89,7 @@ pub(super) fn routes() -> Routes<Arc<Identity>> {
 async fn authorize(
     _: Anyone,
     State(identity): State<Arc<Identity>>,
+    context: RequestContext,
     headers: HeaderMap,
     asking: Asking<AuthorizeFields>,
 ) -> Html {
@@ -95,7 +97,7 @@ async fn authorize(
         Ok(parameters) => parameters,
         Err(refusal) => return refused(&refusal),
     };
-    let asked = match identity.asked(&parameters).await {
+    let asked = match identity.asked(&parameters, context.remote()).await {
         Ok(asked) => asked,
         Err(unanswerable) => return nobody(&unanswerable),
     };
@@ -140,7 +142,7 @@ async fn decide(
     let Some(csrf) = csrf.filter(|_| is_own_page(&headers, &uri)) else {
         return dead_end(StatusCode::FORBIDDEN, STALE_PAGE);
     };
-    let mut asked = match identity.asked(&parameters).await {
+    let mut asked = match identity.asked(&parameters, context.remote()).await {
         Ok(asked) => asked,
         Err(unanswerable) => return nobody(&unanswerable),
     };
@@ -227,7 +229,11 @@ fn login(
 }
 
 fn refused(refusal: &Refusal) -> Html {
-    dead_end(refusal.status, refusal.refused.why)
+    let page = dead_end(refusal.status, refusal.refused.why);
+    match refusal.refused.error {
+        OAuthError::TemporarilyUnavailable => page.header(RETRY_AFTER, refusal.retry_after()),
+        _ => page,
+    }
 }
 
 fn nobody(unanswerable: &Unanswerable) -> Html {

@@ -120,7 +120,7 @@ async fn introspect(
     let introspected = async {
         let form = form.0?;
         let presented = presented(&headers, &form)?;
-        let asker = identity.confidential_client(&presented).await;
+        let asker = identity.confidential_client(&presented);
         let from = context.remote();
         let asker = identity.counted(from, &presented.id, asker).await?;
         let token = wanted(&form, "token", "token is missing")?;
@@ -151,7 +151,7 @@ async fn revoke(
             let metadata = caused_by(&client);
             identity.revoke_token(&client, token, &metadata).await
         };
-        let (from, revoked) = (context.remote(), revoked.await);
+        let from = context.remote();
         Ok::<_, Refusal>(identity.counted(from, &presented.id, revoked).await?)
     };
     match revoked.await {

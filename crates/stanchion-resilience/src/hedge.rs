@@ -112,8 +112,15 @@ impl Hedge {
     /// The core: whether a second try is paid for at `now`; takes it from the budgets.
     #[must_use]
     pub fn spend(&self, now: Moment) -> bool {
-        let paid = |budget: &Budget| budget.withdraw(now);
-        paid(&self.share) && self.paid_by.as_ref().is_none_or(paid)
+        if !self.share.withdraw(now) {
+            return false;
+        }
+        let is_paid = self.paid_by.as_ref().is_none_or(|by| by.withdraw(now));
+        if !is_paid {
+            // None is sent: an outage must not leave nothing for the time after it.
+            self.share.give_back(now);
+        }
+        is_paid
     }
 
     /// The core: a try ended after `took`, or was cancelled then as the loser.

@@ -217,7 +217,11 @@ impl Retry {
             }
             sent += 1;
             match self.next(sent, classify(&error), &terms, Moment::now()) {
-                Ok(wait) => tokio::time::sleep(wait).await,
+                Ok(wait) => {
+                    let unsent = Unsent(&self.budget);
+                    tokio::time::sleep(wait).await;
+                    std::mem::forget(unsent);
+                }
                 Err(stopped) => return Err(gave_up(error, sent, stopped)),
             }
             before = Some(error);
@@ -243,6 +247,15 @@ impl Retry {
         };
         let doubled = base.saturating_mul(1 << (sent.clamp(1, 32) - 1));
         Ok(self.dice.within(doubled.min(settings.cap)))
+    }
+}
+
+/// A retry that is paid for and waits: its caller goes away meanwhile, and the budget has it back.
+struct Unsent<'b>(&'b Budget);
+
+impl Drop for Unsent<'_> {
+    fn drop(&mut self) {
+        self.0.give_back(Moment::now());
     }
 }
 

@@ -77,6 +77,11 @@ pub(crate) fn problem(problem: &Problem, context: Option<&Context>) -> Response 
     response
 }
 
+/// A problem outside of any request.
+pub(crate) fn bytes(problem: &Problem) -> Vec<u8> {
+    rendered(&error(problem, None))
+}
+
 fn error(problem: &Problem, context: Option<&Context>) -> Value {
     let mut error = json!({"code": problem.code(), "message": problem.text()});
     if !problem.details().is_empty() {
@@ -105,12 +110,15 @@ fn json_response(
     body: &impl Serialize,
     content_type: &'static str,
 ) -> Response {
-    let bytes = serde_json::to_vec(body).unwrap_or_else(|_| b"{}".to_vec());
-    let mut response = Response::new(Body::from(bytes));
+    let mut response = Response::new(Body::from(rendered(body)));
     *response.status_mut() = status;
     response
         .headers_mut()
         .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response.extensions_mut().insert(Rendered);
     response
+}
+
+fn rendered(body: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(body).unwrap_or_else(|_| b"{}".to_vec())
 }

@@ -56,6 +56,8 @@ pub(super) fn retryable(code: Code, headers: &HeaderMap) -> Retryable {
     }
     match retry_info(headers) {
         Some(millis) => class.with_pushback(Some(&millis)),
+        // Whoever limits us names a wait. Without one it may be an answer too large to be sent, of a call that was done.
+        None if code == Code::ResourceExhausted => Retryable::unknown(),
         None => class,
     }
 }

@@ -1,14 +1,14 @@
 use std::fmt;
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use http::header::{AsHeaderName, RETRY_AFTER};
+use http::header::{AsHeaderName, DATE, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
 use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 use stanchion_resilience::deadline::Deadline;
-use stanchion_resilience::retry::Stopped;
+use stanchion_resilience::retry::{Stopped, http_date};
 
 use crate::line::{Arriving, Streaming};
 use crate::{ClientError, Reason};
@@ -71,11 +71,21 @@ impl Response {
         serde_json::from_slice(&self.body)
     }
 
-    /// The wait that it asks for in whole seconds; a date, rare and dependent on clocks, is not read.
+    /// The wait that it asks for: in whole seconds, or until a date. That is counted from the answer's own `Date`, so that
+    /// no two clocks have to agree; without one it is not read.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
-        let seconds = self.header(RETRY_AFTER)?.trim().parse().ok()?;
-        Some(Duration::from_secs(seconds))
+        let asked = self.header(RETRY_AFTER)?;
+        if let Ok(seconds) = asked.trim().parse() {
+            return Some(Duration::from_secs(seconds));
+        }
+        let until = http_date(asked)?;
+        Some(until.duration_since(self.date()?).unwrap_or_default())
+    }
+
+    /// When it was made, by the clock of whoever made it.
+    pub(super) fn date(&self) -> Option<SystemTime> {
+        self.header(DATE).and_then(http_date)
     }
 }
 

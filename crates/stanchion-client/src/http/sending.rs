@@ -74,7 +74,10 @@ impl<T: Send> Judge<T, Fault<Response>> for Status {
                 409 if asked.is_some() => Retryable::unknown(),
                 status => Retryable::of_http(status),
             };
-            said.with_retry_after(asked)
+            match answer.date() {
+                Some(made) => said.with_retry_after_at(asked, made),
+                None => said.with_retry_after(asked),
+            }
         })
     }
 }

@@ -33,6 +33,9 @@ pub(crate) struct Host {
 const AWAY_MIN: Duration = Duration::from_millis(250);
 const AWAY_MAX: Duration = Duration::from_secs(8);
 
+/// A question about addresses that takes longer is given up: the next one is asked then, and not never.
+const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
+
 impl Host {
     /// What connecting came to. Ejection is for hosts that answer badly and leaves most of them in; one that nobody can
     /// connect to serves no one, so there is no share to keep.
@@ -166,10 +169,16 @@ impl Hosts {
         }
         *self.asked_at.lock() = Moment::now();
         let (hosts, about, asked) = (Arc::clone(self), about.clone(), ask());
+        let settings = &self.dialer.settings;
+        // Who asks often has the next question for an answer.
+        let within = settings.lookup_every.min(ANSWERED_WITHIN);
+        let within = within.max(settings.connect_timeout);
         detached("client discovery", async move {
             let done = Asked(hosts);
-            let answer = asked.await;
-            done.0.answered(&about, answer);
+            let answer = timeout(within, asked).await;
+            let late = || io::Error::new(io::ErrorKind::TimedOut, "no answer in time");
+            done.0
+                .answered(&about, answer.unwrap_or_else(|_| Err(late())));
         });
     }
 

@@ -39,8 +39,7 @@ impl Trying<'_> {
     pub(crate) fn left(&self) -> Duration {
         let spent = Moment::now().since(self.begun);
         let left = self.allowed.saturating_sub(spent);
-        left.saturating_sub(self.host.pool.way.estimate())
-            .max(LEFT_MIN)
+        told(left, self.host.pool.way.estimate())
     }
 
     /// Sends the request, once: a connection that was closed before it took anything is replaced.
@@ -127,6 +126,12 @@ impl Drop for Trying<'_> {
     }
 }
 
+/// The way takes half of what is left at most: it is learned from connections, of which one that took long (a pause of this
+/// machine is enough) must not leave a healthy host without time for as long as that connection lives.
+fn told(left: Duration, way: Duration) -> Duration {
+    left.saturating_sub(way.min(left / 2)).max(LEFT_MIN)
+}
+
 /// HTTP/1.1 has the path alone and a header for the host; HTTP/2 has it all in the URL.
 fn addressed(request: &mut Request<Outgoing>, whole: &Uri, version: Version, target: &Target) {
     *request.version_mut() = version;
@@ -145,11 +150,21 @@ fn addressed(request: &mut Request<Outgoing>, whole: &Uri, version: Version, tar
 fn broken<R>(error: &hyper::Error, unsent: bool) -> Fault<R> {
     let cause = std::error::Error::source(error);
     let unsent = unsent || cause.is_some_and(is_refused);
-    let why = match cause {
+    let why = why(error);
+    Fault::Broken { why, unsent }
+}
+
+/// Whatever the host says of a call that it has begun to answer, it has worked on it.
+fn broken_within<R>(error: &hyper::Error) -> Fault<R> {
+    let (why, unsent) = (why(error), false);
+    Fault::Broken { why, unsent }
+}
+
+fn why(error: &hyper::Error) -> String {
+    match std::error::Error::source(error) {
         Some(cause) => format!("{error}: {cause}"),
         None => error.to_string(),
-    };
-    Fault::Broken { why, unsent }
+    }
 }
 
 /// Whether the host says that it did nothing: a refused stream, or one above those it still serves while going away
@@ -170,7 +185,7 @@ pub(crate) async fn collected<R>(
 ) -> Result<(Bytes, Option<HeaderMap>), Fault<R>> {
     let (mut first, mut more, mut trailers) = (Bytes::new(), BytesMut::new(), None);
     while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| broken(&error, false))?;
+        let frame = frame.map_err(|error| broken_within(&error))?;
         match frame.into_data() {
             Ok(data) if first.is_empty() && more.is_empty() => first = data,
             Ok(data) => {
@@ -191,4 +206,25 @@ pub(crate) async fn collected<R>(
         more.freeze()
     };
     Ok((whole, trailers))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_told_what_the_way_leaves_and_half_of_it_at_least() {
+        let ms = Duration::from_millis;
+        for (left, way, expected) in [
+            (ms(500), ms(0), ms(500)),
+            (ms(500), ms(20), ms(480)),
+            (ms(500), ms(400), ms(250)),
+            // One connection took longer than any call may.
+            (ms(500), ms(900), ms(250)),
+            (ms(1), ms(900), LEFT_MIN),
+            (ms(0), ms(0), LEFT_MIN),
+        ] {
+            assert_eq!(told(left, way), expected, "{left:?} {way:?}");
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -143,6 +144,45 @@ async fn a_registry_that_hangs_costs_no_more_than_connecting_may_take() {
         matches!(error.reason(), Reason::Connect(_)) && error.had_no_effect(),
         "{error}"
     );
+}
+
+/// Whatever became of the question, the next one is asked.
+#[tokio::test]
+async fn a_registry_that_never_answered_once_is_asked_again() {
+    let (one, other) = (Host::start().await, Host::start().await);
+    let asked = Arc::new(AtomicUsize::new(0));
+    let (questions, first, last) = (Arc::clone(&asked), one.address, other.address);
+    let registry = Discovery::asking(move || {
+        let question = questions.fetch_add(1, Ordering::SeqCst);
+        async move {
+            match question {
+                1 => Ok(vec![first]),
+                // The first, before anything is known, and the third.
+                0 | 2 => std::future::pending().await,
+                _ => Ok(vec![last]),
+            }
+        }
+    });
+    let mut settings = quick();
+    settings.connect_timeout = Duration::from_millis(100);
+    settings.lookup_every = Duration::from_millis(100);
+    let metrics = Metrics::default();
+    let client =
+        HttpClient::with_discovery("stub", "http://stub.test", registry, &settings, &metrics);
+    let client = client.unwrap();
+    for host in [&one, &other] {
+        let began = tokio::time::Instant::now();
+        while host.calls() == 0 {
+            // Before there is an address, and while the breaker hears of that, it may fail.
+            let _answer = client.get("/").send().await;
+            assert!(
+                began.elapsed() < Duration::from_secs(10),
+                "never asked again"
+            );
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+    assert!(asked.load(Ordering::SeqCst) > 3);
 }
 
 #[tokio::test]

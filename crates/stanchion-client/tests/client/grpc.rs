@@ -1,5 +1,7 @@
 //! gRPC through tonic's generated health client: unary and streams, over the network and within the process.
 
+mod undone;
+
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;

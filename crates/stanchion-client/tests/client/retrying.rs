@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use http::header::{DATE, RETRY_AFTER};
 use http::{HeaderName, StatusCode};
 use stanchion_client::{ClientError, Reason};
 use stanchion_resilience::retry::Stopped;
@@ -116,6 +117,34 @@ async fn the_wait_that_a_server_asks_for_is_kept_and_one_that_is_too_long_is_an_
     let calls = host.calls();
     let error = client.get("/things").send().await.unwrap_err();
     assert_eq!((host.calls() - calls, error.stopped()), (1, Stopped::Final));
+    assert_eq!(error.retry_after(), Some(Duration::from_secs(60)));
+}
+
+/// By the clock of whoever asks for it, which may be a generation behind ours.
+#[tokio::test]
+async fn a_wait_until_a_date_is_kept_like_one_of_seconds() {
+    const MADE: &str = "Sun, 06 Nov 1994 08:49:37 GMT";
+    let host = Host::start().await;
+    let told = |until| [(DATE, MADE), (RETRY_AFTER, until)];
+    host.answer(move |nth, _| match nth {
+        0 => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            told("Sun, 06 Nov 1994 08:49:38 GMT"),
+        ),
+        1 => (StatusCode::OK, told("0")),
+        _ => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            told("Sun, 06 Nov 1994 08:50:37 GMT"),
+        ),
+    });
+    let client = host.client(&quick());
+    let begun = tokio::time::Instant::now();
+    client.get("/things").send().await.unwrap();
+    let took = begun.elapsed();
+    assert!(took >= Duration::from_secs(1), "{took:?}");
+
+    let error = client.get("/things").send().await.unwrap_err();
+    assert_eq!((host.calls(), error.stopped()), (3, Stopped::Final));
     assert_eq!(error.retry_after(), Some(Duration::from_secs(60)));
 }
 

@@ -91,6 +91,17 @@ async fn an_empty_retry_budget_stops_hedges_too() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_try_that_the_retry_budget_does_not_pay_costs_the_share_nothing() {
+    let (hedge, now) = (given().await, Moment::now());
+    let saved = hedge.share.left(now);
+    let empty = Budget::empty(&BudgetSettings::default(), now);
+    let in_an_outage = hedge.clone().paid_by(empty);
+    assert!((0..100).all(|_| !in_an_outage.spend(now)));
+    assert_eq!(hedge.share.left(now), saved);
+    assert!(hedge.spend(now), "and the next one is paid");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_error_waits_for_the_other_try() {
     let hedge = given().await;
     let second_fails = |which| async move {

@@ -207,3 +207,16 @@ async fn the_layer_marks_each_attempt() {
     assert_eq!(service.oneshot((seen.clone(), 0)).await.unwrap(), "done");
     assert_eq!(*seen.lock(), [1, 2, 3]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_whose_caller_leaves_while_it_waits_costs_nothing() {
+    let retry = given(1);
+    let patience = Duration::from_millis(10);
+    let later = Retryable::of_grpc(14).with_pushback(Some("300"));
+    for _ in 0..20 {
+        let down = |_| async { Err::<(), _>("down") };
+        let call = retry.call(Terms::repeatable(), |_| later, down);
+        assert!(tokio::time::timeout(patience, call).await.is_err());
+    }
+    assert_eq!(retry.budget().left(Moment::now()), 10.0);
+}

@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 
 use super::addresses::Addresses;
 use super::connection::{Serving, serve};
+use super::held::Held;
 use crate::service::Network;
 
 /// How long accepting pauses when the process is out of descriptors or memory.
@@ -109,11 +110,12 @@ impl Listener {
         let Some(counted) = addresses.enter(peer.ip(), max) else {
             return self.serving.metrics.connection_refused("address");
         };
-        let served = serve(stream, peer, self.serving.clone());
         let open = self.serving.metrics.connection();
+        let held = Held::new(slot, counted, open);
+        let served = serve(stream, peer, held, self.serving.clone());
         let done = self.connections.token();
         stanchion_runtime::task::spawn("connection", async move {
-            let _held = (slot, counted, open, done);
+            let _done = done;
             served.await;
         });
     }

@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::frames::Frames;
+use crate::stack::HEADERS_MAX;
 
 /// What an HTTP/2 client with prior knowledge says first.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -44,6 +45,10 @@ pub(crate) struct Activity {
     head: Mutex<Head>,
     /// Once it is HTTP/2.
     frames: Mutex<Option<Frames>>,
+    /// What is read and written is none of HTTP any more.
+    is_over: AtomicBool,
+    /// Its last head had too much in it.
+    is_refused: AtomicBool,
     /// The credit of its frames is spent: nothing more is read.
     is_spent: AtomicBool,
     spent: Notify,
@@ -84,6 +89,8 @@ impl Activity {
                 bytes: Vec::new(),
             }),
             frames: Mutex::new(None),
+            is_over: AtomicBool::new(false),
+            is_refused: AtomicBool::new(false),
             is_spent: AtomicBool::new(false),
             spent: Notify::new(),
             answers: Mutex::new(Answers {
@@ -95,6 +102,9 @@ impl Activity {
 
     /// Bytes came in; false when they are another protocol than was agreed on, and nobody may see them.
     pub(crate) fn read(&self, mut bytes: &[u8]) -> bool {
+        if self.is_over.load(Ordering::Relaxed) {
+            return true;
+        }
         if !self.decided.load(Ordering::Relaxed) {
             bytes = self.decide(bytes);
             let is_http2 = self.is_http2();
@@ -119,6 +129,12 @@ impl Activity {
             head.bytes.extend_from_slice(&bytes[..kept]);
         }
         true
+    }
+
+    /// It has ended, or another protocol has taken it over.
+    pub(super) fn end(&self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        self.head.lock().bytes = Vec::new();
     }
 
     /// The client took bytes of ours.
@@ -170,6 +186,24 @@ impl Activity {
         // value that ends.
         let is_whole = first.starts_with(method) && headers.len() >= request.headers().len();
         (is_named || is_whole).then_some(is_named)
+    }
+
+    /// Whether a head is on its way that has more headers than are taken, or more bytes than are kept of it.
+    pub(super) fn reads_too_much(&self) -> bool {
+        let head = self.head.lock();
+        let lines = head.bytes.iter().filter(|byte| **byte == b'\n').count();
+        let is_awaited = !self.is_http2() && self.requests.load(Ordering::Relaxed) == 0;
+        // Its first line is none of them.
+        is_awaited && (lines > HEADERS_MAX || head.bytes.len() >= HEAD_KEPT_MAX)
+    }
+
+    /// It is told so.
+    pub(super) fn refuse(&self) {
+        self.is_refused.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_refused(&self) -> bool {
+        self.is_refused.load(Ordering::Relaxed)
     }
 
     pub(crate) fn is_http2(&self) -> bool {

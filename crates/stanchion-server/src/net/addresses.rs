@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-/// How many connections each address has; bounded by the connections there are.
+use crate::admission::network;
+
+/// How many connections each address has, of IPv6 each network of 64 bits: whoever has one address of it has them all.
+/// Bounded by the connections there are.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Addresses(Arc<Mutex<HashMap<IpAddr, usize>>>);
 
@@ -18,6 +21,7 @@ pub(crate) struct Counted {
 impl Addresses {
     /// One more of that address, unless it has `max` already.
     pub(crate) fn enter(&self, address: IpAddr, max: usize) -> Option<Counted> {
+        let address = network(address);
         let mut counts = self.0.lock();
         let count = counts.entry(address).or_default();
         if *count >= max {
@@ -56,5 +60,20 @@ mod tests {
         assert!(addresses.enter(other, 1).is_some());
         drop(first);
         assert!(addresses.0.lock().is_empty());
+    }
+
+    #[test]
+    fn the_addresses_of_a_network_of_ipv6_are_one() {
+        let addresses = Addresses::default();
+        let of = |text: &str| addresses.enter(text.parse().unwrap(), 1);
+        let first = of("2001:db8:1:2::1");
+        assert!(first.is_some() && of("2001:db8:1:2:ffff::2").is_none());
+        let next = of("2001:db8:1:3::1");
+        assert!(next.is_some());
+        drop(first);
+        assert!(of("2001:db8:1:2:ffff::2").is_some());
+        // However the kernel writes an address of IPv4.
+        let mapped = of("::ffff:10.0.0.1");
+        assert!(mapped.is_some() && of("10.0.0.1").is_none());
     }
 }

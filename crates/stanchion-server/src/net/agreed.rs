@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use axum::extract::ConnectInfo;
 use http::Extensions;
-use rustls::pki_types::CertificateDer;
+use rustls::pki_types::{CertificateDer, ServerName};
 
 use super::activity::Protocol;
+use super::named;
 
 /// Who is at the other end, of a request that came over a socket: where somebody's own router looks for it too.
 pub(crate) fn peer(extensions: &Extensions) -> Option<SocketAddr> {
@@ -27,6 +28,16 @@ impl ClientCertificates {
     /// Each in DER form, the client's own first; its chain was verified.
     pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
         self.0.iter().map(AsRef::as_ref)
+    }
+
+    /// Whether the client's own certificate bears this name, one of DNS or an address, among its alternative names: who
+    /// may do what can hang on it. Whom the port lets in at all is `tls.client_names`.
+    #[must_use]
+    pub fn bears(&self, name: &str) -> bool {
+        let name = ServerName::try_from(name).ok();
+        let own = self.0.first();
+        own.zip(name)
+            .is_some_and(|(own, name)| named::bears(own, &name))
     }
 }
 

@@ -23,6 +23,7 @@ use tower::ServiceExt;
 use super::activity::{Activity, Protocol, Rest};
 use super::agreed::{Agreed, ClientCertificates};
 use super::doubts::{Hosts, Length, hosts, length};
+use super::held::Held;
 use super::io::{TimedIo, WatchedIo};
 use super::paced::{BodyRate, Paced};
 use super::taken::Taken;
@@ -43,9 +44,6 @@ const ERROR_RESETS_MAX: usize = 100;
 const TOLD_WITHIN: Duration = Duration::from_millis(100);
 /// What hyper reads of a head; beyond our own bound, so that ours answers in its own form.
 const HEAD_BYTES_HARD_MAX: usize = 128 * 1024;
-/// Likewise of headers: more are a bare 431. For more than 100 hyper asks for two tables of 8 KiB for each request of
-/// HTTP/1.1, which it does not fill.
-const HEADERS_HARD_MAX: usize = 256;
 /// How often an HTTP/2 peer is asked whether it is there, and how long it may take to say so.
 const PING_EVERY: Duration = Duration::from_secs(30);
 const PING_WITHIN: Duration = Duration::from_secs(10);
@@ -97,7 +95,7 @@ impl App {
 }
 
 /// Serves one connection to its end.
-pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, serving: Serving) {
+pub(super) async fn serve(stream: TcpStream, peer: SocketAddr, held: Held, serving: Serving) {
     let _ = stream.set_nodelay(true);
     let mut agreed = Agreed {
         peer,
@@ -106,7 +104,7 @@ pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, serving: Serving)
     };
     let Some(tls) = serving.tls.clone() else {
         let stream = TimedIo::new(stream, serving.limits.write);
-        return converse(stream, agreed, serving).await;
+        return converse(stream, agreed, held, serving).await;
     };
     let handshake = tokio::select! {
         handshake = tls.handshake(stream, serving.limits) => handshake,
@@ -129,10 +127,10 @@ pub(crate) async fn serve(stream: TcpStream, peer: SocketAddr, serving: Serving)
     };
     let certificates = session.peer_certificates();
     agreed.certificates = certificates.map(ClientCertificates::of);
-    converse(stream, agreed, serving).await;
+    converse(stream, agreed, held, serving).await;
 }
 
-async fn converse<S>(stream: S, agreed: Agreed, serving: Serving)
+async fn converse<S>(stream: S, agreed: Agreed, held: Held, serving: Serving)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -145,7 +143,7 @@ where
     } = serving;
     let peer = agreed.peer;
     let activity = Arc::new(Activity::new(agreed.protocol));
-    let io = TokioIo::new(WatchedIo::new(stream, activity.clone()));
+    let io = TokioIo::new(WatchedIo::new(stream, activity.clone(), held));
     let conversation = Arc::new(Conversation {
         app,
         extensions: agreed.extensions(),
@@ -167,7 +165,13 @@ where
         let event = event.into_future();
         tokio::pin!(event);
         let happened = tokio::select! {
-            result = connection.as_mut() => return ended(result),
+            result = connection.as_mut() => {
+                activity.end();
+                if activity.is_refused() {
+                    metrics.connection_refused("headers");
+                }
+                return ended(result);
+            }
             (happened, _) = event => happened,
         };
         match happened {
@@ -244,7 +248,6 @@ fn builder() -> auto::Builder<TokioExecutor> {
     builder
         .http1()
         .timer(TokioTimer::new())
-        .max_headers(HEADERS_HARD_MAX)
         // Hyper's header timeout counts idle time too, by a timer that is set for each request: `Activity` knows of both.
         .header_read_timeout(None)
         .max_buf_size(HEAD_BYTES_HARD_MAX)
@@ -297,7 +300,14 @@ async fn answer(
         .size_hint()
         .upper()
         .is_none_or(|bytes| bytes > UNREAD_BYTES_MAX);
-    let mut request = request.map(Body::new);
+    // Most have none, and what stands for that needs no memory.
+    let mut request = request.map(|body| {
+        if body.is_end_stream() {
+            Body::empty()
+        } else {
+            Body::new(body)
+        }
+    });
     if !is_call {
         request = request.map(|body| Paced::watch(body, conversation.body));
     }

@@ -1,7 +1,7 @@
 //! Heads that may mean two things: somebody in between may read another request than we do.
 
 use http::Request;
-use http::header::{CONTENT_LENGTH, HOST, HeaderValue};
+use http::header::{CONTENT_LENGTH, HOST, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use hyper::body::Incoming;
 
 use super::activity::Activity;
@@ -13,6 +13,7 @@ pub(super) enum Length {
     One,
     /// It is chunked, and some of its head came with what was before: what else it said is not known.
     Doubtful,
+    /// Nobody in between has to read it as we do.
     Two,
 }
 
@@ -22,6 +23,9 @@ pub(super) fn length(request: &Request<Incoming>, present: Present, activity: &A
     if !present.has(Sought::TransferEncoding) {
         return Length::One;
     }
+    if !is_plainly_chunked(headers) {
+        return Length::Two;
+    }
     // Hyper leaves out the length that comes second.
     match activity.head_names("content-length:", request) {
         _ if headers.contains_key(CONTENT_LENGTH) => Length::Two,
@@ -29,6 +33,17 @@ pub(super) fn length(request: &Request<Incoming>, present: Present, activity: &A
         Some(false) => Length::One,
         None => Length::Doubtful,
     }
+}
+
+/// Hyper looks at the last coding alone: what is chunked twice, or was something else before, it reads as chunked once
+/// (RFC 9112, 6.1 and 7: nobody may send the first, and we know none of the second).
+fn is_plainly_chunked(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
+    let is_chunked = |coding: &HeaderValue| {
+        let coding = coding.as_bytes().trim_ascii();
+        coding.eq_ignore_ascii_case(b"chunked")
+    };
+    codings.next().is_some_and(is_chunked) && codings.next().is_none()
 }
 
 /// What a head says of whom it is for.

@@ -8,6 +8,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
 use super::activity::Activity;
+use super::held::Held;
+use super::refusal::Refusal;
 
 /// A socket that gives up on a peer that takes nothing.
 ///
@@ -93,14 +95,21 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for TimedIo<S> {
 }
 
 /// A connection, or TLS over one, that tells what it reads and writes.
-pub(crate) struct WatchedIo<S> {
+pub(super) struct WatchedIo<S> {
     stream: S,
     activity: Arc<Activity>,
+    refusal: Option<Refusal>,
+    _held: Held,
 }
 
 impl<S> WatchedIo<S> {
-    pub(crate) fn new(stream: S, activity: Arc<Activity>) -> Self {
-        Self { stream, activity }
+    pub(super) fn new(stream: S, activity: Arc<Activity>, held: Held) -> Self {
+        Self {
+            stream,
+            activity,
+            refusal: None,
+            _held: held,
+        }
     }
 
     fn wrote(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -134,12 +143,33 @@ impl<S: AsyncRead + Unpin> AsyncRead for WatchedIo<S> {
     }
 }
 
+impl<S: AsyncWrite + Unpin> WatchedIo<S> {
+    /// What is written in place of these bytes; `None` where they go as they are.
+    fn refused(
+        &mut self,
+        bytes: &[u8],
+        context: &mut Context<'_>,
+    ) -> Option<Poll<io::Result<usize>>> {
+        if self.refusal.is_none() {
+            self.refusal = Refusal::instead_of(bytes, &self.activity);
+        }
+        let written = self.refusal.as_mut()?.poll_write(&mut self.stream, context);
+        if written.is_ready() {
+            self.refusal = None;
+        }
+        Some(written)
+    }
+}
+
 impl<S: AsyncWrite + Unpin> AsyncWrite for WatchedIo<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
+        if let Some(written) = self.refused(bytes, context) {
+            return written;
+        }
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
         self.wrote(written)
     }
@@ -149,6 +179,12 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WatchedIo<S> {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        let mut filled = slices.iter().filter(|slice| !slice.is_empty());
+        if let (Some(only), None) = (filled.next(), filled.next())
+            && let Some(written) = self.refused(only, context)
+        {
+            return written;
+        }
         let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
         self.wrote(written)
     }

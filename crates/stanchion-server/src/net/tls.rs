@@ -5,6 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use parking_lot::RwLock;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::ServerName;
+use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig, version};
 use sha2::{Digest, Sha256};
@@ -19,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::connection::ConnectionLimits;
 use super::io::TimedIo;
+use super::named::Named;
 use super::validity::not_after;
 use crate::metrics::ServerMetrics;
 use crate::service::{ClientProof, TlsSettings, TlsVersion};
@@ -178,18 +182,7 @@ impl Files {
             .map_err(|error| format!("tls: {error}"))?;
         let builder = match &self.roots {
             None => builder.with_no_client_auth(),
-            Some(roots) => {
-                let roots = Arc::new(store(roots)?);
-                let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider);
-                let verifier = match settings.clients {
-                    ClientProof::Required => verifier,
-                    ClientProof::Optional => verifier.allow_unauthenticated(),
-                };
-                let verifier = verifier.build();
-                builder.with_client_cert_verifier(
-                    verifier.map_err(|error| format!("tls.client_roots: {error}"))?,
-                )
-            }
+            Some(roots) => builder.with_client_cert_verifier(verifier(settings, roots, provider)?),
         };
         let chain = self.chain.certificates()?;
         let expires_at = chain.first().and_then(|own| not_after(own));
@@ -208,6 +201,32 @@ impl Files {
             expires_at: expires_at.unwrap_or_default(),
         })
     }
+}
+
+/// Who is let in as a client.
+fn verifier(
+    settings: &TlsSettings,
+    roots: &PemFile,
+    provider: Arc<CryptoProvider>,
+) -> Result<Arc<dyn ClientCertVerifier>, String> {
+    let roots = Arc::new(store(roots)?);
+    let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider);
+    let verifier = match settings.clients {
+        ClientProof::Required => verifier,
+        ClientProof::Optional => verifier.allow_unauthenticated(),
+    };
+    let verifier = verifier.build();
+    let verifier = verifier.map_err(|error| format!("tls.client_roots: {error}"))?;
+    if settings.client_names.is_empty() {
+        return Ok(verifier);
+    }
+    let name = |name: &String| {
+        let parsed = ServerName::try_from(name.clone());
+        parsed.map_err(|error| format!("tls.client_names: {name}: {error}"))
+    };
+    let names = settings.client_names.iter().map(name);
+    let names = names.collect::<Result<_, _>>()?;
+    Ok(Arc::new(Named { verifier, names }))
 }
 
 /// A file system may take its time.

@@ -2,6 +2,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use rustls::pki_types::ServerName;
 use stanchion_config::{ByteSize, Checks, SecretString};
 
 use crate::AdmissionSettings;
@@ -44,7 +45,7 @@ stanchion_config::settings! {
         /// Connections open at once.
         #[range(1..=1000000)]
         pub connections_max: usize = 10000,
-        /// Connections open at once from one address; proxies that are trusted are not counted.
+        /// Connections open at once from one address, of IPv6 from one network of 64 bits; proxies that are trusted are not counted.
         #[range(1..=1000000)]
         pub connections_per_address_max: usize = 1000,
         /// Requests worked on at once at most; below that see server.admission. What is too much is answered 503 OVERLOADED.
@@ -121,6 +122,8 @@ stanchion_config::settings! {
         pub client_roots: Option<PathBuf> = unset,
         /// Whether clients must have a certificate: required or optional.
         pub clients: ClientProof = "required",
+        /// Names such as orders.internal or 10.0.0.7, of which a client's certificate must bear one; whoever those authorities vouch for, unless given.
+        pub client_names: Vec<String> = vec![],
         /// How often the files are looked at for changes.
         #[range("100ms"..="1h")]
         pub reload_every: Duration = "10s",
@@ -257,6 +260,21 @@ fn check_tls(tls: &TlsSettings, checks: &mut Checks<'_>) {
             "set `certificate` and `key`",
         ),
         _ => {}
+    }
+    if tls.client_roots.is_none() && !tls.client_names.is_empty() {
+        checks.refuse(
+            "client_names",
+            "names of clients whose certificates nobody looks at",
+            "set `client_roots`, or no names",
+        );
+    }
+    let is_none = |name: &&String| ServerName::try_from(name.as_str()).is_err();
+    if let Some(name) = tls.client_names.iter().find(is_none) {
+        checks.refuse(
+            "client_names",
+            format!("`{name}` is no name"),
+            "write orders.internal or 10.0.0.7",
+        );
     }
 }
 

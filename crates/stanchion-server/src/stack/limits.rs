@@ -8,8 +8,8 @@ use crate::present::{Present, Sought};
 
 /// The longest path with query, in bytes.
 const URI_BYTES_MAX: usize = 8 * 1024;
-/// The most headers.
-const HEADERS_MAX: usize = 100;
+/// The most headers; hyper takes no more over HTTP/1.1 unless it is told otherwise.
+pub(crate) const HEADERS_MAX: usize = 100;
 /// All headers together, in bytes.
 const HEADER_BYTES_MAX: usize = 64 * 1024;
 

@@ -13,6 +13,7 @@ mod panics;
 mod security;
 
 pub(crate) use in_flight::{InFlight, Seat};
+pub(crate) use limits::HEADERS_MAX;
 
 use std::convert::Infallible;
 use std::mem::take;

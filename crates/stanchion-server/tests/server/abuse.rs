@@ -1,7 +1,10 @@
 //! What hostile clients do to a port, over real sockets: each is refused or left in time, and nobody else notices.
 
+mod coded;
 mod floods;
 mod heads;
+mod minute;
+mod proxied;
 mod resets;
 mod slow;
 mod stalls;

@@ -1,15 +1,24 @@
 //! Somebody's own axum router, mounted as it is.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::extract::Request;
 use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use http::header::{CONNECTION, UPGRADE};
+use hyper_util::rt::TokioIo;
+use stanchion_runtime::task;
 use stanchion_server::{Module, ServerSettings, Service};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::time::{Instant, sleep};
 
 use super::api::Api;
-use super::shop::{Things, module, settings};
+use super::shop::{Things, Tokens, module, settings};
+use super::sockets::Line;
 
 fn application() -> Router {
     Router::new()
@@ -103,4 +112,61 @@ async fn its_own_fallback_stays() {
     let own = application().fallback(async || (StatusCode::NOT_FOUND, "nothing of mine"));
     let got = api(own).get("//nothing").await;
     assert_eq!((got.status, got.text.as_str()), (404, "nothing of mine"));
+}
+
+/// Makes another protocol of its connection: whatever is said comes back.
+async fn upgraded(mut request: Request) -> Response {
+    let upgrading = hyper::upgrade::on(&mut request);
+    drop(task::spawn("upgraded", async move {
+        let mut io = TokioIo::new(upgrading.await.unwrap());
+        let mut piece = [0; 64];
+        while let Ok(read @ 1..) = io.read(&mut piece).await {
+            io.write_all(&piece[..read]).await.unwrap();
+        }
+    }));
+    let head = [(CONNECTION, "upgrade"), (UPGRADE, "echo")];
+    (StatusCode::SWITCHING_PROTOCOLS, head).into_response()
+}
+
+#[tokio::test]
+async fn a_connection_that_became_another_protocol_still_counts() {
+    let bounded = ServerSettings {
+        connections_per_address_max: 1,
+        ..settings()
+    };
+    let router = Router::new().route("/up", get(upgraded));
+    let service = Service::new(bounded)
+        .tokens(Arc::new(Tokens))
+        .mount(module(Things::default()))
+        .mount(Module::new("own").http_router(router));
+    let running = service.start().await.unwrap();
+    let address = running.addresses().public.unwrap();
+    let mut line = Line::open(address).await;
+    line.say("GET /up HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n")
+        .await;
+    let (head, _) = line.answer().await.unwrap();
+    assert!(head.starts_with("http/1.1 101"), "{head}");
+    for _ in 0..3 {
+        line.say("hello").await;
+        let mut said = [0; 5];
+        line.0.read_exact(&mut said).await.unwrap();
+        assert_eq!(&said, b"hello");
+    }
+    let mut another = Line::open(address).await;
+    another.get("/seen").await;
+    assert_eq!(another.answer().await, None, "there is one already");
+    drop(line);
+    let began = Instant::now();
+    loop {
+        let mut next = Line::open(address).await;
+        next.get("/seen").await;
+        if next.answer().await.is_some() {
+            break;
+        }
+        assert!(
+            began.elapsed() < Duration::from_secs(5),
+            "never counted out"
+        );
+        sleep(Duration::from_millis(10)).await;
+    }
 }

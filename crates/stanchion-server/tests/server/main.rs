@@ -8,6 +8,7 @@ mod api;
 mod cli;
 mod document;
 mod errors;
+mod exhausted;
 mod foreign;
 mod grpc;
 mod guarded;

@@ -1,6 +1,7 @@
 //! Real signals to a real process: this test binary itself, run again as a service.
 
 use std::io::{BufRead, BufReader};
+use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -32,15 +33,35 @@ fn child() {
     std::process::exit(code.into());
 }
 
-struct Process {
+pub struct Process {
     child: Child,
     line: String,
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Of a test that failed; else it has ended before.
+        let _ended = self.child.kill();
+    }
 }
 
 impl Process {
     /// Starts it and waits for its first word.
     fn start(beginning: &str) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
+        Self::start_as(beginning, Command::new(std::env::current_exe().unwrap()))
+    }
+
+    /// The same with so many files at most.
+    pub fn start_with_files(files: u32) -> Self {
+        let mut shell = Command::new("sh");
+        let limited = format!("ulimit -n {files}; exec \"$0\" \"$@\"");
+        shell.args(["-c", &limited]);
+        shell.arg(std::env::current_exe().unwrap());
+        Self::start_as("serves", shell)
+    }
+
+    fn start_as(beginning: &str, mut command: Command) -> Self {
+        let mut child = command
             .args(["--exact", "signals::child", "--nocapture"])
             .env("STANCHION_TEST_CHILD", beginning)
             .stdout(Stdio::piped())
@@ -56,7 +77,7 @@ impl Process {
         Self { child, line }
     }
 
-    fn signal(&self) {
+    pub fn signal(&self) {
         let id = self.child.id().to_string();
         assert!(
             Command::new("kill")
@@ -67,7 +88,7 @@ impl Process {
         );
     }
 
-    fn code(mut self) -> i32 {
+    pub fn code(mut self) -> i32 {
         let began = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -78,14 +99,22 @@ impl Process {
         }
     }
 
+    pub fn address(&self) -> SocketAddr {
+        let address = self.line.strip_prefix("listening ");
+        address.unwrap().parse().unwrap()
+    }
+
+    /// The processor time that it has used, in hundredths of a second.
+    pub fn ticks(&self) -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        // Behind the name: state, and ten numbers before those of user and system.
+        let (_, fields) = stat.rsplit_once(") ").unwrap();
+        let ticks = fields.split(' ').skip(11).take(2);
+        ticks.map(|ticks| ticks.parse::<u64>().unwrap()).sum()
+    }
+
     async fn get(&self, path: &str) -> Line {
-        let address = self
-            .line
-            .strip_prefix("listening ")
-            .unwrap()
-            .parse()
-            .unwrap();
-        let mut line = Line::open(address).await;
+        let mut line = Line::open(self.address()).await;
         line.get(path).await;
         line
     }

@@ -207,9 +207,12 @@ async fn headers_beyond_every_bound_are_431() {
 #[tokio::test]
 async fn more_headers_than_we_take_are_refused_in_our_own_words() {
     let (_running, address) = start(settings()).await;
-    let mut line = Line::open(address).await;
     // With its host.
-    for (headers, status) in [(100, 200), (101, 431), (256, 431), (100, 200)] {
+    for (headers, status) in [(100, 200), (101, 431), (256, 431), (300, 431), (100, 200)] {
+        let mut line = Line::open(address).await;
+        // What was answered before is no part of it.
+        line.get("/seen").await;
+        assert!(line.answer().await.unwrap().0.starts_with("http/1.1 200"));
         let more = "x: y\r\n".repeat(headers - 1);
         let head = format!("GET /api/v1/seen HTTP/1.1\r\nhost: a\r\n{more}\r\n");
         line.say(&head).await;
@@ -218,26 +221,54 @@ async fn more_headers_than_we_take_are_refused_in_our_own_words() {
             head.starts_with(&format!("http/1.1 {status}")),
             "{headers}: {head}"
         );
-        let is_ours =
-            head.contains("application/problem+json") || head.contains("application/json");
+        let is_ours = head.contains("content-type: application/json\r\n");
         let refused = status == 431;
         assert!(
             is_ours && body.contains("HEADERS_TOO_LARGE") == refused,
             "{headers}: {head}{body}"
         );
+        let parsed: Value = serde_json::from_str(&body).unwrap();
+        assert!(parsed["meta"]["timestamp"].is_string(), "{body}");
+        if refused {
+            assert!(head.contains("connection: close") && head.contains("date: "));
+            assert_eq!(line.answer().await, None, "and the connection ends");
+        }
     }
-    // Beyond what is read at all there is no request to answer in any words.
-    let more = "x: y\r\n".repeat(300);
-    line.say(&format!(
-        "GET /api/v1/seen HTTP/1.1\r\nhost: a\r\n{more}\r\n"
-    ))
-    .await;
+    // In pieces, as a slow network brings them.
+    let mut line = Line::open(address).await;
+    line.say("GET /api/v1/seen HTTP/1.1\r\nhost: a\r\n").await;
+    for _ in 0..5 {
+        line.say(&"x: y\r\n".repeat(20)).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    line.say("\r\n").await;
     let (head, body) = line.answer().await.unwrap();
-    assert!(
-        head.starts_with("http/1.1 431") && body.is_empty(),
-        "{head}"
-    );
-    assert_eq!(line.answer().await, None, "and the connection ends");
+    assert!(head.starts_with("http/1.1 431"), "{head}");
+    assert!(body.contains("HEADERS_TOO_LARGE"), "{body}");
+}
+
+/// Whoever says what hyper would say is not corrected.
+#[tokio::test]
+async fn an_answer_that_only_looks_like_a_refusal_goes_as_it_is() {
+    const BARE: &str = "HTTP/1.1 431 Request Header Fields Too Large\r\nconnection: close\r\n\
+                        content-length: 0\r\n\r\n";
+    let router = axum::Router::new()
+        .route("/bare", axum::routing::get(async || BARE))
+        .route(
+            "/own",
+            axum::routing::get(async || (http::StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "own")),
+        );
+    let module = stanchion_server::Module::new("own").http_router(router);
+    let running = service_with(settings()).mount(module).start().await;
+    let running = running.unwrap();
+    let mut line = Line::open(running.addresses().public.unwrap()).await;
+    for (path, status, expected) in [("/bare", 200, BARE), ("/own", 431, "own")] {
+        line.say(&format!("GET {path} HTTP/1.1\r\nhost: a\r\n\r\n"))
+            .await;
+        let (head, body) = line.answer().await.unwrap();
+        assert!(head.starts_with(&format!("http/1.1 {status}")), "{head}");
+        assert_eq!(body, expected);
+    }
 }
 
 #[tokio::test]

@@ -1,9 +1,12 @@
 //! TLS on the public port, over real sockets.
 
 mod authority;
+mod downgraded;
 mod held;
+mod named;
 mod operator;
 mod refused;
+mod rotated;
 
 use std::io;
 use std::net::SocketAddr;

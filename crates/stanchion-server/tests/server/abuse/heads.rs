@@ -10,10 +10,10 @@ use super::*;
 /// Follows every request: if it is answered, somebody smuggled it in.
 const NEXT: &str = "GET /api/v1/seen HTTP/1.1\r\nhost: smuggled\r\n\r\n";
 
-const WRITES: &str = "POST /echo HTTP/1.1\r\nhost: a\r\n";
+pub(super) const WRITES: &str = "POST /echo HTTP/1.1\r\nhost: a\r\n";
 
 /// The statuses of all answers, until the connection ends.
-async fn statuses(address: SocketAddr, request: &[u8]) -> Vec<u16> {
+pub(super) async fn statuses(address: SocketAddr, request: &[u8]) -> Vec<u16> {
     let mut line = Line::open(address).await;
     // A connection that is closed meanwhile is an answer as well.
     let _ = line.0.write_all(request).await;

@@ -137,7 +137,7 @@ async fn more_streams_than_the_bound_are_refused() {
 }
 
 /// Handlers end with their connections, soon.
-async fn nobody_holds(abused: &Abused) {
+pub(super) async fn nobody_holds(abused: &Abused) {
     let began = Instant::now();
     while abused.holding.now.load(Ordering::Relaxed) > 0 {
         assert!(began.elapsed() < Duration::from_secs(3), "handlers go on");

@@ -106,6 +106,11 @@ impl Wire {
         self.0.write_all(bytes).await.is_ok()
     }
 
+    /// The same; false also when nothing of it is taken for so long.
+    pub async fn send_within(&mut self, bytes: &[u8], within: Duration) -> bool {
+        timeout(within, self.send(bytes)).await.unwrap_or(false)
+    }
+
     /// What came meanwhile is thrown away, so that the other side is never stuck.
     pub fn discard(&mut self) {
         let mut rest = [0; 16 * 1024];

@@ -34,6 +34,8 @@ struct Malformed {
     name: &'static str,
     path: &'static str,
     headers: Vec<(String, String)>,
+    /// Of the usual headers, one that is left out.
+    without: &'static str,
     body: Vec<u8>,
     /// gRPC's status, or that of HTTP where the answer is not gRPC's.
     fits: &'static [u32],
@@ -52,11 +54,12 @@ fn one(dice: &mut Dice) -> Malformed {
         name: "",
         path: "/grpc.health.v1.Health/Check",
         headers: Vec::new(),
+        without: "",
         body: whole(&[]),
         fits: &[],
     };
     let mut header = |name: &str, value: String| sent.headers.push((name.to_owned(), value));
-    match dice.below(17) {
+    match dice.below(22) {
         0 => {
             let body = dice.below(5) as usize;
             (sent.name, sent.body, sent.fits) = ("half a prefix", vec![0; body], &[13]);
@@ -118,8 +121,13 @@ fn one(dice: &mut Dice) -> Malformed {
                 "/grpc.health.v1.Health/Nothing",
                 "/no.Such/Method",
                 "/grpc.health.v1.Health/Check/more",
+                "/grpc.health.v1.Health/",
+                "/grpc.health.v1.Health/check",
+                "/grpc.health.v1.Health/%43heck",
+                "//Check",
+                "/",
             ];
-            sent.path = paths[dice.below(3) as usize];
+            sent.path = paths[dice.below(paths.len() as u64) as usize];
             (sent.name, sent.fits) = ("a method that is none", &[12]);
         }
         9 => {
@@ -163,6 +171,35 @@ fn one(dice: &mut Dice) -> Malformed {
             sent.body = whole(&[]).repeat(times);
             (sent.name, sent.fits) = ("several messages", &[0, 13, 12, 3]);
         }
+        16 => {
+            // The end of the message is the beginning of the next.
+            let short = dice.below(length as u64 + 1) as usize;
+            sent.body = framed(0, short, &[&message[..], b"z"].concat());
+            (sent.name, sent.fits) = ("a length that is too short", &[0, 13, 12, 3, 8]);
+        }
+        17 => (sent.name, sent.without, sent.fits) = ("no word of trailers", "te", &[0]),
+        18 => {
+            // Binary by its name, and no base64.
+            header(
+                "x-bomb-bin",
+                ["!", "A", "====", "A A"][dice.below(4) as usize].into(),
+            );
+            (sent.name, sent.fits) = ("binary metadata that is none", &[0]);
+        }
+        19 => {
+            let long = "y".repeat(1_000);
+            for _ in 0..90 {
+                header("x-again", long.clone());
+            }
+            (sent.name, sent.fits) = ("one name ninety times", &[8]);
+        }
+        20 => {
+            for name in ["grpc-timeout", "grpc-encoding", "grpc-accept-encoding"] {
+                header(name, "1S".into());
+                header(name, "gzip".into());
+            }
+            (sent.name, sent.fits) = ("two of what there is one of", &[0, 3, 12, 13]);
+        }
         _ => (sent.name, sent.body, sent.fits) = ("no message", Vec::new(), &[13]),
     }
     sent
@@ -185,7 +222,8 @@ async fn ask(sender: &mut http2::SendRequest<Full<Bytes>>, sent: &Malformed) -> 
     ];
     let mut request: Builder = http::Request::post(format!("http://localhost{}", sent.path));
     for (name, value) in usual {
-        if !sent.headers.iter().any(|(given, _)| given == name) {
+        let is_given = sent.headers.iter().any(|(given, _)| given == name);
+        if !is_given && name != sent.without {
             request = request.header(name, value);
         }
     }
@@ -228,6 +266,7 @@ async fn five_hundred_malformed_calls_leave_the_connection_in_good_order() {
         name: "a good call",
         path: "/grpc.health.v1.Health/Check",
         headers: Vec::new(),
+        without: "",
         body: framed(0, 0, &[]),
         fits: &[0],
     };
@@ -292,6 +331,7 @@ async fn a_compressed_message_is_bounded_by_what_it_unfolds_to() {
         name: "a bomb",
         path: "/grpc.health.v1.Health/Check",
         headers: vec![("grpc-encoding".into(), "gzip".into())],
+        without: "",
         body: framed(1, bomb.len(), &bomb),
         fits: &[8],
     };

@@ -6,6 +6,7 @@ mod deny;
 mod direction;
 mod layers;
 mod links;
+mod metrics;
 mod routes;
 mod sbom;
 mod snippets;
@@ -39,7 +40,7 @@ struct Outcome {
 }
 
 /// What fails in seconds comes before what compiles.
-const STEPS: [Step; 14] = [
+const STEPS: [Step; 15] = [
     Step {
         name: "fmt",
         run: fmt,
@@ -59,6 +60,10 @@ const STEPS: [Step; 14] = [
     Step {
         name: "atomics",
         run: atomics::check,
+    },
+    Step {
+        name: "metrics",
+        run: metrics::check,
     },
     Step {
         name: "contracts",

@@ -242,6 +242,27 @@ fn no_word_of_the_templates_is_left_and_yaml_and_manifests_can_be_read() {
 }
 
 #[test]
+fn every_alert_is_of_this_service_and_stands_in_its_runbook_and_the_dashboard_is_json() {
+    let place = tempfile::tempdir().unwrap();
+    let service = new(place.path(), "billing-desk", "state");
+    let text = |file: &str| std::fs::read_to_string(service.join(file)).unwrap();
+    let (rules, runbook) = (text("monitoring/alerts.yaml"), text("docs/runbook.md"));
+    let alerts: Vec<&str> = rules.split("- alert: ").skip(1).collect();
+    assert!(alerts.len() > 10, "{rules}");
+    for alert in alerts {
+        let name = alert.lines().next().unwrap();
+        assert!(runbook.contains(&format!("`{name}`")), "{name}");
+        let (expression, _) = alert.split_once("labels:").unwrap();
+        assert!(expression.contains("job=\"billing-desk\""), "{alert}");
+        assert!(alert.contains("summary: "), "{alert}");
+    }
+    let dashboard: serde_json::Value = text("monitoring/dashboard.json").parse().unwrap();
+    let panels = dashboard["panels"].as_array().unwrap();
+    let asks = |panel: &serde_json::Value| panel["targets"][0]["expr"].is_string();
+    assert!(panels.len() > 10 && panels.iter().all(asks));
+}
+
+#[test]
 fn a_dry_run_makes_nothing_and_what_is_there_is_never_overwritten() {
     let place = tempfile::tempdir().unwrap();
     let path = repository().display().to_string();

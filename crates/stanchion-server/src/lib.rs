@@ -1,4 +1,30 @@
 //! Service, modules, lifecycle, health and REST with an envelope, problems and stated permissions.
+//!
+//! A [`Service`] is a process: [`Module`]s behind one port, the operator's port beside it, and the protocol by which it stops.
+//!
+//! ```no_run
+//! use stanchion_server::{AdminSettings, Module, ServerSettings, Service, Stopped};
+//!
+//! # fn application() -> axum::Router { axum::Router::new() }
+//! #[tokio::main]
+//! async fn main() -> Stopped {
+//!     let module = Module::new("hello").http_router(application());
+//!     let service = Service::new(ServerSettings::default()).mount(module);
+//!     service.admin(AdminSettings::default()).run().await
+//! }
+//! ```
+//!
+//! | for | take |
+//! |---|---|
+//! | an axum router or a tonic service that is there already | [`Module::http_router`], as above; it stays as it is |
+//! | handlers that are described in OpenAPI | [`Routes`] of [`op`]; a handler without a statement of who may call it does not compile |
+//! | who may call: a handler's first argument | [`Authorized`], [`Guarded`], [`Caller`], [`Optional`], [`Anyone`] |
+//! | what comes in | [`Body`], [`Path`], [`PathId`], [`Query`], [`Listing`], [`IfMatch`], [`Prefer`], [`Deadline`] |
+//! | what goes out | [`Answer`], [`Page`], [`Events`], [`Html`]; what went wrong, [`Problem`] |
+//! | a request that may come twice | [`Idempotency`] |
+//! | gRPC on the same port | [`Grpc`], [`grpc_methods!`] |
+//! | work beside requests, and what must be there for them | [`Module::worker`], [`Module::ready_when`] |
+//! | a command line with everything an operator does | [`ServiceCli`] |
 
 mod accept;
 mod access;

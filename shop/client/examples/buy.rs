@@ -1,5 +1,5 @@
 //! Registers somebody, buys, looks at the payment, and takes it back:
-//! `cargo run -p shop-client --example buy -- http://127.0.0.1:8080 ada MUG-01`.
+//! `cargo run -p shop-client --example buy -- http://127.0.0.1:8080 bob MUG-BLUE`.
 
 use std::time::Duration;
 

@@ -11,7 +11,7 @@
 //! # async fn example() -> Result<(), shop_client::ShopError> {
 //! let shop = ShopClient::new("https://shop.example")?;
 //! let ada = shop.log_in("ada", &"a password of some length".into()).await?;
-//! let order = NewOrder::of("pm_card_visa").item("BEANS", 2);
+//! let order = NewOrder::of("pm_card_visa").item("TEAPOT", 2);
 //! let order = ada.place_order(&order, "basket-7", Duration::from_secs(10)).await?;
 //! println!("{}: {}", order.id, order.status);
 //! # Ok(()) }

@@ -9,8 +9,8 @@ use crate::scaffold::{Names, Plan, Source, Style, service};
 
 /// Set up a service on stanchion that builds, passes its tests and can be deployed.
 ///
-/// One context with one aggregate or one table, REST and gRPC, tests, Dockerfile, compose file, Kubernetes manifests, CI, README,
-/// runbook, first decision, AGENTS.md.
+/// One context with one aggregate or one table, REST and gRPC, tests, Dockerfile, compose file, Kubernetes manifests, alert rules,
+/// dashboard, CI, README, runbook, first decision, AGENTS.md.
 #[derive(clap::Args)]
 #[command(after_help = EXAMPLES)]
 pub(crate) struct Args {

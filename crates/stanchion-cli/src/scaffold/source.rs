@@ -66,7 +66,7 @@ impl Source {
                 tag: Some(tag),
             } => format!("git = \"{url}\", tag = \"{tag}\""),
             Self::Git { url, tag: None } => format!("git = \"{url}\""),
-            Self::Path(path) => format!("path = {:?}", path.display().to_string()),
+            Self::Path(path) => format!("path = {}", toml::Value::from(path.display().to_string())),
         };
         format!("{{ {of}, features = [\"nats\"] }}")
     }
@@ -116,6 +116,27 @@ impl Source {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_path_is_toml_whatever_is_in_it() {
+        for folder in [
+            "plain",
+            "a \"quoted\" 'one'",
+            "back\\slash",
+            "bell\u{7} and escape\u{1b}",
+        ] {
+            let source = Source::Path(PathBuf::from(folder));
+            let manifest = format!("stanchion = {}", source.dependency());
+            let read: toml::Table = manifest
+                .parse()
+                .unwrap_or_else(|error| panic!("{manifest}: {error}"));
+            assert_eq!(
+                read["stanchion"]["path"].as_str(),
+                Some(folder),
+                "{manifest}"
+            );
+        }
+    }
 
     #[test]
     fn a_new_service_depends_on_what_this_program_was_built_from() {

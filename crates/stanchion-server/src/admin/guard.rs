@@ -24,24 +24,19 @@ struct Inner {
 impl Guard {
     pub(super) fn new(settings: &AdminSettings) -> Self {
         let mut hosts = settings.hosts.clone();
-        hosts.extend(["localhost".to_owned(), settings.listen.ip().to_string()]);
+        hosts.push("localhost".to_owned());
         Self(Arc::new(Inner {
             token: settings.token.clone(),
             hosts,
         }))
     }
 
+    /// An address is known always: probes and scrapers use those that they were told, and only a name can be made to
+    /// lead here by somebody else.
     fn knows_host(&self, authority: &str) -> bool {
         let host = host_of(authority);
-        let is_loopback = host
-            .parse::<IpAddr>()
-            .is_ok_and(|address| address.is_loopback());
-        is_loopback
-            || self
-                .0
-                .hosts
-                .iter()
-                .any(|known| known.eq_ignore_ascii_case(host))
+        let mut hosts = self.0.hosts.iter();
+        host.parse::<IpAddr>().is_ok() || hosts.any(|known| known.eq_ignore_ascii_case(host))
     }
 
     /// A name that resolves to us is not ours (DNS rebinding), a page elsewhere is not the operator.
@@ -132,10 +127,21 @@ mod tests {
     #[test]
     fn only_known_hosts_and_origins_are_let_in() {
         let guard = Guard::new(&AdminSettings::default());
-        let cases: [(&Headers, Option<u16>); 7] = [
+        let cases: [(&Headers, Option<u16>); 11] = [
             (&[("host", "127.0.0.1:9090")], None),
             (&[("host", "localhost:9090")], None),
             (&[("host", "[::1]:9090")], None),
+            // A probe of Kubernetes and a scraper name the pod by its address.
+            (&[("host", "10.244.1.7:9090")], None),
+            (&[("host", "[fd00::7]:9090")], None),
+            (&[("host", "10.244.1.7.evil.example:9090")], Some(421)),
+            (
+                &[
+                    ("host", "10.244.1.7:9090"),
+                    ("origin", "http://evil.example"),
+                ],
+                Some(403),
+            ),
             (&[("host", "evil.example:9090")], Some(421)),
             (&[], Some(421)),
             (

@@ -176,7 +176,7 @@ stanchion_config::settings! {
         pub client_certificate: Option<PathBuf> = unset,
         /// PEM file with its private key.
         pub client_key: Option<PathBuf> = unset,
-        /// Host names it answers to beside its address and localhost.
+        /// Host names it answers to beside localhost and any address.
         pub hosts: Vec<String> = vec![],
     }
     check = check_admin;

@@ -133,6 +133,16 @@ async fn dead_letters_are_listed_redriven_and_discarded() {
     assert_eq!(listed.matches("no stock").count(), 0, "{listed}");
 }
 
+/// As a probe of Kubernetes does, and a scraper: by the pod's address, which no setting names.
+#[tokio::test]
+async fn who_asks_by_an_address_is_answered() {
+    let (_running, address, _) = start().await;
+    let mut line = Line::open(address).await;
+    line.say("GET /ready HTTP/1.1\r\nhost: 10.244.1.7:9090\r\n\r\n")
+        .await;
+    assert!(line.answer().await.unwrap().0.starts_with("http/1.1 200"));
+}
+
 #[tokio::test]
 async fn another_site_s_page_cannot_act() {
     let (_running, address, _) = start().await;

@@ -3,6 +3,7 @@
 
 mod collector;
 mod ledger;
+mod programs;
 mod requests;
 
 use std::time::Duration;
@@ -67,7 +68,7 @@ async fn a_secret_is_found_nowhere_that_it_does_not_belong() {
     }
     shop.process.terminate(STOPPED_WITHIN).await.unwrap();
 
-    assert!(ledger.len() >= 40, "{} canaries", ledger.len());
+    assert!(ledger.len() >= 80, "{} canaries", ledger.len());
     let logged = shop.process.stdout() + &shop.process.stderr();
     assert!(
         logged.contains("\"DEBUG\"") && logged.contains("panicked"),

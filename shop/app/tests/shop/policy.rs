@@ -181,6 +181,37 @@ async fn a_key_of_ones_own_escapes_no_prohibition_of_ones_role() {
     }
 }
 
+/// What a role is let see, its holder's key is not, for its scopes do not say so.
+const OPEN: &str = r#"
+@id("own orders")
+permit (principal is User, action, resource is Order) when { resource.owner == principal };
+
+@id("own list")
+permit (principal is User, action, resource is OrderList) when { resource.owner == principal };
+
+@id("customers see all of them")
+permit (principal in Role::"customer", action == Action::"order:read", resource is Order);
+"#;
+
+#[tokio::test]
+async fn a_key_of_ones_own_gets_nothing_by_ones_role() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    fs::write(file.path(), OPEN).unwrap();
+    let path = file.path().to_str().unwrap();
+    let shop = Shop::start_with(&[("SHOP__POLICY__FILE", path)]).await;
+    let (ada, bob) = (shop.customer("ada").await, shop.customer("bob").await);
+    let see = |order: &crate::support::Answer| format!("/orders/{}", order.text_at("/id"));
+    let own = see(&ada.order(&item("MUG-BLUE", 2)).await);
+    let others = see(&bob.order(&item("MUG-BLUE", 2)).await);
+    let made = ada.post("/auth/api-keys").json(&json!({"name": "a key"}));
+    let mut key = shop.anyone();
+    key.token = made.send().await.expect(201).text_at("/key");
+    ada.get(&others).send().await.expect(200);
+    key.get(&own).send().await.expect(200);
+    let refused = key.get(&others).send().await;
+    refused.expect_error(404, "ORDER_NOT_FOUND");
+}
+
 #[tokio::test]
 async fn explain_answers_for_an_object_that_is_only_described() {
     let file = tempfile::NamedTempFile::new().unwrap();

@@ -5,7 +5,7 @@ use serde_json::json;
 use shop_contracts::grpc::user::v1::GetUserRequest;
 
 use super::ledger::Ledger;
-use super::{IN_A_PATH, KEY_OF_REQUEST, NAME, value};
+use super::{IN_A_PATH, KEY_OF_REQUEST, NAME, programs, value};
 use crate::support::{Answer, Caller, Shop, items};
 
 /// What was asked, and the text of the answer.
@@ -25,10 +25,25 @@ pub(super) async fn send_all(
     orders(&ada, ledger, poison, &mut answers).await;
     operators(shop, ledger, &mut answers).await;
     calls(shop, ledger, &mut answers).await;
+    let (bob, password) = bob(shop, ledger).await;
+    let token = value(settings, "SHOP__ADMIN__TOKEN");
+    programs::send_all(shop, &bob, &password, token, ledger, &mut answers).await;
     answers
 }
 
-fn keep(answers: &mut Answers, answer: &Answer) {
+/// Somebody else, with the password.
+async fn bob(shop: &Shop, ledger: &mut Ledger) -> (Caller, String) {
+    let password = ledger.plant("another password");
+    let body = json!({"email": "bob@example.com", "username": "bob", "password": password});
+    let mut bob = shop.anyone();
+    bob.post("/users").json(&body).send().await.expect(201);
+    bob.log_in("bob", &password).await;
+    ledger.watch("bob's access token", &bob.token);
+    ledger.watch("bob's refresh token", &bob.refresh);
+    (bob, password)
+}
+
+pub(super) fn keep(answers: &mut Answers, answer: &Answer) {
     let headers = format!("{:?}", answer.headers);
     let asked = answer.asked.split('?').next().unwrap_or_default();
     answers.push((asked.to_owned(), format!("{headers}\n{}", answer.text)));

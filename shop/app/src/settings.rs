@@ -1,24 +1,24 @@
 //! Everything the shop can be told: see `shop config --default`.
 
+mod checks;
+mod identity;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
-use shop_identity::AttemptSettings;
-use stanchion::auth::key::SigningAlgorithm;
-use stanchion::auth::password::Pepper;
 use stanchion::client::ClientSettings;
-use stanchion::config::{Checks, SecretString, choice, settings};
-use stanchion::eventsourcing::SealingKey;
+use stanchion::config::{SecretString, choice, settings};
 use stanchion::kafka::KafkaSettings;
-use stanchion::mail::{self, MailSettings};
 use stanchion::nats::NatsSettings;
 use stanchion::rabbitmq::RabbitMqSettings;
 use stanchion::redis::cache::CacheTierSettings;
 use stanchion::server::{AdminSettings, ServerSettings};
 use stanchion::telemetry::TelemetrySettings;
 
-use crate::broker::{MEMORY, SCHEMES};
+use crate::broker::MEMORY;
 use crate::platform::{MODULES, own_database};
+use checks::check_environment;
+use identity::IdentitySettings;
 
 /// The gateway URL that means: one of our own, started with the shop.
 pub(crate) const SANDBOX: &str = "sandbox:";
@@ -42,28 +42,6 @@ choice! {
         Auto = "auto",
         /// A missing migration stops the start.
         Check = "check",
-    }
-}
-
-choice! {
-    /// What access tokens are signed with.
-    pub(crate) enum SignWith {
-        /// Ed25519.
-        EdDsa = "EdDSA",
-        /// ECDSA on P-256, for verifiers that lack Ed25519.
-        Es256 = "ES256",
-        /// RSA of 2048 bits, for verifiers that know nothing else.
-        Rs256 = "RS256",
-    }
-}
-
-impl From<SignWith> for SigningAlgorithm {
-    fn from(with: SignWith) -> Self {
-        match with {
-            SignWith::EdDsa => Self::EdDsa,
-            SignWith::Es256 => Self::Es256,
-            SignWith::Rs256 => Self::Rs256,
-        }
     }
 }
 
@@ -228,75 +206,6 @@ settings! {
 }
 
 settings! {
-    /// Users, sessions and keys.
-    pub(crate) struct IdentitySettings {
-        /// Where it runs, if not in this process: a URL that is asked for signing keys, sessions and customers' keys, over gRPC.
-        pub(crate) endpoint: Option<String> = unset,
-        /// How it is called there.
-        pub(crate) client: ClientSettings = section,
-        /// Password of the first administrator; made and shown once unless given.
-        pub(crate) admin_password: Option<SecretString> = unset,
-        /// Seals the signing keys; made and kept beside an embedded store unless given.
-        pub(crate) key_encryption_key: Option<SecretString> = unset,
-        /// A vault to read that key from instead.
-        pub(crate) vault: VaultSettings = section,
-        /// Opens what it sealed: the next key before a change, the last one until `shop keys reseal` is done.
-        pub(crate) other_key_encryption_key: Option<SecretString> = unset,
-        /// What access tokens are signed with: EdDSA, ES256 or RS256. A change is a rotation: tokens of the former keys live out.
-        pub(crate) signing_algorithm: SignWith = SignWith::EdDsa,
-        /// How long a session lives that nobody uses.
-        #[range("1m"..="365d")]
-        pub(crate) session_idle: Duration = "7d",
-        /// How long a session lives at most.
-        #[range("1m"..="365d")]
-        pub(crate) session_life: Duration = "30d",
-        /// For how long a refresh token that was just used is answered with the same new one again, for clients that use one
-        /// twice at once or lose an answer; at 0s the second use of a token ends its session.
-        #[range("0s"..="10s")]
-        pub(crate) refresh_overlap: Duration = "0s",
-        /// How often somebody may try to get in.
-        pub(crate) attempts: AttemptSettings = section,
-        /// Memory of one password hash in KiB; less than the default only for tests.
-        #[range(8..=65536)]
-        pub(crate) hash_memory_kib: u32 = 19456,
-        /// Mixed into passwords before they are hashed, and kept apart from the database and its backups: 32 random bytes
-        /// in base64, openssl rand -base64 32. Each login moves its user's hash to it. Who loses it loses the passwords.
-        pub(crate) password_pepper: Option<SecretString> = unset,
-        /// The pepper before it, until its last user has logged in; to go back to none, set this one alone.
-        pub(crate) other_password_pepper: Option<SecretString> = unset,
-        /// How mails are sent: proofs of addresses, new passwords. Into files beside an embedded store unless a url is given;
-        /// not at all with PostgreSQL and no url.
-        pub(crate) mail: MailSettings = section,
-        /// Where the mails' links lead.
-        pub(crate) pages: PageSettings = section,
-        /// A store of its own.
-        pub(crate) database: ModuleDatabase = section,
-    }
-}
-
-settings! {
-    /// A secret in HashiCorp Vault or OpenBao: one field of a secret of a KV engine, version 2.
-    pub(crate) struct VaultSettings {
-        /// Where it is: https://HOST:PORT/MOUNT/PATH#FIELD.
-        pub(crate) place: Option<String> = unset,
-        /// What it is read with, once at start.
-        pub(crate) token: Option<SecretString> = unset,
-        /// How the vault is called.
-        pub(crate) client: ClientSettings = section,
-    }
-}
-
-settings! {
-    /// Pages of your front end, each with {token} where the token goes: behind a # it stays out of logs.
-    pub(crate) struct PageSettings {
-        /// Where an address is proved, https://shop.example/verify#token={token}; a mail shows the token alone unless given.
-        pub(crate) verification: Option<String> = unset,
-        /// Where a new password is chosen, likewise.
-        pub(crate) reset: Option<String> = unset,
-    }
-}
-
-settings! {
     /// Products and stock.
     pub(crate) struct InventorySettings {
         /// Where it runs, if not in this process: a URL that orders asks for prices, over gRPC.
@@ -382,125 +291,5 @@ impl ShopSettings {
             .issuer
             .clone()
             .unwrap_or_else(|| format!("{}://{listen}", self.server.tls.scheme()))
-    }
-}
-
-/// What suits a first look does not suit customers.
-fn check_environment(settings: &ShopSettings, checks: &mut Checks<'_>) {
-    if !settings.broker.is_memory() && !SCHEMES.contains(&settings.broker.scheme()) {
-        let mend = "memory:, or a URL that begins with nats:, tls+nats:, amqp:, amqps: or kafka:";
-        checks.refuse("broker.url", "this binary has no adapter for it", mend);
-    }
-    let cache = &settings.cache;
-    let is_redis = ["redis://", "rediss://"].map(|scheme| cache.url.starts_with(scheme));
-    if !cache.is_memory() && !is_redis.contains(&true) {
-        let mend = "memory:, or a URL that begins with redis:// or rediss://";
-        checks.refuse("cache.url", "this binary has no adapter for it", mend);
-    }
-    let gateway = &settings.payments.gateway_url;
-    if gateway != SANDBOX && settings.payments.gateway_key.is_none() {
-        checks.refuse(
-            "payments.gateway_key",
-            "a gateway wants a key",
-            "set it, or its _FILE",
-        );
-    }
-    let untold = settings.payments.webhook_url.is_none();
-    if settings.server.tls.is_on() && gateway == SANDBOX && untold {
-        let mend =
-            "set a URL whose certificate the sandbox can verify, or the URL of a real gateway";
-        checks.refuse(
-            "payments.webhook_url",
-            "the sandbox would not trust this port's TLS",
-            mend,
-        );
-    }
-    check_master_keys(&settings.personal, checks);
-    check_identity(settings, checks);
-    if settings.environment != Environment::Prod {
-        return;
-    }
-    if settings.personal.master_key.is_none() {
-        let mend = "make one with `openssl rand -base64 32`, keep it apart from the database and its backups, and set \
-                    personal.master_key, or better its _FILE";
-        let what = "prod does not keep the master key of personal data beside them";
-        checks.refuse("personal.master_key", what, mend);
-    }
-    if gateway == SANDBOX {
-        let mend = "set the URL of the real one";
-        checks.refuse(
-            "payments.gateway_url",
-            "prod does not take money from a sandbox",
-            mend,
-        );
-    }
-    if settings.identity.admin_password.is_none() {
-        let mend = "set it, or better its _FILE";
-        checks.refuse(
-            "identity.admin_password",
-            "prod wants the first password to be chosen",
-            mend,
-        );
-    }
-    let public = !settings.server.listen.ip().is_loopback();
-    if public && !settings.server.behind_proxy && !settings.server.tls.is_on() {
-        let mend = "set server.tls.certificate and key, or put a proxy with TLS in front and set server.behind_proxy = true";
-        checks.refuse("server.listen", "a public address without TLS", mend);
-    }
-}
-
-/// Peppers, mail and pages that cannot be used.
-fn check_identity(settings: &ShopSettings, checks: &mut Checks<'_>) {
-    let identity = &settings.identity;
-    for (key, given) in [
-        ("identity.password_pepper", &identity.password_pepper),
-        (
-            "identity.other_password_pepper",
-            &identity.other_password_pepper,
-        ),
-    ] {
-        let wrong = |text: &SecretString| Pepper::from_text(text).is_err();
-        if given.as_ref().is_some_and(wrong) {
-            let mend = "make one with `openssl rand -base64 32`";
-            checks.refuse(key, "a pepper is 32 random bytes in base64", mend);
-        }
-    }
-    if let Err(error) = mail::open(&identity.mail, None) {
-        let mend = "see `shop config --default`";
-        checks.refuse("identity.mail", error.to_string(), mend);
-    }
-    for (key, page) in [
-        ("identity.pages.verification", &identity.pages.verification),
-        ("identity.pages.reset", &identity.pages.reset),
-    ] {
-        let leads = |page: &String| page.contains("{token}") && !page.contains(char::is_whitespace);
-        if !page.as_ref().is_none_or(leads) {
-            let mend = "write https://shop.example/page#token={token}";
-            checks.refuse(key, "a page's address has {token} in it", mend);
-        }
-    }
-}
-
-/// A key that is none is told before anything is opened.
-fn check_master_keys(personal: &PersonalSettings, checks: &mut Checks<'_>) {
-    let mend = "make one with `openssl rand -base64 32`";
-    for (key, given) in [
-        ("personal.master_key", &personal.master_key),
-        ("personal.other_master_key", &personal.other_master_key),
-    ] {
-        if given
-            .as_ref()
-            .is_some_and(|text| SealingKey::from_text(text).is_err())
-        {
-            checks.refuse(key, "a key is 32 random bytes in base64", mend);
-        }
-    }
-    if personal.other_master_key.is_some() && personal.master_key.is_none() {
-        let mend = "set the one that seals as personal.master_key";
-        checks.refuse(
-            "personal.other_master_key",
-            "it is no other without a first",
-            mend,
-        );
     }
 }

@@ -81,6 +81,25 @@ async fn read_of(db: &Db, table: &str) -> i64 {
     row.get(0).unwrap()
 }
 
+/// The same, once the server has counted so many.
+async fn counted(db: &Db, list: &List, least: i64) -> i64 {
+    eventually("what was read is counted", COUNTED_WITHIN, || async {
+        let read = read_of(db, list.table).await;
+        (read >= least).then_some(read)
+    })
+    .await
+}
+
+/// Fills every list.
+async fn fill(shop: &Shop, settings: &DatabaseSettings) {
+    for list in &LISTS {
+        let db = Db::open(shop.stores(), list.module, settings).await;
+        let db = db.unwrap();
+        db.exec(list.fill, params![ROWS]).await.unwrap();
+        db.script(&format!("analyze {}", list.table)).await.unwrap();
+    }
+}
+
 /// The first page of a list in an order, and where it goes on.
 async fn begun(who: &Caller, list: &List, sort: &str, order: &str) -> String {
     let path = format!("{}?limit={LIMIT}&sort={sort}&order={order}", list.path);
@@ -106,12 +125,7 @@ async fn f8_a_page_costs_what_it_shows_and_not_what_the_table_has() {
         return;
     };
     let settings = DatabaseSettings::default();
-    for list in &LISTS {
-        let db = Db::open(shop.stores(), list.module, &settings).await;
-        let db = db.unwrap();
-        db.exec(list.fill, params![ROWS]).await.unwrap();
-        db.script(&format!("analyze {}", list.table)).await.unwrap();
-    }
+    fill(&shop, &settings).await;
     let admin = shop.admin().await;
     let mut pages = Vec::new();
     for list in &LISTS {
@@ -128,10 +142,7 @@ async fn f8_a_page_costs_what_it_shows_and_not_what_the_table_has() {
         .unwrap();
     for list in &LISTS {
         let shown = list.sorts.len() as i64 * 2 * LIMIT;
-        eventually("the first pages are counted", COUNTED_WITHIN, || async {
-            (read_of(&db, list.table).await >= shown).then_some(())
-        })
-        .await;
+        counted(&db, list, shown).await;
     }
     db.exec("select pg_stat_reset()", params![]).await.unwrap();
     shop.restart().await;
@@ -142,11 +153,7 @@ async fn f8_a_page_costs_what_it_shows_and_not_what_the_table_has() {
     shop.process.terminate(STOPPED_WITHIN).await.unwrap();
     for list in &LISTS {
         let shown = list.sorts.len() as i64 * 2 * PAGES * LIMIT;
-        let read = eventually("all pages are counted", COUNTED_WITHIN, || async {
-            let read = read_of(&db, list.table).await;
-            (read >= shown).then_some(read)
-        })
-        .await;
+        let read = counted(&db, list, shown).await;
         println!("{}: {shown} rows shown, {read} read", list.table);
         // For a gauge it is counted at the start and once a minute. Four pages that read it would be more than that.
         let most = 2 * ROWS + 3 * shown;

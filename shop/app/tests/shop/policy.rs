@@ -4,20 +4,76 @@ use std::fs;
 
 use reqwest::Method;
 use serde_json::{Value, json};
+use tempfile::NamedTempFile;
 
-use crate::support::{Operated, Shop, item, launch, operate};
+use crate::support::{Answer, Caller, Operated, Shop, item, launch, operate};
 
-/// Like the shipped policies, but an order of 100 euros and more can be seen by nobody, and auditors see payments.
-const STRICT: &str = r#"
+/// Customers see their own orders, as by the shipped policies; nobody else sees anything.
+const OWN: &str = r#"
 @id("own orders")
 permit (principal is User, action, resource is Order) when { resource.owner == principal };
 
 @id("own list")
 permit (principal is User, action, resource is OrderList) when { resource.owner == principal };
+"#;
 
+/// An order of 100 euros and more can be seen by nobody.
+const STRICT: &str = r#"
 @id("large ones are secret")
 forbid (principal, action == Action::"order:read", resource is Order) when { resource.total >= 10000 };
 "#;
+
+/// What a role may not see, its holder's key does not either.
+const DISCREET: &str = r#"
+@id("customers see no large ones")
+forbid (principal in Role::"customer", action == Action::"order:read", resource is Order) when { resource.total >= 10000 };
+"#;
+
+/// A policy file, as long as it is kept.
+fn file(policies: &str) -> (NamedTempFile, String) {
+    let file = NamedTempFile::new().unwrap();
+    fs::write(file.path(), policies).unwrap();
+    let path = file.path().to_str().unwrap().to_owned();
+    (file, path)
+}
+
+/// A shop where large orders are forbidden so, and a customer with a small and a large one.
+struct Guarded {
+    shop: Shop,
+    ada: Caller,
+    small: Answer,
+    large: Answer,
+    _file: NamedTempFile,
+}
+
+impl Guarded {
+    async fn by(forbidden: &str) -> Self {
+        let (file, path) = file(&[OWN, forbidden].concat());
+        let shop = Shop::start_with(&[("SHOP__POLICY__FILE", &path)]).await;
+        let ada = shop.customer("ada").await;
+        // Two mugs are cheap, eight are not.
+        Self {
+            small: ada.order(&item("MUG-BLUE", 2)).await,
+            large: ada.order(&item("MUG-BLUE", 8)).await,
+            shop,
+            ada,
+            _file: file,
+        }
+    }
+
+    /// Whoever that is sees the small one and not the large one.
+    async fn shows_only_the_small_one_to(&self, who: &Caller) {
+        let path = format!("/orders/{}", self.small.text_at("/id"));
+        who.get(&path).send().await.expect(200);
+        self.hides_the_large_one_from(who).await;
+    }
+
+    async fn hides_the_large_one_from(&self, who: &Caller) {
+        let path = format!("/orders/{}", self.large.text_at("/id"));
+        let refused = who.get(&path).send().await;
+        refused.expect_error(404, "ORDER_NOT_FOUND");
+    }
+}
 
 /// `shop policy …` beside that shop.
 async fn policy(shop: &Shop, arguments: &[&str]) -> Operated {
@@ -149,35 +205,15 @@ async fn explain_knows_clients_for_themselves_and_for_users() {
     told.expect(1).says(&["is disabled"]);
 }
 
-/// What a role may not see, its holder's key does not either.
-const DISCREET: &str = r#"
-@id("own orders")
-permit (principal is User, action, resource is Order) when { resource.owner == principal };
-
-@id("own list")
-permit (principal is User, action, resource is OrderList) when { resource.owner == principal };
-
-@id("customers see no large ones")
-forbid (principal in Role::"customer", action == Action::"order:read", resource is Order) when { resource.total >= 10000 };
-"#;
-
 #[tokio::test]
 async fn a_key_of_ones_own_escapes_no_prohibition_of_ones_role() {
-    let file = tempfile::NamedTempFile::new().unwrap();
-    fs::write(file.path(), DISCREET).unwrap();
-    let path = file.path().to_str().unwrap();
-    let shop = Shop::start_with(&[("SHOP__POLICY__FILE", path)]).await;
-    let ada = shop.customer("ada").await;
-    let see = |order: &crate::support::Answer| format!("/orders/{}", order.text_at("/id"));
-    let small = ada.order(&item("MUG-BLUE", 2)).await;
-    let large = ada.order(&item("MUG-BLUE", 8)).await;
+    let guarded = Guarded::by(DISCREET).await;
+    let ada = &guarded.ada;
     let made = ada.post("/auth/api-keys").json(&json!({"name": "a key"}));
-    let mut key = shop.anyone();
+    let mut key = guarded.shop.anyone();
     key.token = made.send().await.expect(201).text_at("/key");
-    for who in [&ada, &key] {
-        who.get(&see(&small)).send().await.expect(200);
-        let refused = who.get(&see(&large)).send().await;
-        refused.expect_error(404, "ORDER_NOT_FOUND");
+    for who in [ada, &key] {
+        guarded.shows_only_the_small_one_to(who).await;
     }
 }
 
@@ -214,12 +250,10 @@ async fn a_key_of_ones_own_gets_nothing_by_ones_role() {
 
 #[tokio::test]
 async fn explain_answers_for_an_object_that_is_only_described() {
-    let file = tempfile::NamedTempFile::new().unwrap();
-    fs::write(file.path(), STRICT).unwrap();
-    let path = file.path().to_str().unwrap();
+    let (_file, path) = file(&[OWN, STRICT].concat());
     let owner = "018f0000-0000-7000-8000-000000000000";
     let given = ["status=pending", "total=10000", "currency=EUR"];
-    let mut arguments = vec!["policy", "explain", "--file", path, "--as", "role:admin"];
+    let mut arguments = vec!["policy", "explain", "--file", &path, "--as", "role:admin"];
     let owner = format!("owner={owner}");
     for attribute in given.iter().copied().chain([owner.as_str()]) {
         arguments.extend(["--with", attribute]);
@@ -231,61 +265,40 @@ async fn explain_answers_for_an_object_that_is_only_described() {
 
 #[tokio::test]
 async fn check_lists_all_that_is_wrong_with_a_file() {
-    let file = tempfile::NamedTempFile::new().unwrap();
     let wrong = "@id(\"a\") permit (principal, action == Action::\"order:burn\", resource);\n\
                  @id(\"b\") permit (principal in Role::\"boss\", action, resource is Order)\n\
                  when { resource.owner == 1 };";
-    fs::write(file.path(), wrong).unwrap();
-    let path = file.path().to_str().unwrap();
-    let told = operate(launch(&[]), &["policy", "check", path])
+    let (_file, path) = file(wrong);
+    let told = operate(launch(&[]), &["policy", "check", &path])
         .await
         .expect(1);
     told.says(&[
         ":1:39: no policy is asked about the action",
         ":2:31: there is no role \"boss\"; there are admin, customer, staff",
     ]);
-    fs::write(file.path(), STRICT).unwrap();
-    let right = operate(launch(&[]), &["policy", "check", path])
+    // Nothing starts by a faulty file.
+    let settings = launch(&[("SHOP__POLICY__FILE", &path)]);
+    let refused = operate(settings, &["routes"]).await.expect(2);
+    refused.says(&[":1:39: no policy is asked about the action"]);
+    fs::write(&path, [OWN, STRICT].concat()).unwrap();
+    let right = operate(launch(&[]), &["policy", "check", &path])
         .await
         .expect(0);
     right.says(&["3 policies, nothing wrong"]);
-    // Nothing starts by a faulty file.
-    fs::write(file.path(), wrong).unwrap();
-    let settings = launch(&[("SHOP__POLICY__FILE", path)]);
-    let refused = operate(settings, &["routes"]).await.expect(2);
-    refused.says(&[":1:39: no policy is asked about the action"]);
 }
 
 #[tokio::test]
 async fn another_file_replaces_the_shipped_policies() {
-    let file = tempfile::NamedTempFile::new().unwrap();
-    fs::write(file.path(), STRICT).unwrap();
-    let path = file.path().to_str().unwrap();
-    let shop = Shop::start_with(&[("SHOP__POLICY__FILE", path)]).await;
-    let ada = shop.customer("ada").await;
-    let see = |order: &crate::support::Answer| format!("/orders/{}", order.text_at("/id"));
-    // Two mugs are cheap, eight are not.
-    let small = ada.order(&item("MUG-BLUE", 2)).await;
-    let large = ada.order(&item("MUG-BLUE", 8)).await;
-    ada.get(&see(&small)).send().await.expect(200);
-    for who in [&ada, &shop.admin().await] {
-        who.get(&see(&large))
-            .send()
-            .await
-            .expect_error(404, "ORDER_NOT_FOUND");
-    }
+    let guarded = Guarded::by(STRICT).await;
+    let Guarded { shop, ada, .. } = &guarded;
+    guarded.shows_only_the_small_one_to(ada).await;
+    guarded.hides_the_large_one_from(&shop.admin().await).await;
     // It says nothing of payments: only those with the permission see any.
-    let payment = format!("/payments/{}", small.text_at("/payment_id"));
-    ada.get(&payment)
-        .send()
-        .await
-        .expect_error(404, "PAYMENT_NOT_FOUND");
-    shop.staff("carol")
-        .await
-        .get(&payment)
-        .send()
-        .await
-        .expect(200);
+    let payment = format!("/payments/{}", guarded.small.text_at("/payment_id"));
+    let refused = ada.get(&payment).send().await;
+    refused.expect_error(404, "PAYMENT_NOT_FOUND");
+    let carol = shop.staff("carol").await;
+    carol.get(&payment).send().await.expect(200);
 }
 
 #[tokio::test]
@@ -294,10 +307,8 @@ async fn the_shipped_policies_can_be_printed_and_begun_with() {
         .await
         .expect(0)
         .out;
-    let file = tempfile::NamedTempFile::new().unwrap();
-    fs::write(file.path(), &shipped).unwrap();
-    let path = file.path().to_str().unwrap();
-    operate(launch(&[]), &["policy", "check", path])
+    let (_file, path) = file(&shipped);
+    operate(launch(&[]), &["policy", "check", &path])
         .await
         .expect(0);
     let listed = operate(launch(&[]), &["policy", "list"]).await.expect(0);

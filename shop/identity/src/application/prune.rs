@@ -23,6 +23,7 @@ impl Identity {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::time::Duration;
 
     use jiff::SignedDuration;
@@ -39,10 +40,10 @@ mod tests {
     /// Longer than anything here takes.
     const PATIENCE: Duration = Duration::from_secs(20);
 
-    /// A store with that many sessions that ended long ago, a token each; nobody on it yet.
-    async fn store_of_ended(url: &str) -> Store {
-        let store = Store::at(url).await;
-        store.identity(ACCESS_TTL).await;
+    /// A store with that many sessions that ended long ago, a token each, and two processes on it; none without a server.
+    async fn two_on_ended() -> Option<(Store, Arc<Identity>, Arc<Identity>)> {
+        let store = Store::at(&servers::required("postgres")?).await;
+        let one = store.identity(ACCESS_TTL).await;
         let long_ago = clock::now() - SignedDuration::from_hours(24 * 30);
         let sessions = "insert into sessions (id, user_id, created_at, last_used_at, expires_at) \
              select gen_random_uuid(), (select id from users), $1, $1, $1 from generate_series(1::bigint, $2::bigint)";
@@ -51,7 +52,8 @@ mod tests {
         let tokens = "insert into refresh_tokens (hash, session_id, generation, state, expires_at) \
              select decode(md5(id::text), 'hex'), id, 0, 'live', expires_at from sessions";
         store.db.exec(tokens, params![]).await.unwrap();
-        store
+        let other = store.identity(ACCESS_TTL).await;
+        Some((store, one, other))
     }
 
     async fn rows_in(store: &Store, table: &str) -> i64 {
@@ -79,14 +81,9 @@ mod tests {
     /// waits for, and finds gone; its second statement would find the next batch, whose tokens nobody has deleted.
     #[tokio::test]
     async fn who_deletes_while_another_one_does_deletes_no_session_without_its_tokens() {
-        let Some(url) = servers::required("postgres") else {
+        let Some((store, one, other)) = two_on_ended().await else {
             return;
         };
-        let store = store_of_ended(&url).await;
-        let (one, other) = (
-            store.identity(ACCESS_TTL).await,
-            store.identity(ACCESS_TTL).await,
-        );
         let first = store.db.begin();
         one.users.take_turn(&first).await.unwrap();
         let pruned = one.sessions.prune(&first, clock::now(), BATCH);
@@ -105,14 +102,9 @@ mod tests {
 
     #[tokio::test]
     async fn two_processes_that_delete_at_once_delete_everything() {
-        let Some(url) = servers::required("postgres") else {
+        let Some((store, one, other)) = two_on_ended().await else {
             return;
         };
-        let store = store_of_ended(&url).await;
-        let (one, other) = (
-            store.identity(ACCESS_TTL).await,
-            store.identity(ACCESS_TTL).await,
-        );
         let prune = async |identity: &Identity| {
             while identity.prune_sessions().await.unwrap() {}
         };

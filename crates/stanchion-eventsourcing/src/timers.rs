@@ -1,8 +1,10 @@
+use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use parking_lot::Mutex;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
@@ -17,6 +19,12 @@ const ROUND_MAX: usize = 100;
 
 /// The most timers passed over in one round, because what set them cannot be told now.
 const KEPT_MAX: usize = 10_000;
+
+/// The first tries at a timer are a round apart; after so many each wait is twice the one before.
+const QUICK_TRIES: u32 = 4;
+
+/// The longest wait.
+const WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// What an event does to its stream's timers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +44,7 @@ pub enum TimerChange {
 }
 
 /// A timer whose time has come.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct DueTimer {
     /// The stream that set it.
     pub stream: StreamId,
@@ -57,7 +65,27 @@ pub struct Timers<A: Aggregate> {
     fire: Fire<A>,
     care: Option<Arc<Care<A>>>,
     /// Timers that the last round found due and had to leave; they stand before the others.
-    kept: AtomicUsize,
+    kept: Mutex<HashMap<DueTimer, Kept>>,
+}
+
+/// A timer that cannot fire now: whoever has ten thousand of them must not be busy with nothing else.
+#[derive(Clone, Copy)]
+struct Kept {
+    tries: u32,
+    until: Instant,
+}
+
+impl Kept {
+    fn again(before: Option<Self>) -> Self {
+        let tries = before.map_or(1, |before| before.tries.saturating_add(1));
+        let doublings = tries.saturating_sub(QUICK_TRIES).min(16);
+        let wait = match tries {
+            ..QUICK_TRIES => Duration::ZERO,
+            _ => POLL.saturating_mul(1 << doublings).min(WAIT_MAX),
+        };
+        let until = Instant::now() + wait;
+        Self { tries, until }
+    }
 }
 
 impl<A: Aggregate> Timers<A> {
@@ -79,7 +107,7 @@ impl<A: Aggregate> Timers<A> {
             repository,
             fire,
             care,
-            kept: AtomicUsize::new(0),
+            kept: Mutex::default(),
         }
     }
 
@@ -101,19 +129,22 @@ impl<A: Aggregate> Timers<A> {
     /// # Errors
     /// The log cannot be read.
     pub async fn fire_due(&self, now: Timestamp) -> Result<usize, crate::LogError> {
-        let before = self.kept.load(Ordering::Relaxed);
+        let before = self.kept.lock().len().min(KEPT_MAX);
         let log = self.repository.log();
-        let due = log
-            .due_timers(A::CATEGORY, now, ROUND_MAX + before.min(KEPT_MAX))
-            .await?;
-        let mut kept = 0;
-        for timer in &due {
-            if !self.fire_one(timer, now).await? {
-                kept += 1;
+        let due = log.due_timers(A::CATEGORY, now, ROUND_MAX + before).await?;
+        let (mut before, mut kept) = (std::mem::take(&mut *self.kept.lock()), HashMap::new());
+        let found = due.len();
+        for timer in due {
+            let earlier = before.remove(&timer);
+            let waits = earlier.filter(|earlier| earlier.until > Instant::now());
+            if let Some(waits) = waits {
+                kept.insert(timer, waits);
+            } else if !self.fire_one(&timer, now).await? {
+                kept.insert(timer, Kept::again(earlier));
             }
         }
-        self.kept.store(kept, Ordering::Relaxed);
-        Ok(due.len())
+        *self.kept.lock() = kept;
+        Ok(found)
     }
 
     /// Fires a timer; false if it must stay, because whose it is cannot be told now.

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -10,7 +12,10 @@ use stanchion_eventsourcing::{
     TimerChange, Timers, Version,
 };
 use stanchion_messaging::{InboxEntry, InboxKey};
+use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+
+const TOO_MANY: usize = 1_001;
 
 #[derive(Clone, Default)]
 struct Counter {
@@ -29,6 +34,8 @@ enum CounterCommand {
     Count(i64),
     SetAlarm(Timestamp),
     Ring,
+    /// More often than a log takes at once.
+    RingTooOften,
     DoNothing,
 }
 
@@ -48,6 +55,7 @@ impl Aggregate for Counter {
             CounterCommand::Count(by) => Ok(vec![CounterEvent::Counted { by: *by }]),
             CounterCommand::SetAlarm(at) => Ok(vec![CounterEvent::AlarmSet { at: *at }]),
             CounterCommand::Ring => Ok(vec![CounterEvent::AlarmRang]),
+            CounterCommand::RingTooOften => Ok(vec![CounterEvent::AlarmRang; TOO_MANY]),
             CounterCommand::DoNothing => Ok(vec![]),
         }
     }
@@ -207,4 +215,38 @@ async fn a_timer_without_an_answer_is_over_too() {
     let timers = Timers::new(counters, |_, _| CounterCommand::DoNothing);
     assert_eq!(timers.fire_due(at).await.unwrap(), 1);
     assert_eq!(timers.fire_due(at).await.unwrap(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timer_that_cannot_fire_is_tried_less_and_less_often_and_others_fire_in_time() {
+    let (log, counters) = counters();
+    let at: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+    let set = async |id| {
+        let command = CounterCommand::SetAlarm(at);
+        counters.execute(id, &command, &metadata()).await.unwrap();
+    };
+    set("broken").await;
+    let tries = Arc::new(AtomicUsize::new(0));
+    let tried = Arc::clone(&tries);
+    let timers = Timers::new(Arc::clone(&counters), move |timer, _| {
+        if timer.stream.id() == "broken" {
+            tried.fetch_add(1, Ordering::SeqCst);
+            return CounterCommand::RingTooOften;
+        }
+        CounterCommand::Ring
+    });
+    let stop = CancellationToken::new();
+    let running = stanchion_runtime::task::spawn("timers", timers.run(stop.clone()));
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    let tries = tries.load(Ordering::SeqCst);
+    assert!((5..20).contains(&tries), "{tries} tries in two minutes");
+    set("whole").await;
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(
+        log.head().await.unwrap(),
+        Position(3),
+        "it waits for the other"
+    );
+    stop.cancel();
+    running.await.unwrap();
 }

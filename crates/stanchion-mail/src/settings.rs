@@ -44,13 +44,8 @@ pub enum SetupError {
     #[error("mail.user and mail.password go together")]
     Credentials,
     /// The file of certificates cannot be read or used.
-    #[error("mail.tls_roots {path}: {reason}")]
-    Roots {
-        /// Which file.
-        path: PathBuf,
-        /// What is wrong with it.
-        reason: String,
-    },
+    #[error(transparent)]
+    Roots(#[from] stanchion_config::PemError),
     /// TLS cannot be set up.
     #[error("mail: TLS cannot be set up: {0}")]
     Tls(String),
@@ -162,6 +157,21 @@ mod tests {
         let outcome = opened("smtp://mail.example", |settings| {
             settings.tls_roots = Some("/nowhere/roots.pem".into());
         });
-        assert!(matches!(outcome, Err(SetupError::Roots { .. })));
+        assert!(matches!(outcome, Err(SetupError::Roots(_))));
+    }
+
+    #[test]
+    fn a_file_without_a_certificate_is_refused_at_the_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("roots.pem");
+        std::fs::write(&file, "nothing of the kind").unwrap();
+        let outcome = opened("smtp://mail.example", |settings| {
+            settings.tls_roots = Some(file.clone());
+        });
+        let told = outcome.unwrap_err().to_string();
+        assert!(
+            told.contains("mail.tls_roots") && told.contains("no certificate"),
+            "{told}"
+        );
     }
 }

@@ -8,6 +8,7 @@ use lettre::transport::smtp::authentication::Credentials;
 use lettre::transport::smtp::client::{Certificate, CertificateStore, Tls, TlsParameters};
 use lettre::{AsyncSmtpTransport, AsyncTransport, Tokio1Executor};
 use secrecy::ExposeSecret;
+use stanchion_config::PemFile;
 use tokio::time::timeout;
 
 use crate::compose::compose;
@@ -144,16 +145,14 @@ fn enhanced(error: &Error) -> String {
 fn parameters(host: &str, roots: Option<&Path>) -> Result<TlsParameters, SetupError> {
     let mut builder = TlsParameters::builder(host.to_owned());
     if let Some(path) = roots {
-        let unusable = |reason: String| SetupError::Roots {
-            path: path.to_owned(),
-            reason,
-        };
-        let pem = std::fs::read(path).map_err(|error| unusable(error.to_string()))?;
-        let roots = Certificate::from_pem(&pem).map_err(|error| unusable(error.to_string()))?;
+        let file = PemFile::read("mail.tls_roots", path)?;
         // The machine's own list would let any public authority vouch for a server that one's own vouches for.
-        builder = builder
-            .certificate_store(CertificateStore::None)
-            .add_root_certificate(roots);
+        builder = builder.certificate_store(CertificateStore::None);
+        for root in file.certificates()? {
+            let root = Certificate::from_der(root.to_vec());
+            let root = root.map_err(|error| file.wrong(&error))?;
+            builder = builder.add_root_certificate(root);
+        }
     }
     builder
         .build_rustls()

@@ -8,12 +8,10 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::warn;
 
+use crate::size::PageSize;
 use crate::{
     BrokerError, Delivery, Feed, Group, LogId, Place, Position, Progress, Subscriber, Subscription,
 };
-
-/// The most log entries behind one delivery.
-const PAGE_ENTRIES_MAX: usize = 256;
 
 /// How long a subscription trusts the feeds' hints before it looks by itself.
 const POLL: Duration = Duration::from_millis(250);
@@ -68,6 +66,7 @@ struct Cursor {
     log: LogId,
     at: Place,
     changes: watch::Receiver<Position>,
+    page: PageSize,
     /// It could not be read, and is not before then.
     rests_until: Instant,
     said_at: Option<Instant>,
@@ -79,6 +78,7 @@ impl Cursor {
         Self {
             at: group.progress.get(&log).copied().unwrap_or(Place::START),
             changes: feed.changes(),
+            page: PageSize::default(),
             feed: Arc::clone(feed),
             log,
             rests_until: Instant::now(),
@@ -115,7 +115,7 @@ impl MemorySubscription {
                 continue;
             }
             cursor.changes.borrow_and_update();
-            let page = match cursor.feed.read(cursor.at, PAGE_ENTRIES_MAX).await {
+            let page = match cursor.feed.read(cursor.at, cursor.page.entries()).await {
                 Ok(page) => page,
                 Err(error) => {
                     cursor.rest(&error);
@@ -127,6 +127,7 @@ impl MemorySubscription {
                 continue;
             }
             cursor.at = page.through;
+            cursor.page.read(&page);
             self.turn = index + 1;
             let (log, through) = (cursor.log, page.through);
             let messages = page.messages.into_iter();

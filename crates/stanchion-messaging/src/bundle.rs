@@ -7,6 +7,7 @@
 use uuid::Uuid;
 
 use crate::Envelope;
+use crate::adapter::json;
 
 /// What a bundle is called where a broker wants a contract's name; nobody's handler takes it.
 pub const BUNDLE: &str = "stanchion.bundle.v1";
@@ -108,8 +109,8 @@ impl Bundle {
     /// It is neither.
     pub fn open(body: &[u8]) -> Result<Vec<Envelope>, serde_json::Error> {
         match body.first() {
-            Some(b'[') => serde_json::from_slice(body),
-            _ => serde_json::from_slice(body).map(|envelope| vec![envelope]),
+            Some(b'[') => json(body),
+            _ => json(body).map(|envelope| vec![envelope]),
         }
     }
 }
@@ -151,6 +152,19 @@ mod tests {
         assert_eq!(Bundle::open(&alone).unwrap(), three[1..2]);
         assert!(Bundle::open(b"no message").is_err() && Bundle::open(b"").is_err());
         assert_eq!(Bundle::of(&[], usize::MAX).unwrap(), None);
+    }
+
+    #[test]
+    fn what_a_log_can_hold_comes_out_however_deeply_it_is_nested() {
+        let deep = 127;
+        let nested = format!("{}1{}", "[".repeat(deep), "]".repeat(deep));
+        let mut one = envelope(1, "");
+        one.message.payload = serde_json::from_str(&nested).unwrap();
+        let both = [one, envelope(2, "")];
+        let bundle = Bundle::of(&both, usize::MAX).unwrap().unwrap();
+        assert_eq!(Bundle::open(&bundle.body).unwrap(), both);
+        let alone = serde_json::to_vec(&both[0]).unwrap();
+        assert_eq!(Bundle::open(&alone).unwrap(), both[..1]);
     }
 
     #[test]

@@ -39,6 +39,8 @@ pub struct ConsumerLimits {
     pub keys_max: usize,
     /// Messages taken up and not dealt with, at most, whole deliveries beyond it; default 1,024.
     pub messages_max: usize,
+    /// Memory that they may take before no more is taken up, about; default 64 MiB. What comes last goes beyond it.
+    pub bytes_max: usize,
     /// First attempts at messages of one key in a second, spread evenly; default none.
     pub rate_per_key: Option<u32>,
     /// How long one handling may take; default 30 s.
@@ -60,6 +62,7 @@ impl Default for ConsumerLimits {
         Self {
             keys_max: 64,
             messages_max: 1_024,
+            bytes_max: 64 << 20,
             rate_per_key: None,
             handler_timeout: Duration::from_secs(30),
             attempts_max: 20,
@@ -127,7 +130,8 @@ impl Consumer {
     }
 
     /// Counts what becomes of messages in `stanchion_consumer_messages_total{consumer,outcome}`, shows what is parked in
-    /// `stanchion_consumer_parked{consumer,state}` and what is missing in `stanchion_consumer_holes{consumer}`.
+    /// `stanchion_consumer_parked{consumer,state}`, what is missing in `stanchion_consumer_holes{consumer}`, and what is taken up
+    /// in `stanchion_consumer_taken{consumer}` and `stanchion_consumer_taken_bytes{consumer}`.
     #[must_use]
     pub fn metrics(mut self, metrics: &stanchion_telemetry::Metrics) -> Self {
         self.metrics = Some(metrics::ConsumerMetrics::new(self.name, metrics));

@@ -30,9 +30,13 @@ impl InboxKey {
     /// Whose message, and which, a key as stored is of.
     #[must_use]
     pub fn parse_message(key: &str) -> Option<(&str, Uuid)> {
-        let mut parts = key.strip_prefix("m/")?.split('/');
-        let consumer = parts.next()?;
-        Some((consumer, parts.next()?.parse().ok()?))
+        let rest = key.strip_prefix("m/")?;
+        // A consumer's name may have slashes; the first id is the message's.
+        rest.match_indices('/').find_map(|(at, _)| {
+            let (consumer, after) = (&rest[..at], &rest[at + 1..]);
+            let id = after.split('/').next()?;
+            Some((consumer, id.parse().ok()?))
+        })
     }
 
     /// As stored.
@@ -64,13 +68,31 @@ pub struct InboxEntry {
 
 impl InboxEntry {
     /// An entry without a claim, of a key of one's own. It is kept for ever, for nothing says when the last repeat of it has
-    /// been: what is to be forgotten is of a message ([`Received::inbox`](crate::Received::inbox)) or of a request.
+    /// been: what is to be forgotten is of a message ([`Received::inbox`](crate::Received::inbox)), of a request, or of
+    /// something that is tried until it is done and then never comes again ([`InboxEntry::passing`]).
     #[must_use]
     pub fn new(key: InboxKey) -> Self {
         Self {
             key,
             owner: None,
             answer: None,
+        }
+    }
+
+    /// An entry of what is tried until it is done, and then never comes again, such as a time that a job was due: it is kept
+    /// as long as those of messages. `what` says whose it is.
+    #[must_use]
+    pub fn passing(what: &str, id: Uuid) -> Self {
+        let nowhere = MessageOrigin {
+            log: LogId(Uuid::nil()),
+            position: Position::START,
+            partition: 0,
+            family: String::new(),
+        };
+        Self {
+            key: InboxKey::message(what, id, None),
+            owner: None,
+            answer: Some(nowhere.encode()),
         }
     }
 }
@@ -194,5 +216,25 @@ pub trait Inbox: Send + Sync {
     async fn prune_messages(&self, before: Timestamp, limit: usize) -> Result<usize, InboxError> {
         let _nothing_to_do = (before, limit);
         Ok(0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_messages_key_says_whose_it_is_whatever_the_consumer_is_called() {
+        let id = Uuid::from_u128(7);
+        for consumer in ["fulfilment", "orders/fulfilment", "a/b/c"] {
+            for part in [None, Some("one"), Some("one/two")] {
+                let key = InboxKey::message(consumer, id, part);
+                let parsed = InboxKey::parse_message(key.as_str());
+                assert_eq!(parsed, Some((consumer, id)));
+            }
+        }
+        for other in ["r/caller/route/key", "m/fulfilment", "m/fulfilment/7", ""] {
+            assert_eq!(InboxKey::parse_message(other), None);
+        }
     }
 }

@@ -27,6 +27,7 @@ mod message;
 mod port;
 mod relay;
 mod schedule;
+mod size;
 mod store;
 
 pub use broker::MemoryBroker;

@@ -2,31 +2,19 @@
 
 use async_nats::header::{HeaderMap, NATS_MESSAGE_ID};
 use bytes::Bytes;
-use stanchion_messaging::adapter::{self, CONTRACT, KEY, MESSAGE_ID, TRACE};
+use stanchion_messaging::adapter::{self, CONTRACT};
 use stanchion_messaging::{BUNDLE, Bundle, Envelope, Link, Message, PARTITIONS, PublishError};
-
-/// A header as text is at most so long; the body has everything.
-const HEADER_BYTES_MAX: usize = 1024;
 
 pub(crate) fn body(envelope: &Envelope) -> Result<Bytes, PublishError> {
     adapter::body(envelope, usize::MAX).map(Bytes::from)
 }
 
 pub(crate) fn headers(envelope: &Envelope) -> HeaderMap {
-    let message = &envelope.message;
-    let (transport, id) = (envelope.transport.to_string(), message.id.to_string());
+    let transport = envelope.transport.to_string();
     let mut headers = HeaderMap::new();
     headers.insert(NATS_MESSAGE_ID, transport.as_str());
-    headers.insert(MESSAGE_ID, id.as_str());
-    let texts = [
-        (CONTRACT, Some(message.contract.as_str())),
-        (KEY, Some(message.key.as_str())),
-        (TRACE, message.metadata.trace.as_deref()),
-    ];
-    for (name, text) in texts {
-        if let Some(text) = text.filter(|text| fits(text)) {
-            headers.insert(name, text);
-        }
+    for (name, text) in adapter::headers(envelope) {
+        headers.insert(name, text);
     }
     headers
 }
@@ -38,11 +26,6 @@ pub(crate) fn bundle_headers(bundle: &Bundle) -> HeaderMap {
     headers.insert(NATS_MESSAGE_ID, transport.as_str());
     headers.insert(CONTRACT, BUNDLE);
     headers
-}
-
-/// A header ends at its line.
-fn fits(text: &str) -> bool {
-    text.len() <= HEADER_BYTES_MAX && !text.contains(char::is_control)
 }
 
 /// A delivered body as messages and links, or why it is none.

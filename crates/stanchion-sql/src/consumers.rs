@@ -1,4 +1,6 @@
-use std::collections::HashMap;
+mod rows;
+
+use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -8,7 +10,11 @@ use stanchion_messaging::{
 };
 use uuid::Uuid;
 
-use crate::{Db, Params, Row, SqlError, Tx, params};
+use self::rows::{
+    blocking, checkpoint, column_key, column_reason, insertion, listed, mark, oldest_of_key,
+    parked, state_name, state_of,
+};
+use crate::{Db, Engine, Params, Row, SqlError, Tx, params};
 
 /// The most parked messages one call lists.
 const LIST_MAX: usize = 1_000;
@@ -139,14 +145,18 @@ impl ConsumerStore for SqlConsumerStore {
             return Ok(Vec::new());
         }
         let mut params = params![consumer];
-        let list = listed(&mut params, keys);
+        let stored: Vec<_> = keys.iter().map(|key| column_key(key)).collect();
+        let list = listed(&mut params, stored.iter().map(|key| key.as_ref()));
         let state = blocking("state", after);
         let sql = format!(
             "select distinct key from parked where consumer = $1 and key in ({list}) and {state}"
         );
         let rows = self.db.query(&sql, params).await.map_err(failed)?;
-        let read = rows.iter().map(|row| row.get::<String>(0));
-        read.collect::<Result<_, _>>().map_err(failed)
+        let found = rows.iter().map(|row| row.get::<String>(0));
+        let found = found.collect::<Result<HashSet<_>, _>>().map_err(failed)?;
+        let both = keys.iter().zip(stored);
+        let blocked = both.filter(|(_, stored)| found.contains(stored.as_ref()));
+        Ok(blocked.map(|(key, _)| (*key).to_owned()).collect())
     }
 
     async fn wait_behind(&self, parked: &Parked) -> Result<(), StoreError> {
@@ -168,7 +178,7 @@ impl ConsumerStore for SqlConsumerStore {
             state_name(parked.state),
             i64::from(parked.attempts),
             parked.due_at,
-            parked.reason.as_str(),
+            column_reason(&parked.reason),
         ];
         let updated = self.db.exec(sql, params).await;
         Ok(updated.map_err(failed)? == 1)
@@ -201,10 +211,15 @@ impl ConsumerStore for SqlConsumerStore {
             return Ok(Vec::new());
         }
         let mut params = params![consumer, limit.min(LIST_MAX) as i64];
-        let list = listed(&mut params, contracts);
+        let list = listed(&mut params, contracts.iter().copied());
+        let contract = match self.db.engine() {
+            Engine::Sqlite => "message ->> 'contract'",
+            // The operator reads the whole message, and fails at a NUL anywhere in it. Nothing before has such a text.
+            Engine::Postgres => r#"substring(message::text from '"contract":"([^"]*)"')"#,
+        };
         let sql = format!(
             "select {COLUMNS} from parked p where consumer = $1 and state = 'unknown' \
-             and message ->> 'contract' in ({list}) and {} order by due_at, seq limit $2",
+             and {contract} in ({list}) and {} order by due_at, seq limit $2",
             oldest_of_key(after)
         );
         self.parked(&sql, params).await
@@ -264,101 +279,6 @@ impl ConsumerStore for SqlConsumerStore {
         let discarded = self.db.exec(sql, params![consumer, message]).await;
         Ok(discarded.map_err(failed)? == 1)
     }
-}
-
-fn insertion(parked: &Parked, conflict: &str) -> Result<(String, Params), StoreError> {
-    let sql = format!(
-        "insert into parked (consumer, message_id, key, seq, state, attempts, due_at, \
-         reason, message, parked_at) values ($1, $2, $3, \
-         (select coalesce(max(seq), 0) + 1 from parked where consumer = $1), \
-         $4, $5, $6, $7, $8, $9) on conflict (consumer, message_id) {conflict}"
-    );
-    let message = serde_json::to_value(&parked.message);
-    let message = message.map_err(|error| StoreError(error.to_string()))?;
-    let params = params![
-        parked.consumer.as_str(),
-        parked.message.id,
-        parked.message.key.as_str(),
-        state_name(parked.state),
-        i64::from(parked.attempts),
-        parked.due_at,
-        parked.reason.as_str(),
-        message,
-        parked.parked_at,
-    ];
-    Ok((sql, params))
-}
-
-/// Consumers and projections share the table of checkpoints.
-fn checkpoint(consumer: &str) -> String {
-    format!("consumer/{consumer}")
-}
-
-fn state_name(state: ParkedState) -> &'static str {
-    match state {
-        ParkedState::Retry => "retry",
-        ParkedState::Dead => "dead",
-        ParkedState::Unknown => "unknown",
-    }
-}
-
-fn state_of(name: &str) -> Result<ParkedState, SqlError> {
-    match name {
-        "retry" => Ok(ParkedState::Retry),
-        "dead" => Ok(ParkedState::Dead),
-        "unknown" => Ok(ParkedState::Unknown),
-        other => Err(SqlError::Decode(format!("`{other}` is no parked state"))),
-    }
-}
-
-/// Which states make later messages of a key wait.
-fn blocking(column: &str, after: AfterLastAttempt) -> String {
-    match after {
-        AfterLastAttempt::KeyWaits => "1 = 1".to_owned(),
-        AfterLastAttempt::KeyGoesOn => format!("{column} <> 'dead'"),
-    }
-}
-
-fn oldest_of_key(after: AfterLastAttempt) -> String {
-    format!(
-        "not exists (select 1 from parked earlier where earlier.consumer = p.consumer \
-         and earlier.key = p.key and earlier.seq < p.seq and {})",
-        blocking("earlier.state", after)
-    )
-}
-
-/// Adds the values to the parameters; gives their placeholders. The last one is repeated up to a power of two, so that
-/// few texts are prepared.
-fn listed(params: &mut Params, values: &[&str]) -> String {
-    let before = params.len();
-    let padded = values.iter().chain(values.last().into_iter().cycle());
-    let padded = padded.take(values.len().next_power_of_two());
-    params.extend(padded.map(|value| (*value).into()));
-    let numbers = before + 1..=params.len();
-    let list: Vec<String> = numbers.map(|number| format!("${number}")).collect();
-    list.join(", ")
-}
-
-fn mark(row: &Row) -> Result<Mark, SqlError> {
-    Ok(Mark {
-        log: row.get(0)?,
-        partition: row.get(1)?,
-        family: row.get(2)?,
-        position: row.get(3)?,
-        ahead: row.get(4)?,
-    })
-}
-
-fn parked(row: &Row) -> Result<Parked, SqlError> {
-    Ok(Parked {
-        consumer: row.get(0)?,
-        message: row.json(1)?,
-        state: state_of(row.get(2)?)?,
-        attempts: row.get(3)?,
-        due_at: row.get(4)?,
-        reason: row.get(5)?,
-        parked_at: row.get(6)?,
-    })
 }
 
 fn failed(error: SqlError) -> StoreError {

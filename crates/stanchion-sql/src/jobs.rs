@@ -2,7 +2,7 @@ use std::future::Future;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use stanchion_messaging::{HandlerError, Schedule};
+use stanchion_messaging::{HandlerError, InboxEntry, Schedule};
 use stanchion_runtime::{clock, id};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -25,21 +25,37 @@ const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(600);
 /// How long it sleeps at most before it looks at the clock, which somebody may have set.
 const LOOK: Duration = Duration::from_secs(30);
 
+/// A job that was done for a time further ahead was done by a clock that has been set back since: it goes on from now.
+const AHEAD_MAX: SignedDuration = SignedDuration::from_hours(1);
+
+/// Hours before now in which the last time that passed is looked for.
+const SHORTLY: [i64; 3] = [1, 24, 32 * 24];
+
 /// A time that a job is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Occurrence {
     /// When it was due.
     pub due_at: Timestamp,
-    /// The same for every attempt at this time: for an inbox row, so that the effect is there once.
+    /// The same for every attempt at this time.
     pub id: Uuid,
+}
+
+impl Occurrence {
+    /// The inbox row to commit with the effect, so that it is there once. It is pruned as those of messages are.
+    #[must_use]
+    pub fn inbox(&self) -> InboxEntry {
+        InboxEntry::passing("job", self.id)
+    }
 }
 
 /// Work that recurs by a schedule, in one process at a time: the one that holds its lease.
 ///
 /// Each time it is due it is tried until it succeeds or is rejected. Times that passed meanwhile, or while no process ran, count
 /// as one: the last of them. A new job is first due at its next time. Survives a crash: what was done, as a row. May repeat: an
-/// attempt that a crash or a lost lease interrupted; its effect is there once when it commits an inbox row of the
-/// [`Occurrence::id`].
+/// attempt that a crash or a lost lease interrupted; its effect is there once when it commits [`Occurrence::inbox`].
+///
+/// The times are those of the process's clock. Set forward it makes times pass, which count as one; set back by less than an
+/// hour the job waits until it is later again, and by more it goes on from then.
 pub struct Job {
     name: &'static str,
     schedule: Schedule,
@@ -111,23 +127,22 @@ impl Job {
     }
 
     /// Sleeps until the time after `done_for`; gives the last one that has passed then.
-    async fn due(&self, done_for: Timestamp) -> Option<Timestamp> {
-        let next = self.schedule.next(done_for)?;
-        loop {
-            let left = next.duration_since(clock::now());
+    async fn due(&self, mut done_for: Timestamp) -> Option<Timestamp> {
+        let (passed, now) = loop {
+            let now = clock::now();
+            if done_for.duration_since(now) > AHEAD_MAX {
+                warn!(job = self.name, %done_for, "the clock was set back: the job goes on from now");
+                done_for = now;
+            }
+            let next = self.schedule.next(done_for)?;
+            let left = next.duration_since(now);
             if left <= SignedDuration::ZERO {
-                break;
+                break (next, now);
             }
             let left = Duration::try_from(left).unwrap_or(LOOK);
             tokio::time::sleep(left.min(LOOK)).await;
-        }
-        let now = clock::now();
-        let mut due_at = next;
-        // The hop through what was missed is bounded by the time that a schedule takes for it: its minutes.
-        while let Some(later) = self.schedule.next(due_at).filter(|later| *later <= now) {
-            due_at = later;
-        }
-        Some(due_at)
+        };
+        Some(last_passed(&self.schedule, passed, now))
     }
 
     async fn attempt<F, W>(&self, occurrence: Occurrence, work: &F)
@@ -177,5 +192,74 @@ impl Job {
         let sql = "update job set done_for = $3 where name = $1 and token = $2";
         let params = params![self.name, lease.token(), due_at];
         Ok(self.db.exec(sql, params).await? == 1)
+    }
+}
+
+/// The last time up to now, where `passed` is one. Looked for from shortly before now on, unless there is none: what was
+/// missed in a year may be millions.
+fn last_passed(schedule: &Schedule, passed: Timestamp, now: Timestamp) -> Timestamp {
+    let next = |after| schedule.next(after).filter(|next| *next <= now);
+    let shortly = SHORTLY.iter().find_map(|hours| {
+        let before = now.checked_sub(SignedDuration::from_hours(*hours));
+        next(before.ok()?)
+    });
+    let mut last = shortly.map_or(passed, |shortly| shortly.max(passed));
+    while let Some(later) = next(last) {
+        last = later;
+    }
+    last
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_what_was_missed_the_last_time_is_found_however_much_it_is() {
+        for (schedule, passed, now, expected) in [
+            (
+                "every 1s",
+                "1996-01-01T00:00:00Z",
+                "2026-11-20T12:00:00.5Z",
+                "2026-11-20T12:00:00Z",
+            ),
+            (
+                "every 2h",
+                "2026-11-20T10:00:00Z",
+                "2026-11-20T11:59:00Z",
+                "2026-11-20T10:00:00Z",
+            ),
+            (
+                "* * * * *",
+                "2025-01-01T00:00:00Z",
+                "2026-11-20T12:00:00Z",
+                "2026-11-20T12:00:00Z",
+            ),
+            (
+                "0 3 * * *",
+                "2026-11-01T03:00:00Z",
+                "2026-11-20T02:59:00Z",
+                "2026-11-19T03:00:00Z",
+            ),
+            (
+                "0 0 1 * *",
+                "2026-09-01T00:00:00Z",
+                "2026-11-20T12:00:00Z",
+                "2026-11-01T00:00:00Z",
+            ),
+            (
+                "0 0 29 2 *",
+                "2020-02-29T00:00:00Z",
+                "2026-11-20T12:00:00Z",
+                "2024-02-29T00:00:00Z",
+            ),
+        ] {
+            let found = last_passed(
+                &schedule.parse().unwrap(),
+                passed.parse().unwrap(),
+                now.parse().unwrap(),
+            );
+            assert_eq!(found.to_string(), expected, "{schedule}");
+        }
     }
 }

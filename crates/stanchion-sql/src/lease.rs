@@ -12,6 +12,9 @@ use crate::{Db, Engine, Params, Query, SqlError, params};
 /// A lease is renewed, and asked for again, this many times within its time.
 const TRIES_PER_TTL: u32 = 3;
 
+/// So far apart clocks may be, or be set.
+const SKEW_MAX: Duration = Duration::from_secs(60);
+
 /// What only one process at a time may do, by name; held for a while and renewed.
 ///
 /// A pause (a stopped virtual machine, a full disk) may outlast a lease without its holder noticing, so holding
@@ -68,19 +71,23 @@ impl Leases {
         Self { db, holder }
     }
 
-    /// Takes the lease if nobody holds it.
+    /// Takes the lease if nobody holds it. One that would last much longer than any that is given now, by more than a minute
+    /// and another `ttl`, was given by a clock that has been set back since, and is held by nobody.
     ///
     /// # Errors
     /// See [`SqlError`].
     pub async fn take(&self, name: &str, ttl: Duration) -> Result<Option<Lease>, SqlError> {
         let (now, end, times) = self.times(2, ttl);
+        let (beyond, bound) = self.beyond(2 + times.len(), ttl);
         let sql = format!(
             "insert into lease (name, holder, token, expires_at) values ($1, $2, 1, {end}) \
              on conflict (name) do update set holder = excluded.holder, token = lease.token + 1, \
-             expires_at = excluded.expires_at where lease.expires_at <= {now} returning token"
+             expires_at = excluded.expires_at \
+             where lease.expires_at <= {now} or lease.expires_at > {beyond} returning token"
         );
         let mut params = params![name, self.holder];
         params.extend(times);
+        params.extend(bound);
         let row = self.db.opt(&sql, params).await?;
         row.map(|row| {
             let name = name.to_owned();
@@ -193,6 +200,25 @@ impl Leases {
                 Ok(Ok(false)) => return,
                 Ok(Err(error)) => warn!(lease = lease.name, %error, "a lease was not renewed"),
                 Err(_) => {}
+            }
+        }
+    }
+
+    /// An expression for the time that no lease of `ttl` lasts to, and the parameter it needs after the first `before`.
+    fn beyond(&self, before: usize, ttl: Duration) -> (String, Params) {
+        let ahead = ttl.saturating_mul(2).saturating_add(SKEW_MAX);
+        let number = before + 1;
+        match self.db.engine() {
+            Engine::Postgres => {
+                let beyond = format!("clock_timestamp() + ${number} * interval '1 second'");
+                (beyond, params![ahead.as_secs_f64()])
+            }
+            Engine::Sqlite => {
+                let ahead =
+                    jiff::SignedDuration::try_from(ahead).unwrap_or(jiff::SignedDuration::MAX);
+                let beyond = clock::now().saturating_add(ahead);
+                let beyond = beyond.unwrap_or(jiff::Timestamp::MAX);
+                (format!("${number}"), params![beyond])
             }
         }
     }

@@ -107,8 +107,9 @@ impl LowWater {
         let sql = "select name, log, position from checkpoint where name like 'consumer/%'";
         for row in db.query(sql, params![]).await? {
             let name: String = row.get(0)?;
-            let consumer = name.trim_start_matches("consumer/").to_owned();
-            low.places.insert((consumer, row.get(1)?), row.get(2)?);
+            let consumer = name.strip_prefix("consumer/").unwrap_or(&name);
+            let place = (consumer.to_owned(), row.get(1)?);
+            low.places.insert(place, row.get(2)?);
         }
         let sql = "select consumer, log, slot, family, position from consumer_mark";
         for row in db.query(sql, params![]).await? {

@@ -6,10 +6,11 @@ mod support;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use stanchion_messaging::HandlerError;
-use stanchion_runtime::task;
-use stanchion_sql::{Job, Occurrence};
+use stanchion_runtime::{clock, task};
+use stanchion_sql::{Db, Job, Occurrence, params};
 use tokio_util::sync::CancellationToken;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -58,5 +59,43 @@ async fn of_several_processes_one_does_each_time_once_and_a_failed_one_again() {
             "{done:?}"
         );
         assert_eq!(tried.len(), done.len() + 1);
+    }
+}
+
+/// The first time that a job is done, of one that was done for that time before.
+async fn first_after(db: &Db, done_for: Timestamp) -> Occurrence {
+    let sql = "insert into job (name, token, done_for) values ($1, 0, $2)";
+    db.exec(sql, params!["late", done_for]).await.unwrap();
+    let (told, mut first) = tokio::sync::mpsc::unbounded_channel();
+    let stop = CancellationToken::new();
+    let job = Job::new("late", "every 1s".parse().unwrap(), db.clone());
+    let work = move |occurrence: Occurrence| {
+        let _first_only = told.send(occurrence);
+        std::future::ready(Ok(()))
+    };
+    let running = task::spawn("job", job.run(work, stop.clone()));
+    let first = tokio::time::timeout(Duration::from_secs(30), first.recv()).await;
+    stop.cancel();
+    running.await.unwrap();
+    first.expect("it is never done again").unwrap()
+}
+
+#[tokio::test]
+async fn a_job_that_was_done_by_a_clock_far_ahead_goes_on_once_the_clock_is_right() {
+    for db in support::migrated().await {
+        let year = SignedDuration::from_hours(365 * 24);
+        let occurrence = first_after(&db, clock::now() + year).await;
+        assert!(occurrence.due_at <= clock::now());
+    }
+}
+
+#[tokio::test]
+async fn a_job_that_nobody_did_for_thirty_years_holds_nobody_up_and_is_done_once() {
+    for db in support::migrated().await {
+        let begun = std::time::Instant::now();
+        let years = SignedDuration::from_hours(30 * 365 * 24);
+        let occurrence = first_after(&db, clock::now() - years).await;
+        assert!(occurrence.due_at >= clock::now() - SignedDuration::from_secs(20));
+        assert!(begun.elapsed() < Duration::from_secs(20));
     }
 }

@@ -45,6 +45,27 @@ async fn a_lease_has_one_holder_until_it_is_given_up_or_expires() {
 }
 
 #[tokio::test]
+async fn a_lease_given_by_a_clock_that_was_set_back_since_is_held_by_nobody() {
+    for db in stores().await {
+        let (one, two) = (Leases::new(db.clone()), Leases::new(db.clone()));
+        let dead = one.take("tidy", LONG).await.unwrap().unwrap();
+        let set = async |at: jiff::Timestamp| {
+            let sql = "update lease set expires_at = $1";
+            db.exec(sql, params![at]).await.unwrap();
+        };
+        let now = stanchion_runtime::clock::now();
+        // What clocks of several machines may differ by.
+        set(now + LONG * 3).await;
+        assert!(two.take("tidy", LONG).await.unwrap().is_none());
+        set(now + LONG * 1_000).await;
+        let taken = two.take("tidy", LONG).await.unwrap();
+        assert!(taken.unwrap().token() > dead.token());
+        assert!(!one.renew(&dead, LONG).await.unwrap());
+        assert!(one.take("tidy", LONG).await.unwrap().is_none());
+    }
+}
+
+#[tokio::test]
 async fn a_stale_holders_write_is_refused() {
     for db in stores().await {
         let (one, two) = (Leases::new(db.clone()), Leases::new(db.clone()));

@@ -9,7 +9,7 @@ use stanchion_messaging::{
     AfterLastAttempt, ConsumerStore, Contract, Inbox, InboxEntry, InboxKey, LogId, Mark, Message,
     MessageOrigin, Origin, Parked, ParkedState, Place, Position,
 };
-use stanchion_sql::{Db, SqlConsumerStore, SqlInbox, UnitOfWork, params};
+use stanchion_sql::{Db, Occurrence, SqlConsumerStore, SqlInbox, UnitOfWork, params};
 use uuid::Uuid;
 
 const LOG: LogId = LogId(Uuid::from_u128(7));
@@ -118,6 +118,40 @@ async fn what_a_consumer_is_past_is_forgotten_and_the_rest_stays() {
             .await
             .unwrap();
         assert_eq!(inbox.prune_messages(later(), 1_000).await.unwrap(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_consumer_may_have_slashes_in_its_name() {
+    for db in support::migrated().await {
+        let (inbox, consumers) = (SqlInbox::new(db.clone()), SqlConsumerStore::new(db.clone()));
+        let place = Place {
+            position: Position(5),
+            event: None,
+        };
+        for name in ["orders/fulfilment", "consumer/consumer"] {
+            handled(&db, name, 3).await;
+            consumers.advance(name, LOG, place).await.unwrap();
+        }
+        assert_eq!(inbox.prune_messages(later(), 10).await.unwrap(), 2);
+    }
+}
+
+#[tokio::test]
+async fn the_row_of_a_time_that_a_job_was_due_is_forgotten_as_those_of_messages_are() {
+    for db in support::migrated().await {
+        let (inbox, due_at) = (SqlInbox::new(db.clone()), stanchion_runtime::clock::now());
+        let id = Uuid::from_u128(9);
+        let mut work = UnitOfWork::begin(&db);
+        let metadata = Metadata::new(None);
+        work.settle(Occurrence { due_at, id }.inbox(), &metadata);
+        work.commit().await.unwrap();
+        let mut again = UnitOfWork::begin(&db);
+        again.settle(Occurrence { due_at, id }.inbox(), &metadata);
+        assert!(again.commit().await.is_err(), "it has its effect twice");
+        let too_young = due_at - SignedDuration::from_hours(1);
+        assert_eq!(inbox.prune_messages(too_young, 10).await.unwrap(), 0);
+        assert_eq!(inbox.prune_messages(later(), 10).await.unwrap(), 1);
     }
 }
 

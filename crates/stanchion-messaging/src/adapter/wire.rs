@@ -11,6 +11,9 @@ pub const MESSAGE_ID: &str = "stanchion-message-id";
 /// The header with the trace of its cause.
 pub const TRACE: &str = "traceparent";
 
+/// A header's value has at most so many bytes: a broker's frame or server has a bound for all of them. The body has everything.
+const HEADER_BYTES_MAX: usize = 1024;
+
 /// The body, if it is not larger than the bound.
 ///
 /// # Errors
@@ -31,10 +34,10 @@ pub fn body(envelope: &Envelope, bytes_max: usize) -> Result<Vec<u8>, PublishErr
 /// # Errors
 /// It is no message.
 pub fn envelope(body: &[u8]) -> Result<Envelope, serde_json::Error> {
-    serde_json::from_slice(body)
+    super::json(body)
 }
 
-/// Name and value of each header; the body has everything, too.
+/// Name and value of each header, but for what is too long for one or has a line's end; the body has everything, too.
 #[must_use]
 pub fn headers(envelope: &Envelope) -> Vec<(&'static str, String)> {
     let message = &envelope.message;
@@ -44,6 +47,7 @@ pub fn headers(envelope: &Envelope) -> Vec<(&'static str, String)> {
         (MESSAGE_ID, message.id.to_string()),
     ];
     headers.extend(message.metadata.trace.clone().map(|trace| (TRACE, trace)));
+    headers.retain(|(_, text)| text.len() <= HEADER_BYTES_MAX && !text.contains(char::is_control));
     headers
 }
 

@@ -96,6 +96,7 @@ impl<'a> Follow<'a> {
         };
         self.flight.admit(messages, ending, &arrived.blocked);
         self.consumer.show_holes(self.marks.holes());
+        self.consumer.show_taken(self.flight.taken());
     }
 
     /// The messages whose turn it is; `lines` are told how far each one comes by them.

@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use tokio::time::Instant;
 
 use super::marks::Line;
+use crate::size::bytes_of;
 use crate::{LogId, Message, Place, Position, Receipt};
 
 /// Deliveries in flight, at most: the last ones may be without messages.
@@ -35,11 +36,17 @@ struct Underway {
     ending: Ending,
 }
 
+struct Waiting {
+    number: u64,
+    bytes: usize,
+    message: Message,
+}
+
 #[derive(Default)]
 struct Lane {
-    queue: VecDeque<(u64, Message)>,
-    /// The delivery whose message is being handled.
-    busy: Option<u64>,
+    queue: VecDeque<Waiting>,
+    /// The delivery whose message is being handled, and what that takes.
+    busy: Option<(u64, usize)>,
     blocked: bool,
 }
 
@@ -51,13 +58,21 @@ pub(super) struct Flight {
     deliveries: VecDeque<Underway>,
     numbers: u64,
     messages: usize,
+    bytes: usize,
     /// Keys whose messages were parked since somebody began to look which are.
     parked: HashSet<String>,
 }
 
 impl Flight {
-    pub(super) fn has_room(&self, messages_max: usize) -> bool {
-        self.messages < messages_max && self.deliveries.len() < DELIVERIES_MAX
+    pub(super) fn has_room(&self, messages_max: usize, bytes_max: usize) -> bool {
+        self.messages < messages_max
+            && self.bytes < bytes_max
+            && self.deliveries.len() < DELIVERIES_MAX
+    }
+
+    /// Messages that are not dealt with, and the memory that they take, about.
+    pub(super) fn taken(&self) -> (usize, usize) {
+        (self.messages, self.bytes)
     }
 
     /// From here on it is remembered which keys are parked meanwhile.
@@ -90,7 +105,13 @@ impl Flight {
             if lane.busy.is_none() && lane.queue.is_empty() {
                 self.ready.push_back(key);
             }
-            lane.queue.push_back((number, message));
+            let bytes = bytes_of(&message);
+            self.bytes += bytes;
+            lane.queue.push_back(Waiting {
+                number,
+                bytes,
+                message,
+            });
         }
     }
 
@@ -98,9 +119,9 @@ impl Flight {
     pub(super) fn next(&mut self) -> Option<Work> {
         let key = self.ready.pop_front()?;
         let lane = self.lanes.get_mut(&key)?;
-        let (number, message) = lane.queue.pop_front()?;
-        lane.busy = Some(number);
-        let blocked = lane.blocked;
+        let next = lane.queue.pop_front()?;
+        lane.busy = Some((next.number, next.bytes));
+        let (message, blocked) = (next.message, lane.blocked);
         Some(Work { message, blocked })
     }
 
@@ -109,7 +130,7 @@ impl Flight {
         let Some(lane) = self.lanes.get_mut(key) else {
             return;
         };
-        let number = lane.busy.take();
+        let (number, bytes) = lane.busy.take().unzip();
         lane.blocked |= parked;
         if parked {
             self.parked.insert(key.to_owned());
@@ -120,6 +141,7 @@ impl Flight {
             self.ready.push_back(key.to_owned());
         }
         self.messages -= 1;
+        self.bytes -= bytes.unwrap_or_default();
         let delivery = self
             .deliveries
             .iter_mut()
@@ -239,6 +261,10 @@ mod tests {
         assert!(settled(&mut flight).is_empty());
         flight.done("a", false);
         assert_eq!(settled(&mut flight), [1]);
+        assert_eq!(flight.taken().0, 1);
+        begun(&mut flight);
+        flight.done("a", false);
+        assert_eq!(flight.taken(), (0, 0));
     }
 
     #[test]

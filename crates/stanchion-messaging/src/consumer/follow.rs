@@ -65,7 +65,9 @@ impl Consumer {
             refreshed: now,
             paced: HashMap::new(),
         };
-        follow.run(Box::pin(self.subscribe(progress)), stop).await
+        let ended = follow.run(Box::pin(self.subscribe(progress)), stop).await;
+        self.show_taken((0, 0));
+        ended
     }
 }
 
@@ -105,8 +107,8 @@ impl<'a> Follow<'a> {
             }
             // What is due is looked at in any case: a subscription that ends at once would keep it waiting.
             let looks = !is_told && (!stopping || !looked);
-            let takes =
-                !stopping && arriving.is_none() && self.flight.has_room(limits.messages_max);
+            let has_room = self.flight.has_room(limits.messages_max, limits.bytes_max);
+            let takes = !stopping && arriving.is_none() && has_room;
             let mut failed = |error: String| {
                 ended.get_or_insert(error);
                 ending.cancel();
@@ -120,6 +122,7 @@ impl<'a> Follow<'a> {
                 Some(done) = working.next(), if !working.is_empty() => {
                     if let Done::Dealt { key, parked } = done? {
                         self.flight.done(&key, parked);
+                        consumer.show_taken(self.flight.taken());
                     }
                 }
                 subscribed = wait(&mut subscribing) => {

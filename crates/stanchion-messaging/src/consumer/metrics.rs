@@ -30,11 +30,25 @@ pub(super) struct ConsumerMetrics {
     messages: Family<Outcome, Counter>,
     parked: Family<State, Gauge>,
     holes: Family<Whose, Gauge>,
+    taken: Gauge,
+    taken_bytes: Gauge,
 }
 
 impl ConsumerMetrics {
     pub(super) fn new(consumer: &'static str, metrics: &Metrics) -> Self {
+        let of_consumer = |name, help| {
+            let gauges = metrics.gauge_family::<Whose>(name, help);
+            gauges.get_or_create(&Whose { consumer }).clone()
+        };
         Self {
+            taken: of_consumer(
+                "stanchion_consumer_taken",
+                "Messages that were taken up and are not dealt with, by consumer.",
+            ),
+            taken_bytes: of_consumer(
+                "stanchion_consumer_taken_bytes",
+                "Memory that these messages take, about, by consumer.",
+            ),
             consumer,
             messages: metrics.counter_family(
                 "stanchion_consumer_messages_total",
@@ -66,6 +80,14 @@ impl Consumer {
             let consumer = metrics.consumer;
             let holes_now = metrics.holes.get_or_create(&Whose { consumer });
             holes_now.set(holes as i64);
+        }
+    }
+
+    /// So many messages are taken up, and so many bytes.
+    pub(super) fn show_taken(&self, (messages, bytes): (usize, usize)) {
+        if let Some(metrics) = &self.metrics {
+            metrics.taken.set(messages as i64);
+            metrics.taken_bytes.set(bytes as i64);
         }
     }
 

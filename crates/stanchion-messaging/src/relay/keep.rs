@@ -145,7 +145,8 @@ impl<'a> Turn<'a> {
         let age = oldest.map(|at| clock::now().duration_since(at).as_secs().max(0));
         // What cannot be read is not known to be old: how long it does not get on is.
         let still = i64::try_from(self.moved.1.elapsed().as_secs()).unwrap_or(i64::MAX);
-        metrics.lag(behind, age.unwrap_or(still), self.outgoing.waiting());
+        let (waiting, bytes) = (self.outgoing.waiting(), self.outgoing.bytes());
+        metrics.lag(behind, age.unwrap_or(still), waiting, bytes);
     }
 }
 

@@ -23,6 +23,7 @@ pub(super) struct RelayMetrics {
     positions: Family<Context, Gauge>,
     seconds: Family<Context, Gauge>,
     waiting: Family<Context, Gauge>,
+    bytes: Family<Context, Gauge>,
     held: Family<Context, Gauge>,
     aside: Family<Context, Gauge>,
 }
@@ -48,6 +49,10 @@ impl RelayMetrics {
                 "stanchion_relay_waiting",
                 "Messages that were read and wait for the broker's confirmation.",
             ),
+            bytes: metrics.gauge_family(
+                "stanchion_relay_waiting_bytes",
+                "Memory that the messages take which wait for the broker's confirmation, about.",
+            ),
             held: metrics.gauge_family(
                 "stanchion_relay_lease",
                 "Whether this process holds the relay's lease.",
@@ -66,11 +71,12 @@ impl RelayMetrics {
             .inc();
     }
 
-    pub(super) fn lag(&self, positions: i64, seconds: i64, waiting: usize) {
+    pub(super) fn lag(&self, positions: i64, seconds: i64, waiting: usize, bytes: usize) {
         let context = self.label();
         self.positions.get_or_create(&context).set(positions);
         self.seconds.get_or_create(&context).set(seconds);
         self.waiting.get_or_create(&context).set(waiting as i64);
+        self.bytes.get_or_create(&context).set(bytes as i64);
     }
 
     pub(super) fn held(&self, held: bool) {

@@ -44,6 +44,8 @@ pub struct RelayLimits {
     pub beacon_every: Duration,
     /// Messages that were read and are not confirmed yet, at most; default 4,096.
     pub unconfirmed_max: usize,
+    /// Memory that they may take before no more is read, about; default 64 MiB. The page that was read last goes beyond it.
+    pub unconfirmed_bytes_max: usize,
     /// The first wait after the broker refused a message, doubled each time; default 50 ms.
     pub backoff_base: Duration,
     /// The longest wait; default 5 s.
@@ -56,6 +58,7 @@ impl Default for RelayLimits {
             lease: Duration::from_secs(15),
             beacon_every: Duration::from_secs(20),
             unconfirmed_max: 4_096,
+            unconfirmed_bytes_max: 64 << 20,
             backoff_base: Duration::from_millis(50),
             backoff_max: Duration::from_secs(5),
         }

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use super::RelayState;
 use super::state::Skipped;
 use crate::contract::is_beacon;
+use crate::size::bytes_of;
 use crate::{BUNDLE_MESSAGES_MAX, Envelope, PARTITIONS};
 
 /// Messages of a partition that are handed over at once, at most.
@@ -21,13 +22,20 @@ pub(super) struct Outgoing {
     /// The number of the first stretch in the queue.
     first: u64,
     waiting: usize,
+    bytes: usize,
 }
 
 #[derive(Default)]
 struct Queue {
-    messages: VecDeque<(u64, Envelope)>,
+    messages: VecDeque<Waiting>,
     /// So many of the first ones are with the broker.
     busy: usize,
+}
+
+struct Waiting {
+    stretch: u64,
+    bytes: usize,
+    envelope: Envelope,
 }
 
 struct Stretch {
@@ -36,9 +44,14 @@ struct Stretch {
 }
 
 impl Outgoing {
-    /// Whether so many more may be read.
-    pub(super) fn has_room(&self, max: usize) -> bool {
-        self.waiting < max && self.stretches.len() < STRETCHES_MAX
+    /// Whether more may be read, where so many messages and bytes are allowed.
+    pub(super) fn has_room(&self, max: usize, bytes_max: usize) -> bool {
+        self.waiting < max && self.bytes < bytes_max && self.stretches.len() < STRETCHES_MAX
+    }
+
+    /// Memory that they take, about.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Messages that were read and are not confirmed.
@@ -72,7 +85,13 @@ impl Outgoing {
         for envelope in messages {
             let partition = usize::from(envelope.partition % PARTITIONS);
             let queue = &mut self.partitions[partition];
-            queue.messages.push_back((number, envelope));
+            let bytes = bytes_of(&envelope.message);
+            self.bytes += bytes;
+            queue.messages.push_back(Waiting {
+                stretch: number,
+                bytes,
+                envelope,
+            });
         }
         number
     }
@@ -82,7 +101,7 @@ impl Outgoing {
         let idle = self.partitions.iter_mut().filter(|queue| queue.busy == 0);
         let next = idle.map(|queue| {
             let window = queue.messages.iter().take(WINDOW_MAX);
-            let window: Vec<Envelope> = window.map(|(_, envelope)| envelope.clone()).collect();
+            let window: Vec<Envelope> = window.map(|it| it.envelope.clone()).collect();
             queue.busy = window.len();
             window
         });
@@ -94,9 +113,9 @@ impl Outgoing {
         let queue = &mut self.partitions[usize::from(partition % PARTITIONS)];
         queue.busy = 0;
         let count = count.min(queue.messages.len());
-        let numbers: Vec<u64> = queue.messages.drain(..count).map(|it| it.0).collect();
-        for number in numbers {
-            self.arrived(number);
+        let arrived: Vec<Waiting> = queue.messages.drain(..count).collect();
+        for one in arrived {
+            self.arrived(one.stretch, one.bytes);
         }
     }
 
@@ -104,25 +123,26 @@ impl Outgoing {
     /// was left out, which other states than those here have as well.
     pub(super) fn put_aside(&mut self, partition: u16) -> Option<Skipped> {
         let queue = &mut self.partitions[usize::from(partition % PARTITIONS)];
-        let skipped = queue.messages.front().and_then(|it| Skipped::of(&it.1));
+        let skipped = queue.messages.front();
+        let skipped = skipped.and_then(|it| Skipped::of(&it.envelope));
         self.confirmed(partition, 1);
         let skipped = skipped?;
         let queue = &mut self.partitions[usize::from(partition % PARTITIONS)];
         let mut told = Vec::new();
-        queue.messages.retain_mut(|(number, envelope)| {
-            if !skipped.precedes(envelope) {
+        queue.messages.retain_mut(|it| {
+            if !skipped.precedes(&it.envelope) {
                 return true;
             }
-            envelope.prev = skipped.prev;
+            it.envelope.prev = skipped.prev;
             // The next beacons tell what was announced last.
-            let keep = !is_beacon(&envelope.message.contract);
+            let keep = !is_beacon(&it.envelope.message.contract);
             if !keep {
-                told.push(*number);
+                told.push((it.stretch, it.bytes));
             }
             keep
         });
-        for number in told {
-            self.arrived(number);
+        for (number, bytes) in told {
+            self.arrived(number, bytes);
         }
         for stretch in &mut self.stretches {
             stretch.state.skip(&skipped);
@@ -131,8 +151,9 @@ impl Outgoing {
     }
 
     /// One message less of that stretch.
-    fn arrived(&mut self, number: u64) {
+    fn arrived(&mut self, number: u64, bytes: usize) {
         self.waiting -= 1;
+        self.bytes -= bytes;
         let index = (number - self.first) as usize;
         self.stretches[index].left -= 1;
     }
@@ -150,7 +171,7 @@ impl Outgoing {
     /// When the oldest entry was recorded that is not confirmed.
     pub(super) fn oldest(&self) -> Option<jiff::Timestamp> {
         let fronts = self.partitions.iter().filter_map(|it| it.messages.front());
-        fronts.map(|(_, envelope)| envelope.message.at).min()
+        fronts.map(|it| it.envelope.message.at).min()
     }
 }
 
@@ -209,7 +230,7 @@ mod tests {
         outgoing.next();
         let skipped = outgoing.put_aside(partition).unwrap();
         state.skip(&skipped);
-        assert!(outgoing.next().is_empty() && outgoing.waiting() == 0);
+        assert!(outgoing.next().is_empty() && outgoing.waiting() == 0 && outgoing.bytes() == 0);
         assert!(outgoing.settled().is_some() && outgoing.is_empty());
         assert!(state.beacons(LogId(Uuid::nil())).is_empty());
     }
@@ -250,7 +271,7 @@ mod tests {
         assert!(outgoing.settled().is_none(), "2 is on its way");
         outgoing.confirmed(2, 1);
         assert_eq!(outgoing.settled(), Some(state(4)));
-        assert!(outgoing.is_empty() && outgoing.waiting() == 0);
+        assert!(outgoing.is_empty() && outgoing.waiting() == 0 && outgoing.bytes() == 0);
     }
 
     #[test]
@@ -258,7 +279,7 @@ mod tests {
         let mut outgoing = Outgoing::default();
         outgoing.push(vec![envelope(1, 1)], state(1));
         let numbers = (2..=1_000).map(|it| outgoing.push(Vec::new(), state(it)));
-        assert!(numbers.max().is_some_and(|it| it == 0) && outgoing.has_room(10));
+        assert!(numbers.max().is_some_and(|it| it == 0) && outgoing.has_room(10, 1 << 20));
         assert!(outgoing.settled().is_none());
         outgoing.next();
         outgoing.confirmed(1, 1);

@@ -17,10 +17,8 @@ use super::hand::{Handed, hand_over};
 use super::publish::Outgoing;
 use super::state::Skipped;
 use super::{Forwarder, Redrive, RelayState};
+use crate::size::PageSize;
 use crate::{BrokerError, Envelope, FeedPage, Place, Position, StoreError};
-
-/// The most log entries read at once.
-const PAGE_ENTRIES_MAX: usize = 256;
 
 /// How long the feed's hints are trusted before the log is looked at without one.
 const LOOK: Duration = Duration::from_secs(1);
@@ -72,6 +70,7 @@ pub(super) struct Turn<'a> {
     again_next: bool,
     read_failures: u32,
     read_after: Instant,
+    page: PageSize,
 }
 
 impl<'a> Turn<'a> {
@@ -92,6 +91,7 @@ impl<'a> Turn<'a> {
             again_next: true,
             read_failures: 0,
             read_after: Instant::now(),
+            page: PageSize::default(),
         }
     }
 
@@ -149,9 +149,10 @@ impl<'a> Turn<'a> {
 
     /// Reads on, where there is more and room for it.
     fn read(&mut self) -> Wait<'a, Read> {
-        if !self.outgoing.has_room(self.relay.limits.unconfirmed_max) {
+        if !self.has_room() {
             return None;
         }
+        let entries = self.page.entries();
         let again = self.state.again_from();
         let (feed, from, pause) = (&self.relay.feed, self.state.through, self.read_after);
         if let Some(position) = again.filter(|_| self.again_next || !self.more) {
@@ -160,7 +161,7 @@ impl<'a> Turn<'a> {
             let from = Place { position, event };
             return Some(Box::pin(async move {
                 tokio::time::sleep_until(pause).await;
-                Read::Again(position, feed.read(from, PAGE_ENTRIES_MAX).await)
+                Read::Again(position, feed.read(from, entries).await)
             }));
         }
         self.again_next = true;
@@ -170,7 +171,7 @@ impl<'a> Turn<'a> {
         self.more = false;
         Some(Box::pin(async move {
             tokio::time::sleep_until(pause).await;
-            Read::Onward(feed.read(from, PAGE_ENTRIES_MAX).await)
+            Read::Onward(feed.read(from, entries).await)
         }))
     }
 
@@ -188,10 +189,17 @@ impl<'a> Turn<'a> {
             self.read_failures = 0;
             self.relay.health.well();
         }
+        self.page.read(&page);
         match again {
             Some(start) => self.repeat(start, page),
             None => self.announce(page),
         }
+    }
+
+    fn has_room(&self) -> bool {
+        let limits = &self.relay.limits;
+        let (messages, bytes) = (limits.unconfirmed_max, limits.unconfirmed_bytes_max);
+        self.outgoing.has_room(messages, bytes)
     }
 
     fn not_read(&mut self, error: &BrokerError) {
@@ -242,8 +250,7 @@ impl<'a> Turn<'a> {
 
     /// Tells of each line how far it is; not now, if those of a while ago may still be on their way.
     pub(super) fn beacons(&mut self) {
-        let has_room = self.outgoing.has_room(self.relay.limits.unconfirmed_max);
-        if !has_room || self.relay.health.is_failing() {
+        if !self.has_room() || self.relay.health.is_failing() {
             return;
         }
         self.owes_beacons = false;

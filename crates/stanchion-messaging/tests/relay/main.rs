@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, unreachable_pub)]
 
 mod broker;
+mod memory;
 mod refused;
 mod unwell;
 mod world;

@@ -16,6 +16,7 @@ mod member;
 mod order;
 mod poison;
 mod publish;
+mod recovery;
 mod redelivery;
 mod stage;
 
@@ -121,7 +122,7 @@ pub struct Client {
 }
 
 /// The parts of the suite, each for a test of its own: together they take minutes.
-const PARTS: [(&str, &[Case<Stage>]); 8] = [
+const PARTS: [(&str, &[Case<Stage>]); 9] = [
     ("publish", publish::CASES),
     ("groups", groups::CASES),
     ("order", order::CASES),
@@ -130,6 +131,7 @@ const PARTS: [(&str, &[Case<Stage>]); 8] = [
     ("poison", poison::CASES),
     ("close", close::CASES),
     ("faults", faults::CASES),
+    ("recovery", recovery::CASES),
 ];
 
 /// Runs every case [`RUNS`] times in parallel, one case after the other.
@@ -140,8 +142,8 @@ pub async fn run(broker: Arc<dyn BrokerUnderTest>) {
     run_where(&broker, |_, _| true).await;
 }
 
-/// As [`run`], only the cases of one part: `publish`, `groups`, `order`, `disorder`, `redelivery`, `poison`, `close` or
-/// `faults`.
+/// As [`run`], only the cases of one part: `publish`, `groups`, `order`, `disorder`, `redelivery`, `poison`, `close`,
+/// `faults` or `recovery`.
 ///
 /// # Panics
 /// As [`run`] does, and when there is no such part.

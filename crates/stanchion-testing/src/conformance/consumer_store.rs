@@ -8,7 +8,7 @@ use stanchion_messaging::{
     AfterLastAttempt, ConsumerStore, DeadLetterFilter, LogId, Mark, Message, Metadata, Origin,
     Parked, ParkedState, Place, Position,
 };
-use stanchion_runtime::{clock, id};
+use stanchion_runtime::{clock, id, random};
 use uuid::Uuid;
 
 use super::{Case, cases, run_all};
@@ -29,6 +29,7 @@ const CASES: &[Case<Store>] = cases![
     a_key_that_goes_on_does_not_wait_behind_its_dead_letter,
     an_unknown_message_waits_for_a_handler_and_later_ones_of_its_key_behind_it,
     what_is_parked_is_counted_by_state,
+    whatever_a_message_and_a_reason_hold_they_are_put_aside_and_come_back,
 ];
 
 /// Runs every case, each on a fresh and empty store.
@@ -383,4 +384,34 @@ async fn what_is_parked_is_counted_by_state(store: Store) {
     counts.sort_by_key(|(_, count)| *count);
     assert_eq!(counts, [(ParkedState::Dead, 1), (ParkedState::Retry, 2)]);
     assert!(store.counts("other").await.unwrap().is_empty());
+}
+
+async fn whatever_a_message_and_a_reason_hold_they_are_put_aside_and_come_back(store: Store) {
+    // Nothing that a store could make shorter.
+    let letters = random::bytes::<8192>().map(|byte| char::from(b'!' + byte % 90));
+    let long = String::from_iter(letters);
+    // As deep as what a log holds can be read.
+    let deep = (0..126).fold(json!(1), |inner, _| json!([inner]));
+    for key in ["", "a\0b", "\u{10ffff}'\"\\", long.as_str()] {
+        let mut one = parked(key, ParkedState::Unknown, 0);
+        one.message.payload = json!({"text": "\u{0}", "contract": "x.y.v1", "deep": deep});
+        one.reason = format!("no name: a\0b, {long}");
+        store.park(&one).await.unwrap();
+        let behind = retry(key, 0);
+        store.wait_behind(&behind).await.unwrap();
+        let blocked = store.blocked(CONSUMER, &["other", key], WAITS).await;
+        assert_eq!(blocked.unwrap(), [key]);
+        let contracts = ["orders.order_placed.v1"];
+        let known = store.unknown(CONSUMER, &contracts, WAITS, 10).await;
+        let known = known.unwrap();
+        assert_eq!(known.len(), 1, "{key:?}");
+        assert_eq!(known[0].message, one.message);
+        assert!(known[0].reason.starts_with("no name: a"));
+        one.state = ParkedState::Retry;
+        assert!(store.park_again(&one).await.unwrap());
+        assert_eq!(due(&store, 0).await, [one.message.id]);
+        store.resolve(CONSUMER, one.message.id).await.unwrap();
+        assert_eq!(due(&store, 0).await, [behind.message.id]);
+        store.resolve(CONSUMER, behind.message.id).await.unwrap();
+    }
 }

@@ -103,13 +103,24 @@ impl Publisher for Disorder {
     }
 }
 
-type Fold = BTreeMap<String, Vec<i64>>;
+pub(super) type Fold = BTreeMap<String, Vec<i64>>;
 
 /// Effects, each with the key that says that it is there.
 #[derive(Default)]
-struct Effects {
+pub(super) struct Effects {
     inbox: HashSet<Uuid>,
-    fold: Fold,
+    pub(super) fold: Fold,
+}
+
+/// What the effects of all of these are.
+pub(super) fn fold_of(sent: &[Envelope]) -> Fold {
+    let mut fold = Fold::new();
+    for envelope in sent {
+        let key = envelope.message.key.clone();
+        let position = envelope.message.origin.position.0;
+        fold.entry(key).or_default().push(position);
+    }
+    fold
 }
 
 async fn what_comes_three_times_late_and_out_of_turn_has_one_effect_in_order_by_key(stage: Stage) {
@@ -117,12 +128,9 @@ async fn what_comes_three_times_late_and_out_of_turn_has_one_effect_in_order_by_
     let mut source = Source::new();
     let sent = source.rounds(KEYS, EACH);
     let feed = Arc::new(ListedFeed::new("suite", sent[0].message.origin.log));
-    let mut expected = Fold::new();
+    let expected = fold_of(&sent);
     for envelope in &sent {
         feed.push(envelope.message.clone());
-        let key = envelope.message.key.clone();
-        let position = envelope.message.origin.position.0;
-        expected.entry(key).or_default().push(position);
     }
     let seed = stage.prefix.bytes().fold(7, |seed, byte| {
         u64::wrapping_mul(seed, 31).wrapping_add(u64::from(byte))
@@ -143,7 +151,7 @@ async fn what_comes_three_times_late_and_out_of_turn_has_one_effect_in_order_by_
     relaying.abort();
 }
 
-fn consume(
+pub(super) fn consume(
     client: &Client,
     effects: &Arc<Mutex<Effects>>,
 ) -> impl Future<Output = ()> + Send + 'static {

@@ -1,0 +1,123 @@
+//! What stands in a consumer's rows.
+
+use std::borrow::Cow;
+
+use stanchion_messaging::{AfterLastAttempt, Mark, Parked, ParkedState, StoreError, adapter};
+use stanchion_runtime::id;
+use uuid::Uuid;
+
+use crate::{Params, Row, SqlError, params};
+
+/// A key up to so long stands as it is in its column, whose index has a bound on a server.
+const KEY_BYTES_MAX: usize = 512;
+
+/// What the column has of a reason, at most.
+const REASON_BYTES_MAX: usize = 4 << 10;
+
+pub(super) fn insertion(parked: &Parked, conflict: &str) -> Result<(String, Params), StoreError> {
+    let sql = format!(
+        "insert into parked (consumer, message_id, key, seq, state, attempts, due_at, \
+         reason, message, parked_at) values ($1, $2, $3, \
+         (select coalesce(max(seq), 0) + 1 from parked where consumer = $1 and key = $3), \
+         $4, $5, $6, $7, $8, $9) on conflict (consumer, message_id) {conflict}"
+    );
+    let message = serde_json::to_value(&parked.message);
+    let message = message.map_err(|error| StoreError(error.to_string()))?;
+    let params = params![
+        parked.consumer.as_str(),
+        parked.message.id,
+        column_key(&parked.message.key).into_owned(),
+        state_name(parked.state),
+        i64::from(parked.attempts),
+        parked.due_at,
+        column_reason(&parked.reason),
+        message,
+        parked.parked_at,
+    ];
+    Ok((sql, params))
+}
+
+/// What tells a message's key from others; the message has it whole. A server's texts have no NUL.
+pub(super) fn column_key(key: &str) -> Cow<'_, str> {
+    if key.len() <= KEY_BYTES_MAX && !key.contains('\0') {
+        return Cow::Borrowed(key);
+    }
+    let hash = id::derived(&Uuid::NAMESPACE_OID, key.as_bytes());
+    Cow::Owned(format!("stanchion.hash/{hash}"))
+}
+
+/// Handlers put into it what they were given.
+pub(super) fn column_reason(reason: &str) -> String {
+    let end = reason.floor_char_boundary(REASON_BYTES_MAX);
+    reason[..end].replace('\0', "\u{fffd}")
+}
+
+/// Consumers and projections share the table of checkpoints.
+pub(super) fn checkpoint(consumer: &str) -> String {
+    format!("consumer/{consumer}")
+}
+
+pub(super) fn state_name(state: ParkedState) -> &'static str {
+    match state {
+        ParkedState::Retry => "retry",
+        ParkedState::Dead => "dead",
+        ParkedState::Unknown => "unknown",
+    }
+}
+
+pub(super) fn state_of(name: &str) -> Result<ParkedState, SqlError> {
+    match name {
+        "retry" => Ok(ParkedState::Retry),
+        "dead" => Ok(ParkedState::Dead),
+        "unknown" => Ok(ParkedState::Unknown),
+        other => Err(SqlError::Decode(format!("`{other}` is no parked state"))),
+    }
+}
+
+/// Which states make later messages of a key wait.
+pub(super) fn blocking(column: &str, after: AfterLastAttempt) -> String {
+    match after {
+        AfterLastAttempt::KeyWaits => "1 = 1".to_owned(),
+        AfterLastAttempt::KeyGoesOn => format!("{column} <> 'dead'"),
+    }
+}
+
+pub(super) fn oldest_of_key(after: AfterLastAttempt) -> String {
+    format!(
+        "not exists (select 1 from parked earlier where earlier.consumer = p.consumer \
+         and earlier.key = p.key and earlier.seq < p.seq and {})",
+        blocking("earlier.state", after)
+    )
+}
+
+/// Adds the values to the parameters; gives their placeholders.
+pub(super) fn listed<'a>(params: &mut Params, values: impl Iterator<Item = &'a str>) -> String {
+    let before = params.len();
+    params.extend(values.map(Into::into));
+    let numbers = before + 1..=params.len();
+    let list: Vec<String> = numbers.map(|number| format!("${number}")).collect();
+    list.join(", ")
+}
+
+pub(super) fn mark(row: &Row) -> Result<Mark, SqlError> {
+    Ok(Mark {
+        log: row.get(0)?,
+        partition: row.get(1)?,
+        family: row.get(2)?,
+        position: row.get(3)?,
+        ahead: row.get(4)?,
+    })
+}
+
+pub(super) fn parked(row: &Row) -> Result<Parked, SqlError> {
+    let message = adapter::json(row.get::<String>(1)?.as_bytes());
+    Ok(Parked {
+        consumer: row.get(0)?,
+        message: message.map_err(|error| SqlError::Decode(error.to_string()))?,
+        state: state_of(row.get(2)?)?,
+        attempts: row.get(3)?,
+        due_at: row.get(4)?,
+        reason: row.get(5)?,
+        parked_at: row.get(6)?,
+    })
+}

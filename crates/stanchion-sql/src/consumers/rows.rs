@@ -90,10 +90,15 @@ pub(super) fn oldest_of_key(after: AfterLastAttempt) -> String {
     )
 }
 
-/// Adds the values to the parameters; gives their placeholders.
+/// Adds the values to the parameters; gives their placeholders. The last one is repeated up to a power of two, so that
+/// few texts are prepared.
 pub(super) fn listed<'a>(params: &mut Params, values: impl Iterator<Item = &'a str>) -> String {
     let before = params.len();
     params.extend(values.map(Into::into));
+    if let Some(last) = params.last().cloned() {
+        let padded = (params.len() - before).next_power_of_two();
+        params.resize(before + padded, last);
+    }
     let numbers = before + 1..=params.len();
     let list: Vec<String> = numbers.map(|number| format!("${number}")).collect();
     list.join(", ")

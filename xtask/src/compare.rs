@@ -17,21 +17,31 @@ pub(crate) struct Options {
     /// Which: the same seed gives the same run.
     #[arg(long, default_value_t = 20_260_718)]
     seed: u64,
+    /// How long it may take, in minutes, once it is compiled.
+    #[arg(long, default_value_t = 30)]
+    minutes: u64,
+    /// The optimised build.
+    #[arg(long)]
+    release: bool,
 }
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     packages::for_services()?;
     // Not by nextest: it ends tests that take minutes.
-    let arguments = ["test", "-p", "shop", "--test", "shop", TEST];
+    let mut arguments = vec!["test", "-p", "shop", "--test", "shop", TEST];
+    if options.release {
+        arguments.push("--release");
+    }
     let mut command: Command = workspace::cargo(&arguments);
     command.args(["--", "--exact", "--nocapture"]);
     command.env("SHOP_COMPARE_REQUESTS", options.requests.to_string());
     command.env("SHOP_COMPARE_SEED", options.seed.to_string());
+    command.env("SHOP_COMPARE_MINUTES", options.minutes.to_string());
     // What is missing is no reason to say that the answers are the same.
     command.env("STANCHION_TEST_SERVERS", "1");
     ensure!(
         shell::aloud(&mut command)?,
-        "the answers differ, or somebody did not start"
+        "the answers differ, it took too long, or somebody did not start"
     );
     Ok(())
 }

@@ -23,6 +23,10 @@ use super::{
 };
 use crate::shell;
 
+/// What the figures of ours and of the others do not have in common.
+const PROCESSES: &str = "ours: one process, writers, relay and consumer in it; each outbox of others: three of them, \
+                         faststream-outbox without a broker two";
+
 /// So many append at once; stages as well.
 const WRITERS: usize = 64;
 
@@ -112,6 +116,7 @@ impl Session<'_> {
             format!(
                 "{rounds} rounds, {WRITERS} writers, each phase counted for {seconds} s after half a second"
             ),
+            PROCESSES.to_owned(),
         ])
     }
 

@@ -10,6 +10,7 @@ const CASES: &[&str] = &[
     "what_is_confirmed_arrives_as_it_went",
     "a_message_is_labelled",
     "a_large_message_arrives",
+    "a_message_of_a_key_too_long",
     "a_message_over_the_limit",
     "messages_over_the_limit",
     "the_same_transport_id_again",
@@ -35,7 +36,8 @@ const CASES: &[&str] = &[
     "a_stalled_connection",
     "a_killed_server",
     "a_broker_that_is_missing_at_the_start",
-    "a_wiped_store",
+    "a_wiped_store_is_told",
+    "what_a_wiped_store_had_confirmed",
 ];
 
 /// A part of a case's name in `STANCHION_SUITE_PART` runs that case alone.

@@ -52,3 +52,8 @@ async fn it_closes_without_a_loss() {
 async fn it_survives_its_server_and_its_network() {
     part("faults").await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_it_lost_is_there_again_within_a_minute() {
+    part("recovery").await;
+}

@@ -2,9 +2,10 @@
 //!
 //! Ids are called by the order of their first appearance, times and what is about one request are left out. What
 //! follows the log is compared once it has settled: a reading that differs is repeated for a while. `SHOP_COMPARE_REQUESTS`
-//! says how many (300 unless given), `SHOP_COMPARE_SEED` which.
+//! says how many (300 unless given), `SHOP_COMPARE_SEED` which, `SHOP_COMPARE_MINUTES` how long it may take.
 
 mod plain;
+mod progress;
 mod run;
 
 use std::time::Duration;
@@ -14,11 +15,13 @@ use stanchion_testing::servers::Nats;
 use tokio::time::{Instant, sleep};
 
 use self::plain::Plain;
+use self::progress::Progress;
 use self::run::{Run, Step};
 use crate::support::Shop;
 
 const REQUESTS: usize = 300;
 const SEED: u64 = 20_260_718;
+const MINUTES: u64 = 30;
 /// How long a reading may differ before that is a difference.
 const SETTLED_WITHIN: Duration = Duration::from_secs(20);
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
@@ -49,11 +52,14 @@ async fn one_process_and_four_services_give_the_same_answers() {
     println!("{requests} requests, seed {seed}");
     let mut sides = [Side::new(whole), Side::new(split)];
     let mut run = Run::new(seed);
+    let mut progress = Progress::new(requests, number("SHOP_COMPARE_MINUTES", MINUTES));
     let mut differences = Vec::new();
     for nth in 0..requests {
         let step = run.next();
-        let [one, other] = both(&mut sides, &step).await;
+        let begun = Instant::now();
+        let ([one, other], settling) = both(&mut sides, &step).await;
         run.learn(&step, one.status);
+        progress.took(step.waits(), begun.elapsed(), settling);
         if one != other {
             differences.push(format!(
                 "{nth}: {step:?}\n  one process: {one}\n  services:    {other}"
@@ -70,7 +76,7 @@ async fn one_process_and_four_services_give_the_same_answers() {
         "seed {seed}\n{}",
         differences.join("\n")
     );
-    println!("{}", run.said());
+    println!("{}\n{progress}", run.said());
 }
 
 /// A shop, and what its ids are called.
@@ -91,23 +97,27 @@ impl Side {
     }
 }
 
-/// What both answer; a reading, once both have settled.
-async fn both(sides: &mut [Side; 2], step: &Step) -> [plain::Answered; 2] {
-    let begun = Instant::now();
+/// What both answer; a reading, once both have settled, and how long that took.
+async fn both(sides: &mut [Side; 2], step: &Step) -> ([plain::Answered; 2], Duration) {
+    let mut differs_since = None;
     loop {
         let [one, other] = sides;
-        let kept = (one.plain.clone(), other.plain.clone());
+        let appeared = [one.plain.appeared(), other.plain.appeared()];
         // At the same time: neither has anything of the other.
         let answers: [_; 2] = tokio::join!(one.answer(step), other.answer(step)).into();
         let same = answers[0] == answers[1];
-        if same || !step.is_reading() || begun.elapsed() > SETTLED_WITHIN {
+        let settling = differs_since.map_or(Duration::ZERO, |since: Instant| since.elapsed());
+        if same || !step.is_reading() || settling > SETTLED_WITHIN {
             // What is to be logged in with is each side's own.
             for (side, answer) in sides.iter_mut().zip(&answers) {
                 side.plain.keep(step.keeps(), answer);
             }
-            return answers;
+            return (answers, settling);
         }
-        (sides[0].plain, sides[1].plain) = kept;
+        differs_since.get_or_insert_with(Instant::now);
+        for (side, appeared) in sides.iter_mut().zip(appeared) {
+            side.plain.back_to(appeared);
+        }
         sleep(LOOK_AGAIN).await;
     }
 }

@@ -89,7 +89,8 @@ impl Program<'_> {
     /// By its secret, in each place that one may stand in, and in some where none may.
     async fn proves(&self, ledger: &mut Ledger, answers: &mut Answers) {
         let grant = ("grant_type", "client_credentials");
-        let own = self.send("/oauth2/token", &[grant, ("scope", "order:read")]);
+        let asked = [grant, ("scope", "order:read")];
+        let own = self.send("/oauth2/token", &asked);
         let own = own.await.expect(200).json()["access_token"].clone();
         ledger.watch("a client's own token", own.as_str().unwrap());
         let wrong = ledger.plant("a client's wrong secret");

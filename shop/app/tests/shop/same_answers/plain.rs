@@ -33,9 +33,11 @@ const HEADERS: [&str; 9] = [
 const UUID_LENGTH: usize = 36;
 
 /// What the ids and tokens of one shop are called.
-#[derive(Clone, Default)]
+#[derive(Default)]
 pub(crate) struct Plain {
     names: HashMap<String, String>,
+    /// The ids in the order of their appearance.
+    appeared: Vec<String>,
     /// What later requests need of earlier answers, by name: tokens and ids.
     kept: HashMap<String, String>,
 }
@@ -80,6 +82,18 @@ impl Plain {
         }
     }
 
+    /// How many ids have appeared.
+    pub(crate) fn appeared(&self) -> usize {
+        self.appeared.len()
+    }
+
+    /// Forgets the ids that appeared later: their answer is asked for again.
+    pub(crate) fn back_to(&mut self, appeared: usize) {
+        for id in self.appeared.drain(appeared..) {
+            self.names.remove(&id);
+        }
+    }
+
     /// Keeps what is at JSON pointers of an answer, under these names.
     pub(crate) fn keep(&mut self, wanted: &[(String, &str)], answer: &Answered) {
         for (name, pointer) in wanted {
@@ -91,13 +105,18 @@ impl Plain {
 
     /// The text with every `{name}` replaced by what was kept under it.
     pub(crate) fn filled(&self, text: &str) -> String {
-        let mut filled = text.to_owned();
-        for (name, value) in &self.kept {
-            if filled.contains('{') {
-                filled = filled.replace(&format!("{{{name}}}"), value);
+        let mut filled = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some((before, from)) = rest.split_once('{') {
+            let (name, after) = from.split_once('}').unwrap_or((from, ""));
+            filled += before;
+            match self.kept.get(name) {
+                Some(value) => filled += value,
+                None => filled += &format!("{{{name}}}"),
             }
+            rest = after;
         }
-        filled
+        filled + rest
     }
 
     pub(crate) fn kept(&self, name: &str) -> Option<&String> {
@@ -143,8 +162,13 @@ impl Plain {
     }
 
     fn called(&mut self, id: &str) -> String {
-        let next = format!("#{}", self.names.len() + 1);
-        self.names.entry(id.to_owned()).or_insert(next).clone()
+        if let Some(name) = self.names.get(id) {
+            return name.clone();
+        }
+        self.appeared.push(id.to_owned());
+        let name = format!("#{}", self.appeared.len());
+        self.names.insert(id.to_owned(), name.clone());
+        name
     }
 }
 

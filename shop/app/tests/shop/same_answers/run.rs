@@ -416,6 +416,11 @@ impl Step {
         self.method == Method::GET
     }
 
+    /// Whether its answer waits for what follows from it.
+    pub(crate) fn waits(&self) -> bool {
+        self.headers.iter().any(|(name, _)| *name == "prefer")
+    }
+
     /// What later requests need of its answer.
     pub(crate) fn keeps(&self) -> &[(String, &'static str)] {
         &self.keeps

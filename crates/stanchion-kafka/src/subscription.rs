@@ -252,8 +252,10 @@ impl Subscription for KafkaSubscription {
         line.consumer.resume(&topic, &all).await;
         match polled {
             Ok(records) => {
-                self.early.extend(records);
+                // One poll may lose a partition, join again and fetch of it: only what came before that is somebody else's.
                 self.notice();
+                self.early.extend(records);
+                self.measure();
                 Ok(())
             }
             Err(error) => Err(self.lose(unavailable(error))),

@@ -21,7 +21,6 @@ use stanchion_sql::{Db, SqlConsumerStore, UnitOfWork, WorkError, params};
 use stanchion_testing::feed::ListedFeed;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 const RUNS: usize = 20;
 const MESSAGES: usize = 48;
@@ -94,7 +93,7 @@ fn consumer(
 }
 
 async fn run(name: &'static str, db: Db) {
-    let log = LogId(Uuid::now_v7());
+    let log = LogId(stanchion_runtime::id::new_v7());
     let feed = Arc::new(ListedFeed::new(name, log));
     let broker = Arc::new(MemoryBroker::new());
     broker.register(feed.clone());

@@ -154,7 +154,7 @@ fn package(manifest: &Path) -> Result<Package> {
 }
 
 fn report(tally: &mut Tally, name: &str, outcome: Result<()>) -> bool {
-    tally.count(outcome.is_ok());
+    tally.count(name, &outcome);
     match &outcome {
         Ok(()) => eprintln!("ok      {name}"),
         Err(error) => eprintln!("FAILED  {name}: {error:#}"),

@@ -59,8 +59,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    let sheet = runtime.block_on(all(&programs, options))?;
+    let mut sheet = Sheet::default();
+    let done = runtime.block_on(all(&programs, options, &mut sheet));
+    // What was seen until something failed was seen.
     sheet.print();
+    done?;
     ensure!(sheet.holds(), "a number is missed");
     Ok(())
 }
@@ -71,30 +74,29 @@ impl Options {
     }
 }
 
-async fn all(programs: &Programs, options: &Options) -> Result<Sheet> {
-    let mut sheet = Sheet::default();
+async fn all(programs: &Programs, options: &Options, sheet: &mut Sheet) -> Result<()> {
     let parts = [Part::Overload, Part::Priority, Part::Hang];
     if parts.into_iter().any(|part| options.wants(part)) {
         let served = programs.serve().await?;
         let capacity = capacity(programs, &served.stub_url).await?;
         println!("the stub answers {capacity:.0} a second");
         if options.wants(Part::Overload) {
-            overload(&mut sheet, programs, &served, capacity, options.seconds).await?;
+            overload(sheet, programs, &served, capacity, options.seconds).await?;
         }
         if options.wants(Part::Priority) {
-            priority(&mut sheet, programs, &served, capacity).await?;
+            priority(sheet, programs, &served, capacity).await?;
         }
         if options.wants(Part::Hang) {
-            hang::judge(&mut sheet, programs, &served, capacity).await?;
+            hang::judge(sheet, programs, &served, capacity).await?;
         }
     }
     if options.wants(Part::Freeze) {
-        freeze::judge(&mut sheet, programs).await?;
+        freeze::judge(sheet, programs).await?;
     }
     if options.wants(Part::Logins) {
-        logins::judge(&mut sheet, programs, options.login_seconds).await?;
+        logins::judge(sheet, programs, options.login_seconds).await?;
     }
-    Ok(sheet)
+    Ok(())
 }
 
 /// What the stub answers a second when all its slots are busy; its timers are those of this machine.

@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 use stanchion_testing::process::free_port;
 use stanchion_testing::servers::Postgres;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use super::asked::{self, Asked, Load};
 use super::peers::Programs;
@@ -89,8 +89,19 @@ pub(super) async fn judge(sheet: &mut Sheet, programs: &Programs) -> Result<()> 
     Ok(())
 }
 
-/// A product to look at.
+/// A product to look at, once one is listed: a shop is ready before its list has all of its log.
 pub(super) async fn product(url: &str) -> Result<String> {
+    let began = Instant::now();
+    loop {
+        let listed = listed(url).await;
+        if listed.is_ok() || began.elapsed() > READY_WITHIN {
+            return listed;
+        }
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
+async fn listed(url: &str) -> Result<String> {
     let answer = asked::get(&format!("{url}/api/v1/products?limit=1")).await?;
     let body = answer.find('{').map_or("", |from| &answer[from..]);
     let body: Value = serde_json::from_str(body.trim()).context(body.to_owned())?;

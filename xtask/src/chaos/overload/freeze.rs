@@ -80,6 +80,7 @@ pub(super) async fn judge(sheet: &mut Sheet, programs: &Programs) -> Result<()> 
     let seen = Seen::of(&asked);
     let answered = "C11 answered while frozen, share of before";
     sheet.at_most(answered, STILL, seen.frozen / seen.before);
+    println!("answered before it: {:.3} of what was asked", seen.before);
     sheet.at_most(what, 10.0, seen.back());
     ensure!(
         shop.exited()?.is_none(),
@@ -158,42 +159,39 @@ fn signal(signal: &str, processes: &[String]) -> Result<()> {
     shell::quiet(Command::new("kill").arg(signal).args(processes)).map(drop)
 }
 
-/// What was answered, second by second.
+/// What was answered of what was asked, second by second: how much is asked in a second is chance.
 struct Seen {
     /// On the average before the freeze, and in the middle of it.
     before: f64,
     frozen: f64,
     /// From the thaw on.
-    after: Vec<u64>,
+    after: Vec<f64>,
 }
 
 impl Seen {
     fn of(asked: &Asked) -> Self {
-        // A second without an answer behind the last one is not in the list.
-        let mut by_second = asked.ok_by_second.clone();
-        let all = (BEFORE + FROZEN + AFTER) as usize;
-        by_second.resize(by_second.len().max(all), 0);
-        let mean = |from: u64, to: u64| {
-            let seconds = &by_second[from as usize..to as usize];
-            seconds.iter().sum::<u64>() as f64 / seconds.len() as f64
+        let in_second = |all: &[u64], second: u64| all.get(second as usize).copied().unwrap_or(0);
+        let share = |from: u64, to: u64| {
+            let sum = |all: &[u64]| (from..to).map(|second| in_second(all, second)).sum::<u64>();
+            sum(&asked.ok_by_second) as f64 / sum(&asked.sent_by_second) as f64
         };
         let thaw = BEFORE + FROZEN;
-        let seen = Self {
-            before: mean(2, BEFORE),
+        // The last second is none to its end.
+        let after = thaw..thaw + AFTER - 1;
+        Self {
+            before: share(2, BEFORE),
             // The load began a moment after the clock of the freeze.
-            frozen: mean(BEFORE + 1, thaw - 1),
-            after: by_second[thaw as usize..all - 1].to_vec(),
-        };
-        println!("before: {:.0} a second", seen.before);
-        seen
+            frozen: share(BEFORE + 1, thaw - 1),
+            after: after.map(|second| share(second, second + 1)).collect(),
+        }
     }
 
     /// Seconds from the thaw until as much is answered as before, and stays so; no number where nothing was.
     fn back(&self) -> f64 {
-        if self.before == 0.0 {
+        if self.before.is_nan() || self.before <= 0.0 {
             return f64::NAN;
         }
-        let is_bad = |answered: &u64| (*answered as f64) < GOOD * self.before;
+        let is_bad = |answered: &f64| answered.is_nan() || *answered < GOOD * self.before;
         let bad: Vec<bool> = self.after.iter().map(is_bad).collect();
         // A single second may be short of it by chance, also the last one; two in a row are not.
         let last_bad = bad.windows(2).rposition(|two| two[0] && two[1]);
@@ -205,7 +203,7 @@ impl Seen {
 mod tests {
     use super::*;
 
-    fn back(before: f64, after: &[u64]) -> f64 {
+    fn back(before: f64, after: &[f64]) -> f64 {
         let after = after.to_vec();
         let seen = Seen {
             before,
@@ -217,9 +215,9 @@ mod tests {
 
     #[test]
     fn it_is_back_behind_the_last_two_bad_seconds_in_a_row() {
-        assert_eq!(back(100.0, &[0, 40, 100, 90, 100, 99]), 2.0);
-        assert_eq!(back(100.0, &[120, 100, 100, 100, 100, 90]), 0.0);
-        assert_eq!(back(100.0, &[0, 100, 100, 100, 0, 0]), 6.0);
-        assert!(back(0.0, &[0, 0, 0]).is_nan(), "nothing was answered");
+        assert_eq!(back(1.0, &[0.0, 0.4, 1.0, 0.9, 1.0, 0.99]), 2.0);
+        assert_eq!(back(1.0, &[1.2, 1.0, 1.0, 1.0, 1.0, 0.9]), 0.0);
+        assert_eq!(back(1.0, &[0.0, 1.0, 1.0, 1.0, 0.0, f64::NAN]), 6.0);
+        assert!(back(0.0, &[0.0, 0.0, 0.0]).is_nan(), "nothing was answered");
     }
 }

@@ -58,7 +58,8 @@ struct Asker {
 }
 
 fn load(text: &str) -> Result<(String, f64), String> {
-    let (path, rate) = text.split_once('=').ok_or("a path, = and a rate")?;
+    // A path may have a query.
+    let (path, rate) = text.rsplit_once('=').ok_or("a path, = and a rate")?;
     let rate: f64 = rate.parse().map_err(|_| "a rate is a number")?;
     Ok((path.to_owned(), rate))
 }
@@ -192,5 +193,18 @@ impl Asker {
             Ok(_) => Ended::Failed,
             Err(_elapsed) => Ended::Late,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::load;
+
+    #[test]
+    fn a_path_may_have_a_query() {
+        let asked = load("/products?limit=20=12.5");
+        assert_eq!(asked, Ok(("/products?limit=20".to_owned(), 12.5)));
+        assert!(load("/products?limit=20").is_ok_and(|(path, _)| path == "/products?limit"));
+        assert!(load("/products").is_err() && load("/products=many").is_err());
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http_body_util::BodyExt;
-use tokio::task::JoinSet;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -70,7 +70,9 @@ impl Lane {
                 () = closing.cancelled() => break,
                 () = sleep_until(due) => {}
             }
-            while open.try_join_next().is_some() {}
+            while let Some(ended) = open.try_join_next() {
+                lane.note_ended(ended);
+            }
             if open.len() >= OPEN_MAX {
                 let failed = Err(format!("{OPEN_MAX} are not answered"));
                 lane.tally.note(None, &Way::default(), failed);
@@ -85,7 +87,17 @@ impl Lane {
                 lane.tally.note(due, &way, outcome);
             });
         }
-        open.join_all().await;
+        while let Some(ended) = open.join_next().await {
+            lane.note_ended(ended);
+        }
+    }
+
+    /// What ended has counted itself, unless it panicked.
+    fn note_ended(&self, ended: Result<(), JoinError>) {
+        if let Err(error) = ended {
+            self.tally
+                .note(None, &Way::default(), Err(error.to_string()));
+        }
     }
 
     async fn ask(&self, number: u64, way: &mut Way) -> Result<Good, String> {

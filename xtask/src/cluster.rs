@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 use shop_cluster::{ADMIN_PASSWORD, Broker, Cluster, table};
-use tokio::signal::unix::{SignalKind, signal};
+use stanchion_testing::process::keep_ctrl_c_to_ourselves;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
 
 pub(crate) use self::stage::{Kind, Stage};
@@ -63,6 +64,10 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 async fn stay_up(up: &Up) -> Result<()> {
     let folder = workspace::target().join("cluster");
     let binary = build(up.release)?;
+    // From here on a Ctrl-C is ours: services that got it from the terminal as well would take our word for a second one, and
+    // end at once.
+    let mut signals = Signals::listen()?;
+    keep_ctrl_c_to_ourselves();
     let stage = Stage::set(&folder, binary, up.broker, up.databases)?;
     let mut plan = stage.plan(folder.join("shop"));
     plan.listen = Some(up.port);
@@ -70,10 +75,14 @@ async fn stay_up(up: &Up) -> Result<()> {
         plan.broker = Broker::At(url.clone());
     }
     println!("starting the processes of the shop; Ctrl-C stops them in order");
-    let mut cluster = Cluster::spawn(plan).await?;
+    let mut cluster = tokio::select! {
+        cluster = Cluster::spawn(plan) => cluster?,
+        () = signals.to_stop() => return Ok(()),
+    };
     let outcome = tokio::select! {
         outcome = watch(&mut cluster) => outcome,
-        () = told_to_stop(up.seconds) => Ok(()),
+        () = signals.to_stop() => Ok(()),
+        () = over(up.seconds) => Ok(()),
     };
     println!("\nstopping: first who serves, then who works");
     cluster.stop(STOPPED_WITHIN).await?;
@@ -113,20 +122,34 @@ async fn watch(cluster: &mut Cluster) -> Result<()> {
     }
 }
 
-async fn told_to_stop(seconds: Option<u64>) {
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        return;
-    };
-    let over = async {
-        match seconds {
-            Some(seconds) => sleep(Duration::from_secs(seconds)).await,
-            None => std::future::pending().await,
+/// What tells us to stop: Ctrl-C, a `kill`, a terminal that is closed.
+struct Signals([Signal; 3]);
+
+impl Signals {
+    fn listen() -> Result<Self> {
+        let kinds = [
+            SignalKind::interrupt(),
+            SignalKind::terminate(),
+            SignalKind::hangup(),
+        ];
+        let [interrupt, terminate, hangup] = kinds.map(signal);
+        Ok(Self([interrupt?, terminate?, hangup?]))
+    }
+
+    async fn to_stop(&mut self) {
+        let [interrupt, terminate, hangup] = &mut self.0;
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+            _ = hangup.recv() => {}
         }
-    };
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
-        () = over => {}
+    }
+}
+
+async fn over(seconds: Option<u64>) {
+    match seconds {
+        Some(seconds) => sleep(Duration::from_secs(seconds)).await,
+        None => std::future::pending().await,
     }
 }
 

@@ -8,10 +8,10 @@ use std::{
     fs::{self, File},
     net::{Ipv4Addr, TcpListener},
     ops::Range,
-    os::unix::fs::MetadataExt,
+    os::unix::{fs::MetadataExt, process::CommandExt},
     path::PathBuf,
     process::{self, Child, Command, ExitStatus, Stdio},
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -40,6 +40,9 @@ const INHERITED: [&str; 7] = [
     "RUST_LOG",
     "LLVM_PROFILE_FILE",
 ];
+
+/// Set once children are to be in process groups of their own.
+static APART: OnceLock<()> = OnceLock::new();
 
 /// What to start; kept by the caller, so that the same thing can be started again on the same folders.
 #[derive(Debug, Clone)]
@@ -138,6 +141,9 @@ impl Launch {
             .envs(self.environment.iter().cloned());
         if let Some(folder) = &self.folder {
             command.current_dir(folder);
+        }
+        if APART.get().is_some() {
+            command.process_group(0);
         }
         let child = command
             .stdin(Stdio::null())
@@ -329,6 +335,12 @@ impl Signal {
             Self::Continue => "-CONT",
         }
     }
+}
+
+/// From here on a Ctrl-C in the terminal reaches this process and none that it starts, so that it can stop them in their order.
+/// A test leaves that: whatever it started is to end with it.
+pub fn keep_ctrl_c_to_ourselves() {
+    let _already = APART.set(());
 }
 
 /// A port of 127.0.0.1 that nobody else gets until this process ends: no other test by way of this function, and no

@@ -5,7 +5,7 @@ use std::{os::unix::process::ExitStatusExt, time::Duration};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use stanchion_testing::process::{Launch, Signal, free_port};
+use stanchion_testing::process::{Launch, Signal, free_port, keep_ctrl_c_to_ourselves};
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -92,4 +92,19 @@ fn no_port_is_handed_out_twice_and_none_that_somebody_listens_on() {
     assert_eq!(unique.len(), 50);
     assert!(!unique.contains(&first));
     assert!(taken.is_err() || !unique.contains(&(first + 1)));
+}
+
+#[tokio::test]
+async fn a_ctrl_c_in_the_terminal_can_be_kept_from_children() {
+    keep_ctrl_c_to_ourselves();
+    let child = shell("sleep 60").spawn().unwrap();
+    // A terminal's Ctrl-C goes to one process group.
+    assert_eq!(group_of(child.pid()), child.pid());
+}
+
+fn group_of(pid: u32) -> u32 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    // Behind the name in parentheses: state, parent, group.
+    let (_, rest) = stat.rsplit_once(") ").unwrap();
+    rest.split(' ').nth(2).unwrap().parse().unwrap()
 }

@@ -78,6 +78,7 @@ impl Client {
     pub(crate) async fn ask(&mut self, ask: &Ask<'_>) -> Answer {
         let mut pause = PAUSE_FIRST;
         for tries in 1.. {
+            let what = format!("{} {}", ask.method, ask.path);
             match self.try_once(ask).await {
                 Ok((401, _)) if !self.login.0.is_empty() => self.renew().await,
                 Ok((status, data)) if is_answer(status, &data) => {
@@ -88,13 +89,13 @@ impl Client {
                     };
                 }
                 Ok((status, body)) if status >= 500 && !matches!(status, 503 | 504) => {
-                    self.ledger.breakage(
-                        &format!("{} {}", ask.method, ask.path),
-                        status,
-                        &body.to_string(),
-                    );
+                    self.ledger.breakage(&what, status, &body.to_string());
                 }
-                Ok(_) | Err(_) => self.ledger.interrupted(),
+                Ok((status, body)) => self.ledger.interrupted(&what, &format!("{status} {body}")),
+                Err(error) => {
+                    let error = anyhow::Error::from(error);
+                    self.ledger.interrupted(&what, &format!("{error:#}"));
+                }
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(PAUSE_MAX);

@@ -6,6 +6,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use reqwest::Method;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::client::{Ask, Client};
@@ -94,13 +95,13 @@ impl Customer {
             key: Some(key),
             wait,
         };
+        let began = Instant::now();
         let answer = self.client.ask(&ask).await;
+        let took = (wait == 0).then(|| began.elapsed());
         if !matches!(answer.status, 200 | 202) {
             return self.client.ledger.refused(&self.id, key, answer.status);
         }
-        self.client
-            .ledger
-            .order(&self.id, key, &answer.data, answer.tries);
+        self.client.ledger.order(&self.id, key, &answer, took);
         let order = answer.data["id"].as_str().unwrap_or_default().to_owned();
         if self.dice.random_bool(0.15) {
             self.cancel(&order).await;

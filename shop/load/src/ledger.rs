@@ -4,10 +4,13 @@ use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::Context;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
+
+use crate::client::Answer;
 
 #[derive(Debug)]
 pub(crate) struct Ledger {
@@ -43,10 +46,12 @@ impl Ledger {
         self.note("asked", json!({"customer": customer, "key": key}));
     }
 
-    /// The shop has the order, as it says.
-    pub(crate) fn order(&self, customer: &str, key: &str, order: &Value, tries: u32) {
+    /// The shop has the order, as it says; how long taking it took, unless its end was waited for.
+    pub(crate) fn order(&self, customer: &str, key: &str, answer: &Answer, took: Option<Duration>) {
+        let order = &answer.data;
         let note = json!({
-            "customer": customer, "key": key, "order": order["id"], "status": order["status"], "tries": tries,
+            "customer": customer, "key": key, "order": order["id"], "status": order["status"],
+            "tries": answer.tries, "took_us": took.map(|took| took.as_micros() as u64),
         });
         self.note("order", note);
     }
@@ -78,13 +83,8 @@ impl Ledger {
     }
 
     /// A connection broke, or nobody was there: the request is repeated.
-    pub(crate) fn interrupted(&self) {
-        *self
-            .inner
-            .lock()
-            .counts
-            .entry("interrupted".into())
-            .or_default() += 1;
+    pub(crate) fn interrupted(&self, what: &str, why: &str) {
+        self.note("interrupted", json!({"request": what, "why": why}));
     }
 
     /// An answer that no client should ever see.

@@ -1,9 +1,12 @@
 //! The shop in services on NATS with customers, for what is done to it.
 
+use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
+use serde_json::Value;
 use shop_cluster::{ADMIN_PASSWORD, Broker, Cluster, Parked};
 use stanchion_testing::process::ServiceProcess;
 use tokio::time::{Instant, sleep};
@@ -15,10 +18,12 @@ const READY_WITHIN: Duration = Duration::from_secs(120);
 const STOPPED_WITHIN: Duration = Duration::from_secs(60);
 /// Longest time until the last orders of customers who leave are settled.
 const SETTLED_WITHIN: Duration = Duration::from_secs(300);
-/// Longest pause of a customer between two orders: the load of a dozen debug builds must fit into a machine that has other
-/// things to do, or orders run out of time.
-const PAUSE_MS_MAX: u64 = 3_000;
+/// Longest pause of a customer between two orders, unless told: the load of a dozen debug builds must fit into a machine that
+/// has other things to do, or orders run out of time.
+pub(super) const PAUSE_MS_MAX: u64 = 3_000;
 const POLL: Duration = Duration::from_millis(200);
+/// Requests that failed are shown up to so many.
+const TOLD_MAX: usize = 10;
 
 /// A running cluster and its customers.
 pub(super) struct Split {
@@ -32,6 +37,8 @@ pub(super) struct Split {
 pub(super) struct Load {
     pub(super) customers: u32,
     pub(super) seed: u64,
+    /// Longest pause of a customer between two orders.
+    pub(super) pause_ms_max: u64,
 }
 
 impl Split {
@@ -48,7 +55,7 @@ impl Split {
         let mut plan = stage.plan(folder.join("shop"));
         plan.apis = apis;
         // Who is slow is not given up here: that no order is lost is looked at, not how fast this machine is.
-        let patience = ("SHOP__ORDERS__STEP_TIMEOUT".into(), "10m".into());
+        let patience = ("SHOP__ORDERS__STEP_TIMEOUT".into(), "1h".into());
         plan.settings.push(patience);
         if let Some(url) = through {
             plan.broker = Broker::At(url);
@@ -59,7 +66,7 @@ impl Split {
         let customers = programs.load(&url, &ledger, load.customers, load.seed);
         let load = customers
             .env("SHOP__IDENTITY__ADMIN_PASSWORD", ADMIN_PASSWORD)
-            .arg(format!("--pause-ms-max={PAUSE_MS_MAX}"))
+            .arg(format!("--pause-ms-max={}", load.pause_ms_max))
             .arg(format!("--settle-seconds={}", SETTLED_WITHIN.as_secs()))
             .spawn()?;
         Ok(Self {
@@ -93,11 +100,28 @@ impl Split {
             parked == Parked::default(),
             "messages were left aside: {parked:?}"
         );
-        let failed = said
-            .split(", ")
-            .find(|count| count.starts_with("interrupted"));
-        ensure!(failed.is_none(), "requests failed: {}", said.trim());
+        let failed = interrupted(&fs::read_to_string(&self.ledger)?);
+        ensure!(
+            failed.is_empty(),
+            "requests failed: {}\n{}",
+            said.trim(),
+            failed.join("\n")
+        );
         Ok(())
+    }
+
+    /// How long what customers have noted is so far, in bytes.
+    pub(super) fn noted(&self) -> usize {
+        let noted = fs::metadata(&self.ledger);
+        noted.map_or(0, |noted| noted.len() as usize)
+    }
+
+    /// How long it took to take an order, each that they noted between two of its lengths, but for those whose end was waited
+    /// for.
+    pub(super) fn taking(&self, noted: Range<usize>) -> Result<Vec<Duration>> {
+        let ledger = fs::read(&self.ledger)?;
+        let noted = ledger.get(noted).context("the ledger got shorter")?;
+        taking(&String::from_utf8_lossy(noted))
     }
 
     /// How far the furthest of all is behind.
@@ -133,7 +157,45 @@ impl Split {
     }
 }
 
+fn taking(ledger: &str) -> Result<Vec<Duration>> {
+    let mut took = Vec::new();
+    for line in ledger.lines() {
+        let note: Value = serde_json::from_str(line)?;
+        let micros = note["took_us"].as_u64();
+        took.extend(micros.map(Duration::from_micros));
+    }
+    took.sort_unstable();
+    Ok(took)
+}
+
+/// The first requests that customers had to repeat, with why.
+fn interrupted(ledger: &str) -> Vec<&str> {
+    let of_them = |line: &&str| line.contains("\"what\":\"interrupted\"");
+    ledger.lines().filter(of_them).take(TOLD_MAX).collect()
+}
+
 /// An empty stage in a folder of this name.
 pub(super) fn stage(folder: &Path, binary: PathBuf) -> Result<Stage> {
     Stage::set(folder, binary, Kind::Nats, false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEDGER: &str = r#"{"customer":"ada","key":"1","what":"asked"}
+{"customer":"ada","key":"1","took_us":1500,"tries":2,"what":"order"}
+{"customer":"ada","key":"2","took_us":null,"tries":1,"what":"order"}
+{"request":"POST /orders","what":"interrupted","why":"503 null"}
+{"customer":"ada","key":"3","took_us":900,"tries":1,"what":"order"}
+"#;
+
+    #[test]
+    fn what_was_taken_is_told_with_how_long_and_what_failed_with_why() {
+        let took = [900, 1_500].map(Duration::from_micros);
+        assert_eq!(taking(LEDGER).unwrap(), took);
+        let failed = interrupted(LEDGER);
+        assert_eq!(failed.len(), 1);
+        assert!(failed[0].contains("503"), "{failed:?}");
+    }
 }

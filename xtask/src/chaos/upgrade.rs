@@ -85,6 +85,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let load = Load {
         customers: options.customers,
         seed,
+        pause_ms_max: split::PAUSE_MS_MAX,
     };
     runtime.block_on(there_and_back(&programs, &folder, &now, &next, &load))
 }

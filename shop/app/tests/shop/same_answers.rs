@@ -7,6 +7,7 @@
 mod plain;
 mod progress;
 mod run;
+mod step;
 
 use std::time::Duration;
 
@@ -16,8 +17,9 @@ use tokio::time::{Instant, sleep};
 
 use self::plain::Plain;
 use self::progress::Progress;
-use self::run::{Run, Step};
-use crate::support::Shop;
+use self::run::Run;
+use self::step::Step;
+use crate::support::{Shop, eventually};
 
 const REQUESTS: usize = 300;
 const SEED: u64 = 20_260_718;
@@ -93,7 +95,28 @@ impl Side {
 
     async fn answer(&mut self, step: &Step) -> plain::Answered {
         let ask = step.ask(&self.shop, &self.plain);
-        self.plain.of(ask.send().await)
+        let answered = self.plain.of(ask.send().await);
+        if let Some(order) = step.cancels().filter(|_| answered.status == 200) {
+            self.taken_back(&order).await;
+        }
+        answered
+    }
+
+    /// What was cancelled goes back in its own time. Who changed a product meanwhile, or ordered the last one, would be
+    /// told how far that is, and the sides need not be equally far.
+    async fn taken_back(&self, order: &str) {
+        let id = self.plain.kept(order).expect("an order that was placed");
+        let path = format!("/processes/orders/fulfilment/{id}");
+        eventually(
+            "what was cancelled is taken back",
+            SETTLED_WITHIN,
+            || async {
+                let shown = self.shop.fetch_admin_of("orders-api", &path);
+                let shown = shown.send().await.json();
+                (shown["state"] == "ended" && shown["step"] == "cancelled").then_some(())
+            },
+        )
+        .await;
     }
 }
 

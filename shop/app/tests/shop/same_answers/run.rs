@@ -3,45 +3,14 @@
 use std::collections::BTreeMap;
 
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::plain::Plain;
-use crate::support::caller::Ask;
-use crate::support::{ADMIN_PASSWORD, Caller, PASSWORD, Shop};
+use super::step::{Body, Means, Step, log_in, put};
+use crate::support::{ADMIN_PASSWORD, PASSWORD};
 
 /// Customers and products beyond this are not made: the run is about them, not about more of them.
 const CUSTOMERS_MAX: usize = 40;
 const PRODUCTS_MAX: usize = 60;
-
-/// One request, in names instead of ids.
-#[derive(Clone, Debug)]
-pub(crate) struct Step {
-    method: Method,
-    /// Below `/api/v1`; `{name}` stands for what was kept.
-    path: String,
-    /// Whose token: a name under which one was kept.
-    caller: Option<String>,
-    headers: Vec<(&'static str, String)>,
-    body: Body,
-    keeps: Vec<(String, &'static str)>,
-    means: Means,
-}
-
-#[derive(Clone, Debug)]
-enum Body {
-    None,
-    Json(Value),
-    Text(&'static str),
-}
-
-/// What the run knows when it was answered with success.
-#[derive(Clone, Debug, PartialEq)]
-enum Means {
-    Nothing,
-    Customer(usize),
-    Product(String),
-    Order { nth: usize, by: usize },
-}
 
 /// What was done, and the dice.
 pub(crate) struct Run {
@@ -114,7 +83,7 @@ impl Run {
             return;
         }
         match step.means.clone() {
-            Means::Nothing => {}
+            Means::Nothing | Means::Cancelled { .. } => {}
             // Who has no token yet orders nothing.
             Means::Customer(nth) if nth < 3 => self.customers.push(nth),
             Means::Customer(_) => {}
@@ -306,7 +275,9 @@ impl Run {
         }
         let (nth, by) = self.some_order();
         let path = format!("/orders/{{order{nth}.id}}/cancel");
-        Step::new(Method::POST, &path).by(&format!("customer{by}"))
+        let mut step = Step::new(Method::POST, &path).by(&format!("customer{by}"));
+        step.means = Means::Cancelled { nth };
+        step
     }
 
     fn payments(&mut self) -> Step {
@@ -325,6 +296,8 @@ impl Run {
     /// What is refused, each in its way.
     fn wrong(&mut self) -> Step {
         let customer = format!("customer{}", 1 + self.roll(2));
+        // Another name each time: how often one may be tried is a matter of time, and each side has its own.
+        let nobody = json!({"login": format!("nobody{}", self.steps), "password": "not this one"});
         let steps = [
             Step::get("/users/me"),
             Step::get("/users/me").by("nobody"),
@@ -346,94 +319,10 @@ impl Run {
                 .key("wrong-2")
                 .by(&customer),
             Step::new(Method::DELETE, "/orders").by(&customer),
-            Step::new(Method::POST, "/auth/login").json(json!({"login": "nobody", "password": "not this one"})),
+            Step::new(Method::POST, "/auth/login").json(nobody),
             Step::new(Method::POST, "/users").json(json!({"email": "no", "username": "-", "password": "x"})),
         ];
         let nth = self.roll(steps.len());
         steps[nth].clone()
     }
-}
-
-impl Step {
-    fn new(method: Method, path: &str) -> Self {
-        Self {
-            method,
-            path: path.to_owned(),
-            caller: None,
-            headers: Vec::new(),
-            body: Body::None,
-            keeps: Vec::new(),
-            means: Means::Nothing,
-        }
-    }
-
-    fn get(path: &str) -> Self {
-        Self::new(Method::GET, path)
-    }
-
-    fn by(mut self, caller: &str) -> Self {
-        self.caller = Some(caller.to_owned());
-        self
-    }
-
-    fn key(mut self, key: &str) -> Self {
-        self.headers.push(("idempotency-key", key.to_owned()));
-        self
-    }
-
-    fn json(mut self, body: Value) -> Self {
-        self.body = Body::Json(body);
-        self
-    }
-
-    fn text(mut self, body: &'static str) -> Self {
-        self.headers
-            .push(("content-type", "application/json".into()));
-        self.body = Body::Text(body);
-        self
-    }
-
-    /// The request to that shop, in its ids.
-    pub(crate) fn ask(&self, shop: &Shop, plain: &Plain) -> Ask {
-        let mut caller: Caller = shop.anyone();
-        if let Some(name) = &self.caller {
-            let token = plain.kept(&format!("{name}.token"));
-            caller.token = token.map_or("no token at all", String::as_str).to_owned();
-        }
-        let mut ask = caller.ask(self.method.clone(), &plain.filled(&self.path));
-        for (name, value) in &self.headers {
-            ask = ask.header(name, value);
-        }
-        match &self.body {
-            Body::None => ask,
-            Body::Json(body) => ask.json(body),
-            Body::Text(text) => ask.body(*text),
-        }
-    }
-
-    /// Whether it changes nothing.
-    pub(crate) fn is_reading(&self) -> bool {
-        self.method == Method::GET
-    }
-
-    /// Whether its answer waits for what follows from it.
-    pub(crate) fn waits(&self) -> bool {
-        self.headers.iter().any(|(name, _)| *name == "prefer")
-    }
-
-    /// What later requests need of its answer.
-    pub(crate) fn keeps(&self) -> &[(String, &'static str)] {
-        &self.keeps
-    }
-}
-
-fn put(path: &str, caller: &str, body: Value) -> Step {
-    Step::new(Method::PUT, path).json(body).by(caller)
-}
-
-fn log_in(login: &str, password: &str, keep_as: &str) -> Step {
-    let body = json!({"login": login, "password": password});
-    let mut step = Step::new(Method::POST, "/auth/login").json(body);
-    step.keeps = vec![(format!("{keep_as}.token"), "/data/access_token")];
-    step
 }

@@ -1,6 +1,7 @@
 //! Who calls a shop, and who only looks at it.
 
 use reqwest::Method;
+use shop_cluster::Cluster;
 
 use super::caller::{Ask, Caller};
 use super::{ADMIN_PASSWORD, Shop};
@@ -32,6 +33,16 @@ impl Shop {
             Method::GET,
             format!("http://{}{path}", self.admin_address),
         )
+    }
+
+    /// `GET` on the admin port of that process; of the only one where it is one.
+    pub(crate) fn fetch_admin_of(&self, service: &str, path: &str) -> Ask {
+        let services = self.services.as_ref().map(Cluster::services);
+        let found = services.map(|all| all.iter().find(|one| one.name() == service));
+        match found {
+            None => self.fetch_admin(path),
+            Some(found) => self.fetch_at(found.expect("a service of that name").admin(), path),
+        }
     }
 
     /// A new customer, logged in.

@@ -100,7 +100,8 @@ impl Split {
             parked == Parked::default(),
             "messages were left aside: {parked:?}"
         );
-        let failed = interrupted(&fs::read_to_string(&self.ledger)?);
+        let ledger = fs::read_to_string(&self.ledger)?;
+        let failed = interrupted(&ledger);
         ensure!(
             failed.is_empty(),
             "requests failed: {}\n{}",

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use stanchion_testing::process::{Launch, ServiceProcess, free_port};
 
 use super::asked::{self, Asked, Load};
-use crate::{shell, workspace};
+use crate::{chaos::programs::Programs as ShopPrograms, shell, workspace};
 
 const READY_WITHIN: Duration = Duration::from_secs(60);
 /// A load ends so long after its time at the latest.
@@ -30,17 +30,14 @@ pub(super) struct Served {
 }
 
 impl Programs {
-    /// The small programs optimised; the shop, which is large, as developers build it.
+    /// All of them optimised: an answer of a debug build costs so much that the machine is full of answers alone.
     pub(super) fn build(with_shop: bool) -> Result<Self> {
         let overload = ["build", "--quiet", "--release", "-p", "overload"];
         let built = shell::aloud(&mut workspace::cargo(&overload))?;
         ensure!(built, "the service or its load does not compile");
         if with_shop {
-            let shop = ["build", "--quiet", "-p", "shop"];
-            ensure!(
-                shell::aloud(&mut workspace::cargo(&shop))?,
-                "the shop does not compile"
-            );
+            // With the same words as for the others, so that it is compiled once for all.
+            ShopPrograms::build(true)?;
         }
         Ok(Self {
             folder: workspace::metadata()?.target_directory.into(),
@@ -54,7 +51,7 @@ impl Programs {
 
     /// The shop.
     pub(super) fn shop(&self) -> Launch {
-        first(&self.folder.join("debug/shop"))
+        first(&self.folder.join("release/shop"))
     }
 
     /// Starts the stub and the service.

@@ -2,15 +2,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures_util::FutureExt;
 use futures_util::future::select_all;
 use parking_lot::RwLock;
+use stanchion_runtime::task::{self, Task};
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until, timeout_at};
 use tracing::warn;
 
 use crate::size::PageSize;
 use crate::{
-    BrokerError, Delivery, Feed, Group, LogId, Place, Position, Progress, Subscriber, Subscription,
+    BrokerError, Delivery, Feed, FeedPage, Group, LogId, Place, Position, Progress, Subscriber,
+    Subscription,
 };
 
 /// How long a subscription trusts the feeds' hints before it looks by itself.
@@ -57,6 +60,8 @@ impl Subscriber for MemoryBroker {
             group,
             cursors,
             turn: 0,
+            looked: 0,
+            failed: None,
         }))
     }
 }
@@ -67,6 +72,11 @@ struct Cursor {
     at: Place,
     changes: watch::Receiver<Position>,
     page: PageSize,
+    /// A read under way, which goes on by itself whatever interrupts the wait for it. Begun anew at each wait it would end
+    /// only where nothing else happens for so long, and a store would be asked again and again for what nobody hears.
+    reading: Option<Task<Result<FeedPage, BrokerError>>>,
+    /// It had nothing new, and is not read before then unless it says that it has.
+    dry_until: Instant,
     /// It could not be read, and is not before then.
     rests_until: Instant,
     said_at: Option<Instant>,
@@ -79,11 +89,39 @@ impl Cursor {
             at: group.progress.get(&log).copied().unwrap_or(Place::START),
             changes: feed.changes(),
             page: PageSize::default(),
+            reading: None,
             feed: Arc::clone(feed),
             log,
+            dry_until: Instant::now(),
             rests_until: Instant::now(),
             said_at: None,
         }
+    }
+
+    /// Whether to read it, or to go on with that.
+    fn is_due(&self, now: Instant) -> bool {
+        let grew = self.changes.has_changed().unwrap_or(false);
+        self.reading.is_some() || self.rests_until <= now && (grew || self.dry_until <= now)
+    }
+
+    /// What comes next, by the read that is under way if there is one. Cancel-safe.
+    async fn read(&mut self) -> Result<FeedPage, BrokerError> {
+        if self.reading.is_none() {
+            self.changes.borrow_and_update();
+            let (feed, at, entries) = (Arc::clone(&self.feed), self.at, self.page.entries());
+            let mut read = Box::pin(async move { feed.read(at, entries).await });
+            // What a log has in memory is there at once.
+            if let Some(page) = read.as_mut().now_or_never() {
+                return page;
+            }
+            self.reading = Some(task::spawn("feed-read", read));
+        }
+        let Some(reading) = &mut self.reading else {
+            return Err(BrokerError("no read is under way".into()));
+        };
+        let page = reading.await;
+        self.reading = None;
+        page.unwrap_or_else(|failed| Err(BrokerError(failed.to_string())))
     }
 
     fn rest(&mut self, error: &BrokerError) {
@@ -97,38 +135,53 @@ impl Cursor {
     }
 }
 
+impl Drop for Cursor {
+    fn drop(&mut self) {
+        if let Some(reading) = &self.reading {
+            reading.abort();
+        }
+    }
+}
+
 struct MemorySubscription {
     group: Group,
     cursors: Vec<Cursor>,
+    /// The feed that this round of looks began with, and how many of them were looked at in it.
     turn: usize,
+    looked: usize,
+    /// Why the first one could not be read that could not in this round.
+    failed: Option<BrokerError>,
 }
 
 impl MemorySubscription {
     /// Looks at every feed once, starting after the one that was served last, so that none starves. Fails where none can be
-    /// read: whoever has another goes on with that.
+    /// read: whoever has another goes on with that. Cancel-safe: the next call goes on with the feed that this one was at.
     async fn poll(&mut self) -> Result<Option<Delivery>, BrokerError> {
-        let (now, mut failed) = (Instant::now(), None);
-        for step in 0..self.cursors.len() {
-            let index = (self.turn + step) % self.cursors.len();
+        let now = Instant::now();
+        while self.looked < self.cursors.len() {
+            let index = (self.turn + self.looked) % self.cursors.len();
             let cursor = &mut self.cursors[index];
-            if cursor.rests_until > now {
+            if !cursor.is_due(now) {
+                self.looked += 1;
                 continue;
             }
-            cursor.changes.borrow_and_update();
-            let page = match cursor.feed.read(cursor.at, cursor.page.entries()).await {
-                Ok(page) => page,
+            let page = match cursor.read().await {
+                Ok(page) if page.through.position > cursor.at.position => page,
+                Ok(_nothing_new) => {
+                    cursor.dry_until = Instant::now() + POLL;
+                    self.looked += 1;
+                    continue;
+                }
                 Err(error) => {
                     cursor.rest(&error);
-                    failed.get_or_insert(error);
+                    self.failed.get_or_insert(error);
+                    self.looked += 1;
                     continue;
                 }
             };
-            if page.through.position <= cursor.at.position {
-                continue;
-            }
             cursor.at = page.through;
             cursor.page.read(&page);
-            self.turn = index + 1;
+            (self.turn, self.looked, self.failed) = (index + 1, 0, None);
             let (log, through) = (cursor.log, page.through);
             let messages = page.messages.into_iter();
             return Ok(Some(Delivery {
@@ -136,29 +189,36 @@ impl MemorySubscription {
                 progress: Progress::Place { log, through },
             }));
         }
+        self.looked = 0;
         let rests = |cursor: &Cursor| cursor.rests_until > now;
-        match failed {
+        match self.failed.take() {
             Some(error) if self.cursors.iter().all(rests) => Err(error),
             _ => Ok(None),
         }
     }
 
+    /// Waits until a feed says that it grew, or one is to be looked at again. Cancel-safe.
     async fn wait(&mut self) {
+        let looks = self.cursors.iter();
+        let looks = looks.map(|cursor| cursor.dry_until.max(cursor.rests_until));
+        let look = looks.min().unwrap_or_else(|| Instant::now() + POLL);
         let changed = self
             .cursors
             .iter_mut()
             .map(|cursor| Box::pin(cursor.changes.changed()));
         let changed: Vec<_> = changed.collect();
         if changed.is_empty() {
-            return tokio::time::sleep(POLL).await;
+            return sleep_until(look).await;
         }
-        // A feed whose sender is gone answers at once; the poll interval still bounds the loop.
-        let (first, _, _) = match tokio::time::timeout(POLL, select_all(changed)).await {
-            Ok(first) => first,
+        let (grew, index) = match timeout_at(look, select_all(changed)).await {
+            Ok((grew, index, _others)) => (grew.is_ok(), index),
             Err(_elapsed) => return,
         };
-        if first.is_err() {
-            tokio::time::sleep(POLL).await;
+        if grew {
+            self.cursors[index].dry_until = Instant::now();
+        } else {
+            // A feed whose sender is gone answers at once.
+            sleep_until(look).await;
         }
     }
 }

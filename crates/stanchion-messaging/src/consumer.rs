@@ -8,6 +8,8 @@ mod handler;
 mod marks;
 mod metrics;
 mod retry;
+mod subscribed;
+mod waits;
 
 use std::collections::HashMap;
 use std::future::Future;

@@ -1,6 +1,6 @@
 //! Stores in memory, for tests of what stands above them; nothing survives the process.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -168,7 +168,7 @@ impl MemoryConsumerStore {
     /// The oldest parked message of each key.
     fn heads(&self, consumer: &str, after: AfterLastAttempt) -> Vec<Parked> {
         let rows = self.parked.lock();
-        let mut seen = std::collections::HashSet::new();
+        let mut seen = HashSet::new();
         let own = rows
             .iter()
             .filter(|row| row.consumer == consumer && blocks(row, after));
@@ -241,6 +241,17 @@ impl ConsumerStore for MemoryConsumerStore {
         let heads = self.heads(consumer, after).into_iter();
         let keys = heads.filter(|row| keys.contains(&row.message.key.as_str()));
         Ok(keys.map(|row| row.message.key).collect())
+    }
+
+    async fn parked_keys(
+        &self,
+        consumer: &str,
+        limit: usize,
+    ) -> Result<Option<Vec<String>>, StoreError> {
+        let rows = self.parked.lock();
+        let own = rows.iter().filter(|row| row.consumer == consumer);
+        let keys: HashSet<&String> = own.map(|row| &row.message.key).collect();
+        Ok((keys.len() <= limit).then(|| keys.into_iter().cloned().collect()))
     }
 
     async fn wait_behind(&self, parked: &Parked) -> Result<(), StoreError> {

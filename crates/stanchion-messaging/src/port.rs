@@ -214,6 +214,23 @@ pub trait Subscription: Send {
         Ok(())
     }
 
+    /// A number of this member's time with a partition, as of the last delivery: another one than before where somebody else
+    /// may have been given messages of it since the delivery before that one. `None`: that is not known.
+    ///
+    /// Within a tenure all messages of the partition came to this member, in their order, and those before it had been
+    /// acknowledged or came to this member as well.
+    fn tenure(&self, partition: u16) -> Option<u64> {
+        let _is_not_known = partition;
+        None
+    }
+
+    /// Whether what the last delivery has of that partition was delivered so often that its handling must be what ends its
+    /// members: it is put aside without another attempt. `false` where the broker sees to such messages itself.
+    fn gives_up(&self, partition: u16) -> bool {
+        let _the_broker_sees_to_it = partition;
+        false
+    }
+
     /// It is still worked on: a broker that would give it to somebody else after a while waits anew.
     ///
     /// # Errors

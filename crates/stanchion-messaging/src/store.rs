@@ -105,6 +105,16 @@ pub trait ConsumerStore: Send + Sync {
         after: AfterLastAttempt,
     ) -> Result<Vec<String>, StoreError>;
 
+    /// All keys that have a parked message, whatever its state; `None`: they are more than `limit`, or it cannot tell.
+    async fn parked_keys(
+        &self,
+        consumer: &str,
+        limit: usize,
+    ) -> Result<Option<Vec<String>>, StoreError> {
+        let _cannot_tell = (consumer, limit);
+        Ok(None)
+    }
+
     /// Inserts a message that waits behind an earlier one of its key; one that is parked stays as it is.
     async fn wait_behind(&self, parked: &Parked) -> Result<(), StoreError>;
 

@@ -1,6 +1,6 @@
 //! What a delivery brings: which of its messages are next, repeats, or beyond a hole.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -10,10 +10,11 @@ use tokio::time::Instant;
 
 use super::attempt::doubtful;
 use super::flight::Ending;
-use super::follow::Follow;
+use super::follow::{Follow, Wait};
 use super::marks::{Line, Verdict};
+use super::waits::{Ask, Stretch, Tenure};
 use crate::contract::{family, is_beacon};
-use crate::{Delivery, Link, Mark, Message, Position, Progress};
+use crate::{Delivery, Link, Mark, Message, PARTITIONS, Position, Progress, Subscription};
 
 /// How often the stored marks are looked at, which another member of the group may have moved.
 const REFRESH: Duration = Duration::from_secs(60);
@@ -26,34 +27,76 @@ pub(super) struct Arrived {
     delivery: Delivery,
     since: Instant,
     blocked: HashSet<String>,
+    learned: Option<Learned>,
     marks: Option<Vec<Mark>>,
+    given_up: HashSet<u16>,
+}
+
+/// All keys that have parked messages, unless they are too many, and who had which stretch when that was looked at.
+struct Learned {
+    keys: Option<HashSet<String>>,
+    tenures: Vec<Tenure>,
 }
 
 impl<'a> Follow<'a> {
-    /// Looks up what a delivery's messages need: which keys have parked ones, and the stored marks if something seems
-    /// missing, for another member of the group may have been there.
-    pub(super) fn look_up(&mut self, delivery: Delivery) -> BoxFuture<'a, Result<Arrived, String>> {
+    /// Takes a delivery up at once where memory knows enough of it; else gives what it waits for.
+    pub(super) fn arrives(
+        &mut self,
+        delivery: Delivery,
+        subscription: Option<&dyn Subscription>,
+    ) -> Wait<'a, Result<Arrived, String>> {
         self.flight.watch_parked();
         let since = Instant::now();
         let stale = since.duration_since(self.refreshed) >= REFRESH || self.misses_any(&delivery);
         if stale {
             self.refreshed = since;
         }
+        let tenures = tenures(&delivery, subscription);
+        let ask = self.waits.ask(&tenures, keys(&delivery), since);
+        let arrived = Arrived {
+            delivery,
+            since,
+            blocked: HashSet::new(),
+            learned: None,
+            marks: None,
+            given_up: given_up(&tenures, subscription),
+        };
+        if !stale && ask == Ask::Keys(Vec::new()) {
+            self.admit(arrived);
+            return None;
+        }
+        let everywhere = everywhere(tenures, subscription);
+        Some(self.look_up(arrived, ask, everywhere, stale))
+    }
+
+    /// Looks up what a delivery's messages need: which keys have parked ones, and the stored marks if something seems
+    /// missing, for another member of the group may have been there.
+    fn look_up(
+        &self,
+        mut arrived: Arrived,
+        ask: Ask,
+        tenures: Vec<Tenure>,
+        stale: bool,
+    ) -> BoxFuture<'a, Result<Arrived, String>> {
         let consumer = self.consumer;
         Box::pin(async move {
-            let blocked = consumer.blocked(&delivery.messages).await?;
-            let marks = if stale {
-                let marks = consumer.store.marks(consumer.name).await;
-                Some(marks.map_err(|error| error.to_string())?)
-            } else {
-                None
+            let suspects = match ask {
+                Ask::Keys(suspects) => suspects,
+                Ask::All => {
+                    let all = consumer.parked_keys().await?;
+                    let may_wait = |key: &&str| all.as_ref().is_none_or(|all| all.contains(*key));
+                    let suspects = keys(&arrived.delivery).into_iter().filter(may_wait);
+                    let suspects = suspects.map(str::to_owned).collect();
+                    arrived.learned = Some(Learned { keys: all, tenures });
+                    suspects
+                }
             };
-            Ok(Arrived {
-                delivery,
-                since,
-                blocked,
-                marks,
-            })
+            arrived.blocked = consumer.blocked(&suspects).await?;
+            if stale {
+                let marks = consumer.store.marks(consumer.name).await;
+                arrived.marks = Some(marks.map_err(|error| error.to_string())?);
+            }
+            Ok(arrived)
         })
     }
 
@@ -76,6 +119,10 @@ impl<'a> Follow<'a> {
         if let Some(marks) = arrived.marks {
             self.marks.refresh(marks, now);
         }
+        if let Some(Learned { keys, tenures }) = arrived.learned {
+            let parked = self.flight.parked_since();
+            self.waits.learn(keys, parked, &tenures, arrived.since);
+        }
         let Delivery { messages, progress } = arrived.delivery;
         let mut ending = Ending {
             receipt: None,
@@ -94,7 +141,8 @@ impl<'a> Follow<'a> {
                 self.judge(messages, &links, &mut ending.lines, now)
             }
         };
-        self.flight.admit(messages, ending, &arrived.blocked);
+        let (blocked, given_up) = (&arrived.blocked, &arrived.given_up);
+        self.flight.admit(messages, ending, blocked, given_up);
         self.consumer.show_holes(self.marks.holes());
         self.consumer.show_taken(self.flight.taken());
     }
@@ -166,6 +214,49 @@ impl Follow<'_> {
             false => message,
         }
     }
+}
+
+/// The keys of a delivery's messages; a beacon is nobody's.
+fn keys(delivery: &Delivery) -> HashSet<&str> {
+    let own = delivery.messages.iter();
+    let own = own.filter(|message| !is_beacon(&message.contract));
+    own.map(|message| message.key.as_str()).collect()
+}
+
+/// What the messages are of, and in whose time.
+fn tenures(delivery: &Delivery, subscription: Option<&dyn Subscription>) -> Vec<Tenure> {
+    match &delivery.progress {
+        Progress::Place { log, .. } => vec![(Stretch::Log(*log), Some(0))],
+        Progress::Receipt { links, .. } => {
+            let partitions: BTreeSet<u16> = links.iter().map(|link| link.partition).collect();
+            let tenure = |partition| subscription.and_then(|it| it.tenure(partition));
+            let each = partitions.into_iter();
+            each.map(|partition| (Stretch::Partition(partition), tenure(partition)))
+                .collect()
+        }
+    }
+}
+
+/// The partitions of those of which the broker has delivered the same too often.
+fn given_up(tenures: &[Tenure], subscription: Option<&dyn Subscription>) -> HashSet<u16> {
+    let gives_up = |partition| subscription.is_some_and(|it| it.gives_up(partition));
+    let partitions = tenures.iter().filter_map(|(stretch, _)| match stretch {
+        Stretch::Partition(partition) => Some(*partition),
+        Stretch::Log(_) => None,
+    });
+    partitions
+        .filter(|partition| gives_up(*partition))
+        .collect()
+}
+
+/// All partitions with those: a look at the store shows what is parked of any.
+fn everywhere(mut tenures: Vec<Tenure>, subscription: Option<&dyn Subscription>) -> Vec<Tenure> {
+    let Some(subscription) = subscription else {
+        return tenures;
+    };
+    let all = (0..PARTITIONS).map(|it| (Stretch::Partition(it), subscription.tenure(it)));
+    tenures.extend(all.filter(|(_, tenure)| tenure.is_some()));
+    tenures
 }
 
 fn line(message: &Message, link: &Link) -> Line {

@@ -6,8 +6,8 @@ use std::panic::AssertUnwindSafe;
 use futures_util::FutureExt;
 use tracing::{Instrument, info, info_span, warn};
 
+use super::waits::KEYS_MAX;
 use super::{Consumer, HandlerError};
-use crate::contract::is_beacon;
 use crate::{AfterLastAttempt, Message, Parked, ParkedState};
 
 /// Under this no other message's key is: what is in doubt makes nobody wait, and waits for nobody.
@@ -15,6 +15,9 @@ const DOUBTFUL: &str = "stanchion.doubtful/";
 
 const DOUBT: &str = "announced before, and so long ago that the inbox may have forgotten it: redrive it here if it had no \
                      effect, discard it if it had";
+
+const GIVEN_UP: &str = "delivered again and again without an end: its handling may be what ended its processes, or that of one \
+                        that it came with; redrive it here if it is harmless";
 
 const WAITS_BEHIND: &str = "waits behind an earlier message of its key";
 
@@ -25,35 +28,48 @@ pub(super) fn doubtful(mut message: Message) -> Message {
 }
 
 impl Consumer {
-    /// The keys of these messages that have parked ones.
-    pub(super) async fn blocked(&self, messages: &[Message]) -> Result<HashSet<String>, String> {
-        let own = messages.iter().filter(|it| !is_beacon(&it.contract));
-        let keys: HashSet<&str> = own.map(|message| message.key.as_str()).collect();
+    /// Which of these keys have parked messages.
+    pub(super) async fn blocked(&self, keys: &[String]) -> Result<HashSet<String>, String> {
         if keys.is_empty() {
             return Ok(HashSet::new());
         }
-        let keys: Vec<&str> = keys.into_iter().collect();
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
         let after = self.limits.after_last_attempt;
         let blocked = self.store.blocked(self.name, &keys, after).await;
         let blocked = blocked.map_err(|error| error.to_string())?;
         Ok(blocked.into_iter().collect())
     }
 
-    /// The first attempt; whether later messages of its key wait behind it now.
-    pub(super) async fn attempt_first(&self, message: Message) -> Result<bool, String> {
+    /// All keys that have parked messages, if they are few.
+    pub(super) async fn parked_keys(&self) -> Result<Option<HashSet<String>>, String> {
+        let keys = self.store.parked_keys(self.name, KEYS_MAX).await;
+        let keys = keys.map_err(|error| error.to_string())?;
+        Ok(keys.map(|keys| keys.into_iter().collect()))
+    }
+
+    /// The first attempt, unless it is given up; whether later messages of its key wait behind it now.
+    pub(super) async fn attempt_first(
+        &self,
+        message: Message,
+        given_up: bool,
+    ) -> Result<bool, String> {
+        let goes_on = self.limits.after_last_attempt == AfterLastAttempt::KeyGoesOn;
         if message.key.starts_with(DOUBTFUL) {
-            self.park_doubtful(message).await?;
+            self.park_dead(message, "doubtful", DOUBT).await?;
             return Ok(false);
         }
         if !self.handlers.contains_key(message.contract.as_str()) {
             self.park_unknown(message, None).await?;
             return Ok(true);
         }
+        if given_up {
+            self.park_dead(message, "given_up", GIVEN_UP).await?;
+            return Ok(!goes_on);
+        }
         let Err(error) = self.handle(&message).await else {
             return Ok(false);
         };
         let state = self.park_failed(message, None, &error).await?;
-        let goes_on = self.limits.after_last_attempt == AfterLastAttempt::KeyGoesOn;
         Ok(state != ParkedState::Dead || !goes_on)
     }
 
@@ -115,18 +131,23 @@ impl Consumer {
         self.put_aside(&parked, before).await.map(drop)
     }
 
-    /// A dead letter, unless it is parked already.
-    async fn park_doubtful(&self, message: Message) -> Result<(), String> {
+    /// A dead letter without an attempt, unless it is parked already.
+    async fn park_dead(
+        &self,
+        message: Message,
+        outcome: &'static str,
+        reason: &str,
+    ) -> Result<(), String> {
         let now = stanchion_runtime::clock::now();
-        self.count("doubtful");
-        warn!(consumer = self.name, message_id = %message.id, contract = message.contract, "{DOUBT}");
+        self.count(outcome);
+        warn!(consumer = self.name, message_id = %message.id, contract = message.contract, "{reason}");
         let parked = Parked {
             consumer: self.name.to_owned(),
             message,
             state: ParkedState::Dead,
             attempts: 0,
             due_at: now,
-            reason: DOUBT.into(),
+            reason: reason.into(),
             parked_at: now,
         };
         let put = self.store.wait_behind(&parked).await;

@@ -6,7 +6,7 @@ use tokio::time::Instant;
 
 use super::marks::Line;
 use crate::size::bytes_of;
-use crate::{LogId, Message, Place, Position, Receipt};
+use crate::{LogId, Message, Place, Position, Receipt, partition_of};
 
 /// Deliveries in flight, at most: the last ones may be without messages.
 const DELIVERIES_MAX: usize = 64;
@@ -16,6 +16,8 @@ pub(super) struct Work {
     pub(super) message: Message,
     /// An earlier one of its key is parked: it waits behind that.
     pub(super) blocked: bool,
+    /// It was delivered too often: it is put aside without another attempt.
+    pub(super) given_up: bool,
 }
 
 /// What there is to do once a delivery is dealt with.
@@ -39,6 +41,7 @@ struct Underway {
 struct Waiting {
     number: u64,
     bytes: usize,
+    given_up: bool,
     message: Message,
 }
 
@@ -61,6 +64,9 @@ pub(super) struct Flight {
     bytes: usize,
     /// Keys whose messages were parked since somebody began to look which are.
     parked: HashSet<String>,
+    /// A delivery came to its end since it was last looked which can be settled: without one there is none that could not
+    /// be before.
+    any_ended: bool,
 }
 
 impl Flight {
@@ -80,17 +86,25 @@ impl Flight {
         self.parked.clear();
     }
 
-    /// Adds a delivery's messages; `blocked` are the keys that had parked messages when that was looked at.
+    /// Keys whose messages were parked since then.
+    pub(super) fn parked_since(&self) -> &HashSet<String> {
+        &self.parked
+    }
+
+    /// Adds a delivery's messages; `blocked` are the keys that had parked messages when that was looked at, and what is of
+    /// the partitions `given_up` was delivered too often.
     pub(super) fn admit(
         &mut self,
         messages: Vec<Message>,
         ending: Ending,
         blocked: &HashSet<String>,
+        given_up: &HashSet<u16>,
     ) {
         let number = self.numbers;
         self.numbers += 1;
         self.messages += messages.len();
         let left = messages.len();
+        self.any_ended |= left == 0;
         self.deliveries.push_back(Underway {
             number,
             left,
@@ -107,9 +121,11 @@ impl Flight {
             }
             let bytes = bytes_of(&message);
             self.bytes += bytes;
+            let is_given_up = || given_up.contains(&partition_of(&message.key));
             lane.queue.push_back(Waiting {
                 number,
                 bytes,
+                given_up: !given_up.is_empty() && is_given_up(),
                 message,
             });
         }
@@ -121,8 +137,11 @@ impl Flight {
         let lane = self.lanes.get_mut(&key)?;
         let next = lane.queue.pop_front()?;
         lane.busy = Some((next.number, next.bytes));
-        let (message, blocked) = (next.message, lane.blocked);
-        Some(Work { message, blocked })
+        Some(Work {
+            message: next.message,
+            blocked: lane.blocked,
+            given_up: next.given_up,
+        })
     }
 
     /// A key's message was dealt with: handled, or parked.
@@ -148,6 +167,7 @@ impl Flight {
             .find(|it| Some(it.number) == number);
         if let Some(delivery) = delivery {
             delivery.left -= 1;
+            self.any_ended |= delivery.left == 0;
         }
     }
 
@@ -162,25 +182,37 @@ impl Flight {
 
     /// Deliveries that are dealt with, but for those behind an unfinished one of their log or line.
     pub(super) fn settled(&mut self) -> Vec<Ending> {
-        if self.deliveries.iter().all(|it| it.left > 0) {
+        if !std::mem::take(&mut self.any_ended) {
             return Vec::new();
         }
+        let can_settle = self.can_settle();
         let (mut settled, mut rest) = (Vec::new(), VecDeque::new());
-        let (mut logs, mut lines) = (HashSet::new(), HashSet::new());
-        for delivery in self.deliveries.drain(..) {
-            let ending = &delivery.ending;
-            let waits = ending.place.is_some_and(|(log, _)| logs.contains(&log))
-                || ending.lines.iter().any(|(line, _)| lines.contains(line));
-            if delivery.left == 0 && !waits {
+        for (delivery, can_settle) in self.deliveries.drain(..).zip(can_settle) {
+            if can_settle {
                 settled.push(delivery.ending);
-                continue;
+            } else {
+                rest.push_back(delivery);
             }
-            logs.extend(ending.place.map(|(log, _)| log));
-            lines.extend(ending.lines.iter().map(|(line, _)| line.clone()));
-            rest.push_back(delivery);
         }
         self.deliveries = rest;
         settled
+    }
+
+    /// Whether each can be, in their order.
+    fn can_settle(&self) -> Vec<bool> {
+        let (mut logs, mut lines) = (HashSet::new(), HashSet::new());
+        let each = self.deliveries.iter().map(|delivery| {
+            let ending = &delivery.ending;
+            let waits = ending.place.is_some_and(|(log, _)| logs.contains(&log))
+                || ending.lines.iter().any(|(line, _)| lines.contains(line));
+            let can_settle = delivery.left == 0 && !waits;
+            if !can_settle {
+                logs.extend(ending.place.map(|(log, _)| log));
+                lines.extend(ending.lines.iter().map(|(line, _)| line));
+            }
+            can_settle
+        });
+        each.collect()
     }
 
     /// The receipts of deliveries that came before that time.
@@ -233,7 +265,8 @@ mod tests {
         let messages = messages
             .iter()
             .map(|(key, position)| message(key, *position));
-        flight.admit(messages.collect(), ending, &HashSet::new());
+        let none = (HashSet::new(), HashSet::new());
+        flight.admit(messages.collect(), ending, &none.0, &none.1);
     }
 
     fn begun(flight: &mut Flight) -> Vec<(i64, bool)> {

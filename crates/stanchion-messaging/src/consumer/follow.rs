@@ -3,11 +3,12 @@
 //! be subscribed to, and while it cannot be.
 
 use std::collections::HashMap;
+use std::pin::pin;
 use std::time::Duration;
 
-use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt, Stream, StreamExt};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, Interval, MissedTickBehavior, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -17,8 +18,10 @@ use super::Consumer;
 use super::flight::{Flight, Work};
 use super::marks::{Line, Marks};
 use super::retry::{Look, Retries};
+use super::subscribed::{acknowledge, extend_all, next};
+use super::waits::Waits;
 use crate::relay::RedriveAsked;
-use crate::{BrokerError, Delivery, Mark, Place, Position, Receipt, Subscription};
+use crate::{Mark, Place, Position, Receipt, Subscription};
 
 /// How often lines that something is missing of are looked at.
 const ASK: Duration = Duration::from_secs(1);
@@ -45,6 +48,7 @@ pub(super) struct Follow<'a> {
     pub(super) consumer: &'a Consumer,
     pub(super) marks: Marks,
     pub(super) flight: Flight,
+    pub(super) waits: Waits,
     /// When the stored marks were last looked at.
     pub(super) refreshed: Instant,
     paced: HashMap<String, Instant>,
@@ -62,6 +66,7 @@ impl Consumer {
             consumer: self,
             marks: Marks::new(&progress, marks, now),
             flight: Flight::default(),
+            waits: Waits::default(),
             refreshed: now,
             paced: HashMap::new(),
         };
@@ -120,9 +125,10 @@ impl<'a> Follow<'a> {
                     looking = looking.filter(|_| !stop.is_cancelled());
                 }
                 Some(done) = working.next(), if !working.is_empty() => {
-                    if let Done::Dealt { key, parked } = done? {
-                        self.flight.done(&key, parked);
-                        consumer.show_taken(self.flight.taken());
+                    self.done(done?);
+                    // Those whose effects share a commit end together.
+                    while let Some(Some(done)) = working.next().now_or_never() {
+                        self.done(done?);
                     }
                 }
                 subscribed = wait(&mut subscribing) => {
@@ -131,11 +137,12 @@ impl<'a> Follow<'a> {
                 }
                 receipts = wait(&mut settling) => {
                     settling = None;
-                    acknowledge(&mut subscription, &receipts?).await.unwrap_or_else(&mut failed);
+                    let told = self.tell(&mut subscription, &receipts?, &mut working).await?;
+                    told.unwrap_or_else(&mut failed);
                 }
                 arrived = wait(&mut arriving) => { arriving = None; self.admit(arrived?); }
                 delivery = next(&mut subscription), if takes => match delivery {
-                    Ok(delivery) => arriving = Some(self.look_up(delivery)),
+                    Ok(delivery) => arriving = self.arrives(delivery, subscription.as_deref()),
                     Err(error) => failed(error.to_string()),
                 },
                 () = sleep_until(retries.looks_at()), if looking.is_none() && looks && retries.has_room() => {
@@ -156,6 +163,33 @@ impl<'a> Follow<'a> {
                 }
             }
         }
+    }
+
+    /// Tells the broker what is dealt with. What is being handled goes on until it has heard.
+    async fn tell(
+        &mut self,
+        subscription: &mut Option<Box<dyn Subscription>>,
+        receipts: &[Receipt],
+        working: &mut (impl Stream<Item = Result<Done, String>> + Unpin),
+    ) -> Result<Result<(), String>, String> {
+        let mut telling = pin!(acknowledge(subscription, receipts));
+        loop {
+            tokio::select! {
+                told = &mut telling => return Ok(told),
+                Some(done) = working.next() => self.done(done?),
+            }
+        }
+    }
+
+    fn done(&mut self, done: Done) {
+        let Done::Dealt { key, parked } = done else {
+            return;
+        };
+        self.flight.done(&key, parked);
+        if parked {
+            self.waits.parks(&key);
+        }
+        self.consumer.show_taken(self.flight.taken());
     }
 
     /// Stores how far the finished deliveries bring the consumer; gives what the broker is to be told then.
@@ -268,7 +302,7 @@ impl Consumer {
         ending: &CancellationToken,
     ) -> Result<Done, String> {
         let key = work.message.key.clone();
-        if work.blocked {
+        if work.blocked && !work.given_up {
             self.park_behind(work.message).await?;
             return Ok(Done::Dealt { key, parked: true });
         }
@@ -283,45 +317,12 @@ impl Consumer {
             () = ending.cancelled() => return Ok(Done::NotBegun),
             slot = turn => slot,
         };
-        let blocks = self.attempt_first(work.message).await?;
+        let blocks = self.attempt_first(work.message, work.given_up).await?;
         Ok(Done::Dealt {
             key,
             parked: blocks,
         })
     }
-}
-
-/// The next delivery; none comes before somebody has subscribed.
-async fn next(subscription: &mut Option<Box<dyn Subscription>>) -> Result<Delivery, BrokerError> {
-    match subscription {
-        Some(subscription) => subscription.next().await,
-        None => std::future::pending().await,
-    }
-}
-
-async fn acknowledge(
-    subscription: &mut Option<Box<dyn Subscription>>,
-    receipts: &[Receipt],
-) -> Result<(), String> {
-    let Some(subscription) = subscription else {
-        return Ok(());
-    };
-    let acknowledged = subscription.acknowledge_all(receipts).await;
-    acknowledged.map_err(|error| error.to_string())
-}
-
-async fn extend_all(
-    subscription: &mut Option<Box<dyn Subscription>>,
-    receipts: &[Receipt],
-) -> Result<(), String> {
-    let Some(subscription) = subscription else {
-        return Ok(());
-    };
-    for receipt in receipts {
-        let extended = subscription.extend(*receipt).await;
-        extended.map_err(|error| error.to_string())?;
-    }
-    Ok(())
 }
 
 fn ticks(period: Duration) -> Interval {

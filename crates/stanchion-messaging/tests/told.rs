@@ -1,0 +1,273 @@
+//! A consumer of a broker that does what the test says: other members have its partitions meanwhile, it delivers again and
+//! again, it hears late.
+#![allow(clippy::unwrap_used)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use stanchion_messaging::{
+    BrokerError, Consumer, ConsumerStore, Contract, DeadLetterFilter, Delivery, Group,
+    HandlerError, Link, LogId, MemoryConsumerStore, Message, Metadata, Origin, Parked, ParkedState,
+    Position, Progress, Receipt, Subscriber, Subscription, partition_of,
+};
+use stanchion_runtime::task;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+const WALL: &str = "north";
+
+/// As long as the broker may take to hear of an acknowledgement.
+const LATE: Duration = Duration::from_secs(10);
+
+#[derive(Serialize, Deserialize)]
+struct Painted {
+    coat: i64,
+    takes_ms: u64,
+}
+
+impl Contract for Painted {
+    const NAME: &'static str = "walls.painted.v1";
+
+    fn key(&self) -> String {
+        WALL.to_owned()
+    }
+}
+
+fn message(contract: &str, coat: i64) -> Message {
+    Message {
+        id: Uuid::from_u128(coat as u128),
+        contract: contract.into(),
+        key: WALL.into(),
+        payload: serde_json::json!({ "coat": coat, "takes_ms": 0 }),
+        origin: Origin {
+            log: LogId(Uuid::nil()),
+            position: Position(coat),
+        },
+        metadata: Metadata::new(None),
+        at: stanchion_runtime::clock::now(),
+    }
+}
+
+/// What comes next.
+struct Word {
+    tenure: u64,
+    /// The position before it in its line.
+    prev: i64,
+    message: Message,
+    gives_up: bool,
+}
+
+/// Gives what the test says.
+struct Told {
+    words: Mutex<Option<mpsc::UnboundedReceiver<Word>>>,
+    hears_in: Duration,
+}
+
+struct Hand {
+    told: mpsc::UnboundedReceiver<Word>,
+    hears_in: Duration,
+    tenure: u64,
+    gives_up: bool,
+    receipts: u64,
+}
+
+#[async_trait]
+impl Subscriber for Told {
+    async fn subscribe(&self, _group: Group) -> Result<Box<dyn Subscription>, BrokerError> {
+        let told = self.words.lock().take().unwrap();
+        Ok(Box::new(Hand {
+            told,
+            hears_in: self.hears_in,
+            tenure: 0,
+            gives_up: false,
+            receipts: 0,
+        }))
+    }
+}
+
+#[async_trait]
+impl Subscription for Hand {
+    async fn next(&mut self) -> Result<Delivery, BrokerError> {
+        let Some(word) = self.told.recv().await else {
+            return std::future::pending().await;
+        };
+        (self.tenure, self.gives_up) = (word.tenure, word.gives_up);
+        self.receipts += 1;
+        let message = word.message;
+        let link = Link {
+            log: message.origin.log,
+            partition: partition_of(&message.key),
+            prev: Position(word.prev),
+            position: message.origin.position,
+        };
+        Ok(Delivery {
+            messages: vec![message],
+            progress: Progress::Receipt {
+                receipt: Receipt(self.receipts),
+                links: vec![link],
+            },
+        })
+    }
+
+    async fn acknowledge(&mut self, _receipt: Receipt) -> Result<(), BrokerError> {
+        sleep(self.hears_in).await;
+        Ok(())
+    }
+
+    fn tenure(&self, _partition: u16) -> Option<u64> {
+        Some(self.tenure)
+    }
+
+    fn gives_up(&self, _partition: u16) -> bool {
+        self.gives_up
+    }
+}
+
+struct Painter {
+    store: Arc<MemoryConsumerStore>,
+    handled: Arc<Mutex<Vec<i64>>>,
+    tells: mpsc::UnboundedSender<Word>,
+}
+
+impl Painter {
+    fn hired() -> Self {
+        Self::hired_by(Duration::ZERO)
+    }
+
+    fn hired_by(hears_in: Duration) -> Self {
+        let (tells, told) = mpsc::unbounded_channel();
+        let (store, handled) = (Arc::<MemoryConsumerStore>::default(), Arc::default());
+        let seen: Arc<Mutex<Vec<i64>>> = Arc::clone(&handled);
+        let broker = Arc::new(Told {
+            words: Mutex::new(Some(told)),
+            hears_in,
+        });
+        let consumer = Consumer::new("painter", Arc::clone(&store) as _, broker);
+        let consumer = consumer.on(move |painted: Painted, _| {
+            let seen = Arc::clone(&seen);
+            async move {
+                sleep(Duration::from_millis(painted.takes_ms)).await;
+                seen.lock().push(painted.coat);
+                Ok::<(), HandlerError>(())
+            }
+        });
+        drop(task::spawn(
+            "painter",
+            consumer.run(CancellationToken::new()),
+        ));
+        Self {
+            store,
+            handled,
+            tells,
+        }
+    }
+
+    fn tell(&self, tenure: u64, prev: i64, coat: i64) {
+        let word = Word {
+            tenure,
+            prev,
+            message: message(Painted::NAME, coat),
+            gives_up: false,
+        };
+        self.tells.send(word).ok().unwrap();
+    }
+
+    /// As another member of the group does with a message of that key and of another contract.
+    async fn put_aside(&self, coat: i64) {
+        let now = stanchion_runtime::clock::now();
+        let parked = Parked {
+            consumer: "painter".into(),
+            message: message("walls.papered.v1", coat),
+            state: ParkedState::Dead,
+            attempts: 20,
+            due_at: now,
+            reason: "the ladder fell".into(),
+            parked_at: now,
+        };
+        self.store.park(&parked).await.unwrap();
+    }
+
+    async fn until(&self, handled: &[i64], parked: usize) {
+        let filter = DeadLetterFilter {
+            limit: 100,
+            ..DeadLetterFilter::default()
+        };
+        let waited = timeout(Duration::from_secs(60), async {
+            while *self.handled.lock() != handled
+                || self.store.list(&filter).await.unwrap().len() != parked
+            {
+                sleep(Duration::from_millis(1)).await;
+            }
+        });
+        let seen = || self.handled.lock().clone();
+        assert!(waited.await.is_ok(), "handled {:?}", seen());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_another_member_put_aside_meanwhile_holds_back_what_comes_after_it() {
+    let painter = Painter::hired();
+    painter.tell(1, 0, 1);
+    painter.tell(1, 1, 2);
+    painter.until(&[1, 2], 0).await;
+    // The partition is somebody else's for a message, whose line is not that of ours: no hole tells of it.
+    painter.put_aside(3).await;
+    painter.tell(2, 2, 4);
+    painter.until(&[1, 2], 2).await;
+    // And it goes on to be known in that time.
+    painter.tell(2, 4, 5);
+    painter.until(&[1, 2], 3).await;
+    let dead = message("walls.papered.v1", 3).id;
+    assert!(painter.store.discard("painter", dead).await.unwrap());
+    painter.until(&[1, 2, 4, 5], 0).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_delivered_too_often_is_a_dead_letter_without_an_attempt() {
+    let painter = Painter::hired();
+    let ends_the_process = Word {
+        tenure: 1,
+        prev: 0,
+        message: message(Painted::NAME, 1),
+        gives_up: true,
+    };
+    painter.tells.send(ends_the_process).ok().unwrap();
+    painter.tell(1, 1, 2);
+    painter.until(&[], 2).await;
+    let filter = DeadLetterFilter {
+        state: Some(ParkedState::Dead),
+        limit: 100,
+        ..DeadLetterFilter::default()
+    };
+    let dead = painter.store.list(&filter).await.unwrap();
+    assert_eq!(dead.len(), 1, "the other one waits behind it");
+    let (one, now) = (&dead[0].message, stanchion_runtime::clock::now());
+    assert_eq!(one.origin.position, Position(1));
+    let redriven = painter.store.redrive("painter", one.id, now).await;
+    assert!(redriven.unwrap());
+    painter.until(&[1, 2], 0).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_being_handled_goes_on_until_the_broker_has_heard_of_something_else() {
+    let (painter, start) = (Painter::hired_by(LATE), Instant::now());
+    for (coat, wall, takes_ms) in [(1, "north", 100), (2, "south", 1_000)] {
+        let mut message = message(Painted::NAME, coat);
+        message.key = wall.to_owned();
+        message.payload["takes_ms"] = takes_ms.into();
+        let word = Word {
+            tenure: 1,
+            prev: 0,
+            message,
+            gives_up: false,
+        };
+        painter.tells.send(word).ok().unwrap();
+    }
+    painter.until(&[1, 2], 0).await;
+    assert!(start.elapsed() < LATE / 2, "{:?}", start.elapsed());
+}

@@ -123,6 +123,12 @@ impl Hedge {
         is_paid
     }
 
+    /// How many second tries its own share of the calls would pay for at `now`.
+    #[must_use]
+    pub fn left(&self, now: Moment) -> f64 {
+        self.share.left(now)
+    }
+
     /// The core: a try ended after `took`, or was cancelled then as the loser.
     pub fn learn(&self, took: Duration) {
         self.latency.learn(took);

@@ -1,9 +1,16 @@
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use jiff::{SignedDuration, Timestamp};
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use stanchion_messaging::{HandlerError, InboxEntry, Schedule};
 use stanchion_runtime::{clock, id};
+use stanchion_telemetry::Metrics;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 use uuid::Uuid;
@@ -52,7 +59,8 @@ impl Occurrence {
 ///
 /// Each time it is due it is tried until it succeeds or is rejected. Times that passed meanwhile, or while no process ran, count
 /// as one: the last of them. A new job is first due at its next time. Survives a crash: what was done, as a row. May repeat: an
-/// attempt that a crash or a lost lease interrupted; its effect is there once when it commits [`Occurrence::inbox`].
+/// attempt that a crash or a lost lease interrupted; its effect is there once when it commits [`Occurrence::inbox`]. A panic is
+/// a failure like any other.
 ///
 /// The times are those of the process's clock. Set forward it makes times pass, which count as one; set back by less than an
 /// hour the job waits until it is later again, and by more it goes on from then.
@@ -62,6 +70,24 @@ pub struct Job {
     db: Db,
     leases: Leases,
     attempt_timeout: Duration,
+    meters: Option<Meters>,
+}
+
+/// How attempts ended, and what the job was last done for.
+struct Meters {
+    attempts: Family<Outcome, Counter>,
+    done: Gauge,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Outcome {
+    job: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Named {
+    job: &'static str,
 }
 
 impl Job {
@@ -75,7 +101,28 @@ impl Job {
             db,
             leases,
             attempt_timeout: ATTEMPT_TIMEOUT,
+            meters: None,
         }
+    }
+
+    /// Counts its attempts: `stanchion_job_attempts_total{job,outcome}`, of which `rejected` ones gave a time up, and
+    /// `stanchion_job_done_timestamp_seconds{job}`, the time that it was last done for. In the process that holds its lease; the
+    /// others say 0, so the greatest counts.
+    #[must_use]
+    pub fn metrics(mut self, metrics: &Metrics) -> Self {
+        let job = self.name;
+        let done = metrics.gauge_family::<Named>(
+            "stanchion_job_done_timestamp_seconds",
+            "The time that a recurring job was last done for, where it runs.",
+        );
+        self.meters = Some(Meters {
+            attempts: metrics.counter_family(
+                "stanchion_job_attempts_total",
+                "Attempts at recurring jobs, by how they ended.",
+            ),
+            done: done.get_or_create(&Named { job }).clone(),
+        });
+        self
     }
 
     /// How long one attempt may take; default 10 min. One that takes longer is dropped at its next wait and counts as failed.
@@ -95,7 +142,7 @@ impl Job {
         let (job, work) = (&self, &work);
         let hold = |lease: Lease, held: CancellationToken| async move {
             tokio::select! {
-                () = held.cancelled() => {}
+                () = held.cancelled() => job.show_done(None),
                 ended = job.follow(&lease, work) => if let Err(error) = ended {
                     warn!(job = job.name, %error, "a job waits for its store");
                 }
@@ -103,6 +150,7 @@ impl Job {
         };
         let name = format!("job/{}", self.name);
         self.leases.hold(&name, LEASE, &stop, hold).await;
+        self.show_done(None);
     }
 
     async fn follow<F, W>(&self, lease: &Lease, work: &F) -> Result<(), SqlError>
@@ -113,6 +161,7 @@ impl Job {
         let Some(mut done_for) = self.begin(lease).await? else {
             return Ok(());
         };
+        self.show_done(Some(done_for));
         while let Some(due_at) = self.due(done_for).await {
             let name = format!("{}/{due_at}", self.name);
             let id = id::derived(&Uuid::NAMESPACE_OID, name.as_bytes());
@@ -121,6 +170,7 @@ impl Job {
                 return Ok(());
             }
             done_for = due_at;
+            self.show_done(Some(done_for));
         }
         // A schedule without a next time.
         std::future::pending().await
@@ -152,7 +202,9 @@ impl Job {
     {
         let mut wait = BACKOFF_BASE;
         loop {
-            match self.attempt_once(occurrence, work).await {
+            let ended = self.attempt_once(occurrence, work).await;
+            self.count(&ended);
+            match ended {
                 Ok(()) => return info!(job = self.name, due_at = %occurrence.due_at, "job done"),
                 Err(HandlerError::Rejected(reason)) => {
                     tracing::error!(job = self.name, due_at = %occurrence.due_at, reason, "job given up");
@@ -173,9 +225,36 @@ impl Job {
         W: Future<Output = Result<(), HandlerError>>,
     {
         let bound = self.attempt_timeout;
-        let late = |_| HandlerError::Failed(format!("the attempt took longer than {bound:?}"));
-        let ended = tokio::time::timeout(bound, work(occurrence)).await;
-        ended.map_err(late)?
+        // A panic before its first wait is the attempt's own as well: it must not end the worker, and with it the service.
+        let attempt = AssertUnwindSafe(async { work(occurrence).await }).catch_unwind();
+        match tokio::time::timeout(bound, attempt).await {
+            Ok(Ok(ended)) => ended,
+            Ok(Err(_panic)) => Err(HandlerError::Failed("the attempt panicked".into())),
+            Err(_) => Err(HandlerError::Failed(format!(
+                "the attempt took longer than {bound:?}"
+            ))),
+        }
+    }
+
+    fn count(&self, ended: &Result<(), HandlerError>) {
+        let Some(meters) = &self.meters else { return };
+        let outcome = match ended {
+            Ok(()) => "done",
+            Err(HandlerError::Rejected(_)) => "rejected",
+            Err(_) => "failed",
+        };
+        let job = self.name;
+        meters
+            .attempts
+            .get_or_create(&Outcome { job, outcome })
+            .inc();
+    }
+
+    /// `None`: another process may do it now.
+    fn show_done(&self, done_for: Option<Timestamp>) {
+        if let Some(meters) = &self.meters {
+            meters.done.set(done_for.map_or(0, Timestamp::as_second));
+        }
     }
 
     /// The time it was last done for; from now on no older token writes. `None`: this one is too old already.

@@ -11,6 +11,9 @@ use crate::{Db, Row, SqlError, Tx, Value, params};
 /// The most instances one call lists.
 const LIST_MAX: usize = 1_000;
 
+/// A reason in the list is cut after so many bytes; the instance's event has it whole.
+const REASON_BYTES_MAX: usize = 2_000;
+
 /// The states as the column has them; what is paused has a reason beside the state it will have again.
 const RUNNING: &str = "running";
 const COMPENSATING: &str = "compensating";
@@ -93,7 +96,7 @@ impl Projection<Tx> for ProcessRows {
             Change::Stands(Standing::AtStep(step)) => stand(tx, recorded, RUNNING, Some(step)),
             Change::Stands(Standing::Compensating) => stand(tx, recorded, COMPENSATING, None),
             Change::Definition(definition) => define(tx, recorded, definition),
-            Change::Paused(reason) => pause(tx, recorded, reason),
+            Change::Paused(reason) => pause(tx, recorded, &reason),
             Change::GoesOn => go_on(tx, recorded),
         }
         Ok(())
@@ -145,7 +148,11 @@ fn define(tx: &Tx, recorded: &Recorded, definition: u32) {
 }
 
 /// One that has ended already may pause as well, at something that it is told too late.
-fn pause(tx: &Tx, recorded: &Recorded, reason: String) {
+///
+/// A reason may be made of what somebody sent, and PostgreSQL's texts have no NUL: it must not halt the list of all.
+fn pause(tx: &Tx, recorded: &Recorded, reason: &str) {
+    let end = reason.floor_char_boundary(REASON_BYTES_MAX);
+    let reason = reason[..end].replace('\0', "\u{fffd}");
     tx.queue(
         "insert into process_instance (category, id, definition, state, reason, begun_at, changed_at) \
          values ($1, $2, $3, $4, $5, $6, $6) on conflict (category, id) do update set \

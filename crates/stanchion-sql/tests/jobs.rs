@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use stanchion_messaging::HandlerError;
 use stanchion_runtime::{clock, task};
 use stanchion_sql::{Db, Job, Occurrence, params};
+use stanchion_telemetry::Metrics;
 use tokio_util::sync::CancellationToken;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -59,6 +60,50 @@ async fn of_several_processes_one_does_each_time_once_and_a_failed_one_again() {
             "{done:?}"
         );
         assert_eq!(tried.len(), done.len() + 1);
+    }
+}
+
+#[tokio::test]
+async fn a_panic_is_an_attempt_that_failed_and_takes_nobody_along() {
+    for db in support::migrated().await {
+        let metrics = Metrics::default();
+        let (told, mut done) = tokio::sync::mpsc::unbounded_channel();
+        let attempts = Mutex::new(0);
+        let work = move |occurrence: Occurrence| {
+            let nth = {
+                let mut attempts = attempts.lock();
+                *attempts += 1;
+                *attempts
+            };
+            // Before there is anything to wait for, and within it.
+            assert!(nth != 1, "a slip");
+            let told = told.clone();
+            async move {
+                assert!(nth != 2, "another slip");
+                let _first_only = told.send(occurrence);
+                Ok(())
+            }
+        };
+        let stop = CancellationToken::new();
+        let job = Job::new("careless", "every 1s".parse().unwrap(), db.clone()).metrics(&metrics);
+        let running = task::spawn("job", job.run(work, stop.clone()));
+        let first = tokio::time::timeout(Duration::from_secs(30), done.recv()).await;
+        let first = first.expect("it is never done").expect("its worker ended");
+        let text = metrics.encode();
+        let failed = r#"stanchion_job_attempts_total{job="careless",outcome="failed"} 2"#;
+        assert!(text.contains(failed), "{text}");
+        // The next time is done for a later one.
+        let second = tokio::time::timeout(Duration::from_secs(30), done.recv()).await;
+        assert!(second.unwrap().unwrap().due_at > first.due_at);
+        let shown = r#"stanchion_job_done_timestamp_seconds{job="careless"} "#;
+        let text = metrics.encode();
+        let (_, at) = text.split_once(shown).expect("it is shown");
+        let at: i64 = at.lines().next().unwrap().parse().unwrap();
+        assert!(at >= first.due_at.as_second(), "{at}");
+        stop.cancel();
+        running.await.unwrap();
+        let nobody = format!("{shown}0\n");
+        assert!(metrics.encode().contains(&nobody), "{}", metrics.encode());
     }
 }
 

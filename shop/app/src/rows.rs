@@ -18,7 +18,7 @@ const COUNTED_MAX: i64 = 1_000_000;
 const TABLES: [&str; 6] = ["inbox", "parked", "timer", "snapshot", "redrive", "job"];
 
 /// What identity's has besides.
-const OF_IDENTITY: [&str; 12] = [
+const OF_IDENTITY: [&str; 13] = [
     "users",
     "clients",
     "grants",
@@ -29,6 +29,7 @@ const OF_IDENTITY: [&str; 12] = [
     "signing_keys",
     "subject",
     "one_time_tokens",
+    "verified_emails",
     "reset_requests",
     "api_keys",
 ];

@@ -227,6 +227,9 @@ impl Cluster {
         {
             bail!("the gateway ended\n{}", gateway.stderr());
         }
+        if let Some(status) = self.front.exited()? {
+            bail!("the front ended with {status}\n{}", self.front.stdout());
+        }
         Ok(None)
     }
 

@@ -53,6 +53,7 @@ pub(super) struct PolicyMetrics {
     waiting_max: Gauge,
     limit: Gauge,
     budget: Gauge,
+    hedge_budget: Gauge,
 }
 
 impl PolicyMetrics {
@@ -105,6 +106,10 @@ impl PolicyMetrics {
                 "The adaptive limit, or else the slots of the bulkhead.",
             ),
             budget: gauge("policy_retry_budget", "Retries the budget would pay for."),
+            hedge_budget: gauge(
+                "policy_hedge_budget",
+                "Second tries beside slow ones that their share would pay for.",
+            ),
         }
     }
 
@@ -151,6 +156,9 @@ impl PolicyMetrics {
         }
         if let Some(retry) = &parts.retry {
             self.budget.set(retry.budget().left(Moment::now()) as i64);
+        }
+        if let Some(hedge) = &parts.hedge {
+            self.hedge_budget.set(hedge.left(Moment::now()) as i64);
         }
     }
 }

@@ -228,6 +228,7 @@ async fn what_happens_is_measured_under_one_label() {
         "policy_tries_total{dependency=\"bank\",kind=\"retry\"} 2",
         "policy_breaker_state{dependency=\"bank\"} 3",
         "policy_limit{dependency=\"bank\"} 25",
+        "policy_hedge_budget{dependency=\"bank\"} 0",
         "policy_running{dependency=\"bank\"} 0",
     ] {
         assert!(text.contains(line), "{line} is not in\n{text}");

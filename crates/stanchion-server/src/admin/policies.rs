@@ -82,8 +82,15 @@ fn shown(module: &'static str, policy: &Policy) -> Value {
         add("breaker", breaker_shown(breaker, now));
     }
     if let Some(retry) = policy.retry() {
-        let left = retry.budget().left(now);
-        add("retry_budget", json!((left * 10.0).round() / 10.0));
+        add("retry_budget", tenths(retry.budget().left(now)));
+    }
+    if let Some(hedge) = policy.hedge() {
+        let after = hedge.wait().map(|wait| wait.as_secs_f64() * 1e3);
+        let after = after.map_or(Value::Null, tenths);
+        add(
+            "hedge",
+            json!({"after_ms": after, "budget": tenths(hedge.left(now))}),
+        );
     }
     if let Some(bulkhead) = policy.bulkhead() {
         let slots = policy.settings().bulkhead.slots;
@@ -110,6 +117,10 @@ fn shown(module: &'static str, policy: &Policy) -> Value {
         );
     }
     Value::Object(shown)
+}
+
+fn tenths(value: f64) -> Value {
+    json!((value * 10.0).round() / 10.0)
 }
 
 fn breaker_shown(breaker: &Breaker, now: Moment) -> Value {

@@ -20,7 +20,7 @@ pub(super) fn command() -> Command {
             Command::new("list")
                 .about("One line a letter")
                 .arg(consumer().help("Only of this consumer"))
-                .arg(all.help("Those waiting for another attempt as well")),
+                .arg(all.help("Those waiting for another attempt or for an upgrade as well")),
         )
         .subcommand(
             Command::new("show")
@@ -70,10 +70,11 @@ async fn list(service: &Service, given: &ArgMatches) -> Result<(), Stopped> {
     let letters = wanted(service, given, state).await?;
     for Letter { parked, .. } in &letters.found {
         say(format_args!(
-            "{} {:20} {:32} attempts {} since {} {}",
+            "{} {:20} {:32} {:7} attempts {} since {} {}",
             parked.message.id,
             parked.consumer,
             parked.message.contract,
+            word(parked.state),
             parked.attempts,
             parked.parked_at,
             parked.reason
@@ -86,6 +87,15 @@ async fn list(service: &Service, given: &ArgMatches) -> Result<(), Stopped> {
         _ => {}
     }
     Ok(())
+}
+
+/// As metrics have it.
+fn word(state: ParkedState) -> &'static str {
+    match state {
+        ParkedState::Retry => "retry",
+        ParkedState::Dead => "dead",
+        ParkedState::Unknown => "unknown",
+    }
 }
 
 async fn show(service: &Service, given: &ArgMatches) -> Result<(), Stopped> {

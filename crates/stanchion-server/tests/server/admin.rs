@@ -133,6 +133,18 @@ async fn dead_letters_are_listed_redriven_and_discarded() {
     assert_eq!(listed.matches("no stock").count(), 0, "{listed}");
 }
 
+#[test]
+fn every_path_of_the_port_is_on_its_page() {
+    let page = include_str!("../../../../docs/guide/operators-port.md");
+    let routed = include_str!("../../src/admin/mod.rs").split(".route(").skip(1);
+    let paths: Vec<&str> = routed.filter_map(|text| text.split('"').nth(1)).collect();
+    assert!(paths.len() > 15, "{paths:?}");
+    for path in paths {
+        let told = |method| page.contains(&format!("`{method} {path}`"));
+        assert!(told("GET") || told("POST"), "nothing is said of {path}");
+    }
+}
+
 /// As a probe of Kubernetes does, and a scraper: by the pod's address, which no setting names.
 #[tokio::test]
 async fn who_asks_by_an_address_is_answered() {

@@ -73,6 +73,9 @@ async fn an_operator_sees_policies_and_forces_and_resets_a_breaker() {
     assert_eq!(of("bank")["breaker"]["state"], "closed");
     assert_eq!(of("bank")["module"], "payments");
     assert!(of("bank")["bulkhead"]["slots"].is_u64(), "{shown}");
+    // Nothing was called yet: it knows no latency and has earned nothing.
+    let unknown = serde_json::json!({"after_ms": null, "budget": 0.0});
+    assert_eq!(of("bank")["hedge"], unknown);
     assert!(of("ledger").get("breaker").is_none() && of("ledger")["adaptive"]["limit"].is_u64());
     assert!(shown["data"]["admission"]["limit"].is_u64(), "{shown}");
 

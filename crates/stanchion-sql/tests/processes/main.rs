@@ -101,6 +101,24 @@ async fn a_poison_message_pauses_its_instance_and_others_go_on() {
 }
 
 #[tokio::test]
+async fn a_reason_that_a_database_does_not_take_halts_no_list() {
+    for world in worlds().await {
+        let code = world.run::<Before>();
+        world.tell("bad", "start").await;
+        world.stands::<Before>("bad", 1, "book_flight").await;
+        let reason = format!("said \0{}", "é".repeat(10_000));
+        let operator = world.operator::<Before>();
+        operator.pause("bad", &reason).await.unwrap();
+        world.tell("good", "start").await;
+        let both = "bad v1 paused book_flight\ngood v1 running book_flight";
+        world.listed(both).await;
+        let bad = world.shown::<Before>("bad").await.unwrap();
+        assert_eq!(bad.reason, Some(reason));
+        code.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn a_panic_and_a_careless_decision_pause_the_instance() {
     for world in worlds().await {
         let code = world.run::<Before>();

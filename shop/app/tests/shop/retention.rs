@@ -1,11 +1,13 @@
 //! What grows: the settings that end it are read, and its size is shown.
 
-use crate::support::{Shop, eventually, launch, operate};
-
+use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
+use crate::support::{Shop, eventually, launch, operate};
+
 /// Each setting with a value of its own, and as `shop config` tells it.
-const SETTINGS: [(&str, &str, &str); 8] = [
+const SETTINGS: [(&str, &str, &str); 10] = [
     (
         "SHOP__RETENTION__IDEMPOTENCY_KEYS",
         "48h",
@@ -31,6 +33,16 @@ const SETTINGS: [(&str, &str, &str); 8] = [
         "SHOP__IDENTITY__SESSION_LIFE",
         "21d",
         "identity.session_life",
+    ),
+    (
+        "SHOP__CONSUMERS__ATTEMPTS_MAX",
+        "7",
+        "consumers.attempts_max",
+    ),
+    (
+        "SHOP__CONSUMERS__BACKOFF_MAX",
+        "5s",
+        "consumers.backoff_max",
     ),
     ("SHOP__BROKER__RELAY_LEASE", "7s", "broker.relay_lease"),
     ("SHOP__BROKER__NATS__MAX_AGE", "96h", "broker.nats.max_age"),
@@ -64,6 +76,36 @@ async fn what_would_forget_too_early_is_refused() {
         let told = operate(launch(&[(name, value)]), &["config"]).await;
         told.expect(2).says(&["retention."]);
     }
+}
+
+/// Where tables are made.
+const SCHEMAS: [&str; 5] = [
+    "crates/stanchion-sql/src/log/schema",
+    "shop/identity/migrations",
+    "shop/inventory/migrations",
+    "shop/orders/migrations",
+    "shop/payments/migrations",
+];
+
+#[test]
+fn every_table_has_its_place_on_the_page_of_what_grows() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let page = std::fs::read_to_string(root.join("docs/guide/retention.md")).unwrap();
+    let mut tables = BTreeSet::new();
+    for schema in SCHEMAS {
+        for file in root.join(schema).read_dir().unwrap() {
+            let path = file.unwrap().path();
+            if path.to_string_lossy().ends_with(".up.sql") {
+                let sql = std::fs::read_to_string(path).unwrap();
+                let made = sql.split("create table ").skip(1);
+                tables.extend(made.filter_map(|text| Some(text.split_once(" (")?.0.to_owned())));
+            }
+        }
+    }
+    assert!(tables.len() > 25, "{tables:?}");
+    let told = |table: &&String| page.contains(&format!("`{table}`"));
+    let missing: Vec<_> = tables.iter().filter(|table| !told(table)).collect();
+    assert!(missing.is_empty(), "nothing is said of {missing:?}");
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use shop_cluster::{Broker, GATEWAY};
-use stanchion_testing::servers::Nats;
+use stanchion_testing::servers::{Nats, RabbitMq, Redis};
 
 use crate::support::{READY_WITHIN, Shop, eventually, item};
 
@@ -95,12 +95,25 @@ async fn while_identity_is_out_its_customers_are_known_elsewhere() {
 }
 
 #[tokio::test]
-async fn services_start_without_their_broker_and_orders_go_on_when_it_comes() {
+async fn services_start_without_nats_and_orders_go_on_when_it_comes() {
     let Some(mut nats) = Nats::required() else {
         return;
     };
-    let broker = Broker::At(nats.url());
     nats.kill().unwrap();
+    without_a_broker(Broker::At(nats.url()), || nats.restart()).await;
+}
+
+#[tokio::test]
+async fn services_start_without_rabbitmq_and_orders_go_on_when_it_comes() {
+    let Some(mut rabbit) = RabbitMq::required() else {
+        return;
+    };
+    rabbit.kill().unwrap();
+    let broker = Broker::At(rabbit.url().to_owned());
+    without_a_broker(broker, || rabbit.restart()).await;
+}
+
+async fn without_a_broker(broker: Broker, comes: impl FnOnce() -> anyhow::Result<()>) {
     let Some(shop) = Shop::start_in_services_with(broker, &[], &[]).await else {
         return;
     };
@@ -111,8 +124,8 @@ async fn services_start_without_their_broker_and_orders_go_on_when_it_comes() {
     let id = placed.text_at("/id");
     assert_eq!(ada.see_order(&id).await.text_at("/status"), "pending");
 
-    nats.restart().unwrap();
-    eventually("the order is confirmed", READY_WITHIN, || async {
+    comes().unwrap();
+    eventually("the order is confirmed", 2 * READY_WITHIN, || async {
         let order = ada.see_order(&id).await;
         (order.text_at("/status") == "confirmed").then_some(())
     })
@@ -120,6 +133,42 @@ async fn services_start_without_their_broker_and_orders_go_on_when_it_comes() {
     for service in ["orders-api", "orders-worker", "payments-worker"] {
         lacks(&shop, service, &[]).await;
     }
+}
+
+#[tokio::test]
+async fn services_start_without_their_cache_and_use_it_when_it_comes() {
+    let Some(mut redis) = Redis::required() else {
+        return;
+    };
+    redis.kill().unwrap();
+    let url = redis.url();
+    let settings = [("SHOP__CACHE__URL", url.as_str())];
+    let Some(shop) = Shop::start_in_services_with(Broker::None, &settings, &[]).await else {
+        return;
+    };
+    shop.stocked().await;
+    let everywhere = ["identity-api", "inventory-api", "orders-worker"];
+    for service in everywhere {
+        lacks(&shop, service, &["cache"]).await;
+    }
+    // Attempts are counted by each process alone, products are kept by each alone.
+    let ada = shop.customer("ada").await;
+    let order = ada.order(&item("MUG-BLUE", 1)).await;
+    assert_eq!(order.text_at("/status"), "confirmed");
+
+    redis.restart().unwrap();
+    for service in everywhere {
+        lacks(&shop, service, &[]).await;
+    }
+    eventually("a product is kept there", RECOVERED_WITHIN, || async {
+        // Changed, so that it is loaded anew.
+        let order = ada.order(&item("MUG-BLUE", 1)).await;
+        assert_eq!(order.text_at("/status"), "confirmed");
+        ada.get("/products/MUG-BLUE").send().await.expect(200);
+        let kept = redis.command("KEYS *:cache*").unwrap();
+        (!kept.starts_with("*0\r\n")).then_some(())
+    })
+    .await;
 }
 
 #[tokio::test]

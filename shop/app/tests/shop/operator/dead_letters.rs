@@ -78,8 +78,13 @@ async fn a_slip_of_the_pen_is_named() {
         due_at: "2100-01-01T00:00:00Z".parse().unwrap(),
         ..letter("waiting")
     };
+    let mut newer = Parked {
+        state: ParkedState::Unknown,
+        ..letter("newer")
+    };
+    newer.message.contract = "inventory.reserve_stock.v9".into();
     let id = waiting.message.id.to_string();
-    let shop = shop_with(&[waiting]).await;
+    let shop = shop_with(&[waiting, newer]).await;
 
     let nobody = id::new_v7().to_string();
     for command in ["show", "redrive", "discard"] {
@@ -112,7 +117,8 @@ async fn a_slip_of_the_pen_is_named() {
         .operate(&["dead-letters", "list", "--all"])
         .await
         .expect(0);
-    assert_eq!(all.out.lines().count(), 1, "{}", all.out);
+    assert_eq!(all.out.lines().count(), 2, "{}", all.out);
+    all.says(&["retry   attempts", "unknown attempts"]);
 }
 
 #[tokio::test]

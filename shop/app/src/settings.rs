@@ -1,6 +1,7 @@
 //! Everything the shop can be told: see `shop config --default`.
 
 mod checks;
+mod consumers;
 mod identity;
 
 use std::path::PathBuf;
@@ -18,6 +19,7 @@ use stanchion::telemetry::TelemetrySettings;
 use crate::broker::MEMORY;
 use crate::platform::{MODULES, own_database};
 use checks::check_environment;
+use consumers::ConsumersSettings;
 use identity::IdentitySettings;
 
 /// The gateway URL that means: one of our own, started with the shop.
@@ -58,6 +60,8 @@ settings! {
         pub(crate) database: DatabaseSection = section,
         /// What carries messages between contexts.
         pub(crate) broker: BrokerSettings = section,
+        /// What consumers take on, and how they try again.
+        pub(crate) consumers: ConsumersSettings = section,
         /// What keeps copies near.
         pub(crate) cache: CacheSection = section,
         /// Access tokens.

@@ -129,6 +129,7 @@ impl Parts<'_> {
             consumers: Arc::clone(&store.consumers),
             broker: self.broker.subscriber(),
             asks: self.broker.publisher(),
+            limits: self.settings.consumers.limits(),
             metrics: self.metrics.clone(),
             near: Some(self.near.products()),
         });
@@ -169,6 +170,7 @@ impl Parts<'_> {
             consumers: Arc::clone(&store.consumers),
             broker: self.broker.subscriber(),
             asks: self.broker.publisher(),
+            limits: self.settings.consumers.limits(),
             catalog: failpoint::in_catalog(Arc::new(catalog.clone())),
             policies: Arc::clone(self.policies),
             vault: Arc::clone(vault),
@@ -222,6 +224,7 @@ impl Parts<'_> {
             consumers: Arc::clone(&store.consumers),
             broker: self.broker.subscriber(),
             asks: self.broker.publisher(),
+            limits: self.settings.consumers.limits(),
             policies: Arc::clone(self.policies),
             vault: Arc::clone(vault),
             metrics: self.metrics.clone(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use stanchion::eventsourcing::{EventLog, Relay, Repository};
-use stanchion::messaging::{Consumer, ConsumerStore, Inbox, Publisher, Subscriber};
+use stanchion::messaging::{Consumer, ConsumerLimits, ConsumerStore, Inbox, Publisher, Subscriber};
 use stanchion::server::Module;
 use stanchion::sql::{Db, Migrations, Projector, SqlSnapshots, params};
 use stanchion::telemetry::Metrics;
@@ -37,6 +37,8 @@ pub struct Dependencies {
     pub broker: Arc<dyn Subscriber>,
     /// Where consumers ask for what a broker lost; none where nothing can be lost on the way.
     pub asks: Option<Arc<dyn Publisher>>,
+    /// What its consumers take on, and how they try again.
+    pub limits: ConsumerLimits,
     /// Where it counts.
     pub metrics: Metrics,
     /// Where products are kept near, if they are.
@@ -163,7 +165,9 @@ impl Inventory {
         let dependencies = &self.dependencies;
         let store = Arc::clone(&dependencies.consumers);
         let broker = Arc::clone(&dependencies.broker);
-        let consumer = Consumer::new(name, store, broker).metrics(&dependencies.metrics);
+        let consumer = Consumer::new(name, store, broker)
+            .limits(dependencies.limits.clone())
+            .metrics(&dependencies.metrics);
         match &dependencies.asks {
             Some(publisher) => consumer.asking(Arc::clone(publisher)),
             None => consumer,

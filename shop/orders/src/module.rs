@@ -8,7 +8,7 @@ use stanchion::auth::Policies;
 use stanchion::eventsourcing::{
     EventLog, Instance, InstanceList, ProcessManager, ProcessOperator, Relay, Repository, Vault,
 };
-use stanchion::messaging::{Consumer, ConsumerStore, Inbox, Publisher, Subscriber};
+use stanchion::messaging::{Consumer, ConsumerLimits, ConsumerStore, Inbox, Publisher, Subscriber};
 use stanchion::server::Module;
 use stanchion::sql::{Db, Migrations, ProcessRows, Projector, SqlProcesses};
 use stanchion::telemetry::Metrics;
@@ -36,6 +36,8 @@ pub struct Dependencies {
     pub broker: Arc<dyn Subscriber>,
     /// Where consumers ask for what a broker lost; none where nothing can be lost on the way.
     pub asks: Option<Arc<dyn Publisher>>,
+    /// What its consumers take on, and how they try again.
+    pub limits: ConsumerLimits,
     /// Where prices come from.
     pub catalog: Arc<dyn Catalog>,
     /// The customers' keys: what is about them is sealed before it is recorded.
@@ -144,7 +146,9 @@ impl Dependencies {
 
     fn consumer(&self, name: &'static str) -> Consumer {
         let (store, broker) = (Arc::clone(&self.consumers), Arc::clone(&self.broker));
-        let consumer = Consumer::new(name, store, broker).metrics(&self.metrics);
+        let consumer = Consumer::new(name, store, broker)
+            .limits(self.limits.clone())
+            .metrics(&self.metrics);
         match &self.asks {
             Some(publisher) => consumer.asking(Arc::clone(publisher)),
             None => consumer,

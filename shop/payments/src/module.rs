@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use stanchion::auth::Policies;
 use stanchion::client::ClientSettings;
 use stanchion::eventsourcing::{EventLog, Relay, Repository, Timers, Vault};
-use stanchion::messaging::{Consumer, ConsumerStore, Inbox, Publisher, Subscriber};
+use stanchion::messaging::{Consumer, ConsumerLimits, ConsumerStore, Inbox, Publisher, Subscriber};
 use stanchion::server::Module;
 use stanchion::sql::{Db, Migrations, Projector};
 use stanchion::telemetry::Metrics;
@@ -37,6 +37,8 @@ pub struct Dependencies {
     pub broker: Arc<dyn Subscriber>,
     /// Where consumers ask for what a broker lost; none where nothing can be lost on the way.
     pub asks: Option<Arc<dyn Publisher>>,
+    /// What its consumers take on, and how they try again.
+    pub limits: ConsumerLimits,
     /// Where its metrics are kept.
     pub metrics: Metrics,
     /// What decides about single payments, in terms of [`vocabulary`](crate::vocabulary).
@@ -82,7 +84,11 @@ pub fn module(dependencies: Dependencies) -> Result<Module, InvalidGatewayUrl> {
         vault: Arc::clone(&dependencies.vault),
     };
     let commands = consumers::commands(&payments, dependencies.consumer(consumers::COMMANDS));
-    let gateway = consumers::gateway(&caller, dependencies.consumer(consumers::GATEWAY));
+    let gateway = consumers::gateway(
+        &caller,
+        dependencies.consumer(consumers::GATEWAY),
+        &dependencies.limits,
+    );
     let retries = retries(&payments);
     Ok(Module::new("payments")
         .policy(stripe.policy().clone())
@@ -145,7 +151,9 @@ fn retries(payments: &Arc<Payments>) -> Timers<Payment> {
 impl Dependencies {
     fn consumer(&self, name: &'static str) -> Consumer {
         let (store, broker) = (Arc::clone(&self.consumers), Arc::clone(&self.broker));
-        let consumer = Consumer::new(name, store, broker).metrics(&self.metrics);
+        let consumer = Consumer::new(name, store, broker)
+            .limits(self.limits.clone())
+            .metrics(&self.metrics);
         match &self.asks {
             Some(publisher) => consumer.asking(Arc::clone(publisher)),
             None => consumer,

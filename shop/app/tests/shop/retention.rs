@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::support::{Shop, eventually, launch, operate};
 
 /// Each setting with a value of its own, and as `shop config` tells it.
-const SETTINGS: [(&str, &str, &str); 8] = [
+const SETTINGS: [(&str, &str, &str); 10] = [
     (
         "SHOP__RETENTION__IDEMPOTENCY_KEYS",
         "48h",
@@ -33,6 +33,16 @@ const SETTINGS: [(&str, &str, &str); 8] = [
         "SHOP__IDENTITY__SESSION_LIFE",
         "21d",
         "identity.session_life",
+    ),
+    (
+        "SHOP__CONSUMERS__ATTEMPTS_MAX",
+        "7",
+        "consumers.attempts_max",
+    ),
+    (
+        "SHOP__CONSUMERS__BACKOFF_MAX",
+        "5s",
+        "consumers.backoff_max",
     ),
     ("SHOP__BROKER__RELAY_LEASE", "7s", "broker.relay_lease"),
     ("SHOP__BROKER__NATS__MAX_AGE", "96h", "broker.nats.max_age"),

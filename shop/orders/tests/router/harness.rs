@@ -13,7 +13,7 @@ use shop_orders::{Dependencies, default_step_timeout};
 use stanchion::auth::policy::PolicyFile;
 use stanchion::auth::{Permissions, Principal};
 use stanchion::eventsourcing::{EventLog, Vault};
-use stanchion::messaging::{MemoryBroker, Subscriber};
+use stanchion::messaging::{ConsumerLimits, MemoryBroker, Subscriber};
 use stanchion::server::{Authenticate, AuthenticateError, Running, ServerSettings, Service};
 use stanchion::sql::{
     DatabaseSettings, DatabaseUrl, Db, Mode, SqlConsumerStore, SqlInbox, SqlLog, migrate,
@@ -288,6 +288,7 @@ async fn dependencies(
         db,
         broker: Arc::clone(broker) as Arc<dyn Subscriber>,
         asks: None,
+        limits: ConsumerLimits::default(),
         catalog: catalog.clone(),
         vault: Arc::new(Keys::default()),
         policies: Arc::new(policies()),

@@ -44,13 +44,17 @@ pub(crate) fn commands(payments: &Arc<Payments>, consumer: Consumer) -> Consumer
 }
 
 /// What the gateway is called for.
-pub(crate) fn gateway(caller: &CallGateway, consumer: Consumer) -> Consumer {
+pub(crate) fn gateway(
+    caller: &CallGateway,
+    consumer: Consumer,
+    limits: &ConsumerLimits,
+) -> Consumer {
     let [authorize, capture, void, refund] = [caller; 4].map(CallGateway::clone);
     consumer
         .limits(ConsumerLimits {
             keys_max: CALLS_MAX,
             backoff_base: CALL_AGAIN,
-            ..ConsumerLimits::default()
+            ..limits.clone()
         })
         .on(move |request: GatewayAuthorizationRequested, received| {
             let caller = authorize.clone();

@@ -15,7 +15,7 @@ use stanchion::eventsourcing::{
     Announcement, Append, EventLog, Expected, Filter, MemoryLog, Metadata, NewEvent, Position,
     Relay, StreamId, UnknownEvent,
 };
-use stanchion::messaging::{MemoryBroker, Subscriber};
+use stanchion::messaging::{ConsumerLimits, MemoryBroker, Subscriber};
 use stanchion::server::{Authenticate, AuthenticateError, Running, ServerSettings, Service};
 use stanchion::sql::{Db, Mode, SqlConsumerStore, SqlInbox, SqlLog, migrate};
 use stanchion::telemetry::Metrics;
@@ -75,6 +75,7 @@ impl Shop {
             db,
             broker: broker.clone() as Arc<dyn Subscriber>,
             asks: None,
+            limits: ConsumerLimits::default(),
             metrics: Metrics::default(),
             near: Some(near),
         });

@@ -19,7 +19,7 @@ use stanchion::eventsourcing::{
     Announcement, Append, Content, EventLog, Expected, Filter, MemoryLog, MemoryVault, Metadata,
     NewEvent, Personal, Recorded, Relay, StreamId, UnknownEvent,
 };
-use stanchion::messaging::{Contract, Feed, MemoryBroker, Message, Place};
+use stanchion::messaging::{ConsumerLimits, Contract, Feed, MemoryBroker, Message, Place};
 use stanchion::runtime::id;
 use stanchion::server::{Authenticate, AuthenticateError, Running, ServerSettings, Service};
 use stanchion::sql::{
@@ -366,6 +366,7 @@ async fn dependencies(
         db,
         broker: broker.clone(),
         asks: None,
+        limits: ConsumerLimits::default(),
         metrics: Metrics::default(),
         vault: vault.clone(),
         policies: Arc::new(policies()),

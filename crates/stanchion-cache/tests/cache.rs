@@ -2,6 +2,7 @@
 
 mod cache {
     mod lookups;
+    mod measured;
     mod model;
     mod support;
 }

@@ -1,6 +1,7 @@
 use std::future::Future;
 use std::time::Duration;
 
+use jiff::{SignedDuration, Timestamp};
 use stanchion_runtime::{clock, id};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -71,24 +72,26 @@ impl Leases {
         Self { db, holder }
     }
 
-    /// Takes the lease if nobody holds it. One that would last much longer than any that is given now, by more than a minute
-    /// and another `ttl`, was given by a clock that has been set back since, and is held by nobody.
+    /// Takes the lease if nobody holds it. One that was given or renewed later than in a minute from now was given by a clock that
+    /// has been set back since, and is held by nobody; how long it was given for has no part in that.
     ///
     /// # Errors
     /// See [`SqlError`].
     pub async fn take(&self, name: &str, ttl: Duration) -> Result<Option<Lease>, SqlError> {
-        let (now, end, times) = self.times(2, ttl);
-        let (beyond, bound) = self.beyond(2 + times.len(), ttl);
+        let mut times = self.times(params![name, self.holder]);
+        let (now, end) = (times.now(), times.after(ttl));
+        let ahead = times.after(SKEW_MAX);
+        let beyond = times.after(ttl.saturating_mul(2).saturating_add(SKEW_MAX));
+        // A release before this one does not say when: of such a lease its end must do.
         let sql = format!(
-            "insert into lease (name, holder, token, expires_at) values ($1, $2, 1, {end}) \
+            "insert into lease (name, holder, token, expires_at, granted_at) \
+             values ($1, $2, 1, {end}, {now}) \
              on conflict (name) do update set holder = excluded.holder, token = lease.token + 1, \
-             expires_at = excluded.expires_at \
-             where lease.expires_at <= {now} or lease.expires_at > {beyond} returning token"
+             expires_at = excluded.expires_at, granted_at = excluded.granted_at \
+             where lease.expires_at <= {now} or lease.granted_at > {ahead} \
+             or (lease.granted_at is null and lease.expires_at > {beyond}) returning token"
         );
-        let mut params = params![name, self.holder];
-        params.extend(times);
-        params.extend(bound);
-        let row = self.db.opt(&sql, params).await?;
+        let row = self.db.opt(&sql, times.params).await?;
         row.map(|row| {
             let name = name.to_owned();
             row.get(0).map(|token| Lease { name, token })
@@ -101,14 +104,13 @@ impl Leases {
     /// # Errors
     /// See [`SqlError`].
     pub async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<bool, SqlError> {
-        let (now, end, times) = self.times(2, ttl);
+        let mut times = self.times(params![lease.name.as_str(), lease.token]);
+        let (now, end) = (times.now(), times.after(ttl));
         let sql = format!(
-            "update lease set expires_at = {end} \
+            "update lease set expires_at = {end}, granted_at = {now} \
              where name = $1 and token = $2 and expires_at > {now}"
         );
-        let mut params = params![lease.name.as_str(), lease.token];
-        params.extend(times);
-        Ok(self.db.exec(&sql, params).await? == 1)
+        Ok(self.db.exec(&sql, times.params).await? == 1)
     }
 
     /// Gives it up; nothing happens if it is lost.
@@ -116,14 +118,13 @@ impl Leases {
     /// # Errors
     /// See [`SqlError`].
     pub async fn release(&self, lease: &Lease) -> Result<(), SqlError> {
-        let (now, end, times) = self.times(2, Duration::ZERO);
+        let mut times = self.times(params![lease.name.as_str(), lease.token]);
+        let now = times.now();
         let sql = format!(
-            "update lease set expires_at = {end} \
+            "update lease set expires_at = {now} \
              where name = $1 and token = $2 and expires_at > {now}"
         );
-        let mut params = params![lease.name.as_str(), lease.token];
-        params.extend(times);
-        self.db.exec(&sql, params).await.map(drop)
+        self.db.exec(&sql, times.params).await.map(drop)
     }
 
     /// Within a transaction: goes on only while the lease is held, and keeps it from being taken until the commit.
@@ -131,16 +132,12 @@ impl Leases {
     /// # Errors
     /// [`LeaseError::Lost`]: roll back.
     pub async fn guard(&self, tx: &impl Query, lease: &Lease) -> Result<(), LeaseError> {
-        let (now, times) = match self.db.engine() {
-            Engine::Postgres => ("clock_timestamp()", params![]),
-            Engine::Sqlite => ("$3", params![clock::now()]),
-        };
+        let mut times = self.times(params![lease.name.as_str(), lease.token]);
+        let now = times.now();
         let sql = format!(
             "select 1 from lease where name = $1 and token = $2 and expires_at > {now} for share"
         );
-        let mut params = params![lease.name.as_str(), lease.token];
-        params.extend(times);
-        match tx.opt(&sql, params).await? {
+        match tx.opt(&sql, times.params).await? {
             Some(_) => Ok(()),
             None => Err(LeaseError::Lost(lease.name.clone())),
         }
@@ -204,40 +201,40 @@ impl Leases {
         }
     }
 
-    /// An expression for the time that no lease of `ttl` lasts to, and the parameter it needs after the first `before`.
-    fn beyond(&self, before: usize, ttl: Duration) -> (String, Params) {
-        let ahead = ttl.saturating_mul(2).saturating_add(SKEW_MAX);
-        let number = before + 1;
-        match self.db.engine() {
-            Engine::Postgres => {
-                let beyond = format!("clock_timestamp() + ${number} * interval '1 second'");
-                (beyond, params![ahead.as_secs_f64()])
-            }
-            Engine::Sqlite => {
-                let ahead =
-                    jiff::SignedDuration::try_from(ahead).unwrap_or(jiff::SignedDuration::MAX);
-                let beyond = clock::now().saturating_add(ahead);
-                let beyond = beyond.unwrap_or(jiff::Timestamp::MAX);
-                (format!("${number}"), params![beyond])
-            }
+    fn times(&self, params: Params) -> Times {
+        let engine = self.db.engine();
+        Times { engine, params }
+    }
+}
+
+/// Times in a statement's text: the server's on PostgreSQL, this process's on SQLite.
+struct Times {
+    engine: Engine,
+    /// The statement's; those that its times need come after the others.
+    params: Params,
+}
+
+impl Times {
+    fn now(&mut self) -> String {
+        match self.engine {
+            Engine::Postgres => "clock_timestamp()".to_owned(),
+            Engine::Sqlite => self.after(Duration::ZERO),
         }
     }
 
-    /// Expressions for now and for `ttl` later, and the parameters they need after the first `before`.
-    fn times(&self, before: usize, ttl: Duration) -> (String, String, Params) {
-        match self.db.engine() {
+    /// An expression for the time so long from now.
+    fn after(&mut self, span: Duration) -> String {
+        let number = self.params.len() + 1;
+        match self.engine {
             Engine::Postgres => {
-                let now = "clock_timestamp()".to_owned();
-                let end = format!("{now} + ${} * interval '1 second'", before + 1);
-                (now, end, params![ttl.as_secs_f64()])
+                self.params.extend(params![span.as_secs_f64()]);
+                format!("clock_timestamp() + ${number} * interval '1 second'")
             }
             Engine::Sqlite => {
-                let now = clock::now();
-                let end = jiff::SignedDuration::try_from(ttl)
-                    .ok()
-                    .and_then(|ttl| now.checked_add(ttl).ok());
-                let (end_at, now_at) = (format!("${}", before + 1), format!("${}", before + 2));
-                (now_at, end_at, params![end.unwrap_or(now), now])
+                let span = SignedDuration::try_from(span).unwrap_or(SignedDuration::MAX);
+                let at = clock::now().saturating_add(span);
+                self.params.extend(params![at.unwrap_or(Timestamp::MAX)]);
+                format!("${number}")
             }
         }
     }

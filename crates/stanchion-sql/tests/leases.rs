@@ -47,21 +47,40 @@ async fn a_lease_has_one_holder_until_it_is_given_up_or_expires() {
 #[tokio::test]
 async fn a_lease_given_by_a_clock_that_was_set_back_since_is_held_by_nobody() {
     for db in stores().await {
+        // A release before this one does not say when it gave a lease.
+        for says_when in [true, false] {
+            let (one, two) = (Leases::new(db.clone()), Leases::new(db.clone()));
+            let name = if says_when { "tidy" } else { "tidy of old" };
+            let dead = one.take(name, LONG).await.unwrap().unwrap();
+            let set = async |given: jiff::Timestamp| {
+                let sql = "update lease set expires_at = $1, granted_at = $2 where name = $3";
+                let at = says_when.then_some(given);
+                db.exec(sql, params![given + LONG, at, name]).await.unwrap();
+            };
+            let now = stanchion_runtime::clock::now();
+            // What clocks of several machines may differ by.
+            set(now + LONG * 2).await;
+            assert!(two.take(name, LONG).await.unwrap().is_none());
+            set(now + LONG * 1_000).await;
+            let taken = two.take(name, LONG).await.unwrap();
+            assert!(taken.unwrap().token() > dead.token());
+            assert!(!one.renew(&dead, LONG).await.unwrap());
+            assert!(one.take(name, LONG).await.unwrap().is_none());
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_lease_that_is_asked_for_with_a_shorter_time_stays_its_holders() {
+    for db in stores().await {
         let (one, two) = (Leases::new(db.clone()), Leases::new(db.clone()));
-        let dead = one.take("tidy", LONG).await.unwrap().unwrap();
-        let set = async |at: jiff::Timestamp| {
-            let sql = "update lease set expires_at = $1";
-            db.exec(sql, params![at]).await.unwrap();
-        };
-        let now = stanchion_runtime::clock::now();
-        // What clocks of several machines may differ by.
-        set(now + LONG * 3).await;
-        assert!(two.take("tidy", LONG).await.unwrap().is_none());
-        set(now + LONG * 1_000).await;
-        let taken = two.take("tidy", LONG).await.unwrap();
-        assert!(taken.unwrap().token() > dead.token());
-        assert!(!one.renew(&dead, LONG).await.unwrap());
-        assert!(one.take("tidy", LONG).await.unwrap().is_none());
+        let held = one.take("tidy", LONG * 20).await.unwrap().unwrap();
+        assert!(two.take("tidy", SHORT).await.unwrap().is_none());
+        assert!(one.renew(&held, LONG * 20).await.unwrap());
+        assert!(two.take("tidy", SHORT).await.unwrap().is_none());
+        let tx = db.begin();
+        one.guard(&tx, &held).await.unwrap();
+        tx.commit().await.unwrap();
     }
 }
 

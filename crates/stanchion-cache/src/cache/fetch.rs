@@ -230,18 +230,26 @@ where
             is_guard: false,
         };
         // First for all, and here only what counts there.
-        if self
+        let there = self
             .keep_there(asked, &slot, fresh_for, kept_for, began)
-            .await
-        {
-            self.keep_here(asked, slot);
-        } else {
+            .await;
+        let is_kept = match there {
+            None => self.keep_here(asked, slot),
+            Some(is_there) => {
+                if is_there {
+                    // Told of our own entry as of a change before this, we have it there alone, and it is kept.
+                    self.keep_here(asked, slot);
+                }
+                is_there
+            }
+        };
+        if !is_kept {
             self.metrics.outdated.inc();
         }
         value
     }
 
-    /// Whether the remote tier has nothing against it.
+    /// Whether the remote tier has it now; `None` if it was not asked, or has not answered.
     async fn keep_there(
         &self,
         asked: &Asked<K>,
@@ -249,20 +257,18 @@ where
         fresh_for: Duration,
         kept_for: Duration,
         began: Option<Stamp>,
-    ) -> bool {
-        let (Some(began), Some(remote)) = (began, self.remote_for(&asked.text)) else {
-            return true;
-        };
+    ) -> Option<bool> {
+        let (began, remote) = (began?, self.remote_for(&asked.text)?);
         let Ok(body) = slot.value.as_deref().map(serde_json::to_vec).transpose() else {
             tracing::warn!(
                 cache = self.name,
                 "a value has no JSON and stays in this process"
             );
-            return true;
+            return None;
         };
         let bytes = body.as_ref().map_or(0, Vec::len) as u64;
         if bytes > self.settings.value_bytes_max.0 {
-            return true;
+            return None;
         }
         let entry = Kept {
             body,
@@ -278,16 +284,17 @@ where
             began,
             guard,
         };
-        remote.put(&asked.text, put).await.unwrap_or_else(|Out| {
+        let told = remote.put(&asked.text, put).await;
+        if told.is_err() {
             self.metrics.bypassed.inc();
-            true
-        })
+        }
+        told.ok()
     }
 
-    /// No longer than this process may go without asking.
-    fn keep_here(&self, asked: &Asked<K>, mut slot: Slot<V>) {
+    /// No longer than this process may go without asking; whether nothing newer, and no word of a change, was against it.
+    fn keep_here(&self, asked: &Asked<K>, mut slot: Slot<V>) -> bool {
         if !asked.is_local {
-            return;
+            return true;
         }
         let now = Moment::now();
         if self.remote.is_some() {
@@ -298,9 +305,7 @@ where
             };
             slot.fresh_until = slot.fresh_until.min(now + longest);
         }
-        if !self.local.put(asked.key.clone(), slot, asked.epoch, now) {
-            self.metrics.outdated.inc();
-        }
+        self.local.put(asked.key.clone(), slot, asked.epoch, now)
     }
 
     /// An entry beyond its time, here or there, instead of the failure.

@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stanchion_cache::{Cache, CacheSettings, LoadFailed, Loaded, MemoryRemote, Remote};
+use stanchion_resilience::Dice;
 use stanchion_runtime::task::spawn;
 use stanchion_telemetry::Metrics;
 use tokio::task::JoinSet;
@@ -95,6 +96,29 @@ async fn a_hot_key_is_never_waited_for_again() {
     // Ten seconds an entry, refreshed about a second before its end.
     assert_eq!(waited, 0);
     assert!((6..=12).contains(&store.loads()), "{} loads", store.loads());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_loaded_at_once_does_not_end_at_once() {
+    const KEYS: u64 = 200;
+    let settings = CacheSettings {
+        refresh_on: false,
+        ..settings()
+    };
+    let builder = Cache::<u64, u64>::builder("test", &settings).dice(Dice::seeded(1));
+    let (store, cache) = (Store::new(7), builder.build());
+    let loaded_by = async |millis: u64| {
+        advance(Duration::from_millis(millis)).await;
+        for key in 0..KEYS {
+            cache.get_or_load(&key, store.loader()).await.unwrap();
+        }
+        store.loads()
+    };
+    assert_eq!(loaded_by(0).await, KEYS);
+    assert_eq!(loaded_by(8_900).await, KEYS, "none before nine tenths");
+    let half = loaded_by(1_100).await - KEYS;
+    assert!((60..140).contains(&half), "{half} of {KEYS} after its time");
+    assert_eq!(loaded_by(1_100).await, 2 * KEYS, "all after eleven tenths");
 }
 
 #[tokio::test(start_paused = true)]

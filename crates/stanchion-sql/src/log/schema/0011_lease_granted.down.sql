@@ -1,0 +1,1 @@
+alter table lease drop column granted_at;

@@ -201,7 +201,8 @@ impl Context {
         Some(deadline.saturating_duration_since(Instant::now()))
     }
 
-    /// Cancelled when the service begins to stop: waiting work then answers as it stands.
+    /// Cancelled when the service begins to stop: waiting work then answers as it stands, and who has made another protocol
+    /// of the connection says goodbye in it. What goes on is cut off when `server.drain` is over.
     #[must_use]
     pub fn stopping(&self) -> &CancellationToken {
         &self.lent.stopping

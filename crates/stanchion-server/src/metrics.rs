@@ -1,17 +1,19 @@
 //! The server's metrics, by the names of the contract.
 
-use std::collections::HashMap;
+mod used;
+
 use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 
-use parking_lot::RwLock;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use stanchion_telemetry::{Buckets, Metrics};
+
+use self::used::Used;
 
 /// Seconds; from a cache hit to the longest deadline.
 const BUCKETS: [f64; 14] = [
@@ -85,6 +87,7 @@ pub(crate) struct Kept {
     calls: Family<Call, Counter>,
     call_durations: Family<CallEndpoint, Histogram, Buckets>,
     connections: Gauge<i64, AtomicI64>,
+    upgraded: Gauge<i64, AtomicI64>,
     refused: Family<Reason, Counter>,
     in_flight: Gauge<i64, AtomicI64>,
     waiting: Gauge<i64, AtomicI64>,
@@ -120,6 +123,10 @@ impl ServerMetrics {
                 || Histogram::new(BUCKETS),
             ),
             connections: metrics.gauge("stanchion_server_connections", "Open connections."),
+            upgraded: metrics.gauge(
+                "stanchion_server_connections_upgraded",
+                "Open connections that speak another protocol than HTTP, because a request asked for it.",
+            ),
             refused: metrics.counter_family(
                 "stanchion_server_connections_refused_total",
                 "Connections closed at once or kept waiting, by the bound that was reached.",
@@ -155,7 +162,7 @@ impl ServerMetrics {
             panics: metrics.counter("stanchion_server_panics_total", "Handlers that panicked."),
             cut: metrics.counter(
                 "stanchion_server_requests_cut_total",
-                "Requests cut off by a stop.",
+                "Requests cut off by a stop, and connections that they had upgraded.",
             ),
             calls_cut: metrics.counter_family(
                 "stanchion_server_grpc_calls_cut_total",
@@ -221,6 +228,10 @@ impl ServerMetrics {
         Counting::of(&self.connections)
     }
 
+    pub(crate) fn upgraded(&self) -> Counting {
+        Counting::of(&self.upgraded)
+    }
+
     pub(crate) fn request(&self) -> Counting {
         Counting::of(&self.in_flight)
     }
@@ -281,49 +292,6 @@ impl Deref for ServerMetrics {
 
     fn deref(&self) -> &Kept {
         &self.0
-    }
-}
-
-/// The metrics that were used before, by endpoint and what else tells them apart: finding them by their labels would take
-/// longer than counting. As many as the families have, which are bounded by the routes.
-#[derive(Debug)]
-struct Used<K>(RwLock<HashMap<String, Vec<OneUsed<K>>>>);
-
-type OneUsed<K> = (K, Counter, Option<Histogram>);
-
-impl<K> Default for Used<K> {
-    fn default() -> Self {
-        Self(RwLock::default())
-    }
-}
-
-impl<K: Copy + PartialEq> Used<K> {
-    /// Counts one more, and how long it took if that is known.
-    fn count(
-        &self,
-        endpoint: &str,
-        (seconds, key): (Option<f64>, K),
-        metrics: impl FnOnce() -> (Counter, Option<Histogram>),
-    ) {
-        let add = |counter: &Counter, durations: &Option<Histogram>| {
-            counter.inc();
-            if let Some((seconds, durations)) = seconds.zip(durations.as_ref()) {
-                durations.observe(seconds);
-            }
-        };
-        if let Some(used) = self.0.read().get(endpoint)
-            && let Some((_, counter, durations)) = used.iter().find(|(used, ..)| *used == key)
-        {
-            return add(counter, durations);
-        }
-        let (counter, durations) = metrics();
-        add(&counter, &durations);
-        let mut used = self.0.write();
-        let used = used.entry(endpoint.to_owned()).or_default();
-        // Somebody else may have been quicker.
-        if used.iter().all(|(used, ..)| *used != key) {
-            used.push((key, counter, durations));
-        }
     }
 }
 

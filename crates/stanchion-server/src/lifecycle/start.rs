@@ -17,7 +17,9 @@ use super::{Addresses, Running, Stopped};
 use crate::admission::Admission;
 use crate::context::{Lent, PUBLIC_STREAMS_MAX};
 use crate::metrics::ServerMetrics;
-use crate::net::{App, BodyRate, ConnectionLimits, Listener, Moments, Serving, Tls};
+use crate::net::{
+    App, BodyRate, ConnectionLimits, Listener, Moments, Serving, Tls, keep_little_unsent,
+};
 use crate::service::{
     Health, Module, Mounts, Network, Role, Routed, ServerSettings, State, Worker, docs_router,
 };
@@ -318,9 +320,10 @@ fn workers(modules: &mut [Module]) -> Vec<(&'static str, Worker)> {
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
-    TcpListener::bind(address)
-        .await
-        .map_err(|error| StartError::Listen { address, error })
+    let listener = TcpListener::bind(address).await;
+    let listener = listener.map_err(|error| StartError::Listen { address, error })?;
+    keep_little_unsent(&listener);
+    Ok(listener)
 }
 
 fn limits(settings: &ServerSettings) -> ConnectionLimits {

@@ -1,8 +1,8 @@
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::Request;
@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::frames::Frames;
-use crate::stack::HEADERS_MAX;
+use crate::stack::{HEADERS_MAX, Upgrading};
 
 /// What an HTTP/2 client with prior knowledge says first.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
@@ -47,6 +47,8 @@ pub(crate) struct Activity {
     frames: Mutex<Option<Frames>>,
     /// What is read and written is none of HTTP any more.
     is_over: AtomicBool,
+    /// The request that made another protocol of it, from its answer on.
+    pub(super) upgrade: OnceLock<Upgrading>,
     /// Its last head had too much in it.
     is_refused: AtomicBool,
     /// The credit of its frames is spent: nothing more is read.
@@ -90,6 +92,7 @@ impl Activity {
             }),
             frames: Mutex::new(None),
             is_over: AtomicBool::new(false),
+            upgrade: OnceLock::new(),
             is_refused: AtomicBool::new(false),
             is_spent: AtomicBool::new(false),
             spent: Notify::new(),

@@ -13,8 +13,7 @@ use http::header::{CONNECTION, HeaderValue};
 use http::{Extensions, Request, StatusCode, Version};
 use hyper::body::{Body as _, Incoming};
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
+use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
@@ -22,6 +21,7 @@ use tower::ServiceExt;
 
 use super::activity::{Activity, Protocol, Rest};
 use super::agreed::{Agreed, ClientCertificates};
+use super::builder::builder;
 use super::doubts::{Hosts, Length, hosts, length};
 use super::held::Held;
 use super::io::{TimedIo, WatchedIo};
@@ -31,26 +31,12 @@ use super::{Moments, Tls};
 use crate::grpc;
 use crate::metrics::ServerMetrics;
 use crate::present::{Present, Sought};
-use crate::stack::Around;
+use crate::stack::{Around, Upgrading};
 
-/// The most HTTP/2 streams of a connection at once (hyper's default, which others remove).
-const STREAMS_MAX: u32 = 200;
-/// Streams a peer may open and reset before they are looked at.
-const PENDING_RESETS_MAX: usize = 20;
-/// Streams reset for the peer's errors before the connection is ended: its requests were begun, and it makes us take
-/// them back (CVE-2025-8671, MadeYouReset). A client has few such errors, whatever h2's default of 1024 allows.
-const ERROR_RESETS_MAX: usize = 100;
 /// Whoever floods us has this long to be told to go.
 const TOLD_WITHIN: Duration = Duration::from_millis(100);
-/// What hyper reads of a head; beyond our own bound, so that ours answers in its own form.
-const HEAD_BYTES_HARD_MAX: usize = 128 * 1024;
-/// How often an HTTP/2 peer is asked whether it is there, and how long it may take to say so.
-const PING_EVERY: Duration = Duration::from_secs(30);
-const PING_WITHIN: Duration = Duration::from_secs(10);
 /// A refused body larger than this is not read to its end: the connection closes, and the answer says so.
 const UNREAD_BYTES_MAX: u64 = 16 * 1024;
-/// How much of an answer is kept for an HTTP/2 stream whose client is slow.
-const SEND_BYTES_MAX: usize = 256 * 1024;
 
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
 
@@ -143,7 +129,8 @@ where
     } = serving;
     let peer = agreed.peer;
     let activity = Arc::new(Activity::new(agreed.protocol));
-    let io = TokioIo::new(WatchedIo::new(stream, activity.clone(), held));
+    let io = WatchedIo::new(stream, activity.clone(), held, &moments.cut);
+    let io = TokioIo::new(io);
     let conversation = Arc::new(Conversation {
         app,
         extensions: agreed.extensions(),
@@ -243,28 +230,6 @@ async fn event(
     }
 }
 
-fn builder() -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        // Hyper's header timeout counts idle time too, by a timer that is set for each request: `Activity` knows of both.
-        .header_read_timeout(None)
-        .max_buf_size(HEAD_BYTES_HARD_MAX)
-        .keep_alive(true);
-    builder
-        .http2()
-        .timer(TokioTimer::new())
-        .max_concurrent_streams(STREAMS_MAX)
-        .max_pending_accept_reset_streams(PENDING_RESETS_MAX)
-        .max_local_error_reset_streams(ERROR_RESETS_MAX)
-        .max_header_list_size(HEAD_BYTES_HARD_MAX as u32)
-        .max_send_buf_size(SEND_BYTES_MAX)
-        .keep_alive_interval(PING_EVERY)
-        .keep_alive_timeout(PING_WITHIN);
-    builder
-}
-
 /// What the requests of a connection have in common.
 struct Conversation {
     app: App,
@@ -316,10 +281,16 @@ async fn answer(
         request.extensions_mut().extend(own);
     }
     let mut response = conversation.app.answer(request, present).await;
+    let upgrading = response.extensions_mut().remove::<Upgrading>();
+    // Over HTTP/2 the connection stays what it is.
+    let upgrading = upgrading.filter(|_| persistent);
+    let is_upgraded = upgrading.is_some_and(|upgrading| activity.upgrade.set(upgrading).is_ok());
     let status = response.status();
     let leaves_unread = status == StatusCode::REQUEST_TIMEOUT || large && status.as_u16() >= 400;
     let doubtful = nameless || length == Length::Doubtful;
-    if persistent && (leaves_unread || doubtful || conversation.telling.is_cancelled()) {
+    let is_last = leaves_unread || doubtful || conversation.telling.is_cancelled();
+    // What has become another protocol is told in its own words.
+    if persistent && is_last && !is_upgraded {
         response.headers_mut().insert(CONNECTION, CLOSE);
     }
     let streams = response.body().size_hint().exact();

@@ -1,4 +1,5 @@
 use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::addresses::Counted;
 use crate::metrics::Counting;
@@ -10,14 +11,22 @@ pub(super) struct Held {
     _slot: OwnedSemaphorePermit,
     _of_address: Counted,
     _open: Counting,
+    /// A stop waits for it.
+    _tracked: TaskTrackerToken,
 }
 
 impl Held {
-    pub(super) fn new(slot: OwnedSemaphorePermit, of_address: Counted, open: Counting) -> Self {
+    pub(super) fn new(
+        slot: OwnedSemaphorePermit,
+        of_address: Counted,
+        open: Counting,
+        tracked: TaskTrackerToken,
+    ) -> Self {
         Self {
             _slot: slot,
             _of_address: of_address,
             _open: open,
+            _tracked: tracked,
         }
     }
 }

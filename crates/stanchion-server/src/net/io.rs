@@ -5,9 +5,12 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
+use tokio_util::sync::CancellationToken;
 
 use super::activity::Activity;
+use super::cut::Cut;
 use super::held::Held;
 use super::refusal::Refusal;
 
@@ -16,14 +19,14 @@ use super::refusal::Refusal;
 /// It stands below TLS: what is above has buffers of its own, takes writes into them, and is stuck only when it
 /// flushes or shuts down. A flush of a long answer to a slow client does not end for minutes, and is no sign of one
 /// that takes nothing; a write to the socket that cannot go on is.
-pub(crate) struct TimedIo<S> {
-    socket: S,
+pub(crate) struct TimedIo {
+    socket: TcpStream,
     write_timeout: Duration,
     blocked: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S> TimedIo<S> {
-    pub(crate) fn new(socket: S, write_timeout: Duration) -> Self {
+impl TimedIo {
+    pub(crate) fn new(socket: TcpStream, write_timeout: Duration) -> Self {
         Self {
             socket,
             write_timeout,
@@ -44,6 +47,8 @@ impl<S> TimedIo<S> {
         let timeout = self.write_timeout;
         let blocked = self.blocked.get_or_insert_with(|| Box::pin(sleep(timeout)));
         ready!(blocked.as_mut().poll(context));
+        // The kernel would keep what it has of the answer for as long as the client is there.
+        let _ = self.socket.set_zero_linger();
         Poll::Ready(Err(io::Error::new(
             io::ErrorKind::TimedOut,
             "the client takes nothing of the answer",
@@ -51,7 +56,7 @@ impl<S> TimedIo<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for TimedIo<S> {
+impl AsyncRead for TimedIo {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -61,7 +66,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for TimedIo<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for TimedIo<S> {
+impl AsyncWrite for TimedIo {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -99,17 +104,32 @@ pub(super) struct WatchedIo<S> {
     stream: S,
     activity: Arc<Activity>,
     refusal: Option<Refusal>,
+    /// Two may wait, each for its own.
+    reads: Cut,
+    writes: Cut,
     _held: Held,
 }
 
 impl<S> WatchedIo<S> {
-    pub(super) fn new(stream: S, activity: Arc<Activity>, held: Held) -> Self {
+    /// `cut`: when it ends, should another protocol be spoken on it by then.
+    pub(super) fn new(
+        stream: S,
+        activity: Arc<Activity>,
+        held: Held,
+        cut: &CancellationToken,
+    ) -> Self {
         Self {
             stream,
             activity,
             refusal: None,
+            reads: Cut::at(cut.clone()),
+            writes: Cut::at(cut.clone()),
             _held: held,
         }
+    }
+
+    fn is_upgraded(&self) -> bool {
+        self.activity.upgrade.get().is_some()
     }
 
     fn wrote(&self, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
@@ -126,6 +146,9 @@ impl<S: AsyncRead + Unpin> AsyncRead for WatchedIo<S> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.is_upgraded() {
+            self.reads.check(context)?;
+        }
         // Whoever floods us is read no more; the connection is about to end.
         if self.activity.is_spent() {
             return Poll::Pending;
@@ -144,20 +167,19 @@ impl<S: AsyncRead + Unpin> AsyncRead for WatchedIo<S> {
 }
 
 impl<S: AsyncWrite + Unpin> WatchedIo<S> {
-    /// What is written in place of these bytes; `None` where they go as they are.
+    /// What is written in place of so many bytes that begin like this; `None` where they go as they are.
     fn refused(
         &mut self,
-        bytes: &[u8],
+        begin: &[u8],
+        length: usize,
         context: &mut Context<'_>,
     ) -> Option<Poll<io::Result<usize>>> {
         if self.refusal.is_none() {
-            self.refusal = Refusal::instead_of(bytes, &self.activity);
+            self.refusal = Refusal::instead_of(begin, &self.activity);
         }
-        let written = self.refusal.as_mut()?.poll_write(&mut self.stream, context);
-        if written.is_ready() {
-            self.refusal = None;
-        }
-        Some(written)
+        // It stays: what hyper has to say beyond it is said.
+        let refusal = self.refusal.as_mut()?;
+        Some(refusal.poll_write(&mut self.stream, context, length))
     }
 }
 
@@ -167,7 +189,10 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WatchedIo<S> {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if let Some(written) = self.refused(bytes, context) {
+        if self.is_upgraded() {
+            self.writes.check(context)?;
+        }
+        if let Some(written) = self.refused(bytes, bytes.len(), context) {
             return written;
         }
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
@@ -179,9 +204,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WatchedIo<S> {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let mut filled = slices.iter().filter(|slice| !slice.is_empty());
-        if let (Some(only), None) = (filled.next(), filled.next())
-            && let Some(written) = self.refused(only, context)
+        if self.is_upgraded() {
+            self.writes.check(context)?;
+        }
+        let begin = slices.iter().find(|slice| !slice.is_empty());
+        let length = slices.iter().map(|slice| slice.len()).sum();
+        if let Some(begin) = begin
+            && let Some(written) = self.refused(begin, length, context)
         {
             return written;
         }

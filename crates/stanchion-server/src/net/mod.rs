@@ -4,7 +4,9 @@ mod accept;
 mod activity;
 mod addresses;
 mod agreed;
+mod builder;
 mod connection;
+mod cut;
 mod doubts;
 mod frames;
 mod held;
@@ -16,7 +18,7 @@ mod taken;
 mod tls;
 mod validity;
 
-pub(crate) use accept::Listener;
+pub(crate) use accept::{Listener, keep_little_unsent};
 pub use agreed::ClientCertificates;
 pub(crate) use agreed::peer;
 pub(crate) use connection::{App, ConnectionLimits, Serving};

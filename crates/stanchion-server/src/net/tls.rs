@@ -77,7 +77,7 @@ impl Tls {
         &self,
         mut stream: TcpStream,
         limits: ConnectionLimits,
-    ) -> Result<TlsStream<TimedIo<TcpStream>>, &'static str> {
+    ) -> Result<TlsStream<TimedIo>, &'static str> {
         let acceptor = TlsAcceptor::from(Arc::clone(&self.now.read().config));
         let agreed = async {
             let mut first = [0];

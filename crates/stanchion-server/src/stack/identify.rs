@@ -9,12 +9,12 @@ use axum::extract::Request;
 use axum::response::Response;
 use bytes::Bytes;
 use http::header::HeaderName;
-use http::{HeaderMap, HeaderValue};
+use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use stanchion_runtime::{clock, random};
 use stanchion_telemetry::trace::{self, First, Place, Tells};
 
-use super::in_flight::Entered;
+use super::in_flight::{Entered, Upgrading};
 use super::{Stack, forwarded};
 use crate::context::{Context, header_text};
 use crate::net::peer;
@@ -81,8 +81,20 @@ impl Identified {
             self.entered.stay();
             return response;
         }
+        if self.is_upgrade(response.status()) {
+            let counting = self.context.lent.metrics.upgraded();
+            let upgrading = Upgrading::of(self.entered, counting);
+            response.extensions_mut().insert(upgrading);
+            return response;
+        }
         let _entered = self.entered;
         response.map(|body| Body::new(Tracked { body, _entered }))
+    }
+
+    /// Whether what follows on the connection is no HTTP.
+    fn is_upgrade(&self, status: StatusCode) -> bool {
+        let is_tunnel = self.context.method == Method::CONNECT && status.is_success();
+        is_tunnel || status == StatusCode::SWITCHING_PROTOCOLS
     }
 }
 

@@ -34,9 +34,17 @@ struct Row {
 pub(crate) struct Seat(AtomicUsize);
 
 /// A request in the table until its answer is sent, or it left before.
+#[derive(Debug)]
 pub(crate) struct Entered {
     table: InFlight,
     context: Option<Arc<Context>>,
+}
+
+/// A request that made another protocol of its connection: whoever has that keeps it, and with it the request's seat.
+#[derive(Clone, Debug)]
+pub(crate) struct Upgrading {
+    _entered: Arc<Entered>,
+    _counting: Arc<Counting>,
 }
 
 impl Default for Seat {
@@ -107,6 +115,15 @@ impl Entered {
     /// It stays until somebody else takes it out.
     pub(crate) fn stay(mut self) {
         self.context = None;
+    }
+}
+
+impl Upgrading {
+    pub(crate) fn of(entered: Entered, counting: Counting) -> Self {
+        Self {
+            _entered: Arc::new(entered),
+            _counting: Arc::new(counting),
+        }
     }
 }
 

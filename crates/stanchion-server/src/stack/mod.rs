@@ -12,7 +12,7 @@ mod observe;
 mod panics;
 mod security;
 
-pub(crate) use in_flight::{InFlight, Seat};
+pub(crate) use in_flight::{InFlight, Seat, Upgrading};
 pub(crate) use limits::HEADERS_MAX;
 
 use std::convert::Infallible;

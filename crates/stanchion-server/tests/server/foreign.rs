@@ -12,9 +12,10 @@ use axum::routing::{get, post};
 use http::header::{CONNECTION, UPGRADE};
 use hyper_util::rt::TokioIo;
 use stanchion_runtime::task;
-use stanchion_server::{Module, ServerSettings, Service};
+use stanchion_server::{Module, RequestContext, Running, ServerSettings, Service, Stopped};
+use stanchion_telemetry::Metrics;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::api::Api;
 use super::shop::{Things, Tokens, module, settings};
@@ -128,6 +129,130 @@ async fn upgraded(mut request: Request) -> Response {
     (StatusCode::SWITCHING_PROTOCOLS, head).into_response()
 }
 
+/// A way through to somewhere else: here, to an echo.
+async fn tunnel(request: Request) -> Response {
+    let _switched = upgraded(request).await;
+    StatusCode::OK.into_response()
+}
+
+/// Another protocol, which says goodbye when the service stops.
+async fn polite(RequestContext(context): RequestContext, mut request: Request) -> Response {
+    let upgrading = hyper::upgrade::on(&mut request);
+    drop(task::spawn("polite", async move {
+        let mut io = TokioIo::new(upgrading.await.unwrap());
+        context.stopping().cancelled().await;
+        io.write_all(b"goodbye").await.unwrap();
+    }));
+    let head = [(CONNECTION, "upgrade"), (UPGRADE, "polite")];
+    (StatusCode::SWITCHING_PROTOCOLS, head).into_response()
+}
+
+async fn echoes(line: &mut Line) {
+    line.say("hello").await;
+    let mut said = [0; 5];
+    line.0.read_exact(&mut said).await.unwrap();
+    assert_eq!(&said, b"hello");
+}
+
+const ECHO: &str = "GET /up HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n";
+const POLITE: &str =
+    "GET /polite HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: polite\r\n\r\n";
+
+/// A service with a connection that has become another protocol.
+async fn switched(drain: Duration, request: &str, status: u16) -> (Running, Metrics, Line) {
+    let metrics = Metrics::default();
+    let router = Router::new()
+        .route("/up", get(upgraded))
+        .route("/polite", get(polite))
+        .fallback(tunnel);
+    let service = Service::new(ServerSettings {
+        drain,
+        ..settings()
+    });
+    let service = service
+        .metrics(metrics.clone())
+        .mount(Module::new("own").http_router(router));
+    let running = service.start().await.unwrap();
+    let mut line = Line::open(running.addresses().public.unwrap()).await;
+    line.say(request).await;
+    let (head, _) = line.answer().await.unwrap();
+    assert!(head.starts_with(&format!("http/1.1 {status}")), "{head}");
+    (running, metrics, line)
+}
+
+fn shows(metrics: &Metrics, line: &str) -> bool {
+    let shown = metrics.encode();
+    shown.lines().any(|shown| shown == line)
+}
+
+#[tokio::test]
+async fn a_stop_waits_for_another_protocol_and_cuts_it_at_the_deadline() {
+    let connect = "CONNECT b:1 HTTP/1.1\r\nhost: b:1\r\n\r\n";
+    for (request, status, method) in [(ECHO, 101, "GET"), (connect, 200, "CONNECT")] {
+        let drain = Duration::from_millis(1_500);
+        let (mut running, metrics, mut line) = switched(drain, request, status).await;
+        echoes(&mut line).await;
+        assert!(shows(&metrics, "stanchion_server_connections_upgraded 1"));
+        let began = Instant::now();
+        running.stop();
+        // Behind the grace of those that are idle.
+        sleep(Duration::from_millis(400)).await;
+        echoes(&mut line).await;
+        let stopped = timeout(Duration::from_secs(5), running.stopped()).await;
+        let Ok(Stopped::Cut { requests, workers }) = stopped else {
+            panic!("{method}: {stopped:?}")
+        };
+        assert!(began.elapsed() >= drain, "{:?}", began.elapsed());
+        assert_eq!((requests.len(), workers.len()), (1, 0), "{method}");
+        assert_eq!(requests[0].method, method);
+        let end = timeout(Duration::from_secs(5), line.0.read(&mut [0])).await;
+        assert!(!matches!(end.expect("cut"), Ok(1..)), "{method}");
+        assert!(shows(&metrics, "stanchion_server_requests_cut_total 1"));
+        assert!(shows(&metrics, "stanchion_server_connections_upgraded 0"));
+    }
+}
+
+#[tokio::test]
+async fn another_protocol_that_says_goodbye_ends_in_good_order() {
+    let long = Duration::from_secs(20);
+    let (mut running, _, mut line) = switched(long, POLITE, 101).await;
+    let began = Instant::now();
+    running.stop();
+    let mut said = String::new();
+    line.0.read_to_string(&mut said).await.unwrap();
+    assert_eq!(said, "goodbye");
+    let stopped = running.stopped().await;
+    assert!(matches!(stopped, Stopped::Clean), "{stopped:?}");
+    assert!(began.elapsed() < long / 2, "{:?}", began.elapsed());
+}
+
+/// Also when it is already stopping, for as long as it takes requests.
+#[tokio::test]
+async fn whoever_asks_for_another_protocol_during_the_lame_duck_gets_it() {
+    let router = Router::new().route("/up", get(upgraded));
+    let lame = ServerSettings {
+        lame_duck: Some(Duration::from_secs(20)),
+        ..settings()
+    };
+    let service = Service::new(lame).mount(Module::new("own").http_router(router));
+    let running = service.start().await.unwrap();
+    running.stop();
+    // It has begun to: who keeps a connection is told.
+    let address = running.addresses().public.unwrap();
+    loop {
+        let mut line = Line::open(address).await;
+        line.say("GET /nothing HTTP/1.1\r\nhost: a\r\n\r\n").await;
+        if line.answer().await.unwrap().0.contains("connection: close") {
+            break;
+        }
+    }
+    let mut line = Line::open(address).await;
+    line.say(ECHO).await;
+    let (head, _) = line.answer().await.unwrap();
+    assert!(head.contains("connection: upgrade"), "{head}");
+    echoes(&mut line).await;
+}
+
 #[tokio::test]
 async fn a_connection_that_became_another_protocol_still_counts() {
     let bounded = ServerSettings {
@@ -142,15 +267,11 @@ async fn a_connection_that_became_another_protocol_still_counts() {
     let running = service.start().await.unwrap();
     let address = running.addresses().public.unwrap();
     let mut line = Line::open(address).await;
-    line.say("GET /up HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n")
-        .await;
+    line.say(ECHO).await;
     let (head, _) = line.answer().await.unwrap();
     assert!(head.starts_with("http/1.1 101"), "{head}");
     for _ in 0..3 {
-        line.say("hello").await;
-        let mut said = [0; 5];
-        line.0.read_exact(&mut said).await.unwrap();
-        assert_eq!(&said, b"hello");
+        echoes(&mut line).await;
     }
     let mut another = Line::open(address).await;
     another.get("/seen").await;

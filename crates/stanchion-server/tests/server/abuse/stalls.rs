@@ -1,6 +1,10 @@
 //! G3, G5: windows that stay shut, and protocols that are mixed up.
 
-use super::super::shop::settings;
+use tokio::io::AsyncReadExt;
+use tokio::sync::mpsc;
+use tokio::time::timeout;
+
+use super::super::shop::{service_with, settings};
 use super::wire::*;
 use super::*;
 
@@ -27,6 +31,51 @@ async fn answers_that_nobody_takes_are_not_kept_for_long() {
     println!("{grown} bytes more");
     assert!(grown < 128 << 20, "{grown} bytes more");
     neighbour.noticed_nothing().await;
+}
+
+/// What was given away of an answer without end, told when nobody wants more of it.
+struct Given {
+    bytes: usize,
+    told: mpsc::UnboundedSender<usize>,
+}
+
+impl Drop for Given {
+    fn drop(&mut self) {
+        let _ = self.told.send(self.bytes);
+    }
+}
+
+/// What the kernel takes of an answer is memory as well, of all connections together.
+#[tokio::test]
+async fn a_client_that_takes_nothing_is_given_little() {
+    const PIECE: [u8; 4096] = [b'x'; 4096];
+    let impatient = ServerSettings {
+        write_timeout: Duration::from_millis(300),
+        ..settings()
+    };
+    let (told, mut given) = mpsc::unbounded_channel();
+    let endless = move || {
+        let told = told.clone();
+        let pieces = stream::unfold(Given { bytes: 0, told }, async |mut given| {
+            given.bytes += PIECE.len();
+            let piece = Ok::<_, Infallible>(Bytes::from_static(&PIECE));
+            Some((piece, given))
+        });
+        async move { Body::from_stream(pieces) }
+    };
+    let router = Router::new().route("/endless", get(endless));
+    let module = Module::new("own").http_router(router);
+    let running = service_with(impatient).mount(module).start().await.unwrap();
+    let mut line = Line::open(running.addresses().public.unwrap()).await;
+    line.say("GET /endless HTTP/1.1\r\nhost: a\r\n\r\n").await;
+    let given = timeout(Duration::from_secs(5), given.recv()).await;
+    let given = given.expect("it is left").unwrap();
+    println!("{given} bytes");
+    assert!(given < 1 << 20, "{given} bytes");
+    // And keeps nothing of it for a client that is left.
+    let rest = line.0.read_to_end(&mut Vec::new()).await;
+    let kind = rest.expect_err("it was reset").kind();
+    assert_eq!(kind, std::io::ErrorKind::ConnectionReset);
 }
 
 #[tokio::test]

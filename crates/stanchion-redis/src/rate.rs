@@ -114,12 +114,8 @@ impl SharedRate {
             settings: settings.clone(),
             metrics: measured,
         });
-        let observed = Arc::downgrade(&shared);
-        metrics.when_read(&format!("redis-rate:{name}"), move || {
-            if let Some(shared) = observed.upgrade() {
-                shared.observe();
-            }
-        });
+        let watched = Arc::downgrade(&shared);
+        metrics.when_read(&format!("redis-rate:{name}"), watched, Shared::observe);
         Ok(SharedRate { shared })
     }
 

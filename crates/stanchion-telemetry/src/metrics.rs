@@ -1,7 +1,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::Hash;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 use prometheus_client::encoding::EncodeLabelSet;
@@ -65,12 +65,22 @@ impl Metrics {
         self.registered(name, name, help, Family::default)
     }
 
-    /// Calls `observe` each time before the metrics are read: for gauges of what costs something to count, which are set then
-    /// and at no other time.
+    /// Calls `observe` with what is `watched` each time before the metrics are read: for gauges of what costs something to
+    /// count, which are set then and at no other time.
     ///
-    /// Of two of one name the later one is called. It lives as long as the metrics: let it hold no more than a weak reference
-    /// to what it looks at.
-    pub fn when_read(&self, name: &str, observe: impl Fn() + Send + Sync + 'static) {
+    /// Of two of one name the later one is called. The metrics keep nothing alive: once what is watched is gone, nothing is
+    /// called.
+    pub fn when_read<T: Send + Sync + 'static>(
+        &self,
+        name: &str,
+        watched: Weak<T>,
+        observe: impl Fn(&T) + Send + Sync + 'static,
+    ) {
+        let observe = move || {
+            if let Some(watched) = watched.upgrade() {
+                observe(&watched);
+            }
+        };
         let mut inner = self.inner.lock();
         inner.observers.insert(name.to_owned(), Arc::new(observe));
     }
@@ -190,9 +200,10 @@ mod tests {
     #[test]
     fn what_costs_something_to_count_is_counted_when_the_metrics_are_read_and_only_then() {
         let (metrics, counted) = (Metrics::default(), Arc::new(AtomicI64::new(0)));
-        metrics.when_read("keys", || panic!("there is a later one"));
-        let (others, counts) = (metrics.clone(), Arc::clone(&counted));
-        metrics.when_read("keys", move || {
+        let watched = || Arc::downgrade(&counted);
+        metrics.when_read("keys", watched(), |_| panic!("there is a later one"));
+        let others = metrics.clone();
+        metrics.when_read("keys", watched(), move |counts| {
             let times = counts.fetch_add(1, Ordering::Relaxed) + 1;
             others.gauge("keys", "Keys.").set(times);
         });
@@ -202,6 +213,15 @@ mod tests {
             assert!(text.contains(&format!("\nkeys {nth}\n")), "{text}");
         }
         assert_eq!(counted.load(Ordering::Relaxed), 2);
+    }
+
+    #[test]
+    fn what_is_watched_is_not_kept_alive_for_it() {
+        let (metrics, watched) = (Metrics::default(), Arc::new(()));
+        metrics.when_read("gone", Arc::downgrade(&watched), |()| panic!("it is gone"));
+        assert_eq!(Arc::strong_count(&watched), 1);
+        drop(watched);
+        assert_eq!(metrics.encode(), "# EOF\n");
     }
 
     #[test]

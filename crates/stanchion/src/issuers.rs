@@ -67,18 +67,18 @@ impl Fetch for OverHttps {
     }
 }
 
-/// `max-age` among the directives (RFC 9111, 5.2.2.1); nothing if the answer is not to be kept at all.
+/// `max-age` among the directives (RFC 9111, 5.2.2.1), the first of several; nothing if the answer is not to be kept at all.
 fn max_age(directives: &str) -> Option<Duration> {
-    let mut directives = directives.split(',').map(str::trim);
-    directives.find_map(|directive| {
-        let (name, value) = directive.split_once('=').unwrap_or((directive, "0"));
-        let seconds = match name.to_ascii_lowercase().as_str() {
-            "no-store" | "no-cache" => 0,
-            "max-age" => value.trim_matches('"').parse().ok()?,
-            _ => return None,
-        };
-        Some(Duration::from_secs(seconds))
-    })
+    let mut told = None;
+    for directive in directives.split(',').map(str::trim) {
+        let (name, value) = directive.split_once('=').unwrap_or((directive, ""));
+        match name.to_ascii_lowercase().as_str() {
+            "no-store" | "no-cache" => return Some(Duration::ZERO),
+            "max-age" => told = told.or(value.trim_matches('"').parse().ok()),
+            _ => {}
+        }
+    }
+    told.map(Duration::from_secs)
 }
 
 #[cfg(test)]
@@ -92,6 +92,8 @@ mod tests {
             ("Max-Age=\"60\"", Some(60)),
             ("no-store", Some(0)),
             ("no-cache, max-age=600", Some(0)),
+            ("max-age=600, no-store", Some(0)),
+            ("max-age=60, max-age=600", Some(60)),
             ("s-maxage=5", None),
             ("max-age=soon", None),
             ("", None),

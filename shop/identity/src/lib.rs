@@ -8,6 +8,7 @@
 mod adapters;
 mod application;
 mod domain;
+mod migrations;
 mod module;
 #[cfg(test)]
 mod testing;
@@ -17,5 +18,6 @@ pub use adapters::elsewhere::{Elsewhere, IdentityElsewhere};
 pub use application::{
     AttemptSettings, Attempts, Bootstrapped, Counting, Identity, MailPages, Shared, StartError,
 };
-pub use module::{Dependencies, MailDependencies, for_services, migrations, module, relay};
+pub use migrations::migrations;
+pub use module::{Dependencies, MailDependencies, for_services, module, relay};
 pub use who_is::{roles, who_is, who_is_client};

@@ -11,7 +11,7 @@ use stanchion::eventsourcing::{EventLog, Relay, Vault};
 use stanchion::mail::Mailer;
 use stanchion::messaging::{Consumer, ConsumerStore, Inbox, Publisher, Subscriber};
 use stanchion::server::{Authenticate, Grpc, Module};
-use stanchion::sql::{Db, Migrations, params};
+use stanchion::sql::{Db, params};
 use stanchion::telemetry::Metrics;
 use tokio_util::sync::CancellationToken;
 
@@ -34,7 +34,7 @@ const WRITE_USES_EVERY: Duration = Duration::from_secs(15);
 /// What identity is made of.
 #[derive(Clone)]
 pub struct Dependencies {
-    /// Its store, migrated with [`migrations`].
+    /// Its store, migrated with [`migrations`](crate::migrations()).
     pub db: Db,
     /// The log in the same store.
     pub log: Arc<dyn EventLog>,
@@ -81,66 +81,6 @@ pub struct MailDependencies {
     pub asks: Option<Arc<dyn Publisher>>,
     /// Where it counts.
     pub metrics: Metrics,
-}
-
-/// The tables of identity.
-#[must_use]
-pub fn migrations() -> Migrations {
-    Migrations::new("identity")
-        .with(
-            1,
-            "users",
-            include_str!("../migrations/0001_users.up.sql"),
-            include_str!("../migrations/0001_users.down.sql"),
-        )
-        .with(
-            2,
-            "sessions",
-            include_str!("../migrations/0002_sessions.up.sql"),
-            include_str!("../migrations/0002_sessions.down.sql"),
-        )
-        .with(
-            3,
-            "signing_keys",
-            include_str!("../migrations/0003_signing_keys.up.sql"),
-            include_str!("../migrations/0003_signing_keys.down.sql"),
-        )
-        .with(
-            4,
-            "refresh_overlap",
-            include_str!("../migrations/0004_refresh_overlap.up.sql"),
-            include_str!("../migrations/0004_refresh_overlap.down.sql"),
-        )
-        .with(
-            5,
-            "user_epoch",
-            include_str!("../migrations/0005_user_epoch.up.sql"),
-            include_str!("../migrations/0005_user_epoch.down.sql"),
-        )
-        .with(
-            6,
-            "clients",
-            include_str!("../migrations/0006_clients.up.sql"),
-            include_str!("../migrations/0006_clients.down.sql"),
-        )
-        .with(
-            7,
-            "codes",
-            include_str!("../migrations/0007_codes.up.sql"),
-            include_str!("../migrations/0007_codes.down.sql"),
-        )
-        .with(
-            8,
-            "mail_tokens",
-            include_str!("../migrations/0008_mail_tokens.up.sql"),
-            include_str!("../migrations/0008_mail_tokens.down.sql"),
-        )
-        .with(
-            9,
-            "api_keys",
-            include_str!("../migrations/0009_api_keys.up.sql"),
-            include_str!("../migrations/0009_api_keys.down.sql"),
-        )
 }
 
 /// What identity announces, to be registered with the broker: which mails are wanted. Identity itself consumes it: `broker`

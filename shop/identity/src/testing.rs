@@ -1,6 +1,7 @@
 //! Identity on a store of its own, for tests of what has no way in from outside.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
@@ -9,13 +10,15 @@ use stanchion::auth::Passwords;
 use stanchion::auth::key::{KeyEncryptionKey, SigningAlgorithm};
 use stanchion::auth::password::{Cost, PasswordSettings};
 use stanchion::auth::refresh::{Lifetimes, Overlap};
+use stanchion::auth::secret::Signer;
+use stanchion::auth::token::ACCESS_TTL;
 use stanchion::eventsourcing::EventLog;
 use stanchion::runtime::id;
 use stanchion::sql::{DatabaseSettings, Db, Mode, SqlInbox, SqlLog, migrate};
 use stanchion::telemetry::Metrics;
 
 use crate::application::ports::Standing;
-use crate::application::{Attempts, Identity};
+use crate::application::{AttemptSettings, Attempts, Counting, Identity};
 use crate::domain::{Role, RoleSet};
 use crate::{Dependencies, migrations};
 
@@ -78,6 +81,28 @@ impl Store {
         });
         let password = SecretString::from("the administrator's one");
         identity.bootstrap(Some(&password)).await.unwrap();
+        identity
+    }
+}
+
+impl Store {
+    /// A process that counts what is wrong: so much from one address, and no more.
+    pub(crate) async fn counting(&self, wrong_max: u32) -> Identity {
+        let secret = SecretString::from("0123456789abcdef0123456789abcdef");
+        let settings = AttemptSettings {
+            token_burst: wrong_max,
+            token_every: Duration::from_secs(3_600),
+            ..AttemptSettings::default()
+        };
+        let counting = Counting {
+            signer: Arc::new(Signer::new(&secret).unwrap()),
+            replicas: 1,
+            shared: &|_, _| None,
+            metrics: &Metrics::default(),
+        };
+        let identity = self.identity(ACCESS_TTL).await;
+        let mut identity = Arc::into_inner(identity).expect("nobody else has it");
+        identity.attempts = Attempts::new(&settings, &counting);
         identity
     }
 }

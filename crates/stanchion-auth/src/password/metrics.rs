@@ -8,20 +8,27 @@ use stanchion_telemetry::Metrics;
 use super::PasswordStats;
 use super::pool::Pool;
 
-const NAME: &str = "stanchion_passwords";
-
 pub(super) fn show(pool: &Arc<Pool>, metrics: &Metrics) {
-    let gauge = |of: &str, about: &str| metrics.gauge(&format!("{NAME}_{of}"), about);
-    let counter = |of: &str, about: &str| metrics.counter(&format!("{NAME}_{of}_total"), about);
-    let running = gauge("running", "Passwords that are being hashed.");
-    let slots = gauge("running_max", "Passwords that may be hashed at a time.");
-    let waiting = gauge("waiting", "Callers that wait for that.");
-    let queue = gauge("waiting_max", "Callers that may wait.");
-    let hashed = counter("hashed", "Passwords that were hashed.");
-    let shed = counter("shed", "Callers that were turned away.");
-    let (pool, told) = (Arc::downgrade(pool), Mutex::new((0, 0)));
-    metrics.when_read(NAME, move || {
-        let Some(pool) = pool.upgrade() else { return };
+    let running = metrics.gauge(
+        "stanchion_passwords_running",
+        "Passwords that are being hashed.",
+    );
+    let slots = metrics.gauge(
+        "stanchion_passwords_running_max",
+        "Passwords that may be hashed at a time.",
+    );
+    let waiting = metrics.gauge("stanchion_passwords_waiting", "Callers that wait for that.");
+    let queue = metrics.gauge("stanchion_passwords_waiting_max", "Callers that may wait.");
+    let hashed = metrics.counter(
+        "stanchion_passwords_hashed_total",
+        "Passwords that were hashed.",
+    );
+    let shed = metrics.counter(
+        "stanchion_passwords_shed_total",
+        "Callers that were turned away.",
+    );
+    let told = Mutex::new((0, 0));
+    let observe = move |pool: &Pool| {
         // Two who read at once count nothing twice.
         let mut told = told.lock();
         let now: PasswordStats = pool.stats();
@@ -32,7 +39,8 @@ pub(super) fn show(pool: &Arc<Pool>, metrics: &Metrics) {
         hashed.inc_by(now.hashed - told.0);
         shed.inc_by(now.shed - told.1);
         *told = (now.hashed, now.shed);
-    });
+    };
+    metrics.when_read("stanchion_passwords", Arc::downgrade(pool), observe);
 }
 
 fn number(count: usize) -> i64 {

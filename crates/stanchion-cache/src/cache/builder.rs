@@ -92,13 +92,8 @@ where
             settings,
         });
         inner.tended();
-        let observed = Arc::downgrade(&inner);
-        let name = format!("cache:{}", inner.name);
-        self.metrics.when_read(&name, move || {
-            if let Some(inner) = observed.upgrade() {
-                inner.observe();
-            }
-        });
+        let (name, watched) = (format!("cache:{}", inner.name), Arc::downgrade(&inner));
+        self.metrics.when_read(&name, watched, Inner::observe);
         Cache { inner }
     }
 }

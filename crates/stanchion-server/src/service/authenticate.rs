@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use http::header::{AUTHORIZATION, WWW_AUTHENTICATE};
@@ -30,6 +31,9 @@ pub enum AuthenticateError {
     /// It cannot be checked now.
     #[error("tokens cannot be checked: {0}")]
     Unavailable(String),
+    /// Too many that came from there were none: this one was not looked at. When it may come again.
+    #[error("too many tokens that came from there were not valid")]
+    TooOften(Duration),
 }
 
 #[async_trait]
@@ -108,6 +112,9 @@ impl Authenticator {
             Ok(principal) => Ok(Some(principal)),
             Err(AuthenticateError::Invalid) => Err(invalid()),
             Err(error @ AuthenticateError::Unavailable(_)) => Err(Problem::unavailable(error)),
+            Err(AuthenticateError::TooOften(wait)) => {
+                Err(crate::codes::RATE_LIMITED.problem().retry_after(wait))
+            }
         }
     }
 }

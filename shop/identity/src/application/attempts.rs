@@ -133,10 +133,7 @@ impl Attempts {
             signer: Arc::clone(&counting.signer),
             metrics: settings::AttemptMetrics::new(counting.metrics, keys_max),
         });
-        let counted = Arc::downgrade(&limits);
-        settings::keys_when_read(counting.metrics, move || {
-            counted.upgrade().map_or(0, |limits| limits.keys())
-        });
+        settings::keys_when_read(counting.metrics, &limits);
         Self(Some(limits))
     }
 

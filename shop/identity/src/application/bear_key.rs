@@ -1,7 +1,10 @@
+use std::net::IpAddr;
+
 use jiff::SignedDuration;
 use stanchion::auth::api_key::{ApiKey, ApiKeyHash};
 use stanchion::auth::{Permissions, Principal};
 use stanchion::runtime::clock;
+use stanchion::server::Context;
 
 use super::api_keys::{KeyStanding, SERVICE_SCOPES};
 use super::{Failure, Identity};
@@ -14,17 +17,41 @@ const USE_NOTED_EVERY: SignedDuration = SignedDuration::from_mins(1);
 impl Identity {
     /// Who bears this API key; `None` for one that lets nobody in.
     pub(crate) async fn key_bearer(&self, text: &str) -> Result<Option<Principal>, Failure> {
+        let request = Context::current();
+        let from = request.and_then(|request| request.remote());
+        self.key_bearer_from(text, from).await
+    }
+
+    async fn key_bearer_from(
+        &self,
+        text: &str,
+        from: Option<IpAddr>,
+    ) -> Result<Option<Principal>, Failure> {
         let Some(key) = ApiKey::parse(text) else {
             return Ok(None);
         };
-        let standing = self.key_standing(key.hash()).await?;
+        let standing = self.key_standing(key.hash(), from).await?;
         Ok(standing.and_then(|standing| bearer(&standing)))
     }
 
-    async fn key_standing(&self, hash: ApiKeyHash) -> Result<Option<KeyStanding>, Failure> {
+    /// Keys without end are soon made up, and the store would have to be asked for each: what is none is counted like a wrong
+    /// secret. One that let somebody in here before is asked about whatever others have tried from its address.
+    async fn key_standing(
+        &self,
+        hash: ApiKeyHash,
+        from: Option<IpAddr>,
+    ) -> Result<Option<KeyStanding>, Failure> {
         if let Some(known) = self.live_keys.get(hash) {
             return Ok(known);
         }
+        if self.live_keys.last_known(hash).flatten().is_some() {
+            return self.ask_key_standing(hash).await;
+        }
+        let attempt = self.attempts.token(from).await?;
+        attempt.found(self.ask_key_standing(hash).await).await
+    }
+
+    async fn ask_key_standing(&self, hash: ApiKeyHash) -> Result<Option<KeyStanding>, Failure> {
         let question = self.live_keys.ask();
         let standing = self.key_standing_as_stored(&hash).await?;
         self.live_keys.remember(question, hash, standing.clone());
@@ -75,32 +102,4 @@ pub(crate) fn bearer(standing: &KeyStanding) -> Option<Principal> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use stanchion::auth::Subject;
-    use stanchion::auth::api_key::ApiKeyRow;
-    use stanchion::runtime::id;
-
-    use super::*;
-    use crate::domain::RoleSet;
-
-    #[test]
-    fn the_roles_of_its_owner_bind_a_key_and_give_it_nothing() {
-        let standing = KeyStanding {
-            row: ApiKeyRow {
-                id: id::new_v7(),
-                owner: Subject::User(id::new_v7()),
-                scopes: Permissions::parse("order:read").unwrap(),
-                expires_at: None,
-                revoked_at: None,
-            },
-            roles: Some(RoleSet::of(Role::Staff)),
-            last_used_at: None,
-        };
-        let principal = bearer(&standing).unwrap();
-        assert_eq!(principal.permissions.to_string(), "order:read");
-        assert!(principal.roles.is_empty());
-        assert_eq!(principal.bound_by, BTreeSet::from(["staff".to_owned()]));
-    }
-}
+mod tests;

@@ -101,7 +101,7 @@ impl Identity {
     ) -> Result<(Written<Tokens>, Vec<SessionId>), Failure> {
         let now = clock::now();
         let mut work = Work::begin(&self.db, metadata);
-        let roles = self
+        let user = self
             .users
             .note_login(work.rows(), checked, rehashed, now)
             .await?
@@ -110,7 +110,7 @@ impl Identity {
         let ended = self
             .insert_session(&mut work, &family, &row, client)
             .await?;
-        let access = self.access_token(checked.user, SessionId(family.id), &roles)?;
+        let access = self.access_token(checked.user, SessionId(family.id), &user.roles)?;
         let position = work.commit().await?;
         let value = Tokens {
             access,

@@ -55,14 +55,15 @@ pub(crate) trait UserRepository: Send + Sync {
         who: Who<'_>,
     ) -> Result<Option<Credentials>, Failure>;
 
-    /// Notes a login of an active user whose password is still `checked` and tells its roles; `None` if not so.
+    /// Notes a login of an active user whose password is still `checked`; `None` if not so. The user is locked until the unit of
+    /// work ends: whatever is taken from it comes wholly before or after.
     async fn note_login(
         &self,
         on: &dyn Query,
         checked: &Credentials,
         rehashed: Option<&PasswordHash>,
         now: Timestamp,
-    ) -> Result<Option<RoleSet>, Failure>;
+    ) -> Result<Option<LoggedIn>, Failure>;
 
     /// Replaces the password unless it is no longer the one that was checked.
     async fn set_password(
@@ -212,6 +213,13 @@ pub(crate) enum Who<'a> {
 pub(crate) struct Credentials {
     pub(crate) user: UserId,
     pub(crate) password: PasswordHash,
+}
+
+/// A user who has just logged in, as it is then.
+#[derive(Clone, Debug)]
+pub(crate) struct LoggedIn {
+    pub(crate) roles: RoleSet,
+    pub(crate) epoch: i64,
 }
 
 /// Which sessions of a user.

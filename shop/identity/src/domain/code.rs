@@ -21,6 +21,8 @@ pub(crate) struct Code {
     pub(crate) challenge: Challenge,
     /// Of the password's hash at the login: another password since voids the code.
     pub(crate) credentials: [u8; 32],
+    /// The user's at the login: whatever was taken from the user since voids the code. `None`: by a release that did not say.
+    pub(crate) epoch: Option<i64>,
     pub(crate) authenticated_at: Timestamp,
     pub(crate) expires_at: Timestamp,
     /// What it became, once it was used.
@@ -100,6 +102,7 @@ mod tests {
             nonce: None,
             challenge: Challenge::of(Some(CHALLENGE), Some("S256")).unwrap(),
             credentials: [0; 32],
+            epoch: None,
             authenticated_at: Timestamp::UNIX_EPOCH,
             expires_at: Timestamp::UNIX_EPOCH + CODE_TTL,
             session: None,

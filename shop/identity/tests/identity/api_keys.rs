@@ -1,8 +1,10 @@
-//! API keys of users and services.
+//! API keys of users.
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use stanchion::auth::api_key::ApiKey;
+use stanchion::sql::params;
 use tokio::time::Instant;
 
 use crate::support::{Reply, Shop, User};
@@ -12,7 +14,7 @@ async fn create(shop: &Shop, user: &User, body: Value) -> Reply {
 }
 
 /// Somebody who bears that key.
-fn bearer(reply: &Reply) -> User {
+pub(crate) fn bearer(reply: &Reply) -> User {
     let key = reply.expect(201)["key"].as_str().unwrap();
     assert!(key.starts_with("sk_") && key.len() == 50, "{key}");
     User {
@@ -30,7 +32,7 @@ async fn key_of(shop: &Shop, user: &User, scopes: &[&str]) -> (User, String) {
     (bearer(&reply), path)
 }
 
-async fn me(shop: &Shop, bearer: &User) -> Reply {
+pub(crate) async fn me(shop: &Shop, bearer: &User) -> Reply {
     shop.get("/users/me").by(bearer).send().await
 }
 
@@ -61,8 +63,10 @@ async fn a_key_acts_as_its_owner_and_is_shown_once() {
         !listed.body.to_string().contains(key),
         "the key is shown once"
     );
-    let stored = format!("select id from api_keys where hash = '{key}'");
-    assert_eq!(shop.rows(&stored).await, 0);
+    let stored = shop.db.one("select hash from api_keys", params![]).await;
+    let stored = stored.unwrap();
+    let hash: &[u8] = stored.get(0).unwrap();
+    assert_eq!(hash, ApiKey::parse(key).unwrap().hash().as_bytes());
     let recorded = shop.recorded("api_key_created").await;
     assert_eq!(recorded, [json!({"key_id": id, "owner": ada.id})]);
 }
@@ -324,51 +328,4 @@ async fn a_key_takes_no_account_over_and_ends_none() {
         deleted.refused(403, "FORBIDDEN");
     }
     patch(&admin, &staff.path(), &other).await.expect(200);
-}
-
-#[tokio::test]
-async fn a_service_has_keys_that_an_administrator_makes() {
-    let shop = Shop::open().await;
-    let (admin, ada) = (shop.admin().await, shop.register("ada").await);
-    let path = "/auth/services/warehouse/api-keys";
-    let body = json!({"name": "stock feed", "scopes": ["user:read"]});
-    let refused = shop.post(path).by(&ada).json(body.clone()).send().await;
-    refused.refused(403, "FORBIDDEN");
-    let reply = shop.post(path).by(&admin).json(body).send().await;
-    assert_eq!(reply.expect(201)["owner"], "svc:warehouse");
-    let key = bearer(&reply);
-    shop.get("/users").by(&key).send().await.expect(200);
-    shop.delete(&ada.path())
-        .by(&key)
-        .send()
-        .await
-        .refused(403, "FORBIDDEN");
-    // It is no user: nothing is its own.
-    me(&shop, &key).await.refused(403, "FORBIDDEN");
-    let id = reply.expect(201)["id"].as_str().unwrap();
-    let listed = shop.get(path).by(&admin).send().await;
-    assert_eq!(listed.expect(200)[0]["id"], json!(id));
-    let revoke = shop.delete(&format!("{path}/{id}")).by(&admin).send().await;
-    assert_eq!(revoke.status, 204, "{}", revoke.body);
-    shop.get("/users")
-        .by(&key)
-        .send()
-        .await
-        .refused(401, "UNAUTHENTICATED");
-}
-
-#[tokio::test]
-async fn no_service_gets_what_only_the_platforms_own_may() {
-    let shop = Shop::open().await;
-    let admin = shop.admin().await;
-    let path = "/auth/services/warehouse/api-keys";
-    for scope in ["admin:*", "identity:ask", "*:read", "order:*", "*:*"] {
-        let body = json!({"name": "x", "scopes": [scope]});
-        let reply = shop.post(path).by(&admin).json(body).send().await;
-        reply.refused(422, "VALIDATION_FAILED");
-    }
-    let body = json!({"name": "x"});
-    let path = "/auth/services/Ware%20House/api-keys";
-    let reply = shop.post(path).by(&admin).json(body).send().await;
-    reply.refused(400, "INVALID_PARAMETER");
 }

@@ -3,11 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
+use jiff::{SignedDuration, Timestamp};
 use secrecy::SecretString;
 use shop_identity::StartError;
 use stanchion::auth::key::rotation::Haste;
 use stanchion::auth::key::{KeyEncryptionKey, KeyListing, OperatedKeys, SigningAlgorithm};
 use stanchion::runtime::task;
+use stanchion::sql::params;
 
 use crate::support::{Shop, User};
 
@@ -60,6 +62,47 @@ async fn after_a_leak_every_access_token_ends_and_sessions_go_on() {
     let refreshed = shop.post("/auth/refresh").json(body).send().await;
     let ada = ada.with_tokens(refreshed.expect(200));
     assert!(lets_in(&shop, &ada).await);
+}
+
+/// So many minutes later, as far as the keys know, another process looks at them.
+async fn later(shop: &Shop, minutes: i64) -> Shop {
+    let keys = shop
+        .db
+        .query("select kid, since from signing_keys", params![]);
+    for key in keys.await.unwrap() {
+        let (kid, since): (String, Timestamp) = (key.get(0).unwrap(), key.get(1).unwrap());
+        let before = since - SignedDuration::from_mins(minutes);
+        let moved = "update signing_keys set since = $2 where kid = $1";
+        shop.db.exec(moved, params![kid, before]).await.unwrap();
+    }
+    shop.replica().await
+}
+
+#[tokio::test]
+async fn a_key_is_published_signs_verifies_only_and_goes_without_being_asked_to() {
+    const MONTH: i64 = 30 * 24 * 60;
+    let shop = Shop::open().await;
+    let ada = shop.register("ada").await;
+    let due = [
+        (MONTH - 21, &[("EdDSA", "signing")][..]),
+        (2, &[("EdDSA", "published"), ("EdDSA", "signing")]),
+        (19, &[("EdDSA", "published"), ("EdDSA", "signing")]),
+        (1, &[("EdDSA", "signing"), ("EdDSA", "verify-only")]),
+        // As long as its tokens live, clocks differ, and processes may not have noticed.
+        (20, &[("EdDSA", "signing"), ("EdDSA", "verify-only")]),
+    ];
+    for (minutes, expected) in due {
+        let process = later(&shop, minutes).await;
+        let keys = process.identity.list().await.unwrap();
+        assert_eq!(states(&keys), expected, "{minutes} minutes later");
+        assert!(lets_in(&process, &ada).await);
+    }
+    let last = later(&shop, 1).await;
+    let keys = last.identity.list().await.unwrap();
+    assert_eq!(states(&keys), [("EdDSA", "signing")]);
+    assert!(!lets_in(&last, &ada).await, "her token's key is gone");
+    let ada = last.login("ada").await;
+    assert!(lets_in(&last, &ada).await);
 }
 
 /// Row E12: the signing key is turned under load, on two replicas, and no verification fails.

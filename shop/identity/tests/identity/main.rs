@@ -14,6 +14,7 @@ mod profiles;
 mod recovering;
 mod refreshing;
 mod registering;
+mod service_keys;
 mod sessions;
 mod starting;
 mod support;

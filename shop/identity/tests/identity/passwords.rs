@@ -1,4 +1,5 @@
 use serde_json::json;
+use stanchion::sql::params;
 
 use crate::support::{PASSWORD, Shop, registration};
 
@@ -134,4 +135,37 @@ async fn of_two_changes_at_once_one_wins() {
     let mut statuses = [one.status, other.status];
     statuses.sort_unstable();
     assert_eq!(statuses, [204, 422]);
+}
+
+async fn hash_of_ada(shop: &Shop) -> String {
+    let sql = "select password_hash from users where username = 'ada'";
+    let row = shop.db.one(sql, params![]).await.unwrap();
+    row.get(0).unwrap()
+}
+
+#[tokio::test]
+async fn a_login_brings_a_hash_of_another_cost_to_that_of_today() {
+    let former = Shop::open().await;
+    former.register("ada").await;
+    let cheap = hash_of_ada(&former).await;
+    let shop = former.with_dearer_hashing().await;
+    let wrong = json!({"login": "ada", "password": "quite another password"});
+    let reply = shop.post("/auth/login").json(wrong).send().await;
+    reply.refused(401, "UNAUTHENTICATED");
+    assert_eq!(
+        hash_of_ada(&shop).await,
+        cheap,
+        "of a wrong one nothing is kept"
+    );
+
+    shop.try_login("ada").await.expect(200);
+    let dear = hash_of_ada(&shop).await;
+    assert!(
+        dear.starts_with("$argon2id$v=19$m=32768,t=4,p=1$"),
+        "{cheap} became {dear}"
+    );
+    let hashed = shop.passwords.stats().hashed;
+    shop.try_login("ada").await.expect(200);
+    assert_eq!(shop.passwords.stats().hashed, hashed + 1);
+    assert_eq!(hash_of_ada(&shop).await, dear, "once is enough");
 }

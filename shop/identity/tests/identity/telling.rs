@@ -173,6 +173,29 @@ async fn known_and_unknown_users_cost_the_same_work_and_get_the_same_words() {
     assert_eq!(answers.len(), 1, "{answers:?}");
 }
 
+/// So many under one name may fail at once.
+const NAME_BURST: usize = 10;
+
+#[tokio::test]
+async fn beyond_the_limit_nothing_is_hashed_and_nobody_is_told_apart() {
+    let shop = Shop::limited().await;
+    shop.register("ada").await;
+    let mut answers = Vec::new();
+    for who in ["ada", "nobody"] {
+        for _ in 0..NAME_BURST {
+            login(&shop, who, WRONG).await;
+        }
+        let before = shop.passwords.stats().hashed;
+        let body = json!({"login": who, "password": WRONG});
+        let reply = shop.post("/auth/login").json(body).send().await;
+        reply.refused(429, "RATE_LIMITED");
+        assert_eq!(shop.passwords.stats().hashed, before, "{who}");
+        let names: Vec<_> = reply.headers.keys().map(ToString::to_string).collect();
+        answers.push((reply.body["error"]["message"].clone(), names));
+    }
+    assert_eq!(answers[0], answers[1]);
+}
+
 #[tokio::test]
 async fn a_hash_that_nobody_can_read_any_more_looks_like_a_wrong_password() {
     let shop = Shop::open().await;

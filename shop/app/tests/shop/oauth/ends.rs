@@ -10,6 +10,7 @@ const ALL: &str = "openid profile email offline_access shop order:read";
 
 on_both_stores! {
     another_password_or_a_suspension_voids_a_code_that_waits,
+    a_logout_everywhere_voids_a_code_that_waits_and_a_suspension_for_good,
     whoever_serves_others_may_ask_about_all_access_tokens_but_about_no_refresh_token,
     what_happened_is_in_the_log_and_nothing_personal_is,
     asking_with_a_query_is_what_a_browser_does_and_nobody_else,
@@ -47,6 +48,26 @@ async fn another_password_or_a_suspension_voids_a_code_that_waits(shop: Shop) {
         "{}",
         again.text
     );
+}
+
+async fn a_logout_everywhere_voids_a_code_that_waits_and_a_suspension_for_good(shop: Shop) {
+    let kettle = shop.client(app("public")).await;
+    let ada = shop.customer("ada").await;
+    let code = shop.visitor().code(&kettle, "ada", ALL).await;
+    let everywhere = json!({"all": true});
+    let logout = ada.post("/auth/logout").json(&everywhere);
+    logout.send().await.expect(204);
+    refused(&shop.redeem(&kettle, &code).await, 400, "invalid_grant");
+
+    let bob = shop.customer("bob").await;
+    let code = shop.visitor().code(&kettle, "bob", ALL).await;
+    let path = format!("/users/{}/status", bob.id);
+    let admin = shop.admin().await;
+    for status in ["suspended", "active"] {
+        let change = admin.put(&path).json(&json!({"status": status}));
+        change.send().await.expect(200);
+    }
+    refused(&shop.redeem(&kettle, &code).await, 400, "invalid_grant");
 }
 
 async fn whoever_serves_others_may_ask_about_all_access_tokens_but_about_no_refresh_token(

@@ -18,8 +18,8 @@ impl CodeRepository for CodeRows {
     async fn add(&self, on: &dyn Query, code: &Code) -> Result<(), Failure> {
         on.exec(
             "insert into codes (hash, client_id, user_id, redirect_uri, scopes, nonce, challenge, \
-             credentials, authenticated_at, expires_at) \
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+             credentials, authenticated_at, expires_at, epoch) \
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
             params![
                 code.hash.as_bytes().as_slice(),
                 code.client.0,
@@ -31,6 +31,7 @@ impl CodeRepository for CodeRows {
                 code.credentials.as_slice(),
                 code.authenticated_at,
                 code.expires_at,
+                code.epoch,
             ],
         )
         .await?;
@@ -41,7 +42,7 @@ impl CodeRepository for CodeRows {
         let row = on
             .opt(
                 "select client_id, user_id, redirect_uri, scopes, nonce, challenge, credentials, \
-                 authenticated_at, expires_at, session_id from codes where hash = $1 for update",
+                 authenticated_at, expires_at, session_id, epoch from codes where hash = $1 for update",
                 params![hash.as_bytes().as_slice()],
             )
             .await?;
@@ -132,6 +133,7 @@ fn code(hash: OpaqueDigest, row: &Row) -> Result<Code, SqlError> {
         authenticated_at: row.get(7)?,
         expires_at: row.get(8)?,
         session: row.get::<Option<_>>(9)?.map(SessionId),
+        epoch: row.get(10)?,
     })
 }
 

@@ -4,9 +4,9 @@ use shop_kernel::UserId;
 use stanchion::sql::{Query, Row, SqlError, params};
 
 use super::{unreadable, user_list};
-use crate::application::ports::{Credentials, UserList, UserPage, Who};
+use crate::application::ports::{Credentials, LoggedIn, UserList, UserPage, Who};
 use crate::application::{Failure, Refusal, UserRepository};
-use crate::domain::{Email, Name, PasswordHash, Profile, RoleSet, Status, User, Username};
+use crate::domain::{Email, Name, PasswordHash, Profile, Status, User, Username};
 
 /// What [`user`] reads, in this order.
 pub(super) const COLUMNS: &str = "id, email, username, first_name, last_name, status, roles, \
@@ -156,13 +156,13 @@ impl UserRepository for UserRows {
         checked: &Credentials,
         rehashed: Option<&PasswordHash>,
         now: Timestamp,
-    ) -> Result<Option<RoleSet>, Failure> {
+    ) -> Result<Option<LoggedIn>, Failure> {
         let password = rehashed.unwrap_or(&checked.password);
         let row = on
             .opt(
                 "update users set last_login_at = $3, password_hash = $4 \
                  where id = $1 and password_hash = $2 and status = 'active' and deleted_at is null \
-                 returning roles",
+                 returning roles, epoch",
                 params![
                     checked.user.0,
                     checked.password.expose(),
@@ -171,7 +171,12 @@ impl UserRepository for UserRows {
                 ],
             )
             .await?;
-        let read = |row: Row| row.get::<&str>(0)?.parse().map_err(unreadable);
+        let read = |row: Row| {
+            Ok::<_, SqlError>(LoggedIn {
+                roles: row.get::<&str>(0)?.parse().map_err(unreadable)?,
+                epoch: row.get(1)?,
+            })
+        };
         Ok(row.map(read).transpose()?)
     }
 

@@ -1,3 +1,4 @@
+use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -5,6 +6,8 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use stanchion::resilience::rate::RateSettings;
 use stanchion::telemetry::Metrics;
+
+use super::Limits;
 
 stanchion::config::settings! {
     /// How often somebody may try to get in, in all processes together. Of logins and tokens only those that fail count.
@@ -137,12 +140,12 @@ impl AttemptMetrics {
 }
 
 /// How much all limits remember: to count it is to look through them, which is for whoever reads the metrics.
-pub(super) fn keys_when_read(metrics: &Metrics, count: impl Fn() -> usize + Send + Sync + 'static) {
+pub(super) fn keys_when_read(metrics: &Metrics, limits: &Arc<Limits>) {
     let name = "identity_attempt_keys";
     let about = "Names, series, addresses and devices that this process remembers.";
     let keys = metrics.gauge(name, about);
-    metrics.when_read(name, move || {
-        keys.set(number(count()));
+    metrics.when_read(name, Arc::downgrade(limits), move |limits| {
+        keys.set(number(limits.keys()));
     });
 }
 

@@ -144,6 +144,19 @@ impl TokenAttempt {
         }
     }
 
+    /// What was looked for: what is not there was wrong.
+    pub(crate) async fn found<T>(
+        self,
+        found: Result<Option<T>, Failure>,
+    ) -> Result<Option<T>, Failure> {
+        if matches!(found, Ok(None)) {
+            self.was_wrong().await?;
+        } else {
+            self.was_right().await;
+        }
+        found
+    }
+
     /// What came of it: what the rules refuse was wrong.
     pub(crate) async fn settled<T>(self, done: Result<T, Failure>) -> Result<T, Failure> {
         if matches!(done, Err(Failure::Refused(_))) {

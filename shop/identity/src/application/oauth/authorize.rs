@@ -115,7 +115,8 @@ impl Identity {
     ) -> Result<(), Failure> {
         let now = clock::now();
         let mut work = Work::begin(&self.db, metadata);
-        self.users
+        let user = self
+            .users
             .note_login(work.rows(), checked, rehashed, now)
             .await?
             .ok_or(Refusal::BadCredentials)?;
@@ -133,6 +134,7 @@ impl Identity {
             nonce: authorization.nonce.clone(),
             challenge: authorization.challenge.clone(),
             credentials: fingerprint(rehashed.unwrap_or(&checked.password)),
+            epoch: Some(user.epoch),
             authenticated_at: now,
             expires_at: now.saturating_add(CODE_TTL).unwrap_or(now),
             session: None,

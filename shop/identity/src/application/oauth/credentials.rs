@@ -84,13 +84,7 @@ impl Identity {
             return self.enabled_client(id).await;
         }
         let attempt = self.attempts.token(from).await?;
-        let found = self.enabled_client(id).await;
-        if matches!(found, Ok(None)) {
-            attempt.was_wrong().await?;
-        } else {
-            attempt.was_right().await;
-        }
-        found
+        attempt.found(self.enabled_client(id).await).await
     }
 
     /// A client that is not disabled, as the store had it within the last second, or longer ago while this process hears of

@@ -7,7 +7,7 @@ use stanchion::sql::SqlError;
 
 use super::authorize::fingerprint;
 use super::{Issued, OAuthFailure};
-use crate::application::ports::{Which, Who};
+use crate::application::ports::{LoggedIn, Which, Who};
 use crate::application::work::{Work, retried};
 use crate::application::{Failure, Identity};
 use crate::domain::code::{Redeemed, Redemption};
@@ -98,7 +98,7 @@ impl Identity {
         }
     }
 
-    /// Begins the session of a code whose user is still who logged in for it.
+    /// Begins the session of a code whose user is still who logged in for it, and of whom nothing was taken since.
     async fn begin_granted(
         &self,
         mut work: Work<'_>,
@@ -112,9 +112,10 @@ impl Identity {
         else {
             return Ok(Outcome::Refused(NOT_VALID.why));
         };
-        // Locks the user's row, as a login does: a suspension comes wholly before or after.
+        // Locks the user's row, as a login does: a suspension comes wholly before or after, and so does a logout everywhere.
         let noted = self.users.note_login(work.rows(), &current, None, now);
-        let Some(roles) = noted.await? else {
+        let is_same = |user: &LoggedIn| code.epoch.is_none_or(|epoch| epoch == user.epoch);
+        let Some(LoggedIn { roles, .. }) = noted.await?.filter(is_same) else {
             return Ok(Outcome::Refused(NOT_VALID.why));
         };
         let lifetimes = self.lifetimes_of(code);

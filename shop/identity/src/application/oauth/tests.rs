@@ -1,3 +1,5 @@
+mod codes;
+
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -10,19 +12,17 @@ use stanchion::auth::key::OperatedKeys;
 use stanchion::auth::key::rotation::Haste;
 use stanchion::auth::oauth::{OpaqueToken, Prefix};
 use stanchion::auth::refresh::Family;
-use stanchion::auth::secret::Signer;
 use stanchion::auth::token::ACCESS_TTL;
 use stanchion::eventsourcing::Metadata;
 use stanchion::runtime::{clock, id, task};
 use stanchion::sql::params;
-use stanchion::telemetry::Metrics;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::Presented;
+use crate::application::Identity;
 use crate::application::answers::REVOKED_WITHIN;
 use crate::application::work::Work;
-use crate::application::{AttemptSettings, Attempts, Counting, Identity};
 use crate::domain::{Client, ClientGrant, ClientPlan, Flow, RegisteredClient, SessionId};
 use crate::testing::Store;
 
@@ -53,10 +53,14 @@ fn token_of(identity: &Identity, client: &RegisteredClient) -> String {
     issued.access.expose_secret().to_owned()
 }
 
+async fn admin(identity: &Identity) -> UserId {
+    let admin = identity.db.one("select id from users", params![]);
+    UserId(admin.await.unwrap().get(0).unwrap())
+}
+
 /// A session that the administrator let the client have.
 async fn granted(identity: &Identity, client: &RegisteredClient) -> SessionId {
-    let admin = identity.db.one("select id from users", params![]);
-    let user = UserId(admin.await.unwrap().get(0).unwrap());
+    let user = admin(identity).await;
     let now = clock::now();
     let (family, _, row) = Family::begin(user.0, now, &identity.lifetimes);
     let (metadata, from) = (metadata(), Client::new(None, None));
@@ -158,26 +162,6 @@ async fn the_roles_of_a_user_bind_a_client_and_give_it_nothing() {
 /// So many wrong names, secrets and tokens from one address, and no more.
 const WRONG_MAX: u32 = 5;
 
-/// A process that counts what is wrong.
-async fn counting(store: &Store) -> Identity {
-    let secret = SecretString::from("0123456789abcdef0123456789abcdef");
-    let settings = AttemptSettings {
-        token_burst: WRONG_MAX,
-        token_every: Duration::from_secs(3_600),
-        ..AttemptSettings::default()
-    };
-    let counting = Counting {
-        signer: Arc::new(Signer::new(&secret).unwrap()),
-        replicas: 1,
-        shared: &|_, _| None,
-        metrics: &Metrics::default(),
-    };
-    let identity = store.identity(ACCESS_TTL).await;
-    let mut identity = Arc::into_inner(identity).expect("nobody else has it");
-    identity.attempts = Attempts::new(&settings, &counting);
-    identity
-}
-
 fn presented(id: String, secret: &OpaqueToken) -> Presented {
     Presented {
         id,
@@ -226,7 +210,7 @@ async fn e14_a_secret_that_was_turned_elsewhere_is_refused_within_a_second() {
 #[tokio::test]
 async fn of_names_without_end_that_somebody_makes_up_few_are_asked_of_the_store() {
     let store = Store::memory().await;
-    let identity = counting(&store).await;
+    let identity = store.counting(WRONG_MAX).await;
     let (client, secret) = registered(&identity).await;
     let from: Option<IpAddr> = Some("203.0.113.1".parse().unwrap());
     let told = async |by: &Presented, from: Option<IpAddr>| {

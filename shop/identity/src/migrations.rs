@@ -1,0 +1,67 @@
+use stanchion::sql::Migrations;
+
+/// The tables of identity.
+#[must_use]
+pub fn migrations() -> Migrations {
+    Migrations::new("identity")
+        .with(
+            1,
+            "users",
+            include_str!("../migrations/0001_users.up.sql"),
+            include_str!("../migrations/0001_users.down.sql"),
+        )
+        .with(
+            2,
+            "sessions",
+            include_str!("../migrations/0002_sessions.up.sql"),
+            include_str!("../migrations/0002_sessions.down.sql"),
+        )
+        .with(
+            3,
+            "signing_keys",
+            include_str!("../migrations/0003_signing_keys.up.sql"),
+            include_str!("../migrations/0003_signing_keys.down.sql"),
+        )
+        .with(
+            4,
+            "refresh_overlap",
+            include_str!("../migrations/0004_refresh_overlap.up.sql"),
+            include_str!("../migrations/0004_refresh_overlap.down.sql"),
+        )
+        .with(
+            5,
+            "user_epoch",
+            include_str!("../migrations/0005_user_epoch.up.sql"),
+            include_str!("../migrations/0005_user_epoch.down.sql"),
+        )
+        .with(
+            6,
+            "clients",
+            include_str!("../migrations/0006_clients.up.sql"),
+            include_str!("../migrations/0006_clients.down.sql"),
+        )
+        .with(
+            7,
+            "codes",
+            include_str!("../migrations/0007_codes.up.sql"),
+            include_str!("../migrations/0007_codes.down.sql"),
+        )
+        .with(
+            8,
+            "mail_tokens",
+            include_str!("../migrations/0008_mail_tokens.up.sql"),
+            include_str!("../migrations/0008_mail_tokens.down.sql"),
+        )
+        .with(
+            9,
+            "api_keys",
+            include_str!("../migrations/0009_api_keys.up.sql"),
+            include_str!("../migrations/0009_api_keys.down.sql"),
+        )
+        .with(
+            10,
+            "code_epoch",
+            include_str!("../migrations/0010_code_epoch.up.sql"),
+            include_str!("../migrations/0010_code_epoch.down.sql"),
+        )
+}

@@ -54,6 +54,13 @@ const PROCESS_INSTANCE: Text = (
     include_str!("schema/0009_process_instance.down.sql"),
 );
 
+const PARKED_CONTRACT: Text = (
+    11,
+    "parked_contract",
+    include_str!("schema/0011_parked_contract.up.sql"),
+    include_str!("schema/0011_parked_contract.down.sql"),
+);
+
 pub(crate) const POSTGRES: &[Text] = &[
     (
         1,
@@ -80,6 +87,7 @@ pub(crate) const POSTGRES: &[Text] = &[
         include_str!("schema/0010_append_whole.postgres.up.sql"),
         include_str!("schema/0010_append_whole.postgres.down.sql"),
     ),
+    PARKED_CONTRACT,
 ];
 
 pub(crate) const SQLITE: &[Text] = &[
@@ -108,4 +116,5 @@ pub(crate) const SQLITE: &[Text] = &[
         include_str!("schema/0010_append_whole.sqlite.up.sql"),
         include_str!("schema/0010_append_whole.sqlite.down.sql"),
     ),
+    PARKED_CONTRACT,
 ];

@@ -136,7 +136,9 @@ async fn dead_letters_are_listed_redriven_and_discarded() {
 #[test]
 fn every_path_of_the_port_is_on_its_page() {
     let page = include_str!("../../../../docs/guide/operators-port.md");
-    let routed = include_str!("../../src/admin/mod.rs").split(".route(").skip(1);
+    let routed = include_str!("../../src/admin/mod.rs")
+        .split(".route(")
+        .skip(1);
     let paths: Vec<&str> = routed.filter_map(|text| text.split('"').nth(1)).collect();
     assert!(paths.len() > 15, "{paths:?}");
     for path in paths {

@@ -41,6 +41,12 @@ const INHERITED: [&str; 7] = [
     "LLVM_PROFILE_FILE",
 ];
 
+/// What lines have that a test which fails repeats: warnings in either form of logs, answers of 5xx, panics.
+const WARNINGS: [&str; 4] = ["WARN", "ERROR", "\"status\":5", "panicked at"];
+
+/// How many of them, the last ones.
+const REPEATED_MAX: usize = 30;
+
 /// Set once children are to be in process groups of their own.
 static APART: OnceLock<()> = OnceLock::new();
 
@@ -69,7 +75,8 @@ pub enum Signal {
     Continue,
 }
 
-/// A running child; killed when dropped. Its output goes to files, so it never blocks on a full pipe.
+/// A running child; killed when dropped. Its output goes to files, so it never blocks on a full pipe. A test that fails
+/// repeats what the child warned of: why may be said there and nowhere else.
 #[derive(Debug)]
 pub struct ServiceProcess {
     child: Child,
@@ -311,6 +318,16 @@ impl ServiceProcess {
         )
     }
 
+    fn repeat_warnings(&self) {
+        let said = self.stdout() + &self.stderr();
+        let warns = |line: &&str| WARNINGS.iter().any(|word| line.contains(word));
+        let warned: Vec<&str> = said.lines().filter(warns).collect();
+        let from = warned.len().saturating_sub(REPEATED_MAX);
+        for line in &warned[from..] {
+            eprintln!("process {}: {line}", self.child.id());
+        }
+    }
+
     fn read(&self, name: &str) -> String {
         let bytes = fs::read(self.output.path().join(name)).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
@@ -319,6 +336,9 @@ impl ServiceProcess {
 
 impl Drop for ServiceProcess {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.repeat_warnings();
+        }
         // Both fail only when it has ended already.
         let _killed = self.child.kill();
         let _reaped = self.child.wait();

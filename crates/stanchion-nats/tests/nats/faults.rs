@@ -3,9 +3,7 @@
 use std::time::Duration;
 
 use async_nats::jetstream;
-use stanchion_messaging::{
-    Delivery, Envelope, Message, Progress, Publisher, Subscriber, Subscription,
-};
+use stanchion_messaging::{Envelope, Message, Progress, Publisher, Subscriber, Subscription};
 use stanchion_nats::{NatsBroker, NatsSettings};
 use stanchion_runtime::id;
 use stanchion_testing::proxy::{Cut, FaultProxy};
@@ -140,36 +138,6 @@ async fn a_lost_acknowledgement_costs_a_redelivery() {
     }
 }
 
-/// What ends its process each time is given up one day; what comes after it is not.
-#[tokio::test(flavor = "multi_thread")]
-async fn what_ends_its_member_each_time_is_given_up_one_day() {
-    let Some(server) = Nats::required() else {
-        return;
-    };
-    let settings = NatsSettings {
-        deliveries_max: 3,
-        ..settings(server.address(), PREFIX)
-    };
-    let broker = connect(&settings).await;
-    let mut subscription = subscribe(&broker).await;
-    let sent = [envelope("a"), envelope("a")];
-    publish(&broker, &sent[0]).await;
-    let partition = sent[0].partition;
-    for _ in 0..3 {
-        let delivery = timeout(LONG, subscription.next()).await.unwrap().unwrap();
-        assert_eq!(delivery.messages, std::slice::from_ref(&sent[0].message));
-        assert!(!subscription.gives_up(partition));
-        drop(subscription);
-        subscription = subscribe(&broker).await;
-    }
-    for (one, gives_up) in [(&sent[0], true), (&sent[1], false)] {
-        publish(&broker, &sent[1]).await;
-        let came = take(subscription.as_mut()).await;
-        assert_eq!(came, std::slice::from_ref(&one.message));
-        assert_eq!(subscription.gives_up(partition), gives_up);
-    }
-}
-
 /// B7: a stream that an operator deletes under everybody's feet is another store, made anew by whoever comes first.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deleted_stream_is_made_anew_and_told() {
@@ -214,37 +182,6 @@ async fn a_stream_that_went_back_is_told() {
     let after = broker.store_id().await.unwrap();
     assert_ne!(after, known);
     assert_eq!(broker.store_id().await.unwrap(), after);
-}
-
-/// A consumer's wait is interrupted by whatever else it does.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_wait_that_is_interrupted_again_and_again_finds_back_to_its_server() {
-    let Some(mut server) = Nats::required() else {
-        return;
-    };
-    let broker = connect(&settings(server.address(), PREFIX)).await;
-    let mut subscription = subscribe(&broker).await;
-    publish(&broker, &envelope("a")).await;
-    take(subscription.as_mut()).await;
-    server.kill().unwrap();
-    server.restart().unwrap();
-    let next = envelope("a");
-    publish(&broker, &next).await;
-    let begun = Instant::now();
-    loop {
-        assert!(begun.elapsed() < LONG, "it never finds back");
-        let waited = timeout(Duration::from_millis(1), subscription.next()).await;
-        let Ok(delivery) = waited else { continue };
-        let Delivery { messages, progress } = delivery.unwrap();
-        if messages == [next.message.clone()] {
-            return;
-        }
-        // A server that is killed may not have written yet what was dealt with: that comes again, the inbox knows it.
-        let Progress::Receipt { receipt, .. } = progress else {
-            panic!("a receipt");
-        };
-        subscription.acknowledge(receipt).await.unwrap();
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -61,13 +61,6 @@ const LEASE_GRANTED: Text = (
     include_str!("schema/0011_lease_granted.down.sql"),
 );
 
-const PARKED_CONTRACT: Text = (
-    12,
-    "parked_contract",
-    include_str!("schema/0012_parked_contract.up.sql"),
-    include_str!("schema/0012_parked_contract.down.sql"),
-);
-
 pub(crate) const POSTGRES: &[Text] = &[
     (
         1,
@@ -95,7 +88,6 @@ pub(crate) const POSTGRES: &[Text] = &[
         include_str!("schema/0010_append_whole.postgres.down.sql"),
     ),
     LEASE_GRANTED,
-    PARKED_CONTRACT,
 ];
 
 pub(crate) const SQLITE: &[Text] = &[
@@ -125,5 +117,4 @@ pub(crate) const SQLITE: &[Text] = &[
         include_str!("schema/0010_append_whole.sqlite.down.sql"),
     ),
     LEASE_GRANTED,
-    PARKED_CONTRACT,
 ];

@@ -22,7 +22,6 @@ pub(super) struct Member {
     subscriber: Arc<dyn Subscriber>,
     group: Group,
     subscription: Option<Box<dyn Subscription>>,
-    subscriptions: u64,
 }
 
 /// A delivery with messages.
@@ -43,7 +42,6 @@ impl Member {
                 progress: HashMap::new(),
             },
             subscription: None,
-            subscriptions: 0,
         };
         member.subscription().await;
         member
@@ -54,10 +52,7 @@ impl Member {
         let begun = Instant::now();
         while self.subscription.is_none() {
             match self.subscriber.subscribe(self.group.clone()).await {
-                Ok(subscription) => {
-                    self.subscription = Some(subscription);
-                    self.subscriptions += 1;
-                }
+                Ok(subscription) => self.subscription = Some(subscription),
                 Err(error) => {
                     assert!(begun.elapsed() < STEP_MAX, "never subscribed: {error}");
                     sleep(RECOVER).await;
@@ -93,17 +88,6 @@ impl Member {
                 }
             }
         }
-    }
-
-    /// Whose time it is, of each partition of what was taken last.
-    pub(super) fn tenures(&self, taken: &Taken) -> Vec<(u16, Option<Tenure>)> {
-        let tenure = |partition| {
-            let subscription = self.subscription.as_ref()?;
-            Some((self.subscriptions, subscription.tenure(partition)?))
-        };
-        let each = partitions(taken).into_iter();
-        each.map(|partition| (partition, tenure(partition)))
-            .collect()
     }
 
     /// False when the broker did not hear it: the delivery comes again, as it does to a consumer.
@@ -182,41 +166,23 @@ pub(super) fn assert_in_order(messages: &[Message]) {
     }
 }
 
-/// A member's time with a partition: by which of its subscriptions, and which of that one's.
-pub(super) type Tenure = (u64, u64);
-
 /// Who has unacknowledged messages of which partition.
 #[derive(Default)]
-pub(super) struct Ledger(Mutex<Entries>);
-
-#[derive(Default)]
-struct Entries {
-    holders: HashMap<u16, usize>,
-    /// Who had something of a partition last.
-    last: HashMap<u16, usize>,
-    tenures: HashMap<(usize, u16), Tenure>,
-}
+pub(super) struct Ledger(Mutex<HashMap<u16, usize>>);
 
 impl Ledger {
-    /// A member got these; nobody else has any of their partitions, and if somebody had, it says that its time is another.
-    pub(super) fn took(&self, member: usize, tenures: &[(u16, Option<Tenure>)]) {
-        let mut entries = self.0.lock();
-        for (partition, tenure) in tenures {
-            let holder = *entries.holders.entry(*partition).or_insert(member);
+    /// A member got these; nobody else has any of their partitions.
+    pub(super) fn took(&self, member: usize, taken: &Taken) {
+        let mut holders = self.0.lock();
+        for partition in partitions(taken) {
+            let holder = *holders.entry(partition).or_insert(member);
             assert_eq!(holder, member, "partition {partition} has two members");
-            let before = entries.last.insert(*partition, member);
-            let Some(tenure) = tenure else { continue };
-            let known = entries.tenures.insert((member, *partition), *tenure);
-            assert!(
-                before == Some(member) || known != Some(*tenure),
-                "partition {partition} was somebody else's meanwhile, and {member} says {known:?}"
-            );
         }
     }
 
     /// Before it is acknowledged: a moment later somebody else may have the partition.
     pub(super) fn gives(&self, member: usize, taken: &Taken) {
-        let holders = &mut self.0.lock().holders;
+        let mut holders = self.0.lock();
         for partition in partitions(taken) {
             assert_eq!(holders.remove(&partition), Some(member));
         }

@@ -1,1 +1,0 @@
-alter table parked drop column contract;

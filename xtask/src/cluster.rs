@@ -77,11 +77,11 @@ async fn stay_up(up: &Up) -> Result<()> {
     println!("starting the processes of the shop; Ctrl-C stops them in order");
     let mut cluster = tokio::select! {
         cluster = Cluster::spawn(plan) => cluster?,
-        () = signals.to_stop() => return Ok(()),
+        () = signals.until_stopped() => return Ok(()),
     };
     let outcome = tokio::select! {
         outcome = watch(&mut cluster) => outcome,
-        () = signals.to_stop() => Ok(()),
+        () = signals.until_stopped() => Ok(()),
         () = over(up.seconds) => Ok(()),
     };
     println!("\nstopping: first who serves, then who works");
@@ -136,7 +136,7 @@ impl Signals {
         Ok(Self([interrupt?, terminate?, hangup?]))
     }
 
-    async fn to_stop(&mut self) {
+    async fn until_stopped(&mut self) {
         let [interrupt, terminate, hangup] = &mut self.0;
         tokio::select! {
             _ = interrupt.recv() => {}

@@ -83,9 +83,7 @@ impl Store {
         identity.bootstrap(Some(&password)).await.unwrap();
         identity
     }
-}
 
-impl Store {
     /// A process that counts what is wrong: so much from one address, and no more.
     pub(crate) async fn counting(&self, wrong_max: u32) -> Identity {
         let secret = SecretString::from("0123456789abcdef0123456789abcdef");

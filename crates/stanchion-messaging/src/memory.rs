@@ -327,17 +327,17 @@ impl ConsumerStore for MemoryConsumerStore {
 
     async fn list(&self, filter: &DeadLetterFilter) -> Result<Vec<Parked>, StoreError> {
         let rows = self.parked.lock();
-        let wanted = rows.iter().filter(|row| {
-            filter
-                .consumer
-                .as_ref()
-                .is_none_or(|name| *name == row.consumer)
-                && filter.state.is_none_or(|state| state == row.state)
-        });
+        let wanted = rows.iter().filter(|row| filter.wants(row));
         let mut wanted: Vec<Parked> = wanted.cloned().collect();
         wanted.sort_by_key(|row| row.parked_at);
         wanted.truncate(filter.limit.min(1_000));
         Ok(wanted)
+    }
+
+    async fn find(&self, message: Uuid) -> Result<Vec<Parked>, StoreError> {
+        let rows = self.parked.lock();
+        let found = rows.iter().filter(|row| row.message.id == message);
+        Ok(found.cloned().collect())
     }
 
     async fn redrive(

@@ -80,6 +80,16 @@ pub struct DeadLetterFilter {
     pub limit: usize,
 }
 
+impl DeadLetterFilter {
+    /// Whether it is of that consumer and in that state.
+    #[must_use]
+    pub fn wants(&self, parked: &Parked) -> bool {
+        let consumer = self.consumer.as_ref();
+        consumer.is_none_or(|name| *name == parked.consumer)
+            && self.state.is_none_or(|state| state == parked.state)
+    }
+}
+
 /// Rows of a consumer: progress, retries, dead letters.
 ///
 /// Every method is one transaction of the consumer's own store.
@@ -152,6 +162,18 @@ pub trait ConsumerStore: Send + Sync {
 
     /// Parked messages for the operator, oldest first.
     async fn list(&self, filter: &DeadLetterFilter) -> Result<Vec<Parked>, StoreError>;
+
+    /// The parked message of that id, of each consumer that has it, however many are older. A store that does not say how
+    /// looks among those that it [lists](Self::list).
+    async fn find(&self, message: Uuid) -> Result<Vec<Parked>, StoreError> {
+        let everything = DeadLetterFilter {
+            limit: usize::MAX,
+            ..DeadLetterFilter::default()
+        };
+        let mut found = self.list(&everything).await?;
+        found.retain(|parked| parked.message.id == message);
+        Ok(found)
+    }
 
     /// Makes a dead letter due again now, with no attempts; false if there is none.
     async fn redrive(

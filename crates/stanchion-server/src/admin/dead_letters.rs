@@ -18,6 +18,7 @@ pub(super) struct Wanted {
     module: Option<String>,
     consumer: Option<String>,
     state: Option<ParkedState>,
+    message: Option<Uuid>,
     limit: Option<usize>,
 }
 
@@ -40,10 +41,15 @@ pub(super) async fn list(
         let Some(consumers) = module.consumers.as_ref().filter(|_| asked) else {
             continue;
         };
-        match consumers.list(&filter).await {
+        let found = match wanted.message {
+            Some(message) => consumers.find(message).await,
+            None => consumers.list(&filter).await,
+        };
+        match found {
             Ok(parked) => letters.extend(
                 parked
                     .into_iter()
+                    .filter(|parked| filter.wants(parked))
                     .map(|parked| json!({"module": module.name, "letter": parked})),
             ),
             Err(error) => return refused(StatusCode::SERVICE_UNAVAILABLE, &error.to_string()),

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use super::{running, say};
 use crate::{Module, Service, Stopped};
 
-/// Letters of one module looked at in one go.
+/// Letters of one module listed, or redriven, in one go.
 const LIMIT: usize = 1_000;
 
 pub(super) fn command() -> Command {
@@ -248,15 +248,21 @@ async fn letters(
     for (module, store) in stores(service) {
         let parked = store.list(&filter).await.map_err(Stopped::failed)?;
         letters.more |= parked.len() == LIMIT;
-        letters
-            .found
-            .extend(parked.into_iter().map(|parked| Letter {
-                module,
-                store,
-                parked,
-            }));
+        letters.found.extend(of(module, store, parked));
     }
     Ok(letters)
+}
+
+fn of<'a>(
+    module: &'a Module,
+    store: &'a Arc<dyn ConsumerStore>,
+    parked: Vec<Parked>,
+) -> impl Iterator<Item = Letter<'a>> {
+    parked.into_iter().map(move |parked| Letter {
+        module,
+        store,
+        parked,
+    })
 }
 
 /// The letters with the id that was given: one for each consumer that parked it.
@@ -265,19 +271,15 @@ async fn with_id<'a>(service: &'a Service, given: &ArgMatches) -> Result<Vec<Let
         .get_one::<Uuid>("message")
         .copied()
         .unwrap_or_default();
-    let Letters { mut found, more } = letters(service, None, None).await?;
-    found.retain(|letter| letter.parked.message.id == id);
-    if !found.is_empty() {
-        return Ok(found);
+    let mut found = Vec::new();
+    for (module, store) in stores(service) {
+        let parked = store.find(id).await.map_err(Stopped::failed)?;
+        found.extend(of(module, store, parked));
     }
-    let looked = if more {
-        format!(" among the oldest {LIMIT} of each module")
-    } else {
-        String::new()
-    };
-    Err(Stopped::Failed(format!(
-        "there is no dead letter {id}{looked}"
-    )))
+    if found.is_empty() {
+        return Err(Stopped::Failed(format!("there is no dead letter {id}")));
+    }
+    Ok(found)
 }
 
 /// A name that nobody has ever read under is a slip of the pen.

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::shop::{service, settings};
 use super::sockets::Line;
 
-fn letter(id: u128) -> Parked {
+pub fn letter(id: u128) -> Parked {
     let now = stanchion_runtime::clock::now();
     let message = Message {
         id: Uuid::from_u128(id),
@@ -131,6 +131,33 @@ async fn dead_letters_are_listed_redriven_and_discarded() {
     );
     let (_, listed) = ask(address, "GET /dead-letters?state=dead").await;
     assert_eq!(listed.matches("no stock").count(), 0, "{listed}");
+}
+
+#[tokio::test]
+async fn a_dead_letter_is_found_by_its_id_however_many_are_older() {
+    let (_running, address, store) = start().await;
+    for id in 3..=1_002 {
+        store.park(&letter(id)).await.unwrap();
+    }
+    let last = Uuid::from_u128(1_002);
+    let (_, listed) = ask(address, "GET /dead-letters").await;
+    assert_eq!(listed.matches("no stock").count(), 1_000, "the oldest");
+    assert!(!listed.contains(&last.to_string()));
+    let find = async |more: &str| {
+        let (_, found) = ask(address, &format!("GET /dead-letters?message={last}{more}")).await;
+        (
+            found.matches("no stock").count(),
+            found.contains(&last.to_string()),
+        )
+    };
+    assert_eq!(find("").await, (1, true));
+    assert_eq!(
+        find("&module=inventory&consumer=reserve&state=dead").await,
+        (1, true)
+    );
+    for other in ["&state=retry", "&consumer=other", "&module=orders"] {
+        assert_eq!(find(other).await, (0, false), "{other}");
+    }
 }
 
 #[test]

@@ -1,8 +1,12 @@
 use std::ffi::OsString;
 use std::sync::{Arc, Mutex};
 
-use stanchion_server::{LogTask, Migration, Options, Purpose, Role, Service, ServiceCli, Stopped};
+use stanchion_messaging::{ConsumerStore, DeadLetterFilter, MemoryConsumerStore, ParkedState};
+use stanchion_server::{
+    LogTask, Migration, Module, Options, Purpose, Role, Service, ServiceCli, Stopped,
+};
 
+use super::admin::letter;
 use super::shop::service;
 
 type Seen = Arc<Mutex<Vec<String>>>;
@@ -123,4 +127,50 @@ async fn every_command_line_does_what_it_says() {
         );
     }
     assert_eq!(Role::default(), Role::All);
+}
+
+/// Runs a command on a service whose module has these letters; the exit code.
+async fn operate(store: &Arc<MemoryConsumerStore>, words: &[&str]) -> u8 {
+    let consumers = store.clone();
+    let build = async move |_: Options| -> Result<Service, Stopped> {
+        Ok(service().mount(Module::new("inventory").consumers(consumers)))
+    };
+    let words = std::iter::once("shop").chain(words.iter().copied());
+    let stopped = ServiceCli::new("shop", "1.0.0", build)
+        .main_with(words.map(OsString::from))
+        .await;
+    stopped.code()
+}
+
+#[tokio::test]
+async fn a_letter_is_changed_by_its_id_however_many_are_older() {
+    let store = Arc::new(MemoryConsumerStore::default());
+    for id in 1..=1_002 {
+        store.park(&letter(id)).await.unwrap();
+    }
+    let filter = DeadLetterFilter {
+        limit: 1_000,
+        ..DeadLetterFilter::default()
+    };
+    let oldest = store.list(&filter).await.unwrap();
+    let [last, other] = [1_002, 1_001].map(|id| letter(id).message.id);
+    assert_eq!(oldest.len(), 1_000);
+    assert!(
+        oldest
+            .iter()
+            .all(|it| ![last, other].contains(&it.message.id))
+    );
+
+    let [last_id, other_id] = [last, other].map(|id| id.to_string());
+    for command in ["show", "redrive"] {
+        let code = operate(&store, &["dead-letters", command, &last_id]).await;
+        assert_eq!(code, 0, "{command}");
+    }
+    let found = store.find(last).await.unwrap();
+    let states: Vec<ParkedState> = found.iter().map(|it| it.state).collect();
+    assert_eq!(states, [ParkedState::Retry]);
+    let discard: [&str; 3] = ["dead-letters", "discard", &other_id];
+    assert_eq!(operate(&store, &discard).await, 0);
+    assert!(store.find(other).await.unwrap().is_empty());
+    assert_eq!(operate(&store, &discard).await, 1, "it is gone");
 }

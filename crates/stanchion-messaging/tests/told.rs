@@ -253,6 +253,28 @@ async fn what_was_delivered_too_often_is_a_dead_letter_without_an_attempt() {
     painter.until(&[1, 2], 0).await;
 }
 
+/// A contract that was taken back: no upgrade will bring its handler.
+#[tokio::test(start_paused = true)]
+async fn what_nobody_will_ever_know_is_discarded_and_holds_nobody_back() {
+    let painter = Painter::hired();
+    let papered = message("walls.papered.v1", 1);
+    let word = Word {
+        tenure: 1,
+        prev: 0,
+        message: papered.clone(),
+        gives_up: false,
+    };
+    painter.tells.send(word).ok().unwrap();
+    painter.tell(1, 0, 2);
+    painter.until(&[], 2).await;
+    let found = painter.store.find(papered.id).await.unwrap();
+    assert_eq!(found[0].state, ParkedState::Unknown);
+    let discarded = painter.store.discard("painter", papered.id).await;
+    assert!(discarded.unwrap());
+    painter.until(&[2], 0).await;
+    assert!(painter.store.counts("painter").await.unwrap().is_empty());
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_is_being_handled_goes_on_until_the_broker_has_heard_of_something_else() {
     let (painter, start) = (Painter::hired_by(LATE), Instant::now());

@@ -80,7 +80,15 @@ pub(super) async fn discard(
     let Some(store) = find(&operated, &module).and_then(|module| module.consumers.clone()) else {
         return unknown();
     };
-    done(store.discard(&consumer, message).await)
+    // Afterwards nobody can tell what it was.
+    let found = store.find(message).await.unwrap_or_default();
+    let found = found.into_iter().find(|it| it.consumer == consumer);
+    let discarded = store.discard(&consumer, message).await;
+    if let (Ok(true), Some(was)) = (&discarded, found) {
+        let (contract, reason) = (was.message.contract, was.reason);
+        tracing::info!(target: "audit", module, consumer, message_id = %message, contract, state = ?was.state, reason, "operator discarded a message");
+    }
+    done(discarded)
 }
 
 fn find<'a>(operated: &'a Operated, name: &str) -> Option<&'a OperatedModule> {

@@ -34,7 +34,7 @@ pub(super) fn command() -> Command {
         )
         .subcommand(
             Command::new("discard")
-                .about("Gives a letter up for good")
+                .about("Gives a letter up for good, or what waits for an upgrade")
                 .arg(message()),
         )
 }
@@ -126,7 +126,7 @@ fn unchanged(parked: &Parked) -> String {
             parked.due_at
         ),
         ParkedState::Unknown => format!(
-            "{message} of {consumer} is no dead letter: it waits for a version of the service that knows {}",
+            "{message} of {consumer} is no dead letter: it waits for a version of the service that knows {}; `discard` gives it up",
             parked.message.contract
         ),
         ParkedState::Dead => format!(

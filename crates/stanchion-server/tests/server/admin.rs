@@ -3,8 +3,8 @@ use std::sync::Arc;
 
 use stanchion_eventsourcing::MemoryLog;
 use stanchion_messaging::{
-    ConsumerStore, LogId, MemoryConsumerStore, Message, Metadata, Origin, Parked, ParkedState,
-    Position,
+    AfterLastAttempt, ConsumerStore, LogId, MemoryConsumerStore, Message, Metadata, Origin, Parked,
+    ParkedState, Position,
 };
 use stanchion_server::{AdminSettings, Module, Running};
 use uuid::Uuid;
@@ -131,6 +131,39 @@ async fn dead_letters_are_listed_redriven_and_discarded() {
     );
     let (_, listed) = ask(address, "GET /dead-letters?state=dead").await;
     assert_eq!(listed.matches("no stock").count(), 0, "{listed}");
+}
+
+/// A contract that was taken back: no version will ever know it.
+#[tokio::test]
+async fn what_waits_for_an_upgrade_that_never_comes_is_discarded_and_its_key_goes_on() {
+    let (_running, address, store) = start().await;
+    let unknown = Parked {
+        consumer: "settle".into(),
+        state: ParkedState::Unknown,
+        ..letter(3)
+    };
+    let behind = Parked {
+        state: ParkedState::Retry,
+        message: letter(4).message,
+        ..unknown.clone()
+    };
+    store.park(&unknown).await.unwrap();
+    store.wait_behind(&behind).await.unwrap();
+    let act = async |action: &str| {
+        let id = unknown.message.id;
+        let line = format!("POST /dead-letters/inventory/settle/{id}/{action}");
+        ask(address, &line).await.0
+    };
+    let due = async || {
+        let (now, waits) = (stanchion_runtime::clock::now(), AfterLastAttempt::KeyWaits);
+        store.due("settle", now, waits, 10).await.unwrap()
+    };
+    assert!(act("redrive").await.starts_with("http/1.1 404"));
+    assert!(due().await.is_empty());
+    assert!(act("discard").await.starts_with("http/1.1 204"));
+    assert!(store.find(unknown.message.id).await.unwrap().is_empty());
+    assert_eq!(due().await, [behind]);
+    assert!(act("discard").await.starts_with("http/1.1 404"));
 }
 
 #[tokio::test]

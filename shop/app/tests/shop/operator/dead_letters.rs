@@ -83,7 +83,7 @@ async fn a_slip_of_the_pen_is_named() {
         ..letter("newer")
     };
     newer.message.contract = "inventory.reserve_stock.v9".into();
-    let id = waiting.message.id.to_string();
+    let [id, newer_id] = [&waiting, &newer].map(|letter| letter.message.id.to_string());
     let shop = shop_with(&[waiting, newer]).await;
 
     let nobody = id::new_v7().to_string();
@@ -119,6 +119,20 @@ async fn a_slip_of_the_pen_is_named() {
         .expect(0);
     assert_eq!(all.out.lines().count(), 2, "{}", all.out);
     all.says(&["retry   attempts", "unknown attempts"]);
+
+    let told = shop
+        .operate(&["dead-letters", "redrive", &newer_id])
+        .await
+        .expect(1);
+    told.says(&["knows inventory.reserve_stock.v9", "`discard` gives it up"]);
+    let done = shop
+        .operate(&["dead-letters", "discard", &newer_id])
+        .await
+        .expect(0);
+    assert_eq!(done.out, format!("discarded: {newer_id} of {CONSUMER}\n"));
+    shop.operate(&["dead-letters", "show", &newer_id])
+        .await
+        .expect(1);
 }
 
 #[tokio::test]

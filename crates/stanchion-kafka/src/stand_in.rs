@@ -4,6 +4,9 @@ use std::io;
 
 use krafka::testing::FakeBroker;
 
+/// Its cluster has one broker.
+const ONLY: i32 = 0;
+
 /// A broker within the test's own process that speaks Kafka's protocol over TCP, made by the client's authors to test it.
 ///
 /// It keeps its logs in memory and one member of a group, the last: have one process that works for each context. It ends
@@ -20,6 +23,16 @@ impl StandIn {
         started
             .map(Self)
             .map_err(|error| io::Error::other(error.to_string()))
+    }
+
+    /// Ends all connections and refuses new ones; what was confirmed stays, as on a broker's disk.
+    pub fn kill(&self) {
+        self.0.crash(ONLY);
+    }
+
+    /// Is there again.
+    pub fn restart(&self) {
+        self.0.restart(ONLY);
     }
 
     /// For `broker.url`.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use shop_cluster::{Broker, GATEWAY};
+use stanchion_kafka::StandIn;
 use stanchion_testing::servers::{Nats, RabbitMq, Redis};
 
 use crate::support::{READY_WITHIN, Shop, eventually, item};
@@ -111,6 +112,18 @@ async fn services_start_without_rabbitmq_and_orders_go_on_when_it_comes() {
     rabbit.kill().unwrap();
     let broker = Broker::At(rabbit.url().to_owned());
     without_a_broker(broker, || rabbit.restart()).await;
+}
+
+/// What stands in for Kafka; a real one cannot be had here.
+#[tokio::test(flavor = "multi_thread")]
+async fn services_start_without_kafka_and_orders_go_on_when_it_comes() {
+    let kafka = StandIn::start().await.unwrap();
+    kafka.kill();
+    let comes = || {
+        kafka.restart();
+        Ok(())
+    };
+    without_a_broker(Broker::At(kafka.url()), comes).await;
 }
 
 async fn without_a_broker(broker: Broker, comes: impl FnOnce() -> anyhow::Result<()>) {

@@ -1,33 +1,25 @@
 //! One helper drives the API; the tests are data.
 
+mod orders;
+mod wiring;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use reqwest::{Client, Method, RequestBuilder};
 use secrecy::ExposeSecret;
-use serde::Serialize;
 use serde_json::{Value, json};
-use shop_contracts::{AuthorizePayment, CancelPayment, CapturePayment};
-use shop_kernel::{Currency, Money, OrderId, PaymentId, UserId};
-use shop_payments::Dependencies;
 use shop_sandbox::{Running as Sandbox, Settings};
-use stanchion::auth::policy::PolicyFile;
-use stanchion::auth::{Permissions, Principal};
-use stanchion::client::ClientSettings;
-use stanchion::eventsourcing::{
-    Announcement, Append, Content, EventLog, Expected, Filter, MemoryLog, MemoryVault, Metadata,
-    NewEvent, Personal, Recorded, Relay, StreamId, UnknownEvent,
-};
-use stanchion::messaging::{ConsumerLimits, Contract, Feed, MemoryBroker, Message, Place};
+use stanchion::eventsourcing::{EventLog, Filter, MemoryLog, MemoryVault, Relay, StreamId};
+use stanchion::messaging::{Feed, MemoryBroker, Message, Place};
 use stanchion::runtime::id;
-use stanchion::server::{Authenticate, AuthenticateError, Running, ServerSettings, Service};
-use stanchion::sql::{
-    DatabaseSettings, DatabaseUrl, Db, Mode, SqlConsumerStore, SqlInbox, SqlLog, migrate,
-};
-use stanchion::telemetry::Metrics;
+use stanchion::server::{Running, ServerSettings, Service};
+use stanchion::sql::Db;
 use tempfile::TempDir;
-use uuid::Uuid;
+
+pub(crate) use self::orders::Asked;
+use self::orders::announce;
+use self::wiring::{TestTokens, dependencies};
 
 /// Longer than anything in these tests takes.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -43,14 +35,6 @@ pub(crate) struct Shop {
     base: String,
     client: Client,
     _folder: TempDir,
-}
-
-/// A payment that orders asked for.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Asked {
-    pub(crate) order_id: OrderId,
-    pub(crate) payment_id: PaymentId,
-    pub(crate) customer_id: UserId,
 }
 
 /// Somebody with a token.
@@ -100,60 +84,6 @@ impl Shop {
             client,
             _folder: folder,
         }
-    }
-
-    /// Orders asks for a payment of 12.50 EUR.
-    pub(crate) async fn authorize(&self, method: &str) -> Asked {
-        let asked = Asked {
-            order_id: OrderId(id::new_v7()),
-            payment_id: PaymentId(id::new_v7()),
-            customer_id: UserId(id::new_v7()),
-        };
-        let method = Personal::new(asked.customer_id.to_string(), method.to_owned());
-        let command = AuthorizePayment {
-            order_id: asked.order_id,
-            payment_id: asked.payment_id,
-            customer_id: asked.customer_id,
-            amount: Money::new(1_250, Currency::EUR),
-            payment_method: method.sealed(&*self.vault).await.unwrap(),
-        };
-        self.ask(&command).await;
-        asked
-    }
-
-    pub(crate) async fn capture(&self, asked: Asked) {
-        let Asked {
-            order_id,
-            payment_id,
-            ..
-        } = asked;
-        self.ask(&CapturePayment {
-            order_id,
-            payment_id,
-        })
-        .await;
-    }
-
-    pub(crate) async fn cancel(&self, asked: Asked) {
-        let Asked {
-            order_id,
-            payment_id,
-            ..
-        } = asked;
-        self.ask(&CancelPayment {
-            order_id,
-            payment_id,
-        })
-        .await;
-    }
-
-    /// A payment that is captured.
-    pub(crate) async fn captured(&self, method: &str) -> Asked {
-        let asked = self.authorize(method).await;
-        self.becomes(asked, "authorized").await;
-        self.capture(asked).await;
-        self.becomes(asked, "captured").await;
-        asked
     }
 
     /// Waits until the payment has that status; the payment.
@@ -276,23 +206,6 @@ impl Shop {
         assert_eq!(stopped.code(), 0);
         self.sandbox.stop().await;
     }
-
-    async fn ask<C: Contract + Serialize>(&self, command: &C) {
-        let event = NewEvent {
-            id: id::new_v7(),
-            kind: C::NAME.into(),
-            data: serde_json::to_value(command).unwrap().into(),
-        };
-        let append = Append {
-            stream: StreamId::new("order", command.key()),
-            expected: Expected::Any,
-            events: vec![event],
-            inbox: None,
-            timers: vec![],
-            metadata: Metadata::new(None),
-        };
-        self.orders.append(append).await.unwrap();
-    }
 }
 
 impl Who {
@@ -331,73 +244,4 @@ impl Answered {
 
 pub(crate) fn eur(amount: i64) -> Value {
     json!({"amount": amount, "currency": "EUR"})
-}
-
-fn announce(recorded: &Recorded) -> Result<Vec<Announcement>, UnknownEvent> {
-    fn of<C: Contract>(data: &Content) -> Result<Vec<Announcement>, UnknownEvent> {
-        let contract = data.decode::<C>();
-        let contract = contract.map_err(|error| UnknownEvent(error.to_string()))?;
-        Ok(vec![Announcement::of(&contract)])
-    }
-    match recorded.kind.as_str() {
-        AuthorizePayment::NAME => of::<AuthorizePayment>(&recorded.data),
-        CapturePayment::NAME => of::<CapturePayment>(&recorded.data),
-        _ => of::<CancelPayment>(&recorded.data),
-    }
-}
-
-async fn dependencies(
-    folder: &TempDir,
-    broker: &Arc<MemoryBroker>,
-    sandbox: &Sandbox,
-    vault: &Arc<MemoryVault>,
-) -> Dependencies {
-    let url = DatabaseUrl::sqlite(folder.path());
-    let db = Db::open(&url, "payments", &DatabaseSettings::default())
-        .await
-        .unwrap();
-    migrate(&db, &[shop_payments::migrations()], Mode::Auto)
-        .await
-        .unwrap();
-    Dependencies {
-        log: Arc::new(SqlLog::open(db.clone()).await.unwrap()),
-        inbox: Arc::new(SqlInbox::new(db.clone())),
-        consumers: Arc::new(SqlConsumerStore::new(db.clone())),
-        db,
-        broker: broker.clone(),
-        asks: None,
-        limits: ConsumerLimits::default(),
-        metrics: Metrics::default(),
-        vault: vault.clone(),
-        policies: Arc::new(policies()),
-        gateway_url: sandbox.url.clone(),
-        gateway_key: sandbox.key.clone(),
-        gateway_client: impatient(),
-        webhook_secret: Some(sandbox.webhook_secret.clone()),
-    }
-}
-
-fn policies() -> PolicyFile {
-    let words = shop_payments::vocabulary();
-    PolicyFile::parse("payments", shop_payments::POLICIES, &words).unwrap()
-}
-
-/// A token is the user's id and a scope, with a slash between them.
-struct TestTokens;
-
-#[async_trait]
-impl Authenticate for TestTokens {
-    async fn authenticate(&self, token: &str) -> Result<Principal, AuthenticateError> {
-        let (id, scope) = token.split_once('/').ok_or(AuthenticateError::Invalid)?;
-        let id = Uuid::parse_str(id).map_err(|_| AuthenticateError::Invalid)?;
-        let permissions = Permissions::parse(scope).map_err(|_| AuthenticateError::Invalid)?;
-        Ok(Principal::user(id, id, permissions))
-    }
-}
-
-/// A test does not wait five seconds until an open breaker asks again.
-fn impatient() -> ClientSettings {
-    let mut settings = ClientSettings::default();
-    settings.policy.breaker.open = Duration::from_millis(200);
-    settings
 }

@@ -21,7 +21,7 @@ use uuid::Uuid;
 
 const WALL: &str = "north";
 
-/// As long as the broker may take to hear of an acknowledgement.
+/// As long as the broker may take to hear of something.
 const LATE: Duration = Duration::from_secs(10);
 
 #[derive(Serialize, Deserialize)]
@@ -115,6 +115,11 @@ impl Subscription for Hand {
     }
 
     async fn acknowledge(&mut self, _receipt: Receipt) -> Result<(), BrokerError> {
+        sleep(self.hears_in).await;
+        Ok(())
+    }
+
+    async fn extend(&mut self, _receipt: Receipt) -> Result<(), BrokerError> {
         sleep(self.hears_in).await;
         Ok(())
     }
@@ -292,4 +297,36 @@ async fn what_is_being_handled_goes_on_until_the_broker_has_heard_of_something_e
     }
     painter.until(&[1, 2], 0).await;
     assert!(start.elapsed() < LATE / 2, "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_being_handled_goes_on_until_the_broker_has_heard_that_it_takes_long() {
+    let (painter, start) = (Painter::hired_by(LATE), Instant::now());
+    let takes = |coat, wall: &str, takes_ms: u64| {
+        let mut message = message(Painted::NAME, coat);
+        message.key = wall.to_owned();
+        message.payload["takes_ms"] = takes_ms.into();
+        message
+    };
+    // Longer than until the broker is told, and less than until it has heard: a first attempt, and one that failed before.
+    let now = stanchion_runtime::clock::now();
+    let retry = Parked {
+        consumer: "painter".into(),
+        message: takes(1, "south", 5_000),
+        state: ParkedState::Retry,
+        attempts: 1,
+        due_at: now,
+        reason: "the ladder fell".into(),
+        parked_at: now,
+    };
+    painter.store.park(&retry).await.unwrap();
+    let word = Word {
+        tenure: 1,
+        prev: 0,
+        message: takes(2, "north", 7_000),
+        gives_up: false,
+    };
+    painter.tells.send(word).ok().unwrap();
+    painter.until(&[1, 2], 0).await;
+    assert!(start.elapsed() < LATE, "{:?}", start.elapsed());
 }

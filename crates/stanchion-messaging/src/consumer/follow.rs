@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, Interval, MissedTickBehavior, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
+use uuid::Uuid;
 
 use super::Consumer;
 use super::flight::{Flight, Work};
@@ -137,8 +138,10 @@ impl<'a> Follow<'a> {
                 }
                 receipts = wait(&mut settling) => {
                     settling = None;
-                    let told = self.tell(&mut subscription, &receipts?, &mut working).await?;
-                    told.unwrap_or_else(&mut failed);
+                    let receipts = receipts?;
+                    let telling = acknowledge(&mut subscription, &receipts);
+                    let told = self.meanwhile(telling, &mut working, &mut trying, &mut retries);
+                    told.await?.unwrap_or_else(&mut failed);
                 }
                 arrived = wait(&mut arriving) => { arriving = None; self.admit(arrived?); }
                 delivery = next(&mut subscription), if takes => match delivery {
@@ -159,24 +162,28 @@ impl<'a> Follow<'a> {
                 _ = extend.tick() => {
                     let old = Instant::now().checked_sub(limits.extend_every);
                     let old = old.map_or_else(Vec::new, |old| self.flight.older_than(old));
-                    extend_all(&mut subscription, &old).await.unwrap_or_else(&mut failed);
+                    let telling = extend_all(&mut subscription, &old);
+                    let told = self.meanwhile(telling, &mut working, &mut trying, &mut retries);
+                    told.await?.unwrap_or_else(&mut failed);
                 }
             }
         }
     }
 
-    /// Tells the broker what is dealt with. What is being handled goes on until it has heard.
-    async fn tell(
+    /// Waits until the broker was told, which may be long. What is being handled goes on meanwhile: it may hold locks.
+    async fn meanwhile(
         &mut self,
-        subscription: &mut Option<Box<dyn Subscription>>,
-        receipts: &[Receipt],
+        telling: impl Future<Output = Result<(), String>>,
         working: &mut (impl Stream<Item = Result<Done, String>> + Unpin),
+        trying: &mut (impl Stream<Item = Result<Uuid, String>> + Unpin),
+        retries: &mut Retries,
     ) -> Result<Result<(), String>, String> {
-        let mut telling = pin!(acknowledge(subscription, receipts));
+        let mut telling = pin!(telling);
         loop {
             tokio::select! {
                 told = &mut telling => return Ok(told),
                 Some(done) = working.next() => self.done(done?),
+                Some(tried) = trying.next() => retries.tried(tried?),
             }
         }
     }

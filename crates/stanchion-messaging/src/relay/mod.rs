@@ -150,8 +150,9 @@ impl Forwarder {
     pub async fn run(self, stop: CancellationToken) {
         let name = self.feed.name().to_owned();
         while !stop.is_cancelled() {
+            let asked = Instant::now();
             match self.store.take(&name, self.limits.lease).await {
-                Ok(Some(token)) => self.hold(&name, token, &stop).await,
+                Ok(Some(token)) => self.hold(&name, token, asked, &stop).await,
                 Ok(None) => self.health.well(),
                 Err(error) => {
                     warn!(context = name, %error, "the relay's lease cannot be taken");
@@ -170,12 +171,15 @@ impl Forwarder {
         }
     }
 
-    async fn hold(&self, name: &str, token: i64, stop: &CancellationToken) {
+    /// Announces while it holds the lease, which was asked for then.
+    async fn hold(&self, name: &str, token: i64, asked: Instant, stop: &CancellationToken) {
         info!(context = name, token, "relay started");
         self.held(true);
         let ended = tokio::select! {
+            // First: an answer that came late may have told of a lease that is over already.
+            biased;
+            () = self.keep(name, token, asked) => Err(StoreError("the lease is lost".into())),
             ended = self.serve(name, token, stop) => ended,
-            () = self.keep(name, token) => Err(StoreError("the lease is lost".into())),
         };
         self.held(false);
         match ended {
@@ -224,9 +228,9 @@ impl Forwarder {
     }
 
     /// Renews until the lease is lost, or was not renewed for its whole time.
-    async fn keep(&self, name: &str, token: i64) {
+    async fn keep(&self, name: &str, token: i64, asked: Instant) {
         let ttl = self.limits.lease;
-        let mut end = Instant::now() + ttl;
+        let mut end = asked + ttl;
         while Instant::now() < end {
             tokio::time::sleep_until(end.min(Instant::now() + ttl / TRIES_PER_TTL)).await;
             let asked = Instant::now();

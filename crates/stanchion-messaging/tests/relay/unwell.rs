@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use stanchion_messaging::{
     BrokerError, ConsumerStore, Feed, FeedPage, Forwarder, LogId, MemoryRelayStore, Place,
     Position, Redrive, RelayHealth, RelayState, RelayStore, StoreError,
@@ -23,6 +24,8 @@ use crate::world::{Walls, World};
 struct Away {
     store: MemoryRelayStore,
     is_away: AtomicBool,
+    /// So late it tells who has the lease, once.
+    tells_in: Mutex<Duration>,
 }
 
 impl Away {
@@ -37,7 +40,10 @@ impl Away {
 #[async_trait]
 impl RelayStore for Away {
     async fn take(&self, relay: &str, ttl: Duration) -> Result<Option<i64>, StoreError> {
-        self.there()?.take(relay, ttl).await
+        let taken = self.there()?.take(relay, ttl).await;
+        let tells_in = std::mem::take(&mut *self.tells_in.lock());
+        tokio::time::sleep(tells_in).await;
+        taken
     }
 
     async fn renew(&self, relay: &str, token: i64, ttl: Duration) -> Result<bool, StoreError> {
@@ -170,4 +176,19 @@ async fn a_relay_that_does_not_know_an_entry_leaves_it_to_one_that_does() {
     sleep(60_000).await;
     assert_eq!(*world.seen.lock(), world.expected());
     assert_eq!(health.check(), Ok(()), "somebody else announces");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_relay_that_hears_of_its_lease_when_that_is_over_announces_nothing_by_it() {
+    let (world, store) = (World::new(33), Arc::new(Away::default()));
+    *store.tells_in.lock() = Duration::from_secs(20);
+    world.paint("a", 1);
+    world.start_consumer();
+    let feed = Arc::clone(&world.walls) as Arc<dyn Feed>;
+    let (_running, _) = start(&world, feed, &store, &Metrics::default());
+    // The lease was given at once, for 15 s.
+    sleep(22_000).await;
+    assert!(world.seen.lock().is_empty(), "it may be another's by now");
+    sleep(30_000).await;
+    assert_eq!(*world.seen.lock(), world.expected());
 }

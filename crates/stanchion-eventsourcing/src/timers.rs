@@ -111,14 +111,15 @@ impl<A: Aggregate> Timers<A> {
         }
     }
 
-    /// Runs until told to stop.
+    /// Runs until told to stop; a timer that is being fired then is fired, and the others wait for the next start.
     pub async fn run(self, stop: CancellationToken) {
         loop {
             tokio::select! {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(POLL) => {}
             }
-            if let Err(error) = self.fire_due(stanchion_runtime::clock::now()).await {
+            let now = stanchion_runtime::clock::now();
+            if let Err(error) = self.fire_until(now, &stop).await {
                 warn!(category = A::CATEGORY, %error, "timers wait for their log");
             }
         }
@@ -129,12 +130,24 @@ impl<A: Aggregate> Timers<A> {
     /// # Errors
     /// The log cannot be read.
     pub async fn fire_due(&self, now: Timestamp) -> Result<usize, crate::LogError> {
+        self.fire_until(now, &CancellationToken::new()).await
+    }
+
+    /// Of a slow log a round of timers may take longer than a stop does.
+    async fn fire_until(
+        &self,
+        now: Timestamp,
+        stop: &CancellationToken,
+    ) -> Result<usize, crate::LogError> {
         let before = self.kept.lock().len().min(KEPT_MAX);
         let log = self.repository.log();
         let due = log.due_timers(A::CATEGORY, now, ROUND_MAX + before).await?;
         let (mut before, mut kept) = (std::mem::take(&mut *self.kept.lock()), HashMap::new());
         let found = due.len();
         for timer in due {
+            if stop.is_cancelled() {
+                break;
+            }
             let earlier = before.remove(&timer);
             let waits = earlier.filter(|earlier| earlier.until > Instant::now());
             if let Some(waits) = waits {

@@ -250,3 +250,23 @@ async fn a_timer_that_cannot_fire_is_tried_less_and_less_often_and_others_fire_i
     stop.cancel();
     running.await.unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_waits_for_the_timer_that_is_being_fired_and_for_no_other() {
+    let (log, counters) = counters();
+    let at: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+    for id in ["a", "b", "c"] {
+        let command = CounterCommand::SetAlarm(at);
+        counters.execute(id, &command, &metadata()).await.unwrap();
+    }
+    let stop = CancellationToken::new();
+    let stops = stop.clone();
+    let timers = Timers::new(Arc::clone(&counters), move |_, _| {
+        stops.cancel();
+        CounterCommand::Ring
+    });
+    timers.run(stop).await;
+    assert_eq!(log.head().await.unwrap(), Position(4), "one rang");
+    let again = Timers::new(counters, |_, _| CounterCommand::Ring);
+    assert_eq!(again.fire_due(at).await.unwrap(), 2);
+}

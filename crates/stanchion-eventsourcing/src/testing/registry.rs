@@ -158,7 +158,7 @@ fn schema(name: &str, again: Again, stored: &Value) -> Value {
     if let Some(fields) = stored.as_object_mut() {
         fields.remove(READS_AS);
     }
-    let mut schema = shape(&stored, &stored, "", &|message| again(message).is_ok());
+    let mut schema = shape(&stored, &stored, "", again);
     if let Some(described) = schema.as_object_mut() {
         let draft = "https://json-schema.org/draft/2020-12/schema";
         described.insert("$schema".into(), draft.into());
@@ -168,33 +168,49 @@ fn schema(name: &str, again: Again, stored: &Value) -> Value {
 }
 
 /// One value, which stands at that pointer in the whole, with what is below it.
-fn shape(whole: &Value, here: &Value, pointer: &str, reads: &dyn Fn(&Value) -> bool) -> Value {
+fn shape(whole: &Value, here: &Value, pointer: &str, again: Again) -> Value {
     match here {
         Value::Object(members) => {
             let (mut properties, mut required) = (Map::new(), Vec::new());
             for (name, value) in members {
                 let below = format!("{pointer}/{}", name.replace('~', "~0").replace('/', "~1"));
-                if !reads(&without(whole, pointer, name)) {
+                if again(&without(whole, pointer, name)).is_err() {
                     required.push(name.clone());
                 }
-                properties.insert(name.clone(), shape(whole, value, &below, reads));
+                properties.insert(name.clone(), shape(whole, value, &below, again));
             }
             json!({"type": "object", "properties": properties, "required": required})
         }
         Value::Array(items) => match items.first() {
             Some(first) => {
-                let items = shape(whole, first, &format!("{pointer}/0"), reads);
+                let items = shape(whole, first, &format!("{pointer}/0"), again);
                 json!({"type": "array", "items": items})
             }
             None => json!({"type": "array"}),
         },
         Value::String(_) if pointer == "/type" => json!({"const": here}),
-        Value::String(_) => json!({"type": "string", "examples": [here]}),
+        Value::String(_) => match words(whole, pointer, again) {
+            Some(known) => json!({"type": "string", "enum": known, "examples": [here]}),
+            None => json!({"type": "string", "examples": [here]}),
+        },
         Value::Number(number) if number.is_f64() => json!({"type": "number"}),
         Value::Number(_) => json!({"type": "integer"}),
         Value::Bool(_) => json!({"type": "boolean"}),
         Value::Null => json!({"type": "null"}),
     }
+}
+
+/// The words that the code takes at that pointer, as it names them to whoever comes with another one; `None` where it takes
+/// any text.
+fn words(whole: &Value, pointer: &str, again: Again) -> Option<BTreeSet<String>> {
+    const NONE_OF_THEM: &str = "no such word";
+    let mut copy = whole.clone();
+    *copy.pointer_mut(pointer)? = NONE_OF_THEM.into();
+    let refused = again(&copy).err()?;
+    let unknown = format!("unknown variant `{NONE_OF_THEM}`, expected ");
+    let (_, expected) = refused.split_once(&unknown)?;
+    let words = expected.split('`').skip(1).step_by(2);
+    Some(words.map(str::to_owned).collect())
 }
 
 fn without(whole: &Value, pointer: &str, name: &str) -> Value {
@@ -279,6 +295,28 @@ mod tests {
             made["properties"]["data"]["properties"]["cents"]["type"],
             "integer"
         );
+    }
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    enum Reason {
+        SoldOut,
+        Declined,
+    }
+
+    #[derive(Serialize, Deserialize)]
+    struct Failed {
+        why: Vec<Reason>,
+        note: String,
+    }
+
+    #[test]
+    fn a_schema_knows_the_words_of_an_enum() {
+        let stored = json!({"why": ["declined"], "note": "sorry"});
+        let made = schema("orders.failed.v1", again::<Failed>, &stored);
+        let why = &made["properties"]["why"]["items"];
+        assert_eq!(why["enum"], json!(["declined", "sold_out"]));
+        assert_eq!(made["properties"]["note"]["enum"], Value::Null);
     }
 
     #[test]

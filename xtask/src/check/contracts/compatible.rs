@@ -59,6 +59,18 @@ fn faults(at: &str, released: &Value, now: &Value, wrong: &mut Vec<String>) {
         wrong.push(format!("{at} is of another type than it was released with"));
         return;
     }
+    // More words may be read before anybody writes them; what was released may have been written.
+    let words = |of: &Value| of["enum"].as_array().cloned();
+    if let Some(now) = words(now) {
+        match words(released) {
+            None => wrong.push(format!("{at} takes certain words only now")),
+            Some(released) => {
+                for word in released.iter().filter(|word| !now.contains(word)) {
+                    wrong.push(format!("{at} does not take {word} any more"));
+                }
+            }
+        }
+    }
     if released["items"].is_object() {
         faults(&format!("{at}[]"), &released["items"], &now["items"], wrong);
     }
@@ -108,6 +120,23 @@ mod tests {
         assert_eq!(found(&released, &lost), without);
         let other = with(json!({"a": {"type": "integer"}}), json!(["a"]));
         assert_eq!(found(&released, &other).len(), 1);
+    }
+
+    #[test]
+    fn a_word_that_was_released_is_taken_for_ever() {
+        let of = |words: Value| {
+            with(
+                json!({"a": {"type": "string", "enum": words}}),
+                json!(["a"]),
+            )
+        };
+        let released = of(json!(["x", "y"]));
+        assert_eq!(found(&released, &of(json!(["x", "y", "z"]))), [""; 0]);
+        let lost = ["c.a does not take \"y\" any more"];
+        assert_eq!(found(&released, &of(json!(["x"]))), lost);
+        let any = with(json!({"a": {"type": "string"}}), json!(["a"]));
+        assert_eq!(found(&any, &released), ["c.a takes certain words only now"]);
+        assert_eq!(found(&released, &any), [""; 0]);
     }
 
     #[test]

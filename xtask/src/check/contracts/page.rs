@@ -16,8 +16,8 @@ What contexts tell and ask each other, and what each of them stores. Made of the
   later version of the code reads them: each crate's test `registry` does.
 - **Schemas** are made by asking the code what it takes: `REGISTRY_UPDATE=1 cargo test -p shop-orders registry` writes those
   of a crate, and then `REGISTRY_UPDATE=1 cargo xtask check contracts` this page.
-- **A version** never loses a field, nor gets one that must be there: that is the next version. `cargo xtask check contracts`
-  compares with the last tag.
+- **A version** never loses a field or a word of an enum, nor gets a field that must be there: that is the next version.
+  `cargo xtask check contracts` compares with the last tag.
 
 How to change one is told in [evolving events](guide/evolving-events.md).
 ";

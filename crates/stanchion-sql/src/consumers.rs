@@ -262,6 +262,13 @@ impl ConsumerStore for SqlConsumerStore {
         self.parked(&sql, params).await
     }
 
+    async fn find(&self, message: Uuid) -> Result<Vec<Parked>, StoreError> {
+        let sql = format!(
+            "select {COLUMNS} from parked where message_id = $1 order by parked_at, consumer limit $2"
+        );
+        self.parked(&sql, params![message, LIST_MAX as i64]).await
+    }
+
     async fn redrive(
         &self,
         consumer: &str,

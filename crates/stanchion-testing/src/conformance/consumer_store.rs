@@ -24,6 +24,7 @@ const CASES: &[Case<Store>] = cases![
     parking_again_updates_and_keeps_the_place,
     a_retry_updates_only_what_is_still_there,
     the_operator_sees_what_was_asked_for_oldest_first,
+    a_message_is_found_by_its_id_however_many_are_older,
     only_dead_letters_are_redriven_or_discarded,
     marks_move_forward_only_and_a_line_at_a_time,
     a_key_that_goes_on_does_not_wait_behind_its_dead_letter,
@@ -247,6 +248,30 @@ async fn the_operator_sees_what_was_asked_for_oldest_first(store: Store) {
     assert_eq!(list(None, None, 1).await, ids[..1]);
     assert_eq!(list(Some(CONSUMER), None, 10).await, [ids[0], ids[2]]);
     assert_eq!(list(None, Some(ParkedState::Dead), 10).await, ids[..1]);
+}
+
+async fn a_message_is_found_by_its_id_however_many_are_older(store: Store) {
+    for _ in 0..1_000 {
+        let older = parked("a", ParkedState::Retry, 60);
+        store.park(&older).await.unwrap();
+    }
+    let last = parked("b", ParkedState::Dead, 0);
+    let others = Parked {
+        consumer: "other".into(),
+        ..last.clone()
+    };
+    for one in [&last, &others] {
+        store.park(one).await.unwrap();
+    }
+    let everything = DeadLetterFilter {
+        limit: usize::MAX,
+        ..DeadLetterFilter::default()
+    };
+    let listed = store.list(&everything).await.unwrap();
+    assert!(listed.iter().all(|it| it.message.id != last.message.id));
+    let found = store.find(last.message.id).await.unwrap();
+    assert_eq!(found, [last, others]);
+    assert!(store.find(Uuid::from_u128(3)).await.unwrap().is_empty());
 }
 
 async fn only_dead_letters_are_redriven_or_discarded(store: Store) {

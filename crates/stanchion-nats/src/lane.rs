@@ -84,6 +84,30 @@ impl Lane {
     }
 }
 
+/// Whether a partition's deliveries all came to this member.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Turn {
+    /// The number of the last delivery that came here; 0: of none.
+    last: u64,
+    /// Another one after each delivery that may have gone to somebody else.
+    pub(crate) tenure: u64,
+}
+
+impl Turn {
+    /// A delivery of that number came.
+    pub(crate) fn comes(&mut self, number: u64) {
+        if self.last == 0 || number != self.last + 1 {
+            self.tenure += 1;
+        }
+        self.last = number;
+    }
+
+    /// The server's consumer may be another one, which counts anew.
+    pub(crate) fn over(self) -> Self {
+        Self { last: 0, ..self }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -104,5 +128,19 @@ mod tests {
         let kept = [held.ended(), held.refused(now), held.reconnected()];
         assert_eq!(kept, [held; 3]);
         assert_eq!(held.want(now + ASK * 100), Want::Nothing);
+    }
+
+    #[test]
+    fn a_delivery_that_went_elsewhere_ends_a_tenure() {
+        let mut turn = Turn::default();
+        let mut tenures = Vec::new();
+        for number in [4, 5, 6, 8, 9, 1] {
+            turn.comes(number);
+            tenures.push(turn.tenure);
+        }
+        assert_eq!(tenures, [1, 1, 1, 2, 2, 3]);
+        turn = turn.over();
+        turn.comes(2);
+        assert_eq!(turn.tenure, 4, "another consumer's numbers");
     }
 }

@@ -16,7 +16,8 @@
 //! that comes back late may still finish what it had: the inbox makes that one effect, and its acknowledgement, which
 //! the server accepts, then tells the truth. (Key-value buckets, which a lease would need, cannot be read by this client from a server 2.9.)
 //!
-//! What that costs is a round trip a message and partition, so what waits together goes together: of messages of one
+//! What that costs is a round trip a message and partition: the acknowledgement asks for the next message in the same
+//! breath (`+NXT`, behind an `+ACK` whose answer is waited for). So what waits together goes together: of messages of one
 //! partition that are handed over at once ([`Publisher::publish_all`](stanchion_messaging::Publisher::publish_all), as
 //! the relay does) this makes a [`Bundle`](stanchion_messaging::Bundle), one message of the stream under
 //! `PREFIX.07.stanchion.bundle.v1`, with up to `bundle_max` messages and 256 KiB. It is stored, delivered and acknowledged
@@ -32,13 +33,15 @@
 //! within `duplicate_window` is confirmed and not stored again. Delivery is at least once. A confirmed message survives
 //! `kill -9` of the server, but not a power cut: JetStream does not wait for the disk. The log announces again what was
 //! lost: the publisher's `store_id` tells a store made anew, and one that has gone back behind what it confirmed here.
-//! A body that is no message is terminated, counted as `undecodable` and stays in the stream until its age ends it; the
+//! A message that ends its member each time is put aside by the consumer, in rows, after `deliveries_max` deliveries, and
+//! with it what came in the same bundle. A body that is no message is terminated, counted as `undecodable` and stays in the stream until its age ends it; the
 //! log line names its sequence.
 //!
 //! Works with servers from 2.9 on. TLS by rustls with aws-lc-rs; user, token, nkey and credentials files.
 
 mod broker;
 mod connection;
+mod give_back;
 mod lane;
 mod metrics;
 mod names;
@@ -47,6 +50,7 @@ mod settings;
 mod stream;
 mod subscription;
 mod wire;
+mod words;
 
 pub use broker::{NatsBroker, NatsError};
 pub use settings::NatsSettings;

@@ -49,5 +49,10 @@ stanchion_config::settings! {
         /// held waits so long.
         #[range("100ms"..="10m")]
         pub ack_wait: Duration = "10s",
+        /// How often a message may be given back by members that went away before it is a dead letter of its consumer: what
+        /// ends a process each time must end one day. Each stop gives back what is held, so a small number puts good messages
+        /// aside.
+        #[range(1..=1000000)]
+        pub deliveries_max: u32 = 1000,
     }
 }

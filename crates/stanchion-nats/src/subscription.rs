@@ -11,25 +11,18 @@ use futures_util::{FutureExt, StreamExt};
 use stanchion_messaging::{
     BrokerError, Delivery, Group, Link, Message, PARTITIONS, Progress, Receipt, Subscription,
 };
-use stanchion_runtime::task;
-use tokio::runtime::Handle;
+use stanchion_runtime::task::{self, Task};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until};
 use tracing::{error, info};
 
 use super::connection::{Connection, unavailable};
-use super::lane::{ASK, Lane, Want};
+use super::give_back::{give_back, give_back_late};
+use super::lane::{Lane, Turn, Want};
 use super::metrics::GroupMetrics;
 use super::names::Names;
 use super::wire;
-
-const ACK: &[u8] = b"+ACK";
-const NAK: &[u8] = b"-NAK";
-const PROGRESS: &[u8] = b"+WPI";
-const TERM: &[u8] = b"+TERM";
-
-/// How long a subscription that has ended waits for what was on its way.
-const GIVE_BACK: Duration = Duration::from_secs(1);
+use super::words::{self, ACK, PROGRESS, TERM};
 
 /// How long the server may be out of sight before a wait looks again.
 const LOOK: Duration = Duration::from_millis(250);
@@ -43,7 +36,14 @@ pub(crate) struct NatsSubscription {
     inbox: Option<Inbox>,
     inbox_name: String,
     epoch: watch::Receiver<u64>,
+    /// Whether stream and consumers are there is not known.
+    is_in_doubt: bool,
+    /// Somebody looks whether they are.
+    looking: Option<Task<Result<(), BrokerError>>>,
     lanes: [Lane; LANES],
+    turns: [Turn; LANES],
+    /// Of which lanes the last message was delivered too often.
+    given_up: [bool; LANES],
     pending: [u64; LANES],
     ready: Vec<Held>,
     in_hand: HashMap<Receipt, Vec<Held>>,
@@ -76,7 +76,11 @@ impl NatsSubscription {
             group,
             inbox_name,
             epoch,
+            is_in_doubt: false,
+            looking: None,
             lanes: [Lane::Idle; LANES],
+            turns: [Turn::default(); LANES],
+            given_up: [false; LANES],
             pending: [0; LANES],
             ready: Vec::new(),
             in_hand: HashMap::new(),
@@ -91,14 +95,16 @@ impl NatsSubscription {
         }
         if self.epoch.has_changed().unwrap_or(false) {
             // The server may be another one, or have lost what it had.
-            self.connection.group(&self.group.name).await?;
             self.epoch.borrow_and_update();
             self.lanes = self.lanes.map(Lane::reconnected);
+            self.is_in_doubt = true;
         }
         let now = Instant::now();
         let wants = self.lanes.map(|lane| lane.want(now));
-        if wants.contains(&Want::Check) {
-            self.connection.group(&self.group.name).await?;
+        if self.is_in_doubt || wants.contains(&Want::Check) {
+            self.turns = self.turns.map(Turn::over);
+            self.look_after().await?;
+            self.is_in_doubt = false;
         }
         for (partition, want) in (0..PARTITIONS).zip(wants) {
             if want != Want::Nothing {
@@ -109,14 +115,36 @@ impl NatsSubscription {
         Ok(())
     }
 
+    /// Sees to it that stream and consumers are there. Cancel-safe: the next call goes on with what this one began, or a
+    /// server that takes longer to answer than a wait is left alone would never be done with it.
+    async fn look_after(&mut self) -> Result<(), BrokerError> {
+        let (connection, group) = (&self.connection, &self.group.name);
+        let looking = self.looking.get_or_insert_with(|| {
+            let (connection, group) = (Arc::clone(connection), group.clone());
+            task::spawn("nats-group", async move { connection.group(&group).await })
+        });
+        let looked = looking.await;
+        self.looking = None;
+        looked.unwrap_or_else(|failed| Err(unavailable(failed)))
+    }
+
     async fn pull(&self, partition: u16) -> Result<(), BrokerError> {
         let stream = self.connection.names.stream();
         let consumer = Names::consumer(&self.group.name, partition);
         let subject = format!("$JS.API.CONSUMER.MSG.NEXT.{stream}.{consumer}");
+        self.ask_by(partition, subject.into(), words::request())
+            .await
+    }
+
+    async fn ask_by(
+        &self,
+        partition: u16,
+        subject: Subject,
+        ask: Bytes,
+    ) -> Result<(), BrokerError> {
         let reply = format!("{}.{partition}", self.inbox_name);
-        let ask = format!("{{\"batch\":1,\"expires\":{}}}", ASK.as_nanos());
         let client = &self.connection.client;
-        let asked = client.publish_with_reply(subject, reply, Bytes::from(ask));
+        let asked = client.publish_with_reply(subject, reply, ask);
         asked.await.map_err(unavailable)
     }
 
@@ -132,8 +160,11 @@ impl NatsSubscription {
         };
         let lane = usize::from(partition);
         self.lanes[lane] = Lane::Held;
-        let told = delivery(&reply);
+        let told = words::delivery(&reply);
         self.pending[lane] = told.pending;
+        self.turns[lane].comes(told.turn);
+        let most = self.connection.settings.deliveries_max;
+        self.given_up[lane] = told.delivered > u64::from(most);
         let metrics = &self.connection.metrics;
         if told.delivered > 1 {
             metrics.redelivered.inc();
@@ -179,6 +210,7 @@ impl NatsSubscription {
             _ => {
                 let description = raw.description.as_deref().unwrap_or_default();
                 info!(group = self.group.name, %status, description, "NATS refused a request");
+                self.turns = self.turns.map(Turn::over);
                 lane.refused(now)
             }
         };
@@ -217,14 +249,34 @@ impl NatsSubscription {
             .set(i64::try_from(pending).unwrap_or(i64::MAX));
     }
 
-    async fn tell(&self, receipts: &[Receipt], what: &'static [u8]) -> Result<(), BrokerError> {
-        let mut replies: Vec<Subject> = Vec::new();
+    /// What to answer to for each message of these deliveries, by partition.
+    fn replies(&self, receipts: &[Receipt]) -> Result<Vec<(u16, Subject)>, BrokerError> {
+        let mut replies = Vec::new();
         for receipt in receipts {
             let held = self.in_hand.get(receipt);
             let held = held.ok_or_else(|| BrokerError(format!("{receipt:?} is not in hand")))?;
-            replies.extend(held.iter().map(|held| held.reply.clone()));
+            replies.extend(held.iter().map(|held| (held.partition, held.reply.clone())));
         }
+        Ok(replies)
+    }
+
+    async fn tell(
+        &self,
+        replies: &[(u16, Subject)],
+        what: &'static [u8],
+    ) -> Result<(), BrokerError> {
+        let replies: Vec<Subject> = replies.iter().map(|(_, reply)| reply.clone()).collect();
         self.connection.tell(&replies, what).await
+    }
+
+    /// Asks for what comes after these, in the way that a server takes for another word about them: a request by itself may
+    /// be seen before the acknowledgement, and a 2.9 may leave it lying then until it expires.
+    async fn next_of(&self, replies: &[(u16, Subject)]) -> Result<(), BrokerError> {
+        for (partition, reply) in replies {
+            self.ask_by(*partition, reply.clone(), words::next())
+                .await?;
+        }
+        Ok(())
     }
 }
 
@@ -260,20 +312,34 @@ impl Subscription for NatsSubscription {
         self.acknowledge_all(&[receipt]).await
     }
 
-    /// The next ones are asked for once the server has heard: a 2.9 that sees the request first may leave it lying until
-    /// it expires.
+    /// The next ones are asked for without waiting until the server has heard.
     async fn acknowledge_all(&mut self, receipts: &[Receipt]) -> Result<(), BrokerError> {
-        self.tell(receipts, ACK).await?;
-        let heard = receipts.iter().filter_map(|it| self.in_hand.remove(it));
-        for held in heard.flatten() {
-            self.lanes[usize::from(held.partition)] = Lane::Idle;
+        let replies = self.replies(receipts)?;
+        self.connection.connected().await?;
+        tokio::try_join!(self.tell(&replies, ACK), self.next_of(&replies))?;
+        for receipt in receipts {
+            self.in_hand.remove(receipt);
+        }
+        let now = Instant::now();
+        for (partition, _) in replies {
+            self.lanes[usize::from(partition)] = Lane::asked(now);
         }
         self.measure();
         Ok(())
     }
 
+    fn tenure(&self, partition: u16) -> Option<u64> {
+        let turn = self.turns.get(usize::from(partition))?;
+        Some(turn.tenure)
+    }
+
+    fn gives_up(&self, partition: u16) -> bool {
+        let lane = self.given_up.get(usize::from(partition));
+        lane.copied().unwrap_or_default()
+    }
+
     async fn extend(&mut self, receipt: Receipt) -> Result<(), BrokerError> {
-        self.tell(&[receipt], PROGRESS).await
+        self.tell(&self.replies(&[receipt])?, PROGRESS).await
     }
 }
 
@@ -284,55 +350,18 @@ impl Drop for NatsSubscription {
         for held in in_hand.chain(self.ready.drain(..)) {
             give_back(&self.connection, held.reply);
         }
+        if let Some(looking) = &self.looking {
+            looking.abort();
+        }
         self.metrics.held.set(0);
         self.metrics.pending.set(0);
         // What is on its way would otherwise be missed by its partition until the server has waited for us.
-        if let (Some(inbox), Ok(_)) = (self.inbox.take(), Handle::try_current()) {
-            let connection = Arc::clone(&self.connection);
-            task::spawn("nats-give-back", async move {
-                let _late = timeout(GIVE_BACK, give_back_late(&connection, inbox)).await;
-            });
-        }
-    }
-}
-
-fn give_back(connection: &Connection, reply: Subject) {
-    let back = connection.client.publish(reply, Bytes::from_static(NAK));
-    let _left_to_the_server = back.now_or_never();
-}
-
-/// Ends the requests, then gives back what came before the server heard of it.
-async fn give_back_late(connection: &Connection, mut inbox: Inbox) {
-    if inbox.drain().await.is_err() {
-        return;
-    }
-    while let Some(raw) = inbox.next().await {
-        if let (None | Some(StatusCode::OK), Some(reply)) = (raw.status, raw.reply) {
-            give_back(connection, reply);
+        if let Some(inbox) = self.inbox.take() {
+            give_back_late(&self.connection, inbox);
         }
     }
 }
 
 async fn incoming(inbox: &mut Option<Inbox>) -> Option<Raw> {
     inbox.as_mut()?.next().await
-}
-
-/// What the server says of a delivery, in the subject to answer to.
-struct Told {
-    delivered: u64,
-    sequence: u64,
-    pending: u64,
-}
-
-/// `$JS.ACK.STREAM.CONSUMER.DELIVERED.SEQUENCE.CONSUMER_SEQUENCE.TIME.PENDING`, or with domain and account before the
-/// stream and a token at the end (NATS ADR-15).
-fn delivery(reply: &str) -> Told {
-    let tokens: Vec<&str> = reply.split('.').collect();
-    let first = if tokens.len() > 9 { 6 } else { 4 };
-    let number = |index: usize| tokens.get(index).and_then(|text| text.parse().ok());
-    Told {
-        delivered: number(first).unwrap_or(1),
-        sequence: number(first + 1).unwrap_or(0),
-        pending: number(first + 4).unwrap_or(0),
-    }
 }

@@ -23,6 +23,9 @@ pub(crate) struct Lane {
     consumer: Consumer,
     arrived: VecDeque<Arrived>,
     handed_out: VecDeque<HandedOut>,
+    /// The first delivery that had something of this partition. The broker gives it to nobody else as long as this consumer
+    /// is there.
+    first: Option<Receipt>,
     /// The broker has sent it something, so it is the one that is active.
     pub(crate) is_active: bool,
     /// It was sent a probe: there may be a member more.
@@ -57,6 +60,7 @@ impl Lane {
             channel,
             arrived: VecDeque::new(),
             handed_out: VecDeque::new(),
+            first: None,
             is_active: false,
             is_probed: false,
         })
@@ -116,32 +120,42 @@ impl Lane {
             envelopes.extend(arrived.envelopes);
         }
         if !tags.is_empty() {
+            self.first.get_or_insert(receipt);
             self.handed_out.push_back(HandedOut { receipt, tags });
         }
         envelopes
     }
 
-    /// Acknowledges what that delivery had of this partition.
-    pub(crate) async fn acknowledge(&mut self, receipt: Receipt) -> Result<(), BrokerError> {
-        let of_it = |handed: &HandedOut| handed.receipt == receipt;
-        let Some(index) = self.handed_out.iter().position(of_it) else {
-            return Ok(());
-        };
-        let Some(handed) = self.handed_out.remove(index) else {
-            return Ok(());
-        };
+    /// Acknowledges what those deliveries had of this partition, in as few words as can be.
+    pub(crate) async fn acknowledge(&mut self, receipts: &[Receipt]) -> Result<(), BrokerError> {
+        let is_told = |handed: &HandedOut| receipts.contains(&handed.receipt);
         // An acknowledgement for all earlier ones is one only while none of those is in other hands.
-        let multiple = index == 0;
-        let each = if multiple {
-            &handed.tags[handed.tags.len() - 1..]
-        } else {
-            &handed.tags[..]
-        };
-        for tag in each {
-            let acknowledged = self.channel.basic_ack(*tag, BasicAckOptions { multiple });
-            acknowledged.await.map_err(unavailable)?;
+        let mut upto = None;
+        while let Some(handed) = self.handed_out.pop_front_if(|handed| is_told(handed)) {
+            upto = handed.tags.last().copied().or(upto);
+        }
+        if let Some(tag) = upto {
+            self.tell(tag, true).await?;
+        }
+        while let Some(index) = self.handed_out.iter().position(is_told) {
+            let Some(handed) = self.handed_out.remove(index) else {
+                return Ok(());
+            };
+            for tag in handed.tags {
+                self.tell(tag, false).await?;
+            }
         }
         Ok(())
+    }
+
+    async fn tell(&self, tag: u64, multiple: bool) -> Result<(), BrokerError> {
+        let acknowledged = self.channel.basic_ack(tag, BasicAckOptions { multiple });
+        acknowledged.await.map_err(unavailable)
+    }
+
+    /// Which time of this member with the partition it is, once something of it was handed out.
+    pub(crate) fn tenure(&self) -> Option<u64> {
+        self.first.map(|receipt| receipt.0)
     }
 
     pub(crate) fn has_arrived(&self) -> bool {

@@ -126,20 +126,32 @@ impl Subscription for RabbitMqSubscription {
     }
 
     async fn acknowledge(&mut self, receipt: Receipt) -> Result<(), BrokerError> {
+        self.acknowledge_all(&[receipt]).await
+    }
+
+    async fn acknowledge_all(&mut self, receipts: &[Receipt]) -> Result<(), BrokerError> {
         let lost = || BrokerError("the connection that it came on is lost".into());
         let line = self.line.as_mut().ok_or_else(lost)?;
-        if receipt.0 <= line.receipts_before {
+        if receipts
+            .iter()
+            .any(|receipt| receipt.0 <= line.receipts_before)
+        {
             return Err(lost());
         }
         let mut acknowledged = Ok(());
         for lane in line.lanes.iter_mut().flatten() {
-            acknowledged = acknowledged.and(lane.acknowledge(receipt).await);
+            acknowledged = acknowledged.and(lane.acknowledge(receipts).await);
         }
         if let Err(error) = acknowledged {
             return Err(self.lose(error));
         }
         self.measure();
         Ok(())
+    }
+
+    fn tenure(&self, partition: u16) -> Option<u64> {
+        let lane = self.line.as_ref()?.lanes.get(usize::from(partition))?;
+        lane.as_ref()?.tenure()
     }
 
     // A member keeps what it has as long as its connection lives, so `extend` has nothing to do; only the broker's own

@@ -11,8 +11,8 @@ use stanchion_messaging::{
 use uuid::Uuid;
 
 use self::rows::{
-    blocking, checkpoint, column_key, column_reason, insertion, listed, mark, oldest_of_key,
-    parked, state_name, state_of,
+    blocking, checkpoint, column_key, column_reason, insertion, is_hash, listed, mark, marks_text,
+    oldest_of_key, parked, settling, state_name, state_of,
 };
 use crate::{Db, Engine, Params, Row, SqlError, Tx, params};
 
@@ -113,24 +113,30 @@ impl ConsumerStore for SqlConsumerStore {
     }
 
     async fn settle(&self, consumer: &str, marks: &[Mark]) -> Result<(), StoreError> {
-        let sql = "insert into consumer_mark (consumer, log, slot, family, position, ahead, at) \
-                   values ($1, $2, $3, $4, $5, $6, $7) \
-                   on conflict (consumer, log, slot, family) do update set \
-                   position = excluded.position, ahead = excluded.ahead, at = excluded.at \
-                   where consumer_mark.position <= excluded.position";
         // In one order: two members that settle the same lines wait for each other, and neither for ever.
         let mut marks: Vec<&Mark> = marks.iter().collect();
         marks.sort_by_key(|mark| (mark.log, mark.partition, &mark.family));
         let (tx, now) = (self.db.begin(), stanchion_runtime::clock::now());
         tx.queue_unhurried();
-        for mark in marks {
-            let slot = i64::from(mark.partition);
-            let family = mark.family.as_str();
-            let (position, ahead) = (mark.position, mark.ahead);
-            tx.queue(
-                sql,
-                params![consumer, mark.log, slot, family, position, ahead, now],
-            );
+        match self.db.engine() {
+            // A statement costs a server more than a row of it.
+            Engine::Postgres if !marks.is_empty() => {
+                let all = "select $1::text, m.log, m.slot, m.family, m.position, m.ahead, $3::timestamptz \
+                           from json_to_recordset($2::text::json) as m \
+                           (log uuid, slot bigint, family text, position bigint, ahead bigint) \
+                           order by m.log, m.slot, m.family collate \"C\"";
+                let params = params![consumer, marks_text(&marks), now];
+                tx.queue(&settling(all), params);
+            }
+            _ => {
+                for mark in marks {
+                    let slot = i64::from(mark.partition);
+                    let family = mark.family.as_str();
+                    let (position, ahead) = (mark.position, mark.ahead);
+                    let params = params![consumer, mark.log, slot, family, position, ahead, now];
+                    tx.queue(&settling("values ($1, $2, $3, $4, $5, $6, $7)"), params);
+                }
+            }
         }
         tx.commit().await.map_err(failed)
     }
@@ -157,6 +163,22 @@ impl ConsumerStore for SqlConsumerStore {
         let both = keys.iter().zip(stored);
         let blocked = both.filter(|(_, stored)| found.contains(stored.as_ref()));
         Ok(blocked.map(|(key, _)| (*key).to_owned()).collect())
+    }
+
+    async fn parked_keys(
+        &self,
+        consumer: &str,
+        limit: usize,
+    ) -> Result<Option<Vec<String>>, StoreError> {
+        let sql = "select distinct key from parked where consumer = $1 limit $2";
+        let most = i64::try_from(limit).unwrap_or(i64::MAX).saturating_add(1);
+        let rows = self.db.query(sql, params![consumer, most]).await;
+        let rows = rows.map_err(failed)?;
+        let keys = rows.iter().map(|row| row.get::<String>(0));
+        let keys = keys.collect::<Result<Vec<_>, _>>().map_err(failed)?;
+        // Of a key that is hashed nobody can tell which it is.
+        let tells = keys.len() <= limit && !keys.iter().any(|key| is_hash(key));
+        Ok(tells.then_some(keys))
     }
 
     async fn wait_behind(&self, parked: &Parked) -> Result<(), StoreError> {
@@ -212,14 +234,15 @@ impl ConsumerStore for SqlConsumerStore {
         }
         let mut params = params![consumer, limit.min(LIST_MAX) as i64];
         let list = listed(&mut params, contracts.iter().copied());
-        let contract = match self.db.engine() {
+        // Rows of a version before the column have none. PostgreSQL's operator reads the whole message, and fails at a NUL
+        // anywhere in it; nothing before the contract has such a text.
+        let in_message = match self.db.engine() {
             Engine::Sqlite => "message ->> 'contract'",
-            // The operator reads the whole message, and fails at a NUL anywhere in it. Nothing before has such a text.
             Engine::Postgres => r#"substring(message::text from '"contract":"([^"]*)"')"#,
         };
         let sql = format!(
             "select {COLUMNS} from parked p where consumer = $1 and state = 'unknown' \
-             and {contract} in ({list}) and {} order by due_at, seq limit $2",
+             and coalesce(contract, {in_message}) in ({list}) and {} order by due_at, seq limit $2",
             oldest_of_key(after)
         );
         self.parked(&sql, params).await

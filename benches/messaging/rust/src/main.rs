@@ -3,7 +3,7 @@
 //!
 //! | case | what |
 //! |---|---|
-//! | `through` | append, relay, broker, consumer, effect committed: first as much as goes, then half of that for the latencies; `:bundle=N` with bundles of at most so many |
+//! | `through` | append, relay, broker, consumer, effect committed: first as much as goes, then half of that for the latencies; `:bundle=N` with bundles of at most so many, `:keys=N` with so many keys handled at the same time |
 //! | `append` | the bare log |
 //! | `broker` | the broker's own client: publish with confirmation, consume, acknowledge |
 //! | `effect` | the effect and its inbox row, committed as a consumer's handler does it |

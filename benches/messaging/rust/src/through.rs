@@ -6,7 +6,8 @@ use std::time::Duration;
 use load::{Job, Report};
 use stanchion_eventsourcing::EventLog;
 use stanchion_messaging::{
-    Consumer, Forwarder, HandlerError, MemoryBroker, Publisher, Received, Subscriber,
+    Consumer, ConsumerLimits, Forwarder, HandlerError, MemoryBroker, Publisher, Received,
+    Subscriber,
 };
 use stanchion_nats::{NatsBroker, NatsSettings};
 use stanchion_rabbitmq::{RabbitMq, RabbitMqSettings};
@@ -70,6 +71,11 @@ impl Way {
             workers.spawn(forwarder.run(stop.clone()));
             Consumer::new("sink", rows, subscriber).asking(publisher)
         };
+        let mut limits = ConsumerLimits::default();
+        if let Some(keys) = job.option("keys") {
+            limits.keys_max = keys;
+        }
+        let consumer = consumer.limits(limits);
         let handled = Arc::clone(&clock);
         let consumer = consumer.on(move |booked: MoneyBooked, received: Received| {
             let (sink, clock) = (Arc::clone(&sink), Arc::clone(&handled));

@@ -256,3 +256,37 @@ async fn what_waited_together_comes_as_one_delivery_and_is_acknowledged_once() {
     let delivery = next(&mut *next_member).await;
     assert_eq!(delivery.messages[0].origin.position, Position(101));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn several_deliveries_are_acknowledged_at_once_and_nothing_else_with_them() {
+    let Some(settings) = settings() else { return };
+    let (broker, _) = open(&settings);
+    let mut member = join(&broker, "readers").await;
+    let (mut receipts, mut tenures) = (Vec::new(), Vec::new());
+    for position in 1..=6 {
+        broker
+            .publish(&envelope(position))
+            .await
+            .expect("confirmed");
+        let delivery = next(member.as_mut()).await;
+        assert_eq!(delivery.messages[0].origin.position, Position(position));
+        let Progress::Receipt { receipt, .. } = delivery.progress else {
+            panic!("a broker gives receipts");
+        };
+        receipts.push(receipt);
+        tenures.push(member.tenure(partition_of("wall")));
+    }
+    assert!(tenures.iter().all(|it| it.is_some() && *it == tenures[0]));
+    let dealt_with = [1, 0, 5, 3].map(|index: usize| receipts[index]);
+    member.acknowledge_all(&dealt_with).await.expect("it hears");
+    drop(member);
+    let mut next_member = join(&broker, "readers").await;
+    let mut again = Vec::new();
+    while again.len() < 2 {
+        let delivery = next(next_member.as_mut()).await;
+        let positions = delivery.messages.iter().map(|it| it.origin.position.0);
+        again.extend(positions);
+        acknowledge(next_member.as_mut(), &delivery).await;
+    }
+    assert_eq!(again, [3, 5]);
+}

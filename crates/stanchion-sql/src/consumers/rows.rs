@@ -17,9 +17,9 @@ const REASON_BYTES_MAX: usize = 4 << 10;
 pub(super) fn insertion(parked: &Parked, conflict: &str) -> Result<(String, Params), StoreError> {
     let sql = format!(
         "insert into parked (consumer, message_id, key, seq, state, attempts, due_at, \
-         reason, message, parked_at) values ($1, $2, $3, \
+         reason, message, parked_at, contract) values ($1, $2, $3, \
          (select coalesce(max(seq), 0) + 1 from parked where consumer = $1 and key = $3), \
-         $4, $5, $6, $7, $8, $9) on conflict (consumer, message_id) {conflict}"
+         $4, $5, $6, $7, $8, $9, $10) on conflict (consumer, message_id) {conflict}"
     );
     let message = serde_json::to_value(&parked.message);
     let message = message.map_err(|error| StoreError(error.to_string()))?;
@@ -33,9 +33,13 @@ pub(super) fn insertion(parked: &Parked, conflict: &str) -> Result<(String, Para
         column_reason(&parked.reason),
         message,
         parked.parked_at,
+        column_contract(&parked.message.contract),
     ];
     Ok((sql, params))
 }
+
+/// What the column has in place of a key that it cannot hold begins so.
+const HASH: &str = "stanchion.hash/";
 
 /// What tells a message's key from others; the message has it whole. A server's texts have no NUL.
 pub(super) fn column_key(key: &str) -> Cow<'_, str> {
@@ -43,7 +47,17 @@ pub(super) fn column_key(key: &str) -> Cow<'_, str> {
         return Cow::Borrowed(key);
     }
     let hash = id::derived(&Uuid::NAMESPACE_OID, key.as_bytes());
-    Cow::Owned(format!("stanchion.hash/{hash}"))
+    Cow::Owned(format!("{HASH}{hash}"))
+}
+
+/// Whether a column may have that in a key's place.
+pub(super) fn is_hash(column: &str) -> bool {
+    column.starts_with(HASH)
+}
+
+/// A server's texts have no NUL; nobody has a handler for such a contract.
+fn column_contract(contract: &str) -> Option<&str> {
+    Some(contract).filter(|contract| !contract.contains('\0'))
 }
 
 /// Handlers put into it what they were given.
@@ -112,6 +126,30 @@ pub(super) fn mark(row: &Row) -> Result<Mark, SqlError> {
         position: row.get(3)?,
         ahead: row.get(4)?,
     })
+}
+
+/// Moves the marks forward that `rows` gives.
+pub(super) fn settling(rows: &str) -> String {
+    format!(
+        "insert into consumer_mark (consumer, log, slot, family, position, ahead, at) {rows} \
+         on conflict (consumer, log, slot, family) do update set \
+         position = excluded.position, ahead = excluded.ahead, at = excluded.at \
+         where consumer_mark.position <= excluded.position"
+    )
+}
+
+/// Marks as one text, with the names of their columns.
+pub(super) fn marks_text(marks: &[&Mark]) -> String {
+    let each = marks.iter().map(|mark| {
+        serde_json::json!({
+            "log": mark.log,
+            "slot": mark.partition,
+            "family": mark.family,
+            "position": mark.position,
+            "ahead": mark.ahead,
+        })
+    });
+    serde_json::Value::Array(each.collect()).to_string()
 }
 
 pub(super) fn parked(row: &Row) -> Result<Parked, SqlError> {

@@ -61,6 +61,13 @@ const LEASE_GRANTED: Text = (
     include_str!("schema/0011_lease_granted.down.sql"),
 );
 
+const PARKED_CONTRACT: Text = (
+    12,
+    "parked_contract",
+    include_str!("schema/0012_parked_contract.up.sql"),
+    include_str!("schema/0012_parked_contract.down.sql"),
+);
+
 pub(crate) const POSTGRES: &[Text] = &[
     (
         1,
@@ -88,6 +95,7 @@ pub(crate) const POSTGRES: &[Text] = &[
         include_str!("schema/0010_append_whole.postgres.down.sql"),
     ),
     LEASE_GRANTED,
+    PARKED_CONTRACT,
 ];
 
 pub(crate) const SQLITE: &[Text] = &[
@@ -117,4 +125,5 @@ pub(crate) const SQLITE: &[Text] = &[
         include_str!("schema/0010_append_whole.sqlite.down.sql"),
     ),
     LEASE_GRANTED,
+    PARKED_CONTRACT,
 ];

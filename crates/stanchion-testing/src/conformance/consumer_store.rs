@@ -18,6 +18,7 @@ type Store = Arc<dyn ConsumerStore>;
 const CASES: &[Case<Store>] = cases![
     progress_moves_forward_only_and_a_log_at_a_time,
     a_parked_message_blocks_its_key_until_it_is_resolved,
+    the_keys_that_have_parked_messages_are_told_while_they_are_few,
     a_message_comes_back_as_it_went,
     only_what_is_due_is_due_and_the_earliest_first,
     only_the_oldest_of_a_key_is_due_and_none_behind_a_dead_one,
@@ -29,6 +30,7 @@ const CASES: &[Case<Store>] = cases![
     marks_move_forward_only_and_a_line_at_a_time,
     a_key_that_goes_on_does_not_wait_behind_its_dead_letter,
     an_unknown_message_waits_for_a_handler_and_later_ones_of_its_key_behind_it,
+    an_unknown_message_is_found_whatever_its_contract_is_called,
     what_is_parked_is_counted_by_state,
     whatever_a_message_and_a_reason_hold_they_are_put_aside_and_come_back,
 ];
@@ -127,6 +129,31 @@ async fn a_parked_message_blocks_its_key_until_it_is_resolved(store: Store) {
     assert!(blocked("other").await.is_empty());
     store.resolve(CONSUMER, first.message.id).await.unwrap();
     assert_eq!(blocked(CONSUMER).await, ["c"]);
+}
+
+async fn the_keys_that_have_parked_messages_are_told_while_they_are_few(store: Store) {
+    let keys = async |consumer, limit| {
+        let keys = store.parked_keys(consumer, limit).await.unwrap();
+        keys.map(|mut keys| {
+            keys.sort();
+            keys
+        })
+    };
+    assert_eq!(keys(CONSUMER, 2).await, Some(Vec::new()));
+    let first = retry("a", 0);
+    for one in [&first, &retry("a", 0), &parked("c", ParkedState::Dead, 0)] {
+        store.park(one).await.unwrap();
+    }
+    assert_eq!(keys(CONSUMER, 2).await.unwrap(), ["a", "c"]);
+    assert_eq!(keys(CONSUMER, 1).await, None);
+    assert_eq!(keys("other", 1).await, Some(Vec::new()));
+    store.resolve(CONSUMER, first.message.id).await.unwrap();
+    assert_eq!(keys(CONSUMER, 2).await.unwrap(), ["a", "c"]);
+    // Who cannot tell which key it is says so.
+    let long = "k".repeat(4_096);
+    store.park(&retry(&long, 0)).await.unwrap();
+    let known = keys(CONSUMER, 3).await;
+    assert!(known.is_none_or(|keys| keys.contains(&long)));
 }
 
 async fn a_message_comes_back_as_it_went(store: Store) {
@@ -395,6 +422,25 @@ async fn an_unknown_message_waits_for_a_handler_and_later_ones_of_its_key_behind
             .unwrap()
     );
     assert!(store.discard(CONSUMER, found[0].message.id).await.unwrap());
+}
+
+async fn an_unknown_message_is_found_whatever_its_contract_is_called(store: Store) {
+    for contract in ["a \"quoted\" name.v1", "back\\slash.v1", "nul\0.v1"] {
+        let mut one = parked("a", ParkedState::Unknown, 0);
+        one.message.contract = contract.into();
+        // A text that looks like a contract stands before it for whoever searches the message as text.
+        one.message.payload = json!({ "\"contract\":\"x.y.v1\"": 1, "contract": "x.y.v1" });
+        store.park(&one).await.unwrap();
+        let known = async |contracts: &[&str]| {
+            let known = store.unknown(CONSUMER, contracts, WAITS, 10).await;
+            known.unwrap()
+        };
+        assert!(known(&["x.y.v1"]).await.is_empty(), "{contract:?}");
+        if !contract.contains('\0') {
+            assert_eq!(known(&[contract]).await, std::slice::from_ref(&one));
+        }
+        store.resolve(CONSUMER, one.message.id).await.unwrap();
+    }
 }
 
 async fn what_is_parked_is_counted_by_state(store: Store) {

@@ -49,7 +49,7 @@ async fn members_of_a_group_share_and_a_partition_has_one_of_them(stage: Stage) 
             let _client = client;
             loop {
                 let taken = member.take().await;
-                ledger.took(number, &taken);
+                ledger.took(number, &member.tenures(&taken));
                 sleep(Duration::from_millis(5)).await;
                 let messages = taken.messages.iter().cloned();
                 came.lock()

@@ -22,6 +22,7 @@ pub(super) struct Member {
     subscriber: Arc<dyn Subscriber>,
     group: Group,
     subscription: Option<Box<dyn Subscription>>,
+    subscriptions: u64,
 }
 
 /// A delivery with messages.
@@ -42,6 +43,7 @@ impl Member {
                 progress: HashMap::new(),
             },
             subscription: None,
+            subscriptions: 0,
         };
         member.subscription().await;
         member
@@ -52,7 +54,10 @@ impl Member {
         let begun = Instant::now();
         while self.subscription.is_none() {
             match self.subscriber.subscribe(self.group.clone()).await {
-                Ok(subscription) => self.subscription = Some(subscription),
+                Ok(subscription) => {
+                    self.subscription = Some(subscription);
+                    self.subscriptions += 1;
+                }
                 Err(error) => {
                     assert!(begun.elapsed() < STEP_MAX, "never subscribed: {error}");
                     sleep(RECOVER).await;
@@ -72,33 +77,59 @@ impl Member {
     pub(super) async fn take_within(&mut self, longest: Duration) -> Option<Taken> {
         let end = Instant::now() + longest;
         loop {
+            let taken = Taken::of(self.delivered_until(end).await?);
+            if !taken.messages.is_empty() {
+                return Some(taken);
+            }
+            self.acknowledge(&taken).await;
+        }
+    }
+
+    /// The next delivery as it came, with the relay's beacons, which are nobody's messages.
+    pub(super) async fn delivered(&mut self) -> Delivery {
+        let delivery = self.delivered_until(Instant::now() + STEP_MAX).await;
+        delivery.expect("nothing came")
+    }
+
+    async fn delivered_until(&mut self, end: Instant) -> Option<Delivery> {
+        loop {
             let left = end.checked_duration_since(Instant::now())?;
             let next = async { self.subscription().await.next().await };
             match timeout(left, next).await.ok()? {
-                Ok(delivery) => {
-                    let taken = Taken::of(delivery);
-                    if !taken.messages.is_empty() {
-                        return Some(taken);
-                    }
-                    self.acknowledge(&taken).await;
-                }
-                Err(_error) => {
-                    self.subscription = None;
-                    sleep(RECOVER).await;
-                }
+                Ok(delivery) => return Some(delivery),
+                Err(_error) => self.lose().await,
             }
         }
     }
 
+    async fn lose(&mut self) {
+        self.subscription = None;
+        sleep(RECOVER).await;
+    }
+
+    /// Whose time it is, of each partition of what was taken last.
+    pub(super) fn tenures(&self, taken: &Taken) -> Vec<(u16, Option<Tenure>)> {
+        let tenure = |partition| {
+            let subscription = self.subscription.as_ref()?;
+            Some((self.subscriptions, subscription.tenure(partition)?))
+        };
+        let each = partitions(taken).into_iter();
+        each.map(|partition| (partition, tenure(partition)))
+            .collect()
+    }
+
     /// False when the broker did not hear it: the delivery comes again, as it does to a consumer.
     pub(super) async fn acknowledge(&mut self, taken: &Taken) -> bool {
+        self.acknowledge_receipt(taken.receipt).await
+    }
+
+    pub(super) async fn acknowledge_receipt(&mut self, receipt: Receipt) -> bool {
         let Some(subscription) = &mut self.subscription else {
             return false;
         };
-        let heard = subscription.acknowledge(taken.receipt).await.is_ok();
+        let heard = subscription.acknowledge(receipt).await.is_ok();
         if !heard {
-            self.subscription = None;
-            sleep(RECOVER).await;
+            self.lose().await;
         }
         heard
     }
@@ -166,23 +197,41 @@ pub(super) fn assert_in_order(messages: &[Message]) {
     }
 }
 
+/// A member's time with a partition: by which of its subscriptions, and which of that one's.
+pub(super) type Tenure = (u64, u64);
+
 /// Who has unacknowledged messages of which partition.
 #[derive(Default)]
-pub(super) struct Ledger(Mutex<HashMap<u16, usize>>);
+pub(super) struct Ledger(Mutex<Entries>);
+
+#[derive(Default)]
+struct Entries {
+    holders: HashMap<u16, usize>,
+    /// Who had something of a partition last.
+    last: HashMap<u16, usize>,
+    tenures: HashMap<(usize, u16), Tenure>,
+}
 
 impl Ledger {
-    /// A member got these; nobody else has any of their partitions.
-    pub(super) fn took(&self, member: usize, taken: &Taken) {
-        let mut holders = self.0.lock();
-        for partition in partitions(taken) {
-            let holder = *holders.entry(partition).or_insert(member);
+    /// A member got these; nobody else has any of their partitions, and if somebody had, it says that its time is another.
+    pub(super) fn took(&self, member: usize, tenures: &[(u16, Option<Tenure>)]) {
+        let mut entries = self.0.lock();
+        for (partition, tenure) in tenures {
+            let holder = *entries.holders.entry(*partition).or_insert(member);
             assert_eq!(holder, member, "partition {partition} has two members");
+            let before = entries.last.insert(*partition, member);
+            let Some(tenure) = tenure else { continue };
+            let known = entries.tenures.insert((member, *partition), *tenure);
+            assert!(
+                before == Some(member) || known != Some(*tenure),
+                "partition {partition} was somebody else's meanwhile, and {member} says {known:?}"
+            );
         }
     }
 
     /// Before it is acknowledged: a moment later somebody else may have the partition.
     pub(super) fn gives(&self, member: usize, taken: &Taken) {
-        let mut holders = self.0.lock();
+        let holders = &mut self.0.lock().holders;
         for partition in partitions(taken) {
             assert_eq!(holders.remove(&partition), Some(member));
         }

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::member::assert_in_order;
-use super::stage::{CONTRACT, QUIET, STEP_MAX, Source, Stage, publish, publish_all, store_id};
+use super::stage::{CONTRACT, QUIET, Source, Stage, publish, publish_all, store_id};
 use super::{HEADERS, stage};
 use crate::conformance::{Case, cases};
 use crate::feed::ListedFeed;
@@ -133,18 +133,13 @@ async fn a_message_over_the_limit_is_put_aside_by_its_relay_and_its_key_goes_on(
     let relay = Forwarder::new(feed, publisher, store);
     let relay = task::spawn("relay", relay.run(CancellationToken::new()));
     let prev = loop {
-        // With the relay's beacons, which are nobody's messages.
-        let next = tokio::time::timeout(STEP_MAX, member.subscription().await.next()).await;
-        // A broker under load may be late with an answer; the next wait asks anew.
-        let Ok(Delivery { messages, progress }) = next.expect("nothing came") else {
-            continue;
-        };
+        let Delivery { messages, progress } = member.delivered().await;
         let beyond = |it: &Message| it.id == over.message.id;
         assert!(!messages.iter().any(beyond), "it was delivered");
         let Progress::Receipt { receipt, links } = progress else {
             panic!("a broker gives receipts");
         };
-        let _again = member.subscription().await.acknowledge(receipt).await;
+        member.acknowledge_receipt(receipt).await;
         if messages.iter().any(|it| it.id == last.message.id) {
             let of_last = |it: &&Link| it.position == last.message.origin.position;
             break links.iter().find(of_last).map(|it| it.prev);
@@ -187,11 +182,7 @@ async fn messages_over_the_limit_among_many_are_put_aside_alone_and_the_others_a
     let relay = task::spawn("relay", relay.run(CancellationToken::new()));
     let (mut seen, mut last) = (Vec::new(), Position::START);
     while seen.len() < wanted.len() {
-        let next = tokio::time::timeout(STEP_MAX, member.subscription().await.next()).await;
-        // A broker under load may be late with an answer; the next wait asks anew.
-        let Ok(Delivery { messages, progress }) = next.expect("nothing came") else {
-            continue;
-        };
+        let Delivery { messages, progress } = member.delivered().await;
         let Progress::Receipt { receipt, links } = progress else {
             panic!("a broker gives receipts");
         };
@@ -204,7 +195,7 @@ async fn messages_over_the_limit_among_many_are_put_aside_alone_and_the_others_a
             }
             assert!(!over.contains(&message.id), "it was delivered");
         }
-        let _again = member.subscription().await.acknowledge(receipt).await;
+        member.acknowledge_receipt(receipt).await;
     }
     assert_eq!(seen, wanted);
     relay.abort();

@@ -152,7 +152,7 @@ impl<A: Aggregate> Timers<A> {
             let waits = earlier.filter(|earlier| earlier.until > Instant::now());
             if let Some(waits) = waits {
                 kept.insert(timer, waits);
-            } else if !self.fire_one(&timer, now).await? {
+            } else if !self.fire_one(&timer, now).await {
                 kept.insert(timer, Kept::again(earlier));
             }
         }
@@ -160,24 +160,24 @@ impl<A: Aggregate> Timers<A> {
         Ok(found)
     }
 
-    /// Fires a timer; false if it must stay, because whose it is cannot be told now.
-    async fn fire_one(&self, timer: &DueTimer, now: Timestamp) -> Result<bool, crate::LogError> {
+    /// Fires a timer; false if it must stay, because whose it is cannot be told now, or the log does not let go of it.
+    async fn fire_one(&self, timer: &DueTimer, now: Timestamp) -> bool {
         let metadata = Metadata::new(None);
         let command = (self.fire)(timer, now);
         let id = timer.stream.id();
         match self.repository.execute(id, &command, &metadata).await {
             Err(ExecuteError::Unavailable(reason) | ExecuteError::Invalid(reason)) => {
                 warn!(stream = %timer.stream, timer = timer.name, reason, "timer will fire again");
-                return Ok(false);
+                return false;
             }
-            Err(ExecuteError::Overloaded) => return Ok(false),
+            Err(ExecuteError::Overloaded) => return false,
             Err(ExecuteError::Refused(refusal)) => {
                 debug!(stream = %timer.stream, timer = timer.name, %refusal, "timer refused");
                 if let Some(care) = &self.care {
                     let treated = care.treat(&self.repository, id, &refusal, &metadata).await;
                     if treated != Verdict::Reject {
                         // Who paused has its timers in mind, and sets them again when it goes on.
-                        return Ok(false);
+                        return false;
                     }
                 }
             }
@@ -191,7 +191,10 @@ impl<A: Aggregate> Timers<A> {
             }
         }
         // Unless an event set it anew it is over, also when the aggregate had nothing to say.
-        self.repository.log().clear_timer(timer).await?;
-        Ok(true)
+        let cleared = self.repository.log().clear_timer(timer).await;
+        if let Err(error) = &cleared {
+            warn!(stream = %timer.stream, timer = timer.name, %error, "timer will fire again");
+        }
+        cleared.is_ok()
     }
 }

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use stanchion_eventsourcing::{
-    Aggregate, EventLog, ExecuteError, Filter, MemoryLog, Metadata, Position, Repository,
-    TimerChange, Timers, Version,
+    Aggregate, Altered, Alters, DueTimer, EventLog, ExecuteError, Filter, LogError, MemoryLog,
+    Metadata, Position, Repository, TimerChange, Timers, Version,
 };
 use stanchion_messaging::{InboxEntry, InboxKey};
 use tokio_util::sync::CancellationToken;
@@ -269,4 +270,47 @@ async fn a_stop_waits_for_the_timer_that_is_being_fired_and_for_no_other() {
     assert_eq!(log.head().await.unwrap(), Position(4), "one rang");
     let again = Timers::new(counters, |_, _| CounterCommand::Ring);
     assert_eq!(again.fire_due(at).await.unwrap(), 2);
+}
+
+/// A log that lets go of no timer of one stream.
+struct Holds(MemoryLog);
+
+#[async_trait]
+impl Alters for Holds {
+    fn inner(&self) -> &dyn EventLog {
+        &self.0
+    }
+
+    async fn clear_timer(&self, timer: &DueTimer) -> Result<(), LogError> {
+        if timer.stream.id() == "held" {
+            return Err(LogError::Unavailable("out of luck".into()));
+        }
+        self.0.clear_timer(timer).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timer_that_cannot_be_cleared_is_tried_less_and_less_often_and_others_fire_in_time() {
+    let log: Arc<dyn EventLog> = Arc::new(Altered(Holds(MemoryLog::new())));
+    let counters = Arc::new(Repository::<Counter>::new(log));
+    let at: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+    for (id, due_at) in [("held", at), ("free", at + Duration::from_secs(1))] {
+        let command = CounterCommand::SetAlarm(due_at);
+        counters.execute(id, &command, &metadata()).await.unwrap();
+    }
+    let fired: Arc<[AtomicUsize; 2]> = Arc::default();
+    let firing = Arc::clone(&fired);
+    let timers = Timers::new(counters, move |timer, _| {
+        let which = usize::from(timer.stream.id() == "held");
+        firing[which].fetch_add(1, Ordering::SeqCst);
+        CounterCommand::DoNothing
+    });
+    let stop = CancellationToken::new();
+    let running = stanchion_runtime::task::spawn("timers", timers.run(stop.clone()));
+    tokio::time::sleep(Duration::from_secs(120)).await;
+    let [free, held] = [0_usize, 1].map(|which| fired[which].load(Ordering::SeqCst));
+    assert_eq!(free, 1, "it waits for the other");
+    assert!((5..20).contains(&held), "{held} tries in two minutes");
+    stop.cancel();
+    running.await.unwrap();
 }

@@ -1,5 +1,5 @@
 //! How often somebody may try to get in. What is counted is what fails; it is counted before a password is hashed, and given
-//! back when it succeeds, so that attempts at once cannot slip by.
+//! back when it succeeds, so that attempts at once cannot slip by. Who is refused costs no question to the store.
 //!
 //! | who | is counted by |
 //! |---|---|
@@ -18,6 +18,7 @@
 
 mod attempt;
 mod device;
+mod login;
 mod settings;
 mod streaks;
 mod token;
@@ -36,7 +37,7 @@ pub(crate) use device::KNOWN_FOR;
 pub use settings::AttemptSettings;
 
 use super::Failure;
-use crate::domain::{Client, folded};
+use crate::domain::folded;
 use attempt::{Attempt, Kind};
 use device::Devices;
 use settings::rate;
@@ -137,27 +138,6 @@ impl Attempts {
         Self(Some(limits))
     }
 
-    /// Before a password is hashed: whether it may be tried, under that name by that client; `user` is whose name it is.
-    pub(crate) async fn log_in(
-        &self,
-        login: &str,
-        client: &Client,
-        user: Option<UserId>,
-    ) -> Result<Attempt, Failure> {
-        let Some(limits) = &self.0 else {
-            return Ok(Attempt::default());
-        };
-        let mut attempt = Attempt::default();
-        let proof = client.proof();
-        let known = proof.and_then(|proof| limits.known.read(proof));
-        let known = known.filter(|known| Some(known.user) == user);
-        let taken = match known {
-            Some(known) => limits.try_known(&mut attempt, &known).await,
-            None => limits.try_unknown(&mut attempt, login, client).await,
-        };
-        limits.answered("login", taken, attempt).await
-    }
-
     /// Before the password of somebody who is logged in is looked at: whoever has stolen a session must not learn it. Counted
     /// by the account like a device of its own, so that no login is refused for it.
     pub(crate) async fn change_password(&self, user: UserId) -> Result<Attempt, Failure> {
@@ -211,25 +191,9 @@ impl Attempts {
         let taken = limits.ask_letter(&mut attempt, address, name).await;
         limits.answered(kind, taken, attempt).await.map(drop)
     }
-
-    /// What a device is known by from now on, after a login of that user; `None` where nothing is limited, or it is known by
-    /// what it has shown.
-    pub(crate) fn knows(&self, user: UserId, client: &Client) -> Option<String> {
-        let limits = self.0.as_ref()?;
-        let shown = client.proof().and_then(|proof| limits.known.read(proof));
-        let is_known = shown.is_some_and(|known| known.user == user && !known.is_old);
-        (!is_known).then(|| limits.known.issue(user))
-    }
 }
 
 impl Limits {
-    async fn try_known(&self, attempt: &mut Attempt, known: &device::Known) -> Result<(), Failure> {
-        let device = known.device.to_string();
-        attempt.take(&self.devices, device, Kind::Once).await?;
-        let user = known.user.to_string();
-        attempt.take(&self.device_streaks, user, Kind::Streak).await
-    }
-
     async fn try_change(&self, attempt: &mut Attempt, user: UserId) -> Result<(), Failure> {
         let user = user.to_string();
         attempt
@@ -275,24 +239,6 @@ impl Limits {
             &self.letters,
             &self.letter_names,
         ]
-    }
-
-    async fn try_unknown(
-        &self,
-        attempt: &mut Attempt,
-        login: &str,
-        client: &Client,
-    ) -> Result<(), Failure> {
-        // The address first: what it may not do uses up nobody's name.
-        let address = client.address().and_then(|text| text.parse().ok());
-        if let Some(address) = address {
-            let key = network(address).to_string();
-            attempt.take(&self.addresses, key, Kind::ForGood).await?;
-        }
-        let name = self.name(login);
-        attempt.take(&self.names, name.clone(), Kind::Once).await?;
-        attempt.take(&self.name_streaks, name, Kind::Streak).await?;
-        attempt.take(&self.all, ALL.to_owned(), Kind::Once).await
     }
 
     /// Spellings of one name are one.

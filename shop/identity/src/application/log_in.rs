@@ -40,10 +40,17 @@ impl Identity {
         &self,
         login: &Login,
     ) -> Result<(Credentials, Option<PasswordHash>), Failure> {
-        let found = self.find_credentials(&login.login).await?;
+        // Counted first: an attack that is refused must not ask the store once an attempt.
+        let attempt = self.attempts.log_in(&login.login, &login.client).await?;
+        let found = match self.find_credentials(&login.login).await {
+            Ok(found) => found,
+            Err(failure) => {
+                attempt.not_looked_up().await;
+                return Err(failure);
+            }
+        };
         let user = found.as_ref().map(|found| found.user);
-        let attempt = self.attempts.log_in(&login.login, &login.client, user);
-        let mut attempt = attempt.await?;
+        let mut attempt = attempt.of(user).await?;
         let stored = found.as_ref().map(|found| found.password.expose());
         let matches = match self.passwords.verify(stored, &login.password).await {
             // Its user needs a new password; a stranger is not told that there is such a user.

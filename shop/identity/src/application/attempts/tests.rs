@@ -6,6 +6,7 @@ use stanchion::resilience::Refusal;
 use stanchion::runtime::id;
 
 use super::*;
+use crate::domain::Client;
 
 fn attempts(settings: &AttemptSettings) -> Attempts {
     let secret = SecretString::from("0123456789abcdef0123456789abcdef");
@@ -22,6 +23,16 @@ fn from(address: &str) -> Client {
     Client::new(None, Some(address))
 }
 
+/// An attempt of that client under a name which is that user's.
+async fn log_in(
+    attempts: &Attempts,
+    login: &str,
+    client: &Client,
+    user: Option<UserId>,
+) -> Result<Attempt, Failure> {
+    attempts.log_in(login, client).await?.of(user).await
+}
+
 /// How many wrong passwords may be tried, of so many.
 async fn guesses(
     attempts: &Attempts,
@@ -32,7 +43,7 @@ async fn guesses(
 ) -> usize {
     let mut tried = 0;
     for _ in 0..many {
-        if let Ok(mut attempt) = attempts.log_in(login, client, user).await {
+        if let Ok(mut attempt) = log_in(attempts, login, client, user).await {
             let matches = attempt.judged(Ok::<_, ()>(false)).await;
             tried += usize::from(matches == Ok(false));
         }
@@ -89,11 +100,11 @@ async fn who_logs_in_is_not_counted_and_ends_a_series() {
     let attempts = attempts(&settings);
     let some = from("203.0.113.1");
     for _ in 0..500 {
-        let mut attempt = attempts.log_in("ada", &some, None).await.unwrap();
+        let mut attempt = log_in(&attempts, "ada", &some, None).await.unwrap();
         assert_eq!(attempt.judged(Ok::<_, ()>(true)).await, Ok(true));
     }
     assert_eq!(guesses(&attempts, "ada", &some, None, 3).await, 3);
-    let mut attempt = attempts.log_in("ada", &some, None).await.unwrap();
+    let mut attempt = log_in(&attempts, "ada", &some, None).await.unwrap();
     let _ = attempt.judged(Ok::<_, ()>(true)).await;
     assert_eq!(guesses(&attempts, "ada", &some, None, 100).await, 4);
 }
@@ -125,18 +136,22 @@ async fn a_known_device_is_let_in_whatever_others_have_used_up() {
     for name in ["ada", "ada@example.com"] {
         guesses(&attempts, name, &attacker, Some(ada), 1_000).await;
     }
-    assert!(attempts.log_in("ada", &attacker, Some(ada)).await.is_err());
+    assert!(
+        log_in(&attempts, "ada", &attacker, Some(ada))
+            .await
+            .is_err()
+    );
     assert_eq!(guesses(&attempts, "ada", &home, Some(ada), 15).await, 10);
     // On another account it is as unknown as any.
     let bob = Some(UserId(id::new_v7()));
-    assert!(attempts.log_in("bob", &home, bob).await.is_err());
+    assert!(log_in(&attempts, "bob", &home, bob).await.is_err());
     for wrong in ["", "dt_", "dt_x", &format!("{proof}x"), &proof[3..]] {
         let other = from("203.0.113.1").proven_by(Some(wrong));
-        let refused = attempts.log_in("ada", &other, Some(ada)).await;
+        let refused = log_in(&attempts, "ada", &other, Some(ada)).await;
         assert!(refused.is_err(), "{wrong}");
     }
     tokio::time::advance(Duration::from_secs(10)).await;
-    assert!(attempts.log_in("ada", &home, Some(ada)).await.is_ok());
+    assert!(log_in(&attempts, "ada", &home, Some(ada)).await.is_ok());
 }
 
 #[tokio::test(start_paused = true)]
@@ -144,7 +159,7 @@ async fn what_could_not_be_checked_is_not_counted() {
     let attempts = attempts(&AttemptSettings::default());
     let some = from("203.0.113.1");
     for _ in 0..100 {
-        let mut attempt = attempts.log_in("ada", &some, None).await.unwrap();
+        let mut attempt = log_in(&attempts, "ada", &some, None).await.unwrap();
         assert_eq!(attempt.judged(Err::<bool, _>("busy")).await, Err("busy"));
     }
     assert_eq!(guesses(&attempts, "ada", &some, None, 15).await, 10);
@@ -155,9 +170,9 @@ async fn who_gives_up_on_an_attempt_has_failed() {
     let attempts = attempts(&AttemptSettings::default());
     let some = from("203.0.113.1");
     for _ in 0..10 {
-        drop(attempts.log_in("ada", &some, None).await.unwrap());
+        drop(log_in(&attempts, "ada", &some, None).await.unwrap());
     }
-    assert!(attempts.log_in("ada", &some, None).await.is_err());
+    assert!(log_in(&attempts, "ada", &some, None).await.is_err());
 }
 
 #[tokio::test(start_paused = true)]
@@ -235,7 +250,7 @@ async fn who_is_logged_in_tries_few_passwords_and_shuts_no_device_out() {
         tokio::time::advance(Duration::from_secs(1)).await;
     }
     assert_eq!(tried, 25, "a quarter of a hundred, however patient");
-    assert!(attempts.log_in("ada", &home, Some(ada)).await.is_ok());
+    assert!(log_in(&attempts, "ada", &home, Some(ada)).await.is_ok());
     let bob = UserId(id::new_v7());
     let mut attempt = attempts.change_password(bob).await.unwrap();
     assert_eq!(attempt.judged(Ok::<_, ()>(true)).await, Ok(true));

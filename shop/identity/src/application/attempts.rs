@@ -271,5 +271,12 @@ impl Limits {
     }
 }
 
+/// With them goes what they remembered: nobody would set the gauge any more.
+impl Drop for Limits {
+    fn drop(&mut self) {
+        self.metrics.remembered(0);
+    }
+}
+
 #[cfg(test)]
 mod tests;

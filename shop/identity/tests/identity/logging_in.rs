@@ -228,3 +228,26 @@ async fn a_login_that_could_not_be_looked_up_is_not_counted() {
         assert!(reply.status >= 500, "{nth}: {}", reply.body);
     }
 }
+
+#[tokio::test]
+async fn who_has_one_known_device_shuts_no_other_out() {
+    let shop = Shop::limited_by(&AttemptSettings {
+        failures_max: 8,
+        device_burst: 100,
+        ..AttemptSettings::default()
+    })
+    .await;
+    shop.register("ada").await;
+    let (stolen, home) = (shop.try_login("ada").await, shop.try_login("ada").await);
+    let (stolen, home) = (stolen.header("device-token"), home.header("device-token"));
+    assert_ne!(stolen, home);
+    for nth in 0..5 {
+        let reply = guess(&shop, "ada", "203.0.113.1", Some(stolen)).await;
+        // A quarter of the failures that an account may have.
+        let status = if nth < 2 { 401 } else { 429 };
+        assert_eq!(reply.status, status, "{nth}: {}", reply.body);
+    }
+    let body = json!({"login": "ada", "password": PASSWORD});
+    let at_home = shop.post("/auth/login").header("device-token", home);
+    at_home.json(body).send().await.expect(200);
+}

@@ -105,9 +105,10 @@ impl LoginAttempt<'_> {
 }
 
 impl Limits {
+    /// By the device, not by its account: who has one of the account's devices shuts no other of them out.
     async fn try_known(&self, attempt: &mut Attempt, known: &Known) -> Result<(), Failure> {
-        let user = known.user.to_string();
-        attempt.take(&self.device_streaks, user, Kind::Streak).await
+        let (device, streaks) = (known.device.to_string(), &self.device_streaks);
+        attempt.take(streaks, device, Kind::Streak).await
     }
 
     async fn try_unknown(

@@ -21,7 +21,7 @@ stanchion::config::settings! {
         /// One more after each of these.
         #[range("1s"..="1d")]
         pub name_every: Duration = "30s",
-        /// Consecutive wrong passwords on one account: a quarter under each of its two names, a quarter from known devices, a
+        /// Consecutive wrong passwords on one account: a quarter under each of its two names, a quarter from each known device, a
         /// quarter where it is changed.
         #[range(4..=100)]
         pub failures_max: u32 = 100,

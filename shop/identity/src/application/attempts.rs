@@ -49,6 +49,8 @@ use token::Suspects;
 const NAME: Purpose = Purpose::new("login-name");
 /// Of the 32 bytes of a name's digest: two names do not meet.
 const NAME_BYTES: usize = 16;
+/// The limit of tokens, codes and secrets that are wrong.
+const TOKEN: &str = "token";
 /// The key of what all do together.
 const ALL: &str = "all";
 /// A shared counter forgets one failure of a series after this: it has room for 104 days.
@@ -126,7 +128,7 @@ impl Attempts {
             device_streaks: streak("login-device-streak", of.failures_max / 4),
             change_streaks: streak("change-streak", of.failures_max / 4),
             registrations: limit("register", of.register_burst, of.register_every),
-            tokens: limit("token", of.token_burst, of.token_every),
+            tokens: limit(TOKEN, of.token_burst, of.token_every),
             token_clients: limit("token-client", of.token_client_burst, of.token_client_every),
             suspects: Suspects::new(keys_max, of.token_every.saturating_mul(of.token_burst)),
             letters: limit("reset", of.reset_burst, of.reset_every),
@@ -137,6 +139,22 @@ impl Attempts {
         });
         settings::keys_when_read(counting.metrics, &limits);
         Self(Some(limits))
+    }
+
+    /// For a process where tokens are brought and nobody logs in: of all the limits it shares the one that it asks.
+    #[must_use]
+    pub fn of_tokens(settings: &AttemptSettings, counting: &Counting<'_>) -> Self {
+        let shared = |name: &str, rate: &RateSettings| match name {
+            TOKEN => (counting.shared)(name, rate),
+            _ => None,
+        };
+        let counting = Counting {
+            signer: Arc::clone(&counting.signer),
+            replicas: counting.replicas,
+            shared: &shared,
+            metrics: counting.metrics,
+        };
+        Self::new(settings, &counting)
     }
 
     /// Before the password of somebody who is logged in is looked at: whoever has stolen a session must not learn it. Counted

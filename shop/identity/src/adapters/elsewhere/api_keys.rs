@@ -71,7 +71,7 @@ impl ApiKeys {
         if self.live.last_known(hash).flatten().is_some() {
             return self.asked(hash).await.map_err(no_answer);
         }
-        let attempt = self.attempts.token(from).await?;
+        let attempt = self.attempts.stranger(from).await?;
         let answer = self.asked(hash).await;
         if matches!(answer, Ok(None)) {
             attempt.was_wrong().await?;

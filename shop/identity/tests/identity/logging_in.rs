@@ -220,6 +220,19 @@ async fn a_refused_login_asks_the_store_nothing() {
 }
 
 #[tokio::test]
+async fn a_login_whose_password_cannot_be_hashed_now_asks_the_store_nothing() {
+    let shop = Shop::open().await;
+    let places: Vec<_> = std::iter::from_fn(|| shop.passwords.place().ok()).collect();
+    shop.db.close().await;
+    let shed = guess(&shop, "ada", "203.0.113.1", None).await;
+    shed.refused(503, "OVERLOADED");
+    assert_eq!(shed.header("retry-after"), "1");
+    drop(places);
+    let asked = guess(&shop, "ada", "203.0.113.1", None).await;
+    assert_ne!(asked.body["error"]["code"], "OVERLOADED");
+}
+
+#[tokio::test]
 async fn a_login_that_could_not_be_looked_up_is_not_counted() {
     let shop = Shop::limited().await;
     shop.db.close().await;

@@ -27,7 +27,7 @@ pub use argon::Cost;
 use argon::Hasher;
 use pepper::Peppers;
 pub use pepper::{NotAPepper, Pepper};
-use pool::Pool;
+use pool::{Admitted, Pool};
 
 use crate::encoding::to_base64url;
 
@@ -50,6 +50,15 @@ pub const QUEUE: usize = 8;
 pub struct Passwords {
     pool: Arc<Pool>,
     hasher: Arc<Hasher>,
+}
+
+/// A place among those whose passwords are hashed or wait for it, given up when dropped.
+///
+/// For whoever has to ask a store before it can hash: without a place it need not ask at all.
+#[must_use]
+pub struct HashingPlace {
+    passwords: Passwords,
+    admitted: Admitted,
 }
 
 /// How much hashing costs and how much of it may happen at a time.
@@ -163,13 +172,18 @@ impl Passwords {
         let Ok(password) = accepted(password) else {
             return Ok(false);
         };
-        let hasher = Arc::clone(&self.hasher);
-        let phc = phc.map(str::to_owned);
-        self.run(move || match phc {
-            Some(phc) => hasher.verify_or_work(&phc, &password),
-            None => hasher.verify_nobody(&password),
+        self.run(self.verifying(phc, password)).await
+    }
+
+    /// A place for one hash, to be had before what it needs is looked up.
+    ///
+    /// # Errors
+    /// [`PasswordError::HashingBusy`] where there is none.
+    pub fn place(&self) -> Result<HashingPlace, PasswordError> {
+        Ok(HashingPlace {
+            admitted: self.pool.admit()?,
+            passwords: self.clone(),
         })
-        .await
     }
 
     /// Whether a stored hash has another cost or pepper than a new one would: hash again at the next login.
@@ -193,8 +207,52 @@ impl Passwords {
         &self,
         work: impl FnOnce() -> Result<T, PasswordError> + Send + 'static,
     ) -> Result<T, PasswordError> {
-        let place = self.pool.enter().await?;
+        let admitted = self.pool.admit()?;
+        self.run_at(admitted, work).await
+    }
+
+    async fn run_at<T: Send + 'static>(
+        &self,
+        admitted: Admitted,
+        work: impl FnOnce() -> Result<T, PasswordError> + Send + 'static,
+    ) -> Result<T, PasswordError> {
+        let place = self.pool.slot(admitted).await?;
         self.pool.run(place, work).await
+    }
+
+    fn verifying(
+        &self,
+        phc: Option<&str>,
+        password: SecretString,
+    ) -> impl FnOnce() -> Result<bool, PasswordError> + Send + 'static + use<> {
+        let hasher = Arc::clone(&self.hasher);
+        let phc = phc.map(str::to_owned);
+        move || match phc {
+            Some(phc) => hasher.verify_or_work(&phc, &password),
+            None => hasher.verify_nobody(&password),
+        }
+    }
+}
+
+impl HashingPlace {
+    /// As [`Passwords::verify`] does it.
+    ///
+    /// # Errors
+    /// Those of [`Passwords::verify`], but for [`PasswordError::HashingBusy`].
+    pub async fn verify(
+        self,
+        phc: Option<&str>,
+        password: &SecretString,
+    ) -> Result<bool, PasswordError> {
+        let Self {
+            passwords,
+            admitted,
+        } = self;
+        let Ok(password) = accepted(password) else {
+            return Ok(false);
+        };
+        let work = passwords.verifying(phc, password);
+        passwords.run_at(admitted, work).await
     }
 }
 

@@ -18,7 +18,7 @@ const COUNTED_MAX: i64 = 1_000_000;
 const TABLES: [&str; 6] = ["inbox", "parked", "timer", "snapshot", "redrive", "job"];
 
 /// What identity's has besides.
-const OF_IDENTITY: [&str; 13] = [
+const OF_IDENTITY: [&str; 14] = [
     "users",
     "clients",
     "grants",
@@ -30,6 +30,7 @@ const OF_IDENTITY: [&str; 13] = [
     "subject",
     "one_time_tokens",
     "verified_emails",
+    "former_emails",
     "reset_requests",
     "api_keys",
 ];

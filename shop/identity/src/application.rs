@@ -14,6 +14,7 @@ mod counts;
 mod delete_user;
 mod failure;
 mod forget_user;
+pub(crate) mod former_email;
 mod hear;
 mod keys;
 mod live;
@@ -56,6 +57,7 @@ pub(crate) use bootstrap::first_start;
 pub(crate) use counts::{Remembered, SessionCounts};
 pub use failure::StartError;
 pub(crate) use failure::{Failure, Refusal};
+pub(crate) use former_email::FormerEmailRepository;
 pub(crate) use live::LiveSessions;
 pub(crate) use log_in::Login;
 pub use mail::MailPages;
@@ -92,6 +94,7 @@ pub struct Identity {
     pub(crate) uses: Uses,
     pub(crate) counts: SessionCounts,
     pub(crate) one_time: Arc<dyn OneTimeRepository>,
+    pub(crate) former_emails: Arc<dyn FormerEmailRepository>,
     pub(crate) api_keys: Arc<dyn ApiKeyRepository>,
     pub(crate) live_keys: LiveKeys,
     /// How mails leave, if they do.

@@ -64,4 +64,10 @@ pub fn migrations() -> Migrations {
             include_str!("../migrations/0010_code_epoch.up.sql"),
             include_str!("../migrations/0010_code_epoch.down.sql"),
         )
+        .with(
+            11,
+            "former_emails",
+            include_str!("../migrations/0011_former_emails.up.sql"),
+            include_str!("../migrations/0011_former_emails.down.sql"),
+        )
 }

@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::adapters::http::{self, SessionTokens};
 use crate::adapters::rows::{
-    ApiKeyRows, ClientRows, CodeRows, KeyRows, OneTimeRows, SessionRows, UserRows,
+    ApiKeyRows, ClientRows, CodeRows, FormerEmailRows, KeyRows, OneTimeRows, SessionRows, UserRows,
 };
 use crate::adapters::{announce, grpc};
 use crate::application::{
@@ -198,6 +198,7 @@ impl Identity {
             uses: Uses::default(),
             counts: SessionCounts::of(&metrics),
             one_time: Arc::new(OneTimeRows),
+            former_emails: Arc::new(FormerEmailRows),
             api_keys: Arc::new(ApiKeyRows),
             live_keys: live_keys(),
             post: mail.map(|mail| Post {

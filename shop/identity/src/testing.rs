@@ -86,23 +86,28 @@ impl Store {
 
     /// A process that counts what is wrong: so much from one address, and no more.
     pub(crate) async fn counting(&self, wrong_max: u32) -> Identity {
-        let secret = SecretString::from("0123456789abcdef0123456789abcdef");
-        let settings = AttemptSettings {
-            token_burst: wrong_max,
-            token_every: Duration::from_secs(3_600),
-            ..AttemptSettings::default()
-        };
-        let counting = Counting {
-            signer: Arc::new(Signer::new(&secret).unwrap()),
-            replicas: 1,
-            shared: &|_, _| None,
-            metrics: &Metrics::default(),
-        };
         let identity = self.identity(ACCESS_TTL).await;
         let mut identity = Arc::into_inner(identity).expect("nobody else has it");
-        identity.attempts = Attempts::new(&settings, &counting);
+        identity.attempts = counting(wrong_max);
         identity
     }
+}
+
+/// Counts what is wrong: so much from one address, and no more.
+pub(crate) fn counting(wrong_max: u32) -> Attempts {
+    let secret = SecretString::from("0123456789abcdef0123456789abcdef");
+    let settings = AttemptSettings {
+        token_burst: wrong_max,
+        token_every: Duration::from_secs(3_600),
+        ..AttemptSettings::default()
+    };
+    let counting = Counting {
+        signer: Arc::new(Signer::new(&secret).unwrap()),
+        replicas: 1,
+        shared: &|_, _| None,
+        metrics: &Metrics::default(),
+    };
+    Attempts::new(&settings, &counting)
 }
 
 /// Somebody with a live session.

@@ -35,10 +35,15 @@ pub(super) struct Pool {
     jobs: OnceLock<Sender<Job>>,
 }
 
+/// Somebody who may wait for a slot; dropping it makes room for another one.
+pub(super) struct Admitted {
+    _permit: OwnedSemaphorePermit,
+}
+
 /// A slot within an admitted place; dropping it frees both.
 pub(super) struct Place {
     _slot: OwnedSemaphorePermit,
-    _admitted: OwnedSemaphorePermit,
+    _admitted: Admitted,
 }
 
 impl Pool {
@@ -56,12 +61,17 @@ impl Pool {
         }
     }
 
-    /// A slot, at once or after those who came before; refused where too many wait.
-    pub(super) async fn enter(&self) -> Result<Place, PasswordError> {
-        let Ok(admitted) = Arc::clone(&self.admitted).try_acquire_owned() else {
+    /// At once; refused where too many wait.
+    pub(super) fn admit(&self) -> Result<Admitted, PasswordError> {
+        let Ok(permit) = Arc::clone(&self.admitted).try_acquire_owned() else {
             self.shed.fetch_add(1, Ordering::Relaxed);
             return Err(PasswordError::HashingBusy);
         };
+        Ok(Admitted { _permit: permit })
+    }
+
+    /// A slot, at once or after those who came before.
+    pub(super) async fn slot(&self, admitted: Admitted) -> Result<Place, PasswordError> {
         let slot = Arc::clone(&self.running)
             .acquire_owned()
             .await
@@ -70,6 +80,12 @@ impl Pool {
             _slot: slot,
             _admitted: admitted,
         })
+    }
+
+    /// Both.
+    #[cfg(test)]
+    pub(super) async fn enter(&self) -> Result<Place, PasswordError> {
+        self.slot(self.admit()?).await
     }
 
     /// Does `work` on a thread of the pool, in the span of its caller. The place goes with the work: a caller that

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use secrecy::SecretString;
-use shop_identity::{Elsewhere, Identity, IdentityElsewhere, MailDependencies, MailPages};
+use shop_identity::{
+    Attempts, Elsewhere, Identity, IdentityElsewhere, MailDependencies, MailPages,
+};
 use stanchion::auth::Passwords;
 use stanchion::auth::key::KeyEncryptionKey;
 use stanchion::auth::key::rotation::RELOAD_EVERY;
@@ -78,6 +80,9 @@ impl Parts<'_> {
             signer: &calls.signer,
             issuer: self.settings.issuer(),
             audience: AUDIENCE.into(),
+            attempts: self
+                .near
+                .attempts(self.settings, &calls.signer, Attempts::of_tokens),
             metrics: self.metrics,
         });
         let elsewhere = elsewhere.context("identity.endpoint")?;
@@ -168,7 +173,9 @@ impl Parts<'_> {
             ended_sessions_kept: self.settings.retention.ended_sessions.try_into()?,
             metrics: self.metrics.clone(),
             mail: self.mail(store)?,
-            attempts: self.near.attempts(self.settings, &calls.signer),
+            attempts: self
+                .near
+                .attempts(self.settings, &calls.signer, Attempts::new),
         })
     }
 }

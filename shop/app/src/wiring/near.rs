@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use secrecy::SecretString;
-use shop_identity::{Attempts, Counting};
+use shop_identity::{AttemptSettings, Attempts, Counting};
 use shop_inventory::ProductCache;
 use stanchion::auth::secret::Signer;
 use stanchion::cache::Remote;
@@ -60,15 +60,20 @@ impl Near {
         ProductCache::new(section.entries_max, section.ttl, remote, metrics)
     }
 
-    /// How often somebody may try to get in.
-    pub(crate) fn attempts(&self, settings: &ShopSettings, signer: &Arc<Signer>) -> Attempts {
+    /// How often somebody may try to get in, by what this process needs of it.
+    pub(crate) fn attempts(
+        &self,
+        settings: &ShopSettings,
+        signer: &Arc<Signer>,
+        needed: fn(&AttemptSettings, &Counting<'_>) -> Attempts,
+    ) -> Attempts {
         let counting = Counting {
             signer: Arc::clone(signer),
             replicas: self.replicas,
             shared: &|name, rate| self.limit(name, rate),
             metrics: &self.metrics,
         };
-        Attempts::new(&settings.identity.attempts, &counting)
+        needed(&settings.identity.attempts, &counting)
     }
 
     /// The service, whose rates of addresses and callers all processes count together where they can.

@@ -4,6 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 use shop_cluster::Broker;
+use stanchion::auth::api_key::ApiKey;
 use stanchion_testing::servers::{Nats, Smtp};
 
 use crate::support::{Caller, PASSWORD, STOPPED_WITHIN, Shop, eventually, item};
@@ -115,6 +116,40 @@ async fn a_key_is_known_to_every_service_and_refused_by_all_within_a_second() {
         let refused = bearer.get(path).send().await;
         refused.expect_error(401, "UNAUTHENTICATED");
     }
+}
+
+#[tokio::test]
+async fn keys_that_somebody_makes_up_are_counted_by_services_that_ask_identity() {
+    let Some(nats) = Nats::required() else {
+        return;
+    };
+    let shop = Shop::start_in_services_as(Broker::At(nats.url()), |plan| {
+        for (name, value) in [("TOKEN_BURST", "5"), ("TOKEN_EVERY", "1h")] {
+            let name = format!("SHOP__IDENTITY__ATTEMPTS__{name}");
+            plan.settings.push((name, value.to_owned()));
+        }
+    });
+    let Some(shop) = shop.await else { return };
+    let ada = shop.customer("ada").await;
+    let (key, _) = api_key(&ada, &json!([])).await;
+    let mut bearer = shop.anyone();
+    bearer.token = key;
+    bearer.get("/orders").send().await.expect(200);
+
+    let mut made_up = shop.anyone();
+    for nth in 0..20 {
+        made_up.token = ApiKey::generate().expose().to_owned();
+        let answer = made_up.get("/orders").send().await;
+        if nth < 5 {
+            answer.expect_error(401, "UNAUTHENTICATED");
+        } else {
+            let answer = answer.expect_error(429, "RATE_LIMITED");
+            assert!(answer.header("retry-after").is_some(), "{nth}");
+        }
+    }
+    // What lets somebody in there does so whatever else comes from the same address.
+    bearer.get("/orders").send().await.expect(200);
+    ada.get("/orders").send().await.expect(200);
 }
 
 /// Settings of peppers, made of the letters of their texts; none is an empty text.

@@ -9,6 +9,7 @@ use stanchion::messaging::{AfterLastAttempt, Consumer, ConsumerLimits};
 
 use crate::application::{Identity, MailKind, MailWanted};
 use crate::domain::Event;
+use crate::domain::user::Field;
 
 /// The consumer that hands mails over; part of its progress, the same for ever.
 pub(crate) const MAILS: &str = "identity-mails";
@@ -38,6 +39,9 @@ pub(crate) fn announce(recorded: &Recorded) -> Result<Vec<Announcement>, Unknown
         Event::VerificationAsked { user_id } => (MailKind::Verification, user_id.0),
         Event::ResetAsked { request_id } => (MailKind::Reset, request_id),
         Event::PasswordReset { user_id } => (MailKind::ResetDone, user_id.0),
+        Event::UserUpdated { user_id, fields } if fields.contains(&Field::Email) => {
+            (MailKind::AddressLeft, user_id.0)
+        }
         _ => return Ok(Vec::new()),
     };
     Ok(vec![Announcement::of(&MailWanted { what, about })])

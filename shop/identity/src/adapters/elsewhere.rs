@@ -34,7 +34,7 @@ use self::client_tokens::ClientTokens;
 use self::keys::{KEYS_AGAIN, Keys};
 use self::standings::Standings;
 use super::way;
-use crate::application::Remembered;
+use crate::application::{Attempts, Remembered};
 
 /// What a process may ask identity.
 const SCOPE: &str = "identity:ask";
@@ -61,6 +61,8 @@ pub struct Elsewhere<'a> {
     pub issuer: String,
     /// `aud` of access tokens.
     pub audience: String,
+    /// How often somebody may bring what is no API key.
+    pub attempts: Attempts,
     /// Where the calls are counted.
     pub metrics: &'a Metrics,
 }
@@ -99,6 +101,7 @@ impl IdentityElsewhere {
             signer,
             issuer,
             audience,
+            attempts,
             metrics,
         } = elsewhere;
         let channel = GrpcChannel::new("identity", url, client, metrics)?;
@@ -116,7 +119,7 @@ impl IdentityElsewhere {
         Ok(Arc::new(Self {
             keys: Keys::new(client.clone(), tokens),
             standings: Standings::new(client.clone()),
-            api_keys: ApiKeys::new(client.clone()),
+            api_keys: ApiKeys::new(client.clone(), attempts),
             client_tokens: ClientTokens::new(client.clone()),
             client,
             channel,

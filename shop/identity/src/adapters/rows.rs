@@ -3,6 +3,7 @@
 mod api_keys;
 mod clients;
 mod codes;
+mod former_emails;
 mod keys;
 mod one_time;
 mod sessions;
@@ -13,6 +14,7 @@ mod users;
 pub(crate) use api_keys::ApiKeyRows;
 pub(crate) use clients::ClientRows;
 pub(crate) use codes::CodeRows;
+pub(crate) use former_emails::FormerEmailRows;
 pub(crate) use keys::KeyRows;
 pub(crate) use one_time::OneTimeRows;
 pub(crate) use sessions::SessionRows;

@@ -1,5 +1,5 @@
 //! How often somebody may try to get in. What is counted is what fails; it is counted before a password is hashed, and given
-//! back when it succeeds, so that attempts at once cannot slip by.
+//! back when it succeeds, so that attempts at once cannot slip by. Who is refused costs no question to the store.
 //!
 //! | who | is counted by |
 //! |---|---|
@@ -11,13 +11,15 @@
 //! Names are counted whether there is such an account or not: who is limited learns nothing of it. An account has two
 //! names (address and username), counted apart, since one count of both would tell that they belong together.
 //! Consecutive failures are bounded as well (NIST SP 800-63B, 5.2.2: no more than 100 an account): a quarter for each
-//! name, a quarter for all known devices, a quarter where the password is changed. Beyond it only what is left of the others, a success, or time helps.
+//! name, a quarter where the password is changed, and a quarter for each known device by itself, so that whoever has one of them
+//! shuts no other out. A device gets known by a login alone. Beyond it only what is left of the others, a success, or time helps.
 //!
 //! With a shared counter all processes count together, and what becomes of a limit without Redis is its `fallback`: each
 //! process by itself, with its part. Without one each counts its part anyway, and a restart forgets.
 
 mod attempt;
 mod device;
+mod login;
 mod settings;
 mod streaks;
 mod token;
@@ -36,7 +38,7 @@ pub(crate) use device::KNOWN_FOR;
 pub use settings::AttemptSettings;
 
 use super::Failure;
-use crate::domain::{Client, folded};
+use crate::domain::folded;
 use attempt::{Attempt, Kind};
 use device::Devices;
 use settings::rate;
@@ -47,6 +49,8 @@ use token::Suspects;
 const NAME: Purpose = Purpose::new("login-name");
 /// Of the 32 bytes of a name's digest: two names do not meet.
 const NAME_BYTES: usize = 16;
+/// The limit of tokens, codes and secrets that are wrong.
+const TOKEN: &str = "token";
 /// The key of what all do together.
 const ALL: &str = "all";
 /// A shared counter forgets one failure of a series after this: it has room for 104 days.
@@ -124,7 +128,7 @@ impl Attempts {
             device_streaks: streak("login-device-streak", of.failures_max / 4),
             change_streaks: streak("change-streak", of.failures_max / 4),
             registrations: limit("register", of.register_burst, of.register_every),
-            tokens: limit("token", of.token_burst, of.token_every),
+            tokens: limit(TOKEN, of.token_burst, of.token_every),
             token_clients: limit("token-client", of.token_client_burst, of.token_client_every),
             suspects: Suspects::new(keys_max, of.token_every.saturating_mul(of.token_burst)),
             letters: limit("reset", of.reset_burst, of.reset_every),
@@ -137,25 +141,20 @@ impl Attempts {
         Self(Some(limits))
     }
 
-    /// Before a password is hashed: whether it may be tried, under that name by that client; `user` is whose name it is.
-    pub(crate) async fn log_in(
-        &self,
-        login: &str,
-        client: &Client,
-        user: Option<UserId>,
-    ) -> Result<Attempt, Failure> {
-        let Some(limits) = &self.0 else {
-            return Ok(Attempt::default());
+    /// For a process where tokens are brought and nobody logs in: of all the limits it shares the one that it asks.
+    #[must_use]
+    pub fn of_tokens(settings: &AttemptSettings, counting: &Counting<'_>) -> Self {
+        let shared = |name: &str, rate: &RateSettings| match name {
+            TOKEN => (counting.shared)(name, rate),
+            _ => None,
         };
-        let mut attempt = Attempt::default();
-        let proof = client.proof();
-        let known = proof.and_then(|proof| limits.known.read(proof));
-        let known = known.filter(|known| Some(known.user) == user);
-        let taken = match known {
-            Some(known) => limits.try_known(&mut attempt, &known).await,
-            None => limits.try_unknown(&mut attempt, login, client).await,
+        let counting = Counting {
+            signer: Arc::clone(&counting.signer),
+            replicas: counting.replicas,
+            shared: &shared,
+            metrics: counting.metrics,
         };
-        limits.answered("login", taken, attempt).await
+        Self::new(settings, &counting)
     }
 
     /// Before the password of somebody who is logged in is looked at: whoever has stolen a session must not learn it. Counted
@@ -211,25 +210,9 @@ impl Attempts {
         let taken = limits.ask_letter(&mut attempt, address, name).await;
         limits.answered(kind, taken, attempt).await.map(drop)
     }
-
-    /// What a device is known by from now on, after a login of that user; `None` where nothing is limited, or it is known by
-    /// what it has shown.
-    pub(crate) fn knows(&self, user: UserId, client: &Client) -> Option<String> {
-        let limits = self.0.as_ref()?;
-        let shown = client.proof().and_then(|proof| limits.known.read(proof));
-        let is_known = shown.is_some_and(|known| known.user == user && !known.is_old);
-        (!is_known).then(|| limits.known.issue(user))
-    }
 }
 
 impl Limits {
-    async fn try_known(&self, attempt: &mut Attempt, known: &device::Known) -> Result<(), Failure> {
-        let device = known.device.to_string();
-        attempt.take(&self.devices, device, Kind::Once).await?;
-        let user = known.user.to_string();
-        attempt.take(&self.device_streaks, user, Kind::Streak).await
-    }
-
     async fn try_change(&self, attempt: &mut Attempt, user: UserId) -> Result<(), Failure> {
         let user = user.to_string();
         attempt
@@ -277,24 +260,6 @@ impl Limits {
         ]
     }
 
-    async fn try_unknown(
-        &self,
-        attempt: &mut Attempt,
-        login: &str,
-        client: &Client,
-    ) -> Result<(), Failure> {
-        // The address first: what it may not do uses up nobody's name.
-        let address = client.address().and_then(|text| text.parse().ok());
-        if let Some(address) = address {
-            let key = network(address).to_string();
-            attempt.take(&self.addresses, key, Kind::ForGood).await?;
-        }
-        let name = self.name(login);
-        attempt.take(&self.names, name.clone(), Kind::Once).await?;
-        attempt.take(&self.name_streaks, name, Kind::Streak).await?;
-        attempt.take(&self.all, ALL.to_owned(), Kind::Once).await
-    }
-
     /// Spellings of one name are one.
     fn name(&self, login: &str) -> String {
         let name = match login.contains('@') {
@@ -322,6 +287,13 @@ impl Limits {
                 Err(refused)
             }
         }
+    }
+}
+
+/// With them goes what they remembered: nobody would set the gauge any more.
+impl Drop for Limits {
+    fn drop(&mut self) {
+        self.metrics.remembered(0);
     }
 }
 

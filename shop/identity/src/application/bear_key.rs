@@ -47,7 +47,7 @@ impl Identity {
         if self.live_keys.last_known(hash).flatten().is_some() {
             return self.ask_key_standing(hash).await;
         }
-        let attempt = self.attempts.token(from).await?;
+        let attempt = self.attempts.stranger(from).await?;
         attempt.found(self.ask_key_standing(hash).await).await
     }
 

@@ -51,6 +51,7 @@ impl Identity {
         let work = Work::begin(&self.db, metadata);
         self.sessions.erase(work.rows(), id).await?;
         self.one_time.erase(work.rows(), id).await?;
+        self.former_emails.forget(work.rows(), id).await?;
         self.api_keys.erase(work.rows(), id).await?;
         self.users.erase(work.rows(), id).await?;
         work.commit().await.map(drop)

@@ -286,7 +286,7 @@ mod tests {
         let (kept, given_back) = (token(), token());
         let counts = async |token: &str| other.introspect(&client, token).await.unwrap().is_some();
         assert!(counts(&kept).await && counts(&given_back).await);
-        let revoked = one.revoke_token(&client, &given_back, &metadata);
+        let revoked = one.revoke_token(&client, &given_back, None, &metadata);
         assert!(revoked.await.is_ok());
         let begun = Instant::now();
         while counts(&given_back).await {

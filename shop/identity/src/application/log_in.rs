@@ -1,6 +1,7 @@
 use secrecy::SecretString;
 use shop_kernel::UserId;
 use stanchion::auth::PasswordError;
+use stanchion::auth::password::HashingPlace;
 use stanchion::auth::refresh::{Family, RefreshRow};
 use stanchion::auth::token::Grant;
 use stanchion::eventsourcing::Metadata;
@@ -40,12 +41,19 @@ impl Identity {
         &self,
         login: &Login,
     ) -> Result<(Credentials, Option<PasswordHash>), Failure> {
-        let found = self.find_credentials(&login.login).await?;
+        // Counted first, and a place to hash before the store is asked: an attack that is refused asks it nothing.
+        let attempt = self.attempts.log_in(&login.login, &login.client).await?;
+        let (place, found) = match self.looked_up(&login.login).await {
+            Ok(looked_up) => looked_up,
+            Err(failure) => {
+                attempt.not_looked_up().await;
+                return Err(failure);
+            }
+        };
         let user = found.as_ref().map(|found| found.user);
-        let attempt = self.attempts.log_in(&login.login, &login.client, user);
-        let mut attempt = attempt.await?;
+        let mut attempt = attempt.of(user).await?;
         let stored = found.as_ref().map(|found| found.password.expose());
-        let matches = match self.passwords.verify(stored, &login.password).await {
+        let matches = match place.verify(stored, &login.password).await {
             // Its user needs a new password; a stranger is not told that there is such a user.
             Err(error @ (PasswordError::Unreadable | PasswordError::PepperUnknown)) => {
                 let user_id = user.map(tracing::field::display);
@@ -69,6 +77,11 @@ impl Identity {
         let names = roles.iter().map(Role::name);
         let grant = Grant::to_user(user.0, session.0, names, roles.permissions());
         Ok(self.tokens.issue(&grant, clock::now())?)
+    }
+
+    async fn looked_up(&self, login: &str) -> Result<(HashingPlace, Option<Credentials>), Failure> {
+        let place = self.passwords.place()?;
+        Ok((place, self.find_credentials(login).await?))
     }
 
     /// A username has no `@`, an address always has one.

@@ -18,11 +18,12 @@ use stanchion::runtime::clock;
 use stanchion::sql::{UnitOfWork, WorkError};
 use uuid::Uuid;
 
+use super::former_email::FormerEmail;
 use super::one_time::{NewToken, Purpose};
 use super::ports::Who;
 use super::verify_email::{MAILS_MAX, MAILS_WITHIN};
 use super::{Failure, Identity};
-use crate::domain::{Status, User};
+use crate::domain::{Email, Status, User};
 
 /// A mail is wanted: a contract that never leaves the context.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -41,6 +42,16 @@ pub(crate) enum MailKind {
     Reset,
     /// Somebody has chosen one.
     ResetDone,
+    /// To the address that a user had: another one was chosen.
+    AddressLeft,
+}
+
+/// Who gets a mail, and where.
+struct Addressee {
+    user: UserId,
+    email: Email,
+    /// Of the address that its user left: whether it was proved.
+    is_proved: bool,
 }
 
 /// How mails leave identity.
@@ -57,6 +68,24 @@ pub struct MailPages {
     pub verification: Option<String>,
     /// Where a new password is chosen.
     pub reset: Option<String>,
+}
+
+impl Addressee {
+    fn of(user: User) -> Self {
+        Self {
+            user: user.id,
+            email: user.profile.email,
+            is_proved: false,
+        }
+    }
+
+    fn of_left(left: FormerEmail) -> Self {
+        Self {
+            user: left.user,
+            email: left.email,
+            is_proved: left.is_proved,
+        }
+    }
 }
 
 impl Contract for MailWanted {
@@ -103,23 +132,27 @@ impl Identity {
         wanted: &MailWanted,
         mail: Uuid,
     ) -> Result<Option<Mail>, Failure> {
-        let Some(user) = self.addressee(wanted).await? else {
+        let Some(addressee) = self.addressee(wanted, mail).await? else {
             return Ok(None);
         };
-        let to = Mailbox::new(user.profile.email.as_str(), None);
+        let to = Mailbox::new(addressee.email.as_str(), None);
         let Ok(to) = to else {
-            tracing::warn!(mail_id = %mail, user_id = %user.id, "a mail is given up: its address is none");
+            tracing::warn!(mail_id = %mail, user_id = %addressee.user, "a mail is given up: its address is none");
             return Ok(None);
         };
         let purpose = match wanted.what {
             MailKind::ResetDone => return Ok(Some(texts::reset_done(mail, to))),
+            MailKind::AddressLeft => {
+                let left = texts::address_left(mail, to, addressee.is_proved);
+                return Ok(Some(left));
+            }
             MailKind::Verification => Purpose::Verification,
             MailKind::Reset => Purpose::Reset,
         };
-        if self.has_enough(user.id, purpose, mail).await? {
+        if self.has_enough(addressee.user, purpose, mail).await? {
             return Ok(None);
         }
-        let token = self.new_token(mail, &user, purpose).await?;
+        let token = self.new_token(mail, &addressee, purpose).await?;
         Ok(Some(match purpose {
             Purpose::Verification => texts::verification(mail, to, &token, &post.pages),
             Purpose::Reset => texts::reset(mail, to, &token, &post.pages),
@@ -127,28 +160,57 @@ impl Identity {
     }
 
     /// Who gets it: nobody, if there is no such user (any more), or nothing to be proved.
-    async fn addressee(&self, wanted: &MailWanted) -> Result<Option<User>, Failure> {
-        if wanted.what == MailKind::Reset {
-            let Some(email_key) = self.one_time.asked(&self.db, wanted.about).await? else {
-                return Ok(None);
-            };
-            let who = Who::EmailKey(&email_key);
-            let Some(found) = self.users.credentials(&self.db, who).await? else {
-                return Ok(None);
-            };
-            let user = self.users.find_by_id(&self.db, found.user).await?;
-            return Ok(user.filter(|user| user.status == Status::Active));
+    async fn addressee(
+        &self,
+        wanted: &MailWanted,
+        mail: Uuid,
+    ) -> Result<Option<Addressee>, Failure> {
+        let user = UserId(wanted.about);
+        match wanted.what {
+            MailKind::Reset => self.who_forgot(wanted.about, mail).await,
+            MailKind::AddressLeft => {
+                let left = self.former_emails.of(&self.db, user, clock::now());
+                Ok(left.await?.map(Addressee::of_left))
+            }
+            MailKind::ResetDone => {
+                let found = self.users.find_by_id(&self.db, user).await?;
+                Ok(found.map(Addressee::of))
+            }
+            MailKind::Verification => {
+                let Some(user) = self.users.find_by_id(&self.db, user).await? else {
+                    return Ok(None);
+                };
+                let proved = self.verified_at(&user).await?.is_some();
+                Ok((!proved).then(|| Addressee::of(user)))
+            }
         }
-        let found = self
-            .users
-            .find_by_id(&self.db, UserId(wanted.about))
-            .await?;
-        let Some(user) = found else {
+    }
+
+    /// Whose password is to be set anew by a letter: for as long as the address that a user had is held, it goes there or nowhere.
+    async fn who_forgot(&self, request: Uuid, mail: Uuid) -> Result<Option<Addressee>, Failure> {
+        let Some(email_key) = self.one_time.asked(&self.db, request).await? else {
             return Ok(None);
         };
-        let proved =
-            wanted.what == MailKind::Verification && self.verified_at(&user).await?.is_some();
-        Ok((!proved).then_some(user))
+        let now = clock::now();
+        if let Some(left) = self.former_emails.proved(&self.db, &email_key, now).await? {
+            let user = self.active(left.user).await?;
+            return Ok(user.map(|_| Addressee::of_left(left)));
+        }
+        let who = Who::EmailKey(&email_key);
+        let Some(found) = self.users.credentials(&self.db, who).await? else {
+            return Ok(None);
+        };
+        let held = self.former_emails.of(&self.db, found.user, now).await?;
+        if held.is_some_and(|held| held.email.key() != email_key) {
+            tracing::info!(mail_id = %mail, user_id = %found.user, "a mail is not sent: its user has this address but since lately");
+            return Ok(None);
+        }
+        Ok(self.active(found.user).await?.map(Addressee::of))
+    }
+
+    async fn active(&self, user: UserId) -> Result<Option<User>, Failure> {
+        let user = self.users.find_by_id(&self.db, user).await?;
+        Ok(user.filter(|user| user.status == Status::Active))
     }
 
     /// Whoever asks for others again and again does not fill their mailboxes.
@@ -175,7 +237,7 @@ impl Identity {
     async fn new_token(
         &self,
         mail: Uuid,
-        user: &User,
+        to: &Addressee,
         purpose: Purpose,
     ) -> Result<OneTimeToken, Failure> {
         let (token, now) = (OneTimeToken::generate(), clock::now());
@@ -183,8 +245,8 @@ impl Identity {
             id: mail,
             hash: token.hash(),
             purpose,
-            user: user.id,
-            email_key: user.profile.email.key(),
+            user: to.user,
+            email_key: to.email.key(),
             created_at: now,
             expires_at: now.saturating_add(purpose.life()).unwrap_or(now),
         };

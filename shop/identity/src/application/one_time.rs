@@ -46,7 +46,8 @@ pub(crate) struct ResetRequest {
     pub(crate) asked_at: Timestamp,
 }
 
-/// Where they are kept. A token is good for nothing once its user is deleted or has another address.
+/// Where they are kept. A token is good for nothing once its user is deleted or has another address; for a new
+/// password, once the address that the user had is held no more.
 #[async_trait]
 pub(crate) trait OneTimeRepository: Send + Sync {
     /// Inserts a token in the place of one that the same mail had.

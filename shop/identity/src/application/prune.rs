@@ -7,7 +7,7 @@ use super::{Failure, Identity};
 const BATCH: u64 = 500;
 
 impl Identity {
-    /// Deletes a batch of sessions and mails' tokens that ended long ago; whether there may be more.
+    /// Deletes a batch of sessions, mails' tokens and addresses that were left, all ended long ago; whether there may be more.
     pub(crate) async fn prune_sessions(&self) -> Result<bool, Failure> {
         let before = clock::now().saturating_sub(self.ended_sessions_kept);
         let before = before.unwrap_or(Timestamp::MIN);
@@ -16,8 +16,10 @@ impl Identity {
         self.users.take_turn(&transaction).await?;
         let pruned = self.sessions.prune(&transaction, before, BATCH).await?;
         let tokens = self.one_time.prune(&transaction, before, BATCH).await?;
+        let former = self.former_emails.prune(&transaction, before, BATCH);
+        let former = former.await?;
         transaction.commit().await?;
-        Ok(pruned == BATCH || tokens >= BATCH)
+        Ok(pruned == BATCH || tokens >= BATCH || former == BATCH)
     }
 }
 

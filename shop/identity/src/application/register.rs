@@ -48,6 +48,8 @@ impl Identity {
     ) -> Result<Written<User>, Failure> {
         let mut work = Work::begin(&self.db, metadata);
         self.users.create(work.rows(), user, password).await?;
+        // After the unique index was asked: whoever leaves the address at this moment has committed by now.
+        self.refuse_held(work.rows(), user).await?;
         work.record(&Event::UserRegistered {
             user_id: user.id,
             roles: user.roles.clone(),

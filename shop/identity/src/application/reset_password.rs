@@ -9,7 +9,8 @@ use super::{Failure, Identity, Refusal, Work, Written, retried};
 use crate::domain::{Event, PasswordHash, SessionEnd, SessionId};
 
 impl Identity {
-    /// Takes a mail's token for a new password: every session of its user ends, and the address is proved.
+    /// Takes a mail's token for a new password: every session of its user ends, and the address is proved. If it
+    /// was left lately, it is the user's again.
     pub(crate) async fn reset_password(
         &self,
         token: &str,
@@ -60,6 +61,7 @@ impl Identity {
             .void(work.rows(), user, Purpose::Reset, now)
             .await?;
         self.one_time.verify(work.rows(), &bearer, now).await?;
+        self.take_back(&mut work, &bearer, now).await?;
         work.record(&Event::PasswordReset { user_id: user })?;
         let ended = self
             .end_all(&mut work, user, SessionEnd::PasswordReset)

@@ -1,7 +1,10 @@
+use std::time::Duration;
+
 use serde_json::json;
+use shop_identity::AttemptSettings;
 use stanchion::runtime::task;
 
-use crate::support::{PASSWORD, Shop};
+use crate::support::{PASSWORD, Reply, Shop};
 
 #[tokio::test]
 async fn a_login_gives_tokens() {
@@ -149,4 +152,115 @@ async fn an_unknown_user_costs_as_much_hashing_as_a_known_one() {
         reply.refused(401, "UNAUTHENTICATED");
         assert_eq!(hashed() - before, 1, "{login}");
     }
+}
+
+/// A wrong password for that login, from an address and perhaps from a device that shows that it is known.
+async fn guess(shop: &Shop, login: &str, address: &str, device: Option<&str>) -> Reply {
+    let body = json!({"login": login, "password": "another password"});
+    let request = shop.post("/auth/login").sent_from(address).json(body);
+    let request = match device {
+        Some(device) => request.header("device-token", device),
+        None => request,
+    };
+    request.send().await
+}
+
+#[tokio::test]
+async fn a_refused_login_asks_the_store_nothing() {
+    let day = Duration::from_secs(24 * 3_600);
+    let shop = Shop::limited_by(&AttemptSettings {
+        name_burst: 2,
+        name_every: day,
+        device_burst: 2,
+        device_every: day,
+        address_burst: 6,
+        address_every: day,
+        ..AttemptSettings::default()
+    })
+    .await;
+    shop.register("ada").await;
+    let device = shop.try_login("ada").await;
+    let device = Some(device.header("device-token"));
+    let (one, other, home) = ("203.0.113.1", "203.0.113.2", "198.51.100.7");
+    for _ in 0..2 {
+        for (login, address, device) in [
+            ("ada", one, None),
+            ("nobody", one, None),
+            ("ada", home, device),
+        ] {
+            let reply = guess(&shop, login, address, device).await;
+            reply.refused(401, "UNAUTHENTICATED");
+        }
+    }
+    for login in ["carl", "dora"] {
+        let reply = guess(&shop, login, one, None).await;
+        reply.refused(401, "UNAUTHENTICATED");
+    }
+
+    // Whoever asks the store from now on is told that it is out.
+    shop.db.close().await;
+    let mut errors = Vec::new();
+    for (login, address, device) in [
+        ("ada", other, None),
+        ("nobody", other, None),
+        ("bob", one, None),
+        ("ada", home, device),
+        // The device is known to another account: it is not asked whose the name is.
+        ("bob", home, device),
+    ] {
+        let reply = guess(&shop, login, address, device).await;
+        reply.refused(429, "RATE_LIMITED");
+        assert_ne!(reply.header("retry-after"), "", "{login} from {address}");
+        errors.push(reply.body["error"].clone());
+    }
+    errors.dedup();
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    let asked = guess(&shop, "bob", other, None).await;
+    assert!(asked.status >= 500, "{}", asked.body);
+}
+
+#[tokio::test]
+async fn a_login_whose_password_cannot_be_hashed_now_asks_the_store_nothing() {
+    let shop = Shop::open().await;
+    let places: Vec<_> = std::iter::from_fn(|| shop.passwords.place().ok()).collect();
+    shop.db.close().await;
+    let shed = guess(&shop, "ada", "203.0.113.1", None).await;
+    shed.refused(503, "OVERLOADED");
+    assert_eq!(shed.header("retry-after"), "1");
+    drop(places);
+    let asked = guess(&shop, "ada", "203.0.113.1", None).await;
+    assert_ne!(asked.body["error"]["code"], "OVERLOADED");
+}
+
+#[tokio::test]
+async fn a_login_that_could_not_be_looked_up_is_not_counted() {
+    let shop = Shop::limited().await;
+    shop.db.close().await;
+    for nth in 0..30 {
+        let reply = guess(&shop, "ada", "203.0.113.1", None).await;
+        assert!(reply.status >= 500, "{nth}: {}", reply.body);
+    }
+}
+
+#[tokio::test]
+async fn who_has_one_known_device_shuts_no_other_out() {
+    let shop = Shop::limited_by(&AttemptSettings {
+        failures_max: 8,
+        device_burst: 100,
+        ..AttemptSettings::default()
+    })
+    .await;
+    shop.register("ada").await;
+    let (stolen, home) = (shop.try_login("ada").await, shop.try_login("ada").await);
+    let (stolen, home) = (stolen.header("device-token"), home.header("device-token"));
+    assert_ne!(stolen, home);
+    for nth in 0..5 {
+        let reply = guess(&shop, "ada", "203.0.113.1", Some(stolen)).await;
+        // A quarter of the failures that an account may have.
+        let status = if nth < 2 { 401 } else { 429 };
+        assert_eq!(reply.status, status, "{nth}: {}", reply.body);
+    }
+    let body = json!({"login": "ada", "password": PASSWORD});
+    let at_home = shop.post("/auth/login").header("device-token", home);
+    at_home.json(body).send().await.expect(200);
 }

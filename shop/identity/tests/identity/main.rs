@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod access;
+mod addresses;
 mod api_keys;
 mod keys;
 mod listing;

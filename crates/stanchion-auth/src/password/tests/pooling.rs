@@ -50,6 +50,33 @@ async fn beyond_the_slots_and_the_queue_callers_are_turned_away_at_once() {
     }
 }
 
+#[tokio::test]
+async fn a_place_that_was_had_before_is_one_of_those_that_there_are() {
+    let passwords = passwords(CHEAP, 1, 1);
+    let phc = passwords.hash(&secret(LONG_ENOUGH)).await.unwrap();
+    let (one, other) = (passwords.place().unwrap(), passwords.place().unwrap());
+    assert!(matches!(passwords.place(), Err(PasswordError::HashingBusy)));
+    assert_eq!(
+        passwords.hash(&secret(LONG_ENOUGH)).await,
+        Err(PasswordError::HashingBusy)
+    );
+    drop(other);
+    let verified = one.verify(Some(&phc), &secret(LONG_ENOUGH)).await;
+    assert_eq!(verified, Ok(true));
+    for (phc, typed, hashed) in [
+        (Some(phc.as_str()), "another one", 1),
+        (None, LONG_ENOUGH, 1),
+        (None, "short", 0),
+    ] {
+        let before = passwords.stats().hashed;
+        let place = passwords.place().unwrap();
+        assert_eq!(place.verify(phc, &secret(typed)).await, Ok(false));
+        assert_eq!(passwords.stats().hashed - before, hashed, "{typed}");
+    }
+    until(|| passwords.stats().running == 0).await;
+    assert_eq!(passwords.stats().waiting, 0);
+}
+
 #[track_caller]
 fn shown(metrics: &Metrics, told: &[&str]) {
     let text = metrics.encode();

@@ -117,6 +117,32 @@ async fn wrong_codes_and_refresh_tokens_count_like_wrong_secrets() {
 }
 
 #[tokio::test]
+async fn who_makes_tokens_up_for_a_public_client_to_give_back_is_told_to_stop() {
+    let shop = Shop::start_with(&SETTINGS).await;
+    shop.customer("ada").await;
+    let kettle = shop.client(app("public")).await;
+    let robot = shop.client(service(&["order:read"])).await;
+    let tokens = shop.sign_in(&kettle, "ada", "openid offline_access").await;
+    let right = tokens["refresh_token"].as_str().unwrap();
+    let give_back = async |by: &Registered, token: &str, address: &str| {
+        let fields = [("token", token)];
+        let ask = sent_by(&shop, "/oauth2/revoke", by, &fields, address);
+        ask.send().await
+    };
+    // One that the process has not met would wait like anybody.
+    give_back(&robot, "x", HOME).await.expect(200);
+    for letter in ["A", "B", "C", "D", "E"] {
+        let made_up = format!("rt_{}A", letter.repeat(42));
+        give_back(&kettle, &made_up, ATTACKER).await.expect(200);
+    }
+    let made_up = format!("rt_{}A", "F".repeat(42));
+    limited(&give_back(&kettle, &made_up, ATTACKER).await);
+    // Who has proven who it is, or comes from elsewhere, is answered.
+    give_back(&robot, &made_up, ATTACKER).await.expect(200);
+    give_back(&kettle, right, HOME).await.expect(200);
+}
+
+#[tokio::test]
 async fn a_browser_that_signed_in_before_gets_in_whatever_others_have_tried() {
     let shop = Shop::start_with(&SETTINGS).await;
     shop.customer("ada").await;

@@ -27,6 +27,10 @@ impl Origin for Until {
 }
 
 pub(super) fn identity_at(url: &str) -> Arc<IdentityElsewhere> {
+    identity_counting(url, Attempts::default())
+}
+
+pub(super) fn identity_counting(url: &str, attempts: Attempts) -> Arc<IdentityElsewhere> {
     let signer = Arc::new(Signer::new(&secret::generate()).unwrap());
     let mut client = ClientSettings::default();
     client.policy.retry_on = false;
@@ -38,6 +42,7 @@ pub(super) fn identity_at(url: &str) -> Arc<IdentityElsewhere> {
         signer: &signer,
         issuer: "https://shop.example".into(),
         audience: "shop".into(),
+        attempts,
         metrics: &Metrics::default(),
     });
     elsewhere.unwrap()

@@ -14,13 +14,18 @@ pub(crate) struct SessionTokens(pub(crate) Arc<Identity>);
 #[async_trait]
 impl Authenticate for SessionTokens {
     async fn authenticate(&self, token: &str) -> Result<Principal, AuthenticateError> {
-        match self.0.bearer(token).await {
-            Ok(principal) => principal.ok_or(AuthenticateError::Invalid),
-            Err(Failure::Limited { refusal, .. }) => {
-                let wait = refusal.retry_after().unwrap_or_default();
-                Err(AuthenticateError::TooOften(wait))
+        let principal = self.0.bearer(token).await?;
+        principal.ok_or(AuthenticateError::Invalid)
+    }
+}
+
+impl From<Failure> for AuthenticateError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Limited { refusal, .. } => {
+                Self::TooOften(refusal.retry_after().unwrap_or_default())
             }
-            Err(failure) => Err(AuthenticateError::Unavailable(failure.to_string())),
+            failure => Self::Unavailable(failure.to_string()),
         }
     }
 }

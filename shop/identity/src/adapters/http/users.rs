@@ -46,11 +46,15 @@ pub(super) fn routes() -> Routes<Arc<Identity>> {
         .get("/users/{id}", op("Get a user", get_user).errors(&[USER_NOT_FOUND]))
         .put(
             "/users/{id}",
-            op("Replace a user's profile", put_user).errors(&PROFILE_ERRORS),
+            op("Replace a user's profile", put_user)
+                .about(OTHER_ADDRESS)
+                .errors(&PROFILE_ERRORS),
         )
         .patch(
             "/users/{id}",
-            op("Change a user's profile", patch_user).errors(&PROFILE_ERRORS),
+            op("Change a user's profile", patch_user)
+                .about(OTHER_ADDRESS)
+                .errors(&PROFILE_ERRORS),
         )
         .delete(
             "/users/{id}",
@@ -59,6 +63,8 @@ pub(super) fn routes() -> Routes<Arc<Identity>> {
                 .errors(&[USER_NOT_FOUND, LAST_ADMIN, codes::FORBIDDEN, codes::VERSION_CONFLICT]),
         )
 }
+
+const OTHER_ADDRESS: &str = "Of another e-mail address the former one is told. For 7 days after users changed their own, no letter for a new password goes to it: one to the former address, if that was proved, gives that address back.";
 
 const PROFILE_ERRORS: [stanchion::server::Code; 5] = [
     USER_NOT_FOUND,
@@ -245,7 +251,9 @@ pub(crate) async fn describe(
         if profile.email != user.profile.email {
             may_decide_about(identity, caller, &user).await?;
         }
-        Ok(identity.update_profile(&user, profile, &metadata).await)
+        let is_own_wish = caller.is(user.id.0);
+        let updated = identity.update_profile(&user, profile, is_own_wish, &metadata);
+        Ok(updated.await)
     })
     .await?;
     let answer = Answer::ok(UserView::from(&written.value)).etag(written.value.version);

@@ -65,6 +65,11 @@ impl Attempt {
         self.give_back(true).await;
     }
 
+    /// It could not be made: nothing of it is counted, and no series ends.
+    pub(super) async fn not_checked(mut self) {
+        self.give_back(false).await;
+    }
+
     pub(super) async fn not_made(mut self) {
         self.taken.retain(|taken| !taken.is_for_good);
         self.give_back(false).await;

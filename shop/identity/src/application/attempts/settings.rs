@@ -4,6 +4,7 @@ use std::time::Duration;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use stanchion::resilience::rate::RateSettings;
 use stanchion::telemetry::Metrics;
 
@@ -20,7 +21,7 @@ stanchion::config::settings! {
         /// One more after each of these.
         #[range("1s"..="1d")]
         pub name_every: Duration = "30s",
-        /// Consecutive wrong passwords on one account: a quarter under each of its two names, a quarter from known devices, a
+        /// Consecutive wrong passwords on one account: a quarter under each of its two names, a quarter from each known device, a
         /// quarter where it is changed.
         #[range(4..=100)]
         pub failures_max: u32 = 100,
@@ -80,6 +81,9 @@ stanchion::config::settings! {
     }
 }
 
+/// The gauge of what all of them remember.
+const KEYS: &str = "identity_attempt_keys";
+
 /// How many limits remember keys.
 pub(super) const LIMITS: usize = 12;
 
@@ -105,6 +109,7 @@ struct Outcome {
 #[derive(Debug)]
 pub(super) struct AttemptMetrics {
     attempts: Family<Outcome, Counter>,
+    keys: Gauge,
 }
 
 impl AttemptMetrics {
@@ -119,12 +124,20 @@ impl AttemptMetrics {
                 "identity_attempts_total",
                 "Attempts to log in, register, use a token or reset a password, by whether the limits let them be made.",
             ),
+            keys: metrics.gauge(
+                KEYS,
+                "Names, series, addresses and devices that this process remembers.",
+            ),
         }
     }
 
     pub(super) fn counted(&self, kind: &'static str, is_let_in: bool) {
         let outcome = if is_let_in { "let_in" } else { "refused" };
         self.came_to(kind, outcome);
+    }
+
+    pub(super) fn remembered(&self, keys: usize) {
+        self.keys.set(number(keys));
     }
 
     /// Nothing was remembered of it.
@@ -141,11 +154,8 @@ impl AttemptMetrics {
 
 /// How much all limits remember: to count it is to look through them, which is for whoever reads the metrics.
 pub(super) fn keys_when_read(metrics: &Metrics, limits: &Arc<Limits>) {
-    let name = "identity_attempt_keys";
-    let about = "Names, series, addresses and devices that this process remembers.";
-    let keys = metrics.gauge(name, about);
-    metrics.when_read(name, Arc::downgrade(limits), move |limits| {
-        keys.set(number(limits.keys()));
+    metrics.when_read(KEYS, Arc::downgrade(limits), |limits: &Limits| {
+        limits.metrics.remembered(limits.keys());
     });
 }
 

@@ -1,11 +1,10 @@
-use std::sync::atomic::{AtomicUsize, Ordering};
+mod gauge;
 
-use futures_util::future::BoxFuture;
 use secrecy::SecretString;
-use stanchion::resilience::Refusal;
 use stanchion::runtime::id;
 
 use super::*;
+use crate::domain::Client;
 
 fn attempts(settings: &AttemptSettings) -> Attempts {
     let secret = SecretString::from("0123456789abcdef0123456789abcdef");
@@ -22,6 +21,16 @@ fn from(address: &str) -> Client {
     Client::new(None, Some(address))
 }
 
+/// An attempt of that client under a name which is that user's.
+async fn log_in(
+    attempts: &Attempts,
+    login: &str,
+    client: &Client,
+    user: Option<UserId>,
+) -> Result<Attempt, Failure> {
+    attempts.log_in(login, client).await?.of(user).await
+}
+
 /// How many wrong passwords may be tried, of so many.
 async fn guesses(
     attempts: &Attempts,
@@ -32,7 +41,7 @@ async fn guesses(
 ) -> usize {
     let mut tried = 0;
     for _ in 0..many {
-        if let Ok(mut attempt) = attempts.log_in(login, client, user).await {
+        if let Ok(mut attempt) = log_in(attempts, login, client, user).await {
             let matches = attempt.judged(Ok::<_, ()>(false)).await;
             tried += usize::from(matches == Ok(false));
         }
@@ -89,11 +98,11 @@ async fn who_logs_in_is_not_counted_and_ends_a_series() {
     let attempts = attempts(&settings);
     let some = from("203.0.113.1");
     for _ in 0..500 {
-        let mut attempt = attempts.log_in("ada", &some, None).await.unwrap();
+        let mut attempt = log_in(&attempts, "ada", &some, None).await.unwrap();
         assert_eq!(attempt.judged(Ok::<_, ()>(true)).await, Ok(true));
     }
     assert_eq!(guesses(&attempts, "ada", &some, None, 3).await, 3);
-    let mut attempt = attempts.log_in("ada", &some, None).await.unwrap();
+    let mut attempt = log_in(&attempts, "ada", &some, None).await.unwrap();
     let _ = attempt.judged(Ok::<_, ()>(true)).await;
     assert_eq!(guesses(&attempts, "ada", &some, None, 100).await, 4);
 }
@@ -125,18 +134,22 @@ async fn a_known_device_is_let_in_whatever_others_have_used_up() {
     for name in ["ada", "ada@example.com"] {
         guesses(&attempts, name, &attacker, Some(ada), 1_000).await;
     }
-    assert!(attempts.log_in("ada", &attacker, Some(ada)).await.is_err());
+    assert!(
+        log_in(&attempts, "ada", &attacker, Some(ada))
+            .await
+            .is_err()
+    );
     assert_eq!(guesses(&attempts, "ada", &home, Some(ada), 15).await, 10);
     // On another account it is as unknown as any.
     let bob = Some(UserId(id::new_v7()));
-    assert!(attempts.log_in("bob", &home, bob).await.is_err());
+    assert!(log_in(&attempts, "bob", &home, bob).await.is_err());
     for wrong in ["", "dt_", "dt_x", &format!("{proof}x"), &proof[3..]] {
         let other = from("203.0.113.1").proven_by(Some(wrong));
-        let refused = attempts.log_in("ada", &other, Some(ada)).await;
+        let refused = log_in(&attempts, "ada", &other, Some(ada)).await;
         assert!(refused.is_err(), "{wrong}");
     }
     tokio::time::advance(Duration::from_secs(10)).await;
-    assert!(attempts.log_in("ada", &home, Some(ada)).await.is_ok());
+    assert!(log_in(&attempts, "ada", &home, Some(ada)).await.is_ok());
 }
 
 #[tokio::test(start_paused = true)]
@@ -144,7 +157,7 @@ async fn what_could_not_be_checked_is_not_counted() {
     let attempts = attempts(&AttemptSettings::default());
     let some = from("203.0.113.1");
     for _ in 0..100 {
-        let mut attempt = attempts.log_in("ada", &some, None).await.unwrap();
+        let mut attempt = log_in(&attempts, "ada", &some, None).await.unwrap();
         assert_eq!(attempt.judged(Err::<bool, _>("busy")).await, Err("busy"));
     }
     assert_eq!(guesses(&attempts, "ada", &some, None, 15).await, 10);
@@ -155,9 +168,9 @@ async fn who_gives_up_on_an_attempt_has_failed() {
     let attempts = attempts(&AttemptSettings::default());
     let some = from("203.0.113.1");
     for _ in 0..10 {
-        drop(attempts.log_in("ada", &some, None).await.unwrap());
+        drop(log_in(&attempts, "ada", &some, None).await.unwrap());
     }
-    assert!(attempts.log_in("ada", &some, None).await.is_err());
+    assert!(log_in(&attempts, "ada", &some, None).await.is_err());
 }
 
 #[tokio::test(start_paused = true)]
@@ -235,7 +248,7 @@ async fn who_is_logged_in_tries_few_passwords_and_shuts_no_device_out() {
         tokio::time::advance(Duration::from_secs(1)).await;
     }
     assert_eq!(tried, 25, "a quarter of a hundred, however patient");
-    assert!(attempts.log_in("ada", &home, Some(ada)).await.is_ok());
+    assert!(log_in(&attempts, "ada", &home, Some(ada)).await.is_ok());
     let bob = UserId(id::new_v7());
     let mut attempt = attempts.change_password(bob).await.unwrap();
     assert_eq!(attempt.judged(Ok::<_, ()>(true)).await, Ok(true));
@@ -253,91 +266,4 @@ async fn what_is_wrong_is_counted_for_a_client_and_what_is_right_is_not() {
     for _ in 0..1_000 {
         attempts.token(address).await.unwrap().was_right().await;
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn every_limit_is_in_the_gauge() {
-    let metrics = Metrics::default();
-    let secret = SecretString::from("0123456789abcdef0123456789abcdef");
-    let counting = Counting {
-        signer: Arc::new(Signer::new(&secret).unwrap()),
-        replicas: 1,
-        shared: &|_, _| None,
-        metrics: &metrics,
-    };
-    let settings = AttemptSettings {
-        keys_max: 100,
-        ..AttemptSettings::default()
-    };
-    let attempts = Attempts::new(&settings, &counting);
-    let address = Some("203.0.113.1".parse().unwrap());
-    drop(attempts.token(address).await.unwrap());
-    attempts.wrong_token("robot").await.unwrap();
-    attempts.reset(address, "ada@example.com").await.unwrap();
-    let text = metrics.encode();
-    for line in ["identity_attempt_keys 4", "identity_attempt_keys_max 1300"] {
-        assert!(text.contains(line), "{line}: {text}");
-    }
-}
-
-/// A limit that all share, and how often somebody looked how much it remembers.
-#[derive(Debug)]
-struct LookedThrough {
-    limit: KeyedRate<String>,
-    times: Arc<AtomicUsize>,
-}
-
-impl KeyLimit for LookedThrough {
-    fn take<'a>(&'a self, key: &'a str, cost: u32) -> BoxFuture<'a, Result<(), Refusal>> {
-        self.limit.take(key, cost)
-    }
-
-    fn give_back<'a>(&'a self, key: &'a str, cost: u32) -> BoxFuture<'a, ()> {
-        KeyLimit::give_back(&self.limit, key, cost)
-    }
-
-    fn quota(&self) -> RateSettings {
-        self.limit.settings()
-    }
-
-    fn keys(&self) -> usize {
-        self.times.fetch_add(1, Ordering::Relaxed);
-        self.limit.keys()
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn to_count_an_attempt_is_not_to_look_through_all_that_is_remembered() {
-    let (metrics, times) = (Metrics::default(), Arc::new(AtomicUsize::new(0)));
-    let secret = SecretString::from("0123456789abcdef0123456789abcdef");
-    let counting = Counting {
-        signer: Arc::new(Signer::new(&secret).unwrap()),
-        replicas: 1,
-        shared: &|_, rate| {
-            let (limit, times) = (KeyedRate::new(rate), Arc::clone(&times));
-            let limit: Arc<dyn KeyLimit> = Arc::new(LookedThrough { limit, times });
-            Some(limit)
-        },
-        metrics: &metrics,
-    };
-    let attempts = Attempts::new(&AttemptSettings::default(), &counting);
-    for last in 0..100 {
-        let client = from(&format!("203.0.113.{last}"));
-        guesses(&attempts, &format!("user{last}"), &client, None, 1).await;
-        attempts
-            .wrong_from(client.address().and_then(|text| text.parse().ok()))
-            .await
-            .unwrap();
-    }
-    assert_eq!(times.load(Ordering::Relaxed), 0);
-    let told = |line: &str| metrics.encode().lines().any(|told| told == line);
-    // Addresses, names and their series, once for logins and twice for tokens; and all together.
-    assert!(told("identity_attempt_keys 501"), "{}", metrics.encode());
-    assert_eq!(times.load(Ordering::Relaxed), settings::LIMITS);
-    let limits = Arc::downgrade(attempts.0.as_ref().unwrap());
-    drop(attempts);
-    assert!(
-        limits.upgrade().is_none(),
-        "nothing is kept for the metrics"
-    );
 }

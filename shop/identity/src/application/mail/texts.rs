@@ -6,6 +6,7 @@ use stanchion::mail::{Mail, Mailbox};
 use uuid::Uuid;
 
 use super::MailPages;
+use crate::application::former_email::HELD_FOR;
 use crate::application::one_time::Purpose;
 
 pub(super) fn verification(id: Uuid, to: Mailbox, token: &OneTimeToken, pages: &MailPages) -> Mail {
@@ -47,6 +48,28 @@ pub(super) fn reset_done(id: Uuid, to: Mailbox) -> Mail {
                logged out.\nIf it was not you, somebody reads your mail: change that password first, then ask for a \
                new one here.\n"
             .into(),
+    }
+}
+
+pub(super) fn address_left(id: Uuid, to: Mailbox, is_proved: bool) -> Mail {
+    let days = HELD_FOR.as_hours() / 24;
+    let otherwise = if is_proved {
+        format!(
+            "If it was not you, ask for a new password with this address, within {days} days: that logs every device out,\n\
+             and the account has this address again. Nobody sets a password by the other one before."
+        )
+    } else {
+        "If it was not you, log in with your username and your password, put this address back, log out everywhere,\n\
+         and confirm this address."
+            .into()
+    };
+    Mail {
+        id,
+        to,
+        subject: "Your e-mail address was changed".into(),
+        text: format!(
+            "Hello,\n\nyour account has another e-mail address now. If it was you, ignore this mail.\n\n{otherwise}\n"
+        ),
     }
 }
 
@@ -95,6 +118,8 @@ mod tests {
             verification(Uuid::nil(), to(), &token, &pages),
             reset(Uuid::nil(), to(), &token, &pages),
             reset_done(Uuid::nil(), to()),
+            address_left(Uuid::nil(), to(), true),
+            address_left(Uuid::nil(), to(), false),
         ] {
             for line in mail.text.lines() {
                 assert!(line.len() <= 120, "{line}");

@@ -83,7 +83,7 @@ impl Identity {
         if self.has_seen_client(name) {
             return self.enabled_client(id).await;
         }
-        let attempt = self.attempts.token(from).await?;
+        let attempt = self.attempts.stranger(from).await?;
         attempt.found(self.enabled_client(id).await).await
     }
 

@@ -7,14 +7,18 @@ use crate::application::Identity;
 
 impl Identity {
     /// What comes of a request to the token endpoint, unless too much was wrong before that came from that address. What is
-    /// right is not counted, and asks nobody as long as nothing from there was wrong.
+    /// right is not counted, and of a client that was met before it asks nobody as long as nothing from there was wrong.
     pub(crate) async fn limited<T>(
         &self,
         from: Option<IpAddr>,
         client: &str,
         request: impl Future<Output = Result<T, OAuthFailure>>,
     ) -> Result<T, OAuthFailure> {
-        let attempt = self.attempts.token(from).await?;
+        let attempt = match self.has_seen_client(client) {
+            true => self.attempts.token(from).await?,
+            // The store would have to be asked who it is.
+            false => self.attempts.stranger(from).await?,
+        };
         let done = request.await;
         if is_wrong(&done) {
             attempt.was_wrong().await?;

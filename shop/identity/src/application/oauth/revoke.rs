@@ -1,3 +1,5 @@
+use std::net::IpAddr;
+
 use shop_kernel::UserId;
 use stanchion::auth::Subject;
 use stanchion::auth::oauth::{OAuthError, Refused};
@@ -9,7 +11,7 @@ use super::OAuthFailure;
 use crate::application::ports::Which;
 use crate::application::work::{Work, retried};
 use crate::application::{Failure, Identity};
-use crate::domain::{ClientId, Event, RegisteredClient, SessionEnd, SessionId};
+use crate::domain::{ClientGrant, ClientId, Event, RegisteredClient, SessionEnd, SessionId};
 
 const NOT_ITS_OWN: Refused =
     OAuthError::InvalidGrant.because("the token was issued to another client");
@@ -21,12 +23,11 @@ impl Identity {
         &self,
         client: &RegisteredClient,
         token: &str,
+        from: Option<IpAddr>,
         metadata: &Metadata,
     ) -> Result<(), OAuthFailure> {
         if let Some(presented) = RefreshToken::parse(token) {
-            let hash = presented.hash();
-            let granted = self.oauth.codes.grant_of_token(&self.db, &hash);
-            return match granted.await? {
+            return match self.grant_to_end(client, &presented, from).await? {
                 Some(grant) if grant.client == client.id => Ok(self
                     .end_granted(grant.user, grant.session, metadata)
                     .await?),
@@ -49,6 +50,23 @@ impl Identity {
             _ => self.void(client.id, &claims, metadata).await?,
         }
         Ok(())
+    }
+
+    /// What a refresh token was granted. Whoever knows a public client's id is that client, and tokens without end are soon made
+    /// up: what is none is counted, by the address alone, before the store is asked once more.
+    async fn grant_to_end(
+        &self,
+        client: &RegisteredClient,
+        presented: &RefreshToken,
+        from: Option<IpAddr>,
+    ) -> Result<Option<ClientGrant>, Failure> {
+        let hash = presented.hash();
+        let granted = self.oauth.codes.grant_of_token(&self.db, &hash);
+        if client.plan.confidential {
+            return granted.await;
+        }
+        let attempt = self.attempts.token(from).await?;
+        attempt.found(granted.await).await
     }
 
     /// A client's own token has no session that could end. Others hear of it by the event.

@@ -88,7 +88,7 @@ async fn a_token_that_was_given_back_is_void_for_as_long_as_any_clock_would_let_
     let client = robot(&identity).await;
     let (kept, given_back) = (token_of(&identity, &client), token_of(&identity, &client));
     let metadata = metadata();
-    let revoked = identity.revoke_token(&client, &given_back, &metadata);
+    let revoked = identity.revoke_token(&client, &given_back, None, &metadata);
     assert!(revoked.await.is_ok());
     tokio::time::sleep(Duration::from_millis(2_200)).await;
     let told = async |token: &str| identity.introspect(&client, token).await.unwrap().is_some();

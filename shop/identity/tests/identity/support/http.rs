@@ -1,4 +1,7 @@
+use std::net::SocketAddr;
+
 use axum::body::Body;
+use axum::extract::ConnectInfo;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{HeaderMap, Method};
 use http_body_util::BodyExt;
@@ -73,6 +76,13 @@ impl Request {
 
     pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.builder = self.builder.header(name, value);
+        self
+    }
+
+    /// It comes from there; others come from nowhere, like calls within the process.
+    pub(crate) fn sent_from(mut self, address: &str) -> Self {
+        let peer = SocketAddr::new(address.parse().unwrap(), 50_000);
+        self.builder = self.builder.extension(ConnectInfo(peer));
         self
     }
 

@@ -63,6 +63,11 @@ impl Shop {
 
     /// With the limits of who may try how often, as they are by default. Nobody has an address here.
     pub(crate) async fn limited() -> Self {
+        Self::limited_by(&AttemptSettings::default()).await
+    }
+
+    /// With these limits.
+    pub(crate) async fn limited_by(settings: &AttemptSettings) -> Self {
         let counting = Counting {
             signer: Arc::new(signer()),
             replicas: 1,
@@ -70,7 +75,7 @@ impl Shop {
             metrics: &Metrics::default(),
         };
         let mut place = Place::temporary();
-        place.attempts = Attempts::new(&AttemptSettings::default(), &counting);
+        place.attempts = Attempts::new(settings, &counting);
         Self::on(place).await
     }
 

@@ -145,13 +145,14 @@ async fn revoke(
     let revoked = async {
         let form = form.0?;
         let presented = presented(&headers, &form)?;
+        let from = context.remote();
         let revoked = async {
             let client = identity.client(&presented).await?;
             let token = wanted(&form, "token", "token is missing")?;
             let metadata = caused_by(&client);
-            identity.revoke_token(&client, token, &metadata).await
+            let revoked = identity.revoke_token(&client, token, from, &metadata);
+            revoked.await
         };
-        let from = context.remote();
         Ok::<_, Refusal>(identity.counted(from, &presented.id, revoked).await?)
     };
     match revoked.await {

@@ -1,0 +1,95 @@
+use async_trait::async_trait;
+use jiff::Timestamp;
+use shop_kernel::UserId;
+use stanchion::sql::{Query, Row, SqlError, params};
+
+use super::unreadable;
+use crate::application::Failure;
+use crate::application::former_email::{FormerEmail, FormerEmailRepository};
+
+const COLUMNS: &str = "id, email, is_proved, held_until";
+
+/// Rows of `former_emails`.
+pub(crate) struct FormerEmailRows;
+
+#[async_trait]
+impl FormerEmailRepository for FormerEmailRows {
+    async fn keep(
+        &self,
+        on: &dyn Query,
+        former: &FormerEmail,
+        now: Timestamp,
+    ) -> Result<(), Failure> {
+        on.exec(
+            "insert into former_emails (id, email, email_key, is_proved, held_until) \
+             values ($1, $2, $3, $4, $5) \
+             on conflict (id) do update set email = excluded.email, email_key = excluded.email_key, \
+                 is_proved = excluded.is_proved, held_until = excluded.held_until \
+             where former_emails.held_until <= $6",
+            params![
+                former.user.0,
+                former.email.as_str(),
+                former.email.key(),
+                former.is_proved,
+                former.held_until,
+                now,
+            ],
+        )
+        .await?;
+        Ok(())
+    }
+
+    async fn of(
+        &self,
+        on: &dyn Query,
+        user: UserId,
+        now: Timestamp,
+    ) -> Result<Option<FormerEmail>, Failure> {
+        let sql = format!("select {COLUMNS} from former_emails where id = $1 and held_until > $2");
+        let row = on.opt(&sql, params![user.0, now]).await?;
+        Ok(row.as_ref().map(former).transpose()?)
+    }
+
+    async fn proved(
+        &self,
+        on: &dyn Query,
+        email_key: &str,
+        now: Timestamp,
+    ) -> Result<Option<FormerEmail>, Failure> {
+        let sql = format!(
+            "select {COLUMNS} from former_emails \
+             where email_key = $1 and held_until > $2 and is_proved \
+             order by held_until limit 1"
+        );
+        let row = on.opt(&sql, params![email_key, now]).await?;
+        Ok(row.as_ref().map(former).transpose()?)
+    }
+
+    async fn forget(&self, on: &dyn Query, user: UserId) -> Result<(), Failure> {
+        on.exec("delete from former_emails where id = $1", params![user.0])
+            .await?;
+        Ok(())
+    }
+
+    async fn prune(&self, on: &dyn Query, before: Timestamp, limit: u64) -> Result<u64, Failure> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let pruned = on
+            .exec(
+                "delete from former_emails where id in \
+                     (select id from former_emails where held_until < $1 \
+                      order by held_until limit $2)",
+                params![before, limit],
+            )
+            .await?;
+        Ok(pruned)
+    }
+}
+
+fn former(row: &Row) -> Result<FormerEmail, SqlError> {
+    Ok(FormerEmail {
+        user: UserId(row.get(0)?),
+        email: row.get::<&str>(1)?.parse().map_err(unreadable)?,
+        is_proved: row.get(2)?,
+        held_until: row.get(3)?,
+    })
+}

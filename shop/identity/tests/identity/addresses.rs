@@ -1,0 +1,131 @@
+//! Another address: what becomes of it if whoever chose it has but a token.
+
+use serde_json::json;
+
+use crate::support::{Reply, Shop, User, registration, token_of};
+
+const NEW: &str = "an even better one";
+
+async fn moves(shop: &Shop, user: &User, by: &User, email: &str) -> Reply {
+    let body = json!({"email": email});
+    shop.patch(&user.path()).by(by).json(body).send().await
+}
+
+async fn proves(shop: &Shop, token: &str) {
+    let body = json!({"token": token});
+    let reply = shop.post("/auth/verification").json(body).send().await;
+    assert_eq!(reply.status, 204, "{}", reply.body);
+}
+
+async fn forgets(shop: &Shop, email: &str) {
+    let body = json!({"email": email});
+    let reply = shop.post("/auth/password/reset").json(body).send().await;
+    reply.expect(202);
+}
+
+async fn chooses(shop: &Shop, token: &str) {
+    let body = json!({"token": token, "new_password": NEW});
+    let path = "/auth/password/reset/confirmation";
+    let reply = shop.post(path).json(body).send().await;
+    assert_eq!(reply.status, 204, "{}", reply.body);
+}
+
+#[tokio::test]
+async fn who_has_but_a_token_sets_no_password_by_another_address_and_its_owner_takes_it_back() {
+    let (shop, post) = Shop::with_post().await;
+    let ada = shop.register("ada").await;
+    proves(&shop, &token_of(&post.latest(1).await)).await;
+    moves(&shop, &ada, &ada, "eve@example.com")
+        .await
+        .expect(200);
+    let told = post.latest(3).await;
+    assert_eq!(told.to, "ada@example.com".parse().unwrap());
+    assert_eq!(told.subject, "Your e-mail address was changed");
+    // Who has stolen the token has that mailbox, and proves it.
+    proves(&shop, &token_of(&post.latest(2).await)).await;
+    forgets(&shop, "eve@example.com").await;
+    assert_eq!(post.settled().await, 3, "no letter goes there");
+
+    forgets(&shop, "ada@example.com").await;
+    let letter = post.latest(4).await;
+    assert_eq!(letter.to, "ada@example.com".parse().unwrap());
+    chooses(&shop, &token_of(&letter)).await;
+    let me = shop.get("/users/me").by(&ada).send().await;
+    me.refused(401, "UNAUTHENTICATED");
+    let ada = shop.login_with("ada@example.com", NEW).await;
+    let me = shop.get("/users/me").by(&ada).send().await;
+    assert_eq!(me.expect(200)["email"], "ada@example.com");
+    let view = shop.get("/auth/verification").by(&ada).send().await;
+    assert_eq!(view.expect(200)["verified"], true);
+    let done = post.latest(5).await;
+    assert_eq!(done.to, "ada@example.com".parse().unwrap());
+    assert_eq!(shop.rows("select id from former_emails").await, 0);
+}
+
+#[tokio::test]
+async fn an_address_that_was_left_is_nobody_elses_for_as_long_as_it_is_held() {
+    let (shop, post) = Shop::with_post().await;
+    let ada = shop.register("ada").await;
+    proves(&shop, &token_of(&post.latest(1).await)).await;
+    let bob = shop.register("bob").await;
+    moves(&shop, &ada, &ada, "eve@example.com")
+        .await
+        .expect(200);
+    let mut taking = registration("carl");
+    taking["email"] = json!("Ada@Example.com");
+    let taken = shop.post("/users").json(taking.clone()).send().await;
+    taken.refused(409, "EMAIL_TAKEN");
+    let taken = moves(&shop, &bob, &bob, "ada@example.com").await;
+    taken.refused(409, "EMAIL_TAKEN");
+    // Its user has it back at will, and leaving it once more begins nothing anew.
+    for email in ["ada@example.com", "eve@example.com", "mallory@example.com"] {
+        moves(&shop, &ada, &ada, email).await.expect(200);
+    }
+    let before = post.settled().await;
+    forgets(&shop, "mallory@example.com").await;
+    assert_eq!(post.settled().await, before);
+
+    shop.exec(
+        "update former_emails set held_until = \
+             (select created_at from users where users.id = former_emails.id)",
+    )
+    .await;
+    shop.post("/users").json(taking).send().await.expect(201);
+    let before = post.settled().await;
+    forgets(&shop, "mallory@example.com").await;
+    let letter = post.latest(before + 1).await;
+    assert_eq!(letter.to, "mallory@example.com".parse().unwrap());
+}
+
+#[tokio::test]
+async fn an_address_that_was_never_proved_is_told_and_gives_nothing_back() {
+    let (shop, post) = Shop::with_post().await;
+    let ada = shop.register("ada").await;
+    moves(&shop, &ada, &ada, "ada@elsewhere.example")
+        .await
+        .expect(200);
+    let told = post.latest(3).await;
+    assert_eq!(told.to, "ada@example.com".parse().unwrap());
+    assert!(told.text.contains("your username"), "{}", told.text);
+    for email in ["ada@example.com", "ada@elsewhere.example"] {
+        forgets(&shop, email).await;
+    }
+    assert_eq!(post.settled().await, 3);
+    // It may have been mistyped: whose it is may have it.
+    let mut owner = registration("owner");
+    owner["email"] = json!("ada@example.com");
+    shop.post("/users").json(owner).send().await.expect(201);
+}
+
+#[tokio::test]
+async fn an_address_that_a_user_is_given_by_who_may_counts_at_once() {
+    let (shop, post) = Shop::with_post().await;
+    let (admin, ada) = (shop.admin().await, shop.register("ada").await);
+    proves(&shop, &token_of(&post.latest(1).await)).await;
+    let moved = moves(&shop, &ada, &admin, "ada@elsewhere.example").await;
+    moved.expect(200);
+    assert_eq!(post.settled().await, 2, "the new address is to be proved");
+    forgets(&shop, "ada@elsewhere.example").await;
+    chooses(&shop, &token_of(&post.latest(3).await)).await;
+    shop.login_with("ada@elsewhere.example", NEW).await;
+}

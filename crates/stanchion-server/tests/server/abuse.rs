@@ -1,6 +1,7 @@
 //! What hostile clients do to a port, over real sockets: each is refused or left in time, and nobody else notices.
 
 mod coded;
+mod desync;
 mod floods;
 mod heads;
 mod minute;

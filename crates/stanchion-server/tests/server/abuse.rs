@@ -9,6 +9,7 @@ mod proxied;
 mod resets;
 mod slow;
 mod stalls;
+mod tunnels;
 mod wire;
 
 use std::convert::Infallible;

@@ -272,6 +272,8 @@ async fn a_path_or_header_that_is_none_is_told_before_anything_is_sent() {
     for call in [
         client.get("things"),
         client.get("/a b"),
+        // What stands behind it would not be sent: another thing would be asked for.
+        client.delete("/things/7#8"),
         client.get("/").header("x y", "1"),
         client.get("/").header("x-y", "1\n2"),
     ] {

@@ -37,7 +37,9 @@ impl Target {
         }
         let host = authority.host().trim_matches(['[', ']']).to_owned();
         let port = authority.port_u16();
-        if host.is_empty() || (port.is_none() && authority.as_str().ends_with(':')) {
+        // 99999 is none: it must not become the usual one.
+        let says_port = authority.as_str().len() > authority.host().len();
+        if host.is_empty() || (port.is_none() && says_port) {
             return Err(malformed());
         }
         Ok(Self {
@@ -54,6 +56,10 @@ impl Target {
     pub(crate) fn below(&self, path: &str) -> Result<PathAndQuery, String> {
         if !path.starts_with('/') {
             return Err(format!("the path {path:?} does not begin with a slash"));
+        }
+        // It would be left out, and something else asked for.
+        if path.contains('#') {
+            return Err(format!("the path {path:?} has a fragment; write %23"));
         }
         let whole = format!("{}{path}", self.base);
         whole
@@ -118,6 +124,7 @@ mod tests {
         assert_eq!((target.host.as_str(), target.port), ("::1", 8080));
         assert_eq!(target.host_header, "[::1]:8080");
         assert!(target.below("rates").is_err());
+        assert!(target.below("/rates/7#8").is_err() && target.below("/rates?of=#").is_err());
     }
 
     #[test]
@@ -129,6 +136,9 @@ mod tests {
             "https://user:secret@bank.example",
             "https://bank.example?key=1",
             "https://bank.example#part",
+            "https://bank.example:",
+            "https://bank.example:99999",
+            "http://[::1]:65536",
             "sandbox:",
         ] {
             assert!(Target::parse(url).is_err(), "{url}");

@@ -80,6 +80,7 @@ async fn when_all_have_left_what_is_loaded_is_kept_all_the_same() {
     assert_eq!(store.loads(), 1);
 }
 
+/// Of a thousand a second the first is chosen 0.2 s · ln(1000 · 0.2) = 1.06 s before the end, the mean a tenth earlier.
 #[tokio::test(start_paused = true)]
 async fn a_hot_key_is_never_waited_for_again() {
     let store = Store::new(7).slow(200);
@@ -87,15 +88,19 @@ async fn a_hot_key_is_never_waited_for_again() {
     store.get(&cache).await;
     let begun = Instant::now();
     let mut waited = 0;
-    while begun.elapsed() < Duration::from_secs(60) {
+    while begun.elapsed() < Duration::from_secs(300) {
         let asked = Instant::now();
         store.get(&cache).await;
         waited += u32::from(asked.elapsed() > Duration::ZERO);
         sleep(Duration::from_millis(1)).await;
     }
-    // Ten seconds an entry, refreshed about a second before its end.
     assert_eq!(waited, 0);
-    assert!((6..=12).contains(&store.loads()), "{} loads", store.loads());
+    // Ten seconds an entry, give or take a tenth: one is loaded each 8.6 to 9.4 s.
+    assert!(
+        (32..=36).contains(&store.loads()),
+        "{} loads",
+        store.loads()
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -132,7 +132,7 @@ impl<'c> Call<'c> {
             async move {
                 let trying = sending.line.begin(attempt, &sending.seen).await?;
                 let result = async {
-                    let request = sending.request(attempt, trying.left());
+                    let request = sending.request(attempt, Some(trying.left()));
                     let response = trying.send(request).await?;
                     whole(response, max).await
                 };
@@ -171,8 +171,10 @@ impl<'c> Call<'c> {
             let sending = &sending;
             async move {
                 let trying = sending.line.begin(attempt, &sending.seen).await?;
+                // What the body has, not what its head may take.
+                let left = trying.left_until(until);
                 let result = async {
-                    let request = sending.request(attempt, trying.left());
+                    let request = sending.request(attempt, left);
                     let response = trying.send(request).await?;
                     if is_error(response.status()) {
                         return Err(Fault::Said(read(response, max).await?));

@@ -5,8 +5,10 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http::header::{AsHeaderName, DATE, RETRY_AFTER};
 use http::{HeaderMap, StatusCode};
+use http_body::Body as _;
 use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
+use stanchion_resilience::Moment;
 use stanchion_resilience::deadline::Deadline;
 use stanchion_resilience::retry::{Stopped, http_date};
 
@@ -107,27 +109,34 @@ impl Streamed {
     /// # Errors
     /// The deadline has come, or the connection broke. There is no piece after that.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>, ClientError> {
-        let next = async {
-            while let Some(frame) = self.body.frame().await {
-                let data = frame.map(http_body::Frame::into_data);
-                match data {
-                    Ok(Ok(data)) => return Ok(Some(data)),
-                    Ok(Err(_trailers)) => {}
-                    Err(error) => return Err(Reason::Broken(error.to_string())),
-                }
-            }
-            Ok(None)
-        };
+        if self.body.is_end_stream() {
+            return Ok(None);
+        }
+        let late = Err(Reason::TimedOut(Duration::ZERO));
         let next = match self.until.moment() {
-            None => next.await,
-            Some(end) => match tokio::time::timeout_at(end.instant(), next).await {
-                Ok(next) => next,
-                Err(_) => Err(Reason::TimedOut(Duration::ZERO)),
-            },
+            None => self.piece().await,
+            // Before it is looked whether there is a piece: those that never pause must not outlive it.
+            Some(end) if Moment::now() >= end => late,
+            Some(end) => {
+                let next = tokio::time::timeout_at(end.instant(), self.piece()).await;
+                next.unwrap_or(late)
+            }
         };
         next.map_err(|reason| {
             ClientError::new(&self.dependency, self.host, reason, 1, Stopped::Final)
         })
+    }
+
+    async fn piece(&mut self) -> Result<Option<Bytes>, Reason> {
+        while let Some(frame) = self.body.frame().await {
+            let data = frame.map(http_body::Frame::into_data);
+            match data {
+                Ok(Ok(data)) => return Ok(Some(data)),
+                Ok(Err(_trailers)) => {}
+                Err(error) => return Err(Reason::Broken(error.to_string())),
+            }
+        }
+        Ok(None)
     }
 }
 

@@ -37,7 +37,8 @@ impl Sending<'_> {
         info_span!("client.call", otel.name = %shown, otel.kind = "client", dependency = %name)
     }
 
-    pub(super) fn request(&self, attempt: Attempt, left: Duration) -> Request<Outgoing> {
+    /// `left` is what the host is told to be left; nothing where its answer may go on for as long as it likes.
+    pub(super) fn request(&self, attempt: Attempt, left: Option<Duration>) -> Request<Outgoing> {
         let mut request = Request::new(Outgoing::Whole(self.body.clone()));
         *request.method_mut() = self.method.clone();
         *request.uri_mut() = self.uri.clone();
@@ -46,7 +47,9 @@ impl Sending<'_> {
         self.line.pass(headers);
         if self.line.settings.pass_context {
             headers.insert(ATTEMPT, attempt.number.into());
-            if let Ok(left) = HeaderValue::from_str(&deadline::http_timeout(left)) {
+            if let Some(left) = left
+                && let Ok(left) = HeaderValue::from_str(&deadline::http_timeout(left))
+            {
                 headers.insert(deadline::HEADER, left);
             }
         }

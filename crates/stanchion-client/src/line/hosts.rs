@@ -168,14 +168,15 @@ impl Hosts {
             return;
         }
         *self.asked_at.lock() = Moment::now();
-        let (hosts, about, asked) = (Arc::clone(self), about.clone(), ask());
+        let (hosts, about, ask) = (Arc::clone(self), about.clone(), Arc::clone(ask));
         let settings = &self.dialer.settings;
         // Who asks often has the next question for an answer.
         let within = settings.lookup_every.min(ANSWERED_WITHIN);
         let within = within.max(settings.connect_timeout);
         detached("client discovery", async move {
             let done = Asked(hosts);
-            let answer = timeout(within, asked).await;
+            // Here, so that a question which panics is over as well.
+            let answer = timeout(within, ask()).await;
             let late = || io::Error::new(io::ErrorKind::TimedOut, "no answer in time");
             done.0
                 .answered(&about, answer.unwrap_or_else(|_| Err(late())));

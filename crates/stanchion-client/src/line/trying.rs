@@ -9,6 +9,7 @@ use http::{HeaderMap, Request, Response, Uri, Version};
 use http_body_util::BodyExt;
 use stanchion_resilience::Moment;
 use stanchion_resilience::breaker::Verdict;
+use stanchion_resilience::deadline::Deadline;
 
 use super::hosts::Host;
 use super::pool::Leased;
@@ -40,6 +41,12 @@ impl Trying<'_> {
         let spent = Moment::now().since(self.begun);
         let left = self.allowed.saturating_sub(spent);
         told(left, self.host.pool.way.estimate())
+    }
+
+    /// The same of an answer that goes on until then; nothing where it has no end.
+    pub(crate) fn left_until(&self, end: Deadline) -> Option<Duration> {
+        let left = end.moment()?.since(Moment::now());
+        Some(told(left, self.host.pool.way.estimate()))
     }
 
     /// Sends the request, once: a connection that was closed before it took anything is replaced.

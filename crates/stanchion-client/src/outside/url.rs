@@ -43,6 +43,11 @@ impl Place {
             return Err(refused("it has no host"));
         }
         let usual = if tls { 443 } else { 80 };
+        // An empty one is the usual one (RFC 3986, 3.2.3), 99999 is none.
+        let behind = authority.as_str().len() - authority.host().len();
+        if authority.port_u16().is_none() && behind > 1 {
+            return Err(refused("its port is none"));
+        }
         Ok(Self {
             tls,
             host,
@@ -106,6 +111,7 @@ mod tests {
             "https://",
             "https://user:secret@keys.example",
             "https://[fe80::1%25eth0]/",
+            "https://keys.example:99999/",
             &format!("https://keys.example/{}", "x".repeat(URL_BYTES_MAX)),
         ] {
             assert!(Place::parse(url, false).is_err(), "{url}");

@@ -146,6 +146,26 @@ async fn a_registry_that_hangs_costs_no_more_than_connecting_may_take() {
     );
 }
 
+/// Nor does it take its caller with it.
+#[tokio::test]
+async fn a_registry_that_panicked_once_is_asked_again() {
+    let host = Host::start().await;
+    let (address, asked) = (host.address, AtomicUsize::new(0));
+    let registry = Discovery::asking(move || {
+        assert!(asked.fetch_add(1, Ordering::SeqCst) > 0, "it is broken");
+        async move { Ok(vec![address]) }
+    });
+    let mut settings = quick();
+    settings.policy.retry_on = false;
+    let metrics = Metrics::default();
+    let client =
+        HttpClient::with_discovery("stub", "http://stub.test", registry, &settings, &metrics);
+    let client = client.unwrap();
+    let error = client.get("/").send().await.unwrap_err();
+    assert!(matches!(error.reason(), Reason::Connect(_)), "{error}");
+    client.get("/").send().await.unwrap();
+}
+
 /// Whatever became of the question, the next one is asked.
 #[tokio::test]
 async fn a_registry_that_never_answered_once_is_asked_again() {

@@ -129,6 +129,21 @@ async fn a_hop_that_has_no_time_left_starts_nothing_and_the_caller_hears_in_time
     assert_eq!(last.calls(), 0, "{:?}", second.refused.lock());
 }
 
+/// Or it would end the body with the policy, which guards the head alone.
+#[tokio::test]
+async fn of_a_streamed_answer_the_host_is_told_how_long_the_body_may_take() {
+    let host = Host::start().await;
+    let client = host.client(&quick());
+    let until = Deadline::after(Moment::now(), Duration::from_secs(300));
+    client.get("/").until(until).stream().await.unwrap();
+    client.get("/").stream().await.unwrap();
+    client.get("/").until(until).send().await.unwrap();
+    let heads = host.heads();
+    assert!(told(&heads[0]) > 200_000, "{}", told(&heads[0]));
+    assert!(!heads[1].contains_key("x-request-timeout"));
+    assert!(told(&heads[2]) <= 30_000, "{}", told(&heads[2]));
+}
+
 #[tokio::test]
 async fn less_than_the_floor_is_not_spent() {
     let host = Host::start().await;

@@ -152,6 +152,28 @@ async fn a_body_of_a_byte_a_second_ends_with_the_deadline() {
 }
 
 #[tokio::test]
+async fn a_piece_that_is_there_is_too_late_once_the_deadline_has_come() {
+    let address = raw(|_, mut stream| async move {
+        let two = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n1\r\na\r\n1\r\nb\r\n";
+        stream.write_all(two.as_bytes()).await.unwrap();
+        std::future::pending().await
+    })
+    .await;
+    let client = client(address, &quick());
+    let within = Duration::from_secs(1);
+    let until = Deadline::after(Moment::now(), within);
+    let mut streamed = client.get("/").until(until).stream().await.unwrap();
+    let first = streamed.chunk().await.unwrap();
+    assert_eq!(first.as_deref(), Some(&b"a"[..]));
+    // The other one comes meanwhile.
+    sleep(within).await;
+    for _ in 0..2 {
+        let error = streamed.chunk().await.unwrap_err();
+        assert!(error.is_late(), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn a_connection_is_used_again_and_one_that_the_host_closed_is_replaced_unseen() {
     let opened = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&opened);
@@ -250,6 +272,8 @@ async fn a_path_or_header_that_is_none_is_told_before_anything_is_sent() {
     for call in [
         client.get("things"),
         client.get("/a b"),
+        // What stands behind it would not be sent: another thing would be asked for.
+        client.delete("/things/7#8"),
         client.get("/").header("x y", "1"),
         client.get("/").header("x-y", "1\n2"),
     ] {

@@ -3,15 +3,23 @@
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
+use prometheus_client::encoding::EncodeLabelSet;
 use serde_json::{Map, Value, json};
 use stanchion_resilience::Moment;
-use stanchion_resilience::breaker::Breaker;
+use stanchion_resilience::breaker::{self, Breaker};
 use stanchion_resilience::policy::Policy;
 
 use super::{Operated, refused};
 
 /// What can be done with a breaker.
 const ACTIONS: &str = "force-open, force-closed, reset";
+
+/// Whose breaker; both are words of the program's own.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Guarded {
+    module: &'static str,
+    dependency: String,
+}
 
 pub(super) async fn list(State(operated): State<Operated>) -> Response {
     let policies: Vec<Value> = all(&operated)
@@ -60,7 +68,27 @@ pub(super) async fn act(
 /// Writes how they are into the gauges, before metrics are read.
 pub(super) fn observe(operated: &Operated) {
     operated.admission.observe();
-    all(operated).for_each(|(_, policy)| policy.observe());
+    // Of each breaker that can be forced here, whether its policy has metrics or not, and two of one name apart.
+    let forced = operated.metrics.gauge_family(
+        "stanchion_breaker_forced",
+        "1 while an operator holds a breaker open or closed, else 0.",
+    );
+    for (module, policy) in all(operated) {
+        policy.observe();
+        if let Some(breaker) = policy.breaker() {
+            let dependency = policy.name().to_owned();
+            let labels = Guarded { module, dependency };
+            let is_forced = is_forced(breaker.state());
+            forced.get_or_create(&labels).set(is_forced.into());
+        }
+    }
+}
+
+fn is_forced(state: breaker::State) -> bool {
+    matches!(
+        state,
+        breaker::State::ForcedOpen | breaker::State::ForcedClosed
+    )
 }
 
 fn all(operated: &Operated) -> impl Iterator<Item = (&'static str, &Policy)> {

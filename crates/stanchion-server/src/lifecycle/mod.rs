@@ -1,5 +1,6 @@
 //! Start, run, stop: a protocol, each step bounded and logged.
 
+mod assemble;
 mod prune;
 mod running;
 mod signals;

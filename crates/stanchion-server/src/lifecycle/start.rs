@@ -3,27 +3,21 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use stanchion_runtime::task;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::assemble::{Assembled, trusted};
 use super::prune::Pruning;
 use super::stop::{AdminPort, StopTimes, Stopping};
 use super::workers::Workers;
 use super::{Addresses, Running, Stopped};
-use crate::admission::Admission;
-use crate::context::{Lent, PUBLIC_STREAMS_MAX};
-use crate::metrics::ServerMetrics;
 use crate::net::{
     App, BodyRate, ConnectionLimits, Listener, Moments, Serving, Tls, keep_little_unsent,
 };
-use crate::service::{
-    Health, Module, Mounts, Network, Role, Routed, ServerSettings, State, Worker, docs_router,
-};
-use crate::stack::{self, Around, InFlight, Stack};
+use crate::service::{Module, Role, ServerSettings, State, Worker};
+use crate::stack::Stack;
 use crate::{Service, admin};
 
 /// How long a stop goes on serving when nobody sits at a terminal.
@@ -53,17 +47,6 @@ struct Ports {
     admin: Option<TcpListener>,
     public_tls: Option<Arc<Tls>>,
     admin_tls: Option<Arc<Tls>>,
-}
-
-/// A service put together, before it listens.
-struct Assembled {
-    around: Around,
-    health: Health,
-    stack: Stack,
-    waits: CancellationToken,
-    modules: Vec<Module>,
-    routes: Vec<crate::service::Listed>,
-    grpc_health: Option<crate::grpc::HealthService>,
 }
 
 impl Service {
@@ -110,70 +93,6 @@ impl Service {
             tell(&addresses);
         }
         Ok(running)
-    }
-
-    /// The whole stack as a tower service, without ports, workers or a stop: for tests.
-    ///
-    /// # Errors
-    /// [`StartError::Settings`].
-    pub fn into_router(self) -> Result<Router, StartError> {
-        let mut service = self;
-        let assembled = service.assemble()?;
-        assembled.health.enter(State::Ready);
-        Ok(Router::new().fallback_service(assembled.around))
-    }
-
-    fn assemble(&mut self) -> Result<Assembled, StartError> {
-        let mut modules = std::mem::take(&mut self.modules);
-        let signer = self.make_signer().map_err(StartError::Settings)?;
-        let mounts = Mounts::of(self, &mut modules);
-        let checks = modules
-            .iter()
-            .flat_map(|module| module.checks.clone())
-            .collect();
-        let health = Health::new(checks, self.settings.check_timeout);
-        let waits = CancellationToken::new();
-        let metrics = ServerMetrics::new(&self.metrics);
-        let (in_flight_max, server) = (self.settings.in_flight_max, metrics.clone());
-        let admission = &self.settings.admission;
-        let counting = self.counting.take();
-        let admission = Admission::new(
-            admission,
-            in_flight_max,
-            &self.metrics,
-            server,
-            counting.as_ref(),
-        );
-        let stack = Stack {
-            lent: Arc::new(Lent {
-                fresh_calls: Arc::default(),
-                metrics: metrics.clone(),
-                admission: Arc::new(admission),
-                signer,
-                stopping: waits.clone(),
-                waiting: Arc::new(Semaphore::new(self.settings.waiting_max)),
-                public_streams: Arc::new(Semaphore::new(PUBLIC_STREAMS_MAX)),
-            }),
-            in_flight: InFlight::default(),
-            trusted: Arc::new(trusted(&self.settings)),
-            forwarded_by: self.settings.forwarded_by,
-            metrics,
-        };
-        if let Some(within) = self.in_process.take() {
-            within.open(mounts.grpc, Arc::clone(&stack.lent));
-        }
-        let own = health.router().merge(docs_router(&mounts.document));
-        let routed = Routed::of(own, mounts.services, mounts.outlet);
-        let around = stack::around(routed, &stack, &self.settings);
-        Ok(Assembled {
-            around,
-            health,
-            stack,
-            waits,
-            modules,
-            routes: mounts.listed,
-            grpc_health: mounts.grpc_health,
-        })
     }
 
     fn launch(self, assembled: Assembled, ports: Ports, addresses: Addresses) -> Running {
@@ -336,14 +255,6 @@ fn limits(settings: &ServerSettings) -> ConnectionLimits {
             grace: settings.header_timeout,
         },
     }
-}
-
-fn trusted(settings: &ServerSettings) -> Vec<Network> {
-    settings
-        .trusted_proxies
-        .iter()
-        .filter_map(|text| Network::parse(text))
-        .collect()
 }
 
 fn stop_times(settings: &ServerSettings) -> StopTimes {

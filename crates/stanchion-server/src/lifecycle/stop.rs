@@ -78,7 +78,10 @@ impl Stopping {
             (Instant::now() + self.times.drain).min(end - AFTER_DRAIN.min(self.times.whole / 2));
         let stuck = match timeout_at(drained, self.connections.wait()).await {
             Ok(()) => Vec::new(),
-            Err(_) => cut(&self.in_flight, &self.moments, &self.metrics),
+            Err(_) => {
+                let connections = self.connections.len();
+                cut(&self.in_flight, &self.moments, &self.metrics, connections)
+            }
         };
         // 6. Workers after requests: what requests have caused can still go out.
         let workers = self.workers.stop(end.max(Instant::now() + AT_LEAST)).await;
@@ -105,8 +108,13 @@ impl AdminPort {
     }
 }
 
-/// Names what is still being served, then ends it.
-fn cut(in_flight: &InFlight, moments: &Moments, metrics: &ServerMetrics) -> Vec<Stuck> {
+/// Names what is still being served on so many connections, then ends it.
+fn cut(
+    in_flight: &InFlight,
+    moments: &Moments,
+    metrics: &ServerMetrics,
+    connections: usize,
+) -> Vec<Stuck> {
     let mut stuck: Vec<_> = in_flight
         .all()
         .iter()
@@ -126,6 +134,13 @@ fn cut(in_flight: &InFlight, moments: &Moments, metrics: &ServerMetrics) -> Vec<
             request_id = request.request_id,
             age_ms = request.age.as_millis() as u64,
             "request cut off by the stop"
+        );
+    }
+    if stuck.is_empty() {
+        // Tunnels over HTTP/2, of which nobody learns when they end, or clients that do not go.
+        tracing::warn!(
+            connections,
+            "connections cut off by the stop, with no request that is known"
         );
     }
     moments.cut.cancel();

@@ -1,6 +1,7 @@
 //! What hostile clients do to a port, over real sockets: each is refused or left in time, and nobody else notices.
 
 mod coded;
+mod desync;
 mod floods;
 mod heads;
 mod minute;
@@ -8,6 +9,7 @@ mod proxied;
 mod resets;
 mod slow;
 mod stalls;
+mod tunnels;
 mod wire;
 
 use std::convert::Infallible;
@@ -113,6 +115,14 @@ impl Abused {
         count.unwrap().parse().unwrap()
     }
 
+    /// What it says of connections that it did not take.
+    fn refused(&self) -> Vec<String> {
+        let shown = self.metrics.encode();
+        let of_these = |line: &&str| line.starts_with("stanchion_server_connections_refused_total");
+        let lines = shown.lines().filter(of_these);
+        lines.map(str::to_owned).collect()
+    }
+
     /// Waits until so many connections are left; how long that took.
     async fn left_with(&self, connections: usize, within: Duration) -> Duration {
         let began = Instant::now();
@@ -181,6 +191,11 @@ impl Neighbour {
     /// it costs the machine. It is measured in three parts of the attack, of which the one in the middle counts; an attack
     /// that is over too soon for that says nothing.
     async fn noticed_nothing(self) {
+        self.noticed_less_than(Duration::ZERO).await;
+    }
+
+    /// The same where the p99s are further apart than `least`.
+    async fn noticed_less_than(self, least: Duration) {
         self.over.store(true, Ordering::Relaxed);
         let [attacked, quiet] = self.asking.await.unwrap();
         let longest = attacked.iter().max().copied().unwrap_or_default();
@@ -196,12 +211,21 @@ impl Neighbour {
         }
         let parts = attacked.chunks_exact(part).zip(quiet.chunks_exact(part));
         let mut slower: Vec<_> = parts
-            .map(|(attacked, quiet)| p99(attacked).div_duration_f64(p99(quiet)))
+            .map(|(attacked, quiet)| slower(p99(attacked), p99(quiet), least))
             .collect();
         slower.sort_by(f64::total_cmp);
         println!("p99 beside that of a quiet service: {slower:.2?}");
         assert!(slower[slower.len() / 2] <= SLOWER_MAX, "{slower:.2?}");
     }
+}
+
+/// How many times as long, unless that is less than anybody notices.
+fn slower(attacked: Duration, quiet: Duration, least: Duration) -> f64 {
+    println!("p99 {attacked:?}, of a quiet service {quiet:?}");
+    if attacked.saturating_sub(quiet) < least {
+        return 1.0;
+    }
+    attacked.div_duration_f64(quiet)
 }
 
 fn p99(times: &[Duration]) -> Duration {

@@ -108,6 +108,31 @@ async fn an_operator_sees_policies_and_forces_and_resets_a_breaker() {
     }
 }
 
+/// A forgotten one raises an alarm, also where its policy was made without metrics.
+#[tokio::test]
+async fn that_a_breaker_is_forced_is_a_metric_until_it_is_reset() {
+    let bank = Policy::new("bank", &PolicySettings::default());
+    let (_running, address) = start(&bank, &Metrics::default()).await;
+    for (action, forced) in [
+        ("reset", 0),
+        ("force-open", 1),
+        ("force-closed", 1),
+        ("reset", 0),
+    ] {
+        let line = format!("POST /debug/policies/payments/bank/{action}");
+        assert_eq!(ask(address, &line).await.0, 200);
+        let (_, metrics) = text(address, "/metrics").await;
+        let gauges = metrics.lines();
+        let gauges: Vec<_> = gauges
+            .filter(|line| line.starts_with("stanchion_breaker_forced{"))
+            .collect();
+        // The ledger's is switched off.
+        let expected =
+            format!("stanchion_breaker_forced{{module=\"payments\",dependency=\"bank\"}} {forced}");
+        assert_eq!(gauges, [expected], "{action}");
+    }
+}
+
 async fn text(address: SocketAddr, path: &str) -> (String, String) {
     let mut line = Line::open(address).await;
     line.say(&format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n"))

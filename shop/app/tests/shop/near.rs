@@ -56,11 +56,7 @@ async fn the_same_with_redis_and_what_is_near_is_asked_of_no_store() {
 
 async fn with_redis(url: &str) -> Shop {
     let shop = Shop::start_with(&[("SHOP__CACHE__URL", url)]).await;
-    eventually("the tier is there", NOTICED_WITHIN, || async {
-        let ready = shop.fetch("/ready").send().await.expect(200).json();
-        (ready["status"] == "ready").then_some(())
-    })
-    .await;
+    ready(&shop).await;
     shop
 }
 
@@ -115,15 +111,29 @@ async fn a_redis_that_is_gone_or_silent_costs_no_error_and_hardly_any_time() {
     costs_little(&staff, "silent", calm).await;
     degraded(&shop).await;
     proxy.stall(false);
-    eventually("the tier is back", NOTICED_WITHIN, || async {
-        let ready = shop.fetch("/ready").send().await.expect(200).json();
-        (ready["status"] == "ready").then_some(())
-    })
-    .await;
+    ready(&shop).await;
     redis.kill().unwrap();
     costs_little(&staff, "gone", calm).await;
     degraded(&shop).await;
     redis.restart().unwrap();
+    written_and_read(&shop).await;
+}
+
+/// D6: it starts, serves, says what it lacks, and uses it when it comes.
+#[tokio::test]
+async fn a_redis_that_is_not_there_at_the_start_is_nothing_to_wait_for() {
+    let Some(mut redis) = Redis::required() else {
+        return;
+    };
+    let url = redis.url();
+    redis.kill().unwrap();
+    let shop = Shop::start_with(&[("SHOP__CACHE__URL", &url)]).await;
+    degraded(&shop).await;
+    let ada = shop.customer("ada").await;
+    let order = ada.order(&item(SKU, 1)).await;
+    assert_eq!(order.text_at("/status"), "confirmed");
+    redis.restart().unwrap();
+    ready(&shop).await;
     written_and_read(&shop).await;
 }
 
@@ -159,6 +169,14 @@ async fn slowest(staff: &Caller) -> Duration {
     }
     took.sort();
     took[98]
+}
+
+async fn ready(shop: &Shop) {
+    eventually("the tier is there", NOTICED_WITHIN, || async {
+        let ready = shop.fetch("/ready").send().await.expect(200).json();
+        (ready["status"] == "ready").then_some(())
+    })
+    .await;
 }
 
 async fn degraded(shop: &Shop) {

@@ -23,6 +23,11 @@ pub(super) async fn statuses(address: SocketAddr, request: &[u8]) -> Vec<u16> {
     let text = String::from_utf8_lossy(&answers);
     let asked: String = String::from_utf8_lossy(request).chars().take(200).collect();
     assert!(ended.is_ok(), "{asked:?}: the connection goes on: {text}");
+    statuses_in(&text)
+}
+
+/// Those of all answers in what was read.
+pub(super) fn statuses_in(text: &str) -> Vec<u16> {
     let answers = text.split("HTTP/1.1 ").skip(1);
     let status = |answer: &str| answer.get(..3)?.parse().ok();
     answers.filter_map(status).collect()

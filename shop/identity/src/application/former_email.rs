@@ -112,7 +112,7 @@ impl Identity {
     }
 
     /// A letter's token was taken: of the address that was left it gives that address back.
-    pub(super) async fn take_back(
+    pub(super) async fn give_address_back(
         &self,
         work: &mut Work<'_>,
         bearer: &Bearer,

@@ -61,7 +61,7 @@ impl Identity {
             .void(work.rows(), user, Purpose::Reset, now)
             .await?;
         self.one_time.verify(work.rows(), &bearer, now).await?;
-        self.take_back(&mut work, &bearer, now).await?;
+        self.give_address_back(&mut work, &bearer, now).await?;
         work.record(&Event::PasswordReset { user_id: user })?;
         let ended = self
             .end_all(&mut work, user, SessionEnd::PasswordReset)

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use stanchion_resilience::adaptive::{Adaptive, AdaptiveSettings};
+use stanchion_resilience::codel::CodelSettings;
 use stanchion_resilience::deadline::Deadline;
 use stanchion_resilience::{Dice, Moment, Priority};
 use stanchion_runtime::task;
@@ -78,12 +79,26 @@ impl Service {
     }
 }
 
+/// As a server begins.
+fn server() -> AdaptiveSettings {
+    AdaptiveSettings {
+        start: 48,
+        min: 4,
+        window: Duration::from_millis(100),
+        queue: CodelSettings {
+            target: Duration::from_millis(1),
+            ..CodelSettings::default()
+        },
+        ..AdaptiveSettings::default()
+    }
+}
+
 /// What was answered of each second's requests.
 async fn run(seed: u64) -> Vec<usize> {
     let seconds = BEFORE + FROZEN + AFTER;
     let (freeze, frozen) = watch::channel(false);
     let dice = Dice::seeded(seed);
-    let settings = AdaptiveSettings::default();
+    let settings = server();
     let service = Arc::new(Service {
         limit: Adaptive::with(&settings, Dice::seeded(seed), Moment::now()),
         store: Arc::new(Store {

@@ -2,7 +2,8 @@
 //!
 //! A hash takes about 25 ms of a core and 19 MiB, so whoever may ask for hashes may take the machine away. At most
 //! half the cores hash at a time, on threads that stand back from all others (niceness 10, on Linux), and 8 callers
-//! wait; the next one is told [`PasswordError::HashingBusy`] at once. Lengths are checked before anything else.
+//! wait, 2 of them [known](Passwords::place_of_known); the next one is told [`PasswordError::HashingBusy`] at once.
+//! Lengths are checked before anything else.
 //!
 //! # Which passwords are the same
 //! They are compared in normal form C, as `OpaqueString` of RFC 8265 (4.2) has it: a letter that one keyboard composes
@@ -180,10 +181,16 @@ impl Passwords {
     /// # Errors
     /// [`PasswordError::HashingBusy`] where there is none.
     pub fn place(&self) -> Result<HashingPlace, PasswordError> {
-        Ok(HashingPlace {
-            admitted: self.pool.admit()?,
-            passwords: self.clone(),
-        })
+        self.place_for(false)
+    }
+
+    /// The same for somebody who is known from before: of the places where callers wait a quarter is for those alone, so that
+    /// strangers, however many, do not shut them out.
+    ///
+    /// # Errors
+    /// [`PasswordError::HashingBusy`] where there is none.
+    pub fn place_of_known(&self) -> Result<HashingPlace, PasswordError> {
+        self.place_for(true)
     }
 
     /// Whether a stored hash has another cost or pepper than a new one would: hash again at the next login.
@@ -207,8 +214,15 @@ impl Passwords {
         &self,
         work: impl FnOnce() -> Result<T, PasswordError> + Send + 'static,
     ) -> Result<T, PasswordError> {
-        let admitted = self.pool.admit()?;
+        let admitted = self.pool.admit(false)?;
         self.run_at(admitted, work).await
+    }
+
+    fn place_for(&self, is_known: bool) -> Result<HashingPlace, PasswordError> {
+        Ok(HashingPlace {
+            admitted: self.pool.admit(is_known)?,
+            passwords: self.clone(),
+        })
     }
 
     async fn run_at<T: Send + 'static>(

@@ -21,6 +21,9 @@ pub(super) const NICENESS: i32 = 10;
 #[cfg(target_os = "linux")]
 const NICENESS_MAX: i32 = 19;
 
+/// Of so many places in the queue one is for callers that are known.
+const RESERVED_OF: usize = 4;
+
 type Job = Box<dyn FnOnce() + Send>;
 
 /// A few threads of its own, and a bounded number of callers that wait for them.
@@ -29,6 +32,8 @@ pub(super) struct Pool {
     places: usize,
     running: Arc<Semaphore>,
     admitted: Arc<Semaphore>,
+    /// Of the places those that strangers do not get.
+    reserved: Arc<Semaphore>,
     hashed: Arc<AtomicU64>,
     shed: AtomicU64,
     /// Made by the first job. It holds one a slot at most: whoever sends has a slot.
@@ -50,11 +55,13 @@ impl Pool {
     pub(super) fn new(slots: usize, queue: usize) -> Self {
         let slots = slots.min(Semaphore::MAX_PERMITS);
         let places = slots.saturating_add(queue).min(Semaphore::MAX_PERMITS);
+        let reserved = (places - slots) / RESERVED_OF;
         Self {
             slots,
             places,
             running: Arc::new(Semaphore::new(slots)),
-            admitted: Arc::new(Semaphore::new(places)),
+            admitted: Arc::new(Semaphore::new(places - reserved)),
+            reserved: Arc::new(Semaphore::new(reserved)),
             hashed: Arc::default(),
             shed: AtomicU64::new(0),
             jobs: OnceLock::new(),
@@ -62,8 +69,12 @@ impl Pool {
     }
 
     /// At once; refused where too many wait.
-    pub(super) fn admit(&self) -> Result<Admitted, PasswordError> {
-        let Ok(permit) = Arc::clone(&self.admitted).try_acquire_owned() else {
+    pub(super) fn admit(&self, is_known: bool) -> Result<Admitted, PasswordError> {
+        let permit = match Arc::clone(&self.admitted).try_acquire_owned() {
+            Err(_) if is_known => Arc::clone(&self.reserved).try_acquire_owned(),
+            outcome => outcome,
+        };
+        let Ok(permit) = permit else {
             self.shed.fetch_add(1, Ordering::Relaxed);
             return Err(PasswordError::HashingBusy);
         };
@@ -85,7 +96,7 @@ impl Pool {
     /// Both.
     #[cfg(test)]
     pub(super) async fn enter(&self) -> Result<Place, PasswordError> {
-        self.slot(self.admit()?).await
+        self.slot(self.admit(false)?).await
     }
 
     /// Does `work` on a thread of the pool, in the span of its caller. The place goes with the work: a caller that
@@ -111,12 +122,14 @@ impl Pool {
 
     pub(super) fn stats(&self) -> PasswordStats {
         let running = self.slots - self.running.available_permits();
-        let inside = self.places - self.admitted.available_permits();
+        let free = self.admitted.available_permits() + self.reserved.available_permits();
+        let (inside, queue) = (self.places.saturating_sub(free), self.places - self.slots);
         PasswordStats {
             slots: self.slots,
             running,
-            waiting: inside.saturating_sub(running),
-            queue: self.places - self.slots,
+            // Whoever has a place and looks something up before hashing waits for nobody.
+            waiting: inside.saturating_sub(running).min(queue),
+            queue,
             hashed: self.hashed.load(Ordering::Relaxed),
             shed: self.shed.load(Ordering::Relaxed),
         }

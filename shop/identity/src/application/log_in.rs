@@ -43,7 +43,7 @@ impl Identity {
     ) -> Result<(Credentials, Option<PasswordHash>), Failure> {
         // Counted first, and a place to hash before the store is asked: an attack that is refused asks it nothing.
         let attempt = self.attempts.log_in(&login.login, &login.client).await?;
-        let (place, found) = match self.looked_up(&login.login).await {
+        let (place, found) = match self.looked_up(&login.login, attempt.is_known()).await {
             Ok(looked_up) => looked_up,
             Err(failure) => {
                 attempt.not_looked_up().await;
@@ -79,8 +79,16 @@ impl Identity {
         Ok(self.tokens.issue(&grant, clock::now())?)
     }
 
-    async fn looked_up(&self, login: &str) -> Result<(HashingPlace, Option<Credentials>), Failure> {
-        let place = self.passwords.place()?;
+    /// Strangers take no place from those that are known.
+    async fn looked_up(
+        &self,
+        login: &str,
+        is_known: bool,
+    ) -> Result<(HashingPlace, Option<Credentials>), Failure> {
+        let place = match is_known {
+            true => self.passwords.place_of_known()?,
+            false => self.passwords.place()?,
+        };
         Ok((place, self.find_credentials(login).await?))
     }
 

@@ -233,6 +233,20 @@ async fn a_login_whose_password_cannot_be_hashed_now_asks_the_store_nothing() {
 }
 
 #[tokio::test]
+async fn strangers_take_no_known_device_its_place_to_hash() {
+    let shop = Shop::limited().await;
+    shop.register("ada").await;
+    let device = shop.try_login("ada").await;
+    let places: Vec<_> = std::iter::from_fn(|| shop.passwords.place().ok()).collect();
+    shop.try_login("ada").await.refused(503, "OVERLOADED");
+    let body = json!({"login": "ada", "password": PASSWORD});
+    let at_home = shop.post("/auth/login");
+    let at_home = at_home.header("device-token", device.header("device-token"));
+    at_home.json(body).send().await.expect(200);
+    drop(places);
+}
+
+#[tokio::test]
 async fn a_login_that_could_not_be_looked_up_is_not_counted() {
     let shop = Shop::limited().await;
     shop.db.close().await;

@@ -77,6 +77,22 @@ async fn a_place_that_was_had_before_is_one_of_those_that_there_are() {
     assert_eq!(passwords.stats().waiting, 0);
 }
 
+#[tokio::test]
+async fn strangers_do_not_take_all_places() {
+    let passwords = passwords(CHEAP, 1, 4);
+    let strangers: Vec<_> = std::iter::from_fn(|| passwords.place().ok()).collect();
+    assert_eq!(strangers.len(), 4, "of five");
+    let known = passwords.place_of_known().unwrap();
+    assert!(passwords.place_of_known().is_err());
+    assert_eq!(passwords.stats().waiting, passwords.stats().queue);
+    let verified = known.verify(None, &secret(LONG_ENOUGH)).await;
+    assert_eq!(verified, Ok(false));
+    drop(strangers);
+    // Known or not, who comes first to what is for all has it.
+    let all: Vec<_> = std::iter::from_fn(|| passwords.place_of_known().ok()).collect();
+    assert_eq!(all.len(), 5);
+}
+
 #[track_caller]
 fn shown(metrics: &Metrics, told: &[&str]) {
     let text = metrics.encode();

@@ -98,6 +98,11 @@ impl LoginAttempt<'_> {
         limits.answered("login", taken, attempt).await
     }
 
+    /// Whether the device shows that somebody has logged in with it before, to some account.
+    pub(crate) fn is_known(&self) -> bool {
+        self.shown.is_some()
+    }
+
     /// Whose name it is could not be looked up: that says nothing of who tried.
     pub(crate) async fn not_looked_up(self) {
         self.attempt.not_checked().await;

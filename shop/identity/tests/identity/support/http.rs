@@ -82,7 +82,8 @@ impl Request {
     /// It comes from there; others come from nowhere, like calls within the process.
     pub(crate) fn sent_from(mut self, address: &str) -> Self {
         let peer = SocketAddr::new(address.parse().unwrap(), 50_000);
-        self.builder = self.builder.extension(ConnectInfo(peer));
+        let builder = self.builder.extension(ConnectInfo(peer));
+        self.builder = builder.header("host", "shop.example");
         self
     }
 

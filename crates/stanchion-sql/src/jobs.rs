@@ -142,6 +142,7 @@ impl Job {
         let (job, work) = (&self, &work);
         let hold = |lease: Lease, held: CancellationToken| async move {
             tokio::select! {
+                biased;
                 () = held.cancelled() => job.show_done(None),
                 ended = job.follow(&lease, work) => if let Err(error) = ended {
                     warn!(job = job.name, %error, "a job waits for its store");

@@ -32,6 +32,8 @@ pub struct Leases {
 pub struct Lease {
     name: String,
     token: i64,
+    /// Its time counts from here for whoever has it: the store's began no earlier, and its answer may come late.
+    asked_at: Instant,
 }
 
 /// Why a guarded write was refused.
@@ -47,8 +49,15 @@ pub enum LeaseError {
 
 impl Lease {
     pub(crate) fn of(name: impl Into<String>, token: i64) -> Self {
-        let name = name.into();
-        Self { name, token }
+        Self {
+            name: name.into(),
+            token,
+            asked_at: Instant::now(),
+        }
+    }
+
+    fn is_over(&self, ttl: Duration) -> bool {
+        self.asked_at.elapsed() >= ttl
     }
 
     /// What is held.
@@ -78,6 +87,7 @@ impl Leases {
     /// # Errors
     /// See [`SqlError`].
     pub async fn take(&self, name: &str, ttl: Duration) -> Result<Option<Lease>, SqlError> {
+        let asked_at = Instant::now();
         let mut times = self.times(params![name, self.holder]);
         let (now, end) = (times.now(), times.after(ttl));
         let ahead = times.after(SKEW_MAX);
@@ -94,7 +104,11 @@ impl Leases {
         let row = self.db.opt(&sql, times.params).await?;
         row.map(|row| {
             let name = name.to_owned();
-            row.get(0).map(|token| Lease { name, token })
+            row.get(0).map(|token| Lease {
+                name,
+                token,
+                asked_at,
+            })
         })
         .transpose()
     }
@@ -154,6 +168,10 @@ impl Leases {
     {
         while !stop.is_cancelled() {
             match self.take(name, ttl).await {
+                Ok(Some(lease)) if lease.is_over(ttl) => {
+                    warn!(lease = name, "a lease was over when its holder heard of it");
+                    self.give_back(&lease).await;
+                }
                 Ok(Some(lease)) => self.serve(&lease, ttl, stop, &work).await,
                 Ok(None) => {}
                 Err(error) => warn!(lease = name, %error, "a lease cannot be taken"),
@@ -174,13 +192,19 @@ impl Leases {
         let held = stop.child_token();
         let mut work = std::pin::pin!(work(lease.clone(), held.clone()));
         tokio::select! {
-            () = &mut work => {}
+            // The lease first: after a pause it may be somebody else's.
+            biased;
             () = self.keep(lease, ttl) => {
                 warn!(lease = lease.name, token = lease.token, "lease lost");
                 held.cancel();
                 work.await;
             }
+            () = &mut work => {}
         }
+        self.give_back(lease).await;
+    }
+
+    async fn give_back(&self, lease: &Lease) {
         if let Err(error) = self.release(lease).await {
             warn!(lease = lease.name, %error, "a lease could not be given back and will expire");
         }
@@ -188,7 +212,7 @@ impl Leases {
 
     /// Renews until the lease is lost, or was not renewed for its whole time.
     pub(crate) async fn keep(&self, lease: &Lease, ttl: Duration) {
-        let mut end = Instant::now() + ttl;
+        let mut end = lease.asked_at + ttl;
         while Instant::now() < end {
             tokio::time::sleep_until(end.min(Instant::now() + ttl / TRIES_PER_TTL)).await;
             let asked = Instant::now();

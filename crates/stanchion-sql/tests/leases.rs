@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use stanchion_runtime::task;
-use stanchion_sql::{Db, LeaseError, Leases, Mode, migrate, params};
+use stanchion_sql::{Db, Lease, LeaseError, Leases, Mode, migrate, params};
 use support::databases;
 use tokio_util::sync::CancellationToken;
 
@@ -141,4 +141,44 @@ async fn work_runs_in_one_holder_at_a_time_and_moves_on_when_it_stops() {
         }
         assert!(runs.load(Ordering::SeqCst) >= 1);
     }
+}
+
+#[tokio::test]
+async fn a_lease_that_is_heard_of_when_it_is_over_is_not_worked_by() {
+    let db = Db::memory("late").unwrap();
+    migrate(&db, &[], Mode::Auto).await.unwrap();
+    tokio::time::pause();
+    // What is written before it keeps the question waiting.
+    let (go_on, waits) = std::sync::mpsc::channel::<()>();
+    let writer = db.clone();
+    let writing = task::spawn("writing", async move {
+        writer
+            .sqlite_write(move |_| {
+                waits.recv().unwrap();
+                Ok(())
+            })
+            .await
+    });
+    while db.status().waiting < 1 {
+        tokio::task::yield_now().await;
+    }
+    let (tell, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let (stop, leases) = (CancellationToken::new(), Leases::new(db.clone()));
+    let stops = stop.clone();
+    let holding = task::spawn("holder", async move {
+        let work = |lease: Lease, _held| {
+            let _first_only = tell.send(lease.token());
+            std::future::ready(())
+        };
+        leases.hold("tidy", LONG, &stops, work).await;
+    });
+    while db.status().waiting < 2 {
+        tokio::task::yield_now().await;
+    }
+    tokio::time::advance(LONG).await;
+    go_on.send(()).unwrap();
+    writing.await.unwrap().unwrap();
+    assert_eq!(told.recv().await, Some(2), "the first one was over");
+    stop.cancel();
+    holding.await.unwrap();
 }

@@ -93,10 +93,12 @@ impl<'a> Turn<'a> {
         work: impl Future<Output = Result<T, ProjectorError>>,
     ) -> Result<T, ProjectorError> {
         let done = tokio::select! {
-            done = work => done,
+            // The lease first: it may have been heard of when it was over.
+            biased;
             () = self.fence.keep() => Err(ProjectorError::Refused(
                 "the lease on it was lost: another process may be at it".into(),
             )),
+            done = work => done,
         };
         self.fence.release().await;
         // Not before: cancelled meanwhile, it is done again.

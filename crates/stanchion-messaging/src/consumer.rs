@@ -122,6 +122,15 @@ impl Consumer {
         self
     }
 
+    /// Tries again what failed or has to wait after so long at most, whatever the limits that it was given say.
+    #[must_use]
+    pub fn retries_within(mut self, longest: Duration) -> Self {
+        let limits = &mut self.limits;
+        limits.backoff_base = limits.backoff_base.min(longest);
+        limits.backoff_max = limits.backoff_max.min(longest);
+        self
+    }
+
     /// Asks relays for what a broker lost, through that broker. What comes after something that is missing is then left
     /// aside until the relay has announced it again, in its order. Without it what comes is handled as it comes, and only a
     /// metric says that something is missing.

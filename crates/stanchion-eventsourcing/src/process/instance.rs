@@ -1,12 +1,16 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::{Process, ProcessEvent, RunEvent, Standing};
 use crate::{Aggregate, TimerChange};
 
-/// Within so long of a resume a message that waited for it is tried again: retries are at most 30 s apart.
+/// A message that waits for an instance to go on is tried again after so long at most.
+pub(super) const RETRIED_WITHIN: Duration = Duration::from_secs(30);
+
+/// Within so long of a resume a message that waited for it is heard: more than [`RETRIED_WITHIN`].
 const HEARD_WITHIN: jiff::SignedDuration = jiff::SignedDuration::from_secs(35);
 
 /// One instance of a process: the process itself, the definition it goes by, and whether it stands still.

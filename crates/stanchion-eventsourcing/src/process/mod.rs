@@ -21,6 +21,7 @@ pub use self::rows::{InstanceCount, InstanceFilter, InstanceList, InstanceRow, I
 
 pub(crate) use self::care::{Care, Verdict};
 use self::gauge::Counting;
+use self::instance::RETRIED_WITHIN;
 use crate::{Aggregate, DueTimer, ExecuteError, Repository, Timers};
 
 /// An aggregate fed by a consumer, voiced by the relay, with timers: the saga's orchestrator.
@@ -44,12 +45,13 @@ impl<P: Process> ProcessManager<Instance<P>> {
     /// decide, and obey an [operator](ProcessOperator).
     ///
     /// An instance that pauses keeps its messages waiting as retries, in order, and its timers stop; all others go on. One
-    /// of a definition that only newer code knows waits for that.
+    /// of a definition that only newer code knows waits for that. Retries are at most 30 s apart, whatever the consumer's
+    /// limits say: what waited is heard before a timer that was nearly due when the instance paused.
     pub fn managed(repository: Arc<Repository<Instance<P>>>, consumer: Consumer) -> Self {
         let care = Some(Arc::new(Care::new()));
         Self {
             care,
-            ..Self::new(repository, consumer)
+            ..Self::new(repository, consumer.retries_within(RETRIED_WITHIN))
         }
     }
 

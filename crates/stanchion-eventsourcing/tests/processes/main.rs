@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod trip;
+mod waiting;
 
 use std::collections::BTreeMap;
 

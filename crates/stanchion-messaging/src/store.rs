@@ -61,7 +61,7 @@ pub struct Parked {
     pub state: ParkedState,
     /// How often it was tried.
     pub attempts: u32,
-    /// When it may be tried next.
+    /// When it may be tried next; of a dead letter, when it died.
     pub due_at: Timestamp,
     /// What the last attempt said.
     pub reason: String,
@@ -172,6 +172,25 @@ pub trait ConsumerStore: Send + Sync {
         };
         let mut found = self.list(&everything).await?;
         found.retain(|parked| parked.message.id == message);
+        Ok(found)
+    }
+
+    /// Dead letters of all consumers that died before that, the longest dead first; at most `limit`. A store that does not say
+    /// how looks among those that it [lists](Self::list), of which the oldest may have died last.
+    async fn dead_before(
+        &self,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Parked>, StoreError> {
+        let dead = DeadLetterFilter {
+            consumer: None,
+            state: Some(ParkedState::Dead),
+            limit: usize::MAX,
+        };
+        let mut found = self.list(&dead).await?;
+        found.retain(|parked| parked.due_at < before);
+        found.sort_by_key(|parked| parked.due_at);
+        found.truncate(limit);
         Ok(found)
     }
 

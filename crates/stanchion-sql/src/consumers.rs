@@ -292,6 +292,19 @@ impl ConsumerStore for SqlConsumerStore {
         self.parked(&sql, params![message, LIST_MAX as i64]).await
     }
 
+    async fn dead_before(
+        &self,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Parked>, StoreError> {
+        let sql = format!(
+            "select {COLUMNS} from parked where state = 'dead' and due_at < $1 \
+             order by due_at, consumer, seq limit $2"
+        );
+        self.parked(&sql, params![before, limit.min(LIST_MAX) as i64])
+            .await
+    }
+
     async fn redrive(
         &self,
         consumer: &str,

@@ -194,6 +194,19 @@ impl ConsumerStore for MemoryConsumerStore {
         Ok(found.cloned().collect())
     }
 
+    async fn dead_before(
+        &self,
+        before: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Parked>, StoreError> {
+        let rows = self.parked.lock();
+        let old = |row: &&Parked| row.state == ParkedState::Dead && row.due_at < before;
+        let mut dead: Vec<Parked> = rows.iter().filter(old).cloned().collect();
+        dead.sort_by_key(|row| row.due_at);
+        dead.truncate(limit);
+        Ok(dead)
+    }
+
     async fn redrive(
         &self,
         consumer: &str,

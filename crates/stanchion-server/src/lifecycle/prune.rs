@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use stanchion_messaging::{ConsumerStore, DeadLetterFilter, Inbox, ParkedState};
+use stanchion_messaging::{ConsumerStore, Inbox};
 use stanchion_runtime::clock;
 use tokio_util::sync::CancellationToken;
 
@@ -96,15 +96,9 @@ async fn discard(
     before: Timestamp,
     stop: &CancellationToken,
 ) -> Result<usize, stanchion_messaging::StoreError> {
-    let filter = DeadLetterFilter {
-        consumer: None,
-        state: Some(ParkedState::Dead),
-        limit: BATCH,
-    };
-    let letters = store.list(&filter).await?;
+    let letters = store.dead_before(before, BATCH).await?;
     let mut discarded = 0;
-    // `parked_at` is when it first failed.
-    for letter in letters.iter().filter(|letter| letter.due_at < before) {
+    for letter in &letters {
         if stop.is_cancelled() {
             break;
         }
@@ -122,7 +116,8 @@ async fn discard(
 mod tests {
     use serde_json::Value;
     use stanchion_messaging::{
-        LogId, MemoryConsumerStore, Message, Metadata, Origin, Parked, Position,
+        DeadLetterFilter, LogId, MemoryConsumerStore, Message, Metadata, Origin, Parked,
+        ParkedState, Position,
     };
     use stanchion_runtime::id;
     use uuid::Uuid;

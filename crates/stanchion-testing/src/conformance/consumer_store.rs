@@ -26,6 +26,7 @@ const CASES: &[Case<Store>] = cases![
     a_retry_updates_only_what_is_still_there,
     the_operator_sees_what_was_asked_for_oldest_first,
     a_message_is_found_by_its_id_however_many_are_older,
+    what_died_long_ago_is_found_however_many_failed_before_it_and_died_since,
     only_dead_letters_are_redriven_or_discarded,
     marks_move_forward_only_and_a_line_at_a_time,
     a_key_that_goes_on_does_not_wait_behind_its_dead_letter,
@@ -299,6 +300,36 @@ async fn a_message_is_found_by_its_id_however_many_are_older(store: Store) {
     let found = store.find(last.message.id).await.unwrap();
     assert_eq!(found, [last, others]);
     assert!(store.find(Uuid::from_u128(3)).await.unwrap().is_empty());
+}
+
+async fn what_died_long_ago_is_found_however_many_failed_before_it_and_died_since(store: Store) {
+    for _ in 0..1_000 {
+        // Redriven, and dead again.
+        let again = Parked {
+            parked_at: after(-90),
+            ..parked("a", ParkedState::Dead, 60)
+        };
+        store.park(&again).await.unwrap();
+    }
+    let longer_ago = Parked {
+        consumer: "other".into(),
+        parked_at: after(-1),
+        ..parked("b", ParkedState::Dead, 0)
+    };
+    let long_ago = Parked {
+        parked_at: after(-5),
+        ..parked("c", ParkedState::Dead, 1)
+    };
+    let unknown = parked("d", ParkedState::Unknown, 0);
+    for one in [&long_ago, &longer_ago, &unknown, &retry("e", 0)] {
+        store.park(one).await.unwrap();
+    }
+    let dead_before = async |before, limit| store.dead_before(after(before), limit).await.unwrap();
+    let both = [longer_ago, long_ago];
+    assert_eq!(dead_before(60, 10).await, both);
+    assert_eq!(dead_before(60, 1).await, both[..1]);
+    assert_eq!(dead_before(1, 10).await, both[..1]);
+    assert!(dead_before(0, 10).await.is_empty());
 }
 
 async fn only_dead_letters_are_redriven_or_discarded(store: Store) {

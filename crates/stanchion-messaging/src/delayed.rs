@@ -54,4 +54,10 @@ impl Parked {
             parked_at: now,
         })
     }
+
+    /// Whether it is a message for a later time, and due then on purpose.
+    #[must_use]
+    pub fn is_delayed(&self) -> bool {
+        self.message.key.starts_with(KEY)
+    }
 }

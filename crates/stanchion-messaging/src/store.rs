@@ -145,6 +145,20 @@ pub trait ConsumerStore: Send + Sync {
         limit: usize,
     ) -> Result<Vec<Parked>, StoreError>;
 
+    /// Retries that are due after that time, which no wait of the consumer reaches: a clock that has been set back since put
+    /// them aside. Only the oldest of each key, at most `limit`, and none of its [delayed messages](Parked::delayed), which are
+    /// due then on purpose. A store that does not say finds none.
+    async fn due_beyond(
+        &self,
+        consumer: &str,
+        end: Timestamp,
+        after: AfterLastAttempt,
+        limit: usize,
+    ) -> Result<Vec<Parked>, StoreError> {
+        let _cannot_tell = (consumer, end, after, limit);
+        Ok(Vec::new())
+    }
+
     /// Unknown messages of those contracts, which now have handlers; only the oldest of each key, at most `limit`.
     async fn unknown(
         &self,

@@ -250,3 +250,47 @@ async fn what_failed_is_tried_again_while_the_broker_cannot_be_subscribed_to() {
         stopped.expect("it waits for the broker").unwrap();
     }
 }
+
+#[tokio::test]
+async fn what_a_clock_put_aside_that_was_set_back_since_is_tried_and_a_delayed_message_is_not() {
+    let store = Arc::new(MemoryConsumerStore::default());
+    let due_at = stanchion_runtime::clock::now() + MINUTE * 600;
+    let (wall, metadata) = ("delayed".to_owned(), Metadata::new(None));
+    let (id, painted) = (Uuid::from_u128(9), Painted { wall });
+    let delayed = Parked::delayed("painter", &painted, id, due_at, &metadata).unwrap();
+    store.wait_behind(&delayed).await.unwrap();
+    // The oldest of its key was tried before, the others wait behind it.
+    for (position, wall) in [(1, "north"), (2, "north"), (3, "south")] {
+        let message = walls(1, &[], true).message(position, wall);
+        let parked = Parked {
+            message,
+            ..delayed.clone()
+        };
+        store.park(&parked).await.unwrap();
+    }
+    let handled = Arc::new(Mutex::new(Vec::new()));
+    let seen = Arc::clone(&handled);
+    let consumer = Consumer::new(
+        "painter",
+        Arc::clone(&store) as _,
+        Arc::new(Away { answers: false }),
+    );
+    let consumer = consumer.on(move |painted: Painted, _| {
+        seen.lock().push(painted.wall);
+        async { Ok(()) }
+    });
+    let stop = CancellationToken::new();
+    let running = task::spawn("painter", consumer.run(stop.clone()));
+    let counted = tokio::time::timeout(Duration::from_secs(20), async {
+        while store.counts("painter").await.unwrap() != [(ParkedState::Retry, 1)] {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    });
+    assert!(counted.await.is_ok(), "only saw {:?}", handled.lock());
+    assert_eq!(store.find(id).await.unwrap(), [delayed]);
+    let mut handled = handled.lock().clone();
+    handled.sort_unstable();
+    assert_eq!(handled, ["north", "north", "south"]);
+    stop.cancel();
+    running.await.unwrap();
+}

@@ -222,6 +222,23 @@ impl ConsumerStore for SqlConsumerStore {
             .await
     }
 
+    async fn due_beyond(
+        &self,
+        consumer: &str,
+        end: Timestamp,
+        after: AfterLastAttempt,
+        limit: usize,
+    ) -> Result<Vec<Parked>, StoreError> {
+        // As `Parked::is_delayed` has it.
+        let sql = format!(
+            "select {COLUMNS} from parked p where consumer = $1 and state = 'retry' \
+             and due_at > $2 and substr(key, 1, 8) <> 'delayed/' and {} order by due_at limit $3",
+            oldest_of_key(after)
+        );
+        self.parked(&sql, params![consumer, end, limit.min(LIST_MAX) as i64])
+            .await
+    }
+
     async fn unknown(
         &self,
         consumer: &str,

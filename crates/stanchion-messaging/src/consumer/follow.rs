@@ -18,7 +18,7 @@ use uuid::Uuid;
 use super::Consumer;
 use super::flight::{Flight, Work};
 use super::marks::{Line, Marks};
-use super::retry::{Look, Retries};
+use super::retry::{Looks, Retries};
 use super::subscribed::{acknowledge, extend_all, next};
 use super::waits::Waits;
 use crate::relay::RedriveAsked;
@@ -85,7 +85,7 @@ impl<'a> Follow<'a> {
     ) -> Result<(), String> {
         let consumer = self.consumer;
         let limits = &consumer.limits;
-        let look = Look::now();
+        let looks_for = Looks::now();
         let slots = Semaphore::new(limits.keys_max.max(1));
         // The end of the subscription is an end as well: what is being handled is finished, or it would begin anew each time
         // that one feed cannot be read.
@@ -150,7 +150,7 @@ impl<'a> Follow<'a> {
                 },
                 () = sleep_until(retries.looks_at()), if looking.is_none() && looks && retries.has_room() => {
                     looked = true;
-                    looking = Some(Box::pin(consumer.look_for_due(&look, retries.begin_look())));
+                    looking = Some(Box::pin(consumer.look_for_due(&looks_for, retries.begin_look())));
                 }
                 due = wait(&mut looking) => {
                     looking = None;

@@ -3,10 +3,11 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use stanchion_runtime::clock;
 use tokio::time::Instant;
+use tracing::debug;
 use uuid::Uuid;
 
 use super::Consumer;
@@ -17,6 +18,12 @@ const DUE_MAX: usize = 64;
 
 /// How often messages of contracts that were unknown are looked for, and what is parked is counted.
 const LOOK: Duration = Duration::from_secs(2);
+
+/// How often retries are looked for that are due later than any wait lasts.
+const LOOK_BEYOND: Duration = Duration::from_secs(60);
+
+/// So far apart clocks of machines may be.
+const SKEW_MAX: Duration = Duration::from_secs(60);
 
 /// How often due retries are looked for.
 const POLL: Duration = Duration::from_millis(200);
@@ -85,26 +92,49 @@ impl Retries {
 }
 
 impl Consumer {
-    /// What is due to be tried again, and now and then what has a handler by now.
+    /// What is due to be tried again, and now and then what has a handler by now, or is due later than any wait lasts.
     pub(super) async fn look_for_due(
         &self,
-        look: &Look,
+        looks: &Looks,
         limit: usize,
     ) -> Result<Vec<Parked>, String> {
         let (now, after) = (clock::now(), self.limits.after_last_attempt);
         let due = self.store.due(self.name, now, after, limit).await;
         let mut due = due.map_err(|error| error.to_string())?;
-        if look.is_due() {
+        if looks.known.is_due() {
             let known: Vec<&str> = self.handlers.keys().copied().collect();
             let known = self.store.unknown(self.name, &known, after, limit).await;
             let known = known.map_err(|error| error.to_string())?;
             if !known.is_empty() {
-                look.soon();
+                looks.known.soon();
             }
             due.extend(known);
             self.show_parked().await?;
         }
+        if looks.beyond.is_due() {
+            let end = self.longest_wait_from(now);
+            let beyond = self.store.due_beyond(self.name, end, after, limit).await;
+            let beyond = beyond.map_err(|error| error.to_string())?;
+            if !beyond.is_empty() {
+                let (consumer, tried) = (self.name, beyond.len());
+                debug!(
+                    consumer,
+                    tried, "retries that a clock put aside which was set back since"
+                );
+                looks.beyond.soon();
+            }
+            due.extend(beyond);
+        }
         Ok(due)
+    }
+
+    /// No retry is due later than this, unless a clock was set back since it was put aside.
+    fn longest_wait_from(&self, now: Timestamp) -> Timestamp {
+        let limits = &self.limits;
+        let longest = limits.backoff_base.max(limits.backoff_max);
+        let longest = SignedDuration::try_from(longest.saturating_add(SKEW_MAX));
+        let end = now.saturating_add(longest.unwrap_or(SignedDuration::MAX));
+        end.unwrap_or(Timestamp::MAX)
     }
 
     /// One attempt; gives which message it was.
@@ -148,28 +178,49 @@ impl Consumer {
     }
 }
 
+/// What is looked for now and then.
+pub(super) struct Looks {
+    /// What was unknown and has a handler by now.
+    known: Look,
+    /// What a clock that has been set back since put aside.
+    beyond: Look,
+}
+
+impl Looks {
+    /// At once, each.
+    pub(super) fn now() -> Self {
+        Self {
+            known: Look::every(LOOK),
+            beyond: Look::every(LOOK_BEYOND),
+        }
+    }
+}
+
 /// When it is time again to look for what is seldom there.
-pub(super) struct Look(Mutex<Instant>);
+struct Look {
+    next: Mutex<Instant>,
+    every: Duration,
+}
 
 impl Look {
-    /// At once.
-    pub(super) fn now() -> Self {
-        Self(Mutex::new(Instant::now()))
+    fn every(every: Duration) -> Self {
+        let next = Mutex::new(Instant::now());
+        Self { next, every }
     }
 
     fn is_due(&self) -> bool {
-        let mut next = self.0.lock();
+        let mut next = self.next.lock();
         let now = Instant::now();
         if now < *next {
             return false;
         }
-        *next = now + LOOK;
+        *next = now + self.every;
         true
     }
 
-    /// Some were found: the next ones of their keys may be unknown as well.
+    /// Some were found: so it may be with the next ones of their keys.
     fn soon(&self) {
-        *self.0.lock() = Instant::now();
+        *self.next.lock() = Instant::now();
     }
 }
 

@@ -144,6 +144,21 @@ impl ConsumerStore for MemoryConsumerStore {
         Ok(due)
     }
 
+    async fn due_beyond(
+        &self,
+        consumer: &str,
+        end: Timestamp,
+        after: AfterLastAttempt,
+        limit: usize,
+    ) -> Result<Vec<Parked>, StoreError> {
+        let mut beyond = self.heads(consumer, after);
+        beyond
+            .retain(|row| row.state == ParkedState::Retry && row.due_at > end && !row.is_delayed());
+        beyond.sort_by_key(|row| row.due_at);
+        beyond.truncate(limit);
+        Ok(beyond)
+    }
+
     async fn unknown(
         &self,
         consumer: &str,

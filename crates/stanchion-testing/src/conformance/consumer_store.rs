@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use stanchion_messaging::{
-    AfterLastAttempt, ConsumerStore, DeadLetterFilter, LogId, Mark, Message, Metadata, Origin,
-    Parked, ParkedState, Place, Position,
+    AfterLastAttempt, ConsumerStore, Contract, DeadLetterFilter, LogId, Mark, Message, Metadata,
+    Origin, Parked, ParkedState, Place, Position,
 };
 use stanchion_runtime::{clock, id, random};
 use uuid::Uuid;
@@ -22,6 +23,7 @@ const CASES: &[Case<Store>] = cases![
     a_message_comes_back_as_it_went,
     only_what_is_due_is_due_and_the_earliest_first,
     only_the_oldest_of_a_key_is_due_and_none_behind_a_dead_one,
+    what_is_due_later_than_any_wait_lasts_is_found_unless_it_is_delayed,
     parking_again_updates_and_keeps_the_place,
     a_retry_updates_only_what_is_still_there,
     the_operator_sees_what_was_asked_for_oldest_first,
@@ -204,6 +206,40 @@ async fn only_the_oldest_of_a_key_is_due_and_none_behind_a_dead_one(store: Store
     assert_eq!(due(&store, 5).await, [second.message.id]);
     assert!(store.discard(CONSUMER, dead.message.id).await.unwrap());
     assert_eq!(due(&store, 5).await.len(), 2);
+}
+
+/// What a consumer reminds itself of.
+#[derive(Serialize, Deserialize)]
+struct Reminder {}
+
+impl Contract for Reminder {
+    const NAME: &'static str = "orders.reminder.v1";
+
+    fn key(&self) -> String {
+        String::new()
+    }
+}
+
+async fn what_is_due_later_than_any_wait_lasts_is_found_unless_it_is_delayed(store: Store) {
+    let [first, behind, other] =
+        [("a", 7_200), ("a", 7_300), ("b", 7_100)].map(|it| retry(it.0, it.1));
+    let (soon, dead) = (retry("c", 60), parked("d", ParkedState::Dead, 7_200));
+    for one in [&first, &behind, &other, &soon, &dead] {
+        store.park(one).await.unwrap();
+    }
+    let (id, metadata) = (id::new_v7(), Metadata::new(None));
+    let delayed = Parked::delayed(CONSUMER, &Reminder {}, id, after(7_200), &metadata).unwrap();
+    store.wait_behind(&delayed).await.unwrap();
+    assert!(delayed.is_delayed() && !first.is_delayed());
+    let beyond = async |end, limit| -> Vec<Uuid> {
+        let found = store.due_beyond(CONSUMER, after(end), WAITS, limit).await;
+        found.unwrap().iter().map(|one| one.message.id).collect()
+    };
+    let ids = [other.message.id, first.message.id];
+    assert_eq!(beyond(3_600, 10).await, ids);
+    assert_eq!(beyond(3_600, 1).await, ids[..1]);
+    assert_eq!(beyond(7_100, 10).await, ids[1..]);
+    assert!(due(&store, 0).await.is_empty());
 }
 
 async fn parking_again_updates_and_keeps_the_place(store: Store) {

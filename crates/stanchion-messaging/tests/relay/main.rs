@@ -100,9 +100,7 @@ async fn while_the_broker_is_away_the_log_grows_and_all_of_it_arrives_afterwards
     assert_eq!(*world.seen.lock(), world.expected());
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_store_that_was_lost_is_noticed_though_nothing_new_is_announced() {
-    let world = World::new(3);
+async fn a_lost_store_is_filled_again(world: World) {
     world.start_relay();
     paint(&world, 0..50);
     sleep(5_000).await;
@@ -110,6 +108,11 @@ async fn a_store_that_was_lost_is_noticed_though_nothing_new_is_announced() {
     world.start_consumer();
     world.settle().await;
     assert_eq!(*world.seen.lock(), world.expected());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_was_lost_is_noticed_though_nothing_new_is_announced() {
+    a_lost_store_is_filled_again(World::new(3)).await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -131,14 +134,7 @@ async fn a_store_that_was_lost_while_nothing_is_confirmed_is_told_of_as_soon_as_
 
 #[tokio::test(start_paused = true)]
 async fn a_store_that_was_lost_is_filled_again_by_a_relay_that_cannot_be_asked() {
-    let world = World::without_asks(3);
-    world.start_relay();
-    paint(&world, 0..50);
-    sleep(5_000).await;
-    world.broker.wipe();
-    world.start_consumer();
-    world.settle().await;
-    assert_eq!(*world.seen.lock(), world.expected());
+    a_lost_store_is_filled_again(World::without_asks(3)).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -151,6 +151,59 @@ pub async fn run_part(broker: Arc<dyn BrokerUnderTest>, wanted: &str) {
     run_where(&broker, |part, _| part == wanted).await;
 }
 
+/// The parts of the suite as tests, each by an async function of the module that it stands in, which runs the part of that
+/// name ([`run_part`](crate::conformance::broker::run_part)) on a server of its own.
+#[macro_export]
+macro_rules! broker_parts {
+    ($part:ident) => {
+        #[tokio::test(flavor = "multi_thread")]
+        async fn what_it_confirms_is_there() {
+            $part("publish").await;
+        }
+
+        #[tokio::test(flavor = "multi_thread")]
+        async fn its_groups_share() {
+            $part("groups").await;
+        }
+
+        #[tokio::test(flavor = "multi_thread")]
+        async fn its_keys_are_in_order() {
+            $part("order").await;
+        }
+
+        /// B4.
+        #[tokio::test(flavor = "multi_thread")]
+        async fn what_it_says_three_times_and_out_of_turn_has_one_effect() {
+            $part("disorder").await;
+        }
+
+        #[tokio::test(flavor = "multi_thread")]
+        async fn it_delivers_again_what_was_not_acknowledged() {
+            $part("redelivery").await;
+        }
+
+        #[tokio::test(flavor = "multi_thread")]
+        async fn it_passes_what_is_no_message() {
+            $part("poison").await;
+        }
+
+        #[tokio::test(flavor = "multi_thread")]
+        async fn it_closes_without_a_loss() {
+            $part("close").await;
+        }
+
+        #[tokio::test(flavor = "multi_thread")]
+        async fn it_survives_its_server_and_its_network() {
+            $part("faults").await;
+        }
+
+        #[tokio::test(flavor = "multi_thread")]
+        async fn what_it_lost_is_there_again_within_a_minute() {
+            $part("recovery").await;
+        }
+    };
+}
+
 /// As [`run`], only the cases whose name contains `wanted`.
 ///
 /// # Panics

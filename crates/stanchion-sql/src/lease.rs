@@ -56,7 +56,8 @@ impl Lease {
         }
     }
 
-    fn is_over(&self, ttl: Duration) -> bool {
+    /// Whether it may be another's by now, unless it was renewed.
+    pub(crate) fn is_over(&self, ttl: Duration) -> bool {
         self.asked_at.elapsed() >= ttl
     }
 

@@ -57,6 +57,8 @@ impl Projector {
         let leases = Leases::new(self.db().clone());
         let name = name_of(self.name(), "turn");
         let taken = take(leases.clone(), name).await?;
+        // It may have been over when it was heard of: it is asked for again.
+        let taken = taken.filter(|lease| !lease.is_over(LEASE));
         Ok(taken.map(|lease| Turn::new(here, Some((leases, lease)))))
     }
 }
@@ -93,7 +95,7 @@ impl<'a> Turn<'a> {
         work: impl Future<Output = Result<T, ProjectorError>>,
     ) -> Result<T, ProjectorError> {
         let done = tokio::select! {
-            // The lease first: it may have been heard of when it was over.
+            // The lease first: after a pause it may be somebody else's.
             biased;
             () = self.fence.keep() => Err(ProjectorError::Refused(
                 "the lease on it was lost: another process may be at it".into(),

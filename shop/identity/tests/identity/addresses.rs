@@ -98,6 +98,44 @@ async fn an_address_that_was_left_is_nobody_elses_for_as_long_as_it_is_held() {
 }
 
 #[tokio::test]
+async fn who_gives_an_address_back_for_a_while_and_leaves_it_again_does_not_wear_the_hold_out() {
+    let (shop, post) = Shop::with_post().await;
+    let ada = shop.register("ada").await;
+    proves(&shop, &token_of(&post.latest(1).await)).await;
+    for email in ["eve@example.com", "ada@example.com"] {
+        moves(&shop, &ada, &ada, email).await.expect(200);
+    }
+    // Days later, an hour before the end.
+    let an_hour = "(select max(expires_at) from one_time_tokens)";
+    shop.exec(&format!("update former_emails set held_until = {an_hour}"))
+        .await;
+    moves(&shop, &ada, &ada, "eve@example.com")
+        .await
+        .expect(200);
+    post.settled().await;
+    let longer = format!("select id from former_emails where is_proved and held_until > {an_hour}");
+    assert_eq!(shop.rows(&longer).await, 1);
+}
+
+#[tokio::test]
+async fn an_address_that_was_proved_since_it_was_left_first_is_held_once_it_is_left_again() {
+    let (shop, post) = Shop::with_post().await;
+    let ada = shop.register("ada").await;
+    let proof = token_of(&post.latest(1).await);
+    for email in ["ada@elsewhere.example", "ada@example.com"] {
+        moves(&shop, &ada, &ada, email).await.expect(200);
+    }
+    proves(&shop, &proof).await;
+    moves(&shop, &ada, &ada, "eve@example.com")
+        .await
+        .expect(200);
+    let mut taking = registration("carl");
+    taking["email"] = json!("ada@example.com");
+    let taken = shop.post("/users").json(taking).send().await;
+    taken.refused(409, "EMAIL_TAKEN");
+}
+
+#[tokio::test]
 async fn an_address_that_was_never_proved_is_told_and_gives_nothing_back() {
     let (shop, post) = Shop::with_post().await;
     let ada = shop.register("ada").await;

@@ -5,7 +5,7 @@ use stanchion::sql::{Query, Row, SqlError, params};
 
 use super::unreadable;
 use crate::application::Failure;
-use crate::application::former_email::{FormerEmail, FormerEmailRepository};
+use crate::application::former_email::{FormerEmail, FormerEmailRepository, HELD_ANEW_EVERY};
 
 const COLUMNS: &str = "id, email, is_proved, held_until";
 
@@ -20,12 +20,16 @@ impl FormerEmailRepository for FormerEmailRows {
         former: &FormerEmail,
         now: Timestamp,
     ) -> Result<(), Failure> {
+        let anew_before = former.held_until.saturating_sub(HELD_ANEW_EVERY);
         on.exec(
             "insert into former_emails (id, email, email_key, is_proved, held_until) \
              values ($1, $2, $3, $4, $5) \
              on conflict (id) do update set email = excluded.email, email_key = excluded.email_key, \
                  is_proved = excluded.is_proved, held_until = excluded.held_until \
-             where former_emails.held_until <= $6",
+             where former_emails.held_until <= $6 \
+                 or former_emails.email_key = excluded.email_key \
+                     and (former_emails.held_until <= $7 \
+                          or excluded.is_proved and not former_emails.is_proved)",
             params![
                 former.user.0,
                 former.email.as_str(),
@@ -33,6 +37,7 @@ impl FormerEmailRepository for FormerEmailRows {
                 former.is_proved,
                 former.held_until,
                 now,
+                anew_before.unwrap_or(now),
             ],
         )
         .await?;

@@ -5,6 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use shop_kernel::UserId;
 use stanchion::runtime::clock;
 use stanchion::sql::Query;
+use uuid::Uuid;
 
 use super::one_time::Bearer;
 use super::{Failure, Identity, Refusal, Work};
@@ -15,6 +16,9 @@ pub(crate) const HELD_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
 
 /// How often at most that begins anew of one address.
 pub(crate) const HELD_ANEW_EVERY: SignedDuration = SignedDuration::from_hours(24);
+
+/// So many letters at most tell it of changes.
+pub(crate) const TOLD_MAX: i64 = 5;
 
 /// The address that a user left first of those that are still held.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,6 +57,16 @@ pub(crate) trait FormerEmailRepository: Send + Sync {
         email_key: &str,
         now: Timestamp,
     ) -> Result<Option<FormerEmail>, Failure>;
+
+    /// Notes that this mail tells a user's former address of a change; whether it may: since it was left fewer than
+    /// [`TOLD_MAX`] others did.
+    async fn tell(
+        &self,
+        on: &dyn Query,
+        user: UserId,
+        mail: Uuid,
+        now: Timestamp,
+    ) -> Result<bool, Failure>;
 
     /// Holds nothing of a user any more.
     async fn forget(&self, on: &dyn Query, user: UserId) -> Result<(), Failure>;

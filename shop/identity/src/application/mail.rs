@@ -169,8 +169,13 @@ impl Identity {
         match wanted.what {
             MailKind::Reset => self.who_forgot(wanted.about, mail).await,
             MailKind::AddressLeft => {
-                let left = self.former_emails.of(&self.db, user, clock::now());
-                Ok(left.await?.map(Addressee::of_left))
+                let (former, now) = (&self.former_emails, clock::now());
+                // Whoever changes an address to and fro does not fill the mailbox of another one, perhaps a stranger's.
+                if !former.tell(&self.db, user, mail, now).await? {
+                    return Ok(None);
+                }
+                let left = former.of(&self.db, user, now).await?;
+                Ok(left.map(Addressee::of_left))
             }
             MailKind::ResetDone => {
                 let found = self.users.find_by_id(&self.db, user).await?;

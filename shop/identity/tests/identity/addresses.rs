@@ -156,6 +156,33 @@ async fn an_address_that_was_never_proved_is_told_and_gives_nothing_back() {
 }
 
 #[tokio::test]
+async fn of_changes_without_end_the_former_address_is_told_five_times() {
+    let (shop, post) = Shop::with_post().await;
+    // Anybody can register with a stranger's address.
+    let eve = shop.register("stranger").await;
+    for email in [
+        "eve@example.com",
+        "mallory@example.com",
+        "Mallory@example.com",
+        "eve@example.com",
+        "mallory@example.com",
+        "eve@example.com",
+        "mallory@example.com",
+    ] {
+        moves(&shop, &eve, &eve, email).await.expect(200);
+    }
+    let mails = post.mails(post.settled().await).await;
+    let told: Vec<_> = mails
+        .iter()
+        .filter(|mail| mail.subject == "Your e-mail address was changed")
+        .collect();
+    assert_eq!(told.len(), 5);
+    for mail in told {
+        assert_eq!(mail.to, "stranger@example.com".parse().unwrap());
+    }
+}
+
+#[tokio::test]
 async fn an_address_that_a_user_is_given_by_who_may_counts_at_once() {
     let (shop, post) = Shop::with_post().await;
     let (admin, ada) = (shop.admin().await, shop.register("ada").await);

@@ -92,7 +92,13 @@ impl Contract for MailWanted {
     const NAME: &'static str = "identity.mail_wanted.v1";
 
     fn key(&self) -> String {
-        self.about.to_string()
+        match self.what {
+            MailKind::Verification | MailKind::Reset | MailKind::ResetDone => {
+                self.about.to_string()
+            }
+            // Not behind letters to the address that was chosen: who chose it can see to it that those wait for hours.
+            MailKind::AddressLeft => format!("{}-left", self.about),
+        }
     }
 }
 

@@ -38,11 +38,11 @@ async fn who_has_but_a_token_sets_no_password_by_another_address_and_its_owner_t
     moves(&shop, &ada, &ada, "eve@example.com")
         .await
         .expect(200);
-    let told = post.latest(3).await;
-    assert_eq!(told.to, "ada@example.com".parse().unwrap());
+    let told = post.latest_to("ada@example.com", 3).await;
     assert_eq!(told.subject, "Your e-mail address was changed");
     // Who has stolen the token has that mailbox, and proves it.
-    proves(&shop, &token_of(&post.latest(2).await)).await;
+    let proof = token_of(&post.latest_to("eve@example.com", 3).await);
+    proves(&shop, &proof).await;
     forgets(&shop, "eve@example.com").await;
     assert_eq!(post.settled().await, 3, "no letter goes there");
 
@@ -142,8 +142,7 @@ async fn an_address_that_was_never_proved_is_told_and_gives_nothing_back() {
     moves(&shop, &ada, &ada, "ada@elsewhere.example")
         .await
         .expect(200);
-    let told = post.latest(3).await;
-    assert_eq!(told.to, "ada@example.com".parse().unwrap());
+    let told = post.latest_to("ada@example.com", 3).await;
     assert!(told.text.contains("your username"), "{}", told.text);
     for email in ["ada@example.com", "ada@elsewhere.example"] {
         forgets(&shop, email).await;
@@ -153,6 +152,20 @@ async fn an_address_that_was_never_proved_is_told_and_gives_nothing_back() {
     let mut owner = registration("owner");
     owner["email"] = json!("ada@example.com");
     shop.post("/users").json(owner).send().await.expect(201);
+}
+
+#[tokio::test]
+async fn the_former_address_is_told_whatever_becomes_of_letters_to_the_chosen_one() {
+    let (shop, post) = Shop::with_post().await;
+    let ada = shop.register("ada").await;
+    post.mails(1).await;
+    post.reaches_not("eve@nowhere.example");
+    moves(&shop, &ada, &ada, "eve@nowhere.example")
+        .await
+        .expect(200);
+    let told = post.latest(2).await;
+    assert_eq!(told.to, "ada@example.com".parse().unwrap());
+    assert_eq!(told.subject, "Your e-mail address was changed");
 }
 
 #[tokio::test]

@@ -73,8 +73,11 @@ async fn an_address_that_was_left_is_nobody_elses_for_as_long_as_it_is_held() {
         .expect(200);
     let mut taking = registration("carl");
     taking["email"] = json!("Ada@Example.com");
+    let hashed = shop.passwords.stats().hashed;
     let taken = shop.post("/users").json(taking.clone()).send().await;
     taken.refused(409, "EMAIL_TAKEN");
+    let hashed_since = shop.passwords.stats().hashed - hashed;
+    assert_eq!(hashed_since, 0, "it is refused as one that is taken");
     let taken = moves(&shop, &bob, &bob, "ada@example.com").await;
     taken.refused(409, "EMAIL_TAKEN");
     // Its user has it back at will, and leaving it once more begins nothing anew.

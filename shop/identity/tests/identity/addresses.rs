@@ -157,6 +157,26 @@ async fn an_address_that_was_never_proved_is_told_and_gives_nothing_back() {
     shop.post("/users").json(owner).send().await.expect(201);
 }
 
+/// Such a letter is written by a process that read before the change, or of a release that holds nothing.
+#[tokio::test]
+async fn a_letter_to_the_chosen_address_that_went_out_all_the_same_sets_no_password() {
+    let (shop, post) = Shop::with_post().await;
+    let ada = shop.register("ada").await;
+    post.mails(1).await;
+    forgets(&shop, "ada@example.com").await;
+    let token = token_of(&post.latest(2).await);
+    moves(&shop, &ada, &ada, "eve@example.com")
+        .await
+        .expect(200);
+    shop.exec("update one_time_tokens set email_key = 'eve@example.com' where purpose = 'reset'")
+        .await;
+    let body = json!({"token": token, "new_password": NEW});
+    let path = "/auth/password/reset/confirmation";
+    let reply = shop.post(path).json(body).send().await;
+    reply.refused(422, "VALIDATION_FAILED");
+    shop.login("ada").await;
+}
+
 #[tokio::test]
 async fn the_former_address_is_told_whatever_becomes_of_letters_to_the_chosen_one() {
     let (shop, post) = Shop::with_post().await;

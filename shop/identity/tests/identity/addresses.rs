@@ -177,6 +177,28 @@ async fn a_letter_to_the_chosen_address_that_went_out_all_the_same_sets_no_passw
     shop.login("ada").await;
 }
 
+/// As a release may have left it that holds nothing.
+#[tokio::test]
+async fn letters_to_an_address_are_for_the_user_who_has_it_before_the_one_for_whom_it_is_held() {
+    let (shop, post) = Shop::with_post().await;
+    let ada = shop.register("ada").await;
+    proves(&shop, &token_of(&post.latest(1).await)).await;
+    moves(&shop, &ada, &ada, "eve@example.com")
+        .await
+        .expect(200);
+    shop.register("bob").await;
+    post.mails(4).await;
+    shop.exec(
+        "update users set email = 'ada@example.com', email_key = 'ada@example.com' \
+         where username = 'bob'",
+    )
+    .await;
+    forgets(&shop, "ada@example.com").await;
+    chooses(&shop, &token_of(&post.latest(5).await)).await;
+    shop.login_with("bob", NEW).await;
+    shop.login("ada").await;
+}
+
 #[tokio::test]
 async fn the_former_address_is_told_whatever_becomes_of_letters_to_the_chosen_one() {
     let (shop, post) = Shop::with_post().await;

@@ -70,4 +70,10 @@ pub fn migrations() -> Migrations {
             include_str!("../migrations/0011_former_emails.up.sql"),
             include_str!("../migrations/0011_former_emails.down.sql"),
         )
+        .with(
+            12,
+            "former_told",
+            include_str!("../migrations/0012_former_told.up.sql"),
+            include_str!("../migrations/0012_former_told.down.sql"),
+        )
 }

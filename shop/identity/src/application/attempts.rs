@@ -1,5 +1,6 @@
 //! How often somebody may try to get in. What is counted is what fails; it is counted before a password is hashed, and given
-//! back when it succeeds, so that attempts at once cannot slip by. Who is refused costs no question to the store.
+//! back when it succeeds, so that attempts at once cannot slip by. Who is refused costs no question to the store, but for a
+//! device that is known to another account.
 //!
 //! | who | is counted by |
 //! |---|---|

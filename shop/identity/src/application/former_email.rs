@@ -5,6 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use shop_kernel::UserId;
 use stanchion::runtime::clock;
 use stanchion::sql::Query;
+use uuid::Uuid;
 
 use super::one_time::Bearer;
 use super::{Failure, Identity, Refusal, Work};
@@ -12,6 +13,12 @@ use crate::domain::{Email, Event, Profile, User};
 
 /// So long an address is held after its user left it.
 pub(crate) const HELD_FOR: SignedDuration = SignedDuration::from_hours(7 * 24);
+
+/// How often at most that begins anew of one address.
+pub(crate) const HELD_ANEW_EVERY: SignedDuration = SignedDuration::from_hours(24);
+
+/// So many letters at most tell it of changes.
+pub(crate) const TOLD_MAX: i64 = 5;
 
 /// The address that a user left first of those that are still held.
 #[derive(Clone, Debug, PartialEq)]
@@ -26,7 +33,8 @@ pub(crate) struct FormerEmail {
 /// Where they are kept; those that are held no more are not found.
 #[async_trait]
 pub(crate) trait FormerEmailRepository: Send + Sync {
-    /// Keeps it, unless the user has another one that is still held at that time.
+    /// Keeps it, unless the user has another one that is still held at that time. Of the same one it begins anew, if the last
+    /// time is [`HELD_ANEW_EVERY`] ago or it was not proved then.
     async fn keep(
         &self,
         on: &dyn Query,
@@ -49,6 +57,16 @@ pub(crate) trait FormerEmailRepository: Send + Sync {
         email_key: &str,
         now: Timestamp,
     ) -> Result<Option<FormerEmail>, Failure>;
+
+    /// Notes that this mail tells a user's former address of a change; whether it may: since it was left fewer than
+    /// [`TOLD_MAX`] others did.
+    async fn tell(
+        &self,
+        on: &dyn Query,
+        user: UserId,
+        mail: Uuid,
+        now: Timestamp,
+    ) -> Result<bool, Failure>;
 
     /// Holds nothing of a user any more.
     async fn forget(&self, on: &dyn Query, user: UserId) -> Result<(), Failure>;
@@ -92,13 +110,14 @@ impl Identity {
         };
         let held = self.former_emails.of(on, after.id, now).await?;
         match held {
-            // It is back, and as good as it was; it stays held, or the next change would begin with it as a new one.
+            // It is back, and as good as it was; it stays held, and within a day nothing begins anew with it.
             Some(held) if held.email.key() == next.key() => match held.is_proved {
                 true => self.one_time.verify(on, &bearer(next), now).await,
                 false => Ok(()),
             },
-            Some(_) => Ok(()),
-            None => {
+            Some(held) if held.email.key() != left.key() => Ok(()),
+            // Left the first time, or once more: a hold that was begun days ago must not be over in a moment.
+            _ => {
                 let proved = self.one_time.verified_at(on, &bearer(left)).await?;
                 let former = FormerEmail {
                     user: after.id,

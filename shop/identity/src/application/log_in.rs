@@ -79,7 +79,7 @@ impl Identity {
         Ok(self.tokens.issue(&grant, clock::now())?)
     }
 
-    /// Strangers take no place from those that are known.
+    /// Strangers take no place from those that are known, to whichever account: which it is, is not known yet.
     async fn looked_up(
         &self,
         login: &str,

@@ -92,7 +92,13 @@ impl Contract for MailWanted {
     const NAME: &'static str = "identity.mail_wanted.v1";
 
     fn key(&self) -> String {
-        self.about.to_string()
+        match self.what {
+            MailKind::Verification | MailKind::Reset | MailKind::ResetDone => {
+                self.about.to_string()
+            }
+            // Not behind letters to the address that was chosen: who chose it can see to it that those wait for hours.
+            MailKind::AddressLeft => format!("{}-left", self.about),
+        }
     }
 }
 
@@ -169,8 +175,13 @@ impl Identity {
         match wanted.what {
             MailKind::Reset => self.who_forgot(wanted.about, mail).await,
             MailKind::AddressLeft => {
-                let left = self.former_emails.of(&self.db, user, clock::now());
-                Ok(left.await?.map(Addressee::of_left))
+                let (former, now) = (&self.former_emails, clock::now());
+                // Whoever changes an address to and fro does not fill the mailbox of another one, perhaps a stranger's.
+                if !former.tell(&self.db, user, mail, now).await? {
+                    return Ok(None);
+                }
+                let left = former.of(&self.db, user, now).await?;
+                Ok(left.map(Addressee::of_left))
             }
             MailKind::ResetDone => {
                 let found = self.users.find_by_id(&self.db, user).await?;
@@ -192,20 +203,25 @@ impl Identity {
             return Ok(None);
         };
         let now = clock::now();
-        if let Some(left) = self.former_emails.proved(&self.db, &email_key, now).await? {
-            let user = self.active(left.user).await?;
-            return Ok(user.map(|_| Addressee::of_left(left)));
-        }
         let who = Who::EmailKey(&email_key);
-        let Some(found) = self.users.credentials(&self.db, who).await? else {
+        if let Some(found) = self.users.credentials(&self.db, who).await? {
+            let held = self.former_emails.of(&self.db, found.user, now).await?;
+            if held.is_some_and(|held| held.email.key() != email_key) {
+                tracing::info!(mail_id = %mail, user_id = %found.user, "a mail is not sent: its user has this address but since lately");
+                return Ok(None);
+            }
+            let user = self.active(found.user).await?;
+            // It may have another one since it was found by this.
+            if let Some(user) = user.filter(|user| user.profile.email.key() == email_key) {
+                return Ok(Some(Addressee::of(user)));
+            }
+        }
+        let left = self.former_emails.proved(&self.db, &email_key, now);
+        let Some(left) = left.await? else {
             return Ok(None);
         };
-        let held = self.former_emails.of(&self.db, found.user, now).await?;
-        if held.is_some_and(|held| held.email.key() != email_key) {
-            tracing::info!(mail_id = %mail, user_id = %found.user, "a mail is not sent: its user has this address but since lately");
-            return Ok(None);
-        }
-        Ok(self.active(found.user).await?.map(Addressee::of))
+        let user = self.active(left.user).await?;
+        Ok(user.map(|_| Addressee::of_left(left)))
     }
 
     async fn active(&self, user: UserId) -> Result<Option<User>, Failure> {

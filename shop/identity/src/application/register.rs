@@ -27,7 +27,8 @@ impl Identity {
         retried(|| self.create(&user, &password, metadata)).await
     }
 
-    /// Hashing is dear, so what is taken is refused before; the unique indexes have the last word.
+    /// Hashing is dear, so what is taken or held is refused before; the unique indexes, and a look once they were asked, have the
+    /// last word.
     async fn refuse_taken(&self, profile: &Profile) -> Result<(), Failure> {
         let same = self.users.find_by_email(&self.db, &profile.email);
         if same.await?.is_some() {
@@ -37,7 +38,12 @@ impl Identity {
         if same.await?.is_some() {
             return Err(Refusal::UsernameTaken.into());
         }
-        Ok(())
+        let key = profile.email.key();
+        let held = self.former_emails.proved(&self.db, &key, clock::now());
+        match held.await? {
+            Some(_) => Err(Refusal::EmailTaken.into()),
+            None => Ok(()),
+        }
     }
 
     async fn create(

@@ -25,7 +25,6 @@ impl Identity {
             fields,
         };
         let asked = Event::VerificationAsked { user_id: user.id };
-        // The letter by which the new address is proved goes first.
         let events = [asked, updated];
         let events = &events[usize::from(!asks_proof)..];
         retried(|| async {

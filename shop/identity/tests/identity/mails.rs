@@ -70,7 +70,7 @@ async fn another_address_has_to_be_proved_anew() {
         .send()
         .await
         .expect(200);
-    let second = token_of(&post.latest(2).await);
+    let second = token_of(&post.latest_to("ada@elsewhere.example", 3).await);
     verify(&shop, &first)
         .await
         .refused(422, "VALIDATION_FAILED");

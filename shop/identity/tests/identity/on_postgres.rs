@@ -18,6 +18,7 @@ async fn two_replicas_agree() {
     they_made_one_administrator_and_one_key(&one, &other).await;
     of_fifty_refreshes_at_once_one_succeeds(&one, &other).await;
     of_eight_registrations_of_a_username_one_succeeds(&one, &other).await;
+    an_address_that_is_left_at_this_moment_is_nobody_elses(&one, &other).await;
     an_administrator_remains(&one, &other).await;
     no_token_comes_out_of_a_logged_out_session(&one, &other).await;
     every_sort_is_paged_without_a_hole(&one).await;
@@ -81,6 +82,27 @@ async fn of_eight_registrations_of_a_username_one_succeeds(one: &Shop, other: &S
         }
     }
     assert_eq!(made, 1);
+}
+
+/// Who chooses it waits at the unique index for whoever leaves it, and is refused by what that one has written.
+async fn an_address_that_is_left_at_this_moment_is_nobody_elses(one: &Shop, other: &Shop) {
+    let (owner, taker) = (one.register("owner").await, other.register("taker").await);
+    one.exec(
+        "insert into verified_emails (user_id, email_key, verified_at) \
+         select id, email_key, created_at from users where username = 'owner'",
+    )
+    .await;
+    for round in 0..10 {
+        let elsewhere = format!("elsewhere{round}@example.com");
+        let (left, taken) = tokio::join!(
+            moves(one, &owner, &elsewhere),
+            moves(other, &taker, "owner@example.com"),
+        );
+        left.expect(200);
+        taken.refused(409, "EMAIL_TAKEN");
+        let back = moves(other, &owner, "owner@example.com").await;
+        back.expect(200);
+    }
 }
 
 async fn an_administrator_remains(one: &Shop, other: &Shop) {
@@ -154,6 +176,11 @@ async fn every_sort_is_paged_without_a_hole(shop: &Shop) {
 fn ids(reply: &Reply) -> Vec<String> {
     let users = reply.expect(200).as_array().unwrap();
     users.iter().map(|user| user["id"].to_string()).collect()
+}
+
+async fn moves(shop: &Shop, user: &User, email: &str) -> Reply {
+    let body = json!({"email": email});
+    shop.patch(&user.path()).by(user).json(body).send().await
 }
 
 async fn refresh(shop: &Shop, token: &str) -> Reply {

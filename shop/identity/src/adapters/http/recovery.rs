@@ -24,7 +24,7 @@ pub(super) fn routes() -> Routes<Arc<Identity>> {
         .post(
             "/auth/password/reset",
             op("Ask for a new password", ask_reset)
-                .about("A mail with a token goes to the address if there is such a user. The answer is the same if there is none.")
+                .about("A mail with a token goes to the address if there is such a user who has not chosen it within the last 7 days. The answer is the same if there is none.")
                 .status(202)
                 .errors(&[codes::RATE_LIMITED, codes::OVERLOADED, MAIL_OFF])
                 .settled(),

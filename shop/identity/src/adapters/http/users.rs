@@ -64,7 +64,7 @@ pub(super) fn routes() -> Routes<Arc<Identity>> {
         )
 }
 
-const OTHER_ADDRESS: &str = "Of another e-mail address the former one is told. For 7 days after users changed their own, no letter for a new password goes to it: one to the former address, if that was proved, gives that address back.";
+const OTHER_ADDRESS: &str = "When users change their own e-mail address the former one is told, and for 7 days no letter for a new password goes to the new one: one to the former address, if that was proved, gives that address back. One that somebody else gives a user counts at once, and nobody is told.";
 
 const PROFILE_ERRORS: [stanchion::server::Code; 5] = [
     USER_NOT_FOUND,

@@ -8,11 +8,14 @@ use uuid::Uuid;
 use crate::application::Failure;
 use crate::application::one_time::{Bearer, NewToken, OneTimeRepository, Purpose, ResetRequest};
 
-/// Of a live token: unused, not expired, its user alive and still of the address it was sent to; a new password may also be
-/// chosen by the address that the user left, while it is held.
+/// Of a live token: unused, not expired, its user alive and still of the address it was sent to. While an address that the
+/// user left is held, a new password is chosen by that one, if it was proved, and by no other.
 const LIVE: &str = "hash = $1 and purpose = $2 and used_at is null and expires_at > $3 \
     and exists (select 1 from users u where u.id = one_time_tokens.user_id and u.deleted_at is null \
                 and (u.email_key = one_time_tokens.email_key \
+                     and (one_time_tokens.purpose <> 'reset' or not exists ( \
+                         select 1 from former_emails f where f.id = u.id \
+                         and f.email_key <> u.email_key and f.held_until > $3)) \
                      or one_time_tokens.purpose = 'reset' and exists ( \
                          select 1 from former_emails f where f.id = u.id and f.is_proved \
                          and f.email_key = one_time_tokens.email_key and f.held_until > $3)))";

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use shop_identity::{Dependencies, MailDependencies, MailPages, relay};
-use stanchion::mail::{Mail, MailError, Mailer};
+use stanchion::mail::{Mail, MailError, Mailbox, Mailer};
 use stanchion::messaging::MemoryBroker;
 use stanchion::server::{Module, Running, ServerSettings, Service};
 use stanchion::sql::SqlConsumerStore;
@@ -25,12 +25,16 @@ pub(crate) struct Postbox {
     mails: Mutex<Vec<Mail>>,
     outcomes: Mutex<VecDeque<MailError>>,
     attempts: Mutex<u32>,
+    out_of_reach: Mutex<Option<Mailbox>>,
 }
 
 #[async_trait]
 impl Mailer for Postbox {
     async fn send(&self, mail: &Mail) -> Result<(), MailError> {
         *self.attempts.lock() += 1;
+        if self.out_of_reach.lock().as_ref() == Some(&mail.to) {
+            return Err(MailError::Unavailable("out of reach".into()));
+        }
         if let Some(error) = self.outcomes.lock().pop_front() {
             return Err(error);
         }
@@ -43,6 +47,11 @@ impl Postbox {
     /// The next attempts fail like this.
     pub(crate) fn fails(&self, errors: impl IntoIterator<Item = MailError>) {
         self.outcomes.lock().extend(errors);
+    }
+
+    /// What goes to that address fails from now on.
+    pub(crate) fn reaches_not(&self, address: &str) {
+        *self.out_of_reach.lock() = Some(address.parse().unwrap());
     }
 
     /// Waits until so many mails are here; all of them.
@@ -60,6 +69,14 @@ impl Postbox {
     /// The latest of so many mails.
     pub(crate) async fn latest(&self, count: usize) -> Mail {
         self.mails(count).await.swap_remove(count - 1)
+    }
+
+    /// Of so many mails the latest that went to that address.
+    pub(crate) async fn latest_to(&self, address: &str, count: usize) -> Mail {
+        let address: Mailbox = address.parse().unwrap();
+        let mut mails = self.mails(count).await.into_iter().rev();
+        let found = mails.find(|mail| mail.to == address);
+        found.expect("one went there")
     }
 
     /// How many mails are here once nothing more comes.

@@ -231,6 +231,10 @@ pub trait Subscription: Send {
         false
     }
 
+    /// Nothing more will be taken, [`next`](Self::next) is not called any more, and what is in hand is finished: what comes now
+    /// is for other members, who need not wait until this one is gone.
+    fn takes_no_more(&mut self) {}
+
     /// It is still worked on: a broker that would give it to somebody else after a while waits anew.
     ///
     /// # Errors

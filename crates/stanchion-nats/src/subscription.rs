@@ -1,5 +1,7 @@
 //! A group's member: it asks each partition for its next message, and has one of each at the most.
 
+mod telling;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -32,7 +34,7 @@ const LANES: usize = PARTITIONS as usize;
 pub(crate) struct NatsSubscription {
     connection: Arc<Connection>,
     group: Group,
-    /// There until it is dropped.
+    /// There until nothing more is taken.
     inbox: Option<Inbox>,
     inbox_name: String,
     epoch: watch::Receiver<u64>,
@@ -248,36 +250,6 @@ impl NatsSubscription {
             .pending
             .set(i64::try_from(pending).unwrap_or(i64::MAX));
     }
-
-    /// What to answer to for each message of these deliveries, by partition.
-    fn replies(&self, receipts: &[Receipt]) -> Result<Vec<(u16, Subject)>, BrokerError> {
-        let mut replies = Vec::new();
-        for receipt in receipts {
-            let held = self.in_hand.get(receipt);
-            let held = held.ok_or_else(|| BrokerError(format!("{receipt:?} is not in hand")))?;
-            replies.extend(held.iter().map(|held| (held.partition, held.reply.clone())));
-        }
-        Ok(replies)
-    }
-
-    async fn tell(
-        &self,
-        replies: &[(u16, Subject)],
-        what: &'static [u8],
-    ) -> Result<(), BrokerError> {
-        let replies: Vec<Subject> = replies.iter().map(|(_, reply)| reply.clone()).collect();
-        self.connection.tell(&replies, what).await
-    }
-
-    /// Asks for what comes after these, in the way that a server takes for another word about them: a request by itself may
-    /// be seen before the acknowledgement, and a 2.9 may leave it lying then until it expires.
-    async fn next_of(&self, replies: &[(u16, Subject)]) -> Result<(), BrokerError> {
-        for (partition, reply) in replies {
-            self.ask_by(*partition, reply.clone(), words::next())
-                .await?;
-        }
-        Ok(())
-    }
 }
 
 #[async_trait]
@@ -333,6 +305,17 @@ impl Subscription for NatsSubscription {
         Some(turn.tenure)
     }
 
+    /// Gives back what nobody was handed, and asks for nothing more: what is on its way would otherwise be missed by its
+    /// partition until the server has waited for us.
+    fn takes_no_more(&mut self) {
+        for held in self.ready.drain(..) {
+            give_back(&self.connection, held.reply);
+        }
+        if let Some(inbox) = self.inbox.take() {
+            give_back_late(&self.connection, inbox);
+        }
+    }
+
     fn gives_up(&self, partition: u16) -> bool {
         let lane = self.given_up.get(usize::from(partition));
         lane.copied().unwrap_or_default()
@@ -346,8 +329,7 @@ impl Subscription for NatsSubscription {
 impl Drop for NatsSubscription {
     /// Gives back what is here, at once; where the client has no room left, the server finds out after its wait.
     fn drop(&mut self) {
-        let in_hand = self.in_hand.drain().flat_map(|(_, held)| held);
-        for held in in_hand.chain(self.ready.drain(..)) {
+        for held in self.in_hand.drain().flat_map(|(_, held)| held) {
             give_back(&self.connection, held.reply);
         }
         if let Some(looking) = &self.looking {
@@ -355,10 +337,7 @@ impl Drop for NatsSubscription {
         }
         self.metrics.held.set(0);
         self.metrics.pending.set(0);
-        // What is on its way would otherwise be missed by its partition until the server has waited for us.
-        if let Some(inbox) = self.inbox.take() {
-            give_back_late(&self.connection, inbox);
-        }
+        self.takes_no_more();
     }
 }
 

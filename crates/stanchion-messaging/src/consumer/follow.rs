@@ -19,7 +19,7 @@ use super::Consumer;
 use super::flight::{Flight, Work};
 use super::marks::{Line, Marks};
 use super::retry::{Looks, Retries};
-use super::subscribed::{acknowledge, extend_all, next};
+use super::subscribed::{acknowledge, extend_all, next, takes_no_more};
 use super::waits::Waits;
 use crate::relay::RedriveAsked;
 use crate::{Mark, Place, Position, Receipt, Subscription};
@@ -123,6 +123,7 @@ impl<'a> Follow<'a> {
                 () = ending.cancelled(), if !stopping => {
                     (stopping, arriving, subscribing) = (true, None, None);
                     self.flight.give_back();
+                    takes_no_more(&mut subscription);
                     looking = looking.filter(|_| !stop.is_cancelled());
                 }
                 Some(done) = working.next(), if !working.is_empty() => {

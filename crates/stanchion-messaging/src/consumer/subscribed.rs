@@ -36,3 +36,9 @@ pub(super) async fn extend_all(
     }
     Ok(())
 }
+
+pub(super) fn takes_no_more(subscription: &mut Option<Box<dyn Subscription>>) {
+    if let Some(subscription) = subscription {
+        subscription.takes_no_more();
+    }
+}

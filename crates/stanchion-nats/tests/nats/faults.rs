@@ -169,6 +169,35 @@ async fn what_ends_its_member_each_time_is_given_up_one_day() {
     }
 }
 
+/// A member that ends finishes what it has; what comes after that is not kept for it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_after_a_member_takes_no_more_is_anothers_at_once() {
+    let Some(server) = Nats::required() else {
+        return;
+    };
+    let settings = NatsSettings {
+        // Longer than anybody waits here.
+        ack_wait: LONG * 4,
+        ..settings(server.address(), PREFIX)
+    };
+    let broker = connect(&settings).await;
+    let mut ending = subscribe(&broker).await;
+    let sent = [envelope("a"), envelope("a")];
+    publish(&broker, &sent[0]).await;
+    let delivery = timeout(LONG, ending.next()).await.unwrap().unwrap();
+    assert_eq!(delivery.messages, std::slice::from_ref(&sent[0].message));
+    let Progress::Receipt { receipt, .. } = delivery.progress else {
+        panic!("a receipt");
+    };
+    ending.takes_no_more();
+    publish(&broker, &sent[1]).await;
+    ending.acknowledge(receipt).await.unwrap();
+    let mut next_member = subscribe(&broker).await;
+    let came = take(next_member.as_mut()).await;
+    assert_eq!(came, std::slice::from_ref(&sent[1].message));
+    drop(ending);
+}
+
 /// B7: a stream that an operator deletes under everybody's feet is another store, made anew by whoever comes first.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deleted_stream_is_made_anew_and_told() {

@@ -1,0 +1,43 @@
+//! What a member tells the server about what it was given.
+
+use async_nats::Subject;
+use stanchion_messaging::{BrokerError, Receipt};
+
+use super::NatsSubscription;
+use crate::words;
+
+impl NatsSubscription {
+    /// What to answer to for each message of these deliveries, by partition.
+    pub(super) fn replies(&self, receipts: &[Receipt]) -> Result<Vec<(u16, Subject)>, BrokerError> {
+        let mut replies = Vec::new();
+        for receipt in receipts {
+            let held = self.in_hand.get(receipt);
+            let held = held.ok_or_else(|| BrokerError(format!("{receipt:?} is not in hand")))?;
+            replies.extend(held.iter().map(|held| (held.partition, held.reply.clone())));
+        }
+        Ok(replies)
+    }
+
+    pub(super) async fn tell(
+        &self,
+        replies: &[(u16, Subject)],
+        what: &'static [u8],
+    ) -> Result<(), BrokerError> {
+        let replies: Vec<Subject> = replies.iter().map(|(_, reply)| reply.clone()).collect();
+        self.connection.tell(&replies, what).await
+    }
+
+    /// Asks for what comes after these, in the way that a server takes for another word about them: a request by itself may
+    /// be seen before the acknowledgement, and a 2.9 may leave it lying then until it expires. A member that takes no more
+    /// leaves it to others.
+    pub(super) async fn next_of(&self, replies: &[(u16, Subject)]) -> Result<(), BrokerError> {
+        if self.inbox.is_none() {
+            return Ok(());
+        }
+        for (partition, reply) in replies {
+            self.ask_by(*partition, reply.clone(), words::next())
+                .await?;
+        }
+        Ok(())
+    }
+}

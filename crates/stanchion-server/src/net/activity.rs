@@ -305,6 +305,11 @@ impl Rest {
         }
     }
 
+    /// How long it had rested by now, if the last look saw it rest and it has not moved since.
+    pub(super) fn rested(&self) -> Duration {
+        self.since.elapsed()
+    }
+
     /// Looks once more; how long it has rested at least.
     pub(super) fn look(&mut self, activity: &Activity) -> Duration {
         let asked = activity.resting();
@@ -312,7 +317,7 @@ impl Rest {
             self.asked = asked;
             self.since = Instant::now();
         }
-        self.since.elapsed()
+        self.rested()
     }
 }
 

@@ -25,6 +25,7 @@ use super::builder::builder;
 use super::doubts::{Hosts, Length, hosts, length};
 use super::held::Held;
 use super::io::{TimedIo, WatchedIo};
+use super::limits::ConnectionLimits;
 use super::paced::{BodyRate, Paced};
 use super::taken::Taken;
 use super::{Moments, Tls};
@@ -38,27 +39,7 @@ const TOLD_WITHIN: Duration = Duration::from_millis(100);
 /// A refused body larger than this is not read to its end: the connection closes, and the answer says so.
 const UNREAD_BYTES_MAX: u64 = 16 * 1024;
 
-/// Whoever takes too long is noticed so late at most, however long it may take.
-const LOOK_EVERY_MAX: Duration = Duration::from_millis(1_500);
-
 const CLOSE: HeaderValue = HeaderValue::from_static("close");
-
-/// How long connections may take for what.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ConnectionLimits {
-    pub(crate) header: Duration,
-    pub(crate) idle: Duration,
-    pub(crate) write: Duration,
-    pub(crate) body: BodyRate,
-}
-
-impl ConnectionLimits {
-    /// How often a connection is looked at.
-    fn look_every(&self) -> Duration {
-        let shortest = self.header.min(self.write).min(self.idle);
-        (shortest / 4).min(LOOK_EVERY_MAX)
-    }
-}
 
 /// What connections of a port are served with.
 #[derive(Clone)]
@@ -158,8 +139,9 @@ where
     let mut closing = false;
     loop {
         // Woken by themselves alone: a request does not ask after each of these.
-        let event =
-            FuturesUnordered::from_iter([event(&moments, &activity, limits, told, closing)]);
+        let look_in = limits.look_in(rest.rested());
+        let event = event(&moments, &activity, look_in, told, closing);
+        let event = FuturesUnordered::from_iter([event]);
         let event = event.into_future();
         tokio::pin!(event);
         let happened = tokio::select! {
@@ -227,7 +209,7 @@ enum Event {
 async fn event(
     moments: &Moments,
     activity: &Activity,
-    limits: ConnectionLimits,
+    look_in: Duration,
     told: bool,
     closing: bool,
 ) -> Event {
@@ -236,7 +218,7 @@ async fn event(
         () = moments.telling.cancelled(), if !told => Event::Telling,
         () = moments.idle.cancelled(), if !closing => Event::Idle,
         () = activity.spent() => Event::Spent,
-        () = tokio::time::sleep(limits.look_every()) => Event::Look,
+        () = tokio::time::sleep(look_in) => Event::Look,
     }
 }
 
@@ -324,26 +306,5 @@ fn refused() -> Response {
 fn ended(result: Result<(), Box<dyn std::error::Error + Send + Sync>>) {
     if let Err(error) = result {
         tracing::debug!(%error, "a connection ended early");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// G1: two seconds after its time at most, by default and where operators are patient.
-    #[test]
-    fn whoever_takes_too_long_is_noticed_within_two_seconds_however_long_it_may_take() {
-        for seconds in [[10, 75, 30], [300, 3_600, 3_600]] {
-            let [header, idle, write] = seconds.map(Duration::from_secs);
-            let (minimum, grace) = (0, header);
-            let limits = ConnectionLimits {
-                header,
-                idle,
-                write,
-                body: BodyRate { minimum, grace },
-            };
-            assert!(limits.look_every() < Duration::from_secs(2), "{limits:?}");
-        }
     }
 }

@@ -11,6 +11,7 @@ mod doubts;
 mod frames;
 mod held;
 mod io;
+mod limits;
 mod named;
 mod paced;
 mod refusal;
@@ -21,7 +22,8 @@ mod validity;
 pub(crate) use accept::{Listener, keep_little_unsent};
 pub use agreed::ClientCertificates;
 pub(crate) use agreed::peer;
-pub(crate) use connection::{App, ConnectionLimits, Serving};
+pub(crate) use connection::{App, Serving};
+pub(crate) use limits::ConnectionLimits;
 pub(crate) use paced::{BodyRate, TooSlow};
 pub(crate) use tls::Tls;
 

@@ -20,8 +20,8 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 
-use super::connection::ConnectionLimits;
 use super::io::TimedIo;
+use super::limits::ConnectionLimits;
 use super::named::Named;
 use super::validity::not_after;
 use crate::metrics::ServerMetrics;

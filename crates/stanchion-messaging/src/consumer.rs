@@ -14,6 +14,7 @@ mod waits;
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -95,6 +96,10 @@ pub struct Consumer {
     limits: ConsumerLimits,
     metrics: Option<metrics::ConsumerMetrics>,
     publisher: Option<Arc<dyn Publisher>>,
+    /// It was given something in this process.
+    was_given: AtomicBool,
+    /// And was interrupted after that, by its broker or store and not by an end of the process.
+    was_interrupted: AtomicBool,
 }
 
 impl Consumer {
@@ -112,6 +117,8 @@ impl Consumer {
             limits: ConsumerLimits::default(),
             metrics: None,
             publisher: None,
+            was_given: AtomicBool::default(),
+            was_interrupted: AtomicBool::default(),
         }
     }
 
@@ -188,6 +195,8 @@ impl Consumer {
         while !stop.is_cancelled() {
             if let Err(reason) = self.follow(stop).await {
                 warn!(consumer = self.name, %reason, "consumer waits for its broker or store");
+                let was_given = self.was_given.load(Ordering::Relaxed);
+                self.was_interrupted.fetch_or(was_given, Ordering::Relaxed);
                 tokio::select! {
                     () = stop.cancelled() => {}
                     () = tokio::time::sleep(RECOVER) => {}

@@ -225,7 +225,8 @@ pub trait Subscription: Send {
     }
 
     /// Whether what the last delivery has of that partition was delivered so often that its handling must be what ends its
-    /// members: it is put aside without another attempt. `false` where the broker sees to such messages itself.
+    /// members: it is put aside without another attempt, unless this consumer was interrupted before and its process went on:
+    /// then such deliveries are counted as well. `false` where the broker sees to such messages itself.
     fn gives_up(&self, partition: u16) -> bool {
         let _the_broker_sees_to_it = partition;
         false

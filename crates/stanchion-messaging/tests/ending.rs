@@ -1,7 +1,8 @@
-//! A consumer's end while something is being handled.
+//! A consumer's end while something is being handled, and what comes after an end that was none of its process.
 #![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -38,20 +39,31 @@ enum Did {
 
 type Does = mpsc::UnboundedSender<Did>;
 
-/// A broker with one message.
-struct One(Does);
+/// A broker with one message for each subscription, each but the first delivered too often already.
+struct OneEach {
+    does: Does,
+    subscriptions: AtomicI64,
+    /// How many acknowledgements it does not hear.
+    deaf: i64,
+}
 
 struct Member {
     does: Does,
+    /// Its own, and its message's.
+    number: i64,
     is_given: bool,
+    is_deaf: bool,
 }
 
 #[async_trait]
-impl Subscriber for One {
+impl Subscriber for OneEach {
     async fn subscribe(&self, _group: Group) -> Result<Box<dyn Subscription>, BrokerError> {
+        let number = self.subscriptions.fetch_add(1, Ordering::Relaxed) + 1;
         Ok(Box::new(Member {
-            does: self.0.clone(),
+            does: self.does.clone(),
+            number,
             is_given: false,
+            is_deaf: number <= self.deaf,
         }))
     }
 }
@@ -64,10 +76,10 @@ impl Subscription for Member {
         }
         let origin = Origin {
             log: LogId(Uuid::nil()),
-            position: Position(1),
+            position: Position(self.number),
         };
         let message = Message {
-            id: Uuid::from_u128(1),
+            id: Uuid::from_u128(self.number as u128),
             contract: Painted::NAME.into(),
             key: Painted.key(),
             payload: serde_json::to_value(Painted).unwrap(),
@@ -78,7 +90,7 @@ impl Subscription for Member {
         let link = Link {
             log: message.origin.log,
             partition: partition_of(&message.key),
-            prev: Position::START,
+            prev: Position(self.number - 1),
             position: message.origin.position,
         };
         Ok(Delivery {
@@ -92,7 +104,14 @@ impl Subscription for Member {
 
     async fn acknowledge(&mut self, _receipt: Receipt) -> Result<(), BrokerError> {
         self.does.send(Did::Acknowledged).unwrap();
-        Ok(())
+        match self.is_deaf {
+            true => Err(BrokerError("it did not hear".into())),
+            false => Ok(()),
+        }
+    }
+
+    fn gives_up(&self, _partition: u16) -> bool {
+        self.number > 1
     }
 
     fn takes_no_more(&mut self) {
@@ -100,12 +119,15 @@ impl Subscription for Member {
     }
 }
 
-/// The broker hears of the end before what is in hand is finished: what comes meanwhile is for other members.
-#[tokio::test(start_paused = true)]
-async fn a_stop_takes_no_more_before_it_finishes_what_it_has() {
-    let (does, mut did) = mpsc::unbounded_channel();
-    let stop = CancellationToken::new();
-    let (store, broker) = (Arc::new(MemoryConsumerStore::default()), One(does.clone()));
+/// A painter who takes a second for each.
+fn painter(deaf: i64) -> (Consumer, mpsc::UnboundedReceiver<Did>) {
+    let (does, did) = mpsc::unbounded_channel();
+    let broker = OneEach {
+        does: does.clone(),
+        subscriptions: AtomicI64::new(0),
+        deaf,
+    };
+    let store = Arc::new(MemoryConsumerStore::default());
     let consumer = Consumer::new("painter", store, Arc::new(broker));
     let consumer = consumer.on(move |_: Painted, _| {
         let does = does.clone();
@@ -115,6 +137,14 @@ async fn a_stop_takes_no_more_before_it_finishes_what_it_has() {
             Ok::<(), HandlerError>(())
         }
     });
+    (consumer, did)
+}
+
+/// The broker hears of the end before what is in hand is finished: what comes meanwhile is for other members.
+#[tokio::test(start_paused = true)]
+async fn a_stop_takes_no_more_before_it_finishes_what_it_has() {
+    let (consumer, mut did) = painter(0);
+    let stop = CancellationToken::new();
     let running = task::spawn("painter", consumer.run(stop.clone()));
     assert_eq!(did.recv().await, Some(Did::Began));
     stop.cancel();
@@ -122,4 +152,19 @@ async fn a_stop_takes_no_more_before_it_finishes_what_it_has() {
     ended.unwrap().unwrap();
     assert_eq!(did.recv().await, Some(Did::TookNoMore));
     assert_eq!(did.recv().await, Some(Did::Acknowledged));
+}
+
+/// As a thousand times in ten minutes where the store takes no writes: that is no fault of what is delivered then.
+#[tokio::test(start_paused = true)]
+async fn what_came_back_for_another_reason_than_an_end_of_its_process_is_tried() {
+    let (consumer, mut did) = painter(1);
+    let stop = CancellationToken::new();
+    let running = task::spawn("painter", consumer.run(stop.clone()));
+    for number in 1..=2 {
+        let began = async { while did.recv().await != Some(Did::Began) {} };
+        let began = timeout(Duration::from_secs(60), began).await;
+        assert!(began.is_ok(), "{number} was given up");
+    }
+    stop.cancel();
+    running.await.unwrap();
 }

@@ -1,6 +1,7 @@
 //! What a delivery brings: which of its messages are next, repeats, or beyond a hole.
 
 use std::collections::{BTreeSet, HashSet};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -52,6 +53,13 @@ impl<'a> Follow<'a> {
             self.refreshed = since;
         }
         let tenures = tenures(&delivery, subscription);
+        // A broker counts what came back for whatever reason. Where it is this consumer's store that fails, nothing was wrong
+        // with a message; what ends its process does so in the next one, before anything else interrupts that.
+        self.consumer.was_given.store(true, Ordering::Relaxed);
+        let given_up = match self.consumer.was_interrupted.load(Ordering::Relaxed) {
+            true => HashSet::new(),
+            false => given_up(&tenures, subscription),
+        };
         let ask = self.waits.ask(&tenures, keys(&delivery), since);
         let arrived = Arrived {
             delivery,
@@ -59,7 +67,7 @@ impl<'a> Follow<'a> {
             blocked: HashSet::new(),
             learned: None,
             marks: None,
-            given_up: given_up(&tenures, subscription),
+            given_up,
         };
         if !stale && ask == Ask::Keys(Vec::new()) {
             self.admit(arrived);

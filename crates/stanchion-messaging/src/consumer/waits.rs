@@ -24,6 +24,10 @@ pub(super) const KEYS_MAX: usize = 1_000;
 /// What is known counts for so long, should a broker have given a partition to somebody else unseen.
 const LASTS: Duration = Duration::from_secs(2);
 
+/// How soon all of them are looked at again. Where members have a partition in turns each delivery is of another tenure, and to
+/// look at everything that is parked costs more than to ask for a few keys.
+const AGAIN: Duration = Duration::from_secs(1);
+
 /// How soon it is looked again whether there are few enough.
 const CROWDED: Duration = Duration::from_secs(30);
 
@@ -54,6 +58,8 @@ pub(super) struct Waits {
     known: HashMap<Stretch, (u64, Instant)>,
     /// Of what is known, no other key has parked messages.
     suspects: HashSet<String>,
+    /// All keys are asked for no sooner.
+    all_after: Option<Instant>,
     crowded_until: Option<Instant>,
 }
 
@@ -68,8 +74,9 @@ impl Waits {
             let suspected = keys.into_iter().filter(|key| self.suspects.contains(*key));
             return Ask::Keys(suspected.map(str::to_owned).collect());
         }
-        let is_crowded = self.crowded_until.is_some_and(|until| now < until);
-        if is_crowded || of.iter().any(|(_, tenure)| tenure.is_none()) {
+        let is_before = |until: Option<Instant>| until.is_some_and(|until| now < until);
+        let is_early = is_before(self.crowded_until) || is_before(self.all_after);
+        if is_early || of.iter().any(|(_, tenure)| tenure.is_none()) {
             return Ask::Keys(keys.into_iter().map(str::to_owned).collect());
         }
         Ask::All
@@ -85,6 +92,7 @@ impl Waits {
         at: Instant,
     ) {
         self.known.clear();
+        self.all_after = Some(at + AGAIN);
         let Some(keys) = keys else {
             self.suspects.clear();
             self.crowded_until = Some(at + CROWDED);
@@ -158,7 +166,9 @@ mod tests {
             (Stretch::Partition(8), Some(1)),
             (Stretch::Log(LogId(uuid::Uuid::nil())), Some(1)),
         ] {
-            assert_eq!(waits.ask(&[of[0], other], keys(&["a"]), now), Ask::All);
+            let both = [of[0], other];
+            assert_eq!(waits.ask(&both, keys(&["a"]), now), only("a"), "in turns");
+            assert_eq!(waits.ask(&both, keys(&["a"]), now + AGAIN), Ask::All);
         }
         assert_eq!(waits.ask(&of, keys(&["a"]), now + LASTS), Ask::All);
         // A broker that does not tell.
@@ -179,7 +189,8 @@ mod tests {
         for number in 0..=KEYS_MAX {
             waits.parks(&number.to_string());
         }
-        assert_eq!(waits.ask(&of, keys(&["a"]), now), Ask::All);
+        assert_eq!(waits.ask(&of, keys(&["a"]), now), only("a"));
+        assert_eq!(waits.ask(&of, keys(&["a"]), now + AGAIN), Ask::All);
         assert!(waits.suspects.is_empty());
     }
 }

@@ -232,7 +232,7 @@ impl Db {
         status
     }
 
-    /// Lets queued writes end and closes the database; every later call on any clone fails.
+    /// Lets queued writes end, then closes the database. Every later write on any clone fails; over PostgreSQL every read, too.
     pub async fn close(&self) {
         match &self.inner.backend {
             Backend::Sqlite(sqlite) => sqlite.close().await,

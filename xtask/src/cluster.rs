@@ -3,17 +3,16 @@
 mod stage;
 
 use std::io::{IsTerminal, Write};
-use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, bail};
 use shop_cluster::{ADMIN_PASSWORD, Broker, Cluster, table};
 use stanchion_testing::process::keep_ctrl_c_to_ourselves;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
 
 pub(crate) use self::stage::{Kind, Stage};
-use crate::{shell, workspace};
+use crate::workspace;
 
 const READY_WITHIN: Duration = Duration::from_secs(120);
 const STOPPED_WITHIN: Duration = Duration::from_secs(40);
@@ -63,7 +62,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 
 async fn stay_up(up: &Up) -> Result<()> {
     let folder = workspace::target().join("cluster");
-    let binary = build(up.release)?;
+    let binary = workspace::programs(&["shop"], up.release)?.join("shop");
     // From here on a Ctrl-C is ours: services that got it from the terminal as well would take our word for a second one, and
     // end at once.
     let mut signals = Signals::listen()?;
@@ -151,17 +150,4 @@ async fn over(seconds: Option<u64>) {
         Some(seconds) => sleep(Duration::from_secs(seconds)).await,
         None => std::future::pending().await,
     }
-}
-
-/// The shop's binary, built now.
-fn build(release: bool) -> Result<PathBuf> {
-    let mut arguments = vec!["build", "-p", "shop"];
-    if release {
-        arguments.push("--release");
-    }
-    let built = shell::aloud(&mut workspace::cargo(&arguments))?;
-    ensure!(built, "the shop does not compile");
-    let profile = if release { "release" } else { "debug" };
-    let folder = workspace::metadata()?.target_directory;
-    Ok(folder.join(profile).join("shop").into())
 }

@@ -28,7 +28,8 @@ pub(crate) struct Options {
 pub(crate) fn run(options: &Options) -> Result<()> {
     packages::for_services()?;
     // Not by nextest: it ends tests that take minutes.
-    let mut arguments = vec!["test", "-p", "shop", "--test", "shop", TEST];
+    // With the whole workspace, as every build of ours: its programs are there, with the features of its tests.
+    let mut arguments = vec!["test", "--workspace", "--test", "shop", TEST];
     if options.release {
         arguments.push("--release");
     }

@@ -48,7 +48,12 @@ const STOPPED_WITHIN: Duration = Duration::from_secs(60);
 
 pub(crate) fn run(options: &Options) -> Result<()> {
     let schemathesis = schemathesis()?;
-    let binary = options.binary.clone().map_or_else(build, Ok)?;
+    let binary = match &options.binary {
+        Some(binary) => binary.clone(),
+        None => {
+            workspace::programs(&["shop"], false)?.join(format!("shop{}", env::consts::EXE_SUFFIX))
+        }
+    };
     // It is started in a folder of its own.
     let binary = binary
         .canonicalize()
@@ -142,18 +147,6 @@ fn schemathesis() -> Result<PathBuf> {
         PACKAGE,
     ]))?;
     Ok(program)
-}
-
-fn build() -> Result<PathBuf> {
-    ensure!(
-        shell::aloud(&mut workspace::cargo(&["build", "--package", "shop"]))?,
-        "the shop does not compile"
-    );
-    let folder = workspace::metadata()?.target_directory;
-    Ok(folder
-        .join("debug")
-        .join(format!("shop{}", env::consts::EXE_SUFFIX))
-        .into())
 }
 
 fn keep_log(stdout: &str, stderr: &str) -> Result<()> {

@@ -238,7 +238,7 @@ fn chaos(options: &Options, servers: &Servers, tally: &mut Tally) -> Result<bool
         tally.skipped += 1;
         return Ok(true);
     }
-    let programs = LogPrograms::build_with_workspace()?;
+    let programs = LogPrograms::built(false)?;
     let outcome = log::play(&log::Options::short(), &programs);
     tally.count("the log under faults", &outcome);
     outcome.map(|()| true)

@@ -7,8 +7,10 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use cargo_metadata::{Metadata, MetadataCommand};
+
+use crate::shell;
 
 pub(crate) fn root() -> PathBuf {
     let xtask = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -31,6 +33,32 @@ pub(crate) fn cargo(arguments: &[&str]) -> Command {
         command.env_remove(name);
     }
     command
+}
+
+/// Builds programs of the workspace; their folder. Always with the whole workspace: a package alone would choose other
+/// features, and everything below it would be compiled once for each choice.
+pub(crate) fn programs(names: &[&str], release: bool) -> Result<PathBuf> {
+    programs_with(names, release, &[])
+}
+
+/// The same with features.
+pub(crate) fn programs_with(names: &[&str], release: bool, features: &[&str]) -> Result<PathBuf> {
+    let mut build = cargo(&["build", "--quiet", "--workspace"]);
+    build.args(features.iter().flat_map(|feature| ["--features", *feature]));
+    if release {
+        build.arg("--release");
+        build.args(names.iter().flat_map(|name| ["--bin", *name]));
+    } else {
+        // As tests build them: examples bring the features of tests.
+        build.args(["--bins", "--examples"]);
+    }
+    ensure!(
+        shell::aloud(&mut build)?,
+        "{} cannot be compiled",
+        names.join(", ")
+    );
+    let profile = if release { "release" } else { "debug" };
+    Ok(metadata()?.target_directory.join(profile).into())
 }
 
 /// The workspace and everything it depends on.

@@ -16,7 +16,7 @@ use stanchion_testing::{
 };
 use tokio::time::Instant;
 
-use crate::{shell, workspace};
+use crate::workspace;
 
 const READY_WITHIN: Duration = Duration::from_secs(120);
 const REPLAYED_WITHIN: Duration = Duration::from_secs(900);
@@ -56,7 +56,7 @@ struct Start {
 pub(crate) fn run(options: &Options) -> Result<()> {
     let programs = match &options.programs {
         Some(folder) => folder.canonicalize()?,
-        None => build()?,
+        None => workspace::programs(&["shop", "shop-history"], true)?,
     };
     let folder = workspace::target().join("bench/replay");
     if folder.exists() {
@@ -74,13 +74,6 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         measure(&programs, &folder, options, "PostgreSQL", &url)?;
     }
     Ok(())
-}
-
-fn build() -> Result<PathBuf> {
-    let arguments = ["build", "--release", "-p", "shop", "-p", "shop-history"];
-    let built = shell::aloud(&mut workspace::cargo(&arguments))?;
-    ensure!(built, "the shop or its history does not compile");
-    Ok(workspace::target().join("release"))
 }
 
 fn measure(

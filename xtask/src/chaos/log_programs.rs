@@ -16,33 +16,19 @@ pub(crate) struct LogPrograms {
 }
 
 impl LogPrograms {
-    /// Those in `folder`, or built alone.
+    /// Those in `folder`, or built now.
     pub(crate) fn of(folder: Option<&Path>, release: bool) -> Result<Self> {
         if let Some(folder) = folder {
             let folder = folder.canonicalize()?;
             return Ok(Self { folder });
         }
-        let mut arguments = vec!["build", "--quiet", "-p", "log-load", "-p", "log-auditor"];
-        if release {
-            arguments.push("--release");
-        }
-        Self::built_by(&arguments, release)
+        Self::built(release)
     }
 
-    /// Builds them with the whole workspace: alone they would choose other features and compile dependencies again.
-    pub(crate) fn build_with_workspace() -> Result<Self> {
-        let arguments = ["build", "--quiet", "--workspace", "--bins", "--examples"];
-        Self::built_by(&arguments, false)
-    }
-
-    fn built_by(arguments: &[&str], release: bool) -> Result<Self> {
-        let built = shell::aloud(&mut workspace::cargo(arguments))?;
-        ensure!(built, "the log's writers or their auditor do not compile");
-        let folder = workspace::metadata()?.target_directory;
-        let profile = if release { "release" } else { "debug" };
-        Ok(Self {
-            folder: folder.join(profile).into(),
-        })
+    /// Builds them.
+    pub(crate) fn built(release: bool) -> Result<Self> {
+        let folder = workspace::programs(&["log-load", "log-auditor"], release)?;
+        Ok(Self { folder })
     }
 
     /// Writers, followers, and whoever takes connections away.

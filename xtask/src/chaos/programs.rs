@@ -5,10 +5,12 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use stanchion_testing::process::{Launch, free_port};
 
 use crate::{shell, workspace};
+
+const NAMES: [&str; 4] = ["shop", "shop-load", "shop-auditor", "shop-rolling"];
 
 const ADMIN_PASSWORD: &str = "killed and started again";
 
@@ -20,27 +22,8 @@ pub(super) struct Programs {
 impl Programs {
     /// Builds them.
     pub(super) fn build(release: bool) -> Result<Self> {
-        let mut arguments = vec![
-            "build",
-            "-p",
-            "shop",
-            "-p",
-            "shop-load",
-            "-p",
-            "shop-auditor",
-            "-p",
-            "shop-rolling",
-        ];
-        if release {
-            arguments.push("--release");
-        }
-        let built = shell::aloud(&mut workspace::cargo(&arguments))?;
-        ensure!(built, "the shop, its clients or its auditor do not compile");
-        let folder = workspace::metadata()?.target_directory;
-        let profile = if release { "release" } else { "debug" };
-        Ok(Self {
-            folder: folder.join(profile).into(),
-        })
+        let folder = workspace::programs(&NAMES, release)?;
+        Ok(Self { folder })
     }
 
     /// As they are, from a build before.

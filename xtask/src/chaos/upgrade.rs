@@ -62,10 +62,11 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let programs = if options.again {
         Programs::built()?
     } else {
-        fs::copy(build(&["--features", "next"], None)?, &next)?;
+        let built = workspace::programs_with(&["shop"], false, &["shop/next"])?;
+        fs::copy(built.join("shop"), &next)?;
         let programs = Programs::build(false)?;
         let older = match &from {
-            Some(revision) => build(&[], Some(&worktree(&folder, revision)?))?,
+            Some(revision) => build_in(&worktree(&folder, revision)?)?,
             None => programs.binary("shop"),
         };
         // Another build would take its place.
@@ -222,20 +223,17 @@ fn older(options: &Options) -> Result<Option<String>> {
     Ok(last)
 }
 
-/// The shop's binary, of this tree or of another one.
-fn build(arguments: &[&str], tree: Option<&Path>) -> Result<PathBuf> {
+/// The shop's binary of another tree, which knows only its own ways of building it.
+fn build_in(tree: &Path) -> Result<PathBuf> {
+    let target = tree.join("target");
     let mut command = workspace::cargo(&["build", "-p", "shop"]);
-    command.args(arguments);
-    let target: PathBuf = match tree {
-        Some(tree) => {
-            let target = tree.join("target");
-            command.arg("--manifest-path").arg(tree.join("Cargo.toml"));
-            command.arg("--target-dir").arg(&target);
-            target
-        }
-        None => workspace::metadata()?.target_directory.into(),
-    };
-    ensure!(shell::aloud(&mut command)?, "a release does not compile");
+    command.arg("--manifest-path").arg(tree.join("Cargo.toml"));
+    command.arg("--target-dir").arg(&target);
+    ensure!(
+        shell::aloud(&mut command)?,
+        "{} does not compile",
+        tree.display()
+    );
     Ok(target.join("debug/shop"))
 }
 

@@ -38,15 +38,10 @@ fn patterns(servers: &Servers, tally: &mut Tally) -> Result<bool> {
     else {
         return Ok(true);
     };
-    let mut build = workspace::cargo(&["build", "--quiet", "--workspace", "--bins", "--examples"]);
-    ensure!(shell::aloud(&mut build)?, "the examples do not compile");
+    let built = workspace::programs(&["patterns"], false)?;
     let mut clean = true;
     for program in programs(&package) {
-        let path = metadata
-            .target_directory
-            .join("debug")
-            .join(folder(program))
-            .join(&program.name);
+        let path = built.join(folder(program)).join(&program.name);
         let passed = shell::quiet(servers.announce(&mut Command::new(&path)));
         clean &= report(
             tally,

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use stanchion_testing::process::{Launch, ServiceProcess, free_port};
 
 use super::asked::{self, Asked, Load};
-use crate::{chaos::programs::Programs as ShopPrograms, shell, workspace};
+use crate::workspace;
 
 const READY_WITHIN: Duration = Duration::from_secs(60);
 /// A load ends so long after its time at the latest.
@@ -32,26 +32,22 @@ pub(super) struct Served {
 impl Programs {
     /// All of them optimised: an answer of a debug build costs so much that the machine is full of answers alone.
     pub(super) fn build(with_shop: bool) -> Result<Self> {
-        let overload = ["build", "--quiet", "--release", "-p", "overload"];
-        let built = shell::aloud(&mut workspace::cargo(&overload))?;
-        ensure!(built, "the service or its load does not compile");
-        if with_shop {
-            // With the same words as for the others, so that it is compiled once for all.
-            ShopPrograms::build(true)?;
-        }
-        Ok(Self {
-            folder: workspace::metadata()?.target_directory.into(),
-        })
+        let names: &[&str] = match with_shop {
+            true => &["overload", "shop"],
+            false => &["overload"],
+        };
+        let folder = workspace::programs(names, true)?;
+        Ok(Self { folder })
     }
 
     /// A program of the optimised build.
     fn overload(&self) -> Launch {
-        first(&self.folder.join("release/overload"))
+        first(&self.folder.join("overload"))
     }
 
     /// The shop.
     pub(super) fn shop(&self) -> Launch {
-        first(&self.folder.join("release/shop"))
+        first(&self.folder.join("shop"))
     }
 
     /// Starts the stub and the service.

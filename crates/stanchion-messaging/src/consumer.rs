@@ -7,6 +7,7 @@ mod follow;
 mod handler;
 mod marks;
 mod metrics;
+mod recovery;
 mod retry;
 mod subscribed;
 mod waits;
@@ -14,7 +15,7 @@ mod waits;
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -30,9 +31,6 @@ pub use handler::{HandlerError, Received};
 
 /// How long a stop waits for what is being handled: less than a worker's own bound, so that giving back is a clean end.
 const GIVE_BACK: Duration = Duration::from_secs(3);
-
-/// How long a consumer waits after its broker or store failed.
-const RECOVER: Duration = Duration::from_millis(500);
 
 /// Bounds of a consumer.
 #[derive(Clone, Debug)]
@@ -96,10 +94,9 @@ pub struct Consumer {
     limits: ConsumerLimits,
     metrics: Option<metrics::ConsumerMetrics>,
     publisher: Option<Arc<dyn Publisher>>,
-    /// It was given something in this process.
-    was_given: AtomicBool,
-    /// And was interrupted after that, by its broker or store and not by an end of the process.
-    was_interrupted: AtomicBool,
+    /// Its broker or store failed when it had been given something, and this process went on. A broker that loses its
+    /// connections, or a store that takes some writes and others not, may have a message delivered too often all the same.
+    outlived_failure: AtomicBool,
 }
 
 impl Consumer {
@@ -117,8 +114,7 @@ impl Consumer {
             limits: ConsumerLimits::default(),
             metrics: None,
             publisher: None,
-            was_given: AtomicBool::default(),
-            was_interrupted: AtomicBool::default(),
+            outlived_failure: AtomicBool::default(),
         }
     }
 
@@ -188,20 +184,6 @@ impl Consumer {
                 consumer = self.name,
                 "consumer stopped, and gave back what took too long: it will be delivered again"
             ),
-        }
-    }
-
-    async fn run_to_the_end(&self, stop: &CancellationToken) {
-        while !stop.is_cancelled() {
-            if let Err(reason) = self.follow(stop).await {
-                warn!(consumer = self.name, %reason, "consumer waits for its broker or store");
-                let was_given = self.was_given.load(Ordering::Relaxed);
-                self.was_interrupted.fetch_or(was_given, Ordering::Relaxed);
-                tokio::select! {
-                    () = stop.cancelled() => {}
-                    () = tokio::time::sleep(RECOVER) => {}
-                }
-            }
         }
     }
 

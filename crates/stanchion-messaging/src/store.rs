@@ -95,6 +95,16 @@ impl DeadLetterFilter {
 /// Every method is one transaction of the consumer's own store.
 #[async_trait]
 pub trait ConsumerStore: Send + Sync {
+    /// Whether a message could be put aside now; nothing changes by it. A consumer whose store failed asks before it takes
+    /// anything from a broker again, which counts what it delivers. A store that does not say takes it.
+    ///
+    /// # Errors
+    /// It takes no writes.
+    async fn takes_writes(&self, consumer: &str) -> Result<(), StoreError> {
+        let _does_not_say = consumer;
+        Ok(())
+    }
+
     /// How far the consumer came in each log.
     async fn progress(&self, consumer: &str) -> Result<HashMap<LogId, Place>, StoreError>;
 

@@ -55,6 +55,18 @@ fn consumers(db: Db) -> Arc<dyn ConsumerStore> {
     Arc::new(SqlConsumerStore::new(db))
 }
 
+#[tokio::test]
+async fn a_store_that_can_put_nothing_aside_says_so_though_it_can_be_read() {
+    let db = on_sqlite().await;
+    let store = consumers(db.clone());
+    store.takes_writes("fulfilment").await.unwrap();
+    db.script("alter table parked rename to away")
+        .await
+        .unwrap();
+    assert!(store.progress("fulfilment").await.unwrap().is_empty());
+    assert!(store.takes_writes("fulfilment").await.is_err());
+}
+
 /// Behind PgBouncer sessions are kept, pipelining and LISTEN are off: what a pooler may ask for.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_log_behind_pgbouncer_conforms_without_pipelining_and_listen() {

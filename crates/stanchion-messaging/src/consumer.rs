@@ -12,14 +12,16 @@ mod retry;
 mod subscribed;
 mod waits;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
+use uuid::Uuid;
 
 use crate::{
     AfterLastAttempt, ConsumerStore, Contract, Group, LogId, Place, Publisher, Subscriber,
@@ -46,7 +48,8 @@ pub struct ConsumerLimits {
     pub rate_per_key: Option<u32>,
     /// How long one handling may take; default 30 s.
     pub handler_timeout: Duration,
-    /// Attempts before a message is a dead letter; default 20. `HandlerError::Later` does not count.
+    /// Attempts before a message is a dead letter; default 20. `HandlerError::Later` does not count; a retry that ended with its
+    /// process does, and is counted before it begins.
     pub attempts_max: u32,
     /// The first wait before a retry, doubled each time; default 100 ms.
     pub backoff_base: Duration,
@@ -97,6 +100,9 @@ pub struct Consumer {
     /// Its broker or store failed when it had been given something, and this process went on. A broker that loses its
     /// connections, or a store that takes some writes and others not, may have a message delivered too often all the same.
     outlived_failure: AtomicBool,
+    /// Retries that this process began, and that ended with a failure of its store and not with the process: they count for
+    /// nothing. And those under way.
+    cut_short: Mutex<HashSet<Uuid>>,
 }
 
 impl Consumer {
@@ -115,6 +121,7 @@ impl Consumer {
             metrics: None,
             publisher: None,
             outlived_failure: AtomicBool::default(),
+            cut_short: Mutex::default(),
         }
     }
 

@@ -1,4 +1,4 @@
-//! How a consumer goes on while its store or its broker is away.
+//! How a consumer goes on while its store takes no writes.
 #![allow(clippy::unwrap_used)]
 
 use std::collections::HashMap;
@@ -10,10 +10,10 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use stanchion_messaging::{
-    AfterLastAttempt, BrokerError, Consumer, ConsumerStore, Contract, DeadLetterFilter, Delivery,
-    Group, HandlerError, Link, LogId, Mark, MemoryConsumerStore, Message, Metadata, Origin, Parked,
-    ParkedState, Place, Position, Progress, Receipt, StoreError, Subscriber, Subscription,
-    partition_of,
+    AfterLastAttempt, BrokerError, Consumer, ConsumerLimits, ConsumerStore, Contract,
+    DeadLetterFilter, Delivery, Group, HandlerError, Link, LogId, Mark, MemoryConsumerStore,
+    Message, Metadata, Origin, Parked, ParkedState, Place, Position, Progress, Receipt, StoreError,
+    Subscriber, Subscription, partition_of,
 };
 use stanchion_runtime::task;
 use tokio::time::{sleep, timeout};
@@ -54,8 +54,6 @@ fn message() -> Message {
 /// Delivers its one message to each subscription until it is acknowledged.
 #[derive(Default)]
 struct OneMessage {
-    is_away: bool,
-    subscriptions: AtomicU32,
     deliveries: Arc<AtomicU32>,
     is_acknowledged: Arc<AtomicBool>,
 }
@@ -69,10 +67,6 @@ struct Member {
 #[async_trait]
 impl Subscriber for OneMessage {
     async fn subscribe(&self, _group: Group) -> Result<Box<dyn Subscription>, BrokerError> {
-        self.subscriptions.fetch_add(1, Ordering::Relaxed);
-        if self.is_away {
-            return Err(BrokerError("nobody listens there".into()));
-        }
         Ok(Box::new(Member {
             is_given: false,
             deliveries: Arc::clone(&self.deliveries),
@@ -111,13 +105,15 @@ impl Subscription for Member {
     }
 }
 
-/// A store that can be read all the time, and takes no writes while it is full.
+/// A store that takes no writes while it is full, and can be read all the time unless it is said.
 #[derive(Default)]
 struct Disk {
     rows: MemoryConsumerStore,
     is_full: Arc<AtomicBool>,
     /// It says so when it is asked.
     says_so: bool,
+    /// Nobody can look then what is due.
+    hides_what_is_due: bool,
 }
 
 impl Disk {
@@ -187,6 +183,9 @@ impl ConsumerStore for Disk {
         after: AfterLastAttempt,
         limit: usize,
     ) -> Result<Vec<Parked>, StoreError> {
+        if self.hides_what_is_due {
+            self.write()?;
+        }
         self.rows.due(consumer, now, after, limit).await
     }
 
@@ -278,20 +277,67 @@ async fn an_outage_of_hours_costs_few_deliveries_where_the_store_does_not_say() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_broker_that_is_away_is_asked_less_and_less_often() {
-    let broker = Arc::new(OneMessage {
-        is_away: true,
-        ..OneMessage::default()
+async fn a_retry_that_the_store_cuts_short_is_no_attempt() {
+    const CUTS: u32 = 5;
+    let is_full = Arc::new(AtomicBool::new(false));
+    let disk = Arc::new(Disk {
+        is_full: Arc::clone(&is_full),
+        says_so: true,
+        hides_what_is_due: true,
+        ..Disk::default()
     });
-    let store = Arc::new(MemoryConsumerStore::default());
-    let consumer = Consumer::new("painter", store, Arc::clone(&broker) as _);
-    let consumer = consumer.on(|_: Painted, _| async { Ok::<(), HandlerError>(()) });
+    let now = stanchion_runtime::clock::now();
+    let parked = Parked {
+        consumer: "painter".into(),
+        message: message(),
+        state: ParkedState::Retry,
+        attempts: 1,
+        due_at: now,
+        reason: "the ladder fell".into(),
+        parked_at: now,
+    };
+    disk.rows.park(&parked).await.unwrap();
+    let limits = ConsumerLimits {
+        attempts_max: 3,
+        backoff_base: Duration::from_millis(1),
+        backoff_max: Duration::from_millis(1),
+        ..ConsumerLimits::default()
+    };
+    let broker = Arc::new(OneMessage::default());
+    broker.is_acknowledged.store(true, Ordering::Relaxed);
+    let (begun, fills) = (Arc::new(AtomicU32::new(0)), Arc::clone(&is_full));
+    let begins = Arc::clone(&begun);
+    let consumer = Consumer::new("painter", Arc::clone(&disk) as _, broker).limits(limits);
+    let consumer = consumer.on(move |_: Painted, _| {
+        let is_cut = begins.fetch_add(1, Ordering::Relaxed) < CUTS;
+        fills.fetch_or(is_cut, Ordering::Relaxed);
+        async move {
+            match is_cut {
+                true => std::future::pending().await,
+                false => Ok::<(), HandlerError>(()),
+            }
+        }
+    });
     let stop = CancellationToken::new();
     let running = task::spawn("painter", consumer.run(stop.clone()));
-    sleep(Duration::from_secs(600)).await;
-    // Every five seconds at the latest, and never twice in half of that but for the first few times.
-    let asked = broker.subscriptions.load(Ordering::Relaxed);
-    assert!((120..=250).contains(&asked), "{asked}");
+    for attempt in 1..=CUTS {
+        let tried = timeout(HOUR, async {
+            while begun.load(Ordering::Relaxed) < attempt {
+                sleep(Duration::from_millis(100)).await;
+            }
+        });
+        assert!(tried.await.is_ok(), "after {} attempts", attempt - 1);
+        // Long enough for a look at what is due.
+        sleep(Duration::from_secs(1)).await;
+        is_full.store(false, Ordering::Relaxed);
+    }
+    let resolved = timeout(HOUR, async {
+        while !disk.rows.counts("painter").await.unwrap().is_empty() {
+            sleep(Duration::from_millis(100)).await;
+        }
+    });
+    assert!(resolved.await.is_ok(), "it did not go on");
+    assert_eq!(begun.load(Ordering::Relaxed), CUTS + 1);
     stop.cancel();
     running.await.unwrap();
 }

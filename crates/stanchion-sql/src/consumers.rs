@@ -234,7 +234,7 @@ impl ConsumerStore for SqlConsumerStore {
         after: AfterLastAttempt,
         limit: usize,
     ) -> Result<Vec<Parked>, StoreError> {
-        // As `Parked::is_delayed` has it.
+        // As `Parked::is_delayed` has it, and the index `parked_beyond`.
         let sql = format!(
             "select {COLUMNS} from parked p where consumer = $1 and state = 'retry' \
              and due_at > $2 and substr(key, 1, 8) <> 'delayed/' and {} order by due_at limit $3",

@@ -240,8 +240,13 @@ impl Subscription for KafkaSubscription {
         self.tell().await
     }
 
-    /// Kafka gives partitions to others when a member asks for nothing for too long, so this asks for nothing new.
-    async fn extend(&mut self, _receipt: Receipt) -> Result<(), BrokerError> {
+    async fn extend(&mut self, receipt: Receipt) -> Result<(), BrokerError> {
+        self.extend_all(&[receipt]).await
+    }
+
+    /// Kafka gives partitions to others when a member asks for nothing for too long, so this asks for nothing new, once for
+    /// everything that is in hand.
+    async fn extend_all(&mut self, _receipts: &[Receipt]) -> Result<(), BrokerError> {
         let Some(line) = &self.line else {
             return Err(BrokerError("there is no connection".into()));
         };

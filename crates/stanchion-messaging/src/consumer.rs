@@ -7,18 +7,21 @@ mod follow;
 mod handler;
 mod marks;
 mod metrics;
+mod recovery;
 mod retry;
 mod subscribed;
 mod waits;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
+use uuid::Uuid;
 
 use crate::{
     AfterLastAttempt, ConsumerStore, Contract, Group, LogId, Place, Publisher, Subscriber,
@@ -30,9 +33,6 @@ pub use handler::{HandlerError, Received};
 
 /// How long a stop waits for what is being handled: less than a worker's own bound, so that giving back is a clean end.
 const GIVE_BACK: Duration = Duration::from_secs(3);
-
-/// How long a consumer waits after its broker or store failed.
-const RECOVER: Duration = Duration::from_millis(500);
 
 /// Bounds of a consumer.
 #[derive(Clone, Debug)]
@@ -48,7 +48,8 @@ pub struct ConsumerLimits {
     pub rate_per_key: Option<u32>,
     /// How long one handling may take; default 30 s.
     pub handler_timeout: Duration,
-    /// Attempts before a message is a dead letter; default 20. `HandlerError::Later` does not count.
+    /// Attempts before a message is a dead letter; default 20. `HandlerError::Later` does not count; a retry that ended with its
+    /// process does, and is counted before it begins.
     pub attempts_max: u32,
     /// The first wait before a retry, doubled each time; default 100 ms.
     pub backoff_base: Duration,
@@ -96,10 +97,12 @@ pub struct Consumer {
     limits: ConsumerLimits,
     metrics: Option<metrics::ConsumerMetrics>,
     publisher: Option<Arc<dyn Publisher>>,
-    /// It was given something in this process.
-    was_given: AtomicBool,
-    /// And was interrupted after that, by its broker or store and not by an end of the process.
-    was_interrupted: AtomicBool,
+    /// Its broker or store failed when it had been given something, and this process went on. A broker that loses its
+    /// connections, or a store that takes some writes and others not, may have a message delivered too often all the same.
+    outlived_failure: AtomicBool,
+    /// Retries that this process began, and that ended with a failure of its store and not with the process: they count for
+    /// nothing. And those under way.
+    cut_short: Mutex<HashSet<Uuid>>,
 }
 
 impl Consumer {
@@ -117,8 +120,8 @@ impl Consumer {
             limits: ConsumerLimits::default(),
             metrics: None,
             publisher: None,
-            was_given: AtomicBool::default(),
-            was_interrupted: AtomicBool::default(),
+            outlived_failure: AtomicBool::default(),
+            cut_short: Mutex::default(),
         }
     }
 
@@ -188,20 +191,6 @@ impl Consumer {
                 consumer = self.name,
                 "consumer stopped, and gave back what took too long: it will be delivered again"
             ),
-        }
-    }
-
-    async fn run_to_the_end(&self, stop: &CancellationToken) {
-        while !stop.is_cancelled() {
-            if let Err(reason) = self.follow(stop).await {
-                warn!(consumer = self.name, %reason, "consumer waits for its broker or store");
-                let was_given = self.was_given.load(Ordering::Relaxed);
-                self.was_interrupted.fetch_or(was_given, Ordering::Relaxed);
-                tokio::select! {
-                    () = stop.cancelled() => {}
-                    () = tokio::time::sleep(RECOVER) => {}
-                }
-            }
         }
     }
 

@@ -244,6 +244,17 @@ pub trait Subscription: Send {
         let _nothing_to_do = receipt;
         Ok(())
     }
+
+    /// The same of several deliveries; an adapter may tell the broker of all of them at once.
+    ///
+    /// # Errors
+    /// The broker does not answer: it may have heard of some.
+    async fn extend_all(&mut self, receipts: &[Receipt]) -> Result<(), BrokerError> {
+        for receipt in receipts {
+            self.extend(*receipt).await?;
+        }
+        Ok(())
+    }
 }
 
 /// Hands out what was announced, at least once and in order by key.

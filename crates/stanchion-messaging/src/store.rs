@@ -59,7 +59,7 @@ pub struct Parked {
     pub message: Message,
     /// Why it is here.
     pub state: ParkedState,
-    /// How often it was tried.
+    /// How often it was tried; a retry is counted before it begins.
     pub attempts: u32,
     /// When it may be tried next; of a dead letter, when it died.
     pub due_at: Timestamp,
@@ -95,6 +95,16 @@ impl DeadLetterFilter {
 /// Every method is one transaction of the consumer's own store.
 #[async_trait]
 pub trait ConsumerStore: Send + Sync {
+    /// Whether a message could be put aside now; nothing changes by it. A consumer whose store failed asks before it takes
+    /// anything from a broker again, which counts what it delivers. A store that does not say takes it.
+    ///
+    /// # Errors
+    /// It takes no writes.
+    async fn takes_writes(&self, consumer: &str) -> Result<(), StoreError> {
+        let _does_not_say = consumer;
+        Ok(())
+    }
+
     /// How far the consumer came in each log.
     async fn progress(&self, consumer: &str) -> Result<HashMap<LogId, Place>, StoreError>;
 
@@ -131,8 +141,8 @@ pub trait ConsumerStore: Send + Sync {
     /// Inserts a parked message, or updates its state, attempts, due time and reason.
     async fn park(&self, parked: &Parked) -> Result<(), StoreError>;
 
-    /// After another attempt: updates a parked message's state, attempts, due time and reason; false, and nothing, if it is
-    /// not there any more: somebody else has dealt with it.
+    /// Before another attempt and after it: updates a parked message's state, attempts, due time and reason; false, and nothing,
+    /// if it is not there any more: somebody else has dealt with it.
     async fn park_again(&self, parked: &Parked) -> Result<bool, StoreError>;
 
     /// Due retries, only the oldest of each key and no key whose oldest is dead or unknown; at most `limit`. Where keys go

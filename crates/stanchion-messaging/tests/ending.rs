@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -165,6 +165,34 @@ async fn what_came_back_for_another_reason_than_an_end_of_its_process_is_tried()
         let began = timeout(Duration::from_secs(60), began).await;
         assert!(began.is_ok(), "{number} was given up");
     }
+    stop.cancel();
+    running.await.unwrap();
+}
+
+/// A broker that is away.
+#[derive(Default)]
+struct Away {
+    asked: AtomicU32,
+}
+
+#[async_trait]
+impl Subscriber for Away {
+    async fn subscribe(&self, _group: Group) -> Result<Box<dyn Subscription>, BrokerError> {
+        self.asked.fetch_add(1, Ordering::Relaxed);
+        Err(BrokerError("nobody listens there".into()))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_is_away_is_asked_less_and_less_often() {
+    let (away, stop) = (Arc::<Away>::default(), CancellationToken::new());
+    let store = Arc::new(MemoryConsumerStore::default());
+    let consumer = Consumer::new("painter", store, Arc::clone(&away) as _);
+    let running = task::spawn("painter", consumer.run(stop.clone()));
+    sleep(Duration::from_secs(600)).await;
+    // Every five seconds at the latest, and never twice in half of that but for the first few times.
+    let asked = away.asked.load(Ordering::Relaxed);
+    assert!((120..=250).contains(&asked), "{asked}");
     stop.cancel();
     running.await.unwrap();
 }

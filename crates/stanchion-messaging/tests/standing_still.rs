@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -249,6 +250,58 @@ async fn what_failed_is_tried_again_while_the_broker_cannot_be_subscribed_to() {
         let stopped = tokio::time::timeout(Duration::from_secs(2), running).await;
         stopped.expect("it waits for the broker").unwrap();
     }
+}
+
+/// An abort, or no memory: nothing can be written any more.
+#[tokio::test]
+async fn a_retry_that_ends_its_process_each_time_is_a_dead_letter_after_the_last_attempt() {
+    let (store, now) = (
+        Arc::new(MemoryConsumerStore::default()),
+        stanchion_runtime::clock::now(),
+    );
+    let parked = Parked {
+        consumer: "painter".into(),
+        message: walls(1, &[], true).message(1, "north"),
+        state: ParkedState::Retry,
+        attempts: 0,
+        due_at: now,
+        reason: "the ladder fell".into(),
+        parked_at: now,
+    };
+    store.park(&parked).await.unwrap();
+    let limits = ConsumerLimits {
+        attempts_max: 3,
+        backoff_base: Duration::from_millis(1),
+        backoff_max: Duration::from_millis(1),
+        ..ConsumerLimits::default()
+    };
+    let begun = Arc::new(AtomicUsize::new(0));
+    for process in 1..=4 {
+        let begins = Arc::clone(&begun);
+        let away = Arc::new(Away { answers: false });
+        let consumer = Consumer::new("painter", Arc::clone(&store) as _, away);
+        let consumer = consumer.limits(limits.clone());
+        let consumer = consumer.on(move |_: Painted, _| {
+            begins.fetch_add(1, Ordering::SeqCst);
+            std::future::pending::<Result<(), HandlerError>>()
+        });
+        let running = task::spawn("painter", consumer.run(CancellationToken::new()));
+        let ended = tokio::time::timeout(Duration::from_secs(20), async {
+            while begun.load(Ordering::SeqCst) < process
+                && store.counts("painter").await.unwrap() != [(ParkedState::Dead, 1)]
+            {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        });
+        ended.await.expect("neither tried nor given up");
+        running.abort();
+        let _aborted = running.await;
+    }
+    assert_eq!(begun.load(Ordering::SeqCst), 3);
+    let dead = store.find(parked.message.id).await.unwrap();
+    assert_eq!((dead[0].state, dead[0].attempts), (ParkedState::Dead, 3));
+    let reason = &dead[0].reason;
+    assert!(reason.starts_with("its last attempt ended"), "{reason}");
 }
 
 #[tokio::test]

@@ -53,6 +53,14 @@ fn message(contract: &str, coat: i64) -> Message {
     }
 }
 
+/// One of another wall, whose handling takes so long.
+fn lasting(coat: i64, wall: &str, takes_ms: u64) -> Message {
+    let mut message = message(Painted::NAME, coat);
+    message.key = wall.to_owned();
+    message.payload["takes_ms"] = takes_ms.into();
+    message
+}
+
 /// What comes next.
 struct Word {
     tenure: u64,
@@ -66,11 +74,13 @@ struct Word {
 struct Told {
     words: Mutex<Option<mpsc::UnboundedReceiver<Word>>>,
     hears_in: Duration,
+    extended: Arc<Mutex<Vec<usize>>>,
 }
 
 struct Hand {
     told: mpsc::UnboundedReceiver<Word>,
     hears_in: Duration,
+    extended: Arc<Mutex<Vec<usize>>>,
     tenure: u64,
     gives_up: bool,
     receipts: u64,
@@ -83,6 +93,7 @@ impl Subscriber for Told {
         Ok(Box::new(Hand {
             told,
             hears_in: self.hears_in,
+            extended: Arc::clone(&self.extended),
             tenure: 0,
             gives_up: false,
             receipts: 0,
@@ -119,7 +130,8 @@ impl Subscription for Hand {
         Ok(())
     }
 
-    async fn extend(&mut self, _receipt: Receipt) -> Result<(), BrokerError> {
+    async fn extend_all(&mut self, receipts: &[Receipt]) -> Result<(), BrokerError> {
+        self.extended.lock().push(receipts.len());
         sleep(self.hears_in).await;
         Ok(())
     }
@@ -136,6 +148,8 @@ impl Subscription for Hand {
 struct Painter {
     store: Arc<MemoryConsumerStore>,
     handled: Arc<Mutex<Vec<i64>>>,
+    /// Of how many at once the broker was told that they take long.
+    extended: Arc<Mutex<Vec<usize>>>,
     tells: mpsc::UnboundedSender<Word>,
 }
 
@@ -148,9 +162,11 @@ impl Painter {
         let (tells, told) = mpsc::unbounded_channel();
         let (store, handled) = (Arc::<MemoryConsumerStore>::default(), Arc::default());
         let seen: Arc<Mutex<Vec<i64>>> = Arc::clone(&handled);
+        let extended = Arc::default();
         let broker = Arc::new(Told {
             words: Mutex::new(Some(told)),
             hears_in,
+            extended: Arc::clone(&extended),
         });
         let consumer = Consumer::new("painter", Arc::clone(&store) as _, broker);
         let consumer = consumer.on(move |painted: Painted, _| {
@@ -168,6 +184,7 @@ impl Painter {
         Self {
             store,
             handled,
+            extended,
             tells,
         }
     }
@@ -177,6 +194,17 @@ impl Painter {
             tenure,
             prev,
             message: message(Painted::NAME, coat),
+            gives_up: false,
+        };
+        self.tells.send(word).ok().unwrap();
+    }
+
+    /// Of a message that follows nothing.
+    fn tell_of(&self, message: Message) {
+        let word = Word {
+            tenure: 1,
+            prev: 0,
+            message,
             gives_up: false,
         };
         self.tells.send(word).ok().unwrap();
@@ -263,13 +291,7 @@ async fn what_was_delivered_too_often_is_a_dead_letter_without_an_attempt() {
 async fn what_nobody_will_ever_know_is_discarded_and_holds_nobody_back() {
     let painter = Painter::hired();
     let papered = message("walls.papered.v1", 1);
-    let word = Word {
-        tenure: 1,
-        prev: 0,
-        message: papered.clone(),
-        gives_up: false,
-    };
-    painter.tells.send(word).ok().unwrap();
+    painter.tell_of(papered.clone());
     painter.tell(1, 0, 2);
     painter.until(&[], 2).await;
     let found = painter.store.find(papered.id).await.unwrap();
@@ -284,16 +306,7 @@ async fn what_nobody_will_ever_know_is_discarded_and_holds_nobody_back() {
 async fn what_is_being_handled_goes_on_until_the_broker_has_heard_of_something_else() {
     let (painter, start) = (Painter::hired_by(LATE), Instant::now());
     for (coat, wall, takes_ms) in [(1, "north", 100), (2, "south", 1_000)] {
-        let mut message = message(Painted::NAME, coat);
-        message.key = wall.to_owned();
-        message.payload["takes_ms"] = takes_ms.into();
-        let word = Word {
-            tenure: 1,
-            prev: 0,
-            message,
-            gives_up: false,
-        };
-        painter.tells.send(word).ok().unwrap();
+        painter.tell_of(lasting(coat, wall, takes_ms));
     }
     painter.until(&[1, 2], 0).await;
     assert!(start.elapsed() < LATE / 2, "{:?}", start.elapsed());
@@ -302,17 +315,11 @@ async fn what_is_being_handled_goes_on_until_the_broker_has_heard_of_something_e
 #[tokio::test(start_paused = true)]
 async fn what_is_being_handled_goes_on_until_the_broker_has_heard_that_it_takes_long() {
     let (painter, start) = (Painter::hired_by(LATE), Instant::now());
-    let takes = |coat, wall: &str, takes_ms: u64| {
-        let mut message = message(Painted::NAME, coat);
-        message.key = wall.to_owned();
-        message.payload["takes_ms"] = takes_ms.into();
-        message
-    };
     // Longer than until the broker is told, and less than until it has heard: a first attempt, and one that failed before.
     let now = stanchion_runtime::clock::now();
     let retry = Parked {
         consumer: "painter".into(),
-        message: takes(1, "south", 5_000),
+        message: lasting(1, "south", 5_000),
         state: ParkedState::Retry,
         attempts: 1,
         due_at: now,
@@ -320,13 +327,21 @@ async fn what_is_being_handled_goes_on_until_the_broker_has_heard_that_it_takes_
         parked_at: now,
     };
     painter.store.park(&retry).await.unwrap();
-    let word = Word {
-        tenure: 1,
-        prev: 0,
-        message: takes(2, "north", 7_000),
-        gives_up: false,
-    };
-    painter.tells.send(word).ok().unwrap();
+    painter.tell_of(lasting(2, "north", 7_000));
     painter.until(&[1, 2], 0).await;
     assert!(start.elapsed() < LATE, "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_broker_hears_of_all_that_takes_long_at_once() {
+    let painter = Painter::hired();
+    for (coat, wall, takes_ms) in [(1, "north", 5_000), (2, "south", 5_010), (3, "east", 5_020)] {
+        painter.tell_of(lasting(coat, wall, takes_ms));
+    }
+    painter.until(&[1, 2, 3], 0).await;
+    let extended = painter.extended.lock().clone();
+    assert!(
+        !extended.is_empty() && extended.iter().all(|at_once| *at_once == 3),
+        "{extended:?}"
+    );
 }

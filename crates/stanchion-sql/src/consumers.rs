@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use self::rows::{
     blocking, checkpoint, column_key, column_reason, insertion, is_hash, listed, mark, marks_text,
-    oldest_of_key, parked, settling, state_name, state_of,
+    oldest_of_key, parked, settling, state_name, state_of, trial,
 };
 use crate::{Db, Engine, Params, Row, SqlError, Tx, params};
 
@@ -66,6 +66,11 @@ impl SqlConsumerStore {
 
 #[async_trait]
 impl ConsumerStore for SqlConsumerStore {
+    async fn takes_writes(&self, consumer: &str) -> Result<(), StoreError> {
+        let tx = trial(self.db.begin(), consumer);
+        tx.commit().await.map_err(failed)
+    }
+
     async fn progress(&self, consumer: &str) -> Result<HashMap<LogId, Place>, StoreError> {
         let sql = "select log, position, event_id from checkpoint where name = $1";
         let rows = self
@@ -229,7 +234,7 @@ impl ConsumerStore for SqlConsumerStore {
         after: AfterLastAttempt,
         limit: usize,
     ) -> Result<Vec<Parked>, StoreError> {
-        // As `Parked::is_delayed` has it.
+        // As `Parked::is_delayed` has it, and the index `parked_beyond`.
         let sql = format!(
             "select {COLUMNS} from parked p where consumer = $1 and state = 'retry' \
              and due_at > $2 and substr(key, 1, 8) <> 'delayed/' and {} order by due_at limit $3",
@@ -278,11 +283,8 @@ impl ConsumerStore for SqlConsumerStore {
 
     async fn resolve(&self, consumer: &str, message: Uuid) -> Result<(), StoreError> {
         let sql = "delete from parked where consumer = $1 and message_id = $2";
-        self.db
-            .exec(sql, params![consumer, message])
-            .await
-            .map(drop)
-            .map_err(failed)
+        let resolved = self.db.exec(sql, params![consumer, message]).await;
+        resolved.map(drop).map_err(failed)
     }
 
     async fn list(&self, filter: &DeadLetterFilter) -> Result<Vec<Parked>, StoreError> {

@@ -55,6 +55,18 @@ fn consumers(db: Db) -> Arc<dyn ConsumerStore> {
     Arc::new(SqlConsumerStore::new(db))
 }
 
+#[tokio::test]
+async fn a_store_that_can_put_nothing_aside_says_so_though_it_can_be_read() {
+    let db = on_sqlite().await;
+    let store = consumers(db.clone());
+    store.takes_writes("fulfilment").await.unwrap();
+    db.script("alter table parked rename to away")
+        .await
+        .unwrap();
+    assert!(store.progress("fulfilment").await.unwrap().is_empty());
+    assert!(store.takes_writes("fulfilment").await.is_err());
+}
+
 /// Behind PgBouncer sessions are kept, pipelining and LISTEN are off: what a pooler may ask for.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_log_behind_pgbouncer_conforms_without_pipelining_and_listen() {
@@ -296,5 +308,25 @@ async fn an_unknown_message_is_found_that_an_older_version_put_aside() {
         };
         assert_eq!(known("orders.order_placed.v1").await, 0);
         assert_eq!(known("orders.order_placed.v2").await, 1);
+    }
+}
+
+/// However many others there are: an operator waits for the one, and every consumer asks for the other each minute.
+#[tokio::test]
+async fn a_message_by_its_id_and_what_is_due_beyond_are_looked_up_by_an_index() {
+    let db = on_sqlite().await;
+    for (index, condition) in [
+        ("parked_by_message", "message_id = 'any'"),
+        (
+            "parked_beyond",
+            "consumer = 'any' and state = 'retry' and due_at > 'any' and substr(key, 1, 8) <> 'delayed/'",
+        ),
+    ] {
+        let sql = format!("explain query plan select message from parked p where {condition}");
+        let plan = db.query(&sql, params![]).await.unwrap();
+        let steps = plan.iter().map(|row| row.get::<String>(3).unwrap());
+        let steps: Vec<String> = steps.collect();
+        let is_used = steps.iter().any(|step| step.contains(index));
+        assert!(is_used, "{steps:?}");
     }
 }

@@ -55,8 +55,8 @@ impl<'a> Follow<'a> {
         let tenures = tenures(&delivery, subscription);
         // A broker counts what came back for whatever reason. Where it is this consumer's store that fails, nothing was wrong
         // with a message; what ends its process does so in the next one, before anything else interrupts that.
-        self.consumer.was_given.store(true, Ordering::Relaxed);
-        let given_up = match self.consumer.was_interrupted.load(Ordering::Relaxed) {
+        self.was_given = true;
+        let given_up = match self.consumer.outlived_failure.load(Ordering::Relaxed) {
             true => HashSet::new(),
             false => given_up(&tenures, subscription),
         };

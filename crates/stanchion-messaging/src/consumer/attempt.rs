@@ -19,6 +19,11 @@ const DOUBT: &str = "announced before, and so long ago that the inbox may have f
 const GIVEN_UP: &str = "delivered again and again without an end: its handling may be what ended its processes, or that of one \
                         that it came with; redrive it here if it is harmless";
 
+const UNDER_WAY: &str = "an attempt is under way, or ended with its process";
+
+const NEVER_ENDED: &str = "its last attempt ended with its process: its handling may be what ended that, or that of another one that \
+                           was tried then; redrive it here if it is harmless";
+
 const WAITS_BEHIND: &str = "waits behind an earlier message of its key";
 
 /// A repeat that may have had its effect: an operator decides.
@@ -124,7 +129,7 @@ impl Consumer {
             reason: format!("no handler for {}", message.contract),
             message,
             state: ParkedState::Unknown,
-            attempts: 0,
+            attempts: before.map_or(0, |parked| parked.attempts),
             due_at: now,
             parked_at: now,
         };
@@ -169,6 +174,45 @@ impl Consumer {
             .wait_behind(&parked)
             .await
             .map_err(|error| error.to_string())
+    }
+
+    /// Counts another attempt before it begins, for it may end its process, and says when it is due again then; false, and
+    /// nothing is counted, if there is to be none: somebody else has dealt with it, or it had its last one and is dead now.
+    pub(super) async fn begin(&self, parked: &Parked) -> Result<bool, String> {
+        if parked.attempts >= self.limits.attempts_max.max(1) {
+            self.park_tried_out(parked).await?;
+            return Ok(false);
+        }
+        let attempts = parked.attempts + 1;
+        let begun = Parked {
+            state: ParkedState::Retry,
+            attempts,
+            due_at: stanchion_runtime::clock::now() + self.backoff(attempts),
+            reason: UNDER_WAY.into(),
+            ..parked.clone()
+        };
+        self.put_aside(&begun, Some(parked)).await
+    }
+
+    /// A dead letter after its last attempt, of which nobody has told how it ended.
+    async fn park_tried_out(&self, parked: &Parked) -> Result<(), String> {
+        let reason = match parked.reason.as_str() {
+            UNDER_WAY => NEVER_ENDED,
+            // Fewer attempts are allowed than before.
+            reason => reason,
+        };
+        let (message_id, attempts) = (parked.message.id, parked.attempts);
+        let dead = Parked {
+            state: ParkedState::Dead,
+            due_at: stanchion_runtime::clock::now(),
+            reason: reason.into(),
+            ..parked.clone()
+        };
+        if self.put_aside(&dead, Some(parked)).await? {
+            self.count("dead");
+            tracing::error!(consumer = self.name, %message_id, attempts, reason, "dead letter");
+        }
+        Ok(())
     }
 
     /// Puts a failed message aside, for another attempt or as a dead letter.

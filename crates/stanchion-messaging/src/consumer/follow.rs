@@ -52,37 +52,21 @@ pub(super) struct Follow<'a> {
     pub(super) waits: Waits,
     /// When the stored marks were last looked at.
     pub(super) refreshed: Instant,
-    paced: HashMap<String, Instant>,
-}
-
-impl Consumer {
-    /// Follows its subscription.
-    pub(super) async fn follow(&self, stop: &CancellationToken) -> Result<(), String> {
-        let progress = self.store.progress(self.name).await;
-        let progress = progress.map_err(|error| error.to_string())?;
-        let marks = self.store.marks(self.name).await;
-        let marks = marks.map_err(|error| error.to_string())?;
-        let now = Instant::now();
-        let follow = Follow {
-            consumer: self,
-            marks: Marks::new(&progress, marks, now),
-            flight: Flight::default(),
-            waits: Waits::default(),
-            refreshed: now,
-            paced: HashMap::new(),
-        };
-        let ended = follow.run(Box::pin(self.subscribe(progress)), stop).await;
-        self.show_taken((0, 0));
-        ended
-    }
+    /// Something came.
+    pub(super) was_given: bool,
+    pub(super) paced: HashMap<String, Instant>,
 }
 
 impl<'a> Follow<'a> {
-    async fn run(
-        mut self,
+    /// Gives why the broker or a feed ended it, unless it was told to stop.
+    ///
+    /// # Errors
+    /// The consumer's store failed.
+    pub(super) async fn run(
+        &mut self,
         subscribing: BoxFuture<'a, Result<Box<dyn Subscription>, String>>,
         stop: &CancellationToken,
-    ) -> Result<(), String> {
+    ) -> Result<Option<String>, String> {
         let consumer = self.consumer;
         let limits = &consumer.limits;
         let looks_for = Looks::now();
@@ -109,7 +93,7 @@ impl<'a> Follow<'a> {
             let is_told = stop.is_cancelled();
             let rests = working.is_empty() && settling.is_none() && trying.is_empty();
             if stopping && rests && looking.is_none() && (looked || is_told) {
-                return ended.map_or(Ok(()), Err);
+                return Ok(ended);
             }
             // What is due is looked at in any case: a subscription that ends at once would keep it waiting.
             let looks = !is_told && (!stopping || !looked);

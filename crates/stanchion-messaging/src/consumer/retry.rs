@@ -16,6 +16,9 @@ use crate::Parked;
 /// The most rows looked at once beside those under way; the rest stays due.
 const DUE_MAX: usize = 64;
 
+/// The most attempts that are remembered which the store cut short. Beyond that they count.
+const CUT_SHORT_MAX: usize = 1_000;
+
 /// How often messages of contracts that were unknown are looked for, and what is parked is counted.
 const LOOK: Duration = Duration::from_secs(2);
 
@@ -138,13 +141,20 @@ impl Consumer {
     }
 
     /// One attempt; gives which message it was.
-    pub(super) async fn retry(&self, parked: Parked) -> Result<Uuid, String> {
+    pub(super) async fn retry(&self, mut parked: Parked) -> Result<Uuid, String> {
         let id = parked.message.id;
         if !self.handlers.contains_key(parked.message.contract.as_str()) {
             let message = parked.message.clone();
             self.park_unknown(message, Some(&parked)).await?;
             return Ok(id);
         }
+        if self.cut_short.lock().remove(&id) {
+            parked.attempts = parked.attempts.saturating_sub(1);
+        }
+        if !self.begin(&parked).await? {
+            return Ok(id);
+        }
+        self.may_be_cut_short(id);
         match self.handle(&parked.message).await {
             Ok(()) => {
                 let resolved = self.store.resolve(self.name, id).await;
@@ -155,7 +165,17 @@ impl Consumer {
                 self.park_failed(message, Some(&parked), &error).await?;
             }
         }
+        self.cut_short.lock().remove(&id);
         Ok(id)
+    }
+
+    /// Remembers that an attempt has begun, until it has ended and that is stored.
+    fn may_be_cut_short(&self, message: Uuid) {
+        let mut cut_short = self.cut_short.lock();
+        if cut_short.len() >= CUT_SHORT_MAX {
+            cut_short.clear();
+        }
+        cut_short.insert(message);
     }
 
     /// A quarter of the time it has waited already, so that a long outage is not met by a storm and

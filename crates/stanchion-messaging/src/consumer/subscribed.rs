@@ -30,11 +30,11 @@ pub(super) async fn extend_all(
     let Some(subscription) = subscription else {
         return Ok(());
     };
-    for receipt in receipts {
-        let extended = subscription.extend(*receipt).await;
-        extended.map_err(|error| error.to_string())?;
+    if receipts.is_empty() {
+        return Ok(());
     }
-    Ok(())
+    let extended = subscription.extend_all(receipts).await;
+    extended.map_err(|error| error.to_string())
 }
 
 pub(super) fn takes_no_more(subscription: &mut Option<Box<dyn Subscription>>) {

@@ -190,7 +190,12 @@ async fn change(service: &Service, letter: &Letter<'_>, wish: Change) -> Result<
     let Letter { module, parked, .. } = letter;
     let message = parked.message.id.to_string();
     let done = match (wish.in_store(letter).await, &service.admin) {
-        (Ok(done), _) => done,
+        (Ok(done), _) => {
+            if done && matches!(wish, Change::Discard) {
+                eprintln!("{}", unlogged(parked));
+            }
+            done
+        }
         (Err(error), None) => return Err(Stopped::failed(error)),
         (Err(error), Some(admin)) => {
             let path = [
@@ -215,6 +220,17 @@ async fn change(service: &Service, letter: &Letter<'_>, wish: Change) -> Result<
         ))?;
     }
     Ok(done)
+}
+
+/// What the admin port would have logged: done in the store itself, this is all that tells of it.
+fn unlogged(parked: &Parked) -> String {
+    format!(
+        "done in the store itself, it leaves no audit event; keep this: {}, {}, parked since {}: {}",
+        parked.message.contract,
+        word(parked.state),
+        parked.parked_at,
+        parked.reason
+    )
 }
 
 /// The letters of the consumer that was given, or all.

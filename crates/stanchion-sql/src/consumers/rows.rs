@@ -6,7 +6,7 @@ use stanchion_messaging::{AfterLastAttempt, Mark, Parked, ParkedState, StoreErro
 use stanchion_runtime::id;
 use uuid::Uuid;
 
-use crate::{Params, Row, SqlError, params};
+use crate::{Params, Row, SqlError, Tx, params};
 
 /// A key up to so long stands as it is in its column, whose index has a bound on a server.
 const KEY_BYTES_MAX: usize = 512;
@@ -36,6 +36,18 @@ pub(super) fn insertion(parked: &Parked, conflict: &str) -> Result<(String, Para
         column_contract(&parked.message.contract),
     ];
     Ok((sql, params))
+}
+
+/// Puts a row aside and takes it back, so that nobody sees it.
+pub(super) fn trial(tx: Tx, consumer: &str) -> Tx {
+    let (message, now) = (id::new_v7(), stanchion_runtime::clock::now());
+    let insert = "insert into parked (consumer, message_id, key, seq, state, attempts, due_at, reason, message, parked_at) \
+                  values ($1, $2, '', 0, 'retry', 0, $3, '', $4, $3)";
+    let nothing = serde_json::json!({});
+    tx.queue(insert, params![consumer, message, now, nothing]);
+    let delete = "delete from parked where consumer = $1 and message_id = $2";
+    tx.queue(delete, params![consumer, message]);
+    tx
 }
 
 /// What the column has in place of a key that it cannot hold begins so.

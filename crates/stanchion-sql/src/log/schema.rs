@@ -68,6 +68,13 @@ const PARKED_CONTRACT: Text = (
     include_str!("schema/0012_parked_contract.down.sql"),
 );
 
+const PARKED_BY_MESSAGE: Text = (
+    13,
+    "parked_by_message",
+    include_str!("schema/0013_parked_by_message.up.sql"),
+    include_str!("schema/0013_parked_by_message.down.sql"),
+);
+
 pub(crate) const POSTGRES: &[Text] = &[
     (
         1,
@@ -96,6 +103,7 @@ pub(crate) const POSTGRES: &[Text] = &[
     ),
     LEASE_GRANTED,
     PARKED_CONTRACT,
+    PARKED_BY_MESSAGE,
 ];
 
 pub(crate) const SQLITE: &[Text] = &[
@@ -126,4 +134,5 @@ pub(crate) const SQLITE: &[Text] = &[
     ),
     LEASE_GRANTED,
     PARKED_CONTRACT,
+    PARKED_BY_MESSAGE,
 ];

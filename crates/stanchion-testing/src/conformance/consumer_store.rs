@@ -32,6 +32,7 @@ use super::{Case, cases, run_all};
 type Store = Arc<dyn ConsumerStore>;
 
 const CASES: &[Case<Store>] = cases![
+    whether_it_takes_writes_is_told_without_a_trace,
     progress_moves_forward_only_and_a_log_at_a_time,
     a_parked_message_blocks_its_key_until_it_is_resolved,
     the_keys_that_have_parked_messages_are_told_while_they_are_few,
@@ -102,6 +103,17 @@ fn retry(key: &str, due_in: i64) -> Parked {
 async fn due(store: &Store, now: i64) -> Vec<Uuid> {
     let found = store.due(CONSUMER, after(now), WAITS, 100).await.unwrap();
     found.iter().map(|one| one.message.id).collect()
+}
+
+async fn whether_it_takes_writes_is_told_without_a_trace(store: Store) {
+    store.park(&retry("a", 0)).await.unwrap();
+    for _ in 0..2 {
+        store.takes_writes(CONSUMER).await.unwrap();
+    }
+    let counts = store.counts(CONSUMER).await.unwrap();
+    assert_eq!(counts, [(ParkedState::Retry, 1)]);
+    let keys = store.parked_keys(CONSUMER, 10).await.unwrap();
+    assert_eq!(keys.as_deref(), Some(&["a".to_owned()][..]));
 }
 
 async fn progress_moves_forward_only_and_a_log_at_a_time(store: Store) {

@@ -172,9 +172,15 @@ async fn on_postgres_a_letter_can_be_changed_from_anywhere() {
     let list = shop.operate(&["dead-letters", "list"]).await.expect(0);
     assert_eq!(list.out.lines().count(), 2, "{}", list.out);
     let bad = bad.message.id.to_string();
-    shop.operate(&["dead-letters", "discard", &bad])
-        .await
-        .expect(0);
+    let done = shop.operate(&["dead-letters", "discard", &bad]).await;
+    let done = done.expect(0);
+    assert_eq!(done.out, format!("discarded: {bad} of {CONSUMER}\n"));
+    // Nobody runs who would log it.
+    done.says(&[
+        "it leaves no audit event",
+        "inventory.reserve_stock.v1, dead",
+        "out of luck",
+    ]);
     let done = shop.operate(&["redrive"]).await.expect(0);
     done.says(&["1 made due again"]);
     shop.restart().await;

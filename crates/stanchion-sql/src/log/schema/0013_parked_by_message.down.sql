@@ -1,0 +1,2 @@
+drop index parked_beyond;
+drop index parked_by_message;

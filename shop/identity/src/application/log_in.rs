@@ -1,7 +1,7 @@
 use secrecy::SecretString;
 use shop_kernel::UserId;
 use stanchion::auth::PasswordError;
-use stanchion::auth::password::HashingPlace;
+use stanchion::auth::password::Place;
 use stanchion::auth::refresh::{Family, RefreshRow};
 use stanchion::auth::token::Grant;
 use stanchion::eventsourcing::Metadata;
@@ -84,7 +84,7 @@ impl Identity {
         &self,
         login: &str,
         is_known: bool,
-    ) -> Result<(HashingPlace, Option<Credentials>), Failure> {
+    ) -> Result<(Place, Option<Credentials>), Failure> {
         let place = match is_known {
             true => self.passwords.place_of_known()?,
             false => self.passwords.place()?,

@@ -7,8 +7,8 @@ use stanchion::auth::token::Grant;
 use stanchion::eventsourcing::Metadata;
 use stanchion::runtime::clock;
 
-use super::ports::{Credentials, Which, Who};
-use super::{Failure, Identity, Refusal, Tokens, Work, Written, retried};
+use super::ports::{Credentials, LoggedIn, Which, Who};
+use super::{Account, Failure, Identity, Refusal, Tokens, Work, Written, retried};
 use crate::domain::session::LIVE_MAX;
 use crate::domain::{
     Client, Event, PasswordHash, Role, RoleSet, Session, SessionEnd, SessionId, folded,
@@ -51,7 +51,7 @@ impl Identity {
             }
         };
         let user = found.as_ref().map(|found| found.user);
-        let mut attempt = attempt.of(user).await?;
+        let mut attempt = attempt.of(found.as_ref()).await?;
         let stored = found.as_ref().map(|found| found.password.expose());
         let matches = match place.verify(stored, &login.password).await {
             // Its user needs a new password; a stranger is not told that there is such a user.
@@ -79,7 +79,23 @@ impl Identity {
         Ok(self.tokens.issue(&grant, clock::now())?)
     }
 
-    /// Strangers take no place from those that are known, to whichever account: which it is, is not known yet.
+    /// What the device is known by from now on that somebody has just logged in with.
+    pub(super) fn introduced(
+        &self,
+        user: &LoggedIn,
+        checked: &Credentials,
+        rehashed: Option<&PasswordHash>,
+        client: &Client,
+    ) -> Option<String> {
+        let account = Account {
+            user: checked.user,
+            names: user.names.each_ref().map(String::as_str),
+            password: rehashed.unwrap_or(&checked.password),
+        };
+        self.attempts.introduce(&account, client)
+    }
+
+    /// Strangers take no place from those that are known under this name: whose it is, is not known yet.
     async fn looked_up(
         &self,
         login: &str,
@@ -132,11 +148,13 @@ impl Identity {
             .insert_session(&mut work, &family, &row, client)
             .await?;
         let access = self.access_token(checked.user, SessionId(family.id), &user.roles)?;
+        let device = self.introduced(&user, checked, rehashed, client);
         let position = work.commit().await?;
         let value = Tokens {
             access,
             refresh,
             expires_in: self.tokens.ttl(),
+            device,
         };
         Ok((Written { value, position }, ended))
     }

@@ -220,6 +220,8 @@ pub(crate) struct Credentials {
 pub(crate) struct LoggedIn {
     pub(crate) roles: RoleSet,
     pub(crate) epoch: i64,
+    /// Its username and the key of its address.
+    pub(crate) names: [String; 2],
 }
 
 /// Which sessions of a user.

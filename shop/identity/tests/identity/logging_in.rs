@@ -190,6 +190,8 @@ async fn a_refused_login_asks_the_store_nothing() {
     shop.register("ada").await;
     let device = shop.try_login("ada").await;
     let device = Some(device.header("device-token"));
+    let fresh = shop.try_login("ada").await;
+    let fresh = Some(fresh.header("device-token"));
     let (one, other, home) = ("203.0.113.1", "203.0.113.2", "198.51.100.7");
     for _ in 0..2 {
         for (login, address, device) in [
@@ -213,8 +215,8 @@ async fn a_refused_login_asks_the_store_nothing() {
         ("nobody", other, None),
         ("bob", one, None),
         ("ada", home, device),
-        // The device is known to another account: it is not asked whose the name is.
-        ("bob", home, device),
+        // The device is known under another name: it is counted like a stranger's.
+        ("bob", one, fresh),
     ] {
         let reply = guess(&shop, login, address, device).await;
         reply.refused(429, "RATE_LIMITED");

@@ -162,7 +162,7 @@ impl UserRepository for UserRows {
             .opt(
                 "update users set last_login_at = $3, password_hash = $4 \
                  where id = $1 and password_hash = $2 and status = 'active' and deleted_at is null \
-                 returning roles, epoch",
+                 returning roles, epoch, username, email_key",
                 params![
                     checked.user.0,
                     checked.password.expose(),
@@ -175,6 +175,7 @@ impl UserRepository for UserRows {
             Ok::<_, SqlError>(LoggedIn {
                 roles: row.get::<&str>(0)?.parse().map_err(unreadable)?,
                 epoch: row.get(1)?,
+                names: [row.get(2)?, row.get(3)?],
             })
         };
         Ok(row.map(read).transpose()?)

@@ -51,6 +51,7 @@ impl Identity {
             }
         };
         let user = found.as_ref().map(|found| found.user);
+        let is_active = found.as_ref().is_some_and(|found| found.is_active);
         let mut attempt = attempt.of(found.as_ref()).await?;
         let stored = found.as_ref().map(|found| found.password.expose());
         let matches = match place.verify(stored, &login.password).await {
@@ -60,7 +61,8 @@ impl Identity {
                 tracing::error!(user_id, %error, "a user cannot log in");
                 Ok(false)
             }
-            outcome => outcome,
+            // Of a suspended user the right one is as wrong as any: to the limits, and to a clock.
+            outcome => outcome.map(|matches| matches && is_active),
         };
         let matches = attempt.judged(matches).await?;
         let checked = found.filter(|_| matches).ok_or(Refusal::BadCredentials)?;

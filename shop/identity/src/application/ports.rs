@@ -213,6 +213,8 @@ pub(crate) enum Who<'a> {
 pub(crate) struct Credentials {
     pub(crate) user: UserId,
     pub(crate) password: PasswordHash,
+    /// Nobody else gets in by it.
+    pub(crate) is_active: bool,
 }
 
 /// A user who has just logged in, as it is then.

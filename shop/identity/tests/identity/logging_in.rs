@@ -267,6 +267,22 @@ async fn a_login_that_could_not_be_looked_up_is_not_counted() {
 }
 
 #[tokio::test]
+async fn the_right_password_of_a_suspended_user_counts_as_a_wrong_one() {
+    let shop = Shop::limited_by(&AttemptSettings {
+        name_burst: 2,
+        name_every: Duration::from_secs(24 * 3_600),
+        ..AttemptSettings::default()
+    })
+    .await;
+    let (admin, sue) = (shop.admin().await, shop.register("sue").await);
+    shop.set_status(&admin, &sue, "suspended").await.expect(200);
+    for status in [401, 401, 429] {
+        let reply = shop.try_login("sue").await;
+        assert_eq!(reply.status, status, "{}", reply.body);
+    }
+}
+
+#[tokio::test]
 async fn who_has_one_known_device_shuts_no_other_out() {
     let shop = Shop::limited_by(&AttemptSettings {
         failures_max: 8,

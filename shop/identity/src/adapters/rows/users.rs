@@ -138,13 +138,15 @@ impl UserRepository for UserRows {
             Who::Username(username) => ("username", username.into()),
         };
         let sql = format!(
-            "select id, password_hash from users where {column} = $1 and deleted_at is null"
+            "select id, password_hash, status = 'active' from users \
+             where {column} = $1 and deleted_at is null"
         );
         let row = on.opt(&sql, vec![value]).await?;
         let read = |row: Row| {
             Ok::<_, SqlError>(Credentials {
                 user: UserId(row.get(0)?),
                 password: PasswordHash::new(row.get(1)?),
+                is_active: row.get(2)?,
             })
         };
         Ok(row.map(read).transpose()?)

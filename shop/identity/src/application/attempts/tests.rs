@@ -34,6 +34,7 @@ async fn log_in(
     let found = user.map(|user| Credentials {
         user,
         password: PasswordHash::new(PHC.into()),
+        is_active: true,
     });
     let attempt = attempts.log_in(login, client).await?;
     attempt.of(found.as_ref()).await
@@ -200,6 +201,7 @@ async fn a_device_is_known_for_as_long_as_the_password_is_the_same() {
     let changed = Credentials {
         user: ada,
         password: PasswordHash::new("another".into()),
+        is_active: true,
     };
     let attempt = attempts.log_in("ada", &thief).await.unwrap();
     assert!(attempt.of(Some(&changed)).await.is_err());

@@ -22,13 +22,14 @@ use std::sync::Arc;
 use secrecy::{ExposeSecret, SecretString};
 use stanchion_runtime::random;
 use stanchion_telemetry::Metrics;
+use tokio::sync::OwnedSemaphorePermit;
 use unicode_normalization::UnicodeNormalization;
 
 pub use argon::Cost;
 use argon::Hasher;
 use pepper::Peppers;
 pub use pepper::{NotAPepper, Pepper};
-use pool::{Admitted, Pool};
+use pool::Pool;
 
 use crate::encoding::to_base64url;
 
@@ -57,9 +58,9 @@ pub struct Passwords {
 ///
 /// For whoever has to ask a store before it can hash: without a place it need not ask at all.
 #[must_use]
-pub struct HashingPlace {
+pub struct Place {
     passwords: Passwords,
-    admitted: Admitted,
+    held: OwnedSemaphorePermit,
 }
 
 /// How much hashing costs and how much of it may happen at a time.
@@ -153,7 +154,8 @@ impl Passwords {
     pub async fn hash(&self, password: &SecretString) -> Result<String, PasswordError> {
         let password = accepted(password)?;
         let hasher = Arc::clone(&self.hasher);
-        self.run(move || hasher.hash(&password)).await
+        let place = self.place()?;
+        place.run(move || hasher.hash(&password)).await
     }
 
     /// Whether `password` is the one that `phc` was made from.
@@ -173,14 +175,14 @@ impl Passwords {
         let Ok(password) = accepted(password) else {
             return Ok(false);
         };
-        self.run(self.verifying(phc, password)).await
+        self.place()?.run(self.verifying(phc, password)).await
     }
 
     /// A place for one hash, to be had before what it needs is looked up.
     ///
     /// # Errors
     /// [`PasswordError::HashingBusy`] where there is none.
-    pub fn place(&self) -> Result<HashingPlace, PasswordError> {
+    pub fn place(&self) -> Result<Place, PasswordError> {
         self.place_for(false)
     }
 
@@ -189,7 +191,7 @@ impl Passwords {
     ///
     /// # Errors
     /// [`PasswordError::HashingBusy`] where there is none.
-    pub fn place_of_known(&self) -> Result<HashingPlace, PasswordError> {
+    pub fn place_of_known(&self) -> Result<Place, PasswordError> {
         self.place_for(true)
     }
 
@@ -210,28 +212,11 @@ impl Passwords {
         metrics::show(&self.pool, metrics);
     }
 
-    async fn run<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> Result<T, PasswordError> + Send + 'static,
-    ) -> Result<T, PasswordError> {
-        let admitted = self.pool.admit(false)?;
-        self.run_at(admitted, work).await
-    }
-
-    fn place_for(&self, is_known: bool) -> Result<HashingPlace, PasswordError> {
-        Ok(HashingPlace {
-            admitted: self.pool.admit(is_known)?,
+    fn place_for(&self, is_known: bool) -> Result<Place, PasswordError> {
+        Ok(Place {
+            held: self.pool.place(is_known)?,
             passwords: self.clone(),
         })
-    }
-
-    async fn run_at<T: Send + 'static>(
-        &self,
-        admitted: Admitted,
-        work: impl FnOnce() -> Result<T, PasswordError> + Send + 'static,
-    ) -> Result<T, PasswordError> {
-        let place = self.pool.slot(admitted).await?;
-        self.pool.run(place, work).await
     }
 
     fn verifying(
@@ -248,7 +233,7 @@ impl Passwords {
     }
 }
 
-impl HashingPlace {
+impl Place {
     /// As [`Passwords::verify`] does it.
     ///
     /// # Errors
@@ -258,15 +243,18 @@ impl HashingPlace {
         phc: Option<&str>,
         password: &SecretString,
     ) -> Result<bool, PasswordError> {
-        let Self {
-            passwords,
-            admitted,
-        } = self;
         let Ok(password) = accepted(password) else {
             return Ok(false);
         };
-        let work = passwords.verifying(phc, password);
-        passwords.run_at(admitted, work).await
+        let work = self.passwords.verifying(phc, password);
+        self.run(work).await
+    }
+
+    async fn run<T: Send + 'static>(
+        self,
+        work: impl FnOnce() -> Result<T, PasswordError> + Send + 'static,
+    ) -> Result<T, PasswordError> {
+        self.passwords.pool.run(self.held, work).await
     }
 }
 

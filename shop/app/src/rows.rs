@@ -18,7 +18,7 @@ const COUNTED_MAX: i64 = 1_000_000;
 const TABLES: [&str; 6] = ["inbox", "parked", "timer", "snapshot", "redrive", "job"];
 
 /// What identity's has besides.
-const OF_IDENTITY: [&str; 14] = [
+const OF_IDENTITY: [&str; 15] = [
     "users",
     "clients",
     "grants",
@@ -31,6 +31,7 @@ const OF_IDENTITY: [&str; 14] = [
     "one_time_tokens",
     "verified_emails",
     "former_emails",
+    "later_emails",
     "reset_requests",
     "api_keys",
 ];

@@ -48,7 +48,7 @@ use stanchion::sql::Db;
 
 pub(crate) use answers::Answers;
 pub(crate) use api_keys::{ApiKeyRepository, LiveKeys, live_keys};
-pub(crate) use attempts::KNOWN_FOR;
+pub(crate) use attempts::{Account, KNOWN_FOR};
 pub use attempts::{AttemptSettings, Attempts, Counting, Shared};
 pub(crate) use authenticate::narrowed;
 pub(crate) use bear_key::bearer;
@@ -115,6 +115,8 @@ pub(crate) struct Tokens {
     pub(crate) access: SecretString,
     pub(crate) refresh: RefreshToken,
     pub(crate) expires_in: SignedDuration,
+    /// After a login, what its device is known by from now on, unless it is by what it has shown.
+    pub(crate) device: Option<String>,
 }
 
 impl<T> Written<T> {

@@ -76,4 +76,10 @@ pub fn migrations() -> Migrations {
             include_str!("../migrations/0012_former_told.up.sql"),
             include_str!("../migrations/0012_former_told.down.sql"),
         )
+        .with(
+            13,
+            "later_emails",
+            include_str!("../migrations/0013_later_emails.up.sql"),
+            include_str!("../migrations/0013_later_emails.down.sql"),
+        )
 }

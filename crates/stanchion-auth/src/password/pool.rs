@@ -31,24 +31,14 @@ pub(super) struct Pool {
     slots: usize,
     places: usize,
     running: Arc<Semaphore>,
-    admitted: Arc<Semaphore>,
+    /// The places that are free, those of `reserved` aside.
+    open: Arc<Semaphore>,
     /// Of the places those that strangers do not get.
     reserved: Arc<Semaphore>,
     hashed: Arc<AtomicU64>,
     shed: AtomicU64,
     /// Made by the first job. It holds one a slot at most: whoever sends has a slot.
     jobs: OnceLock<Sender<Job>>,
-}
-
-/// Somebody who may wait for a slot; dropping it makes room for another one.
-pub(super) struct Admitted {
-    _permit: OwnedSemaphorePermit,
-}
-
-/// A slot within an admitted place; dropping it frees both.
-pub(super) struct Place {
-    _slot: OwnedSemaphorePermit,
-    _admitted: Admitted,
 }
 
 impl Pool {
@@ -60,7 +50,7 @@ impl Pool {
             slots,
             places,
             running: Arc::new(Semaphore::new(slots)),
-            admitted: Arc::new(Semaphore::new(places - reserved)),
+            open: Arc::new(Semaphore::new(places - reserved)),
             reserved: Arc::new(Semaphore::new(reserved)),
             hashed: Arc::default(),
             shed: AtomicU64::new(0),
@@ -68,50 +58,33 @@ impl Pool {
         }
     }
 
-    /// At once; refused where too many wait.
-    pub(super) fn admit(&self, is_known: bool) -> Result<Admitted, PasswordError> {
-        let permit = match Arc::clone(&self.admitted).try_acquire_owned() {
+    /// A place, at once; refused where too many wait. Dropping it makes room for another one.
+    pub(super) fn place(&self, is_known: bool) -> Result<OwnedSemaphorePermit, PasswordError> {
+        let place = match Arc::clone(&self.open).try_acquire_owned() {
             Err(_) if is_known => Arc::clone(&self.reserved).try_acquire_owned(),
             outcome => outcome,
         };
-        let Ok(permit) = permit else {
+        place.map_err(|_| {
             self.shed.fetch_add(1, Ordering::Relaxed);
-            return Err(PasswordError::HashingBusy);
-        };
-        Ok(Admitted { _permit: permit })
-    }
-
-    /// A slot, at once or after those who came before.
-    pub(super) async fn slot(&self, admitted: Admitted) -> Result<Place, PasswordError> {
-        let slot = Arc::clone(&self.running)
-            .acquire_owned()
-            .await
-            .map_err(|_| PasswordError::HashingBusy)?;
-        Ok(Place {
-            _slot: slot,
-            _admitted: admitted,
+            PasswordError::HashingBusy
         })
     }
 
-    /// Both.
-    #[cfg(test)]
-    pub(super) async fn enter(&self) -> Result<Place, PasswordError> {
-        self.slot(self.admit(false)?).await
-    }
-
-    /// Does `work` on a thread of the pool, in the span of its caller. The place goes with the work: a caller that
-    /// leaves does not free a core that is still busy.
+    /// Does `work` on a thread of the pool, at once or after those who came before, in the span of its caller. The place goes
+    /// with the work: a caller that leaves does not free a core that is still busy.
     pub(super) async fn run<T: Send + 'static>(
         &self,
-        place: Place,
+        place: OwnedSemaphorePermit,
         work: impl FnOnce() -> Result<T, PasswordError> + Send + 'static,
     ) -> Result<T, PasswordError> {
+        let slot = Arc::clone(&self.running).acquire_owned().await;
+        let slot = slot.map_err(|_| PasswordError::HashingBusy)?;
         let (answer, answered) = oneshot::channel();
         let (span, hashed) = (Span::current(), Arc::clone(&self.hashed));
         let job = move || {
             let outcome = span.in_scope(work);
             hashed.fetch_add(1, Ordering::Relaxed);
-            drop(place);
+            drop((slot, place));
             let _gone = answer.send(outcome);
         };
         let failed = || PasswordError::Failed("the hashing panicked".into());
@@ -122,7 +95,7 @@ impl Pool {
 
     pub(super) fn stats(&self) -> PasswordStats {
         let running = self.slots - self.running.available_permits();
-        let free = self.admitted.available_permits() + self.reserved.available_permits();
+        let free = self.open.available_permits() + self.reserved.available_permits();
         let (inside, queue) = (self.places.saturating_sub(free), self.places - self.slots);
         PasswordStats {
             slots: self.slots,

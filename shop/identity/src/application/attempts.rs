@@ -1,10 +1,10 @@
 //! How often somebody may try to get in. What is counted is what fails; it is counted before a password is hashed, and given
 //! back when it succeeds, so that attempts at once cannot slip by. Who is refused costs no question to the store, but for a
-//! device that is known to another account.
+//! device that is known to the account from before its password was changed.
 //!
 //! | who | is counted by |
 //! |---|---|
-//! | a device that has logged in to the account before | itself, and by nothing that others can use up |
+//! | a device that has logged in to the account before, under its names and by its present password | itself, and by nothing that others can use up |
 //! | anybody else | its address (of IPv6 its network of 64 bits), the name that is tried, and all of them together |
 //! | who is logged in and chooses another password | the account |
 //! | who brings a token, a code or a client's secret | its address, before anything is looked at once something was wrong; and what is wrong, by the client that it is said to be of |
@@ -30,26 +30,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use shop_kernel::UserId;
-use stanchion::auth::secret::{Purpose, Signer};
+use stanchion::auth::secret::Signer;
 use stanchion::resilience::rate::{KeyLimit, KeyedRate, RateSettings};
 use stanchion::server::network;
 use stanchion::telemetry::Metrics;
 
-pub(crate) use device::KNOWN_FOR;
+pub(crate) use device::{Account, KNOWN_FOR};
 pub use settings::AttemptSettings;
 
 use super::Failure;
-use crate::domain::folded;
 use attempt::{Attempt, Kind};
 use device::Devices;
 use settings::rate;
 use streaks::Streaks;
 use token::Suspects;
 
-/// Names reach no counter as they were typed: they are personal data, and of any length.
-const NAME: Purpose = Purpose::new("login-name");
-/// Of the 32 bytes of a name's digest: two names do not meet.
-const NAME_BYTES: usize = 16;
 /// The limit of tokens, codes and secrets that are wrong.
 const TOKEN: &str = "token";
 /// The key of what all do together.
@@ -92,7 +87,6 @@ struct Limits {
     letters: Arc<dyn KeyLimit>,
     letter_names: Arc<dyn KeyLimit>,
     known: Devices,
-    signer: Arc<Signer>,
     metrics: settings::AttemptMetrics,
 }
 
@@ -135,7 +129,6 @@ impl Attempts {
             letters: limit("reset", of.reset_burst, of.reset_every),
             letter_names: limit("reset-name", of.reset_name_burst, of.reset_name_every),
             known: Devices::new(Arc::clone(&counting.signer)),
-            signer: Arc::clone(&counting.signer),
             metrics: settings::AttemptMetrics::new(counting.metrics, keys_max),
         });
         settings::keys_when_read(counting.metrics, &limits);
@@ -263,15 +256,8 @@ impl Limits {
 
     /// Spellings of one name are one.
     fn name(&self, login: &str) -> String {
-        let name = match login.contains('@') {
-            true => folded(login.trim()),
-            false => login.trim().to_ascii_lowercase(),
-        };
-        let tag = self.signer.sign(NAME, name.as_bytes());
-        tag[..NAME_BYTES]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect()
+        let tag = self.known.name(login);
+        tag.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     async fn answered(

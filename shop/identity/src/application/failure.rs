@@ -43,6 +43,8 @@ pub(crate) enum Refusal {
     ClientNotFound,
     #[error("the e-mail address is taken")]
     EmailTaken,
+    #[error("as many addresses of the user are held as may be")]
+    TooManyAddresses,
     #[error("the username is taken")]
     UsernameTaken,
     /// Somebody else changed the user since it was read.

@@ -1,14 +1,14 @@
 use secrecy::SecretString;
 use shop_kernel::UserId;
 use stanchion::auth::PasswordError;
-use stanchion::auth::password::HashingPlace;
+use stanchion::auth::password::Place;
 use stanchion::auth::refresh::{Family, RefreshRow};
 use stanchion::auth::token::Grant;
 use stanchion::eventsourcing::Metadata;
 use stanchion::runtime::clock;
 
-use super::ports::{Credentials, Which, Who};
-use super::{Failure, Identity, Refusal, Tokens, Work, Written, retried};
+use super::ports::{Credentials, LoggedIn, Which, Who};
+use super::{Account, Failure, Identity, Refusal, Tokens, Work, Written, retried};
 use crate::domain::session::LIVE_MAX;
 use crate::domain::{
     Client, Event, PasswordHash, Role, RoleSet, Session, SessionEnd, SessionId, folded,
@@ -51,7 +51,8 @@ impl Identity {
             }
         };
         let user = found.as_ref().map(|found| found.user);
-        let mut attempt = attempt.of(user).await?;
+        let is_active = found.as_ref().is_some_and(|found| found.is_active);
+        let mut attempt = attempt.of(found.as_ref()).await?;
         let stored = found.as_ref().map(|found| found.password.expose());
         let matches = match place.verify(stored, &login.password).await {
             // Its user needs a new password; a stranger is not told that there is such a user.
@@ -60,7 +61,8 @@ impl Identity {
                 tracing::error!(user_id, %error, "a user cannot log in");
                 Ok(false)
             }
-            outcome => outcome,
+            // Of a suspended user the right one is as wrong as any: to the limits, and to a clock.
+            outcome => outcome.map(|matches| matches && is_active),
         };
         let matches = attempt.judged(matches).await?;
         let checked = found.filter(|_| matches).ok_or(Refusal::BadCredentials)?;
@@ -79,12 +81,28 @@ impl Identity {
         Ok(self.tokens.issue(&grant, clock::now())?)
     }
 
-    /// Strangers take no place from those that are known, to whichever account: which it is, is not known yet.
+    /// What the device is known by from now on that somebody has just logged in with.
+    pub(super) fn introduced(
+        &self,
+        user: &LoggedIn,
+        checked: &Credentials,
+        rehashed: Option<&PasswordHash>,
+        client: &Client,
+    ) -> Option<String> {
+        let account = Account {
+            user: checked.user,
+            names: user.names.each_ref().map(String::as_str),
+            password: rehashed.unwrap_or(&checked.password),
+        };
+        self.attempts.introduce(&account, client)
+    }
+
+    /// Strangers take no place from those that are known under this name: whose it is, is not known yet.
     async fn looked_up(
         &self,
         login: &str,
         is_known: bool,
-    ) -> Result<(HashingPlace, Option<Credentials>), Failure> {
+    ) -> Result<(Place, Option<Credentials>), Failure> {
         let place = match is_known {
             true => self.passwords.place_of_known()?,
             false => self.passwords.place()?,
@@ -132,11 +150,13 @@ impl Identity {
             .insert_session(&mut work, &family, &row, client)
             .await?;
         let access = self.access_token(checked.user, SessionId(family.id), &user.roles)?;
+        let device = self.introduced(&user, checked, rehashed, client);
         let position = work.commit().await?;
         let value = Tokens {
             access,
             refresh,
             expires_in: self.tokens.ttl(),
+            device,
         };
         Ok((Written { value, position }, ended))
     }

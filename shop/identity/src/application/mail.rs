@@ -3,6 +3,7 @@
 //! No request waits for a mail server, and a crash loses no mail: it is handed over again until that succeeds, so a mail
 //! may come twice. What a mail says is looked up when it is written, and a repeat of it has a token of its own.
 
+mod tell_left;
 mod texts;
 
 use std::sync::Arc;
@@ -18,7 +19,6 @@ use stanchion::runtime::clock;
 use stanchion::sql::{UnitOfWork, WorkError};
 use uuid::Uuid;
 
-use super::former_email::FormerEmail;
 use super::one_time::{NewToken, Purpose};
 use super::ports::Who;
 use super::verify_email::{MAILS_MAX, MAILS_WITHIN};
@@ -50,8 +50,8 @@ pub(crate) enum MailKind {
 struct Addressee {
     user: UserId,
     email: Email,
-    /// Of the address that its user left: whether it was proved.
-    is_proved: bool,
+    /// It was put back, and another one that was left since is held.
+    is_back: bool,
 }
 
 /// How mails leave identity.
@@ -75,16 +75,22 @@ impl Addressee {
         Self {
             user: user.id,
             email: user.profile.email,
-            is_proved: false,
+            is_back: false,
         }
     }
+}
 
-    fn of_left(left: FormerEmail) -> Self {
-        Self {
-            user: left.user,
-            email: left.email,
-            is_proved: left.is_proved,
+impl Post {
+    /// A mail that nobody takes is given up; one that nobody can take now is tried again.
+    async fn hand_over(&self, mail: &Mail, what: MailKind) -> Result<(), HandlerError> {
+        match self.mailer.send(mail).await {
+            Ok(()) => tracing::info!(mail_id = %mail.id, ?what, "mail handed over"),
+            Err(MailError::Refused(why)) => {
+                tracing::warn!(mail_id = %mail.id, ?what, why, "a mail is given up: nobody takes it");
+            }
+            Err(MailError::Unavailable(why)) => return Err(HandlerError::Failed(why)),
         }
+        Ok(())
     }
 }
 
@@ -117,16 +123,13 @@ impl Identity {
         let Some(post) = &self.post else {
             return Err(HandlerError::Later("no mailer is configured".into()));
         };
-        let written = self.write_mail(post, &wanted, received.id).await;
-        if let Some(mail) = written.map_err(later)? {
-            match post.mailer.send(&mail).await {
-                Ok(()) => {
-                    tracing::info!(mail_id = %mail.id, what = ?wanted.what, "mail handed over")
-                }
-                Err(MailError::Refused(why)) => {
-                    tracing::warn!(mail_id = %mail.id, what = ?wanted.what, why, "a mail is given up: nobody takes it");
-                }
-                Err(MailError::Unavailable(why)) => return Err(HandlerError::Failed(why)),
+        if wanted.what == MailKind::AddressLeft {
+            let user = UserId(wanted.about);
+            self.tell_left(post, user, received.id).await?;
+        } else {
+            let written = self.write_mail(post, &wanted, received.id).await;
+            if let Some(mail) = written.map_err(later)? {
+                post.hand_over(&mail, wanted.what).await?;
             }
         }
         self.settle(&wanted, received).await.map_err(later)
@@ -148,10 +151,7 @@ impl Identity {
         };
         let purpose = match wanted.what {
             MailKind::ResetDone => return Ok(Some(texts::reset_done(mail, to))),
-            MailKind::AddressLeft => {
-                let left = texts::address_left(mail, to, addressee.is_proved);
-                return Ok(Some(left));
-            }
+            MailKind::AddressLeft => return Ok(None),
             MailKind::Verification => Purpose::Verification,
             MailKind::Reset => Purpose::Reset,
         };
@@ -160,7 +160,9 @@ impl Identity {
         }
         let token = self.new_token(mail, &addressee, purpose).await?;
         Ok(Some(match purpose {
-            Purpose::Verification => texts::verification(mail, to, &token, &post.pages),
+            Purpose::Verification => {
+                texts::verification(mail, to, &token, &post.pages, addressee.is_back)
+            }
             Purpose::Reset => texts::reset(mail, to, &token, &post.pages),
         }))
     }
@@ -174,15 +176,8 @@ impl Identity {
         let user = UserId(wanted.about);
         match wanted.what {
             MailKind::Reset => self.who_forgot(wanted.about, mail).await,
-            MailKind::AddressLeft => {
-                let (former, now) = (&self.former_emails, clock::now());
-                // Whoever changes an address to and fro does not fill the mailbox of another one, perhaps a stranger's.
-                if !former.tell(&self.db, user, mail, now).await? {
-                    return Ok(None);
-                }
-                let left = former.of(&self.db, user, now).await?;
-                Ok(left.map(Addressee::of_left))
-            }
+            // There may be several: they are told apart from each other.
+            MailKind::AddressLeft => Ok(None),
             MailKind::ResetDone => {
                 let found = self.users.find_by_id(&self.db, user).await?;
                 Ok(found.map(Addressee::of))
@@ -192,12 +187,17 @@ impl Identity {
                     return Ok(None);
                 };
                 let proved = self.verified_at(&user).await?.is_some();
-                Ok((!proved).then(|| Addressee::of(user)))
+                let is_back = self.is_put_back(&user).await?;
+                Ok((!proved || is_back).then(|| Addressee {
+                    is_back,
+                    ..Addressee::of(user)
+                }))
             }
         }
     }
 
-    /// Whose password is to be set anew by a letter: for as long as the address that a user had is held, it goes there or nowhere.
+    /// Whose password is to be set anew by a letter: for as long as addresses that a user left are held, it goes to the first of them
+    /// or nowhere.
     async fn who_forgot(&self, request: Uuid, mail: Uuid) -> Result<Option<Addressee>, Failure> {
         let Some(email_key) = self.one_time.asked(&self.db, request).await? else {
             return Ok(None);
@@ -205,8 +205,9 @@ impl Identity {
         let now = clock::now();
         let who = Who::EmailKey(&email_key);
         if let Some(found) = self.users.credentials(&self.db, who).await? {
-            let held = self.former_emails.of(&self.db, found.user, now).await?;
-            if held.is_some_and(|held| held.email.key() != email_key) {
+            let held = self.former_emails.held(&self.db, found.user, now).await?;
+            let first = held.first();
+            if first.is_some_and(|first| first.email.key() != email_key) {
                 tracing::info!(mail_id = %mail, user_id = %found.user, "a mail is not sent: its user has this address but since lately");
                 return Ok(None);
             }
@@ -220,8 +221,17 @@ impl Identity {
         let Some(left) = left.await? else {
             return Ok(None);
         };
+        let held = self.former_emails.held(&self.db, left.user, now).await?;
+        let decides = held.first().is_some_and(|first| first.is_of(&left.email));
+        if !decides {
+            return Ok(None);
+        }
         let user = self.active(left.user).await?;
-        Ok(user.map(|_| Addressee::of_left(left)))
+        Ok(user.map(|user| Addressee {
+            user: user.id,
+            email: left.email,
+            is_back: false,
+        }))
     }
 
     async fn active(&self, user: UserId) -> Result<Option<User>, Failure> {

@@ -213,6 +213,8 @@ pub(crate) enum Who<'a> {
 pub(crate) struct Credentials {
     pub(crate) user: UserId,
     pub(crate) password: PasswordHash,
+    /// Nobody else gets in by it.
+    pub(crate) is_active: bool,
 }
 
 /// A user who has just logged in, as it is then.
@@ -220,6 +222,8 @@ pub(crate) struct Credentials {
 pub(crate) struct LoggedIn {
     pub(crate) roles: RoleSet,
     pub(crate) epoch: i64,
+    /// Its username and the key of its address.
+    pub(crate) names: [String; 2],
 }
 
 /// Which sessions of a user.

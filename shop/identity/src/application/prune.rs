@@ -19,7 +19,7 @@ impl Identity {
         let former = self.former_emails.prune(&transaction, before, BATCH);
         let former = former.await?;
         transaction.commit().await?;
-        Ok(pruned == BATCH || tokens >= BATCH || former == BATCH)
+        Ok(pruned == BATCH || tokens >= BATCH || former >= BATCH)
     }
 }
 

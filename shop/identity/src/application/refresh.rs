@@ -43,6 +43,7 @@ impl Identity {
             access: self.access_token(of.user, of.session, &of.roles)?,
             refresh: token,
             expires_in: self.tokens.ttl(),
+            device: None,
         })
     }
 

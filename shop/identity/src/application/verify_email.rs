@@ -38,6 +38,10 @@ impl Identity {
         let taken = self.one_time.take(work.rows(), hash, purpose, now).await?;
         let bearer = taken.ok_or(Refusal::BadOneTimeToken)?;
         self.one_time.verify(work.rows(), &bearer, now).await?;
+        // Whoever has the older one has the last word over those that it was left for.
+        self.former_emails
+            .forget_later(work.rows(), bearer.user, &bearer.email_key, now)
+            .await?;
         work.record(&Event::EmailVerified {
             user_id: bearer.user,
         })?;
@@ -59,7 +63,7 @@ impl Identity {
         // Those that are not written yet are not in the store.
         self.attempts.verification(from, user).await?;
         let found = self.user(user).await?;
-        if self.verified_at(&found).await?.is_some() {
+        if self.verified_at(&found).await?.is_some() && !self.is_put_back(&found).await? {
             return Ok(());
         }
         let since = clock::now().saturating_sub(MAILS_WITHIN);

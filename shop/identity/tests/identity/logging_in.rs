@@ -190,6 +190,8 @@ async fn a_refused_login_asks_the_store_nothing() {
     shop.register("ada").await;
     let device = shop.try_login("ada").await;
     let device = Some(device.header("device-token"));
+    let fresh = shop.try_login("ada").await;
+    let fresh = Some(fresh.header("device-token"));
     let (one, other, home) = ("203.0.113.1", "203.0.113.2", "198.51.100.7");
     for _ in 0..2 {
         for (login, address, device) in [
@@ -213,8 +215,8 @@ async fn a_refused_login_asks_the_store_nothing() {
         ("nobody", other, None),
         ("bob", one, None),
         ("ada", home, device),
-        // The device is known to another account: it is not asked whose the name is.
-        ("bob", home, device),
+        // The device is known under another name: it is counted like a stranger's.
+        ("bob", one, fresh),
     ] {
         let reply = guess(&shop, login, address, device).await;
         reply.refused(429, "RATE_LIMITED");
@@ -261,6 +263,22 @@ async fn a_login_that_could_not_be_looked_up_is_not_counted() {
     for nth in 0..30 {
         let reply = guess(&shop, "ada", "203.0.113.1", None).await;
         assert!(reply.status >= 500, "{nth}: {}", reply.body);
+    }
+}
+
+#[tokio::test]
+async fn the_right_password_of_a_suspended_user_counts_as_a_wrong_one() {
+    let shop = Shop::limited_by(&AttemptSettings {
+        name_burst: 2,
+        name_every: Duration::from_secs(24 * 3_600),
+        ..AttemptSettings::default()
+    })
+    .await;
+    let (admin, sue) = (shop.admin().await, shop.register("sue").await);
+    shop.set_status(&admin, &sue, "suspended").await.expect(200);
+    for status in [401, 401, 429] {
+        let reply = shop.try_login("sue").await;
+        assert_eq!(reply.status, status, "{}", reply.body);
     }
 }
 

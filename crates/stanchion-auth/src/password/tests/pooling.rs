@@ -1,3 +1,4 @@
+use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 use stanchion_runtime::task::{self, Task};
@@ -9,6 +10,16 @@ fn caller(passwords: &Passwords) -> Task<Result<String, PasswordError>> {
     task::spawn("caller", async move {
         passwords.hash(&secret(LONG_ENOUGH)).await
     })
+}
+
+/// One that is hashed until it is told to end.
+async fn busy(passwords: &Passwords) -> Sender<()> {
+    let (finish, finished) = channel();
+    let place = passwords.place().unwrap();
+    let work = move || finished.recv().map_err(|_| PasswordError::HashingBusy);
+    drop(task::spawn("busy", place.run(work)));
+    until(|| passwords.stats().running == 1).await;
+    finish
 }
 
 async fn until(mut holds: impl FnMut() -> bool) {
@@ -25,7 +36,7 @@ async fn until(mut holds: impl FnMut() -> bool) {
 async fn beyond_the_slots_and_the_queue_callers_are_turned_away_at_once() {
     let (passwords, metrics) = (passwords(CHEAP, 1, 2), Metrics::default());
     passwords.measured_by(&metrics);
-    let running = passwords.pool.enter().await.unwrap();
+    let running = busy(&passwords).await;
     let calls = [caller(&passwords), caller(&passwords)];
     until(|| passwords.stats().waiting == 2).await;
     let stats = passwords.stats();
@@ -37,15 +48,15 @@ async fn beyond_the_slots_and_the_queue_callers_are_turned_away_at_once() {
         Err(PasswordError::HashingBusy)
     );
     assert_eq!(passwords.stats().shed, 1);
-    drop(running);
+    running.send(()).unwrap();
     for call in calls {
         assert!(call.await.unwrap().is_ok());
     }
     until(|| passwords.stats().running == 0).await;
     let stats = passwords.stats();
-    assert_eq!((stats.waiting, stats.hashed), (0, 2));
+    assert_eq!((stats.waiting, stats.hashed), (0, 3));
     for _ in 0..2 {
-        let told = ["waiting 0", "hashed_total 2", "shed_total 1"];
+        let told = ["waiting 0", "hashed_total 3", "shed_total 1"];
         shown(&metrics, &told);
     }
 }
@@ -105,12 +116,12 @@ fn shown(metrics: &Metrics, told: &[&str]) {
 #[tokio::test]
 async fn a_caller_that_leaves_keeps_its_slot_busy_until_the_work_is_done() {
     let passwords = passwords(CHEAP, 1, 1);
-    let (finish, finished) = std::sync::mpsc::channel::<()>();
+    let (finish, finished) = channel::<()>();
     let caller = {
         let passwords = passwords.clone();
         task::spawn("caller", async move {
             let work = move || finished.recv().map_err(|_| PasswordError::HashingBusy);
-            passwords.run(work).await
+            passwords.place()?.run(work).await
         })
     };
     until(|| passwords.stats().running == 1).await;
@@ -125,7 +136,8 @@ async fn a_caller_that_leaves_keeps_its_slot_busy_until_the_work_is_done() {
 #[tokio::test]
 async fn work_that_panics_fails_alone_and_frees_its_slot() {
     let passwords = passwords(CHEAP, 1, 1);
-    let outcome: Result<(), _> = passwords.run(|| panic!("out of memory")).await;
+    let place = passwords.place().unwrap();
+    let outcome: Result<(), _> = place.run(|| panic!("out of memory")).await;
     assert!(matches!(outcome, Err(PasswordError::Failed(_))));
     assert!(passwords.hash(&secret(LONG_ENOUGH)).await.is_ok());
 }
@@ -133,17 +145,17 @@ async fn work_that_panics_fails_alone_and_frees_its_slot() {
 #[tokio::test]
 async fn a_caller_that_leaves_the_queue_gives_its_place_up() {
     let passwords = passwords(CHEAP, 1, 1);
-    let running = passwords.pool.enter().await.unwrap();
+    let running = busy(&passwords).await;
     let waiting = caller(&passwords);
     until(|| passwords.stats().waiting == 1).await;
     waiting.abort();
     assert!(waiting.await.is_err());
     assert_eq!(passwords.stats().waiting, 0);
-    drop(running);
+    running.send(()).unwrap();
     assert!(passwords.hash(&secret(LONG_ENOUGH)).await.is_ok());
     assert_eq!(
         passwords.stats().hashed,
-        1,
+        2,
         "what only waited was never hashed"
     );
 }
@@ -176,7 +188,8 @@ async fn hashing_stands_back_from_all_other_threads() {
             std::thread::current().name().map(str::to_owned),
         ))
     };
-    let (there, thread) = passwords.run(work).await.unwrap();
+    let place = passwords.place().unwrap();
+    let (there, thread) = place.run(work).await.unwrap();
     assert_eq!(thread.as_deref(), Some("password"));
     assert_eq!(there, (here + pool::NICENESS).min(19));
     assert_eq!(

@@ -7,10 +7,7 @@ use http::header::USER_AGENT;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
-use shop_kernel::UserId;
-use stanchion::auth::Subject;
 use stanchion::eventsourcing::Metadata;
-use stanchion::runtime::clock;
 use stanchion::server::{
     Answer, Anyone, Body, Caller, Code, IdempotencyRule, Operation, Problem, RequestContext,
     Routes, ToSchema, Validate, Violations, codes, op,
@@ -20,7 +17,7 @@ use super::metadata::{caused_by, own_session, session_of, stamped, user_of};
 use super::problem::USER_NOT_FOUND;
 use super::views::{TokensView, noted};
 use crate::application::ports::Which;
-use crate::application::{Identity, Login, Tokens};
+use crate::application::{Identity, Login};
 use crate::domain::session::DEVICE_CHARACTERS_MAX;
 use crate::domain::{Client, password};
 
@@ -165,10 +162,9 @@ async fn login(
         password: body.password,
         client: client(body.device.as_deref(), &headers, &context),
     };
-    let client = login.client.clone();
     let written = identity.log_in(login, &Metadata::new(None)).await?;
     let position = written.position;
-    let proof = proof(&identity, &written.value, &client);
+    let proof = written.value.device.as_deref().and_then(proof);
     let answer = Answer::ok(TokensView::from(written.value));
     let answer = match proof {
         Some(proof) => answer.header(DEVICE_TOKEN, proof),
@@ -233,15 +229,9 @@ fn client(named: Option<&str>, headers: &HeaderMap, context: &RequestContext) ->
     Client::new(device, address.as_deref()).proven_by(proof)
 }
 
-/// What the device is known by from now on, to whom the tokens were given; `None` if it is known already.
-fn proof(identity: &Identity, tokens: &Tokens, client: &Client) -> Option<HeaderValue> {
-    let access = tokens.access.expose_secret();
-    let claims = identity.tokens.verify(access, clock::now()).ok()?;
-    let Subject::User(user) = claims.subject else {
-        return None;
-    };
-    let proof = identity.attempts.knows(UserId(user), client)?;
-    let mut proof = HeaderValue::from_str(&proof).ok()?;
+/// What the device is known by from now on.
+fn proof(device: &str) -> Option<HeaderValue> {
+    let mut proof = HeaderValue::from_str(device).ok()?;
     proof.set_sensitive(true);
     Some(proof)
 }

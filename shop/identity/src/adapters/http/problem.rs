@@ -11,6 +11,10 @@ pub(super) const SESSION_NOT_FOUND: Code =
     Code::not_found("SESSION_NOT_FOUND", "There is no such session.");
 pub(super) const EMAIL_TAKEN: Code =
     Code::exists("EMAIL_TAKEN", "There is a user with this e-mail address.");
+pub(super) const TOO_MANY_ADDRESSES: Code = Code::conflict(
+    "TOO_MANY_ADDRESSES",
+    "The user has left as many e-mail addresses within 7 days as one may; go back to the first of them, or wait.",
+);
 pub(super) const USERNAME_TAKEN: Code =
     Code::exists("USERNAME_TAKEN", "There is a user with this username.");
 pub(super) const API_KEY_NOT_FOUND: Code =
@@ -53,6 +57,7 @@ fn refused(refusal: Refusal) -> Problem {
         // Only an operator asks for one.
         Refusal::ClientNotFound => Problem::internal(refusal),
         Refusal::EmailTaken => EMAIL_TAKEN.problem(),
+        Refusal::TooManyAddresses => TOO_MANY_ADDRESSES.problem(),
         Refusal::UsernameTaken => USERNAME_TAKEN.problem(),
         Refusal::Stale => codes::VERSION_CONFLICT.problem(),
         Refusal::LastAdmin => LAST_ADMIN.problem(),

@@ -64,11 +64,12 @@ pub(super) fn routes() -> Routes<Arc<Identity>> {
         )
 }
 
-const OTHER_ADDRESS: &str = "When users change their own e-mail address the former one is told, and for 7 days no letter for a new password goes to the new one: one to the former address, if that was proved, gives that address back. One that somebody else gives a user counts at once, and nobody is told.";
+const OTHER_ADDRESS: &str = "When users change their own e-mail address the former one is told, and for 7 days no letter for a new password goes to the new one: one to the former address, if that was proved, gives that address back. Of several the one that was left first counts. One that somebody else gives a user counts at once, and nobody is told.";
 
-const PROFILE_ERRORS: [stanchion::server::Code; 5] = [
+const PROFILE_ERRORS: [stanchion::server::Code; 6] = [
     USER_NOT_FOUND,
     EMAIL_TAKEN,
+    super::problem::TOO_MANY_ADDRESSES,
     USERNAME_TAKEN,
     codes::FORBIDDEN,
     codes::VERSION_CONFLICT,

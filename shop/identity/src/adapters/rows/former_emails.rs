@@ -6,57 +6,85 @@ use uuid::Uuid;
 
 use super::unreadable;
 use crate::application::Failure;
-use crate::application::former_email::{
-    FormerEmail, FormerEmailRepository, HELD_ANEW_EVERY, TOLD_MAX,
-};
+use crate::application::former_email::{FormerEmail, FormerEmailRepository, HELD_ANEW_EVERY};
 
-const COLUMNS: &str = "id, email, is_proved, held_until";
+/// All of them, in the order of `nth`. A release that knew of one a user goes on with the first.
+pub(super) const LEFT: &str = "(select id as user_id, email, email_key, is_proved, held_until, \
+        cast(0 as bigint) as nth, told, told_by from former_emails \
+     union all \
+     select user_id, email, email_key, is_proved, held_until, nth, told, told_by from later_emails) \
+    as former";
 
-/// Rows of `former_emails`.
+const COLUMNS: &str = "user_id, email, is_proved, held_until, nth, told, told_by";
+
+/// Rows of `former_emails` and `later_emails`.
 pub(crate) struct FormerEmailRows;
 
 #[async_trait]
 impl FormerEmailRepository for FormerEmailRows {
-    async fn keep(
+    async fn hold(
         &self,
         on: &dyn Query,
         former: &FormerEmail,
         now: Timestamp,
     ) -> Result<(), Failure> {
-        let anew_before = former.held_until.saturating_sub(HELD_ANEW_EVERY);
-        on.exec(
-            "insert into former_emails (id, email, email_key, is_proved, held_until) \
+        let first = "insert into former_emails (id, email_key, email, is_proved, held_until) \
              values ($1, $2, $3, $4, $5) \
-             on conflict (id) do update set email = excluded.email, email_key = excluded.email_key, \
+             on conflict (id) do update set email_key = excluded.email_key, email = excluded.email, \
                  is_proved = excluded.is_proved, held_until = excluded.held_until, \
                  told = 0, told_by = null \
-             where former_emails.held_until <= $6 \
-                 or former_emails.email_key = excluded.email_key \
-                     and (former_emails.held_until <= $7 \
-                          or excluded.is_proved and not former_emails.is_proved)",
-            params![
-                former.user.0,
-                former.email.as_str(),
-                former.email.key(),
-                former.is_proved,
-                former.held_until,
-                now,
-                anew_before.unwrap_or(now),
-            ],
-        )
-        .await?;
+             where former_emails.held_until <= $6";
+        let later = "insert into later_emails (user_id, email_key, email, is_proved, held_until, nth) \
+             values ($1, $2, $3, $4, $5, $7) \
+             on conflict (user_id, email_key) do update set email = excluded.email, \
+                 is_proved = excluded.is_proved, held_until = excluded.held_until, \
+                 nth = excluded.nth, told = 0, told_by = null \
+             where later_emails.held_until <= $6";
+        let mut params = params![
+            former.user.0,
+            former.email.key(),
+            former.email.as_str(),
+            former.is_proved,
+            former.held_until,
+            now,
+        ];
+        if former.nth > 0 {
+            params.push(former.nth.into());
+        }
+        on.exec(if former.nth > 0 { later } else { first }, params)
+            .await?;
         Ok(())
     }
 
-    async fn of(
+    async fn hold_anew(&self, on: &dyn Query, former: &FormerEmail) -> Result<(), Failure> {
+        let (table, user) = table_of(former);
+        let anew_before = former.held_until.saturating_sub(HELD_ANEW_EVERY);
+        let sql = format!(
+            "update {table} set held_until = $3, is_proved = (is_proved or $4), told = 0, told_by = null \
+             where {user} = $1 and email_key = $2 and (held_until <= $5 or ($4 and not is_proved))"
+        );
+        let params = params![
+            former.user.0,
+            former.email.key(),
+            former.held_until,
+            former.is_proved,
+            anew_before.unwrap_or(former.held_until),
+        ];
+        on.exec(&sql, params).await?;
+        Ok(())
+    }
+
+    async fn held(
         &self,
         on: &dyn Query,
         user: UserId,
         now: Timestamp,
-    ) -> Result<Option<FormerEmail>, Failure> {
-        let sql = format!("select {COLUMNS} from former_emails where id = $1 and held_until > $2");
-        let row = on.opt(&sql, params![user.0, now]).await?;
-        Ok(row.as_ref().map(former).transpose()?)
+    ) -> Result<Vec<FormerEmail>, Failure> {
+        let sql = format!(
+            "select {COLUMNS} from {LEFT} where user_id = $1 and held_until > $2 order by nth"
+        );
+        let rows = on.query(&sql, params![user.0, now]).await?;
+        Ok(rows.iter().map(former).collect::<Result<_, _>>()?)
     }
 
     async fn proved(
@@ -66,7 +94,7 @@ impl FormerEmailRepository for FormerEmailRows {
         now: Timestamp,
     ) -> Result<Option<FormerEmail>, Failure> {
         let sql = format!(
-            "select {COLUMNS} from former_emails \
+            "select {COLUMNS} from {LEFT} \
              where email_key = $1 and held_until > $2 and is_proved \
              order by held_until limit 1"
         );
@@ -74,42 +102,61 @@ impl FormerEmailRepository for FormerEmailRows {
         Ok(row.as_ref().map(former).transpose()?)
     }
 
-    async fn tell(
+    async fn told(&self, on: &dyn Query, former: &FormerEmail, mail: Uuid) -> Result<(), Failure> {
+        let (table, user) = table_of(former);
+        let sql = format!(
+            "update {table} set told = told + 1, told_by = $3 where {user} = $1 and email_key = $2"
+        );
+        on.exec(&sql, params![former.user.0, former.email.key(), mail])
+            .await?;
+        Ok(())
+    }
+
+    async fn forget_later(
         &self,
         on: &dyn Query,
         user: UserId,
-        mail: Uuid,
+        email_key: &str,
         now: Timestamp,
-    ) -> Result<bool, Failure> {
-        let told = on
-            .exec(
-                "update former_emails \
-                 set told = told + case when told_by = $2 then 0 else 1 end, told_by = $2 \
-                 where id = $1 and held_until > $3 and (told < $4 or told_by = $2)",
-                params![user.0, mail, now, TOLD_MAX],
-            )
-            .await?;
-        Ok(told == 1)
+    ) -> Result<(), Failure> {
+        let sql = format!(
+            "delete from later_emails where user_id = $1 and nth > \
+                 (select min(nth) from {LEFT} \
+                  where former.user_id = $1 and former.email_key = $2 and former.held_until > $3)"
+        );
+        on.exec(&sql, params![user.0, email_key, now]).await?;
+        Ok(())
     }
 
     async fn forget(&self, on: &dyn Query, user: UserId) -> Result<(), Failure> {
-        on.exec("delete from former_emails where id = $1", params![user.0])
-            .await?;
+        for (table, its) in [FIRST, LATER] {
+            let sql = format!("delete from {table} where {its} = $1");
+            on.exec(&sql, params![user.0]).await?;
+        }
         Ok(())
     }
 
     async fn prune(&self, on: &dyn Query, before: Timestamp, limit: u64) -> Result<u64, Failure> {
         let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let pruned = on
-            .exec(
-                "delete from former_emails where id in \
-                     (select id from former_emails where held_until < $1 \
-                      order by held_until limit $2)",
-                params![before, limit],
-            )
-            .await?;
+        let mut pruned = 0;
+        for (table, its) in [FIRST, LATER] {
+            let sql = format!(
+                "delete from {table} where ({its}, email_key) in \
+                     (select {its}, email_key from {table} where held_until < $1 \
+                      order by held_until limit $2)"
+            );
+            pruned += on.exec(&sql, params![before, limit]).await?;
+        }
         Ok(pruned)
     }
+}
+
+/// Tables, and where each says whose the address was.
+const FIRST: (&str, &str) = ("former_emails", "id");
+const LATER: (&str, &str) = ("later_emails", "user_id");
+
+fn table_of(former: &FormerEmail) -> (&'static str, &'static str) {
+    if former.nth > 0 { LATER } else { FIRST }
 }
 
 fn former(row: &Row) -> Result<FormerEmail, SqlError> {
@@ -118,5 +165,8 @@ fn former(row: &Row) -> Result<FormerEmail, SqlError> {
         email: row.get::<&str>(1)?.parse().map_err(unreadable)?,
         is_proved: row.get(2)?,
         held_until: row.get(3)?,
+        nth: row.get(4)?,
+        told: row.get(5)?,
+        told_by: row.get(6)?,
     })
 }

@@ -5,20 +5,25 @@ use stanchion::auth::one_time::OneTimeHash;
 use stanchion::sql::{Query, Row, SqlError, params};
 use uuid::Uuid;
 
+use super::former_emails::LEFT;
 use crate::application::Failure;
 use crate::application::one_time::{Bearer, NewToken, OneTimeRepository, Purpose, ResetRequest};
 
-/// Of a live token: unused, not expired, its user alive and still of the address it was sent to. While an address that the
-/// user left is held, a new password is chosen by that one, if it was proved, and by no other.
-const LIVE: &str = "hash = $1 and purpose = $2 and used_at is null and expires_at > $3 \
-    and exists (select 1 from users u where u.id = one_time_tokens.user_id and u.deleted_at is null \
-                and (u.email_key = one_time_tokens.email_key \
-                     and (one_time_tokens.purpose <> 'reset' or not exists ( \
-                         select 1 from former_emails f where f.id = u.id \
-                         and f.email_key <> u.email_key and f.held_until > $3)) \
-                     or one_time_tokens.purpose = 'reset' and exists ( \
-                         select 1 from former_emails f where f.id = u.id and f.is_proved \
-                         and f.email_key = one_time_tokens.email_key and f.held_until > $3)))";
+/// Of a live token: unused, not expired, its user alive and still of the address it was sent to. While addresses that the user
+/// left are held, a new password is chosen by the one that was left first, if it was proved or is the present one, and by no
+/// other.
+fn live() -> String {
+    format!(
+        "hash = $1 and purpose = $2 and used_at is null and expires_at > $3 \
+         and exists (select 1 from users u where u.id = one_time_tokens.user_id and u.deleted_at is null \
+             and one_time_tokens.email_key = case one_time_tokens.purpose when 'reset' then coalesce( \
+                 (select case when former.is_proved or former.email_key = u.email_key \
+                         then former.email_key else '' end \
+                  from {LEFT} where former.user_id = u.id and former.held_until > $3 \
+                  order by former.nth limit 1), \
+                 u.email_key) else u.email_key end)"
+    )
+}
 
 /// Rows of `one_time_tokens`, `verified_emails` and `reset_requests`.
 pub(crate) struct OneTimeRows;
@@ -53,7 +58,8 @@ impl OneTimeRepository for OneTimeRows {
         purpose: Purpose,
         now: Timestamp,
     ) -> Result<Option<Bearer>, Failure> {
-        let sql = format!("select user_id, email_key from one_time_tokens where {LIVE}");
+        let live = live();
+        let sql = format!("select user_id, email_key from one_time_tokens where {live}");
         let params = params![hash.as_bytes().as_slice(), purpose.name(), now];
         let row = on.opt(&sql, params).await?;
         Ok(row.map(|row| bearer(&row)).transpose()?)
@@ -66,8 +72,9 @@ impl OneTimeRepository for OneTimeRows {
         purpose: Purpose,
         now: Timestamp,
     ) -> Result<Option<Bearer>, Failure> {
+        let live = live();
         let sql = format!(
-            "update one_time_tokens set used_at = $3 where {LIVE} returning user_id, email_key"
+            "update one_time_tokens set used_at = $3 where {live} returning user_id, email_key"
         );
         let params = params![hash.as_bytes().as_slice(), purpose.name(), now];
         let row = on.opt(&sql, params).await?;

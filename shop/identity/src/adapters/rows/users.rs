@@ -138,13 +138,15 @@ impl UserRepository for UserRows {
             Who::Username(username) => ("username", username.into()),
         };
         let sql = format!(
-            "select id, password_hash from users where {column} = $1 and deleted_at is null"
+            "select id, password_hash, status = 'active' from users \
+             where {column} = $1 and deleted_at is null"
         );
         let row = on.opt(&sql, vec![value]).await?;
         let read = |row: Row| {
             Ok::<_, SqlError>(Credentials {
                 user: UserId(row.get(0)?),
                 password: PasswordHash::new(row.get(1)?),
+                is_active: row.get(2)?,
             })
         };
         Ok(row.map(read).transpose()?)
@@ -162,7 +164,7 @@ impl UserRepository for UserRows {
             .opt(
                 "update users set last_login_at = $3, password_hash = $4 \
                  where id = $1 and password_hash = $2 and status = 'active' and deleted_at is null \
-                 returning roles, epoch",
+                 returning roles, epoch, username, email_key",
                 params![
                     checked.user.0,
                     checked.password.expose(),
@@ -175,6 +177,7 @@ impl UserRepository for UserRows {
             Ok::<_, SqlError>(LoggedIn {
                 roles: row.get::<&str>(0)?.parse().map_err(unreadable)?,
                 epoch: row.get(1)?,
+                names: [row.get(2)?, row.get(3)?],
             })
         };
         Ok(row.map(read).transpose()?)

@@ -1,19 +1,19 @@
 //! Attempts to log in.
 
-use shop_kernel::UserId;
 use stanchion::server::network;
 
 use super::attempt::{Attempt, Kind};
 use super::device::Known;
-use super::{ALL, Attempts, Limits};
+use super::{ALL, Account, Attempts, Limits};
 use crate::application::Failure;
+use crate::application::ports::Credentials;
 use crate::domain::Client;
 
 /// An attempt that is counted as far as it can be before it is known whose name it is. Dropped, it has failed.
 #[must_use]
 pub(crate) struct LoginAttempt<'a> {
     attempt: Attempt,
-    /// Of a device that shows that it is known to some account: whether it is this one is still to be seen.
+    /// Of a device that shows that it is known under this name: whether to the account that has it now is still to be seen.
     shown: Option<Shown<'a>>,
 }
 
@@ -39,8 +39,10 @@ impl Attempts {
                 shown: None,
             });
         };
-        let proof = client.proof();
-        let Some(known) = proof.and_then(|proof| limits.known.read(proof)) else {
+        let known = client.proof().and_then(|proof| limits.known.read(proof));
+        // Under other names it is a stranger, and counted as one before anything is looked up for it.
+        let name = limits.known.name(login);
+        let Some(known) = known.filter(|known| known.is_of(&name)) else {
             let taken = limits.try_unknown(&mut attempt, login, client).await;
             let attempt = limits.answered("login", taken, attempt).await?;
             return Ok(LoginAttempt {
@@ -48,7 +50,7 @@ impl Attempts {
                 shown: None,
             });
         };
-        // For good: under names that are not its account's it asks no more often than under its own.
+        // For good: under a name that another account has by now it asks no more often than under its own.
         let device = known.device.to_string();
         let taken = attempt.take(&limits.devices, device, Kind::ForGood).await;
         if taken.is_err() {
@@ -66,20 +68,19 @@ impl Attempts {
         })
     }
 
-    /// What a device is known by from now on, after a login of that user; `None` where nothing is limited, or it is known by
-    /// what it has shown.
-    pub(crate) fn knows(&self, user: UserId, client: &Client) -> Option<String> {
+    /// What a device is known by from now on, after a login to that account; `None` where nothing is limited, or it is known
+    /// by what it has shown.
+    pub(crate) fn introduce(&self, account: &Account<'_>, client: &Client) -> Option<String> {
         let limits = self.0.as_ref()?;
         let shown = client.proof().and_then(|proof| limits.known.read(proof));
-        let is_known = shown.is_some_and(|known| known.user == user && !known.is_old);
-        (!is_known).then(|| limits.known.issue(user))
+        limits.known.introduce(account, shown)
     }
 }
 
 impl LoginAttempt<'_> {
-    /// Before a password is hashed, `user` being whose name it is: what could not be counted yet is now. A device that is
-    /// known to another account is as unknown as any.
-    pub(crate) async fn of(self, user: Option<UserId>) -> Result<Attempt, Failure> {
+    /// Before a password is hashed, `found` being whose name it is: what could not be counted yet is now. A device that is
+    /// known to another account, or from before the password was changed, is as unknown as any.
+    pub(crate) async fn of(self, found: Option<&Credentials>) -> Result<Attempt, Failure> {
         let Self { mut attempt, shown } = self;
         let Some(Shown {
             limits,
@@ -90,7 +91,8 @@ impl LoginAttempt<'_> {
         else {
             return Ok(attempt);
         };
-        let taken = if user == Some(known.user) {
+        let has_logged_in = |to| limits.known.has_logged_in(&known, to);
+        let taken = if found.is_some_and(has_logged_in) {
             limits.try_known(&mut attempt, &known).await
         } else {
             limits.try_unknown(&mut attempt, login, client).await
@@ -98,7 +100,7 @@ impl LoginAttempt<'_> {
         limits.answered("login", taken, attempt).await
     }
 
-    /// Whether the device shows that somebody has logged in with it before, to some account.
+    /// Whether the device shows that somebody has logged in with it under this name before.
     pub(crate) fn is_known(&self) -> bool {
         self.shown.is_some()
     }

@@ -4,7 +4,10 @@ use secrecy::SecretString;
 use stanchion::runtime::id;
 
 use super::*;
-use crate::domain::Client;
+use crate::application::ports::Credentials;
+use crate::domain::{Client, PasswordHash};
+
+const PHC: &str = "$argon2id$";
 
 fn attempts(settings: &AttemptSettings) -> Attempts {
     let secret = SecretString::from("0123456789abcdef0123456789abcdef");
@@ -28,7 +31,23 @@ async fn log_in(
     client: &Client,
     user: Option<UserId>,
 ) -> Result<Attempt, Failure> {
-    attempts.log_in(login, client).await?.of(user).await
+    let found = user.map(|user| Credentials {
+        user,
+        password: PasswordHash::new(PHC.into()),
+        is_active: true,
+    });
+    let attempt = attempts.log_in(login, client).await?;
+    attempt.of(found.as_ref()).await
+}
+
+/// What that client is known by after a login of that user.
+fn introduced(attempts: &Attempts, user: UserId, name: &str, client: &Client) -> Option<String> {
+    let account = Account {
+        user,
+        names: [name, &format!("{name}@example.com")],
+        password: &PasswordHash::new(PHC.into()),
+    };
+    attempts.introduce(&account, client)
 }
 
 /// How many wrong passwords may be tried, of so many.
@@ -128,9 +147,10 @@ async fn a_known_device_is_let_in_whatever_others_have_used_up() {
     let attempts = attempts(&AttemptSettings::default());
     let ada = UserId(id::new_v7());
     let (attacker, home) = (from("203.0.113.1"), from("203.0.113.1"));
-    let proof = attempts.knows(ada, &home).unwrap();
+    let proof = introduced(&attempts, ada, "ada", &home).unwrap();
     let home = home.proven_by(Some(&proof));
-    assert_eq!(attempts.knows(ada, &home), None, "it is known already");
+    let again = introduced(&attempts, ada, "ada", &home);
+    assert_eq!(again, None, "it is known already");
     for name in ["ada", "ada@example.com"] {
         guesses(&attempts, name, &attacker, Some(ada), 1_000).await;
     }
@@ -150,6 +170,59 @@ async fn a_known_device_is_let_in_whatever_others_have_used_up() {
     }
     tokio::time::advance(Duration::from_secs(10)).await;
     assert!(log_in(&attempts, "ada", &home, Some(ada)).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn devices_of_ones_own_account_without_end_ask_no_more_for_others_than_strangers() {
+    let attempts = attempts(&AttemptSettings::default());
+    let (eve, mut looked_up) = (UserId(id::new_v7()), 0);
+    for nth in 0..200 {
+        let device = from("203.0.113.1");
+        let proof = introduced(&attempts, eve, "eve", &device).unwrap();
+        let device = device.proven_by(Some(&proof));
+        let name = format!("user{nth}");
+        if let Ok(attempt) = attempts.log_in(&name, &device).await {
+            looked_up += 1;
+            assert!(!attempt.is_known(), "{name}");
+            drop(attempt.of(None).await.unwrap());
+        }
+    }
+    assert_eq!(looked_up, 50, "what one address may");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_is_known_for_as_long_as_the_password_is_the_same() {
+    let attempts = attempts(&AttemptSettings::default());
+    let (ada, thief) = (UserId(id::new_v7()), from("203.0.113.1"));
+    let proof = introduced(&attempts, ada, "ada", &thief).unwrap();
+    let thief = thief.proven_by(Some(&proof));
+    let stranger = from("203.0.113.1");
+    guesses(&attempts, "ada", &stranger, Some(ada), 1_000).await;
+    let changed = Credentials {
+        user: ada,
+        password: PasswordHash::new("another".into()),
+        is_active: true,
+    };
+    let attempt = attempts.log_in("ada", &thief).await.unwrap();
+    assert!(attempt.of(Some(&changed)).await.is_err());
+    assert!(log_in(&attempts, "ada", &thief, Some(ada)).await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_device_that_gets_known_by_another_name_keeps_its_count() {
+    let attempts = attempts(&AttemptSettings::default());
+    let (ada, home) = (UserId(id::new_v7()), from("203.0.113.1"));
+    let proof = introduced(&attempts, ada, "ada", &home).unwrap();
+    let home = home.proven_by(Some(&proof));
+    let proof = introduced(&attempts, ada, "countess", &home).unwrap();
+    assert_eq!(guesses(&attempts, "ada", &home, Some(ada), 15).await, 10);
+    let home = home.proven_by(Some(&proof));
+    assert_eq!(
+        guesses(&attempts, "countess", &home, Some(ada), 15).await,
+        0
+    );
+    let by_address = "Countess@example.com";
+    assert_eq!(guesses(&attempts, by_address, &home, Some(ada), 1).await, 0);
 }
 
 #[tokio::test(start_paused = true)]
@@ -237,7 +310,7 @@ async fn who_is_logged_in_tries_few_passwords_and_shuts_no_device_out() {
     };
     let attempts = attempts(&settings);
     let (ada, home) = (UserId(id::new_v7()), from("203.0.113.1"));
-    let proof = attempts.knows(ada, &home).unwrap();
+    let proof = introduced(&attempts, ada, "ada", &home).unwrap();
     let home = home.proven_by(Some(&proof));
     let mut tried = 0;
     for _ in 0..1_000 {

@@ -9,15 +9,38 @@ use super::MailPages;
 use crate::application::former_email::HELD_FOR;
 use crate::application::one_time::Purpose;
 
-pub(super) fn verification(id: Uuid, to: Mailbox, token: &OneTimeToken, pages: &MailPages) -> Mail {
+/// An address that a user left, by what it may still do.
+#[derive(Clone, Copy)]
+pub(super) enum Left {
+    /// It sets a new password.
+    First,
+    /// It does once those that were left before it are held no more.
+    Later,
+    /// It does not.
+    Unproved,
+}
+
+pub(super) fn verification(
+    id: Uuid,
+    to: Mailbox,
+    token: &OneTimeToken,
+    pages: &MailPages,
+    is_back: bool,
+) -> Mail {
     let way = way(token, pages.verification.as_deref());
+    let why = if is_back {
+        "your account has this address again. Once it is confirmed, no address that the account had since sets a new\n\
+         password, so "
+    } else {
+        ""
+    };
     let life = Purpose::Verification.life().as_mins();
     Mail {
         id,
         to,
         subject: "Confirm your e-mail address".into(),
         text: format!(
-            "Hello,\n\nplease confirm that this address is yours:\n\n{way}\n\n\
+            "Hello,\n\n{why}please confirm that this address is yours:\n\n{way}\n\n\
              This works once, within {life} minutes. If you did not register, ignore this mail: without a\n\
              confirmation the address counts as nobody's.\n"
         ),
@@ -51,17 +74,23 @@ pub(super) fn reset_done(id: Uuid, to: Mailbox) -> Mail {
     }
 }
 
-pub(super) fn address_left(id: Uuid, to: Mailbox, is_proved: bool) -> Mail {
+pub(super) fn address_left(id: Uuid, to: Mailbox, left: Left) -> Mail {
     let days = HELD_FOR.as_hours() / 24;
-    let otherwise = if is_proved {
-        format!(
+    let otherwise = match left {
+        Left::First => format!(
             "If it was not you, ask for a new password with this address, within {days} days: that logs every device out,\n\
              and the account has this address again. Nobody sets a password by the other one before."
-        )
-    } else {
-        "If it was not you, log in with your username and your password, put this address back, log out everywhere,\n\
-         and confirm this address."
-            .into()
+        ),
+        Left::Later => format!(
+            "If it was not you, ask for a new password with the address that the account had before this one: that counts\n\
+             for {days} days after it was left. Then this one does, if it was left less than {days} days ago. Or log in with your\n\
+             username and your password, put this address back, log out everywhere, and confirm this address."
+        ),
+        Left::Unproved => {
+            "If it was not you, log in with your username and your password, put this address back, log out everywhere,\n\
+             and confirm this address."
+                .into()
+        }
     };
     Mail {
         id,
@@ -95,7 +124,7 @@ mod tests {
             reset: None,
         };
         let token = OneTimeToken::generate();
-        let mail = verification(Uuid::nil(), to(), &token, &pages);
+        let mail = verification(Uuid::nil(), to(), &token, &pages, false);
         let link = format!(
             "\n    https://shop.example/verify#token={}\n",
             token.expose()
@@ -115,11 +144,13 @@ mod tests {
         let token = OneTimeToken::generate();
         let pages = MailPages::default();
         for mail in [
-            verification(Uuid::nil(), to(), &token, &pages),
+            verification(Uuid::nil(), to(), &token, &pages, false),
+            verification(Uuid::nil(), to(), &token, &pages, true),
             reset(Uuid::nil(), to(), &token, &pages),
             reset_done(Uuid::nil(), to()),
-            address_left(Uuid::nil(), to(), true),
-            address_left(Uuid::nil(), to(), false),
+            address_left(Uuid::nil(), to(), Left::First),
+            address_left(Uuid::nil(), to(), Left::Later),
+            address_left(Uuid::nil(), to(), Left::Unproved),
         ] {
             for line in mail.text.lines() {
                 assert!(line.len() <= 120, "{line}");

@@ -1,7 +1,6 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use shop_kernel::UserId;
 use stanchion::auth::oauth::{
     Challenge, OAuthError, OpaqueToken, Parameters, PkceError, Prefix, RedirectUri, Refused, Scopes,
 };
@@ -46,10 +45,10 @@ pub(crate) enum Unanswerable {
     Failed(#[from] Failure),
 }
 
-/// What a user's yes gives: the code for the client, and who it was.
+/// What a user's yes gives: the code for the client, and what the browser is known by from now on.
 pub(crate) struct Allowed {
     pub(crate) code: OpaqueToken,
-    pub(crate) user: UserId,
+    pub(crate) device: Option<String>,
 }
 
 /// A user's yes, with what proves who it is.
@@ -98,11 +97,8 @@ impl Identity {
         let (checked, rehashed) = self.checked(&consent.login).await?;
         let code = OpaqueToken::generate(Prefix::CODE);
         let note = || self.note_consent(consent, &checked, rehashed.as_ref(), &code, metadata);
-        retried(note).await?;
-        Ok(Allowed {
-            code,
-            user: checked.user,
-        })
+        let device = retried(note).await?;
+        Ok(Allowed { code, device })
     }
 
     async fn note_consent(
@@ -112,7 +108,7 @@ impl Identity {
         rehashed: Option<&PasswordHash>,
         code: &OpaqueToken,
         metadata: &Metadata,
-    ) -> Result<(), Failure> {
+    ) -> Result<Option<String>, Failure> {
         let now = clock::now();
         let mut work = Work::begin(&self.db, metadata);
         let user = self
@@ -123,7 +119,7 @@ impl Identity {
         let Consent {
             asked,
             authorization,
-            ..
+            login,
         } = consent;
         let code = Code {
             hash: code.digest(),
@@ -145,7 +141,8 @@ impl Identity {
             client_id: code.client,
             scopes: code.scopes.to_string(),
         })?;
-        work.commit().await.map(drop)
+        work.commit().await?;
+        Ok(self.introduced(&user, checked, rehashed, &login.client))
     }
 }
 

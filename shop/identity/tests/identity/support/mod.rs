@@ -18,7 +18,7 @@ use stanchion::telemetry::Metrics;
 
 pub(crate) use http::Reply;
 pub(crate) use open::{Place, sealing_key};
-pub(crate) use post::token_of;
+pub(crate) use post::{Postbox, token_of};
 
 pub(crate) const PASSWORD: &str = "correct horse battery";
 

@@ -6,7 +6,6 @@ use axum::extract::State;
 use http::header::{LOCATION, RETRY_AFTER, SET_COOKIE, USER_AGENT};
 use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use secrecy::SecretString;
-use shop_kernel::UserId;
 use stanchion::auth::oauth::{OAuthError, OpaqueToken, Parameters, Prefix, Refused};
 use stanchion::auth::secret::equal;
 use stanchion::eventsourcing::Metadata;
@@ -163,16 +162,16 @@ async fn decide(
         Ok(allowed) => {
             let answer = [("code", allowed.code.expose())];
             let sent = answered(&identity, &consent.asked, &answer);
-            known_from_now_on(&identity, &consent, allowed.user, sent)
+            known_from_now_on(&identity, allowed.device.as_deref(), sent)
         }
         Err(failure) => again(&failure, &consent, &parameters, &csrf),
     }
 }
 
 /// The browser shows next time that it is known here, and others' failures do not shut it out.
-fn known_from_now_on(identity: &Identity, consent: &Consent, user: UserId, sent: Html) -> Html {
-    match identity.attempts.knows(user, &consent.login.client) {
-        Some(proof) => sent.header(SET_COOKIE, Cookie::device(identity).set(&proof)),
+fn known_from_now_on(identity: &Identity, proof: Option<&str>, sent: Html) -> Html {
+    match proof {
+        Some(proof) => sent.header(SET_COOKIE, Cookie::device(identity).set(proof)),
         None => sent,
     }
 }

@@ -173,7 +173,7 @@ impl Entrance {
         let _ = context.module.set(Arc::clone(&self.module));
         let deadline = self.deadline(request, method, &context)?;
         let late = |_| codes::DEADLINE_EXCEEDED.problem();
-        let admission = Arc::clone(&context.lent.admission);
+        let admission = &context.lent.admission;
         // Who asks after our health without saying who it is gets an answer, however much there is to do.
         let is_open = method.access == Some(Access::Public) && is_always_open(request.uri().path());
         let working = if is_open {

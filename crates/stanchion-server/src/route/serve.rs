@@ -62,7 +62,7 @@ pub(crate) async fn serve(mounted: Arc<Mounted>, request: Request) -> Response {
     };
     let _ = context.deadline.set(deadline);
     // Shed before a body is read: refusing must be cheaper than serving.
-    let admission = Arc::clone(&context.lent.admission);
+    let admission = &context.lent.admission;
     let working = match admission
         .admit(&mounted.lane, request.headers(), &context)
         .await

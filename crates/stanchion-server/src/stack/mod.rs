@@ -32,7 +32,7 @@ use self::identify::Identified;
 use self::linger::Rest;
 use self::observe::Watch;
 use crate::admission::count_address;
-use crate::context::Lent;
+use crate::context::{self, Lent};
 use crate::metrics::ServerMetrics;
 use crate::present::{Present, Sought};
 use crate::service::{ForwardedBy, Network, Routed, ServerSettings};
@@ -97,11 +97,11 @@ impl Parts {
         let mut response = match &self.cors {
             Some(layer) => {
                 let guarded =
-                    |mut request| async move { self.guarded(&mut request, context.present).await };
+                    |mut request| async move { self.guarded(&mut request, context).await };
                 // In a box: it must not make the future of every request large.
                 Box::pin(cors::share(layer, take(request), guarded)).await
             }
-            None => self.guarded(request, context.present).await,
+            None => self.guarded(request, context).await,
         };
         // Headers that keep browsers from harm, on every answer, errors included.
         security::add(&mut response, self.behind_tls);
@@ -112,7 +112,7 @@ impl Parts {
         response
     }
 
-    async fn guarded(&self, request: &mut Request, present: Present) -> Response {
+    async fn guarded(&self, request: &mut Request, context: &context::Context) -> Response {
         // Who asks too often is refused before anything is done; off unless switched on.
         let admission = &self.stack.lent.admission;
         if admission.counts_addresses() {
@@ -123,16 +123,17 @@ impl Parts {
             }
         }
         // Compressed outside of the guard: what it answers is compressed as well.
-        let accepted = compress::accepted(request, present);
+        let accepted = compress::accepted(request, context.present);
         // A panic costs its own request a 500, and nobody else anything.
-        let answer = AssertUnwindSafe(self.checked(request, present))
+        let answer = AssertUnwindSafe(self.checked(request, context))
             .catch_unwind()
             .await;
         let response = answer.unwrap_or_else(|panic| panics::answer(&self.stack, &*panic));
         compress::compress(accepted, response).await
     }
 
-    async fn checked(&self, request: &mut Request, present: Present) -> Response {
+    async fn checked(&self, request: &mut Request, context: &context::Context) -> Response {
+        let present = context.present;
         // A path or a head that is too large is refused in our own words.
         if let Some(refused) = limits::refused(request, present) {
             return refused;
@@ -142,7 +143,7 @@ impl Parts {
             // In a box: what seldom comes must not make every request's future large.
             Box::pin(decompress::decompress(request)).await;
         }
-        self.routed.answer(request, present).await
+        self.routed.answer(request, context).await
     }
 }
 

@@ -28,7 +28,6 @@ const HOPS_MAX: usize = 16;
 
 /// A request with its id, trace and context, in the table of those that are served.
 pub(crate) struct Identified {
-    context: Arc<Context>,
     entered: Entered,
     first: First,
 }
@@ -41,15 +40,11 @@ impl Identified {
         let remote = remote(request, &stack.trusted, stack.forwarded_by);
         let context = Context::new(id, request, stack.lent.clone(), remote, present);
         let context = Arc::new(context);
-        let counting = stack.metrics.request();
-        let entered = stack.in_flight.enter(context.clone(), counting);
         let first = first(request, &context);
         request.extensions_mut().insert(context.clone());
-        Self {
-            context,
-            entered,
-            first,
-        }
+        let counting = stack.metrics.request();
+        let entered = stack.in_flight.enter(context, counting);
+        Self { entered, first }
     }
 
     /// The request's span.
@@ -58,31 +53,32 @@ impl Identified {
     }
 
     pub(crate) fn context(&self) -> &Arc<Context> {
-        &self.context
+        self.entered.context()
     }
 
     /// Runs the work as part of the request, and drops it so when it is over.
     pub(crate) fn within<'w, F: Future>(&'w self, work: Pin<&'w mut Option<F>>) -> Within<'w, F> {
         Within {
             first: &self.first,
-            context: &self.context,
+            context: self.context(),
             work,
         }
     }
 
     /// The answer with the request's id; the request is in the table until it is sent.
     pub(crate) fn answered(self, mut response: Response) -> Response {
-        if let Ok(mut id) = HeaderValue::from_str(&self.context.request_id) {
+        let context = self.context();
+        if let Ok(mut id) = HeaderValue::from_str(&context.request_id) {
             // It never comes again: it must not drive others out of HTTP/2's table of headers.
             id.set_sensitive(true);
             response.headers_mut().insert(REQUEST_ID, id);
         }
-        if self.context.ends_by_itself.load(Ordering::Relaxed) {
+        if context.ends_by_itself.load(Ordering::Relaxed) {
             self.entered.stay();
             return response;
         }
         if self.is_upgrade(response.status()) {
-            let counting = self.context.lent.metrics.upgraded();
+            let counting = context.lent.metrics.upgraded();
             let upgrading = Upgrading::of(self.entered, counting);
             response.extensions_mut().insert(upgrading);
             return response;
@@ -93,7 +89,7 @@ impl Identified {
 
     /// Whether what follows on the connection is no HTTP.
     fn is_upgrade(&self, status: StatusCode) -> bool {
-        let is_tunnel = self.context.method == Method::CONNECT && status.is_success();
+        let is_tunnel = self.context().method == Method::CONNECT && status.is_success();
         is_tunnel || status == StatusCode::SWITCHING_PROTOCOLS
     }
 }

@@ -37,7 +37,8 @@ pub(crate) struct Seat(AtomicUsize);
 #[derive(Debug)]
 pub(crate) struct Entered {
     table: InFlight,
-    context: Option<Arc<Context>>,
+    context: Arc<Context>,
+    stays: bool,
 }
 
 /// A request that made another protocol of its connection: whoever has that keeps it, and with it the request's seat.
@@ -69,7 +70,8 @@ impl InFlight {
         self.0.lock().take(row);
         Entered {
             table: self.clone(),
-            context: Some(context),
+            context,
+            stays: false,
         }
     }
 
@@ -112,9 +114,13 @@ impl Seats {
 }
 
 impl Entered {
+    pub(crate) fn context(&self) -> &Arc<Context> {
+        &self.context
+    }
+
     /// It stays until somebody else takes it out.
     pub(crate) fn stay(mut self) {
-        self.context = None;
+        self.stays = true;
     }
 }
 
@@ -129,8 +135,8 @@ impl Upgrading {
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        if let Some(context) = &self.context {
-            self.table.leave(context);
+        if !self.stays {
+            self.table.leave(&self.context);
         }
     }
 }

@@ -16,7 +16,6 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::activity::{Activity, Protocol, Rest};
@@ -28,7 +27,7 @@ use super::io::{TimedIo, WatchedIo};
 use super::limits::ConnectionLimits;
 use super::paced::{BodyRate, Paced};
 use super::taken::Taken;
-use super::{Moments, Tls};
+use super::{Moments, Telling, Tls};
 use crate::grpc;
 use crate::metrics::ServerMetrics;
 use crate::present::{Present, Sought};
@@ -215,7 +214,7 @@ async fn event(
 ) -> Event {
     tokio::select! {
         () = moments.cut.cancelled() => Event::Cut,
-        () = moments.telling.cancelled(), if !told => Event::Telling,
+        () = moments.telling.moment().cancelled(), if !told => Event::Telling,
         () = moments.idle.cancelled(), if !closing => Event::Idle,
         () = activity.spent() => Event::Spent,
         () = tokio::time::sleep(look_in) => Event::Look,
@@ -228,7 +227,7 @@ struct Conversation {
     /// What each of its requests has.
     extensions: Extensions,
     activity: Arc<Activity>,
-    telling: CancellationToken,
+    telling: Telling,
     body: BodyRate,
 }
 
@@ -280,7 +279,7 @@ async fn answer(
     let status = response.status();
     let leaves_unread = status == StatusCode::REQUEST_TIMEOUT || large && status.as_u16() >= 400;
     let doubtful = nameless || length == Length::Doubtful;
-    let is_last = leaves_unread || doubtful || conversation.telling.is_cancelled();
+    let is_last = leaves_unread || doubtful || conversation.telling.has_begun();
     // What has become another protocol is told in its own words.
     if persistent && is_last && !is_upgraded {
         response.headers_mut().insert(CONNECTION, CLOSE);

@@ -1,3 +1,4 @@
+mod at_work;
 #[cfg(test)]
 mod tests;
 
@@ -10,6 +11,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+pub(crate) use self::at_work::{AtWork, OnItsWay};
 use super::frames::Frames;
 use crate::stack::{HEADERS_MAX, Upgrading};
 
@@ -157,7 +159,7 @@ impl Activity {
     }
 
     /// A request's head is complete; the guard lives as long as its answer is made.
-    pub(crate) fn request(self: &Arc<Self>) -> AtWork {
+    pub(crate) fn request(self: &Arc<Self>) -> AtWork<'_> {
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.asked.fetch_add(1, Ordering::Relaxed);
         if !self.is_http2() {
@@ -166,7 +168,16 @@ impl Activity {
             head.bytes.clear();
             head.bytes.shrink_to(HEAD_ROOM);
         }
-        AtWork(self.clone())
+        AtWork(self)
+    }
+
+    /// A request is answered.
+    fn done(&self) {
+        // In this order: who sees no request sees when the last one ended.
+        if self.is_http2() {
+            self.answers.lock().moved_at = Instant::now();
+        }
+        self.requests.fetch_sub(1, Ordering::Release);
     }
 
     /// Whether the head that was just read, of which hyper made this request, has a header of this name, as it was sent;
@@ -318,25 +329,5 @@ impl Rest {
             self.since = Instant::now();
         }
         self.rested()
-    }
-}
-
-/// A request being answered on a connection.
-#[derive(Debug)]
-pub(crate) struct AtWork(Arc<Activity>);
-
-impl AtWork {
-    pub(crate) fn activity(&self) -> Arc<Activity> {
-        Arc::clone(&self.0)
-    }
-}
-
-impl Drop for AtWork {
-    fn drop(&mut self) {
-        // In this order: who sees no request sees when the last one ended.
-        if self.0.is_http2() {
-            self.0.answers.lock().moved_at = Instant::now();
-        }
-        self.0.requests.fetch_sub(1, Ordering::Release);
     }
 }

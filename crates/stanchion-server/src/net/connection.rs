@@ -289,7 +289,7 @@ async fn answer(
         // Over HTTP/1.1 what comes in beside a long answer is no head that is late. Whether it is a call's is told by the
         // answer, which is ours: what a client says of its request may be anything.
         let whole = persistent || grpc::is_grpc(response.headers());
-        response = response.map(|body| Taken::watch(body, whole, at_work));
+        response = response.map(|body| Taken::watch(body, whole, at_work.on_its_way()));
     }
     Ok(response)
 }

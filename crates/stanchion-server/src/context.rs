@@ -24,6 +24,7 @@ use crate::admission::{Admission, Permit};
 use crate::grpc::Fresh;
 use crate::metrics::{Counting, ServerMetrics};
 use crate::present::{Present, Sought};
+use crate::request_id::RequestId;
 use crate::stack::Seat;
 use crate::{Access, Problem};
 
@@ -41,7 +42,7 @@ tokio::task_local! {
 /// answers are rendered and calls to others made on its behalf without handing it through.
 #[derive(Debug)]
 pub struct Context {
-    pub(crate) request_id: String,
+    pub(crate) request_id: RequestId,
     pub(crate) started: Instant,
     pub(crate) accept: Accept,
     /// Of the head as it arrived.
@@ -111,7 +112,7 @@ pub(crate) struct Waiting {
 
 impl Context {
     pub(crate) fn new<B>(
-        request_id: String,
+        request_id: RequestId,
         request: &Request<B>,
         lent: Arc<Lent>,
         remote: Option<IpAddr>,

@@ -46,6 +46,7 @@ mod metrics;
 mod net;
 mod present;
 mod problem;
+mod request_id;
 mod route;
 mod service;
 mod stack;

@@ -16,13 +16,13 @@ use stanchion_telemetry::trace::{self, First, Place, Tells};
 
 use super::in_flight::{Entered, Upgrading};
 use super::{Stack, forwarded};
-use crate::context::{Context, header_text};
+use crate::context::Context;
 use crate::net::peer;
 use crate::present::{Present, Sought};
+use crate::request_id::{REQUEST_ID_CHARS_MAX, RequestId};
 use crate::service::{ForwardedBy, Network};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const REQUEST_ID_CHARS_MAX: usize = 64;
 /// Proxies believed in a row.
 const HOPS_MAX: usize = 16;
 
@@ -149,7 +149,7 @@ fn first(request: &Request, context: &Arc<Context>) -> First {
         tracing::info_span!(
             "http.request",
             otel.kind = "server",
-            request_id = context.request_id,
+            request_id = context.request_id(),
             http.request.method = request.method().as_str(),
             http.route = tracing::field::Empty,
             http.response.status_code = tracing::field::Empty,
@@ -164,17 +164,18 @@ impl Tells for Context {
 }
 
 /// Taken over if it is one we would have made or could have: 1 to 64 of `[A-Za-z0-9._-]`.
-fn request_id(headers: &HeaderMap) -> Option<String> {
-    let fits = |id: &String| {
+fn request_id(headers: &HeaderMap) -> Option<RequestId> {
+    let fits = |id: &&str| {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
         (1..=REQUEST_ID_CHARS_MAX).contains(&id.len()) && id.bytes().all(plain)
     };
-    header_text(headers, REQUEST_ID).filter(fits)
+    let id = headers.get(REQUEST_ID)?.to_str().ok();
+    id.filter(fits).map(RequestId::from)
 }
 
 /// A UUID of version 7 (RFC 9562, 5.7): milliseconds, then chance. Ids of one millisecond need no order, and nobody waits
 /// for somebody else's.
-fn new_id() -> String {
+fn new_id() -> RequestId {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let [_, _, time @ ..] = clock::now().as_millisecond().to_be_bytes();
     let mut bytes = [0; 16];
@@ -192,7 +193,7 @@ fn new_id() -> String {
         at += 2;
     }
     // They are digits and hyphens all.
-    std::str::from_utf8(&text).unwrap_or_default().to_owned()
+    RequestId::from(std::str::from_utf8(&text).unwrap_or_default())
 }
 
 /// The client's address: the peer's, or what proxies that we trust say of it.

@@ -154,12 +154,22 @@ mod tests {
     fn context(id: usize) -> Arc<Context> {
         let request = Request::new(());
         let lent = Lent::alone();
-        let context = Context::new(id.to_string(), &request, lent, None, Present::default());
+        let context = Context::new(
+            id.to_string().as_str().into(),
+            &request,
+            lent,
+            None,
+            Present::default(),
+        );
         Arc::new(context)
     }
 
     fn ids(table: &InFlight) -> Vec<String> {
-        let mut ids: Vec<_> = table.all().iter().map(|it| it.request_id.clone()).collect();
+        let mut ids: Vec<_> = table
+            .all()
+            .iter()
+            .map(|it| it.request_id().to_owned())
+            .collect();
         ids.sort();
         ids
     }

@@ -175,7 +175,7 @@ impl Watched<'_> {
         }
         tracing::info!(
             name: MAY_WAIT,
-            request_id = context.request_id,
+            request_id = context.request_id(),
             trace_id = trace::trace_id(),
             method,
             path,

@@ -44,6 +44,8 @@ tokio::task_local! {
 pub struct Context {
     pub(crate) request_id: RequestId,
     pub(crate) started: Instant,
+    /// When the head of its answer was there, where admission asked the clock.
+    pub(crate) answered: OnceLock<Instant>,
     pub(crate) accept: Accept,
     /// Of the head as it arrived.
     pub(crate) present: Present,
@@ -124,6 +126,7 @@ impl Context {
             method: request.method().clone(),
             remote,
             started: Instant::now(),
+            answered: OnceLock::new(),
             accept: Accept::of(request.headers(), present),
             present,
             if_none_match: if_none_match
@@ -221,6 +224,13 @@ impl Context {
 
     pub(crate) fn is_read(&self) -> bool {
         matches!(self.method, Method::GET | Method::HEAD)
+    }
+
+    /// How long it took to the head of its answer, which is there.
+    pub(crate) fn took(&self) -> Duration {
+        let answered = self.answered.get().copied();
+        let answered = answered.unwrap_or_else(Instant::now);
+        answered.saturating_duration_since(self.started)
     }
 
     /// Gives the admission permit back: the request waits now, it does not work. `None` when as

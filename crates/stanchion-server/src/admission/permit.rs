@@ -4,6 +4,7 @@ use axum::response::Response;
 use stanchion_resilience::Moment;
 use stanchion_resilience::adaptive::{Adaptive, Kind, Place};
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
 use tonic::Code;
 
 use crate::context::Context;
@@ -55,11 +56,11 @@ impl Permit {
     }
 
     /// The request is answered: how long that took says something, unless it was refused on the way.
-    fn ended(mut self, says_how_long: bool) {
+    fn ended(mut self, now: Moment, says_how_long: bool) {
         if let Some((place, kind)) = self.place.take().zip(self.kind.take())
             && says_how_long
         {
-            place.of_kind(kind).finish();
+            place.of_kind(kind).finish_at(now);
         }
     }
 }
@@ -91,7 +92,9 @@ impl<'c> Working<'c> {
         };
         let permit = context.permit.lock().take();
         if let Some(permit) = permit {
-            permit.ended(says_how_long(response, context.accept.grpc));
+            // The clock is read once: for the limit, for metrics and for the line.
+            let now = *context.answered.get_or_init(Instant::now);
+            permit.ended(now.into(), says_how_long(response, context.accept.grpc));
         }
     }
 }

@@ -120,7 +120,11 @@ impl Watched<'_> {
     fn tell(&self, ended: Ended) {
         let context = self.context;
         let metrics = &context.lent.metrics;
-        let elapsed = context.started.elapsed();
+        // A call may have gone on after its head.
+        let elapsed = match ended {
+            Ended::Answer(_) => context.took(),
+            Ended::Call(_) => context.started.elapsed(),
+        };
         let endpoint = context.endpoint();
         let (status, grpc_status) = match ended {
             Ended::Answer(status) => {

@@ -1,5 +1,5 @@
 use std::convert::Infallible;
-use std::mem::replace;
+use std::mem::{replace, take};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -60,11 +60,11 @@ pub(crate) enum App {
 }
 
 impl App {
-    async fn answer(&self, request: Request<Body>, present: Present) -> Response {
+    async fn answer(&self, request: &mut Request<Body>, present: Present) -> Response {
         match self {
             Self::Public(around) => around.answer(request, present).await,
             Self::Admin(router) => {
-                let Ok(response) = router.clone().oneshot(request).await;
+                let Ok(response) = router.clone().oneshot(take(request)).await;
                 response
             }
         }
@@ -260,18 +260,17 @@ async fn answer(
     let mut request = request.map(|body| {
         if body.is_end_stream() {
             Body::empty()
-        } else {
+        } else if is_call {
             Body::new(body)
+        } else {
+            Paced::watch(Body::new(body), conversation.body)
         }
     });
-    if !is_call {
-        request = request.map(|body| Paced::watch(body, conversation.body));
-    }
     let own = replace(request.extensions_mut(), extensions.clone());
     if !own.is_empty() {
         request.extensions_mut().extend(own);
     }
-    let mut response = conversation.app.answer(request, present).await;
+    let mut response = conversation.app.answer(&mut request, present).await;
     let upgrading = response.extensions_mut().remove::<Upgrading>();
     // Over HTTP/2 the connection stays what it is.
     let upgrading = upgrading.filter(|_| persistent);

@@ -73,13 +73,15 @@ pub(crate) fn around(routed: Routed, stack: &Stack, settings: &ServerSettings) -
 
 impl Around {
     /// The answer to a request: outermost what stands first here.
-    pub(crate) async fn answer(&self, mut request: Request, present: Present) -> Response {
+    ///
+    /// The request is lent: whatever is handed to an async function is kept there twice, and all of a request's state is
+    /// copied when the request begins.
+    pub(crate) async fn answer(&self, request: &mut Request, present: Present) -> Response {
         // The request's id and trace come first: everything within logs under them.
-        let identified = Identified::of(&self.0.stack, &mut request, present);
-        // Pinned where it is made, and the request lent to it: whatever is handed to an async function is kept there
-        // twice, and all of a request's state is copied when the request begins.
+        let identified = Identified::of(&self.0.stack, request, present);
+        // Pinned where it is made, for the same reason.
         let response = {
-            let work = pin!(Some(self.0.watched(&mut request, &identified)));
+            let work = pin!(Some(self.0.watched(request, &identified)));
             identified.within(work).await
         };
         identified.answered(response)
@@ -156,9 +158,9 @@ impl Service<Request> for Around {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request) -> Self::Future {
+    fn call(&mut self, mut request: Request) -> Self::Future {
         let around = self.clone();
         let present = Present::of(request.headers());
-        Box::pin(async move { Ok(around.answer(request, present).await) })
+        Box::pin(async move { Ok(around.answer(&mut request, present).await) })
     }
 }

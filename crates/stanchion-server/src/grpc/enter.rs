@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
 use std::mem::take;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{self, Poll};
 use std::time::Duration;
@@ -188,7 +189,7 @@ impl Entrance {
         } else {
             let headers = request.headers();
             let admitted = self.authenticator.admit(access, headers, &context);
-            timely(deadline, admitted).await.map_err(late)??;
+            timely(deadline, pin!(admitted)).await.map_err(late)??;
         }
         let answer = next(awaited(take(request), &context));
         if method.streams {
@@ -196,7 +197,7 @@ impl Entrance {
             let answered = Box::pin(stream(method, answer, &context)).await?;
             return decided(answered, access, &context);
         }
-        let answered = timely(deadline, answer).await;
+        let answered = timely(deadline, pin!(answer)).await;
         let answered = answered.map(|Ok(response)| with_details(response));
         let response = answered.map_err(late);
         let response = response.unwrap_or_else(Problem::into_response);

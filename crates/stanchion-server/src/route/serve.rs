@@ -1,5 +1,6 @@
 //! The way of a request through its operation, after the service's own stack.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -71,10 +72,10 @@ pub(crate) async fn serve(mounted: Arc<Mounted>, request: Request) -> Response {
         Err(problem) => return problem.into_response(),
     };
     let request = awaited(request, &context);
-    let outcome = match timely(deadline, mounted.outcome(request, &context)).await {
-        Ok(outcome) => outcome,
-        Err(_) => Outcome::Problem(codes::DEADLINE_EXCEEDED.problem()),
-    };
+    // Pinned here: what is handed to an async function is kept there twice.
+    let outcome = timely(deadline, pin!(mounted.outcome(request, &context))).await;
+    let late = |_| Outcome::Problem(codes::DEADLINE_EXCEEDED.problem());
+    let outcome = outcome.unwrap_or_else(late);
     let response = mounted.rendered(outcome, &context);
     working.answered(&response);
     response

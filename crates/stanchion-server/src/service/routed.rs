@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::mem::take;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{self, Poll};
 use std::time::Duration;
@@ -124,7 +124,8 @@ impl Foreign {
             let _ = context.deadline.set(now + requested.min(longest));
         }
         let head = now + requested.min(self.request);
-        let answered = timely(head, answered(&self.router, request)).await;
+        // Pinned here: what is handed to an async function is kept there twice.
+        let answered = timely(head, pin!(answered(&self.router, request))).await;
         let Ok(response) = answered else {
             return codes::DEADLINE_EXCEEDED.problem().into_response();
         };

@@ -131,7 +131,11 @@ impl Parts {
             .catch_unwind()
             .await;
         let response = answer.unwrap_or_else(|panic| panics::answer(&self.stack, &*panic));
-        compress::compress(accepted, response).await
+        if !compress::is_worth_it(&response) {
+            return response;
+        }
+        // In a box: the state of an encoder must not make every request's future large.
+        Box::pin(compress::compress(accepted, response)).await
     }
 
     async fn checked(&self, request: &mut Request, context: &context::Context) -> Response {

@@ -42,8 +42,7 @@ impl Identified {
         let context = Arc::new(context);
         let first = first(request, &context);
         request.extensions_mut().insert(context.clone());
-        let counting = stack.metrics.request();
-        let entered = stack.in_flight.enter(context, counting);
+        let entered = stack.in_flight.enter(context);
         Self { entered, first }
     }
 

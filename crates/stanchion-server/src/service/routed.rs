@@ -71,13 +71,13 @@ impl Routed {
     }
 
     /// Takes the request.
-    pub(crate) async fn answer(&self, request: &mut Request, context: &Context) -> Response {
+    pub(crate) async fn answer(&self, request: &mut Request, context: &Arc<Context>) -> Response {
         let path = request.uri().path();
         if is_health(path) || is_document(path) {
             return answered(&self.own, request).await;
         }
         if let Some(service) = self.services.of(request, context.present) {
-            return service.answer(request).await;
+            return service.answer(request, context).await;
         }
         match &self.others {
             Outlet::Described(router) => answered(router, request).await,

@@ -114,7 +114,7 @@ impl Parts {
         response
     }
 
-    async fn guarded(&self, request: &mut Request, context: &context::Context) -> Response {
+    async fn guarded(&self, request: &mut Request, context: &Arc<context::Context>) -> Response {
         // Who asks too often is refused before anything is done; off unless switched on.
         let admission = &self.stack.lent.admission;
         if admission.counts_addresses() {
@@ -138,7 +138,7 @@ impl Parts {
         Box::pin(compress::compress(accepted, response)).await
     }
 
-    async fn checked(&self, request: &mut Request, context: &context::Context) -> Response {
+    async fn checked(&self, request: &mut Request, context: &Arc<context::Context>) -> Response {
         let present = context.present;
         // A path or a head that is too large is refused in our own words.
         if let Some(refused) = limits::refused(request, present) {

@@ -169,12 +169,7 @@ impl Call {
                     return Poll::Pending;
                 }
                 Ok(Poll::Ready(mut frame)) => {
-                    if let Some(Ok(frame)) = &mut frame
-                        && let Some(trailers) = frame.trailers_mut()
-                    {
-                        detailed(trailers);
-                    }
-                    let code = last(&frame);
+                    let code = last(&mut frame);
                     (frame, code)
                 }
                 Err(payload) => {
@@ -262,12 +257,12 @@ impl HttpBody for Call {
     }
 }
 
-/// What came of the call, when nothing follows this.
-fn last(frame: &Option<Result<Frame<Bytes>, axum::Error>>) -> Option<Code> {
+/// What came of the call, when nothing follows this; a refusal gets its details.
+fn last(frame: &mut Option<Result<Frame<Bytes>, axum::Error>>) -> Option<Code> {
     match frame {
         Some(Ok(frame)) => {
-            let trailers = frame.trailers_ref()?;
-            Some(outcome(trailers).unwrap_or(Code::Unknown))
+            let trailers = frame.trailers_mut()?;
+            Some(detailed(trailers).unwrap_or(Code::Unknown))
         }
         Some(Err(_)) | None => Some(Code::Unknown),
     }

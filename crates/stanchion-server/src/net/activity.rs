@@ -128,7 +128,10 @@ impl Activity {
             }
         } else if self.requests.load(Ordering::Relaxed) == 0 {
             let mut head = self.head.lock();
-            head.since.get_or_insert_with(Instant::now);
+            // Of most heads nothing is missing: they are no wait, and the clock is not read for them.
+            if !(head.bytes.is_empty() && is_whole(bytes)) {
+                head.since.get_or_insert_with(Instant::now);
+            }
             let room = HEAD_KEPT_MAX.saturating_sub(head.bytes.len());
             let kept = bytes.len().min(room);
             head.bytes.extend_from_slice(&bytes[..kept]);
@@ -298,6 +301,11 @@ impl Activity {
         self.preface_read.store(known + length, Ordering::Relaxed);
         bytes
     }
+}
+
+/// Whether these bytes begin and end as a whole head does.
+fn is_whole(bytes: &[u8]) -> bool {
+    bytes.first().is_some_and(u8::is_ascii_alphabetic) && bytes.ends_with(b"\r\n\r\n")
 }
 
 /// Since when a connection of HTTP/1.1 rests, as far as looks from time to time tell: the time of each request is not

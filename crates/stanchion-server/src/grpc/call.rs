@@ -27,8 +27,9 @@ const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 /// Whether it is a gRPC call or its answer.
 pub(crate) fn is_grpc(headers: &HeaderMap) -> bool {
-    let kind = headers.get(CONTENT_TYPE);
-    kind.is_some_and(|kind| is_grpc_type(kind.as_bytes()))
+    // Answers have a few headers and this one first: to walk there is shorter than a search.
+    let kind = headers.iter().find(|(name, _)| **name == CONTENT_TYPE);
+    kind.is_some_and(|(_, kind)| is_grpc_type(kind.as_bytes()))
 }
 
 /// The same of a content type.

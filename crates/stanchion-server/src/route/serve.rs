@@ -18,6 +18,7 @@ use crate::answer::{Outcome, Success};
 use crate::context::{Context, ModuleParts};
 use crate::extract::{BodyLimit, Collected, collect, consistency_stamp, requested_timeout};
 use crate::idempotency;
+use crate::present::Sought;
 use crate::service::Authenticator;
 use crate::timely::timely;
 use crate::{Access, IdempotencyRule, Problem, codes, envelope};
@@ -55,10 +56,11 @@ pub(crate) async fn serve(mounted: Arc<Mounted>, request: Request) -> Response {
     let _ = context.endpoint.set(mounted.endpoint.clone());
     let _ = context.module.set(mounted.module.clone());
     // The deadline comes first: everything below, reading the body included, is bounded by it.
-    let deadline = match requested_timeout(request.headers()) {
-        Ok(requested) => {
-            Instant::now() + requested.map_or(mounted.deadline, |time| time.min(mounted.deadline))
-        }
+    let requested = context.present.has(Sought::RequestTimeout);
+    let requested = requested.then(|| requested_timeout(request.headers()));
+    let longest = mounted.deadline;
+    let deadline = match requested.transpose() {
+        Ok(requested) => Instant::now() + requested.flatten().unwrap_or(longest).min(longest),
         Err(problem) => return problem.into_response(),
     };
     let _ = context.deadline.set(deadline);
@@ -91,7 +93,8 @@ impl Mounted {
         }
         request.extensions_mut().insert(BodyLimit(limit));
         // Gzip has been undone and its header taken off; what is still there is not taken.
-        if let Some(encoding) = request.headers().get(header::CONTENT_ENCODING)
+        if context.present.has(Sought::ContentEncoding)
+            && let Some(encoding) = request.headers().get(header::CONTENT_ENCODING)
             && encoding != "identity"
         {
             return Outcome::rejected(

@@ -51,6 +51,7 @@ mod route;
 mod service;
 mod stack;
 mod timely;
+mod words;
 
 pub use access::{Access, Anyone, Authorized, Caller, Guarded, Optional, StatesAccess};
 pub use admission::{AdmissionSettings, network};

@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
+use std::hash::BuildHasherDefault;
 use std::mem::take;
 use std::pin::pin;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use crate::present::{Present, Sought};
 use crate::route::unasked;
 use crate::service::Authenticator;
 use crate::timely::timely;
+use crate::words::Words;
 use crate::{Access, Problem, codes};
 
 /// A service behind what stands before its methods: method, deadline, admission, caller.
@@ -59,7 +61,7 @@ pub(crate) struct Entry {
 
 /// The services by their names, for calls that need no router to find them.
 #[derive(Clone, Default)]
-pub(crate) struct Services(pub(crate) HashMap<&'static str, Entered>);
+pub(crate) struct Services(pub(crate) HashMap<&'static str, Entered, BuildHasherDefault<Words>>);
 
 impl Services {
     /// The service that a call is for.

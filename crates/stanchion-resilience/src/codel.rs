@@ -149,8 +149,13 @@ impl<T> Codel<T> {
 
     /// Whose turn it is at `now`, among the classes up to `least`.
     pub fn pop(&mut self, now: Moment, least: Priority) -> Popped<T> {
+        // As after most calls that end.
         if self.is_empty() {
             self.empty = now;
+            return Popped {
+                next: None,
+                shed: Vec::new(),
+            };
         }
         let (is_standing, wait_max) = (self.is_standing(now), self.wait_max(now));
         let mut shed = Vec::new();

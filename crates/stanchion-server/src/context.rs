@@ -24,6 +24,7 @@ use crate::admission::{Admission, Permit};
 use crate::grpc::Fresh;
 use crate::metrics::{Counting, ServerMetrics};
 use crate::present::{Present, Sought};
+use crate::request_id::RequestId;
 use crate::stack::Seat;
 use crate::{Access, Problem};
 
@@ -41,8 +42,10 @@ tokio::task_local! {
 /// answers are rendered and calls to others made on its behalf without handing it through.
 #[derive(Debug)]
 pub struct Context {
-    pub(crate) request_id: String,
+    pub(crate) request_id: RequestId,
     pub(crate) started: Instant,
+    /// When the head of its answer was there, where admission asked the clock.
+    pub(crate) answered: OnceLock<Instant>,
     pub(crate) accept: Accept,
     /// Of the head as it arrived.
     pub(crate) present: Present,
@@ -111,7 +114,7 @@ pub(crate) struct Waiting {
 
 impl Context {
     pub(crate) fn new<B>(
-        request_id: String,
+        request_id: RequestId,
         request: &Request<B>,
         lent: Arc<Lent>,
         remote: Option<IpAddr>,
@@ -123,6 +126,7 @@ impl Context {
             method: request.method().clone(),
             remote,
             started: Instant::now(),
+            answered: OnceLock::new(),
             accept: Accept::of(request.headers(), present),
             present,
             if_none_match: if_none_match
@@ -220,6 +224,13 @@ impl Context {
 
     pub(crate) fn is_read(&self) -> bool {
         matches!(self.method, Method::GET | Method::HEAD)
+    }
+
+    /// How long it took to the head of its answer, which is there.
+    pub(crate) fn took(&self) -> Duration {
+        let answered = self.answered.get().copied();
+        let answered = answered.unwrap_or_else(Instant::now);
+        answered.saturating_duration_since(self.started)
     }
 
     /// Gives the admission permit back: the request waits now, it does not work. `None` when as

@@ -34,7 +34,7 @@ impl Meta {
     pub(crate) fn new(context: Option<&Context>, more: Map<String, Value>) -> Self {
         Self {
             request_id: context
-                .map(|context| context.request_id.clone())
+                .map(|context| context.request_id().to_owned())
                 .unwrap_or_default(),
             timestamp: stanchion_runtime::clock::now(),
             more,

@@ -46,10 +46,12 @@ mod metrics;
 mod net;
 mod present;
 mod problem;
+mod request_id;
 mod route;
 mod service;
 mod stack;
 mod timely;
+mod words;
 
 pub use access::{Access, Anyone, Authorized, Caller, Guarded, Optional, StatesAccess};
 pub use admission::{AdmissionSettings, network};

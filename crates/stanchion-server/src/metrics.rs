@@ -232,8 +232,12 @@ impl ServerMetrics {
         Counting::of(&self.upgraded)
     }
 
-    pub(crate) fn request(&self) -> Counting {
-        Counting::of(&self.in_flight)
+    pub(crate) fn request_began(&self) {
+        self.in_flight.inc();
+    }
+
+    pub(crate) fn request_ended(&self) {
+        self.in_flight.dec();
     }
 
     pub(crate) fn waiting(&self) -> Counting {

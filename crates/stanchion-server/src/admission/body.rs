@@ -60,7 +60,7 @@ impl Awaited {
     fn resume(&mut self) {
         self.is_paused = false;
         if let Some(permit) = &mut *self.context.permit.lock() {
-            permit.resume();
+            permit.resume(&self.context.lent.admission.limit);
         }
     }
 }

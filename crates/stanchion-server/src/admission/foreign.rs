@@ -1,5 +1,6 @@
 //! Admission to somebody's own router, whose routes are known when they are asked for.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::sync::{Arc, OnceLock};
 use std::task::{self, Poll};
@@ -9,6 +10,8 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::Route;
 use axum::routing::future::RouteFuture;
 use futures_util::future::{BoxFuture, Either};
+use http_body::Body as _;
+use parking_lot::Mutex;
 use tower::{Layer, Service};
 
 use super::{Lane, Lanes, awaited, is_always_open};
@@ -25,25 +28,29 @@ pub(crate) struct AdmitForeign(pub(crate) Lanes);
 
 /// A route behind admission. It is cloned for each request.
 #[derive(Clone)]
-pub(crate) struct Admitting {
-    known: Arc<Known>,
-    route: Route,
-}
+pub(crate) struct Admitting(Arc<Known>);
 
 /// What is known of a route.
 struct Known {
     lanes: Lanes,
     /// Where it lets in what was matched to this template, which is always the same one but for routes that stand for
     /// several.
-    first: OnceLock<(Lane, Arc<str>)>,
+    first: OnceLock<Learned>,
+    /// Asked when nobody else is just asking it: a route clones itself for each request, and needs no clone before that.
+    kept: Mutex<Route>,
+    /// The same, for all who would have to wait for it.
+    route: Route,
 }
+
+/// Where a template's requests are let in, and the template itself.
+type Learned = (Lane, Arc<str>);
 
 impl Known {
     /// The lane of a route's template, and the template itself; none if nobody is to be let in there.
-    fn of(&self, matched: &str) -> Option<(Lane, Arc<str>)> {
-        let is_first = |(_, template): &&(Lane, Arc<str>)| **template == *matched;
+    fn of(&self, matched: &str) -> Option<Cow<'_, Learned>> {
+        let is_first = |(_, template): &&Learned| **template == *matched;
         if let Some(first) = self.first.get().filter(is_first) {
-            return Some(first.clone());
+            return Some(Cow::Borrowed(first));
         }
         // By the route, which is somebody's: a catch-all must not be open for what is only called like health.
         if is_always_open(matched) {
@@ -51,86 +58,28 @@ impl Known {
         }
         let learned = self.lanes.learn(matched);
         let _ = self.first.set(learned.clone());
-        Some(learned)
-    }
-}
-
-impl Layer<Route> for AdmitForeign {
-    type Service = Admitting;
-
-    fn layer(&self, route: Route) -> Admitting {
-        let known = Arc::new(Known {
-            lanes: self.0.clone(),
-            first: OnceLock::new(),
-        });
-        Admitting { known, route }
-    }
-}
-
-impl Service<Request> for Admitting {
-    type Response = Response;
-    type Error = Infallible;
-    type Future = Either<RouteFuture<Infallible>, BoxFuture<'static, Result<Response, Infallible>>>;
-
-    fn poll_ready(&mut self, _: &mut task::Context<'_>) -> Poll<Result<(), Infallible>> {
-        Poll::Ready(Ok(()))
+        Some(Cow::Owned(learned))
     }
 
-    fn call(&mut self, request: Request) -> Self::Future {
-        let Some(context) = request.extensions().get::<Arc<Context>>().cloned() else {
-            return Either::Left(self.route.call(request));
-        };
-        let matched = request.extensions().get::<MatchedPath>();
-        if context.accept.grpc {
-            set_endpoint(&request);
-            let is_open = matched.is_some_and(|matched| is_always_open(matched.as_str()));
-            return if is_open {
-                Either::Left(self.route.call(request))
-            } else {
-                Either::Right(self.admit_call(request, context))
-            };
+    /// The route's answer, begun when it is polled.
+    fn answer(&self, request: Request) -> RouteFuture<Infallible> {
+        match self.kept.try_lock() {
+            Some(mut route) => route.call(request),
+            None => self.route.clone().call(request),
         }
-        let known = matched.map(|matched| self.known.of(matched.as_str()));
-        if let Some(None) = known {
-            set_endpoint(&request);
-            return Either::Left(self.route.call(request));
-        }
-        let lane = match known.flatten() {
-            Some((lane, endpoint)) => {
-                let _ = context.endpoint.set(endpoint);
-                lane
-            }
-            None => self.known.lanes.others(),
-        };
-        let asked = lane.asked(request.headers(), context.present);
-        let admission = Arc::clone(&context.lent.admission);
-        let is_in = admission.enter_at_once(&lane, asked, &context);
-        // Begun when it is polled.
-        let answer = self.route.call(awaited(request, &context));
-        if is_in {
-            return Either::Left(answer);
-        }
-        Either::Right(Box::pin(async move {
-            match admission.enter(&lane, asked, &context).await {
-                Ok(()) => answer.await,
-                Err(problem) => Ok(problem.into_response()),
-            }
-        }))
     }
-}
 
-impl Admitting {
     /// A call's route may be one for all methods; which of them there are is seen by the answer.
     fn admit_call(
-        &mut self,
+        &self,
         request: Request,
         context: Arc<Context>,
     ) -> BoxFuture<'static, Result<Response, Infallible>> {
         let path = request.uri().path().to_owned();
-        let lanes = self.known.lanes.clone();
+        let lanes = self.lanes.clone();
         let lane = lanes.of(&path);
         let asked = lane.asked(request.headers(), context.present);
-        let answer = self.route.call(awaited(request, &context));
+        let answer = self.answer(awaited(request, &context));
         Box::pin(async move {
             let admission = &context.lent.admission;
             if let Err(problem) = admission.enter(&lane, asked, &context).await {
@@ -145,6 +94,76 @@ impl Admitting {
             }
             Ok(response)
         })
+    }
+}
+
+impl Layer<Route> for AdmitForeign {
+    type Service = Admitting;
+
+    fn layer(&self, route: Route) -> Admitting {
+        Admitting(Arc::new(Known {
+            lanes: self.0.clone(),
+            first: OnceLock::new(),
+            kept: Mutex::new(route.clone()),
+            route,
+        }))
+    }
+}
+
+impl Service<Request> for Admitting {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = Either<RouteFuture<Infallible>, BoxFuture<'static, Result<Response, Infallible>>>;
+
+    fn poll_ready(&mut self, _: &mut task::Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: Request) -> Self::Future {
+        let route = &*self.0;
+        let Some(context) = request.extensions().get::<Arc<Context>>() else {
+            return Either::Left(route.answer(request));
+        };
+        let matched = request.extensions().get::<MatchedPath>();
+        if context.accept.grpc {
+            set_endpoint(&request);
+            let is_open = matched.is_some_and(|matched| is_always_open(matched.as_str()));
+            if is_open {
+                return Either::Left(route.answer(request));
+            }
+            let context = Arc::clone(context);
+            return Either::Right(route.admit_call(request, context));
+        }
+        let known = matched.map(|matched| route.of(matched.as_str()));
+        if let Some(None) = known {
+            set_endpoint(&request);
+            return Either::Left(route.answer(request));
+        }
+        let known = known.flatten();
+        let lane = match known.as_deref() {
+            Some((lane, endpoint)) => {
+                let _ = context.endpoint.set(Arc::clone(endpoint));
+                lane
+            }
+            None => route.lanes.others(),
+        };
+        let asked = lane.asked(request.headers(), context.present);
+        let is_in = context.lent.admission.enter_at_once(lane, asked, context);
+        if is_in && request.body().is_end_stream() {
+            return Either::Left(route.answer(request));
+        }
+        let context = Arc::clone(context);
+        let answer = route.answer(awaited(request, &context));
+        if is_in {
+            return Either::Left(answer);
+        }
+        let lane = lane.clone();
+        Either::Right(Box::pin(async move {
+            match context.lent.admission.enter(&lane, asked, &context).await {
+                Ok(()) => answer.await,
+                Err(problem) => Ok(problem.into_response()),
+            }
+        }))
     }
 }
 

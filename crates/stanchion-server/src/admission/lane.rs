@@ -61,14 +61,14 @@ impl Lanes {
     }
 
     /// The lane of whatever is not told apart.
-    pub(crate) fn others(&self) -> Lane {
-        self.others.clone()
+    pub(crate) fn others(&self) -> &Lane {
+        &self.others
     }
 
     /// The lane of a gRPC call's path, if it is known.
     pub(crate) fn of(&self, path: &str) -> Lane {
         let known = self.known.lock().get(path).cloned();
-        known.map_or_else(|| self.others(), |kind| self.lane(kind))
+        known.map_or_else(|| self.others.clone(), |kind| self.lane(kind))
     }
 
     /// The lane of a route's template, or of a path that is known to be a method's, from now on one of its own; and the

@@ -81,12 +81,12 @@ impl Admission {
     ///
     /// # Errors
     /// 503 `OVERLOADED`; nothing was done.
-    pub(crate) async fn admit(
+    pub(crate) async fn admit<'c>(
         &self,
         lane: &Lane,
         headers: &HeaderMap,
-        context: &Arc<Context>,
-    ) -> Result<Working, Problem> {
+        context: &'c Context,
+    ) -> Result<Working<'c>, Problem> {
         let working = Working::of(context);
         let asked = lane.asked(headers, context.present);
         if !self.enter_at_once(lane, asked, context) {
@@ -138,7 +138,7 @@ impl Admission {
     }
 
     fn permit(&self, lane: &Lane, place: Place, context: &Context) {
-        let permit = Permit::new(self.limit.clone(), lane.clone(), place);
+        let permit = Permit::new(lane.kind.clone(), place);
         *context.permit.lock() = Some(permit);
     }
 

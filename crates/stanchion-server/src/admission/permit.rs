@@ -1,21 +1,20 @@
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::response::Response;
 use stanchion_resilience::Moment;
-use stanchion_resilience::adaptive::{Adaptive, Place};
+use stanchion_resilience::adaptive::{Adaptive, Kind, Place};
 use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::Instant;
 use tonic::Code;
 
-use super::Lane;
 use crate::context::Context;
 use crate::grpc;
 
 /// A request's leave to be worked on. It is given back while the request waits for its client or for something to happen.
 #[derive(Debug)]
 pub(crate) struct Permit {
-    limit: Adaptive,
-    lane: Lane,
+    /// What its route's requests take; none once the place has it.
+    kind: Option<Kind>,
     place: Option<Place>,
     /// Instead of the place, while the client has not sent all of the request.
     arriving: Option<OwnedSemaphorePermit>,
@@ -23,15 +22,14 @@ pub(crate) struct Permit {
     worked: Duration,
 }
 
-/// A request while it is worked on. Dropped, it was given up: its client went away.
+/// A request while it is worked on; none once it is answered. Dropped before, it was given up: its client went away.
 #[derive(Debug)]
-pub(crate) struct Working(Arc<Context>);
+pub(crate) struct Working<'c>(Option<&'c Context>);
 
 impl Permit {
-    pub(super) fn new(limit: Adaptive, lane: Lane, place: Place) -> Self {
+    pub(super) fn new(kind: Kind, place: Place) -> Self {
         Self {
-            limit,
-            lane,
+            kind: Some(kind),
             place: Some(place),
             arriving: None,
             worked: Duration::ZERO,
@@ -47,9 +45,9 @@ impl Permit {
     }
 
     /// Goes on, whether a place is free or not: it was let in before.
-    pub(super) fn resume(&mut self) {
+    pub(super) fn resume(&mut self, limit: &Adaptive) {
         self.arriving = None;
-        self.place = Some(self.limit.resume(Moment::now(), self.worked));
+        self.place = Some(limit.resume(Moment::now(), self.worked));
     }
 
     /// For good: the request waits for something to happen, and how long that takes says nothing.
@@ -58,12 +56,11 @@ impl Permit {
     }
 
     /// The request is answered: how long that took says something, unless it was refused on the way.
-    fn ended(mut self, says_how_long: bool) {
-        if let Some(place) = self.place.take() {
-            let place = place.of_kind(self.lane.kind.clone());
-            if says_how_long {
-                place.finish();
-            }
+    fn ended(mut self, now: Moment, says_how_long: bool) {
+        if let Some((place, kind)) = self.place.take().zip(self.kind.take())
+            && says_how_long
+        {
+            place.of_kind(kind).finish_at(now);
         }
     }
 }
@@ -71,34 +68,40 @@ impl Permit {
 impl Drop for Permit {
     /// Given up. Whoever was left by an impatient client was slow: under overload these may be all there are.
     fn drop(&mut self) {
-        let Some(place) = self.place.take() else {
+        let Some((place, kind)) = self.place.take().zip(self.kind.take()) else {
             return;
         };
         let now = Moment::now();
-        let usual = self.lane.kind.unloaded();
+        let usual = kind.unloaded();
         if usual.is_some_and(|usual| now.since(place.began()) > usual) {
-            place.of_kind(self.lane.kind.clone()).finish_at(now);
+            place.of_kind(kind).finish_at(now);
         }
     }
 }
 
-impl Working {
+impl<'c> Working<'c> {
     /// For as long as it lives, whether the request has a permit by then or not.
-    pub(crate) fn of(context: &Arc<Context>) -> Self {
-        Self(Arc::clone(context))
+    pub(crate) fn of(context: &'c Context) -> Self {
+        Self(Some(context))
     }
 
     /// The head of the answer is known; nothing is worked on after that but what the answer streams.
-    pub(crate) fn answered(self, response: &Response) {
-        if let Some(permit) = self.0.permit.lock().take() {
-            permit.ended(says_how_long(response, self.0.accept.grpc));
+    pub(crate) fn answered(mut self, response: &Response) {
+        let Some(context) = self.0.take() else {
+            return;
+        };
+        let permit = context.permit.lock().take();
+        if let Some(permit) = permit {
+            // The clock is read once: for the limit, for metrics and for the line.
+            let now = *context.answered.get_or_init(Instant::now);
+            permit.ended(now.into(), says_how_long(response, context.accept.grpc));
         }
     }
 }
 
-impl Drop for Working {
+impl Drop for Working<'_> {
     fn drop(&mut self) {
-        let permit = self.0.permit.lock().take();
+        let permit = self.0.and_then(|context| context.permit.lock().take());
         drop(permit);
     }
 }

@@ -1,6 +1,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::convert::Infallible;
+use std::hash::BuildHasherDefault;
 use std::mem::take;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{self, Poll};
 use std::time::Duration;
@@ -11,8 +13,7 @@ use futures_util::future::BoxFuture;
 use http::Version;
 use tokio::time::Instant;
 use tonic::Code;
-use tower::util::BoxCloneSyncService;
-use tower::{Service, ServiceExt};
+use tower::Service;
 
 use super::{Method, Trusted, cut, detailed, outcome, timeout};
 use crate::admission::{Lane, awaited, is_always_open};
@@ -22,6 +23,7 @@ use crate::present::{Present, Sought};
 use crate::route::unasked;
 use crate::service::Authenticator;
 use crate::timely::timely;
+use crate::words::Words;
 use crate::{Access, Problem, codes};
 
 /// A service behind what stands before its methods: method, deadline, admission, caller.
@@ -31,8 +33,10 @@ pub(crate) struct Entered {
     service: Inner,
 }
 
-/// A service that tonic generated.
-pub(crate) type Inner = BoxCloneSyncService<Request, Response, Infallible>;
+/// A service that tonic generated: begins a call, which goes on when it is polled.
+pub(crate) type Inner = Arc<Serve>;
+
+type Serve = dyn Fn(Request) -> BoxFuture<'static, Result<Response, Infallible>> + Send + Sync;
 
 /// What stands before the methods of a service.
 pub(crate) struct Entrance {
@@ -57,7 +61,7 @@ pub(crate) struct Entry {
 
 /// The services by their names, for calls that need no router to find them.
 #[derive(Clone, Default)]
-pub(crate) struct Services(pub(crate) HashMap<&'static str, Entered>);
+pub(crate) struct Services(pub(crate) HashMap<&'static str, Entered, BuildHasherDefault<Words>>);
 
 impl Services {
     /// The service that a call is for.
@@ -82,7 +86,13 @@ impl Service<Request> for Entered {
 
     fn call(&mut self, mut request: Request) -> Self::Future {
         let entered = self.clone();
-        Box::pin(async move { Ok(entered.answer(&mut request).await) })
+        let context = request.extensions().get::<Arc<Context>>().cloned();
+        Box::pin(async move {
+            Ok(match context {
+                Some(context) => entered.answer(&mut request, &context).await,
+                None => Problem::internal("a call outside its service").into_response(),
+            })
+        })
     }
 }
 
@@ -93,9 +103,8 @@ impl Entered {
     }
 
     /// Takes the request.
-    pub(crate) async fn answer(&self, request: &mut Request) -> Response {
-        let next = |request| self.service.clone().oneshot(request);
-        match self.entrance.admit(request, next).await {
+    pub(crate) async fn answer(&self, request: &mut Request, context: &Arc<Context>) -> Response {
+        match self.entrance.admit(request, context, &*self.service).await {
             Ok(response) => response,
             Err(problem) => problem.into_response(),
         }
@@ -143,16 +152,12 @@ async fn stream(
 }
 
 impl Entrance {
-    async fn admit<F>(
+    async fn admit(
         &self,
         request: &mut Request,
-        next: impl FnOnce(Request) -> F,
-    ) -> Result<Response, Problem>
-    where
-        F: Future<Output = Result<Response, Infallible>>,
-    {
-        let context = request.extensions().get::<Arc<Context>>().cloned();
-        let context = context.ok_or_else(|| Problem::internal("a call outside its service"))?;
+        context: &Arc<Context>,
+        next: &Serve,
+    ) -> Result<Response, Problem> {
         if !context.accept.grpc {
             let taken = ["application/grpc"];
             return Err(codes::UNSUPPORTED_MEDIA_TYPE.with("content_types", taken));
@@ -171,39 +176,45 @@ impl Entrance {
         let method = entry.method;
         let _ = context.endpoint.set(Arc::clone(&entry.endpoint));
         let _ = context.module.set(Arc::clone(&self.module));
-        let deadline = self.deadline(request, method, &context)?;
+        let deadline = self.deadline(request, method, context)?;
         let late = |_| codes::DEADLINE_EXCEEDED.problem();
-        let admission = Arc::clone(&context.lent.admission);
+        let admission = &context.lent.admission;
         // Who asks after our health without saying who it is gets an answer, however much there is to do.
         let is_open = method.access == Some(Access::Public) && is_always_open(request.uri().path());
         let working = if is_open {
             None
         } else {
-            let admitted = admission.admit(&entry.lane, request.headers(), &context);
+            let admitted = admission.admit(&entry.lane, request.headers(), context);
             Some(admitted.await?)
         };
         let access = method.access.unwrap_or(Access::Permission("unstated"));
         if let Some(Trusted(principal)) = request.extensions().get() {
-            Authenticator::let_in(access, principal.clone(), &context).await?;
+            Authenticator::let_in(access, principal.clone(), context).await?;
         } else {
             let headers = request.headers();
-            let admitted = self.authenticator.admit(access, headers, &context);
-            timely(deadline, admitted).await.map_err(late)??;
+            let admitted = self.authenticator.admit(access, headers, context);
+            timely(deadline, pin!(admitted)).await.map_err(late)??;
         }
-        let answer = next(awaited(take(request), &context));
+        let request = take(request);
+        // Who was let in without a place has none to give back.
+        let answer = next(if is_open {
+            request
+        } else {
+            awaited(request, context)
+        });
         if method.streams {
             // In a box: what a stream waits for must not make every call's future large.
-            let answered = Box::pin(stream(method, answer, &context)).await?;
-            return decided(answered, access, &context);
+            let answered = Box::pin(stream(method, answer, context)).await?;
+            return decided(answered, access, context);
         }
-        let answered = timely(deadline, answer).await;
+        let answered = timely(deadline, pin!(answer)).await;
         let answered = answered.map(|Ok(response)| with_details(response));
         let response = answered.map_err(late);
         let response = response.unwrap_or_else(Problem::into_response);
         if let Some(working) = working {
             working.answered(&response);
         }
-        decided(response, access, &context)
+        decided(response, access, context)
     }
 
     /// Never above our own, which for streams is another one.

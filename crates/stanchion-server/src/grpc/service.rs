@@ -1,9 +1,11 @@
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::fmt;
+use std::sync::Arc;
 
 use axum::extract::Request;
-use axum::response::IntoResponse;
+use axum::response::{IntoResponse, Response};
+use futures_util::future::BoxFuture;
 use prost::Message;
 use prost_types::FileDescriptorSet;
 use stanchion_resilience::Priority;
@@ -58,9 +60,12 @@ impl Grpc {
         S::Future: Send,
     {
         let service = service.map_response(IntoResponse::into_response);
+        let serve = move |request: Request| -> BoxFuture<'static, Result<Response, Infallible>> {
+            Box::pin(service.clone().oneshot(request))
+        };
         Self {
             name: S::NAME,
-            service: Inner::new(service),
+            service: Arc::new(serve),
             methods: methods(S::NAME, descriptors),
             priority: None,
             descriptors,

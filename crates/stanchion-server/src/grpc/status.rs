@@ -69,17 +69,18 @@ pub(crate) fn rendered(problem: &Problem) -> Response {
 const TOO_LARGE: &str = "Error, decoded message length too large";
 
 /// Adds what our own refusals have to a status that has no details: what tonic refuses by itself, or a handler did
-/// without a problem. A message that is too large is `RESOURCE_EXHAUSTED`, as everywhere but in tonic.
-pub(super) fn detailed(headers: &mut HeaderMap) {
+/// without a problem. A message that is too large is `RESOURCE_EXHAUSTED`, as everywhere but in tonic. What came of it.
+pub(super) fn detailed(headers: &mut HeaderMap) -> Option<Code> {
+    let code = outcome(headers)?;
     // Most are well: of those nothing is read further, which would copy all headers.
-    if outcome(headers).is_none_or(|code| code == Code::Ok) {
-        return;
+    if code == Code::Ok {
+        return Some(code);
     }
     let Some(mut status) = Status::from_header_map(headers) else {
-        return;
+        return Some(code);
     };
     if !status.details().is_empty() {
-        return;
+        return Some(code);
     }
     let mut reason = name(status.code());
     if status.code() == Code::OutOfRange && status.message().starts_with(TOO_LARGE) {
@@ -91,6 +92,7 @@ pub(super) fn detailed(headers: &mut HeaderMap) {
     if let Err(error) = status.add_header(headers) {
         tracing::warn!(%error, "a status goes without its details");
     }
+    outcome(headers)
 }
 
 fn status(problem: &Problem) -> Status {

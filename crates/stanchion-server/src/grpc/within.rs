@@ -20,6 +20,7 @@ use super::{Call, rendered, requested_timeout};
 use crate::codes;
 use crate::context::{Context, Lent, Waiting};
 use crate::present::Present;
+use crate::request_id::RequestId;
 
 /// A way into the gRPC services of the same process, for modules that call each other through generated clients.
 ///
@@ -92,8 +93,9 @@ impl InProcessCaller {
             return rendered(&problem.message("The service has not started yet."));
         };
         let caller = Context::current();
-        let id = caller.as_ref().map(|caller| caller.request_id().to_owned());
-        let id = id.unwrap_or_else(|| stanchion_runtime::id::new_v7().to_string());
+        let id = caller.as_ref().map(|caller| caller.request_id);
+        let new = || RequestId::from(&*stanchion_runtime::id::new_v7().to_string());
+        let id = id.unwrap_or_else(new);
         shorten(&mut request, caller.as_deref());
         let present = Present::of(request.headers());
         let lent = Arc::clone(&inside.lent);

@@ -140,7 +140,7 @@ impl Service {
         closers.extend(self.closers);
         health.enter(State::Ready);
         if let Some(keeper) = grpc_health {
-            let telling = moments.telling.clone();
+            let telling = moments.telling.moment().clone();
             let _kept = task::spawn("grpc-health", keeper.follow(health.clone(), telling));
         }
         let stopping = Stopping {

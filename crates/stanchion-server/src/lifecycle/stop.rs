@@ -55,7 +55,7 @@ impl Stopping {
         let end = began + self.times.whole;
         // 1. Not ready: balancers look elsewhere. Still serving, telling clients to go.
         self.health.enter(State::Draining);
-        self.moments.telling.cancel();
+        self.moments.telling.begin();
         tracing::info!(lame_duck = ?self.times.lame_duck, "not ready any more, still serving");
         sleep(self.times.lame_duck).await;
         // 2. Whoever waits is answered as things stand, before anything is closed.

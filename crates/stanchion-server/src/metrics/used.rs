@@ -1,13 +1,18 @@
 use std::collections::HashMap;
+use std::hash::BuildHasherDefault;
 
 use parking_lot::RwLock;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::histogram::Histogram;
 
+use crate::words::Words;
+
 /// The metrics that were used before, by endpoint and what else tells them apart: finding them by their labels would take
 /// longer than counting. As many as the families have, which are bounded by the routes.
 #[derive(Debug)]
-pub(super) struct Used<K>(RwLock<HashMap<String, Vec<OneUsed<K>>>>);
+pub(super) struct Used<K>(RwLock<ByEndpoint<K>>);
+
+type ByEndpoint<K> = HashMap<String, Vec<OneUsed<K>>, BuildHasherDefault<Words>>;
 
 type OneUsed<K> = (K, Counter, Option<Histogram>);
 
@@ -43,6 +48,34 @@ impl<K: Copy + PartialEq> Used<K> {
         // Somebody else may have been quicker.
         if used.iter().all(|(used, ..)| *used != key) {
             used.push((key, counter, durations));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn templates_that_differ_a_little_are_counted_apart() {
+        let alike = ["/orders/{id}", "/orders/{ie}", "/ordert/{id}", "/orders"];
+        let used = Used::default();
+        for endpoint in alike {
+            for status in [200, 404, 200] {
+                let new = || (Counter::default(), None);
+                used.count(endpoint, (None, status), new);
+            }
+        }
+        for endpoint in alike {
+            let counted = used.0.read();
+            let counted = counted[endpoint]
+                .iter()
+                .map(|(key, all, _)| (*key, all.get()));
+            assert_eq!(
+                counted.collect::<Vec<_>>(),
+                [(200, 2), (404, 1)],
+                "{endpoint}"
+            );
         }
     }
 }

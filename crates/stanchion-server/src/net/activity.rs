@@ -1,3 +1,4 @@
+mod at_work;
 #[cfg(test)]
 mod tests;
 
@@ -10,6 +11,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+pub(crate) use self::at_work::{AtWork, OnItsWay};
 use super::frames::Frames;
 use crate::stack::{HEADERS_MAX, Upgrading};
 
@@ -126,7 +128,10 @@ impl Activity {
             }
         } else if self.requests.load(Ordering::Relaxed) == 0 {
             let mut head = self.head.lock();
-            head.since.get_or_insert_with(Instant::now);
+            // Of most heads nothing is missing: they are no wait, and the clock is not read for them.
+            if !(head.bytes.is_empty() && is_whole(bytes)) {
+                head.since.get_or_insert_with(Instant::now);
+            }
             let room = HEAD_KEPT_MAX.saturating_sub(head.bytes.len());
             let kept = bytes.len().min(room);
             head.bytes.extend_from_slice(&bytes[..kept]);
@@ -157,7 +162,7 @@ impl Activity {
     }
 
     /// A request's head is complete; the guard lives as long as its answer is made.
-    pub(crate) fn request(self: &Arc<Self>) -> AtWork {
+    pub(crate) fn request(self: &Arc<Self>) -> AtWork<'_> {
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.asked.fetch_add(1, Ordering::Relaxed);
         if !self.is_http2() {
@@ -166,7 +171,16 @@ impl Activity {
             head.bytes.clear();
             head.bytes.shrink_to(HEAD_ROOM);
         }
-        AtWork(self.clone())
+        AtWork(self)
+    }
+
+    /// A request is answered.
+    fn done(&self) {
+        // In this order: who sees no request sees when the last one ended.
+        if self.is_http2() {
+            self.answers.lock().moved_at = Instant::now();
+        }
+        self.requests.fetch_sub(1, Ordering::Release);
     }
 
     /// Whether the head that was just read, of which hyper made this request, has a header of this name, as it was sent;
@@ -289,6 +303,11 @@ impl Activity {
     }
 }
 
+/// Whether these bytes begin and end as a whole head does.
+fn is_whole(bytes: &[u8]) -> bool {
+    bytes.first().is_some_and(u8::is_ascii_alphabetic) && bytes.ends_with(b"\r\n\r\n")
+}
+
 /// Since when a connection of HTTP/1.1 rests, as far as looks from time to time tell: the time of each request is not
 /// read for it, and no timer of hyper's set.
 #[derive(Debug)]
@@ -318,25 +337,5 @@ impl Rest {
             self.since = Instant::now();
         }
         self.rested()
-    }
-}
-
-/// A request being answered on a connection.
-#[derive(Debug)]
-pub(crate) struct AtWork(Arc<Activity>);
-
-impl AtWork {
-    pub(crate) fn activity(&self) -> Arc<Activity> {
-        Arc::clone(&self.0)
-    }
-}
-
-impl Drop for AtWork {
-    fn drop(&mut self) {
-        // In this order: who sees no request sees when the last one ended.
-        if self.0.is_http2() {
-            self.0.answers.lock().moved_at = Instant::now();
-        }
-        self.0.requests.fetch_sub(1, Ordering::Release);
     }
 }

@@ -1,5 +1,5 @@
 use std::convert::Infallible;
-use std::mem::replace;
+use std::mem::{replace, take};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,7 +16,6 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::activity::{Activity, Protocol, Rest};
@@ -28,7 +27,7 @@ use super::io::{TimedIo, WatchedIo};
 use super::limits::ConnectionLimits;
 use super::paced::{BodyRate, Paced};
 use super::taken::Taken;
-use super::{Moments, Tls};
+use super::{Moments, Telling, Tls};
 use crate::grpc;
 use crate::metrics::ServerMetrics;
 use crate::present::{Present, Sought};
@@ -61,11 +60,11 @@ pub(crate) enum App {
 }
 
 impl App {
-    async fn answer(&self, request: Request<Body>, present: Present) -> Response {
+    async fn answer(&self, request: &mut Request<Body>, present: Present) -> Response {
         match self {
             Self::Public(around) => around.answer(request, present).await,
             Self::Admin(router) => {
-                let Ok(response) = router.clone().oneshot(request).await;
+                let Ok(response) = router.clone().oneshot(take(request)).await;
                 response
             }
         }
@@ -215,7 +214,7 @@ async fn event(
 ) -> Event {
     tokio::select! {
         () = moments.cut.cancelled() => Event::Cut,
-        () = moments.telling.cancelled(), if !told => Event::Telling,
+        () = moments.telling.moment().cancelled(), if !told => Event::Telling,
         () = moments.idle.cancelled(), if !closing => Event::Idle,
         () = activity.spent() => Event::Spent,
         () = tokio::time::sleep(look_in) => Event::Look,
@@ -228,71 +227,95 @@ struct Conversation {
     /// What each of its requests has.
     extensions: Extensions,
     activity: Arc<Activity>,
-    telling: CancellationToken,
+    telling: Telling,
     body: BodyRate,
 }
 
-async fn answer(
+/// What a head says of its request and of the connection.
+struct Head {
+    present: Present,
+    length: Length,
+    hosts: Hosts,
+    /// Below HTTP/2 the connection is the request's.
+    persistent: bool,
+    nameless: bool,
+    large: bool,
+}
+
+impl Head {
+    fn of(request: &Request<Incoming>, activity: &Activity) -> Self {
+        let present = Present::of(request.headers());
+        let hosts = hosts(request, present);
+        let bytes = request.body().size_hint().upper();
+        Self {
+            present,
+            length: length(request, present, activity),
+            hosts,
+            persistent: request.version() <= Version::HTTP_11,
+            nameless: request.version() == Version::HTTP_11 && hosts == Hosts::None,
+            large: bytes.is_none_or(|bytes| bytes > UNREAD_BYTES_MAX),
+        }
+    }
+}
+
+/// Not an async function, which keeps its arguments beside what it makes of them: the request is made ours before.
+fn answer(
     conversation: Arc<Conversation>,
     request: Request<Incoming>,
-) -> Result<Response, Infallible> {
-    let Conversation {
-        extensions,
-        activity,
-        ..
-    } = &*conversation;
-    let present = Present::of(request.headers());
-    let length = length(&request, present, activity);
-    let at_work = activity.request();
-    let hosts = hosts(&request, present);
-    if length == Length::Two || hosts == Hosts::Two {
-        return Ok(refused());
-    }
-    let nameless = request.version() == Version::HTTP_11 && hosts == Hosts::None;
-    let persistent = request.version() <= Version::HTTP_11;
+) -> impl Future<Output = Result<Response, Infallible>> + Send {
+    let head = Head::of(&request, &conversation.activity);
     // What streams has deadlines of its own, and is silent while it has nothing to say.
-    let is_call = present.has(Sought::Grpc);
-    let large = request
-        .body()
-        .size_hint()
-        .upper()
-        .is_none_or(|bytes| bytes > UNREAD_BYTES_MAX);
+    let is_call = head.present.has(Sought::Grpc);
     // Most have none, and what stands for that needs no memory.
     let mut request = request.map(|body| {
         if body.is_end_stream() {
             Body::empty()
-        } else {
+        } else if is_call {
             Body::new(body)
+        } else {
+            Paced::watch(Body::new(body), conversation.body)
         }
     });
-    if !is_call {
-        request = request.map(|body| Paced::watch(body, conversation.body));
-    }
-    let own = replace(request.extensions_mut(), extensions.clone());
+    let extensions = conversation.extensions.clone();
+    let own = replace(request.extensions_mut(), extensions);
     if !own.is_empty() {
         request.extensions_mut().extend(own);
     }
-    let mut response = conversation.app.answer(request, present).await;
-    let upgrading = response.extensions_mut().remove::<Upgrading>();
-    // Over HTTP/2 the connection stays what it is.
-    let upgrading = upgrading.filter(|_| persistent);
-    let is_upgraded = upgrading.is_some_and(|upgrading| activity.upgrade.set(upgrading).is_ok());
-    let status = response.status();
-    let leaves_unread = status == StatusCode::REQUEST_TIMEOUT || large && status.as_u16() >= 400;
-    let doubtful = nameless || length == Length::Doubtful;
-    let is_last = leaves_unread || doubtful || conversation.telling.is_cancelled();
-    // What has become another protocol is told in its own words.
-    if persistent && is_last && !is_upgraded {
-        response.headers_mut().insert(CONNECTION, CLOSE);
+    async move { Ok(conversation.answer(&mut request, head).await) }
+}
+
+impl Conversation {
+    async fn answer(&self, request: &mut Request<Body>, head: Head) -> Response {
+        let activity = &self.activity;
+        let at_work = activity.request();
+        if head.length == Length::Two || head.hosts == Hosts::Two {
+            return refused();
+        }
+        let persistent = head.persistent;
+        let mut response = self.app.answer(request, head.present).await;
+        let upgrading = response.extensions_mut().remove::<Upgrading>();
+        // Over HTTP/2 the connection stays what it is.
+        let upgrading = upgrading.filter(|_| persistent);
+        let is_upgraded =
+            upgrading.is_some_and(|upgrading| activity.upgrade.set(upgrading).is_ok());
+        let status = response.status();
+        let is_refused = head.large && status.as_u16() >= 400;
+        let leaves_unread = status == StatusCode::REQUEST_TIMEOUT || is_refused;
+        let doubtful = head.nameless || head.length == Length::Doubtful;
+        let is_last = leaves_unread || doubtful || self.telling.has_begun();
+        // What has become another protocol is told in its own words.
+        if persistent && is_last && !is_upgraded {
+            response.headers_mut().insert(CONNECTION, CLOSE);
+        }
+        let streams = response.body().size_hint().exact();
+        if !persistent || streams.is_none_or(|bytes| bytes > UNREAD_BYTES_MAX) {
+            // Over HTTP/1.1 what comes in beside a long answer is no head that is late. Whether it is a call's is told by
+            // the answer, which is ours: what a client says of its request may be anything.
+            let whole = persistent || grpc::is_grpc(response.headers());
+            response = response.map(|body| Taken::watch(body, whole, at_work.on_its_way()));
+        }
+        response
     }
-    let streams = response.body().size_hint().exact();
-    if !persistent || streams.is_none_or(|bytes| bytes > UNREAD_BYTES_MAX) {
-        // Over HTTP/1.1 what comes in beside a long answer is no head that is late. Whether it is a call's is told by the
-        // answer, which is ours: what a client says of its request may be anything.
-        let whole = persistent || grpc::is_grpc(response.headers());
-        response = response.map(|body| Taken::watch(body, whole, at_work));
-    }
-    Ok(response)
 }
 
 /// As hyper answers what it cannot read.

@@ -6,7 +6,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
-use super::activity::{Activity, AtWork};
+use super::activity::{Activity, OnItsWay};
 
 /// The largest piece of an answer that is given away at once, in bytes: HTTP/2's usual frame.
 const PIECE_BYTES_MAX: usize = 16 * 1024;
@@ -19,10 +19,9 @@ pub(super) struct Taken {
     body: Body,
     /// Of the last frame, not given away yet.
     rest: Bytes,
-    activity: Arc<Activity>,
     /// Calls have deadlines of their own, and may be taken as slowly as those allow; over HTTP/1.1 the bytes tell.
     whole: bool,
-    _at_work: AtWork,
+    request: OnItsWay,
 }
 
 /// A piece on its way, until it is sent or dropped.
@@ -32,21 +31,20 @@ struct Piece {
 }
 
 impl Taken {
-    pub(super) fn watch(body: Body, whole: bool, at_work: AtWork) -> Body {
+    pub(super) fn watch(body: Body, whole: bool, request: OnItsWay) -> Body {
         Body::new(Self {
             body,
             rest: Bytes::new(),
-            activity: at_work.activity(),
             whole,
-            _at_work: at_work,
+            request,
         })
     }
 
     fn piece(&mut self) -> Frame<Bytes> {
         let length = self.rest.len().min(PIECE_BYTES_MAX);
         let bytes = self.rest.split_to(length);
-        self.activity.hold();
-        let activity = Arc::clone(&self.activity);
+        let activity = Arc::clone(self.request.activity());
+        activity.hold();
         Frame::data(Bytes::from_owner(Piece { bytes, activity }))
     }
 }
@@ -64,7 +62,7 @@ impl HttpBody for Taken {
         }
         let polled = ready!(Pin::new(&mut self.body).poll_frame(context));
         if polled.as_ref().is_some_and(Result::is_ok) {
-            self.activity.answered();
+            self.request.activity().answered();
         }
         let frame = match polled {
             Some(Ok(frame)) if !self.whole => frame,

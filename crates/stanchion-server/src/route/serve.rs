@@ -1,5 +1,6 @@
 //! The way of a request through its operation, after the service's own stack.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +18,7 @@ use crate::answer::{Outcome, Success};
 use crate::context::{Context, ModuleParts};
 use crate::extract::{BodyLimit, Collected, collect, consistency_stamp, requested_timeout};
 use crate::idempotency;
+use crate::present::Sought;
 use crate::service::Authenticator;
 use crate::timely::timely;
 use crate::{Access, IdempotencyRule, Problem, codes, envelope};
@@ -54,15 +56,16 @@ pub(crate) async fn serve(mounted: Arc<Mounted>, request: Request) -> Response {
     let _ = context.endpoint.set(mounted.endpoint.clone());
     let _ = context.module.set(mounted.module.clone());
     // The deadline comes first: everything below, reading the body included, is bounded by it.
-    let deadline = match requested_timeout(request.headers()) {
-        Ok(requested) => {
-            Instant::now() + requested.map_or(mounted.deadline, |time| time.min(mounted.deadline))
-        }
+    let requested = context.present.has(Sought::RequestTimeout);
+    let requested = requested.then(|| requested_timeout(request.headers()));
+    let longest = mounted.deadline;
+    let deadline = match requested.transpose() {
+        Ok(requested) => Instant::now() + requested.flatten().unwrap_or(longest).min(longest),
         Err(problem) => return problem.into_response(),
     };
     let _ = context.deadline.set(deadline);
     // Shed before a body is read: refusing must be cheaper than serving.
-    let admission = Arc::clone(&context.lent.admission);
+    let admission = &context.lent.admission;
     let working = match admission
         .admit(&mounted.lane, request.headers(), &context)
         .await
@@ -71,10 +74,10 @@ pub(crate) async fn serve(mounted: Arc<Mounted>, request: Request) -> Response {
         Err(problem) => return problem.into_response(),
     };
     let request = awaited(request, &context);
-    let outcome = match timely(deadline, mounted.outcome(request, &context)).await {
-        Ok(outcome) => outcome,
-        Err(_) => Outcome::Problem(codes::DEADLINE_EXCEEDED.problem()),
-    };
+    // Pinned here: what is handed to an async function is kept there twice.
+    let outcome = timely(deadline, pin!(mounted.outcome(request, &context))).await;
+    let late = |_| Outcome::Problem(codes::DEADLINE_EXCEEDED.problem());
+    let outcome = outcome.unwrap_or_else(late);
     let response = mounted.rendered(outcome, &context);
     working.answered(&response);
     response
@@ -90,7 +93,8 @@ impl Mounted {
         }
         request.extensions_mut().insert(BodyLimit(limit));
         // Gzip has been undone and its header taken off; what is still there is not taken.
-        if let Some(encoding) = request.headers().get(header::CONTENT_ENCODING)
+        if context.present.has(Sought::ContentEncoding)
+            && let Some(encoding) = request.headers().get(header::CONTENT_ENCODING)
             && encoding != "identity"
         {
             return Outcome::rejected(

@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::mem::take;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{self, Poll};
 use std::time::Duration;
@@ -71,17 +71,17 @@ impl Routed {
     }
 
     /// Takes the request.
-    pub(crate) async fn answer(&self, request: &mut Request, present: Present) -> Response {
+    pub(crate) async fn answer(&self, request: &mut Request, context: &Arc<Context>) -> Response {
         let path = request.uri().path();
         if is_health(path) || is_document(path) {
             return answered(&self.own, request).await;
         }
-        if let Some(service) = self.services.of(request, present) {
-            return service.answer(request).await;
+        if let Some(service) = self.services.of(request, context.present) {
+            return service.answer(request, context).await;
         }
         match &self.others {
             Outlet::Described(router) => answered(router, request).await,
-            Outlet::Foreign(foreign) => foreign.answer(request).await,
+            Outlet::Foreign(foreign) => foreign.answer(request, Some(context)).await,
         }
     }
 }
@@ -96,12 +96,11 @@ impl Foreign {
         }
     }
 
-    async fn answer(&self, request: &mut Request) -> Response {
+    async fn answer(&self, request: &mut Request, context: Option<&Context>) -> Response {
         // What has no body needs no limit.
         if !request.body().is_end_stream() {
             DefaultBodyLimit::max(self.body_bytes_max).apply(request);
         }
-        let context = request.extensions().get::<Arc<Context>>();
         let is_call = context.is_some_and(|context| context.accept.grpc);
         let present = context.map_or_else(|| Present::of(request.headers()), |of| of.present);
         let (requested, longest) = if is_call {
@@ -125,7 +124,8 @@ impl Foreign {
             let _ = context.deadline.set(now + requested.min(longest));
         }
         let head = now + requested.min(self.request);
-        let answered = timely(head, answered(&self.router, request)).await;
+        // Pinned here: what is handed to an async function is kept there twice.
+        let answered = timely(head, pin!(answered(&self.router, request))).await;
         let Ok(response) = answered else {
             return codes::DEADLINE_EXCEEDED.problem().into_response();
         };
@@ -150,7 +150,8 @@ impl Service<Request> for Foreign {
 
     fn call(&mut self, mut request: Request) -> Self::Future {
         let foreign = self.clone();
-        Box::pin(async move { Ok(foreign.answer(&mut request).await) })
+        let context = request.extensions().get::<Arc<Context>>().cloned();
+        Box::pin(async move { Ok(foreign.answer(&mut request, context.as_deref()).await) })
     }
 }
 

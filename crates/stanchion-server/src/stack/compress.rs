@@ -24,14 +24,9 @@ pub(crate) fn accepted(request: &Request, present: Present) -> Vec<HeaderValue> 
     accepted.iter().cloned().collect()
 }
 
-/// Compresses an answer that is worth it, in the way the client likes best.
-pub(crate) async fn compress(accepted: Vec<HeaderValue>, response: Response) -> Response {
-    // Most are small: they do not pay for what it takes to choose.
-    if !worth_it().should_compress(&response) {
-        return response;
-    }
-    // In a box: the state of an encoder must not make every request's future large.
-    Box::pin(through_layer(accepted, response)).await
+/// Whether an answer is worth compressing. Most are small: they do not pay for what it takes to choose.
+pub(crate) fn is_worth_it(response: &Response) -> bool {
+    worth_it().should_compress(response)
 }
 
 fn worth_it() -> impl Predicate {
@@ -41,8 +36,9 @@ fn worth_it() -> impl Predicate {
         .and(NotForContentType::SSE)
 }
 
-/// The layer's answer to a request that accepts these; it also says that answers differ by that.
-async fn through_layer(accepted: Vec<HeaderValue>, response: Response) -> Response {
+/// Compresses an answer that is worth it, in the way the client likes best: the layer's answer to a request that accepts
+/// these; it also says that answers differ by that.
+pub(crate) async fn compress(accepted: Vec<HeaderValue>, response: Response) -> Response {
     let mut request = http::Request::new(());
     for value in accepted {
         request.headers_mut().append(ACCEPT_ENCODING, value);

@@ -16,19 +16,18 @@ use stanchion_telemetry::trace::{self, First, Place, Tells};
 
 use super::in_flight::{Entered, Upgrading};
 use super::{Stack, forwarded};
-use crate::context::{Context, header_text};
+use crate::context::Context;
 use crate::net::peer;
 use crate::present::{Present, Sought};
+use crate::request_id::{REQUEST_ID_CHARS_MAX, RequestId};
 use crate::service::{ForwardedBy, Network};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-const REQUEST_ID_CHARS_MAX: usize = 64;
 /// Proxies believed in a row.
 const HOPS_MAX: usize = 16;
 
 /// A request with its id, trace and context, in the table of those that are served.
 pub(crate) struct Identified {
-    context: Arc<Context>,
     entered: Entered,
     first: First,
 }
@@ -41,15 +40,10 @@ impl Identified {
         let remote = remote(request, &stack.trusted, stack.forwarded_by);
         let context = Context::new(id, request, stack.lent.clone(), remote, present);
         let context = Arc::new(context);
-        let counting = stack.metrics.request();
-        let entered = stack.in_flight.enter(context.clone(), counting);
         let first = first(request, &context);
         request.extensions_mut().insert(context.clone());
-        Self {
-            context,
-            entered,
-            first,
-        }
+        let entered = stack.in_flight.enter(context);
+        Self { entered, first }
     }
 
     /// The request's span.
@@ -58,31 +52,32 @@ impl Identified {
     }
 
     pub(crate) fn context(&self) -> &Arc<Context> {
-        &self.context
+        self.entered.context()
     }
 
     /// Runs the work as part of the request, and drops it so when it is over.
     pub(crate) fn within<'w, F: Future>(&'w self, work: Pin<&'w mut Option<F>>) -> Within<'w, F> {
         Within {
             first: &self.first,
-            context: &self.context,
+            context: self.context(),
             work,
         }
     }
 
     /// The answer with the request's id; the request is in the table until it is sent.
     pub(crate) fn answered(self, mut response: Response) -> Response {
-        if let Ok(mut id) = HeaderValue::from_str(&self.context.request_id) {
+        let context = self.context();
+        if let Ok(mut id) = HeaderValue::from_str(&context.request_id) {
             // It never comes again: it must not drive others out of HTTP/2's table of headers.
             id.set_sensitive(true);
             response.headers_mut().insert(REQUEST_ID, id);
         }
-        if self.context.ends_by_itself.load(Ordering::Relaxed) {
+        if context.ends_by_itself.load(Ordering::Relaxed) {
             self.entered.stay();
             return response;
         }
         if self.is_upgrade(response.status()) {
-            let counting = self.context.lent.metrics.upgraded();
+            let counting = context.lent.metrics.upgraded();
             let upgrading = Upgrading::of(self.entered, counting);
             response.extensions_mut().insert(upgrading);
             return response;
@@ -93,7 +88,7 @@ impl Identified {
 
     /// Whether what follows on the connection is no HTTP.
     fn is_upgrade(&self, status: StatusCode) -> bool {
-        let is_tunnel = self.context.method == Method::CONNECT && status.is_success();
+        let is_tunnel = self.context().method == Method::CONNECT && status.is_success();
         is_tunnel || status == StatusCode::SWITCHING_PROTOCOLS
     }
 }
@@ -153,7 +148,7 @@ fn first(request: &Request, context: &Arc<Context>) -> First {
         tracing::info_span!(
             "http.request",
             otel.kind = "server",
-            request_id = context.request_id,
+            request_id = context.request_id(),
             http.request.method = request.method().as_str(),
             http.route = tracing::field::Empty,
             http.response.status_code = tracing::field::Empty,
@@ -168,17 +163,18 @@ impl Tells for Context {
 }
 
 /// Taken over if it is one we would have made or could have: 1 to 64 of `[A-Za-z0-9._-]`.
-fn request_id(headers: &HeaderMap) -> Option<String> {
-    let fits = |id: &String| {
+fn request_id(headers: &HeaderMap) -> Option<RequestId> {
+    let fits = |id: &&str| {
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
         (1..=REQUEST_ID_CHARS_MAX).contains(&id.len()) && id.bytes().all(plain)
     };
-    header_text(headers, REQUEST_ID).filter(fits)
+    let id = headers.get(REQUEST_ID)?.to_str().ok();
+    id.filter(fits).map(RequestId::from)
 }
 
 /// A UUID of version 7 (RFC 9562, 5.7): milliseconds, then chance. Ids of one millisecond need no order, and nobody waits
 /// for somebody else's.
-fn new_id() -> String {
+fn new_id() -> RequestId {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let [_, _, time @ ..] = clock::now().as_millisecond().to_be_bytes();
     let mut bytes = [0; 16];
@@ -196,7 +192,7 @@ fn new_id() -> String {
         at += 2;
     }
     // They are digits and hyphens all.
-    std::str::from_utf8(&text).unwrap_or_default().to_owned()
+    RequestId::from(std::str::from_utf8(&text).unwrap_or_default())
 }
 
 /// The client's address: the peer's, or what proxies that we trust say of it.

@@ -23,11 +23,9 @@ struct Seats {
     free: Vec<usize>,
 }
 
+/// A request that is counted as long as it is there.
 #[derive(Debug)]
-struct Row {
-    context: Arc<Context>,
-    _counting: Counting,
-}
+struct Row(Arc<Context>);
 
 /// Where a request sits, once it does.
 #[derive(Debug)]
@@ -37,7 +35,8 @@ pub(crate) struct Seat(AtomicUsize);
 #[derive(Debug)]
 pub(crate) struct Entered {
     table: InFlight,
-    context: Option<Arc<Context>>,
+    context: Arc<Context>,
+    stays: bool,
 }
 
 /// A request that made another protocol of its connection: whoever has that keeps it, and with it the request's seat.
@@ -58,18 +57,16 @@ impl InFlight {
     pub(crate) fn all(&self) -> Vec<Arc<Context>> {
         let seats = self.0.lock();
         let taken = seats.rows.iter().flatten();
-        taken.map(|row| Arc::clone(&row.context)).collect()
+        taken.map(|row| Arc::clone(&row.0)).collect()
     }
 
-    pub(crate) fn enter(&self, context: Arc<Context>, counting: Counting) -> Entered {
-        let row = Row {
-            context: Arc::clone(&context),
-            _counting: counting,
-        };
+    pub(crate) fn enter(&self, context: Arc<Context>) -> Entered {
+        let row = Row::of(&context);
         self.0.lock().take(row);
         Entered {
             table: self.clone(),
-            context: Some(context),
+            context,
+            stays: false,
         }
     }
 
@@ -85,7 +82,7 @@ impl Seats {
     fn take(&mut self, row: Row) {
         let free = self.free.pop();
         // The lock orders what is written here before what is read at the end.
-        let sits = |seat| row.context.seat.0.store(seat, Ordering::Relaxed);
+        let sits = |seat| row.0.seat.0.store(seat, Ordering::Relaxed);
         match free {
             Some(seat) => {
                 sits(seat);
@@ -101,7 +98,7 @@ impl Seats {
     /// Its row, unless it left before: the seat may be another's by now.
     fn leave(&mut self, context: &Arc<Context>) -> Option<Row> {
         let seat = context.seat.0.load(Ordering::Relaxed);
-        let is_its = |row: &mut Row| Arc::ptr_eq(&row.context, context);
+        let is_its = |row: &mut Row| Arc::ptr_eq(&row.0, context);
         let left = self.rows.get_mut(seat)?.take_if(is_its)?;
         self.free.push(seat);
         if self.rows.len() > KEPT_MAX && self.free.len() == self.rows.len() {
@@ -111,10 +108,27 @@ impl Seats {
     }
 }
 
+impl Row {
+    fn of(context: &Arc<Context>) -> Self {
+        context.lent.metrics.request_began();
+        Self(Arc::clone(context))
+    }
+}
+
+impl Drop for Row {
+    fn drop(&mut self) {
+        self.0.lent.metrics.request_ended();
+    }
+}
+
 impl Entered {
+    pub(crate) fn context(&self) -> &Arc<Context> {
+        &self.context
+    }
+
     /// It stays until somebody else takes it out.
     pub(crate) fn stay(mut self) {
-        self.context = None;
+        self.stays = true;
     }
 }
 
@@ -129,8 +143,8 @@ impl Upgrading {
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        if let Some(context) = &self.context {
-            self.table.leave(context);
+        if !self.stays {
+            self.table.leave(&self.context);
         }
     }
 }
@@ -138,34 +152,41 @@ impl Drop for Entered {
 #[cfg(test)]
 mod tests {
     use http::Request;
-    use stanchion_telemetry::Metrics;
 
     use super::*;
     use crate::context::Lent;
-    use crate::metrics::ServerMetrics;
     use crate::present::Present;
 
     fn context(id: usize) -> Arc<Context> {
         let request = Request::new(());
         let lent = Lent::alone();
-        let context = Context::new(id.to_string(), &request, lent, None, Present::default());
+        let context = Context::new(
+            id.to_string().as_str().into(),
+            &request,
+            lent,
+            None,
+            Present::default(),
+        );
         Arc::new(context)
     }
 
     fn ids(table: &InFlight) -> Vec<String> {
-        let mut ids: Vec<_> = table.all().iter().map(|it| it.request_id.clone()).collect();
+        let mut ids: Vec<_> = table
+            .all()
+            .iter()
+            .map(|it| it.request_id().to_owned())
+            .collect();
         ids.sort();
         ids
     }
 
     #[test]
     fn whoever_left_twice_takes_nobody_elses_seat() {
-        let metrics = ServerMetrics::new(&Metrics::default());
         let table = InFlight::default();
         let (first, second) = (context(1), context(2));
-        let one = table.enter(Arc::clone(&first), metrics.request());
+        let one = table.enter(Arc::clone(&first));
         table.leave(&first);
-        let two = table.enter(Arc::clone(&second), metrics.request());
+        let two = table.enter(Arc::clone(&second));
         drop(one);
         assert_eq!(ids(&table), ["2"]);
         // Who never sat leaves nothing.
@@ -178,18 +199,13 @@ mod tests {
 
     #[test]
     fn seats_are_used_again_and_not_kept_for_ever() {
-        let metrics = ServerMetrics::new(&Metrics::default());
         let table = InFlight::default();
         for _ in 0..3 {
-            let all: Vec<_> = (0..10)
-                .map(|id| table.enter(context(id), metrics.request()))
-                .collect();
+            let all: Vec<_> = (0..10).map(|id| table.enter(context(id))).collect();
             assert_eq!((ids(&table).len(), table.0.lock().rows.len()), (10, 10));
             drop(all);
         }
-        let many: Vec<_> = (0..=KEPT_MAX)
-            .map(|id| table.enter(context(id), metrics.request()))
-            .collect();
+        let many: Vec<_> = (0..=KEPT_MAX).map(|id| table.enter(context(id))).collect();
         drop(many);
         assert_eq!(table.0.lock().rows.capacity(), 0);
     }

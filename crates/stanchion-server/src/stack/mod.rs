@@ -32,7 +32,7 @@ use self::identify::Identified;
 use self::linger::Rest;
 use self::observe::Watch;
 use crate::admission::count_address;
-use crate::context::Lent;
+use crate::context::{self, Lent};
 use crate::metrics::ServerMetrics;
 use crate::present::{Present, Sought};
 use crate::service::{ForwardedBy, Network, Routed, ServerSettings};
@@ -73,13 +73,15 @@ pub(crate) fn around(routed: Routed, stack: &Stack, settings: &ServerSettings) -
 
 impl Around {
     /// The answer to a request: outermost what stands first here.
-    pub(crate) async fn answer(&self, mut request: Request, present: Present) -> Response {
+    ///
+    /// The request is lent: whatever is handed to an async function is kept there twice, and all of a request's state is
+    /// copied when the request begins.
+    pub(crate) async fn answer(&self, request: &mut Request, present: Present) -> Response {
         // The request's id and trace come first: everything within logs under them.
-        let identified = Identified::of(&self.0.stack, &mut request, present);
-        // Pinned where it is made, and the request lent to it: whatever is handed to an async function is kept there
-        // twice, and all of a request's state is copied when the request begins.
+        let identified = Identified::of(&self.0.stack, request, present);
+        // Pinned where it is made, for the same reason.
         let response = {
-            let work = pin!(Some(self.0.watched(&mut request, &identified)));
+            let work = pin!(Some(self.0.watched(request, &identified)));
             identified.within(work).await
         };
         identified.answered(response)
@@ -97,11 +99,11 @@ impl Parts {
         let mut response = match &self.cors {
             Some(layer) => {
                 let guarded =
-                    |mut request| async move { self.guarded(&mut request, context.present).await };
+                    |mut request| async move { self.guarded(&mut request, context).await };
                 // In a box: it must not make the future of every request large.
                 Box::pin(cors::share(layer, take(request), guarded)).await
             }
-            None => self.guarded(request, context.present).await,
+            None => self.guarded(request, context).await,
         };
         // Headers that keep browsers from harm, on every answer, errors included.
         security::add(&mut response, self.behind_tls);
@@ -112,7 +114,7 @@ impl Parts {
         response
     }
 
-    async fn guarded(&self, request: &mut Request, present: Present) -> Response {
+    async fn guarded(&self, request: &mut Request, context: &Arc<context::Context>) -> Response {
         // Who asks too often is refused before anything is done; off unless switched on.
         let admission = &self.stack.lent.admission;
         if admission.counts_addresses() {
@@ -123,16 +125,21 @@ impl Parts {
             }
         }
         // Compressed outside of the guard: what it answers is compressed as well.
-        let accepted = compress::accepted(request, present);
+        let accepted = compress::accepted(request, context.present);
         // A panic costs its own request a 500, and nobody else anything.
-        let answer = AssertUnwindSafe(self.checked(request, present))
+        let answer = AssertUnwindSafe(self.checked(request, context))
             .catch_unwind()
             .await;
         let response = answer.unwrap_or_else(|panic| panics::answer(&self.stack, &*panic));
-        compress::compress(accepted, response).await
+        if !compress::is_worth_it(&response) {
+            return response;
+        }
+        // In a box: the state of an encoder must not make every request's future large.
+        Box::pin(compress::compress(accepted, response)).await
     }
 
-    async fn checked(&self, request: &mut Request, present: Present) -> Response {
+    async fn checked(&self, request: &mut Request, context: &Arc<context::Context>) -> Response {
+        let present = context.present;
         // A path or a head that is too large is refused in our own words.
         if let Some(refused) = limits::refused(request, present) {
             return refused;
@@ -142,7 +149,7 @@ impl Parts {
             // In a box: what seldom comes must not make every request's future large.
             Box::pin(decompress::decompress(request)).await;
         }
-        self.routed.answer(request, present).await
+        self.routed.answer(request, context).await
     }
 }
 
@@ -155,9 +162,9 @@ impl Service<Request> for Around {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request) -> Self::Future {
+    fn call(&mut self, mut request: Request) -> Self::Future {
         let around = self.clone();
         let present = Present::of(request.headers());
-        Box::pin(async move { Ok(around.answer(request, present).await) })
+        Box::pin(async move { Ok(around.answer(&mut request, present).await) })
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::extract::Request;
 use axum::response::Response;
 use http::uri::PathAndQuery;
-use stanchion_telemetry::trace::{self, First};
+use stanchion_telemetry::trace;
 use stanchion_telemetry::{MAY_WAIT, label, write_directly};
 use tonic::Code;
 use tracing::Span;
@@ -31,16 +31,16 @@ fn start(path: &str) -> &str {
 /// away.
 pub(crate) struct Watch<'s> {
     in_flight: &'s InFlight,
-    first: &'s First,
-    watched: Watched,
+    identified: &'s Identified,
+    target: Option<PathAndQuery>,
     is_told: bool,
 }
 
 /// What is told of.
-#[derive(Clone)]
-struct Watched {
-    context: Arc<Context>,
-    target: Option<PathAndQuery>,
+#[derive(Clone, Copy)]
+struct Watched<'w> {
+    context: &'w Context,
+    target: Option<&'w PathAndQuery>,
     /// How long a stream lasts says nothing of how fast we are.
     waited: bool,
 }
@@ -62,15 +62,10 @@ impl<'s> Watch<'s> {
         identified: &'s Identified,
         request: &Request,
     ) -> Self {
-        let watched = Watched {
-            context: Arc::clone(identified.context()),
-            target: request.uri().path_and_query().cloned(),
-            waited: false,
-        };
         Self {
             in_flight,
-            first: identified.first(),
-            watched,
+            identified,
+            target: request.uri().path_and_query().cloned(),
             is_told: false,
         }
     }
@@ -82,36 +77,54 @@ impl<'s> Watch<'s> {
             return self.call(response);
         }
         let status = response.status().as_u16();
-        self.watched.tell(Ended::Answer(status));
+        self.watched().tell(Ended::Answer(status));
         response
     }
 
+    fn watched(&self) -> Watched<'_> {
+        Watched {
+            context: self.identified.context(),
+            target: self.target.as_ref(),
+            waited: false,
+        }
+    }
+
     /// A call has ended when its status is sent, which may be long after its head.
-    fn call(&self, mut response: Response) -> Response {
-        let mut watched = self.watched.clone();
+    fn call(&mut self, mut response: Response) -> Response {
         if let Some(code) = grpc::outcome(response.headers()) {
-            watched.tell(Ended::Call(code));
+            self.watched().tell(Ended::Call(code));
             return response;
         }
         let waiting = response.extensions_mut().remove::<Arc<Waiting>>();
-        watched.waited = waiting.is_some();
-        let in_flight = self.in_flight.clone();
-        let context = Arc::clone(&watched.context);
+        let waited = waiting.is_some();
+        let (in_flight, target) = (self.in_flight.clone(), self.target.take());
+        let context = Arc::clone(self.identified.context());
+        let of_call = Arc::clone(&context);
         context.ends_by_itself.store(true, Ordering::Relaxed);
-        grpc::Call::watch(response, context, self.first.clone(), move |code| {
+        let first = self.identified.first().clone();
+        grpc::Call::watch(response, context, first, move |code| {
             drop(waiting);
-            in_flight.leave(&watched.context);
+            in_flight.leave(&of_call);
+            let watched = Watched {
+                context: &of_call,
+                target: target.as_ref(),
+                waited,
+            };
             watched.tell(Ended::Call(code));
         })
     }
 }
 
-impl Watched {
+impl Watched<'_> {
     /// Within the request's span.
     fn tell(&self, ended: Ended) {
-        let context = &*self.context;
+        let context = self.context;
         let metrics = &context.lent.metrics;
-        let elapsed = context.started.elapsed();
+        // A call may have gone on after its head.
+        let elapsed = match ended {
+            Ended::Answer(_) => context.took(),
+            Ended::Call(_) => context.started.elapsed(),
+        };
         let endpoint = context.endpoint();
         let (status, grpc_status) = match ended {
             Ended::Answer(status) => {
@@ -134,9 +147,9 @@ impl Watched {
     /// The one line of the request. It comes by the thousand, and is written directly where that is possible.
     fn log(&self, status: u16, grpc_status: Option<&'static str>, elapsed: Duration) {
         const MESSAGE: &str = "request completed";
-        let context = &*self.context;
+        let context = self.context;
         let method = context.method.as_str();
-        let path = self.target.as_ref().map_or("", PathAndQuery::path);
+        let path = self.target.map_or("", PathAndQuery::path);
         let path = start(path);
         let endpoint = context.endpoint();
         let principal = context.principal().map(|principal| &principal.subject);
@@ -166,7 +179,7 @@ impl Watched {
         }
         tracing::info!(
             name: MAY_WAIT,
-            request_id = context.request_id,
+            request_id = context.request_id(),
             trace_id = trace::trace_id(),
             method,
             path,
@@ -195,7 +208,8 @@ impl Watched {
 impl Drop for Watch<'_> {
     fn drop(&mut self) {
         if !self.is_told {
-            self.watched.tell(if self.watched.context.accept.grpc {
+            let watched = self.watched();
+            watched.tell(if watched.context.accept.grpc {
                 Ended::Call(Code::Cancelled)
             } else {
                 Ended::Answer(CLIENT_CLOSED)

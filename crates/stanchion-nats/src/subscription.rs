@@ -322,7 +322,11 @@ impl Subscription for NatsSubscription {
     }
 
     async fn extend(&mut self, receipt: Receipt) -> Result<(), BrokerError> {
-        self.tell(&self.replies(&[receipt])?, PROGRESS).await
+        self.extend_all(&[receipt]).await
+    }
+
+    async fn extend_all(&mut self, receipts: &[Receipt]) -> Result<(), BrokerError> {
+        self.tell(&self.replies(receipts)?, PROGRESS).await
     }
 }
 

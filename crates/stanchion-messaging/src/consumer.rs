@@ -12,7 +12,7 @@ mod retry;
 mod subscribed;
 mod waits;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -24,7 +24,7 @@ use tracing::{info, warn};
 use uuid::Uuid;
 
 use crate::{
-    AfterLastAttempt, ConsumerStore, Contract, Group, LogId, Place, Publisher, Subscriber,
+    AfterLastAttempt, ConsumerStore, Contract, Group, LogId, Parked, Place, Publisher, Subscriber,
     Subscription,
 };
 
@@ -33,6 +33,9 @@ pub use handler::{HandlerError, Received};
 
 /// How long a stop waits for what is being handled: less than a worker's own bound, so that giving back is a clean end.
 const GIVE_BACK: Duration = Duration::from_secs(3);
+
+/// And then for its store, to take back the count of retries that were given back.
+const TAKE_BACK: Duration = Duration::from_secs(1);
 
 /// Bounds of a consumer.
 #[derive(Clone, Debug)]
@@ -100,9 +103,9 @@ pub struct Consumer {
     /// Its broker or store failed when it had been given something, and this process went on. A broker that loses its
     /// connections, or a store that takes some writes and others not, may have a message delivered too often all the same.
     outlived_failure: AtomicBool,
-    /// Retries that this process began, and that ended with a failure of its store and not with the process: they count for
-    /// nothing. And those under way.
-    cut_short: Mutex<HashSet<Uuid>>,
+    /// Retries that have begun, as they were before, until how they ended is stored: `keys_max` at most. What a failure of the
+    /// store or a stop cuts short counts for nothing.
+    under_way: Mutex<HashMap<Uuid, Arc<Parked>>>,
 }
 
 impl Consumer {
@@ -121,7 +124,7 @@ impl Consumer {
             metrics: None,
             publisher: None,
             outlived_failure: AtomicBool::default(),
-            cut_short: Mutex::default(),
+            under_way: Mutex::default(),
         }
     }
 
@@ -191,6 +194,13 @@ impl Consumer {
                 consumer = self.name,
                 "consumer stopped, and gave back what took too long: it will be delivered again"
             ),
+        }
+        let taken_back = tokio::time::timeout(TAKE_BACK, self.take_back()).await;
+        if !matches!(taken_back, Ok(Ok(()))) {
+            warn!(
+                consumer = self.name,
+                "what was being tried again counts as an attempt"
+            );
         }
     }
 

@@ -8,9 +8,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use stanchion_messaging::{
-    BrokerError, Consumer, Contract, Delivery, Group, HandlerError, Link, LogId,
-    MemoryConsumerStore, Message, Metadata, Origin, Position, Progress, Receipt, Subscriber,
-    Subscription, partition_of,
+    AfterLastAttempt, BrokerError, Consumer, ConsumerStore, Contract, Delivery, Group,
+    HandlerError, Link, LogId, MemoryConsumerStore, Message, Metadata, Origin, Parked, ParkedState,
+    Position, Progress, Receipt, Subscriber, Subscription, partition_of,
 };
 use stanchion_runtime::task;
 use tokio::sync::mpsc;
@@ -26,6 +26,21 @@ impl Contract for Painted {
 
     fn key(&self) -> String {
         "north".to_owned()
+    }
+}
+
+fn message(number: i64) -> Message {
+    Message {
+        id: Uuid::from_u128(number as u128),
+        contract: Painted::NAME.into(),
+        key: Painted.key(),
+        payload: serde_json::to_value(Painted).unwrap(),
+        origin: Origin {
+            log: LogId(Uuid::nil()),
+            position: Position(number),
+        },
+        metadata: Metadata::new(None),
+        at: stanchion_runtime::clock::now(),
     }
 }
 
@@ -74,19 +89,7 @@ impl Subscription for Member {
         if std::mem::replace(&mut self.is_given, true) {
             return std::future::pending().await;
         }
-        let origin = Origin {
-            log: LogId(Uuid::nil()),
-            position: Position(self.number),
-        };
-        let message = Message {
-            id: Uuid::from_u128(self.number as u128),
-            contract: Painted::NAME.into(),
-            key: Painted.key(),
-            payload: serde_json::to_value(Painted).unwrap(),
-            origin,
-            metadata: Metadata::new(None),
-            at: stanchion_runtime::clock::now(),
-        };
+        let message = message(self.number);
         let link = Link {
             log: message.origin.log,
             partition: partition_of(&message.key),
@@ -195,4 +198,40 @@ async fn a_broker_that_is_away_is_asked_less_and_less_often() {
     assert!((120..=250).contains(&asked), "{asked}");
     stop.cancel();
     running.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_retry_is_nobody_elses_while_it_is_under_way_and_none_when_a_stop_gave_it_back() {
+    let (store, now) = (
+        Arc::new(MemoryConsumerStore::default()),
+        stanchion_runtime::clock::now(),
+    );
+    let parked = Parked {
+        consumer: "painter".into(),
+        message: message(1),
+        state: ParkedState::Retry,
+        attempts: 19,
+        due_at: now,
+        reason: "the ladder fell".into(),
+        parked_at: now,
+    };
+    store.park(&parked).await.unwrap();
+    let (begins, mut begun) = mpsc::unbounded_channel();
+    let consumer = Consumer::new("painter", Arc::clone(&store) as _, Arc::<Away>::default());
+    let consumer = consumer.on(move |_: Painted, _| {
+        begins.send(()).ok();
+        std::future::pending::<Result<(), HandlerError>>()
+    });
+    let stop = CancellationToken::new();
+    let running = task::spawn("painter", consumer.run(stop.clone()));
+    begun.recv().await.unwrap();
+    let left = store.find(parked.message.id).await.unwrap().remove(0);
+    assert_eq!((left.state, left.attempts), (ParkedState::Retry, 20));
+    // So long a handling may last by default: another member would take it for one whose last attempt ended its process.
+    let meanwhile = now + Duration::from_secs(30);
+    let due = store.due("painter", meanwhile, AfterLastAttempt::KeyWaits, 10);
+    assert!(due.await.unwrap().is_empty());
+    stop.cancel();
+    running.await.unwrap();
+    assert_eq!(store.find(parked.message.id).await.unwrap(), [parked]);
 }

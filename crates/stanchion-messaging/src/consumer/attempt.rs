@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 
 use futures_util::FutureExt;
 use tracing::{Instrument, info, info_span, warn};
@@ -187,11 +188,32 @@ impl Consumer {
         let begun = Parked {
             state: ParkedState::Retry,
             attempts,
-            due_at: stanchion_runtime::clock::now() + self.backoff(attempts),
+            due_at: self.tried_anew_at(attempts),
             reason: UNDER_WAY.into(),
             ..parked.clone()
         };
         self.put_aside(&begun, Some(parked)).await
+    }
+
+    /// Puts back as they were the retries that a failure of the store or a stop cut short here, of which none ended its
+    /// process. What somebody else has tried since stays.
+    pub(super) async fn take_back(&self) -> Result<(), String> {
+        let cut_short: Vec<Arc<Parked>> = self.under_way.lock().values().cloned().collect();
+        for before in &cut_short {
+            let before = before.as_ref();
+            let id = before.message.id;
+            let found = self.store.find(id).await;
+            let found = found.map_err(|error| error.to_string())?;
+            let is_as_left = |row: &Parked| {
+                let is_own = row.consumer == self.name && row.reason == UNDER_WAY;
+                is_own && row.state == ParkedState::Retry && row.attempts == before.attempts + 1
+            };
+            if found.iter().any(is_as_left) {
+                self.put_aside(before, Some(before)).await?;
+            }
+            self.under_way.lock().remove(&id);
+        }
+        Ok(())
     }
 
     /// A dead letter after its last attempt, of which nobody has told how it ended.

@@ -92,6 +92,7 @@ impl Consumer {
             let takes = self.store.takes_writes(self.name).await;
             takes.map_err(|error| error.to_string())?;
         }
+        self.take_back().await?;
         let progress = self.store.progress(self.name).await;
         let progress = progress.map_err(|error| error.to_string())?;
         let marks = self.store.marks(self.name).await;

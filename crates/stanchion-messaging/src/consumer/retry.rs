@@ -1,6 +1,7 @@
 //! Trying again what was put aside, the oldest of each key first.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -15,9 +16,6 @@ use crate::Parked;
 
 /// The most rows looked at once beside those under way; the rest stays due.
 const DUE_MAX: usize = 64;
-
-/// The most attempts that are remembered which the store cut short. Beyond that they count.
-const CUT_SHORT_MAX: usize = 1_000;
 
 /// How often messages of contracts that were unknown are looked for, and what is parked is counted.
 const LOOK: Duration = Duration::from_secs(2);
@@ -135,47 +133,48 @@ impl Consumer {
     fn longest_wait_from(&self, now: Timestamp) -> Timestamp {
         let limits = &self.limits;
         let longest = limits.backoff_base.max(limits.backoff_max);
-        let longest = SignedDuration::try_from(longest.saturating_add(SKEW_MAX));
-        let end = now.saturating_add(longest.unwrap_or(SignedDuration::MAX));
-        end.unwrap_or(Timestamp::MAX)
+        let longest = longest.saturating_add(limits.handler_timeout);
+        later(now, longest.saturating_add(SKEW_MAX))
+    }
+
+    /// When what begins now is tried again if nobody tells how it ended. Soon, for it may have been the process; but later on not
+    /// before its handling must have ended: another member would try it meanwhile, and count what is no attempt, up to a
+    /// dead letter of what is only waiting, or of what is being handled.
+    pub(super) fn tried_anew_at(&self, attempts: u32) -> Timestamp {
+        let handling = match attempts > self.limits.attempts_max / 2 {
+            true => self.limits.handler_timeout,
+            false => Duration::ZERO,
+        };
+        let wait = handling.saturating_add(self.backoff(attempts));
+        later(clock::now(), wait)
     }
 
     /// One attempt; gives which message it was.
-    pub(super) async fn retry(&self, mut parked: Parked) -> Result<Uuid, String> {
+    pub(super) async fn retry(&self, parked: Parked) -> Result<Uuid, String> {
         let id = parked.message.id;
         if !self.handlers.contains_key(parked.message.contract.as_str()) {
             let message = parked.message.clone();
             self.park_unknown(message, Some(&parked)).await?;
             return Ok(id);
         }
-        if self.cut_short.lock().remove(&id) {
-            parked.attempts = parked.attempts.saturating_sub(1);
-        }
-        if !self.begin(&parked).await? {
-            return Ok(id);
-        }
-        self.may_be_cut_short(id);
-        match self.handle(&parked.message).await {
-            Ok(()) => {
-                let resolved = self.store.resolve(self.name, id).await;
-                resolved.map_err(|error| error.to_string())?;
+        let parked = Arc::new(parked);
+        // Before it is counted: where the store does not answer it may be.
+        self.under_way.lock().insert(id, Arc::clone(&parked));
+        let parked = parked.as_ref();
+        if self.begin(parked).await? {
+            match self.handle(&parked.message).await {
+                Ok(()) => {
+                    let resolved = self.store.resolve(self.name, id).await;
+                    resolved.map_err(|error| error.to_string())?;
+                }
+                Err(error) => {
+                    let message = parked.message.clone();
+                    self.park_failed(message, Some(parked), &error).await?;
+                }
             }
-            Err(error) => {
-                let message = parked.message.clone();
-                self.park_failed(message, Some(&parked), &error).await?;
-            }
         }
-        self.cut_short.lock().remove(&id);
+        self.under_way.lock().remove(&id);
         Ok(id)
-    }
-
-    /// Remembers that an attempt has begun, until it has ended and that is stored.
-    fn may_be_cut_short(&self, message: Uuid) {
-        let mut cut_short = self.cut_short.lock();
-        if cut_short.len() >= CUT_SHORT_MAX {
-            cut_short.clear();
-        }
-        cut_short.insert(message);
     }
 
     /// A quarter of the time it has waited already, so that a long outage is not met by a storm and
@@ -242,6 +241,11 @@ impl Look {
     fn soon(&self) {
         *self.next.lock() = Instant::now();
     }
+}
+
+fn later(now: Timestamp, wait: Duration) -> Timestamp {
+    let wait = SignedDuration::try_from(wait).unwrap_or(SignedDuration::MAX);
+    now.saturating_add(wait).unwrap_or(Timestamp::MAX)
 }
 
 fn spread(cap: Duration) -> Duration {

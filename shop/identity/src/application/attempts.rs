@@ -13,7 +13,7 @@
 //! names (address and username), counted apart, since one count of both would tell that they belong together.
 //! Consecutive failures are bounded as well (NIST SP 800-63B, 5.2.2: no more than 100 an account): a quarter for each
 //! name, a quarter where the password is changed, and a quarter for each known device by itself, so that whoever has one of them
-//! shuts no other out. A device gets known by a login alone. Beyond it only what is left of the others, a success, or time helps.
+//! shuts no other out. A device gets known by a login or a new password. Beyond it only what is left of the others, a success, or time helps.
 //!
 //! With a shared counter all processes count together, and what becomes of a limit without Redis is its `fallback`: each
 //! process by itself, with its part. Without one each counts its part anyway, and a restart forgets.

@@ -6,18 +6,19 @@ use stanchion::runtime::clock;
 use super::one_time::Purpose;
 use super::ports::{Credentials, Which, Who};
 use super::{Failure, Identity, Refusal, Work, Written, retried};
-use crate::domain::{Event, PasswordHash, SessionEnd, SessionId};
+use crate::domain::{Client, Event, PasswordHash, SessionEnd, SessionId};
 
 impl Identity {
-    /// Replaces the caller's password and ends its other sessions.
+    /// Replaces the caller's password and ends its other sessions; what its device is known by from now on.
     pub(crate) async fn change_password(
         &self,
         user: UserId,
         session: SessionId,
         current: &SecretString,
         new: &SecretString,
+        client: &Client,
         metadata: &Metadata,
-    ) -> Result<Written<()>, Failure> {
+    ) -> Result<Written<Option<String>>, Failure> {
         let found = self.users.credentials(&self.db, Who::Id(user)).await?;
         let checked = found.ok_or(Refusal::UserNotFound)?;
         let mut attempt = self.attempts.change_password(user).await?;
@@ -27,13 +28,10 @@ impl Identity {
             return Err(Refusal::WrongPassword.into());
         }
         let password = PasswordHash::new(self.passwords.hash(new).await?);
-        let replace = || self.replace_password(&checked, &password, session, metadata);
-        let written = retried(replace).await?;
-        self.live.forget(&written.value);
-        Ok(Written {
-            value: (),
-            position: written.position,
-        })
+        let replace = || self.replace_password(&checked, &password, session, client, metadata);
+        let (written, ended) = retried(replace).await?;
+        self.live.forget(&ended);
+        Ok(written)
     }
 
     async fn replace_password(
@@ -41,8 +39,9 @@ impl Identity {
         checked: &Credentials,
         password: &PasswordHash,
         session: SessionId,
+        client: &Client,
         metadata: &Metadata,
-    ) -> Result<Written<Vec<SessionId>>, Failure> {
+    ) -> Result<(Written<Option<String>>, Vec<SessionId>), Failure> {
         let mut work = Work::begin(&self.db, metadata);
         let replaced = self
             .users
@@ -63,10 +62,14 @@ impl Identity {
         let ended = self
             .end(&mut work, checked.user, others, SessionEnd::PasswordChanged)
             .await?;
+        let device = self
+            .introduced_by(work.rows(), checked.user, password, client)
+            .await?;
         let position = work.commit().await?;
-        Ok(Written {
-            value: ended,
+        let written = Written {
+            value: device,
             position,
-        })
+        };
+        Ok((written, ended))
     }
 }

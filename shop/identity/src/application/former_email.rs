@@ -53,6 +53,9 @@ pub(crate) trait FormerEmailRepository: Send + Sync {
     /// Begins anew with one that is held, if the last time is [`HELD_ANEW_EVERY`] ago or it was not proved then.
     async fn hold_anew(&self, on: &dyn Query, former: &FormerEmail) -> Result<(), Failure>;
 
+    /// Holds one that is held until then, unless it is for longer.
+    async fn hold_until(&self, on: &dyn Query, former: &FormerEmail) -> Result<(), Failure>;
+
     /// Those of a user, the one that was left first before the others.
     async fn held(
         &self,
@@ -130,15 +133,23 @@ impl Identity {
         let now = clock::now();
         let held = self.former_emails.held(on, after.id, now).await?;
         let proved = self.one_time.verified_at(on, &bearer(before)).await?;
-        // It is back, and as good as it was; it stays held.
-        if held.iter().any(|one| one.is_proved && one.is_of(next)) {
-            self.one_time.verify(on, &bearer(after), now).await?;
+        let held_until = now.saturating_add(HELD_FOR).unwrap_or(now);
+        if let Some(back) = held.iter().find(|one| one.is_of(next)) {
+            // It is as good as it was, and held for as long as what is left for it: that decides nothing meanwhile.
+            if back.is_proved {
+                self.one_time.verify(on, &bearer(after), now).await?;
+            }
+            let back = FormerEmail {
+                held_until,
+                ..back.clone()
+            };
+            self.former_emails.hold_until(on, &back).await?;
         }
         let former = |nth| FormerEmail {
             user: after.id,
             email: left.clone(),
             is_proved: proved.is_some(),
-            held_until: now.saturating_add(HELD_FOR).unwrap_or(now),
+            held_until,
             nth,
             told: 0,
             told_by: None,

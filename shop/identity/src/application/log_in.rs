@@ -6,6 +6,7 @@ use stanchion::auth::refresh::{Family, RefreshRow};
 use stanchion::auth::token::Grant;
 use stanchion::eventsourcing::Metadata;
 use stanchion::runtime::clock;
+use stanchion::sql::Query;
 
 use super::ports::{Credentials, LoggedIn, Which, Who};
 use super::{Account, Failure, Identity, Refusal, Tokens, Work, Written, retried};
@@ -95,6 +96,26 @@ impl Identity {
             password: rehashed.unwrap_or(&checked.password),
         };
         self.attempts.introduce(&account, client)
+    }
+
+    /// The same after somebody has just set this password, as the account is then.
+    pub(super) async fn introduced_by(
+        &self,
+        on: &dyn Query,
+        user: UserId,
+        password: &PasswordHash,
+        client: &Client,
+    ) -> Result<Option<String>, Failure> {
+        let Some(user) = self.users.find_by_id(on, user).await? else {
+            return Ok(None);
+        };
+        let email_key = user.profile.email.key();
+        let account = Account {
+            user: user.id,
+            names: [user.profile.username.as_str(), &email_key],
+            password,
+        };
+        Ok(self.attempts.introduce(&account, client))
     }
 
     /// Strangers take no place from those that are known under this name: whose it is, is not known yet.

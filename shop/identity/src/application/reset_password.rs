@@ -6,17 +6,18 @@ use stanchion::runtime::clock;
 use super::one_time::Purpose;
 use super::ports::{Credentials, Who};
 use super::{Failure, Identity, Refusal, Work, Written, retried};
-use crate::domain::{Event, PasswordHash, SessionEnd, SessionId};
+use crate::domain::{Client, Event, PasswordHash, SessionEnd, SessionId};
 
 impl Identity {
     /// Takes a mail's token for a new password: every session of its user ends, and the address is proved. If it
-    /// was left lately, it is the user's again.
+    /// was left lately, it is the user's again. Whoever sets it by a device is known by that from now on.
     pub(crate) async fn reset_password(
         &self,
         token: &str,
         new: &SecretString,
+        client: &Client,
         metadata: &Metadata,
-    ) -> Result<Written<()>, Failure> {
+    ) -> Result<Written<Option<String>>, Failure> {
         let token = OneTimeToken::parse(token).ok_or(Refusal::BadOneTimeToken)?;
         let hash = token.hash();
         // Hashing is dear: nobody has it done with a token that is none. Whether it is one is decided below.
@@ -27,13 +28,10 @@ impl Identity {
         let found = self.users.credentials(&self.db, who).await?;
         let checked = found.ok_or(Refusal::BadOneTimeToken)?;
         let password = PasswordHash::new(self.passwords.hash(new).await?);
-        let replace = || self.replace_forgotten(&hash, &checked, &password, metadata);
-        let written = retried(replace).await?;
-        self.live.forget(&written.value);
-        Ok(Written {
-            value: (),
-            position: written.position,
-        })
+        let replace = || self.replace_forgotten(&hash, &checked, &password, client, metadata);
+        let (written, ended) = retried(replace).await?;
+        self.live.forget(&ended);
+        Ok(written)
     }
 
     async fn replace_forgotten(
@@ -41,8 +39,9 @@ impl Identity {
         hash: &OneTimeHash,
         checked: &Credentials,
         password: &PasswordHash,
+        client: &Client,
         metadata: &Metadata,
-    ) -> Result<Written<Vec<SessionId>>, Failure> {
+    ) -> Result<(Written<Option<String>>, Vec<SessionId>), Failure> {
         let now = clock::now();
         let (user, mut work) = (checked.user, Work::begin(&self.db, metadata));
         // The user's row first, as a login locks it: one that was checked against the old password comes wholly before.
@@ -66,10 +65,14 @@ impl Identity {
         let ended = self
             .end_all(&mut work, user, SessionEnd::PasswordReset)
             .await?;
+        let device = self
+            .introduced_by(work.rows(), user, password, client)
+            .await?;
         let position = work.commit().await?;
-        Ok(Written {
-            value: ended,
+        let written = Written {
+            value: device,
             position,
-        })
+        };
+        Ok((written, ended))
     }
 }

@@ -90,11 +90,13 @@ async fn an_address_that_was_left_is_nobody_elses_for_as_long_as_it_is_held() {
     forgets(&shop, "mallory@example.com").await;
     assert_eq!(post.settled().await, before);
 
-    shop.exec(
-        "update former_emails set held_until = \
-             (select created_at from users where users.id = former_emails.id)",
-    )
-    .await;
+    for (table, user) in [("former_emails", "id"), ("later_emails", "user_id")] {
+        shop.exec(&format!(
+            "update {table} set held_until = \
+                 (select created_at from users where users.id = {table}.{user})"
+        ))
+        .await;
+    }
     shop.post("/users").json(taking).send().await.expect(201);
     let before = post.settled().await;
     forgets(&shop, "mallory@example.com").await;

@@ -283,6 +283,30 @@ async fn the_right_password_of_a_suspended_user_counts_as_a_wrong_one() {
 }
 
 #[tokio::test]
+async fn the_device_that_sets_another_password_is_let_in_whatever_others_have_used_up() {
+    let shop = Shop::limited_by(&AttemptSettings {
+        name_burst: 1,
+        name_every: Duration::from_secs(24 * 3_600),
+        ..AttemptSettings::default()
+    })
+    .await;
+    let ada = shop.register("ada").await;
+    let new = "an even better one";
+    let body = json!({"current_password": PASSWORD, "new_password": new});
+    let changed = shop.post("/auth/password").by(&ada).json(body);
+    let changed = changed.send().await;
+    assert_eq!(changed.status, 204, "{}", changed.body);
+    for status in [401, 429] {
+        let reply = guess(&shop, "ada", "203.0.113.1", None).await;
+        assert_eq!(reply.status, status, "{}", reply.body);
+    }
+    let body = json!({"login": "ada", "password": new});
+    let at_home = shop.post("/auth/login");
+    let at_home = at_home.header("device-token", changed.header("device-token"));
+    at_home.json(body).send().await.expect(200);
+}
+
+#[tokio::test]
 async fn who_has_one_known_device_shuts_no_other_out() {
     let shop = Shop::limited_by(&AttemptSettings {
         failures_max: 8,

@@ -1,6 +1,9 @@
 //! A new password for whoever forgot the old one.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
+use shop_identity::AttemptSettings;
 use stanchion::runtime::task;
 
 use crate::support::{PASSWORD, Reply, Shop, token_of};
@@ -60,6 +63,28 @@ async fn a_mail_is_good_for_a_new_password_and_every_session_ends() {
         "{ended:?}"
     );
     assert_eq!(post.latest(3).await.subject, "Your password was changed");
+}
+
+#[tokio::test]
+async fn whoever_sets_a_forgotten_password_is_let_in_whatever_others_have_used_up() {
+    let shop = Shop::limited_by(&AttemptSettings {
+        name_burst: 1,
+        name_every: Duration::from_secs(24 * 3_600),
+        ..AttemptSettings::default()
+    })
+    .await;
+    let (shop, post) = shop.posted().await;
+    shop.register("ada").await;
+    ask(&shop, "ada@example.com").await.expect(202);
+    let done = confirm(&shop, &token_of(&post.latest(2).await), NEW).await;
+    assert_eq!(done.status, 204, "{}", done.body);
+    for status in [401, 429] {
+        assert_eq!(shop.try_login("ada").await.status, status);
+    }
+    let body = json!({"login": "ada", "password": NEW});
+    let at_home = shop.post("/auth/login");
+    let at_home = at_home.header("device-token", done.header("device-token"));
+    at_home.json(body).send().await.expect(200);
 }
 
 #[tokio::test]

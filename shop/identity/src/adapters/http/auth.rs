@@ -53,7 +53,7 @@ pub(super) fn routes() -> Routes<Arc<Identity>> {
         .post(
             "/auth/password",
             op("Change the password", change_password)
-                .about("Every other session of the user ends.")
+                .about("Every other session of the user ends. Device-Tokens from before are good for nothing any more; the answer has a new one.")
                 .errors(&PASSWORD_ERRORS)
                 .settled(),
         )
@@ -164,12 +164,9 @@ async fn login(
     };
     let written = identity.log_in(login, &Metadata::new(None)).await?;
     let position = written.position;
-    let proof = written.value.device.as_deref().and_then(proof);
+    let device = written.value.device.clone();
     let answer = Answer::ok(TokensView::from(written.value));
-    let answer = match proof {
-        Some(proof) => answer.header(DEVICE_TOKEN, proof),
-        None => answer,
-    };
+    let answer = known_from_now_on(answer, device.as_deref());
     Ok(match position {
         Some(position) => answer.consistency(identity.log, position),
         None => answer,
@@ -209,18 +206,22 @@ async fn logout(
 async fn change_password(
     caller: Caller,
     State(identity): State<Arc<Identity>>,
+    context: RequestContext,
+    headers: HeaderMap,
     Body(body): Body<PasswordBody>,
 ) -> Result<Answer, Problem> {
     let (user, session) = (user_of(&caller)?, own_session(&identity, &caller).await?);
     let metadata = caused_by(&caller);
     let (current, new) = (&body.current_password, &body.new_password);
+    let client = client(None, &headers, &context);
     let written = identity
-        .change_password(user, session, current, new, &metadata)
+        .change_password(user, session, current, new, &client, &metadata)
         .await?;
-    Ok(stamped(Answer::no_content(), &identity, &written))
+    let answer = known_from_now_on(Answer::no_content(), written.value.as_deref());
+    Ok(stamped(answer, &identity, &written))
 }
 
-fn client(named: Option<&str>, headers: &HeaderMap, context: &RequestContext) -> Client {
+pub(super) fn client(named: Option<&str>, headers: &HeaderMap, context: &RequestContext) -> Client {
     let agent = || headers.get(USER_AGENT)?.to_str().ok();
     let device = named.filter(|name| !name.trim().is_empty()).or_else(agent);
     let address = context.remote().map(|address| address.to_string());
@@ -229,9 +230,11 @@ fn client(named: Option<&str>, headers: &HeaderMap, context: &RequestContext) ->
     Client::new(device, address.as_deref()).proven_by(proof)
 }
 
-/// What the device is known by from now on.
-fn proof(device: &str) -> Option<HeaderValue> {
-    let mut proof = HeaderValue::from_str(device).ok()?;
+/// With what the device is known by from now on, if that is new.
+pub(super) fn known_from_now_on<T>(answer: Answer<T>, device: Option<&str>) -> Answer<T> {
+    let Some(Ok(mut proof)) = device.map(HeaderValue::from_str) else {
+        return answer;
+    };
     proof.set_sensitive(true);
-    Some(proof)
+    answer.header(DEVICE_TOKEN, proof)
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::State;
-use http::StatusCode;
+use http::{HeaderMap, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use stanchion::eventsourcing::Metadata;
@@ -12,7 +12,7 @@ use stanchion::server::{
     op,
 };
 
-use super::auth::Settled;
+use super::auth::{Settled, client, known_from_now_on};
 use super::metadata::stamped;
 use super::problem::MAIL_OFF;
 use super::views::noted;
@@ -32,7 +32,7 @@ pub(super) fn routes() -> Routes<Arc<Identity>> {
         .post(
             "/auth/password/reset/confirmation",
             op("Choose a new password", confirm_reset)
-                .about("With the token of that mail; good for one use within 30 minutes. Every session of the user ends.")
+                .about("With the token of that mail; good for one use within 30 minutes. Every session of the user ends, and Device-Tokens from before are good for nothing any more; the answer has a new one.")
                 .errors(&[codes::RATE_LIMITED, codes::OVERLOADED])
                 .settled(),
         )
@@ -108,14 +108,17 @@ async fn confirm_reset(
     _: Anyone,
     State(identity): State<Arc<Identity>>,
     context: RequestContext,
+    headers: HeaderMap,
     Body(body): Body<ConfirmationBody>,
 ) -> Result<Answer, Problem> {
     let token = body.token.expose_secret();
     let metadata = Metadata::new(None);
     let attempt = identity.attempts.token(context.remote()).await?;
+    let client = client(None, &headers, &context);
     let written = identity
-        .reset_password(token, &body.new_password, &metadata)
+        .reset_password(token, &body.new_password, &client, &metadata)
         .await;
     let written = attempt.settled(written).await?;
-    Ok(stamped(Answer::no_content(), &identity, &written))
+    let answer = known_from_now_on(Answer::no_content(), written.value.as_deref());
+    Ok(stamped(answer, &identity, &written))
 }

@@ -74,6 +74,17 @@ impl FormerEmailRepository for FormerEmailRows {
         Ok(())
     }
 
+    async fn hold_until(&self, on: &dyn Query, former: &FormerEmail) -> Result<(), Failure> {
+        let (table, user) = table_of(former);
+        let sql = format!(
+            "update {table} set held_until = $3 \
+             where {user} = $1 and email_key = $2 and held_until < $3"
+        );
+        let params = params![former.user.0, former.email.key(), former.held_until];
+        on.exec(&sql, params).await?;
+        Ok(())
+    }
+
     async fn held(
         &self,
         on: &dyn Query,

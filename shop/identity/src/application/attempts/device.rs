@@ -69,8 +69,10 @@ impl Devices {
         if shown.as_ref().is_some_and(is_same) {
             return None;
         }
-        // The same device has no new count of its failures.
-        let device = shown.map_or_else(id::new_v7, |shown| shown.device);
+        // The same device has no new count of its failures; but whoever has copied what it was known by shares the count of no
+        // device that knows the new password.
+        let same = shown.filter(|shown| shown.password == password);
+        let device = same.map_or_else(id::new_v7, |same| same.device);
         let seconds = clock::now().as_second().to_be_bytes();
         let [one, other] = names;
         let payload = [

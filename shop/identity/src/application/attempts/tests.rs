@@ -1,3 +1,4 @@
+mod copied;
 mod gauge;
 
 use secrecy::SecretString;

@@ -116,6 +116,34 @@ async fn what_was_chosen_and_proved_meanwhile_is_over_once_the_address_is_back_a
 }
 
 #[tokio::test]
+async fn what_was_chosen_and_proved_meanwhile_gets_no_turn_while_the_address_is_back() {
+    let (shop, post) = Shop::with_post().await;
+    let ada = shop.register("ada").await;
+    proves(&shop, &token_of(&post.latest(1).await)).await;
+    moves(&shop, &ada, &ada, "eve@example.com")
+        .await
+        .expect(200);
+    let proof = post.latest_to("eve@example.com", 3).await;
+    proves(&shop, &token_of(&proof)).await;
+    moves(&shop, &ada, &ada, "ada@example.com")
+        .await
+        .expect(200);
+    post.mails(5).await;
+    // The mail that asks to confirm it lies unread, and a week after all that was left before eve's has gone by.
+    shop.exec(
+        "update former_emails set held_until = \
+             (select created_at from users where users.id = former_emails.id) \
+         where held_until < (select max(held_until) from later_emails)",
+    )
+    .await;
+    forgets(&shop, "eve@example.com").await;
+    assert_eq!(post.settled().await, 5, "it decides nothing");
+    forgets(&shop, "ada@example.com").await;
+    let letter = post.latest(6).await;
+    assert_eq!(letter.to, "ada@example.com".parse().unwrap());
+}
+
+#[tokio::test]
 async fn one_that_is_out_of_reach_keeps_no_other_from_being_told() {
     let (shop, post) = Shop::with_post().await;
     let ada = shop.register("ada").await;

@@ -172,6 +172,7 @@ mod tests {
     use axum::Router;
     use axum::body::Body;
     use axum::routing::any;
+    use futures_util::FutureExt;
     use http::StatusCode;
     use stanchion_resilience::Priority;
     use tower::ServiceExt;
@@ -193,6 +194,36 @@ mod tests {
             ("grpc-status", status),
         ];
         head.into_response()
+    }
+
+    /// The layer, and each route that was put behind it.
+    #[derive(Clone)]
+    struct Remembering(AdmitForeign, Arc<Mutex<Vec<Admitting>>>);
+
+    impl Layer<Route> for Remembering {
+        type Service = Admitting;
+
+        fn layer(&self, route: Route) -> Admitting {
+            let admitting = self.0.layer(route);
+            self.1.lock().push(admitting.clone());
+            admitting
+        }
+    }
+
+    #[test]
+    fn a_route_that_somebody_is_just_asking_is_not_waited_for() {
+        let layer = AdmitForeign(Lanes::new(Priority::Normal));
+        let layer = Remembering(layer, Arc::default());
+        let route = Router::new().route("/", any(async || "asked"));
+        let router: Router = route.layer(layer.clone()).with_state(());
+        let routes = layer.1.lock().clone();
+        let asking: Vec<_> = routes.iter().map(|route| route.0.kept.lock()).collect();
+        assert!(!asking.is_empty());
+        let request = http::Request::get("/").body(Body::empty()).unwrap();
+        let Some(Ok(response)) = router.oneshot(request).now_or_never() else {
+            panic!("it waits");
+        };
+        assert_eq!(response.status(), StatusCode::OK);
     }
 
     async fn ask(router: &Router, path: &str, kind: &str) {

@@ -190,7 +190,7 @@ impl Entrance {
         let access = method.access.unwrap_or(Access::Permission("unstated"));
         if let Some(Trusted(principal)) = request.extensions().get() {
             Authenticator::let_in(access, principal.clone(), context).await?;
-        } else {
+        } else if access != Access::Public {
             let headers = request.headers();
             let admitted = self.authenticator.admit(access, headers, context);
             timely(deadline, pin!(admitted)).await.map_err(late)??;

@@ -120,7 +120,7 @@ impl Session<'_> {
         ])
     }
 
-    /// The rows of a case: one for each peer and figure, and how we compare with the slowest stage and the best peer.
+    /// The rows of a case: one for each peer and figure, and how we compare with the slowest stage, with all of them in turn and with the best peer.
     fn measure(&mut self, case: &Case) -> Vec<Row> {
         eprintln!("{}", case.name);
         let played = turns::play(case.peers.len(), self.options.rounds, |turn| match turn {
@@ -202,6 +202,15 @@ fn rows(case: &Case, pairs: &[Vec<Pair<Measurement>>], failed: &[Option<String>]
             }
             rows.push(row(case.name, figure, peer.about, peer.order, result));
         }
+        if let Some(all) = in_turn(case, pairs).filter(|_| figure == Figure::Rate) {
+            rows.push(row(
+                case.name,
+                figure,
+                "all stages in turn",
+                "none",
+                Ok(all),
+            ));
+        }
         let slowest = stages.iter().min_by(|a, b| by_peer(&a.1, &b.1));
         let best = match figure {
             Figure::Rate => outboxes.iter().max_by(|a, b| by_peer(&a.1, &b.1)),
@@ -218,6 +227,26 @@ fn rows(case: &Case, pairs: &[Vec<Pair<Measurement>>], failed: &[Option<String>]
         }
     }
     rows
+}
+
+/// What all stages allow that have one machine together: the time of a message in each of them, added up.
+fn in_turn(case: &Case, pairs: &[Vec<Pair<Measurement>>]) -> Option<Comparison> {
+    let stages = case.peers.iter().zip(pairs);
+    let stages: Vec<_> = stages.filter(|(peer, _)| peer.stage).collect();
+    let rounds = stages.iter().map(|(_, pairs)| pairs.len()).min()?;
+    let together = (0..rounds).filter_map(|round| {
+        let played: Vec<_> = stages.iter().map(|(_, pairs)| pairs[round]).collect();
+        let foreign = played.iter().map(|it| it.peer.foreign).fold(0.0, f64::max);
+        let seconds: f64 = played.iter().map(|it| it.peer.rate.recip()).sum();
+        let peer = Measurement {
+            rate: seconds.recip(),
+            foreign,
+            ..Measurement::default()
+        };
+        let ours = played.last()?.ours;
+        Some(Pair { ours, peer })
+    });
+    compare(&together.collect::<Vec<_>>(), Figure::Rate)
 }
 
 fn by_peer(one: &Comparison, other: &Comparison) -> std::cmp::Ordering {
@@ -276,6 +305,10 @@ mod tests {
                 .map(|row| row.result.as_ref().unwrap().ratio.median)
         };
         assert_eq!(ratio("slowest: inbox and effect", Figure::Rate), Some(0.5));
+        // 1/900 and 1/300 and 1/500 of a second: 155 messages in one.
+        let in_turn = ratio("all stages in turn", Figure::Rate).unwrap();
+        let together = (1.0 / 900.0 + 1.0 / 300.0 + 1.0 / 500.0_f64).recip();
+        assert!((in_turn - 150.0 / together).abs() < 1e-9, "{in_turn}");
         let best = "best outbox: pg-transactional-outbox";
         assert_eq!(ratio(best, Figure::Rate), Some(1.5));
         let p99 = ratio(best, Figure::P99).unwrap();

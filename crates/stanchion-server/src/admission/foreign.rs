@@ -174,7 +174,8 @@ mod tests {
     use axum::routing::any;
     use http::StatusCode;
     use stanchion_resilience::Priority;
-    use tower::ServiceExt;
+    use tower::layer::layer_fn;
+    use tower::{ServiceExt, service_fn};
 
     use super::*;
     use crate::context::Lent;
@@ -195,13 +196,43 @@ mod tests {
         head.into_response()
     }
 
-    async fn ask(router: &Router, path: &str, kind: &str) {
+    fn request(path: &str, kind: &str) -> Request {
         let request = http::Request::post(path).header("content-type", kind);
         let mut request = request.body(Body::empty()).unwrap();
         let present = Present::of(request.headers());
         let context = Context::new("r-1".into(), &request, Lent::alone(), None, present);
         request.extensions_mut().insert(Arc::new(context));
-        let _ = router.clone().oneshot(request).await;
+        request
+    }
+
+    async fn ask(router: &Router, path: &str, kind: &str) {
+        let _ = router.clone().oneshot(request(path, kind)).await;
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_a_route_that_somebody_else_is_just_asking() {
+        let layered = Arc::new(Mutex::new(Vec::new()));
+        let keeping = Arc::clone(&layered);
+        let layer = layer_fn(move |route: Route| {
+            let admitting = AdmitForeign(Lanes::new(Priority::Normal)).layer(route);
+            keeping.lock().push(admitting.clone());
+            admitting
+        });
+        let answer = service_fn(|_: Request| async { Ok::<_, Infallible>(StatusCode::ACCEPTED) });
+        let _router: Router = Router::new().route_service("/", answer).route_layer(layer);
+        let mut routes = std::mem::take(&mut *layered.lock());
+        assert_eq!(routes.len(), 1);
+        for kind in ["text/plain", "application/grpc"] {
+            let route = &mut routes[0];
+            let answer = {
+                let known = Arc::clone(&route.0);
+                let _asked = known.kept.lock();
+                route.call(request("/", kind))
+            };
+            let Ok(response) = answer.await;
+            assert_eq!(response.status(), StatusCode::ACCEPTED, "{kind}");
+            assert!(route.0.kept.try_lock().is_some(), "it is free again");
+        }
     }
 
     #[tokio::test]

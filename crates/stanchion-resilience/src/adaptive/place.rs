@@ -57,7 +57,7 @@ impl Place {
         self.release(now, true);
     }
 
-    /// The same at `now`, for simulations.
+    /// The same at `now`, for whoever has read the clock, and for simulations.
     pub fn finish_at(mut self, now: Moment) {
         self.release(now, true);
     }

@@ -172,10 +172,10 @@ mod tests {
     use axum::Router;
     use axum::body::Body;
     use axum::routing::any;
-    use futures_util::FutureExt;
     use http::StatusCode;
     use stanchion_resilience::Priority;
-    use tower::ServiceExt;
+    use tower::layer::layer_fn;
+    use tower::{ServiceExt, service_fn};
 
     use super::*;
     use crate::context::Lent;
@@ -196,43 +196,43 @@ mod tests {
         head.into_response()
     }
 
-    /// The layer, and each route that was put behind it.
-    #[derive(Clone)]
-    struct Remembering(AdmitForeign, Arc<Mutex<Vec<Admitting>>>);
-
-    impl Layer<Route> for Remembering {
-        type Service = Admitting;
-
-        fn layer(&self, route: Route) -> Admitting {
-            let admitting = self.0.layer(route);
-            self.1.lock().push(admitting.clone());
-            admitting
-        }
-    }
-
-    #[test]
-    fn a_route_that_somebody_is_just_asking_is_not_waited_for() {
-        let layer = AdmitForeign(Lanes::new(Priority::Normal));
-        let layer = Remembering(layer, Arc::default());
-        let route = Router::new().route("/", any(async || "asked"));
-        let router: Router = route.layer(layer.clone()).with_state(());
-        let routes = layer.1.lock().clone();
-        let asking: Vec<_> = routes.iter().map(|route| route.0.kept.lock()).collect();
-        assert!(!asking.is_empty());
-        let request = http::Request::get("/").body(Body::empty()).unwrap();
-        let Some(Ok(response)) = router.oneshot(request).now_or_never() else {
-            panic!("it waits");
-        };
-        assert_eq!(response.status(), StatusCode::OK);
-    }
-
-    async fn ask(router: &Router, path: &str, kind: &str) {
+    fn request(path: &str, kind: &str) -> Request {
         let request = http::Request::post(path).header("content-type", kind);
         let mut request = request.body(Body::empty()).unwrap();
         let present = Present::of(request.headers());
         let context = Context::new("r-1".into(), &request, Lent::alone(), None, present);
         request.extensions_mut().insert(Arc::new(context));
-        let _ = router.clone().oneshot(request).await;
+        request
+    }
+
+    async fn ask(router: &Router, path: &str, kind: &str) {
+        let _ = router.clone().oneshot(request(path, kind)).await;
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_a_route_that_somebody_else_is_just_asking() {
+        let layered = Arc::new(Mutex::new(Vec::new()));
+        let keeping = Arc::clone(&layered);
+        let layer = layer_fn(move |route: Route| {
+            let admitting = AdmitForeign(Lanes::new(Priority::Normal)).layer(route);
+            keeping.lock().push(admitting.clone());
+            admitting
+        });
+        let answer = service_fn(|_: Request| async { Ok::<_, Infallible>(StatusCode::ACCEPTED) });
+        let _router: Router = Router::new().route_service("/", answer).route_layer(layer);
+        let mut routes = std::mem::take(&mut *layered.lock());
+        assert_eq!(routes.len(), 1);
+        for kind in ["text/plain", "application/grpc"] {
+            let route = &mut routes[0];
+            let answer = {
+                let known = Arc::clone(&route.0);
+                let _asked = known.kept.lock();
+                route.call(request("/", kind))
+            };
+            let Ok(response) = answer.await;
+            assert_eq!(response.status(), StatusCode::ACCEPTED, "{kind}");
+            assert!(route.0.kept.try_lock().is_some(), "it is free again");
+        }
     }
 
     #[tokio::test]

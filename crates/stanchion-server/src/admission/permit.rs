@@ -117,3 +117,76 @@ fn says_how_long(response: &Response, is_call: bool) -> bool {
         ),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use http::{HeaderMap, Request, StatusCode};
+    use stanchion_resilience::Priority;
+    use tokio::time::advance;
+
+    use super::*;
+    use crate::admission::Lane;
+    use crate::context::Lent;
+    use crate::present::Present;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn context() -> Context {
+        let request = Request::new(());
+        let present = Present::default();
+        Context::new("r-1".into(), &request, Lent::alone(), None, present)
+    }
+
+    async fn admitted(context: &Context) -> Working<'_> {
+        let (lane, headers) = (Lane::new(Priority::Normal), HeaderMap::new());
+        let admission = &context.lent.admission;
+        admission.admit(&lane, &headers, context).await.unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_request_took_until_its_place_was_given_back() {
+        let context = context();
+        let working = admitted(&context).await;
+        assert_eq!(context.lent.admission.limit.running(), 1);
+        advance(SECOND).await;
+        assert_eq!(context.took(), SECOND, "it goes on");
+        working.answered(&Response::new(Body::empty()));
+        assert_eq!(context.lent.admission.limit.running(), 0);
+        advance(SECOND).await;
+        assert_eq!(context.took(), SECOND, "what is done with the answer");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_waited_without_a_place_took_all_of_the_time() {
+        let context = context();
+        let working = admitted(&context).await;
+        let waiting = context.begin_waiting();
+        assert!(waiting.is_some());
+        assert_eq!(context.lent.admission.limit.running(), 0);
+        advance(SECOND).await;
+        working.answered(&Response::new(Body::empty()));
+        advance(SECOND).await;
+        assert_eq!(context.took(), SECOND * 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_given_up_or_refused_leaves_no_place_taken() {
+        for answer in [None, Some(503), Some(200)] {
+            let context = context();
+            let working = admitted(&context).await;
+            advance(SECOND).await;
+            match answer {
+                Some(status) => {
+                    let mut response = Response::new(Body::empty());
+                    *response.status_mut() = StatusCode::from_u16(status).unwrap();
+                    working.answered(&response);
+                }
+                None => drop(working),
+            }
+            let running = context.lent.admission.limit.running();
+            assert_eq!(running, 0, "{answer:?}");
+            assert!(context.permit.lock().is_none(), "{answer:?}");
+        }
+    }
+}

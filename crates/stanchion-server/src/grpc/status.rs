@@ -189,3 +189,35 @@ pub(crate) fn name(code: Code) -> &'static str {
         Code::Unauthenticated => "UNAUTHENTICATED",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn what_came_of_a_call_is_what_its_status_says_in_the_end() {
+        for (code, message, expected) in [
+            (None, "", None),
+            (Some("0"), "", Some(Code::Ok)),
+            (Some("7"), "no", Some(Code::PermissionDenied)),
+            (Some("11"), "beyond", Some(Code::OutOfRange)),
+            (Some("11"), TOO_LARGE, Some(Code::ResourceExhausted)),
+        ] {
+            let mut headers = HeaderMap::new();
+            if let Some(code) = code {
+                headers.insert("grpc-status", HeaderValue::from_static(code));
+                headers.insert("grpc-message", HeaderValue::from_static(message));
+            }
+            // Once more, it has its details.
+            for _ in 0..2 {
+                assert_eq!(detailed(&mut headers), expected, "{code:?} {message}");
+                assert_eq!(outcome(&headers), expected, "{code:?} {message}");
+                let is_refused = expected.is_some_and(|code| code != Code::Ok);
+                let has_details = headers.contains_key("grpc-status-details-bin");
+                assert_eq!(has_details, is_refused, "{code:?} {message}");
+            }
+        }
+    }
+}

@@ -15,6 +15,47 @@ async fn a_half_sent_head_stalls_and_an_idle_connection_does_not() {
     assert!(activity.is_stalled(max), "half a head");
 }
 
+/// The clock is not read for a head that comes whole: nothing else may pass for one.
+#[tokio::test(start_paused = true)]
+async fn only_a_whole_head_is_no_wait() {
+    let max = Duration::from_secs(10);
+    let cases: [(&[&str], bool); 6] = [
+        // Hyper makes a request of it at once; until then nothing is waited for.
+        (&["GET / HTTP/1.1\r\nhost: a\r\n\r\n"], false),
+        (&["GET / HTTP/1.1\r\n"], true),
+        // Empty lines before a head are passed over.
+        (&["\r\n\r\n"], true),
+        (&["\r\n\r\n", "GET / HTTP/1.1\r\n"], true),
+        // Of two pieces, each of which ends like one: what follows a body that nobody read.
+        (&["a\r\n\r\n", "a\r\n\r\n"], true),
+        (&["GET /a\r\n\r\n", "GET / HT"], true),
+    ];
+    for (pieces, stalls) in cases {
+        let activity = Arc::new(Activity::new(Protocol::Http1));
+        drop(activity.request());
+        for piece in pieces {
+            assert!(activity.read(piece.as_bytes()));
+        }
+        tokio::time::advance(max).await;
+        assert_eq!(activity.is_stalled(max), stalls, "{pieces:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_head_that_trickles_is_waited_for_since_its_first_piece() {
+    let max = Duration::from_secs(10);
+    let activity = Arc::new(Activity::new(Protocol::Http1));
+    drop(activity.request());
+    for piece in ["GET / HTTP/1.1\r\n", "host: a\r\n"] {
+        assert!(!activity.is_stalled(max), "{piece}");
+        assert!(activity.read(piece.as_bytes()));
+        tokio::time::advance(max / 2).await;
+    }
+    assert!(activity.is_stalled(max));
+    drop(activity.request());
+    assert!(!activity.is_stalled(max), "it is read");
+}
+
 #[test]
 fn the_preface_is_recognised_byte_by_byte() {
     let activity = Activity::new(Protocol::Any);

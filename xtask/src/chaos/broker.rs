@@ -84,8 +84,8 @@ async fn hurt(programs: &Programs, options: &Options, seed: u64) -> Result<()> {
     // Who has just started is slow, and that is not what it is compared with.
     sleep(STEADY).await;
     let begun = shop.noted();
-    // As many orders as while it is away.
-    sleep(down.max(STEADY)).await;
+    // As many orders as while it is away, and looked at as often: to look is work, too.
+    furthest(&shop, down.max(STEADY)).await;
     let gone = shop.noted();
     let (behind, back) = away(&mut shop, down).await?;
     let (before, meanwhile) = (shop.taking(begun..gone)?, shop.taking(gone..back)?);
@@ -113,12 +113,7 @@ async fn hurt(programs: &Programs, options: &Options, seed: u64) -> Result<()> {
 /// The broker is killed, and comes back: how far somebody was behind at most, and what customers had noted by then.
 async fn away(shop: &mut Split, down: Duration) -> Result<(u64, usize)> {
     shop.stage.nats()?.kill()?;
-    let began = Instant::now();
-    let mut behind = 0;
-    while began.elapsed() < down {
-        behind = behind.max(shop.lag().await);
-        sleep(POLL).await;
-    }
+    let behind = furthest(shop, down).await;
     let back = shop.noted();
     shop.stage.nats()?.restart()?;
     let began = Instant::now();
@@ -142,6 +137,17 @@ async fn away(shop: &mut Split, down: Duration) -> Result<(u64, usize)> {
         "the backlog goes too slowly: {times:.1} times the rate of what comes, {DRAIN_TIMES} are asked for"
     );
     Ok((behind, back))
+}
+
+/// How far somebody was behind at most in this time.
+async fn furthest(shop: &Split, time: Duration) -> u64 {
+    let began = Instant::now();
+    let mut behind = 0;
+    while began.elapsed() < time {
+        behind = behind.max(shop.lag().await);
+        sleep(POLL).await;
+    }
+    behind
 }
 
 /// Whether who orders noticed nothing: times of taking an order, in order.

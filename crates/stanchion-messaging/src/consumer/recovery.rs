@@ -26,7 +26,8 @@ const FIRST: Duration = Duration::from_millis(500);
 /// The longest wait after the store failed.
 const STORE_MAX: Duration = Duration::from_secs(30);
 
-/// The longest wait after the broker or a feed failed, as adapters have it by default; they wait by themselves as well.
+/// The longest wait after the broker or a feed failed, as adapters have it by default; they wait by themselves as well. And
+/// between two looks whether the store takes writes again, which cost no delivery.
 const BROKER_MAX: Duration = Duration::from_secs(5);
 
 /// A subscription that lasted so long, which is more than any wait, began well: the next failure is a first one.
@@ -36,6 +37,7 @@ const BEGAN_WELL: Duration = STORE_MAX;
 struct Recovery {
     store: Backoff,
     broker: Backoff,
+    looks: Backoff,
     /// The store failed in the last subscription.
     in_doubt: bool,
 }
@@ -45,6 +47,7 @@ impl Recovery {
         Self {
             store: Backoff::new(FIRST, STORE_MAX),
             broker: Backoff::new(FIRST, BROKER_MAX),
+            looks: Backoff::new(FIRST, BROKER_MAX),
             in_doubt: false,
         }
     }
@@ -68,6 +71,18 @@ impl Consumer {
     pub(super) async fn run_to_the_end(&self, stop: &CancellationToken) {
         let mut recovery = Recovery::new();
         while !stop.is_cancelled() {
+            if recovery.in_doubt
+                && let Err(error) = self.store.takes_writes(self.name).await
+            {
+                warn!(consumer = self.name, %error, "consumer waits for its store");
+                recovery.looks.failed();
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = recovery.looks.wait() => {}
+                }
+                continue;
+            }
+            recovery.looks.succeeded();
             let began = Instant::now();
             let ended = self.follow(stop, &recovery).await;
             recovery.ended(&ended, began.elapsed());
@@ -88,10 +103,6 @@ impl Consumer {
         stop: &CancellationToken,
         recovery: &Recovery,
     ) -> Result<Option<String>, String> {
-        if recovery.in_doubt {
-            let takes = self.store.takes_writes(self.name).await;
-            takes.map_err(|error| error.to_string())?;
-        }
         self.take_back().await?;
         let progress = self.store.progress(self.name).await;
         let progress = progress.map_err(|error| error.to_string())?;

@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
 use shop_kernel::UserId;
-use stanchion::auth::secret::{Purpose, Signer};
+use stanchion::auth::secret::{Purpose, Signer, equal};
 use stanchion::runtime::{clock, id};
 use uuid::Uuid;
 
@@ -64,14 +64,15 @@ impl Devices {
         let names = account.names.map(|name| self.name(name));
         let password = self.password(account.password);
         let shown = shown.filter(|shown| shown.user == account.user);
-        let is_same =
-            |shown: &Known| !shown.is_old && shown.names == names && shown.password == password;
+        let is_same = |shown: &Known| {
+            !shown.is_old && shown.names == names && equal(&shown.password, &password)
+        };
         if shown.as_ref().is_some_and(is_same) {
             return None;
         }
         // The same device has no new count of its failures; but whoever has copied what it was known by shares the count of no
         // device that knows the new password.
-        let same = shown.filter(|shown| shown.password == password);
+        let same = shown.filter(|shown| equal(&shown.password, &password));
         let device = same.map_or_else(id::new_v7, |same| same.device);
         let seconds = clock::now().as_second().to_be_bytes();
         let [one, other] = names;
@@ -108,7 +109,7 @@ impl Devices {
 
     /// Whether it has logged in to this account by this very password.
     pub(super) fn has_logged_in(&self, known: &Known, to: &Credentials) -> bool {
-        known.user == to.user && known.password == self.password(&to.password)
+        known.user == to.user && equal(&known.password, &self.password(&to.password))
     }
 
     /// Spellings of one name are one.

@@ -95,14 +95,24 @@ impl Connection {
     /// Waits until connected, no longer than a publish may take. What was given to the client earlier would leave later,
     /// whatever became of it meanwhile.
     pub(crate) async fn connected(&self) -> Result<(), BrokerError> {
+        if self.is_connected() {
+            return Ok(());
+        }
         let end = Instant::now() + self.settings.publish_timeout;
-        while !self.is_connected() {
+        let mut epoch = self.epoch.clone();
+        loop {
+            // What was told before would end each wait at once.
+            epoch.borrow_and_update();
+            if self.is_connected() {
+                return Ok(());
+            }
             if Instant::now() >= end {
                 return Err(BrokerError("not connected to NATS".into()));
             }
-            let _late = timeout(LOOK, self.epoch.clone().changed()).await;
+            if let Ok(Err(ended)) = timeout(LOOK, epoch.changed()).await {
+                return Err(unavailable(ended));
+            }
         }
-        Ok(())
     }
 
     /// Tells the server something about each of these deliveries, and waits until it has heard.

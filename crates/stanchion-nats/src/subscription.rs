@@ -92,14 +92,15 @@ impl NatsSubscription {
 
     /// Sees to it that every lane without a message has asked for one.
     async fn ask(&mut self) -> Result<(), BrokerError> {
-        if !self.connection.is_connected() {
-            return Ok(());
-        }
+        // Also without a connection, for a wait ends at once as long as nobody has seen it.
         if self.epoch.has_changed().unwrap_or(false) {
             // The server may be another one, or have lost what it had.
             self.epoch.borrow_and_update();
             self.lanes = self.lanes.map(Lane::reconnected);
             self.is_in_doubt = true;
+        }
+        if !self.connection.is_connected() {
+            return Ok(());
         }
         let now = Instant::now();
         let wants = self.lanes.map(|lane| lane.want(now));

@@ -244,6 +244,45 @@ async fn a_stream_that_went_back_is_told() {
     assert_eq!(broker.store_id().await.unwrap(), after);
 }
 
+/// Processor time of this process, in hundredths of a second.
+#[cfg(target_os = "linux")]
+fn processor() -> u64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let (_, numbers) = stat.rsplit_once(')').unwrap();
+    let numbers = numbers.split_whitespace().skip(11).take(2);
+    numbers.map(|number| number.parse::<u64>().unwrap()).sum()
+}
+
+/// Who waits for a server that is away asks for nothing meanwhile, not even the processor.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_wait_for_a_server_that_is_away_is_no_work() {
+    const AWAY: Duration = Duration::from_secs(3);
+    let Some(mut server) = Nats::required() else {
+        return;
+    };
+    let settings = NatsSettings {
+        publish_timeout: AWAY,
+        ..settings(server.address(), PREFIX)
+    };
+    let broker = connect(&settings).await;
+    let mut subscription = subscribe(&broker).await;
+    publish(&broker, &envelope("a")).await;
+    take(subscription.as_mut()).await;
+    server.kill().unwrap();
+    while broker.is_connected() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let before = processor();
+    let next = envelope("b");
+    let (published, delivered) =
+        tokio::join!(broker.publish(&next), timeout(AWAY, subscription.next()));
+    let took = processor() - before;
+    assert!(published.is_err() && delivered.is_err());
+    // A tenth of the time; a wait that ends at once and begins anew takes all of it.
+    assert!(took < 30, "{took} hundredths of a second in {AWAY:?}");
+}
+
 /// A consumer's wait is interrupted by whatever else it does.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wait_that_is_interrupted_again_and_again_finds_back_to_its_server() {

@@ -10,6 +10,8 @@ use stanchion_testing::proxy::{Cut, FaultProxy};
 use stanchion_testing::servers::Nats;
 use tokio::time::{Instant, timeout};
 
+#[cfg(target_os = "linux")]
+use super::support::processor;
 use super::support::{bare, connect, envelope, group, settings, stored};
 
 const PREFIX: &str = "shop";
@@ -242,15 +244,6 @@ async fn a_stream_that_went_back_is_told() {
     let after = broker.store_id().await.unwrap();
     assert_ne!(after, known);
     assert_eq!(broker.store_id().await.unwrap(), after);
-}
-
-/// Processor time of this process, in hundredths of a second.
-#[cfg(target_os = "linux")]
-fn processor() -> u64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
-    let (_, numbers) = stat.rsplit_once(')').unwrap();
-    let numbers = numbers.split_whitespace().skip(11).take(2);
-    numbers.map(|number| number.parse::<u64>().unwrap()).sum()
 }
 
 /// Who waits for a server that is away asks for nothing meanwhile, not even the processor.

@@ -14,7 +14,7 @@ use super::stop::{AdminPort, StopTimes, Stopping};
 use super::workers::Workers;
 use super::{Addresses, Running, Stopped};
 use crate::net::{
-    App, BodyRate, ConnectionLimits, Listener, Moments, Serving, Tls, keep_little_unsent,
+    App, BodyRate, ConnectionLimits, Gone, Listener, Moments, Serving, Tls, look_after,
 };
 use crate::service::{Module, Role, ServerSettings, State, Worker};
 use crate::stack::Stack;
@@ -69,13 +69,14 @@ impl Service {
         };
         let admin_tls = admin_tls.map_err(|problem| refused("admin", problem))?;
         let serves = self.role != Role::Worker;
+        let gone = Gone::where_writes_take(self.settings.write_timeout);
         let public = if serves {
-            Some(bind(self.settings.listen).await?)
+            Some(bind(self.settings.listen, gone).await?)
         } else {
             None
         };
         let admin = match &self.admin {
-            Some(admin) => Some(bind(admin.listen).await?),
+            Some(admin) => Some(bind(admin.listen, gone).await?),
             None => None,
         };
         let addresses = Addresses {
@@ -238,10 +239,10 @@ fn workers(modules: &mut [Module]) -> Vec<(&'static str, Worker)> {
     workers
 }
 
-async fn bind(address: SocketAddr) -> Result<TcpListener, StartError> {
+async fn bind(address: SocketAddr, gone: Gone) -> Result<TcpListener, StartError> {
     let listener = TcpListener::bind(address).await;
     let listener = listener.map_err(|error| StartError::Listen { address, error })?;
-    keep_little_unsent(&listener);
+    look_after(&listener, gone);
     Ok(listener)
 }
 

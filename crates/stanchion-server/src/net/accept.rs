@@ -21,23 +21,6 @@ const PAUSE_MAX: Duration = Duration::from_secs(1);
 /// What the kernel may have accepted for us: as much as tokio asks it to.
 const BACKLOG_MAX: usize = 1024;
 
-/// What the kernel may keep of the answers on a connection, beside what is under way to the client.
-///
-/// By itself it takes up to 4 MB, also of what nobody takes, and keeps it when we have left: some hundred clients who ask
-/// and do not read use up what it has for all connections of the machine (`net.ipv4.tcp_mem`).
-#[cfg(target_os = "linux")]
-const UNSENT_BYTES_MAX: u32 = 128 * 1024;
-
-/// Each connection has that bound from the socket that accepts it.
-pub(crate) fn keep_little_unsent(listener: &TcpListener) {
-    #[cfg(target_os = "linux")]
-    if let Err(error) = socket2::SockRef::from(listener).set_tcp_notsent_lowat(UNSENT_BYTES_MAX) {
-        tracing::warn!(%error, "what the kernel keeps of answers that nobody takes is not bounded");
-    }
-    #[cfg(not(target_os = "linux"))]
-    let _ = listener;
-}
-
 /// One port and the connections it has.
 pub(crate) struct Listener {
     pub(crate) name: &'static str,

@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-pub(crate) use self::at_work::{AtWork, OnItsWay};
+pub(crate) use self::at_work::AtWork;
 use super::frames::Frames;
 use crate::stack::{HEADERS_MAX, Upgrading};
 
@@ -161,8 +161,8 @@ impl Activity {
         }
     }
 
-    /// A request's head is complete; the guard lives as long as its answer is made.
-    pub(crate) fn request(self: &Arc<Self>) -> AtWork<'_> {
+    /// A request's head is complete; the guard lives until it is answered.
+    pub(crate) fn request(self: &Arc<Self>) -> AtWork {
         self.requests.fetch_add(1, Ordering::Relaxed);
         self.asked.fetch_add(1, Ordering::Relaxed);
         if !self.is_http2() {
@@ -171,7 +171,12 @@ impl Activity {
             head.bytes.clear();
             head.bytes.shrink_to(HEAD_ROOM);
         }
-        AtWork(self)
+        AtWork(Arc::clone(self))
+    }
+
+    /// Whether requests are being answered.
+    pub(super) fn is_at_work(&self) -> bool {
+        self.requests.load(Ordering::Relaxed) > 0
     }
 
     /// A request is answered.

@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use hyper_util::server::conn::auto;
 
@@ -12,9 +10,6 @@ const PENDING_RESETS_MAX: usize = 20;
 const ERROR_RESETS_MAX: usize = 100;
 /// What hyper reads of a head; beyond our own bound, so that ours answers in its own form.
 const HEAD_BYTES_HARD_MAX: usize = 128 * 1024;
-/// How often an HTTP/2 peer is asked whether it is there, and how long it may take to say so.
-const PING_EVERY: Duration = Duration::from_secs(30);
-const PING_WITHIN: Duration = Duration::from_secs(10);
 /// How much of an answer is kept for an HTTP/2 stream whose client is slow.
 const SEND_BYTES_MAX: usize = 256 * 1024;
 
@@ -35,8 +30,7 @@ pub(super) fn builder() -> auto::Builder<TokioExecutor> {
         .max_pending_accept_reset_streams(PENDING_RESETS_MAX)
         .max_local_error_reset_streams(ERROR_RESETS_MAX)
         .max_header_list_size(HEAD_BYTES_HARD_MAX as u32)
-        .max_send_buf_size(SEND_BYTES_MAX)
-        .keep_alive_interval(PING_EVERY)
-        .keep_alive_timeout(PING_WITHIN);
+        // Without PING: whether a client is still there the kernel finds out, see `kernel`.
+        .max_send_buf_size(SEND_BYTES_MAX);
     builder
 }

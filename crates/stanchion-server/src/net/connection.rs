@@ -1,4 +1,5 @@
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::mem::{replace, take};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -18,7 +19,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tower::ServiceExt;
 
-use super::activity::{Activity, Protocol, Rest};
+use super::activity::{Activity, AtWork, Protocol, Rest};
 use super::agreed::{Agreed, ClientCertificates};
 use super::builder::builder;
 use super::doubts::{Hosts, Length, hosts, length};
@@ -27,6 +28,7 @@ use super::io::{TimedIo, WatchedIo};
 use super::limits::ConnectionLimits;
 use super::paced::{BodyRate, Paced};
 use super::taken::Taken;
+use super::together::Together;
 use super::{Moments, Telling, Tls};
 use crate::grpc;
 use crate::metrics::ServerMetrics;
@@ -133,6 +135,7 @@ where
     let service = service_fn(move |request| answer(Arc::clone(&conversation), request));
     let connection = builder.serve_connection_with_upgrades(io, service);
     tokio::pin!(connection);
+    let mut together = Together::default();
     let mut rest = Rest::begin();
     let mut told = false;
     let mut closing = false;
@@ -144,7 +147,7 @@ where
         let event = event.into_future();
         tokio::pin!(event);
         let happened = tokio::select! {
-            result = connection.as_mut() => {
+            result = poll_fn(|context| together.poll(connection.as_mut(), &activity, context)) => {
                 activity.end();
                 if activity.is_refused() {
                     metrics.connection_refused("headers");
@@ -264,6 +267,8 @@ fn answer(
     request: Request<Incoming>,
 ) -> impl Future<Output = Result<Response, Infallible>> + Send {
     let head = Head::of(&request, &conversation.activity);
+    // From now on: over HTTP/2 the request may be answered by a task that has not begun yet.
+    let at_work = conversation.activity.request();
     // What streams has deadlines of its own, and is silent while it has nothing to say.
     let is_call = head.present.has(Sought::Grpc);
     // Most have none, and what stands for that needs no memory.
@@ -281,13 +286,12 @@ fn answer(
     if !own.is_empty() {
         request.extensions_mut().extend(own);
     }
-    async move { Ok(conversation.answer(&mut request, head).await) }
+    async move { Ok(conversation.answer(&mut request, head, at_work).await) }
 }
 
 impl Conversation {
-    async fn answer(&self, request: &mut Request<Body>, head: Head) -> Response {
+    async fn answer(&self, request: &mut Request<Body>, head: Head, at_work: AtWork) -> Response {
         let activity = &self.activity;
-        let at_work = activity.request();
         if head.length == Length::Two || head.hosts == Hosts::Two {
             return refused();
         }
@@ -312,7 +316,7 @@ impl Conversation {
             // Over HTTP/1.1 what comes in beside a long answer is no head that is late. Whether it is a call's is told by
             // the answer, which is ours: what a client says of its request may be anything.
             let whole = persistent || grpc::is_grpc(response.headers());
-            response = response.map(|body| Taken::watch(body, whole, at_work.on_its_way()));
+            response = response.map(|body| Taken::watch(body, whole, at_work));
         }
         response
     }

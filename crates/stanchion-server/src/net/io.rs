@@ -14,6 +14,10 @@ use super::cut::Cut;
 use super::held::Held;
 use super::refusal::Refusal;
 
+/// Pieces of so many bytes in all are written as one: to copy them costs less than a call of the system that takes pieces
+/// does more than one that takes bytes. A small answer's head and body come as two.
+const ONE_BYTES_MAX: usize = 1024;
+
 /// A socket that gives up on a peer that takes nothing.
 ///
 /// It stands below TLS: what is above has buffers of its own, takes writes into them, and is stuck only when it
@@ -81,7 +85,11 @@ impl AsyncWrite for TimedIo {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let written = Pin::new(&mut self.socket).poll_write_vectored(context, slices);
+        let mut one = [0; ONE_BYTES_MAX];
+        let written = match joined(slices, &mut one) {
+            Some(bytes) => Pin::new(&mut self.socket).poll_write(context, bytes),
+            None => Pin::new(&mut self.socket).poll_write_vectored(context, slices),
+        };
         self.timed(written, context)
     }
 
@@ -97,6 +105,23 @@ impl AsyncWrite for TimedIo {
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.socket).poll_shutdown(context)
     }
+}
+
+/// What these pieces are in one, if they are one or fit here.
+fn joined<'b>(
+    slices: &'b [io::IoSlice<'_>],
+    room: &'b mut [u8; ONE_BYTES_MAX],
+) -> Option<&'b [u8]> {
+    if let [one] = slices {
+        return Some(one);
+    }
+    let mut length = 0;
+    for slice in slices {
+        let end = length + slice.len();
+        room.get_mut(length..end)?.copy_from_slice(slice);
+        length = end;
+    }
+    Some(&room[..length])
 }
 
 /// A connection, or TLS over one, that tells what it reads and writes.
@@ -228,5 +253,29 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for WatchedIo<S> {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::IoSlice;
+
+    use super::*;
+
+    #[test]
+    fn small_pieces_are_one_and_large_ones_stay_as_they_are() {
+        let mut room = [0; ONE_BYTES_MAX];
+        let (half, large) = ([7; ONE_BYTES_MAX / 2], [7; ONE_BYTES_MAX * 2]);
+        for (pieces, whole) in [
+            (vec![], Some(0)),
+            (vec![&large[..]], Some(large.len())),
+            (vec![&half[..], &half[..]], Some(ONE_BYTES_MAX)),
+            (vec![&half[..], &[], &half[..], &[7]], None),
+            (vec![&[], &large[..]], None),
+        ] {
+            let slices: Vec<_> = pieces.iter().map(|piece| IoSlice::new(piece)).collect();
+            let one = joined(&slices, &mut room).map(<[u8]>::to_vec);
+            assert_eq!(one, whole.map(|length| vec![7; length]), "{pieces:?}");
+        }
     }
 }

@@ -6,7 +6,7 @@ use axum::body::Body;
 use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
-use super::activity::{Activity, OnItsWay};
+use super::activity::{Activity, AtWork};
 
 /// The largest piece of an answer that is given away at once, in bytes: HTTP/2's usual frame.
 const PIECE_BYTES_MAX: usize = 16 * 1024;
@@ -21,7 +21,7 @@ pub(super) struct Taken {
     rest: Bytes,
     /// Calls have deadlines of their own, and may be taken as slowly as those allow; over HTTP/1.1 the bytes tell.
     whole: bool,
-    request: OnItsWay,
+    request: AtWork,
 }
 
 /// A piece on its way, until it is sent or dropped.
@@ -31,7 +31,7 @@ struct Piece {
 }
 
 impl Taken {
-    pub(super) fn watch(body: Body, whole: bool, request: OnItsWay) -> Body {
+    pub(super) fn watch(body: Body, whole: bool, request: AtWork) -> Body {
         Body::new(Self {
             body,
             rest: Bytes::new(),

@@ -105,8 +105,8 @@ impl Parts {
             }
             None => self.guarded(request, context).await,
         };
-        // Headers that keep browsers from harm, on every answer, errors included.
-        security::add(&mut response, self.behind_tls);
+        // Headers that keep browsers from harm, on every answer that one may see, errors included.
+        security::add(&mut response, context.accept.grpc, self.behind_tls);
         let response = watch.answered(response);
         // Whoever refused has not taken the body, and only who gives it up lets it be read to its end.
         drop(take(request.body_mut()));

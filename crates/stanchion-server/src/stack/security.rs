@@ -4,6 +4,8 @@ use http::header::{
     X_CONTENT_TYPE_OPTIONS,
 };
 
+use crate::grpc;
+
 /// An API's answers are no pages: nothing may be loaded, framed or submitted.
 const POLICY: &str = "default-src 'none'; frame-ancestors 'none'";
 const HEADERS: [(HeaderName, HeaderValue); 3] = [
@@ -14,8 +16,12 @@ const HEADERS: [(HeaderName, HeaderValue); 3] = [
 /// A year.
 const TLS_ONLY: HeaderValue = HeaderValue::from_static("max-age=31536000; includeSubDomains");
 
-/// Adds what browsers are told; a page's own policy is left alone.
-pub(crate) fn add(response: &mut Response, behind_tls: bool) {
+/// Adds what browsers are told; a page's own policy is left alone. What answers a gRPC call in its own words has none of it:
+/// no browser shows it, and each call would pay.
+pub(crate) fn add(response: &mut Response, is_call: bool, behind_tls: bool) {
+    if is_call && grpc::is_grpc(response.headers()) {
+        return;
+    }
     let headers = response.headers_mut();
     // One more for the request's id.
     headers.reserve(HEADERS.len() + 1);

@@ -163,6 +163,8 @@ async fn a_call_is_answered_counted_and_named() {
     let mut ours = Ours::start(settings()).await;
     let answered = ours.client.check(asking("reader", "")).await.unwrap();
     assert!(answered.metadata().contains_key("x-request-id"));
+    let of_browsers = answered.metadata().get("content-security-policy");
+    assert!(of_browsers.is_none(), "no browser shows it");
     let mut stream = ours.watch(asking("writer", "short")).await.unwrap();
     assert!(stream.message().await.unwrap().is_some());
     assert!(stream.message().await.unwrap().is_some());

@@ -5,6 +5,7 @@ mod full;
 mod kill;
 pub(crate) mod log;
 pub(crate) mod log_programs;
+mod notes;
 mod overload;
 mod power;
 mod programs;

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 use shop_cluster::{ADMIN_PASSWORD, Broker, Cluster, table};
-use stanchion_testing::process::keep_ctrl_c_to_ourselves;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
 
@@ -63,10 +62,8 @@ pub(crate) fn run(options: &Options) -> Result<()> {
 async fn stay_up(up: &Up) -> Result<()> {
     let folder = workspace::target().join("cluster");
     let binary = workspace::programs(&["shop"], up.release)?.join("shop");
-    // From here on a Ctrl-C is ours: services that got it from the terminal as well would take our word for a second one, and
-    // end at once.
+    // A Ctrl-C is ours: services are in process groups of their own, where our word is the first that they get.
     let mut signals = Signals::listen()?;
-    keep_ctrl_c_to_ourselves();
     let stage = Stage::set(&folder, binary, up.broker, up.databases)?;
     let mut plan = stage.plan(folder.join("shop"));
     plan.listen = Some(up.port);

@@ -10,7 +10,7 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use stanchion_testing::servers::{PgBouncer, Postgres, RabbitMq, Redis};
 
 use crate::{
@@ -69,7 +69,7 @@ pub(crate) fn run(options: &Options) -> Result<()> {
     let servers = if options.without_servers {
         Servers::none()?
     } else {
-        Servers::start()?
+        Servers::start().context("--without-servers skips what needs one")?
     };
     let mut tally = Tally::default();
     let mut broken = Vec::new();

@@ -90,3 +90,20 @@ pub(crate) fn own_manifests() -> Vec<PathBuf> {
         .filter(|path| path.is_file())
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// With several binaries and none of them named so, cargo asks which one is meant.
+    #[test]
+    fn cargo_run_at_the_root_means_the_shop() {
+        let metadata = metadata().unwrap();
+        let members = metadata.workspace_default_packages();
+        let meant: Vec<&str> = members
+            .iter()
+            .filter_map(|member| member.default_run.as_deref())
+            .collect();
+        assert_eq!(meant, ["shop"]);
+    }
+}

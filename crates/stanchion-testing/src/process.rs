@@ -1,6 +1,7 @@
 //! One service binary as a child process: start, wait until ready, signal, read what it printed.
 
 mod http;
+mod kept;
 mod launch;
 mod ports;
 mod signal;
@@ -15,7 +16,8 @@ use anyhow::{Context, Result, bail, ensure};
 use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
-pub use self::launch::{Launch, keep_ctrl_c_to_ourselves};
+pub use self::kept::Kept;
+pub use self::launch::Launch;
 pub use self::ports::free_port;
 pub use self::signal::Signal;
 
@@ -27,11 +29,13 @@ const WARNINGS: [&str; 4] = ["WARN", "ERROR", "\"status\":5", "panicked at"];
 /// How many of them, the last ones.
 const REPEATED_MAX: usize = 30;
 
-/// A running child; killed when dropped. Its output goes to files, so it never blocks on a full pipe. A test that fails
-/// repeats what the child warned of: why may be said there and nowhere else.
+/// A running child; killed when dropped, and also when this process is killed. Its output goes to files, so it never blocks
+/// on a full pipe. A test that fails repeats what the child warned of: why may be said there and nowhere else.
 #[derive(Debug)]
 pub struct ServiceProcess {
     child: Child,
+    /// Until it was waited for.
+    kept: Option<Kept>,
     ready_url: Option<String>,
     output: TempDir,
 }
@@ -95,7 +99,11 @@ impl ServiceProcess {
     /// # Errors
     /// When the system cannot say.
     pub fn exited(&mut self) -> Result<Option<ExitStatus>> {
-        self.child.try_wait().context("wait")
+        let status = self.child.try_wait().context("wait")?;
+        if status.is_some() {
+            drop(self.kept.take());
+        }
+        Ok(status)
     }
 
     /// `SIGKILL`, and waits for the end: nothing is flushed, nothing said goodbye.
@@ -104,7 +112,9 @@ impl ServiceProcess {
     /// When the system refuses.
     pub fn kill(&mut self) -> Result<ExitStatus> {
         self.signal(Signal::Kill)?;
-        self.child.wait().context("wait")
+        let status = self.child.wait().context("wait")?;
+        drop(self.kept.take());
+        Ok(status)
     }
 
     /// `SIGTERM`, and waits for the end.

@@ -5,9 +5,12 @@ use std::{os::unix::process::ExitStatusExt, time::Duration};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use stanchion_testing::process::{Launch, Signal, free_port, keep_ctrl_c_to_ourselves};
+use stanchion_testing::process::{Launch, ServiceProcess, Signal, free_port};
 
 const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Set where this program is started by a test of its own, to start a service and be ended.
+const STARTER: &str = "STANCHION_TEST_STARTER";
 
 #[tokio::test]
 async fn what_a_child_prints_can_be_read_while_it_runs_and_after() {
@@ -95,8 +98,7 @@ fn no_port_is_handed_out_twice_and_none_that_somebody_listens_on() {
 }
 
 #[tokio::test]
-async fn a_ctrl_c_in_the_terminal_can_be_kept_from_children() {
-    keep_ctrl_c_to_ourselves();
+async fn a_ctrl_c_in_the_terminal_does_not_reach_a_child() {
     let child = shell("sleep 60").spawn().unwrap();
     // A terminal's Ctrl-C goes to one process group.
     assert_eq!(group_of(child.pid()), child.pid());
@@ -107,4 +109,65 @@ fn group_of(pid: u32) -> u32 {
     // Behind the name in parentheses: state, parent, group.
     let (_, rest) = stat.rsplit_once(") ").unwrap();
     rest.split(' ').nth(2).unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn what_was_started_ends_with_who_started_it_however_that_ends() {
+    if std::env::var_os(STARTER).is_some() {
+        return start_and_wait().await;
+    }
+    let launch = Launch::new(std::env::current_exe().unwrap())
+        .arg("--exact")
+        .arg("what_was_started_ends_with_who_started_it_however_that_ends")
+        .arg("--nocapture")
+        .env(STARTER, "1");
+    for signal in [Signal::Terminate, Signal::Kill] {
+        let mut starter = launch.spawn().unwrap();
+        let started = started_by(&mut starter).await;
+        assert!(started.iter().all(|pid| runs(*pid)), "{started:?}");
+        starter.signal(signal).unwrap();
+        starter.wait(DEADLINE).await.unwrap();
+        let ended = async {
+            while started.iter().any(|pid| runs(*pid)) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let ended = tokio::time::timeout(DEADLINE, ended).await;
+        assert!(ended.is_ok(), "{signal:?}: {started:?} go on");
+    }
+}
+
+/// A service with a process of its own; says which they are.
+async fn start_and_wait() {
+    let service = shell("sleep 600 & echo $!; wait").spawn().unwrap();
+    while !service.stdout().ends_with('\n') {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    println!("\nstarted {} {}", service.pid(), service.stdout().trim());
+    std::future::pending().await
+}
+
+async fn started_by(starter: &mut ServiceProcess) -> Vec<u32> {
+    loop {
+        let said = starter.stdout();
+        let started = said
+            .lines()
+            .find_map(|line| line.strip_prefix("started "))
+            .filter(|_| said.ends_with('\n'));
+        if let Some(started) = started {
+            return started.split(' ').map(|pid| pid.parse().unwrap()).collect();
+        }
+        let ended = starter.exited().unwrap();
+        assert!(ended.is_none(), "{said}{}", starter.stderr());
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Who has ended may wait long for somebody to ask how.
+fn runs(pid: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let state = stat
+        .rsplit_once(") ")
+        .and_then(|(_, rest)| rest.chars().next());
+    !matches!(state, None | Some('Z' | 'X'))
 }

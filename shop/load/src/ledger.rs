@@ -87,6 +87,11 @@ impl Ledger {
         self.note("interrupted", json!({"request": what, "why": why}));
     }
 
+    /// The shop has more to do than it can, and says when to come back: the request is repeated then.
+    pub(crate) fn shed(&self, what: &str, status: u16) {
+        self.note("shed", json!({"request": what, "http": status}));
+    }
+
     /// An answer that no client should ever see.
     pub(crate) fn breakage(&self, what: &str, status: u16, body: &str) {
         self.note(

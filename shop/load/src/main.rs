@@ -1,7 +1,8 @@
 //! Customers of the shop, who know its public contract and nothing else.
 //!
 //! They order, cancel and take deliveries, each request under an idempotency key that is repeated
-//! until it is answered, whatever happens to the shop meanwhile. Every answer is noted in a ledger,
+//! until it is answered, whatever happens to the shop meanwhile; what was shed is repeated when the
+//! shop says, and is broken where it is shed for a minute. Every answer is noted in a ledger,
 //! a JSON object a line, before anything is done with it. On `SIGTERM` or `SIGINT` they begin
 //! nothing new, wait until every order they know of is settled, and leave.
 
@@ -61,17 +62,17 @@ async fn main() -> anyhow::Result<()> {
     let closing = CancellationToken::new();
     let mut people = JoinSet::new();
     for number in 0..arguments.customers {
-        let client = Client::new(&arguments.url, Arc::clone(&ledger))?;
         let seed = arguments
             .seed
             .wrapping_mul(1_000)
             .wrapping_add(number as u64);
+        let client = Client::new(&arguments.url, seed, Arc::clone(&ledger))?;
         let pause = Duration::from_millis(arguments.pause_ms_max);
         let customer = Customer::new(client, number, seed, pause);
         people.spawn(customer.shop_until(closing.clone()));
     }
     if let Ok(password) = std::env::var(ADMIN_PASSWORD) {
-        let client = Client::new(&arguments.url, Arc::clone(&ledger))?;
+        let client = Client::new(&arguments.url, arguments.seed, Arc::clone(&ledger))?;
         people.spawn(warehouse::deliver_until(
             client,
             password,

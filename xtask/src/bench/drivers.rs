@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
+use stanchion_testing::process::Kept;
 
 use super::{
     figures::Measurement,
@@ -114,6 +115,8 @@ fn bounded(command: &mut Command) -> Result<Output> {
             tokio::process::Command::from(std::mem::replace(command, Command::new("true")));
         let child = command.kill_on_drop(true).spawn()?;
         let group = child.id();
+        // A driver starts clients of its own, and may run for minutes after us.
+        let _kept = group.map(Kept::group).transpose()?;
         match tokio::time::timeout(RUN_MAX, child.wait_with_output()).await {
             Ok(output) => Ok(output?),
             Err(_) => {

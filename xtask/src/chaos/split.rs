@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
-use serde_json::Value;
 use shop_cluster::{ADMIN_PASSWORD, Broker, Cluster, Parked};
 use stanchion_testing::process::ServiceProcess;
 use tokio::time::{Instant, sleep};
 
+use super::notes::{self, Met};
 use super::programs::Programs;
 use crate::cluster::{Kind, Stage};
 
@@ -77,8 +77,8 @@ impl Split {
         })
     }
 
-    /// Customers leave once their orders are settled, everybody stops, and the books are looked at. Fails where a customer
-    /// met a request that failed, or where something does not add up.
+    /// Customers leave once their orders are settled, everybody stops, and the books are looked at. Fails where a customer's
+    /// request failed, or where something does not add up.
     pub(super) async fn end(mut self, programs: &Programs) -> Result<()> {
         let began = Instant::now();
         let left = self.load.terminate(SETTLED_WITHIN + STOPPED_WITHIN).await;
@@ -100,13 +100,16 @@ impl Split {
             parked == Parked::default(),
             "messages were left aside: {parked:?}"
         );
-        let ledger = fs::read_to_string(&self.ledger)?;
-        let failed = interrupted(&ledger);
+        let met = Met::of(&fs::read_to_string(&self.ledger)?)?;
+        if !met.shed.is_empty() {
+            println!("shed, and repeated when they were told to: {:?}", met.shed);
+        }
         ensure!(
-            failed.is_empty(),
-            "requests failed: {}\n{}",
+            met.failed.is_empty(),
+            "{} requests failed: {}\n{}",
+            met.failed.len(),
             said.trim(),
-            failed.join("\n")
+            met.failed[..met.failed.len().min(TOLD_MAX)].join("\n")
         );
         Ok(())
     }
@@ -122,7 +125,7 @@ impl Split {
     pub(super) fn taking(&self, noted: Range<usize>) -> Result<Vec<Duration>> {
         let ledger = fs::read(&self.ledger)?;
         let noted = ledger.get(noted).context("the ledger got shorter")?;
-        taking(&String::from_utf8_lossy(noted))
+        notes::taking(&String::from_utf8_lossy(noted))
     }
 
     /// How far the furthest of all is behind.
@@ -158,45 +161,7 @@ impl Split {
     }
 }
 
-fn taking(ledger: &str) -> Result<Vec<Duration>> {
-    let mut took = Vec::new();
-    for line in ledger.lines() {
-        let note: Value = serde_json::from_str(line)?;
-        let micros = note["took_us"].as_u64();
-        took.extend(micros.map(Duration::from_micros));
-    }
-    took.sort_unstable();
-    Ok(took)
-}
-
-/// The first requests that customers had to repeat, with why.
-fn interrupted(ledger: &str) -> Vec<&str> {
-    let of_them = |line: &&str| line.contains("\"what\":\"interrupted\"");
-    ledger.lines().filter(of_them).take(TOLD_MAX).collect()
-}
-
 /// An empty stage in a folder of this name.
 pub(super) fn stage(folder: &Path, binary: PathBuf) -> Result<Stage> {
     Stage::set(folder, binary, Kind::Nats, false)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LEDGER: &str = r#"{"customer":"ada","key":"1","what":"asked"}
-{"customer":"ada","key":"1","took_us":1500,"tries":2,"what":"order"}
-{"customer":"ada","key":"2","took_us":null,"tries":1,"what":"order"}
-{"request":"POST /orders","what":"interrupted","why":"503 null"}
-{"customer":"ada","key":"3","took_us":900,"tries":1,"what":"order"}
-"#;
-
-    #[test]
-    fn what_was_taken_is_told_with_how_long_and_what_failed_with_why() {
-        let took = [900, 1_500].map(Duration::from_micros);
-        assert_eq!(taking(LEDGER).unwrap(), took);
-        let failed = interrupted(LEDGER);
-        assert_eq!(failed.len(), 1);
-        assert!(failed[0].contains("503"), "{failed:?}");
-    }
 }

@@ -6,6 +6,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
+use stanchion_testing::process::Kept;
 
 use super::contestants::{self, Contestant, Running};
 
@@ -68,14 +69,14 @@ pub(super) fn run(
         &plan,
         plan_of(contestant, running, setting, job).to_string(),
     )?;
-    let mut child = Command::new(contestants::program("auth-load")?)
+    let mut command = Command::new(contestants::program("auth-load")?);
+    command
         .arg("run")
         .arg(&plan)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .context("auth-load did not start")?;
+        .stderr(Stdio::piped());
+    let (mut child, _kept) = Kept::spawn(&mut command).context("auth-load did not start")?;
     let output = child.stdout.take().context("stdout is piped")?;
     for line in BufReader::new(output).lines() {
         let line = line?;

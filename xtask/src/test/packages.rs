@@ -30,9 +30,7 @@ pub(crate) fn install(packages: &[&str], server: &str) -> Result<()> {
     let names = packages.join(" ");
     let apt = Path::new("/usr/bin/apt-get");
     if !apt.exists() || !we_are_root()? {
-        bail!(
-            "{server} is not installed: `apt-get install {names}` as root, or run with --without-servers"
-        );
+        bail!("{server} is not installed: `apt-get install {names}` as root");
     }
     keep_from_starting()?;
     eprintln!("installing the Debian packages {names}");

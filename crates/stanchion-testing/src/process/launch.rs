@@ -4,16 +4,14 @@ use std::{
     env,
     ffi::OsString,
     fs::File,
-    os::unix::process::CommandExt,
     path::PathBuf,
     process::{Command, Stdio},
-    sync::OnceLock,
     time::Duration,
 };
 
 use anyhow::{Context, Result};
 
-use super::ServiceProcess;
+use super::{Kept, ServiceProcess};
 
 /// Of our environment only this reaches a child: a developer's `SHOP__…` must not change what a test sees.
 const INHERITED: [&str; 7] = [
@@ -25,9 +23,6 @@ const INHERITED: [&str; 7] = [
     "RUST_LOG",
     "LLVM_PROFILE_FILE",
 ];
-
-/// Set once children are to be in process groups of their own.
-static APART: OnceLock<()> = OnceLock::new();
 
 /// What to start; kept by the caller, so that the same thing can be started again on the same folders.
 #[derive(Debug, Clone)]
@@ -87,7 +82,8 @@ impl Launch {
         self
     }
 
-    /// Starts the process without waiting for anything.
+    /// Starts the process without waiting for anything, in a process group of its own: a Ctrl-C in the terminal does not
+    /// reach it.
     ///
     /// # Errors
     /// When the binary cannot be started.
@@ -104,17 +100,15 @@ impl Launch {
         if let Some(folder) = &self.folder {
             command.current_dir(folder);
         }
-        if APART.get().is_some() {
-            command.process_group(0);
-        }
-        let child = command
+        command
             .stdin(Stdio::null())
             .stdout(File::create(output.path().join("stdout"))?)
-            .stderr(File::create(output.path().join("stderr"))?)
-            .spawn()
+            .stderr(File::create(output.path().join("stderr"))?);
+        let (child, kept) = Kept::spawn(&mut command)
             .with_context(|| format!("{} did not start", self.binary.display()))?;
         Ok(ServiceProcess {
             child,
+            kept: Some(kept),
             ready_url: self.ready_url.clone(),
             output,
         })
@@ -129,12 +123,6 @@ impl Launch {
         process.ready(deadline).await?;
         Ok(process)
     }
-}
-
-/// From here on a Ctrl-C in the terminal reaches this process and none that it starts, so that it can stop them in their order.
-/// A test leaves that: whatever it started is to end with it.
-pub fn keep_ctrl_c_to_ourselves() {
-    let _already = APART.set(());
 }
 
 fn inherited() -> impl Iterator<Item = (OsString, OsString)> {

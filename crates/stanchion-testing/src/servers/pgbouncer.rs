@@ -13,6 +13,7 @@ use anyhow::{Result, bail};
 use tempfile::TempDir;
 
 use super::postgres::Account;
+use crate::process::Kept;
 
 /// Where Debian puts it; not on everybody's path.
 const PROGRAM: &str = "/usr/sbin/pgbouncer";
@@ -24,6 +25,8 @@ const START_POLL: Duration = Duration::from_millis(20);
 #[derive(Debug)]
 pub struct PgBouncer {
     process: Child,
+    /// Dropped after the process was waited for.
+    _kept: Kept,
     address: SocketAddr,
     folder: TempDir,
 }
@@ -51,15 +54,16 @@ impl PgBouncer {
         fs::write(&settings, ini(target, address, mode))?;
         account.take_over(&settings)?;
         let log = fs::File::create(folder.path().join("log"))?;
-        let process = account
-            .command(PROGRAM)
+        let mut command = account.command(PROGRAM);
+        command
             .arg(&settings)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()?;
+            .stderr(log);
+        let (process, kept) = Kept::spawn(&mut command)?;
         let mut started = Self {
             process,
+            _kept: kept,
             address,
             folder,
         };

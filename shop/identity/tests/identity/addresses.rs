@@ -4,13 +4,25 @@ mod several;
 
 use serde_json::json;
 
-use crate::support::{Reply, Shop, User, registration, token_of};
+use crate::support::{Postbox, Reply, Shop, User, registration, token_of};
 
 const NEW: &str = "an even better one";
 
 async fn moves(shop: &Shop, user: &User, by: &User, email: &str) -> Reply {
     let body = json!({"email": email});
     shop.patch(&user.path()).by(by).json(body).send().await
+}
+
+/// The user's own choice, which is taken.
+async fn moved(shop: &Shop, user: &User, email: &str) {
+    moves(shop, user, user, email).await.expect(200);
+}
+
+/// ada, who has proved her address, of which the first mail asked her.
+async fn proved(shop: &Shop, post: &Postbox) -> User {
+    let ada = shop.register("ada").await;
+    proves(shop, &token_of(&post.latest(1).await)).await;
+    ada
 }
 
 async fn proves(shop: &Shop, token: &str) {
@@ -35,11 +47,8 @@ async fn chooses(shop: &Shop, token: &str) {
 #[tokio::test]
 async fn who_has_but_a_token_sets_no_password_by_another_address_and_its_owner_takes_it_back() {
     let (shop, post) = Shop::with_post().await;
-    let ada = shop.register("ada").await;
-    proves(&shop, &token_of(&post.latest(1).await)).await;
-    moves(&shop, &ada, &ada, "eve@example.com")
-        .await
-        .expect(200);
+    let ada = proved(&shop, &post).await;
+    moved(&shop, &ada, "eve@example.com").await;
     let told = post.latest_to("ada@example.com", 3).await;
     assert_eq!(told.subject, "Your e-mail address was changed");
     // Who has stolen the token has that mailbox, and proves it.
@@ -67,12 +76,9 @@ async fn who_has_but_a_token_sets_no_password_by_another_address_and_its_owner_t
 #[tokio::test]
 async fn an_address_that_was_left_is_nobody_elses_for_as_long_as_it_is_held() {
     let (shop, post) = Shop::with_post().await;
-    let ada = shop.register("ada").await;
-    proves(&shop, &token_of(&post.latest(1).await)).await;
+    let ada = proved(&shop, &post).await;
     let bob = shop.register("bob").await;
-    moves(&shop, &ada, &ada, "eve@example.com")
-        .await
-        .expect(200);
+    moved(&shop, &ada, "eve@example.com").await;
     let mut taking = registration("carl");
     taking["email"] = json!("Ada@Example.com");
     let hashed = shop.passwords.stats().hashed;
@@ -84,7 +90,7 @@ async fn an_address_that_was_left_is_nobody_elses_for_as_long_as_it_is_held() {
     taken.refused(409, "EMAIL_TAKEN");
     // Its user has it back at will, and leaving it once more begins nothing anew.
     for email in ["ada@example.com", "eve@example.com", "mallory@example.com"] {
-        moves(&shop, &ada, &ada, email).await.expect(200);
+        moved(&shop, &ada, email).await;
     }
     let before = post.settled().await;
     forgets(&shop, "mallory@example.com").await;
@@ -107,18 +113,15 @@ async fn an_address_that_was_left_is_nobody_elses_for_as_long_as_it_is_held() {
 #[tokio::test]
 async fn who_gives_an_address_back_for_a_while_and_leaves_it_again_does_not_wear_the_hold_out() {
     let (shop, post) = Shop::with_post().await;
-    let ada = shop.register("ada").await;
-    proves(&shop, &token_of(&post.latest(1).await)).await;
+    let ada = proved(&shop, &post).await;
     for email in ["eve@example.com", "ada@example.com"] {
-        moves(&shop, &ada, &ada, email).await.expect(200);
+        moved(&shop, &ada, email).await;
     }
     // Days later, an hour before the end.
     let an_hour = "(select max(expires_at) from one_time_tokens)";
     shop.exec(&format!("update former_emails set held_until = {an_hour}"))
         .await;
-    moves(&shop, &ada, &ada, "eve@example.com")
-        .await
-        .expect(200);
+    moved(&shop, &ada, "eve@example.com").await;
     post.settled().await;
     let longer = format!("select id from former_emails where is_proved and held_until > {an_hour}");
     assert_eq!(shop.rows(&longer).await, 1);
@@ -130,12 +133,10 @@ async fn an_address_that_was_proved_since_it_was_left_first_is_held_once_it_is_l
     let ada = shop.register("ada").await;
     let proof = token_of(&post.latest(1).await);
     for email in ["ada@elsewhere.example", "ada@example.com"] {
-        moves(&shop, &ada, &ada, email).await.expect(200);
+        moved(&shop, &ada, email).await;
     }
     proves(&shop, &proof).await;
-    moves(&shop, &ada, &ada, "eve@example.com")
-        .await
-        .expect(200);
+    moved(&shop, &ada, "eve@example.com").await;
     let mut taking = registration("carl");
     taking["email"] = json!("ada@example.com");
     let taken = shop.post("/users").json(taking).send().await;
@@ -146,9 +147,7 @@ async fn an_address_that_was_proved_since_it_was_left_first_is_held_once_it_is_l
 async fn an_address_that_was_never_proved_is_told_and_gives_nothing_back() {
     let (shop, post) = Shop::with_post().await;
     let ada = shop.register("ada").await;
-    moves(&shop, &ada, &ada, "ada@elsewhere.example")
-        .await
-        .expect(200);
+    moved(&shop, &ada, "ada@elsewhere.example").await;
     let told = post.latest_to("ada@example.com", 3).await;
     assert!(told.text.contains("your username"), "{}", told.text);
     for email in ["ada@example.com", "ada@elsewhere.example"] {
@@ -169,9 +168,7 @@ async fn a_letter_to_the_chosen_address_that_went_out_all_the_same_sets_no_passw
     post.mails(1).await;
     forgets(&shop, "ada@example.com").await;
     let token = token_of(&post.latest(2).await);
-    moves(&shop, &ada, &ada, "eve@example.com")
-        .await
-        .expect(200);
+    moved(&shop, &ada, "eve@example.com").await;
     shop.exec("update one_time_tokens set email_key = 'eve@example.com' where purpose = 'reset'")
         .await;
     let body = json!({"token": token, "new_password": NEW});
@@ -185,11 +182,8 @@ async fn a_letter_to_the_chosen_address_that_went_out_all_the_same_sets_no_passw
 #[tokio::test]
 async fn letters_to_an_address_are_for_the_user_who_has_it_before_the_one_for_whom_it_is_held() {
     let (shop, post) = Shop::with_post().await;
-    let ada = shop.register("ada").await;
-    proves(&shop, &token_of(&post.latest(1).await)).await;
-    moves(&shop, &ada, &ada, "eve@example.com")
-        .await
-        .expect(200);
+    let ada = proved(&shop, &post).await;
+    moved(&shop, &ada, "eve@example.com").await;
     shop.register("bob").await;
     post.mails(4).await;
     shop.exec(
@@ -209,9 +203,7 @@ async fn the_former_address_is_told_whatever_becomes_of_letters_to_the_chosen_on
     let ada = shop.register("ada").await;
     post.mails(1).await;
     post.reaches_not("eve@nowhere.example");
-    moves(&shop, &ada, &ada, "eve@nowhere.example")
-        .await
-        .expect(200);
+    moved(&shop, &ada, "eve@nowhere.example").await;
     let told = post.latest(2).await;
     assert_eq!(told.to, "ada@example.com".parse().unwrap());
     assert_eq!(told.subject, "Your e-mail address was changed");
@@ -231,7 +223,7 @@ async fn of_changes_without_end_a_former_address_is_told_five_times() {
         "eve@example.com",
         "mallory@example.com",
     ] {
-        moves(&shop, &eve, &eve, email).await.expect(200);
+        moved(&shop, &eve, email).await;
     }
     let mails = post.mails(post.settled().await).await;
     let told = |address: &str| {

@@ -10,6 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use stanchion_testing::process::Kept;
 
 use super::super::{drivers, kits};
 
@@ -24,6 +25,8 @@ const TICKS_A_SECOND: f64 = 100.0;
 /// A running program whose output goes to a file; ended when dropped.
 pub(super) struct Process {
     child: Child,
+    /// Dropped after the child was waited for.
+    _kept: Kept,
     /// Standard output and error: the access log. It has no name any more, and goes with the process.
     log: File,
 }
@@ -37,13 +40,17 @@ impl Process {
         fs::create_dir_all(kits::folder())?;
         // A file on the disk, as an access log is.
         let log = tempfile::tempfile_in(kits::folder())?;
-        let child = command
+        command
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
-            .stderr(log.try_clone()?)
-            .spawn()
+            .stderr(log.try_clone()?);
+        let (child, kept) = Kept::spawn(command)
             .with_context(|| format!("{} did not start", command.get_program().display()))?;
-        Ok(Self { child, log })
+        Ok(Self {
+            child,
+            _kept: kept,
+            log,
+        })
     }
 
     /// Waits until it listens on `address`.

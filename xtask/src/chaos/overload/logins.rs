@@ -11,7 +11,7 @@ use std::thread::available_parallelism;
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use stanchion_testing::process::free_port;
+use stanchion_testing::process::{Kept, free_port};
 
 use super::asked::{Asked, Load};
 use super::freeze::product;
@@ -84,7 +84,7 @@ pub(super) async fn judge(sheet: &mut Sheet, programs: &Programs, seconds: u64) 
 }
 
 /// Processes of the lowest priority that are never idle.
-struct Counters(Vec<Child>);
+struct Counters(Vec<(Child, Kept)>);
 
 impl Counters {
     /// As many as passwords are hashed at the same time, by default.
@@ -94,7 +94,8 @@ impl Counters {
         for _ in 0..places {
             let mut counter = Command::new("nice");
             counter.args(["-n", "19", "sh", "-c", "while :; do :; done"]);
-            counters.0.push(counter.stdin(Stdio::null()).spawn()?);
+            counter.stdin(Stdio::null());
+            counters.0.push(Kept::spawn(&mut counter)?);
         }
         Ok(counters)
     }
@@ -102,7 +103,7 @@ impl Counters {
 
 impl Drop for Counters {
     fn drop(&mut self) {
-        for counter in &mut self.0 {
+        for (counter, _) in &mut self.0 {
             // Each is one process: `nice` and the shell are replaced by what they run.
             let _gone = counter.kill();
             let _ended = counter.wait();

@@ -11,15 +11,13 @@ use stanchion_messaging::{
 use uuid::Uuid;
 
 use self::rows::{
-    blocking, checkpoint, column_key, column_reason, insertion, is_hash, listed, mark, marks_text,
-    oldest_of_key, parked, settling, state_name, state_of, trial,
+    COLUMNS, blocking, checkpoint, column_key, column_reason, insertion, is_hash, listed, mark,
+    marks_text, oldest_of_key, parked, settling, state_name, state_of, trial, under_way_until,
 };
 use crate::{Db, Engine, Params, Row, SqlError, Tx, params};
 
 /// The most parked messages one call lists.
 const LIST_MAX: usize = 1_000;
-
-const COLUMNS: &str = "consumer, message, state, attempts, due_at, reason, parked_at";
 
 /// Consumers' progress, retries and dead letters, in their module's store.
 ///
@@ -192,12 +190,13 @@ impl ConsumerStore for SqlConsumerStore {
 
     async fn park(&self, parked: &Parked) -> Result<(), StoreError> {
         let update = "do update set state = excluded.state, attempts = excluded.attempts, \
-                      due_at = excluded.due_at, reason = excluded.reason";
+                      due_at = excluded.due_at, reason = excluded.reason, \
+                      under_way_until = excluded.under_way_until";
         self.insert(parked, update).await
     }
 
     async fn park_again(&self, parked: &Parked) -> Result<bool, StoreError> {
-        let sql = "update parked set state = $3, attempts = $4, due_at = $5, reason = $6 \
+        let sql = "update parked set state = $3, attempts = $4, due_at = $5, reason = $6, under_way_until = $7 \
                    where consumer = $1 and message_id = $2";
         let params = params![
             parked.consumer.as_str(),
@@ -206,6 +205,7 @@ impl ConsumerStore for SqlConsumerStore {
             i64::from(parked.attempts),
             parked.due_at,
             column_reason(&parked.reason),
+            under_way_until(parked),
         ];
         let updated = self.db.exec(sql, params).await;
         Ok(updated.map_err(failed)? == 1)

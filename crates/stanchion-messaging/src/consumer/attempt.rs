@@ -20,8 +20,6 @@ const DOUBT: &str = "announced before, and so long ago that the inbox may have f
 const GIVEN_UP: &str = "delivered again and again without an end: its handling may be what ended its processes, or that of one \
                         that it came with; redrive it here if it is harmless";
 
-const UNDER_WAY: &str = "an attempt is under way, or ended with its process";
-
 const NEVER_ENDED: &str = "its last attempt ended with its process: its handling may be what ended that, or that of another one that \
                            was tried then; redrive it here if it is harmless";
 
@@ -131,6 +129,7 @@ impl Consumer {
             message,
             state: ParkedState::Unknown,
             attempts: before.map_or(0, |parked| parked.attempts),
+            under_way: false,
             due_at: now,
             parked_at: now,
         };
@@ -152,6 +151,7 @@ impl Consumer {
             message,
             state: ParkedState::Dead,
             attempts: 0,
+            under_way: false,
             due_at: now,
             reason: reason.into(),
             parked_at: now,
@@ -167,6 +167,7 @@ impl Consumer {
             message,
             state: ParkedState::Retry,
             attempts: 0,
+            under_way: false,
             due_at: now,
             reason: WAITS_BEHIND.into(),
             parked_at: now,
@@ -188,8 +189,8 @@ impl Consumer {
         let begun = Parked {
             state: ParkedState::Retry,
             attempts,
+            under_way: true,
             due_at: self.tried_anew_at(attempts),
-            reason: UNDER_WAY.into(),
             ..parked.clone()
         };
         self.put_aside(&begun, Some(parked)).await
@@ -205,7 +206,7 @@ impl Consumer {
             let found = self.store.find(id).await;
             let found = found.map_err(|error| error.to_string())?;
             let is_as_left = |row: &Parked| {
-                let is_own = row.consumer == self.name && row.reason == UNDER_WAY;
+                let is_own = row.consumer == self.name && row.under_way;
                 is_own && row.state == ParkedState::Retry && row.attempts == before.attempts + 1
             };
             if found.iter().any(is_as_left) {
@@ -218,14 +219,15 @@ impl Consumer {
 
     /// A dead letter after its last attempt, of which nobody has told how it ended.
     async fn park_tried_out(&self, parked: &Parked) -> Result<(), String> {
-        let reason = match parked.reason.as_str() {
-            UNDER_WAY => NEVER_ENDED,
+        let reason = match parked.under_way {
+            true => NEVER_ENDED,
             // Fewer attempts are allowed than before.
-            reason => reason,
+            false => parked.reason.as_str(),
         };
         let (message_id, attempts) = (parked.message.id, parked.attempts);
         let dead = Parked {
             state: ParkedState::Dead,
+            under_way: false,
             due_at: stanchion_runtime::clock::now(),
             reason: reason.into(),
             ..parked.clone()
@@ -256,6 +258,7 @@ impl Consumer {
             message,
             state,
             attempts,
+            under_way: false,
             // A dead letter waits from now on for an operator, however long it was tried before.
             due_at: if state == ParkedState::Dead {
                 now

@@ -44,6 +44,7 @@ fn update(rows: &mut [Parked], parked: &Parked) -> bool {
     };
     row.state = parked.state;
     row.attempts = parked.attempts;
+    row.under_way = parked.under_way;
     row.due_at = parked.due_at;
     row.reason.clone_from(&parked.reason);
     true

@@ -75,6 +75,13 @@ const PARKED_BY_MESSAGE: Text = (
     include_str!("schema/0013_parked_by_message.down.sql"),
 );
 
+const PARKED_UNDER_WAY: Text = (
+    14,
+    "parked_under_way",
+    include_str!("schema/0014_parked_under_way.up.sql"),
+    include_str!("schema/0014_parked_under_way.down.sql"),
+);
+
 pub(crate) const POSTGRES: &[Text] = &[
     (
         1,
@@ -104,6 +111,7 @@ pub(crate) const POSTGRES: &[Text] = &[
     LEASE_GRANTED,
     PARKED_CONTRACT,
     PARKED_BY_MESSAGE,
+    PARKED_UNDER_WAY,
 ];
 
 pub(crate) const SQLITE: &[Text] = &[
@@ -135,4 +143,5 @@ pub(crate) const SQLITE: &[Text] = &[
     LEASE_GRANTED,
     PARKED_CONTRACT,
     PARKED_BY_MESSAGE,
+    PARKED_UNDER_WAY,
 ];

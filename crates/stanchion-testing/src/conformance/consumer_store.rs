@@ -25,6 +25,7 @@ use self::turn::{
     an_unknown_message_waits_for_a_handler_and_later_ones_of_its_key_behind_it,
     only_the_oldest_of_a_key_is_due_and_none_behind_a_dead_one,
     only_what_is_due_is_due_and_the_earliest_first,
+    that_an_attempt_is_under_way_is_told_until_somebody_tells_how_it_ended,
     what_is_due_later_than_any_wait_lasts_is_found_unless_it_is_delayed,
 };
 use super::{Case, cases, run_all};
@@ -42,6 +43,7 @@ const CASES: &[Case<Store>] = cases![
     what_is_due_later_than_any_wait_lasts_is_found_unless_it_is_delayed,
     parking_again_updates_and_keeps_the_place,
     a_retry_updates_only_what_is_still_there,
+    that_an_attempt_is_under_way_is_told_until_somebody_tells_how_it_ended,
     the_operator_sees_what_was_asked_for_oldest_first,
     a_message_is_found_by_its_id_however_many_are_older,
     what_died_long_ago_is_found_however_many_failed_before_it_and_died_since,
@@ -90,6 +92,7 @@ fn parked(key: &str, state: ParkedState, due_in: i64) -> Parked {
         },
         state,
         attempts: 1,
+        under_way: false,
         due_at: after(due_in),
         reason: "refused".into(),
         parked_at: clock::now(),

@@ -114,6 +114,13 @@ pub trait ConsumerStore: Send + Sync {
     /// Moves the consumer's progress forward; never backward.
     async fn advance(&self, consumer: &str, log: LogId, to: Place) -> Result<(), StoreError>;
 
+    /// Counts a process that begins to handle what comes after that place in that log; gives how many have begun there before,
+    /// since one began elsewhere. A store that does not say counts none.
+    async fn begins(&self, consumer: &str, log: LogId, after: Position) -> Result<u32, StoreError> {
+        let _cannot_tell = (consumer, log, after);
+        Ok(0)
+    }
+
     /// How far it came in each line.
     async fn marks(&self, consumer: &str) -> Result<Vec<Mark>, StoreError>;
 

@@ -25,6 +25,8 @@ const NEVER_ENDED: &str = "its last attempt ended with its process: its handling
 
 const WAITS_BEHIND: &str = "waits behind an earlier message of its key";
 
+const SUSPECT: &str = "put aside before its first attempt: processes ended again and again when this was among what came next";
+
 /// A repeat that may have had its effect: an operator decides.
 pub(super) fn doubtful(mut message: Message) -> Message {
     message.key = format!("{DOUBTFUL}{}", message.id);
@@ -162,6 +164,14 @@ impl Consumer {
 
     pub(super) async fn park_behind(&self, message: Message) -> Result<(), String> {
         let now = stanchion_runtime::clock::now();
+        let is_suspect = self.is_suspect(&message);
+        if is_suspect {
+            self.count("suspect");
+        }
+        let reason = match is_suspect {
+            true => SUSPECT,
+            false => WAITS_BEHIND,
+        };
         let parked = Parked {
             consumer: self.name.to_owned(),
             message,
@@ -169,7 +179,7 @@ impl Consumer {
             attempts: 0,
             under_way: false,
             due_at: now,
-            reason: WAITS_BEHIND.into(),
+            reason: reason.into(),
             parked_at: now,
         };
         self.store

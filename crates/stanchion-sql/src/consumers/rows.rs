@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use jiff::Timestamp;
-use stanchion_messaging::{AfterLastAttempt, Mark, Parked, ParkedState, StoreError, adapter};
+use stanchion_messaging::{AfterLastAttempt, Parked, ParkedState, StoreError, adapter};
 use stanchion_runtime::id;
 use uuid::Uuid;
 
@@ -139,40 +139,6 @@ pub(super) fn listed<'a>(params: &mut Params, values: impl Iterator<Item = &'a s
     let numbers = before + 1..=params.len();
     let list: Vec<String> = numbers.map(|number| format!("${number}")).collect();
     list.join(", ")
-}
-
-pub(super) fn mark(row: &Row) -> Result<Mark, SqlError> {
-    Ok(Mark {
-        log: row.get(0)?,
-        partition: row.get(1)?,
-        family: row.get(2)?,
-        position: row.get(3)?,
-        ahead: row.get(4)?,
-    })
-}
-
-/// Moves the marks forward that `rows` gives.
-pub(super) fn settling(rows: &str) -> String {
-    format!(
-        "insert into consumer_mark (consumer, log, slot, family, position, ahead, at) {rows} \
-         on conflict (consumer, log, slot, family) do update set \
-         position = excluded.position, ahead = excluded.ahead, at = excluded.at \
-         where consumer_mark.position <= excluded.position"
-    )
-}
-
-/// Marks as one text, with the names of their columns.
-pub(super) fn marks_text(marks: &[&Mark]) -> String {
-    let each = marks.iter().map(|mark| {
-        serde_json::json!({
-            "log": mark.log,
-            "slot": mark.partition,
-            "family": mark.family,
-            "position": mark.position,
-            "ahead": mark.ahead,
-        })
-    });
-    serde_json::Value::Array(each.collect()).to_string()
 }
 
 /// As [`parked`] reads them.

@@ -82,6 +82,13 @@ const PARKED_UNDER_WAY: Text = (
     include_str!("schema/0014_parked_under_way.down.sql"),
 );
 
+const CONSUMER_START: Text = (
+    15,
+    "consumer_start",
+    include_str!("schema/0015_consumer_start.up.sql"),
+    include_str!("schema/0015_consumer_start.down.sql"),
+);
+
 pub(crate) const POSTGRES: &[Text] = &[
     (
         1,
@@ -112,6 +119,7 @@ pub(crate) const POSTGRES: &[Text] = &[
     PARKED_CONTRACT,
     PARKED_BY_MESSAGE,
     PARKED_UNDER_WAY,
+    CONSUMER_START,
 ];
 
 pub(crate) const SQLITE: &[Text] = &[
@@ -144,4 +152,5 @@ pub(crate) const SQLITE: &[Text] = &[
     PARKED_CONTRACT,
     PARKED_BY_MESSAGE,
     PARKED_UNDER_WAY,
+    CONSUMER_START,
 ];

@@ -35,6 +35,7 @@ type Store = Arc<dyn ConsumerStore>;
 const CASES: &[Case<Store>] = cases![
     whether_it_takes_writes_is_told_without_a_trace,
     progress_moves_forward_only_and_a_log_at_a_time,
+    processes_that_begin_at_one_place_are_counted_until_one_begins_elsewhere,
     a_parked_message_blocks_its_key_until_it_is_resolved,
     the_keys_that_have_parked_messages_are_told_while_they_are_few,
     a_message_comes_back_as_it_went,
@@ -140,6 +141,22 @@ async fn progress_moves_forward_only_and_a_log_at_a_time(store: Store) {
     let progress = store.progress(CONSUMER).await.unwrap();
     assert_eq!(progress.len(), 2);
     assert_eq!((progress[&one], progress[&two]), (place(5), place(2)));
+}
+
+async fn processes_that_begin_at_one_place_are_counted_until_one_begins_elsewhere(store: Store) {
+    let (one, two) = (LogId(Uuid::from_u128(1)), LogId(Uuid::from_u128(2)));
+    let begins = async |consumer: &'static str, log, after| {
+        let begun = store.begins(consumer, log, Position(after)).await;
+        begun.unwrap()
+    };
+    for before in 0..3 {
+        assert_eq!(begins(CONSUMER, one, 0).await, before);
+    }
+    assert_eq!(begins("other", one, 0).await, 0);
+    assert_eq!(begins(CONSUMER, two, 0).await, 0);
+    for (after, before) in [(5, 0), (5, 1), (0, 0)] {
+        assert_eq!(begins(CONSUMER, one, after).await, before);
+    }
 }
 
 async fn a_parked_message_blocks_its_key_until_it_is_resolved(store: Store) {

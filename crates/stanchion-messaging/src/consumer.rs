@@ -8,6 +8,7 @@ mod handler;
 mod marks;
 mod metrics;
 mod recovery;
+mod restarts;
 mod retry;
 mod subscribed;
 mod waits;
@@ -30,6 +31,7 @@ use crate::{
 
 use handler::Handler;
 pub use handler::{HandlerError, Received};
+use restarts::Suspects;
 
 /// How long a stop waits for what is being handled: less than a worker's own bound, so that giving back is a clean end.
 const GIVE_BACK: Duration = Duration::from_secs(3);
@@ -52,7 +54,8 @@ pub struct ConsumerLimits {
     /// How long one handling may take; default 30 s.
     pub handler_timeout: Duration,
     /// Attempts before a message is a dead letter; default 20. `HandlerError::Later` does not count; a retry that ended with its
-    /// process does, and is counted before it begins.
+    /// process does, and is counted before it begins. A first attempt that did is counted by the broker, or where there is none by
+    /// processes: after three that came no further the fourth has only retries of what came next.
     pub attempts_max: u32,
     /// The first wait before a retry, doubled each time; default 100 ms.
     pub backoff_base: Duration,
@@ -106,6 +109,8 @@ pub struct Consumer {
     /// Retries that have begun, as they were before, until how they ended is stored: `keys_max` at most. What a failure of the
     /// store or a stop cuts short counts for nothing.
     under_way: Mutex<HashMap<Uuid, Arc<Parked>>>,
+    /// Logs that this process has begun to read by itself.
+    suspects: Mutex<HashMap<LogId, Suspects>>,
 }
 
 impl Consumer {
@@ -125,6 +130,7 @@ impl Consumer {
             publisher: None,
             outlived_failure: AtomicBool::default(),
             under_way: Mutex::default(),
+            suspects: Mutex::default(),
         }
     }
 

@@ -49,6 +49,7 @@ impl Parked {
             message,
             state: ParkedState::Retry,
             attempts: 0,
+            under_way: false,
             due_at,
             reason: "not due yet".into(),
             parked_at: now,

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::{FeedPage, Message};
 
 /// The most log entries read at once, and the first time: nothing is known of their size then.
-const ENTRIES_MAX: usize = 256;
+pub(crate) const ENTRIES_MAX: usize = 256;
 const FIRST_ENTRIES: usize = 16;
 
 /// Memory that a page takes, where its messages are like those of the one before it.

@@ -61,9 +61,12 @@ pub struct Parked {
     pub state: ParkedState,
     /// How often it was tried; a retry is counted before it begins.
     pub attempts: u32,
+    /// An attempt has begun of which nobody has told how it ended: it is under way, or ended with its process.
+    #[serde(default)]
+    pub under_way: bool,
     /// When it may be tried next; of a dead letter, when it died.
     pub due_at: Timestamp,
-    /// What the last attempt said.
+    /// What the last attempt said that ended.
     pub reason: String,
     /// When it was first put aside.
     pub parked_at: Timestamp,
@@ -111,6 +114,13 @@ pub trait ConsumerStore: Send + Sync {
     /// Moves the consumer's progress forward; never backward.
     async fn advance(&self, consumer: &str, log: LogId, to: Place) -> Result<(), StoreError>;
 
+    /// Counts a process that begins to handle what comes after that place in that log; gives how many have begun there before,
+    /// since one began elsewhere. A store that does not say counts none.
+    async fn begins(&self, consumer: &str, log: LogId, after: Position) -> Result<u32, StoreError> {
+        let _cannot_tell = (consumer, log, after);
+        Ok(0)
+    }
+
     /// How far it came in each line.
     async fn marks(&self, consumer: &str) -> Result<Vec<Mark>, StoreError>;
 
@@ -138,11 +148,11 @@ pub trait ConsumerStore: Send + Sync {
     /// Inserts a message that waits behind an earlier one of its key; one that is parked stays as it is.
     async fn wait_behind(&self, parked: &Parked) -> Result<(), StoreError>;
 
-    /// Inserts a parked message, or updates its state, attempts, due time and reason.
+    /// Inserts a parked message, or updates its state, attempts, whether one is under way, due time and reason.
     async fn park(&self, parked: &Parked) -> Result<(), StoreError>;
 
-    /// Before another attempt and after it: updates a parked message's state, attempts, due time and reason; false, and nothing,
-    /// if it is not there any more: somebody else has dealt with it.
+    /// Before another attempt and after it: updates a parked message's state, attempts, whether one is under way, due time and
+    /// reason; false, and nothing, if it is not there any more: somebody else has dealt with it.
     async fn park_again(&self, parked: &Parked) -> Result<bool, StoreError>;
 
     /// Due retries, only the oldest of each key and no key whose oldest is dead or unknown; at most `limit`. Where keys go

@@ -211,6 +211,7 @@ async fn a_retry_is_nobody_elses_while_it_is_under_way_and_none_when_a_stop_gave
         message: message(1),
         state: ParkedState::Retry,
         attempts: 19,
+        under_way: false,
         due_at: now,
         reason: "the ladder fell".into(),
         parked_at: now,
@@ -227,6 +228,8 @@ async fn a_retry_is_nobody_elses_while_it_is_under_way_and_none_when_a_stop_gave
     begun.recv().await.unwrap();
     let left = store.find(parked.message.id).await.unwrap().remove(0);
     assert_eq!((left.state, left.attempts), (ParkedState::Retry, 20));
+    // What was said before is what an operator looks for.
+    assert!(left.under_way && left.reason == parked.reason);
     // So long a handling may last by default: another member would take it for one whose last attempt ended its process.
     let meanwhile = now + Duration::from_secs(30);
     let due = store.due("painter", meanwhile, AfterLastAttempt::KeyWaits, 10);

@@ -1,16 +1,18 @@
-//! Feeds that take a while to be read, as those of a log that is not in memory.
+//! Feeds that take a while to be read, as those of a log that is not in memory, and what ends the process that reads them.
 #![allow(clippy::unwrap_used)]
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use stanchion_messaging::{
-    BrokerError, Consumer, Contract, Feed, FeedPage, Group, HandlerError, LogId, MemoryBroker,
-    MemoryConsumerStore, Message, Metadata, Origin, Place, Position, Subscriber,
+    BrokerError, Consumer, ConsumerLimits, ConsumerStore, Contract, DeadLetterFilter, Feed,
+    FeedPage, Group, HandlerError, LogId, MemoryBroker, MemoryConsumerStore, Message, Metadata,
+    Origin, Parked, ParkedState, Place, Position, Subscriber,
 };
 use stanchion_runtime::task;
 use tokio::sync::watch;
@@ -161,4 +163,142 @@ async fn a_log_is_read_while_what_it_brought_is_handled() {
     running.await.unwrap();
     // Pages of 16, 128 and four of 256 at the most, and then looks whether there is more.
     assert!(walls.begun() <= 16, "{} reads", walls.begun());
+}
+
+/// A painter who reads the walls by himself, and whose process ends at the third.
+struct Painter {
+    store: Arc<MemoryConsumerStore>,
+    painted: Mutex<BTreeSet<i64>>,
+    /// How often the third was begun.
+    begun: AtomicUsize,
+}
+
+impl Painter {
+    const THIRD: i64 = 3;
+
+    async fn aside(&self) -> Vec<Parked> {
+        let all = DeadLetterFilter {
+            limit: 100,
+            ..DeadLetterFilter::default()
+        };
+        self.store.list(&all).await.unwrap()
+    }
+
+    /// One life: until the third was begun once more and everything else is dealt with, or it is given up.
+    async fn lives(self: &Arc<Self>, walls: &Arc<Walls>) {
+        let limits = ConsumerLimits {
+            attempts_max: 3,
+            backoff_base: Duration::from_millis(1),
+            backoff_max: Duration::from_millis(1),
+            ..ConsumerLimits::default()
+        };
+        let broker = broker(std::slice::from_ref(walls));
+        let consumer = Consumer::new("painter", Arc::clone(&self.store) as _, Arc::new(broker));
+        let own = Arc::clone(self);
+        let consumer = consumer.limits(limits).on(move |painted: Painted, _| {
+            let own = Arc::clone(&own);
+            async move {
+                if painted.wall == Self::THIRD {
+                    own.begun.fetch_add(1, Ordering::SeqCst);
+                    std::future::pending::<()>().await;
+                }
+                own.painted.lock().insert(painted.wall);
+                Ok::<(), HandlerError>(())
+            }
+        });
+        let before = self.begun.load(Ordering::SeqCst);
+        let running = task::spawn("painter", consumer.run(CancellationToken::new()));
+        let ended = timeout(Duration::from_secs(20), async {
+            while self.begun.load(Ordering::SeqCst) == before && !self.is_over().await
+                || self.aside().await.len() > 1
+                || self.painted.lock().len() < 4
+            {
+                sleep(Duration::from_millis(5)).await;
+            }
+        });
+        ended.await.expect("it stands still");
+        running.abort();
+        let _aborted = running.await;
+        // As if it had waited until nobody can be at it any more.
+        for mut left in self.aside().await {
+            left.due_at = left.parked_at;
+            self.store.park_again(&left).await.unwrap();
+        }
+    }
+
+    async fn is_over(&self) -> bool {
+        self.store.counts("painter").await.unwrap() == [(ParkedState::Dead, 1)]
+    }
+}
+
+/// An abort, or no memory: nothing can be written any more, and there is no broker that counts.
+#[tokio::test]
+async fn what_ends_its_process_at_its_first_attempt_each_time_is_a_dead_letter_one_day() {
+    let (walls, painter) = (
+        Walls::new(1, 5),
+        Arc::new(Painter {
+            store: Arc::default(),
+            painted: Mutex::default(),
+            begun: AtomicUsize::new(0),
+        }),
+    );
+    for uncounted in 1..=3 {
+        painter.lives(&walls).await;
+        assert_eq!(painter.begun.load(Ordering::SeqCst), uncounted);
+        assert!(painter.aside().await.is_empty());
+    }
+    for counted in 1..=3 {
+        painter.lives(&walls).await;
+        let aside = painter.aside().await;
+        assert_eq!((aside.len(), aside[0].attempts), (1, counted));
+        assert!(
+            aside[0]
+                .reason
+                .starts_with("put aside before its first attempt")
+        );
+    }
+    painter.lives(&walls).await;
+    let aside = painter.aside().await;
+    assert_eq!((aside[0].state, aside[0].attempts), (ParkedState::Dead, 3));
+    assert!(aside[0].reason.starts_with("its last attempt ended"));
+    assert_eq!(painter.begun.load(Ordering::SeqCst), 6);
+    assert_eq!(*painter.painted.lock(), BTreeSet::from([1, 2, 4, 5]));
+    let progress = painter.store.progress("painter").await.unwrap();
+    assert_eq!(progress[&walls.log_id()].position, Position(5));
+}
+
+/// What is handled needs no row, however often its service is replaced.
+#[tokio::test(start_paused = true)]
+async fn a_process_that_comes_further_puts_nothing_aside() {
+    let store = Arc::new(MemoryConsumerStore::default());
+    let painted = Arc::new(AtomicUsize::new(0));
+    for process in 1..=6_usize {
+        let walls = Walls::new(1, process as i64 * 2);
+        let (paints, rows) = (Arc::clone(&painted), Arc::clone(&store));
+        let consumer = Consumer::new(
+            "painter",
+            Arc::clone(&store) as _,
+            Arc::new(broker(&[walls])),
+        );
+        let consumer = consumer.on(move |_: Painted, _| {
+            let (paints, rows) = (Arc::clone(&paints), Arc::clone(&rows));
+            async move {
+                assert!(rows.counts("painter").await.unwrap().is_empty());
+                paints.fetch_add(1, Ordering::SeqCst);
+                Ok::<(), HandlerError>(())
+            }
+        });
+        let stop = CancellationToken::new();
+        let running = task::spawn("painter", consumer.run(stop.clone()));
+        let all = timeout(Duration::from_secs(60), async {
+            while painted.load(Ordering::SeqCst) < process * 2 {
+                sleep(Duration::from_millis(1)).await;
+            }
+        });
+        all.await.unwrap();
+        stop.cancel();
+        running.await.unwrap();
+    }
+    assert_eq!(painted.load(Ordering::SeqCst), 12);
+    assert!(store.counts("painter").await.unwrap().is_empty());
 }

@@ -292,6 +292,7 @@ async fn a_retry_that_the_store_cuts_short_is_no_attempt() {
         message: message(),
         state: ParkedState::Retry,
         attempts: 1,
+        under_way: false,
         due_at: now,
         reason: "the ladder fell".into(),
         parked_at: now,

@@ -218,23 +218,26 @@ impl Subscriber for Away {
     }
 }
 
+/// A message that was tried without being counted, and is due.
+fn failed_before() -> Parked {
+    let now = stanchion_runtime::clock::now();
+    Parked {
+        consumer: "painter".into(),
+        message: walls(1, &[], true).message(1, "north"),
+        state: ParkedState::Retry,
+        attempts: 0,
+        under_way: false,
+        due_at: now,
+        reason: "the ladder fell".into(),
+        parked_at: now,
+    }
+}
+
 #[tokio::test]
 async fn what_failed_is_tried_again_while_the_broker_cannot_be_subscribed_to() {
     for answers in [true, false] {
-        let (store, now) = (
-            Arc::new(MemoryConsumerStore::default()),
-            stanchion_runtime::clock::now(),
-        );
-        let parked = Parked {
-            consumer: "painter".into(),
-            message: walls(1, &[], true).message(1, "north"),
-            state: ParkedState::Retry,
-            attempts: 1,
-            due_at: now,
-            reason: "the ladder fell".into(),
-            parked_at: now,
-        };
-        store.park(&parked).await.unwrap();
+        let store = Arc::new(MemoryConsumerStore::default());
+        store.park(&failed_before()).await.unwrap();
         let (handled, start) = (Arc::new(Mutex::default()), Instant::now());
         let seen: Arc<Mutex<Vec<(String, Duration)>>> = Arc::clone(&handled);
         let consumer = Consumer::new("painter", store, Arc::new(Away { answers }));
@@ -256,16 +259,7 @@ async fn what_failed_is_tried_again_while_the_broker_cannot_be_subscribed_to() {
 #[tokio::test]
 async fn a_retry_that_ends_its_process_each_time_is_a_dead_letter_after_the_last_attempt() {
     let store = Arc::new(MemoryConsumerStore::default());
-    let now = stanchion_runtime::clock::now();
-    let parked = Parked {
-        consumer: "painter".into(),
-        message: walls(1, &[], true).message(1, "north"),
-        state: ParkedState::Retry,
-        attempts: 0,
-        due_at: now,
-        reason: "the ladder fell".into(),
-        parked_at: now,
-    };
+    let parked = failed_before();
     store.park(&parked).await.unwrap();
     let limits = ConsumerLimits {
         attempts_max: 3,
@@ -296,7 +290,7 @@ async fn a_retry_that_ends_its_process_each_time_is_a_dead_letter_after_the_last
         let _aborted = running.await;
         // As if it had waited until nobody can be at it any more.
         let mut left = store.find(parked.message.id).await.unwrap().remove(0);
-        left.due_at = now;
+        left.due_at = parked.due_at;
         store.park_again(&left).await.unwrap();
     }
     assert_eq!(begun.load(Ordering::SeqCst), 3);

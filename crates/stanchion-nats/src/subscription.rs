@@ -1,12 +1,13 @@
 //! A group's member: it asks each partition for its next message, and has one of each at the most.
 
+mod coming;
 mod telling;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::{Message as Raw, StatusCode, Subject, Subscriber as Inbox};
+use async_nats::{Message as Raw, Subject, Subscriber as Inbox};
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
@@ -16,15 +17,13 @@ use stanchion_messaging::{
 use stanchion_runtime::task::{self, Task};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
-use tracing::{error, info};
 
 use super::connection::{Connection, unavailable};
 use super::give_back::{give_back, give_back_late};
 use super::lane::{Lane, Turn, Want};
 use super::metrics::GroupMetrics;
 use super::names::Names;
-use super::wire;
-use super::words::{self, ACK, PROGRESS, TERM};
+use super::words::{self, ACK, PROGRESS};
 
 /// How long the server may be out of sight before a wait looks again.
 const LOOK: Duration = Duration::from_millis(250);
@@ -149,74 +148,6 @@ impl NatsSubscription {
         let client = &self.connection.client;
         let asked = client.publish_with_reply(subject, reply, ask);
         asked.await.map_err(unavailable)
-    }
-
-    /// Takes what the server sent: a message, or the end of a request.
-    async fn came(&mut self, raw: Raw) -> Result<(), BrokerError> {
-        if let Some(status) = raw.status.filter(|status| *status != StatusCode::OK) {
-            self.status(status, &raw);
-            return Ok(());
-        }
-        let partition = self.connection.names.partition_of(&raw.subject);
-        let (Some(partition), Some(reply)) = (partition, raw.reply.clone()) else {
-            return Ok(());
-        };
-        let lane = usize::from(partition);
-        self.lanes[lane] = Lane::Held;
-        let told = words::delivery(&reply);
-        self.pending[lane] = told.pending;
-        self.turns[lane].comes(told.turn);
-        let most = self.connection.settings.deliveries_max;
-        self.given_up[lane] = told.delivered > u64::from(most);
-        let metrics = &self.connection.metrics;
-        if told.delivered > 1 {
-            metrics.redelivered.inc();
-        }
-        match wire::decode(&raw.payload, partition) {
-            Ok(mut messages) => {
-                metrics.delivered.inc_by(messages.len() as u64);
-                messages.retain(|(message, _)| self.group.wants(&message.contract));
-                self.ready.push(Held {
-                    partition,
-                    reply,
-                    messages,
-                });
-            }
-            Err(reason) => {
-                metrics.undecodable.inc();
-                error!(group = self.group.name, subject = %raw.subject, sequence = told.sequence, reason,
-                    "no message: it is given up here and stays in the stream");
-                // Should this be lost it comes again, and is given up again.
-                let client = &self.connection.client;
-                let given_up = client.publish(reply, Bytes::from_static(TERM));
-                self.lanes[lane] = Lane::resting(Instant::now());
-                given_up.await.map_err(unavailable)?;
-            }
-        }
-        Ok(())
-    }
-
-    fn status(&mut self, status: StatusCode, raw: &Raw) {
-        let Some(partition) = raw.subject.rsplit('.').next() else {
-            return;
-        };
-        let Some(lane) = partition
-            .parse()
-            .ok()
-            .and_then(|lane: usize| self.lanes.get_mut(lane))
-        else {
-            return;
-        };
-        let now = Instant::now();
-        *lane = match status {
-            StatusCode::TIMEOUT | StatusCode::NOT_FOUND => lane.ended(),
-            _ => {
-                let description = raw.description.as_deref().unwrap_or_default();
-                info!(group = self.group.name, %status, description, "NATS refused a request");
-                self.turns = self.turns.map(Turn::over);
-                lane.refused(now)
-            }
-        };
     }
 
     fn deliver(&mut self) -> Delivery {

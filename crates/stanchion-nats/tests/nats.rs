@@ -6,5 +6,6 @@ mod nats {
     mod conformance;
     mod faults;
     mod security;
+    mod stores;
     mod support;
 }

@@ -1,3 +1,4 @@
+mod marks;
 mod rows;
 
 use std::collections::{HashMap, HashSet};
@@ -6,20 +7,18 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use stanchion_messaging::{
     AfterLastAttempt, ConsumerStore, DeadLetterFilter, LogId, Mark, Parked, ParkedState, Place,
-    StoreError,
+    Position, StoreError,
 };
 use uuid::Uuid;
 
 use self::rows::{
-    blocking, checkpoint, column_key, column_reason, insertion, is_hash, listed, mark, marks_text,
-    oldest_of_key, parked, settling, state_name, state_of, trial,
+    COLUMNS, blocking, checkpoint, column_key, column_reason, insertion, is_hash, listed,
+    oldest_of_key, parked, state_name, state_of, trial, under_way_until,
 };
 use crate::{Db, Engine, Params, Row, SqlError, Tx, params};
 
 /// The most parked messages one call lists.
 const LIST_MAX: usize = 1_000;
-
-const COLUMNS: &str = "consumer, message, state, attempts, due_at, reason, parked_at";
 
 /// Consumers' progress, retries and dead letters, in their module's store.
 ///
@@ -106,44 +105,25 @@ impl ConsumerStore for SqlConsumerStore {
         tx.commit().await.map_err(failed)
     }
 
+    async fn begins(&self, consumer: &str, log: LogId, after: Position) -> Result<u32, StoreError> {
+        let sql = "insert into consumer_start (consumer, log, position, times, at) values ($1, $2, $3, 1, $4) \
+                   on conflict (consumer, log) do update set times = case \
+                   when consumer_start.position = excluded.position then consumer_start.times + 1 else 1 end, \
+                   position = excluded.position, at = excluded.at returning times";
+        let now = stanchion_runtime::clock::now();
+        let begun = self.db.query(sql, params![consumer, log, after, now]).await;
+        let begun = begun.map_err(failed)?;
+        let times = begun.first().map_or(Ok(0), |row| row.get::<u32>(0));
+        Ok(times.map_err(failed)?.saturating_sub(1))
+    }
+
     async fn marks(&self, consumer: &str) -> Result<Vec<Mark>, StoreError> {
-        let sql =
-            "select log, slot, family, position, ahead from consumer_mark where consumer = $1";
-        let rows = self.db.query(sql, params![consumer]).await;
-        let rows = rows.map_err(failed)?;
-        rows.iter()
-            .map(mark)
-            .collect::<Result<_, _>>()
-            .map_err(failed)
+        marks::read(&self.db, consumer).await.map_err(failed)
     }
 
     async fn settle(&self, consumer: &str, marks: &[Mark]) -> Result<(), StoreError> {
-        // In one order: two members that settle the same lines wait for each other, and neither for ever.
-        let mut marks: Vec<&Mark> = marks.iter().collect();
-        marks.sort_by_key(|mark| (mark.log, mark.partition, &mark.family));
-        let (tx, now) = (self.db.begin(), stanchion_runtime::clock::now());
-        tx.queue_unhurried();
-        match self.db.engine() {
-            // A statement costs a server more than a row of it.
-            Engine::Postgres if !marks.is_empty() => {
-                let all = "select $1::text, m.log, m.slot, m.family, m.position, m.ahead, $3::timestamptz \
-                           from json_to_recordset($2::text::json) as m \
-                           (log uuid, slot bigint, family text, position bigint, ahead bigint) \
-                           order by m.log, m.slot, m.family collate \"C\"";
-                let params = params![consumer, marks_text(&marks), now];
-                tx.queue(&settling(all), params);
-            }
-            _ => {
-                for mark in marks {
-                    let slot = i64::from(mark.partition);
-                    let family = mark.family.as_str();
-                    let (position, ahead) = (mark.position, mark.ahead);
-                    let params = params![consumer, mark.log, slot, family, position, ahead, now];
-                    tx.queue(&settling("values ($1, $2, $3, $4, $5, $6, $7)"), params);
-                }
-            }
-        }
-        tx.commit().await.map_err(failed)
+        let settled = marks::settle(&self.db, consumer, marks).await;
+        settled.map_err(failed)
     }
 
     async fn blocked(
@@ -192,12 +172,13 @@ impl ConsumerStore for SqlConsumerStore {
 
     async fn park(&self, parked: &Parked) -> Result<(), StoreError> {
         let update = "do update set state = excluded.state, attempts = excluded.attempts, \
-                      due_at = excluded.due_at, reason = excluded.reason";
+                      due_at = excluded.due_at, reason = excluded.reason, \
+                      under_way_until = excluded.under_way_until";
         self.insert(parked, update).await
     }
 
     async fn park_again(&self, parked: &Parked) -> Result<bool, StoreError> {
-        let sql = "update parked set state = $3, attempts = $4, due_at = $5, reason = $6 \
+        let sql = "update parked set state = $3, attempts = $4, due_at = $5, reason = $6, under_way_until = $7 \
                    where consumer = $1 and message_id = $2";
         let params = params![
             parked.consumer.as_str(),
@@ -206,6 +187,7 @@ impl ConsumerStore for SqlConsumerStore {
             i64::from(parked.attempts),
             parked.due_at,
             column_reason(&parked.reason),
+            under_way_until(parked),
         ];
         let updated = self.db.exec(sql, params).await;
         Ok(updated.map_err(failed)? == 1)

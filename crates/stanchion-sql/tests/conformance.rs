@@ -1,6 +1,9 @@
 //! The log, the inbox and the consumers' store pass their ports' suites on both databases and in memory.
 #![allow(clippy::unwrap_used)]
 
+mod conformance {
+    mod older_rows;
+}
 mod support;
 
 use std::sync::Arc;
@@ -9,8 +12,8 @@ use stanchion_eventsourcing::{
     Append, AppendError, EventLog, Expected, MemoryLog, Metadata, NewEvent, StreamId,
 };
 use stanchion_messaging::{
-    AfterLastAttempt, Claim, Claimed, ConsumerStore, Inbox, InboxKey, LogId, MemoryConsumerStore,
-    MemoryInbox, MemoryRelayStore, Message, Origin, Parked, ParkedState, Position, RelayStore,
+    Claim, Claimed, ConsumerStore, Inbox, InboxKey, MemoryConsumerStore, MemoryInbox,
+    MemoryRelayStore, RelayStore,
 };
 use stanchion_sql::{
     DatabaseSettings, DatabaseUrl, Db, Mode, SqlConsumerStore, SqlInbox, SqlLog, SqlRelayStore,
@@ -263,51 +266,6 @@ async fn an_append_that_is_there_in_part_is_refused_by_every_log() {
             assert!(matches!(refused, AppendError::Invalid(_)), "{refused}");
         }
         assert_eq!(log.head().await.unwrap(), first.position);
-    }
-}
-
-/// Of rows that a version without the column of contracts wrote.
-#[tokio::test]
-async fn an_unknown_message_is_found_that_an_older_version_put_aside() {
-    let mut stores = vec![on_sqlite().await];
-    if let Some(url) = postgres_url() {
-        stores.push(on_postgres(&url).await);
-    }
-    for db in stores {
-        let (store, now) = (
-            SqlConsumerStore::new(db.clone()),
-            stanchion_runtime::clock::now(),
-        );
-        let parked = Parked {
-            consumer: "fulfilment".into(),
-            message: Message {
-                id: stanchion_runtime::id::new_v7(),
-                contract: "orders.order_placed.v2".into(),
-                key: "a".into(),
-                payload: serde_json::json!({ "contract": "orders.order_placed.v1" }),
-                origin: Origin {
-                    log: LogId(stanchion_runtime::id::new_v7()),
-                    position: Position(1),
-                },
-                metadata: Metadata::new(None),
-                at: now,
-            },
-            state: ParkedState::Unknown,
-            attempts: 0,
-            due_at: now,
-            reason: "no handler".into(),
-            parked_at: now,
-        };
-        store.park(&parked).await.unwrap();
-        let older = db.exec("update parked set contract = null", params![]);
-        assert_eq!(older.await.unwrap(), 1);
-        let after = AfterLastAttempt::KeyWaits;
-        let known = async |contract: &str| {
-            let known = store.unknown("fulfilment", &[contract], after, 10).await;
-            known.unwrap().len()
-        };
-        assert_eq!(known("orders.order_placed.v1").await, 0);
-        assert_eq!(known("orders.order_placed.v2").await, 1);
     }
 }
 

@@ -15,7 +15,7 @@ use super::follow::{Follow, Wait};
 use super::marks::{Line, Verdict};
 use super::waits::{Ask, Stretch, Tenure};
 use crate::contract::{family, is_beacon};
-use crate::{Delivery, Link, Mark, Message, PARTITIONS, Position, Progress, Subscription};
+use crate::{Delivery, Link, LogId, Mark, Message, PARTITIONS, Position, Progress, Subscription};
 
 /// How often the stored marks are looked at, which another member of the group may have moved.
 const REFRESH: Duration = Duration::from_secs(60);
@@ -69,7 +69,8 @@ impl<'a> Follow<'a> {
             marks: None,
             given_up,
         };
-        if !stale && ask == Ask::Keys(Vec::new()) {
+        let is_known = ask == Ask::Keys(Vec::new()) && self.begins(&arrived.delivery).is_none();
+        if !stale && is_known {
             self.admit(arrived);
             return None;
         }
@@ -77,8 +78,17 @@ impl<'a> Follow<'a> {
         Some(self.look_up(arrived, ask, everywhere, stale))
     }
 
+    /// The log that this process begins with, and after which place.
+    fn begins(&self, delivery: &Delivery) -> Option<(LogId, Position)> {
+        let Progress::Place { log, .. } = &delivery.progress else {
+            return None;
+        };
+        let begins = !delivery.messages.is_empty() && self.consumer.is_new_to(*log);
+        begins.then(|| (*log, self.marks.place(*log)))
+    }
+
     /// Looks up what a delivery's messages need: which keys have parked ones, and the stored marks if something seems
-    /// missing, for another member of the group may have been there.
+    /// missing, for another member of the group may have been there. Counts first that they are begun with.
     fn look_up(
         &self,
         mut arrived: Arrived,
@@ -86,8 +96,11 @@ impl<'a> Follow<'a> {
         tenures: Vec<Tenure>,
         stale: bool,
     ) -> BoxFuture<'a, Result<Arrived, String>> {
-        let consumer = self.consumer;
+        let (consumer, begins) = (self.consumer, self.begins(&arrived.delivery));
         Box::pin(async move {
+            if let Some((log, after)) = begins {
+                consumer.begin_after(log, after).await?;
+            }
             let suspects = match ask {
                 Ask::Keys(suspects) => suspects,
                 Ask::All => {
@@ -131,6 +144,7 @@ impl<'a> Follow<'a> {
             let parked = self.flight.parked_since();
             self.waits.learn(keys, parked, &tenures, arrived.since);
         }
+        let (mut blocked, given_up) = (arrived.blocked, &arrived.given_up);
         let Delivery { messages, progress } = arrived.delivery;
         let mut ending = Ending {
             receipt: None,
@@ -142,15 +156,18 @@ impl<'a> Follow<'a> {
             Progress::Place { log, through } => {
                 ending.place = Some((log, through));
                 let new = messages.into_iter().filter(|it| !self.marks.is_behind(it));
-                new.collect()
+                let new: Vec<Message> = new.collect();
+                if self.consumer.suspects(log, &new) {
+                    blocked.extend(new.iter().map(|message| message.key.clone()));
+                }
+                new
             }
             Progress::Receipt { receipt, links } => {
                 ending.receipt = Some(receipt);
                 self.judge(messages, &links, &mut ending.lines, now)
             }
         };
-        let (blocked, given_up) = (&arrived.blocked, &arrived.given_up);
-        self.flight.admit(messages, ending, blocked, given_up);
+        self.flight.admit(messages, ending, &blocked, given_up);
         self.consumer.show_holes(self.marks.holes());
         self.consumer.show_taken(self.flight.taken());
     }

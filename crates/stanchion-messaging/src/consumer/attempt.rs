@@ -20,12 +20,12 @@ const DOUBT: &str = "announced before, and so long ago that the inbox may have f
 const GIVEN_UP: &str = "delivered again and again without an end: its handling may be what ended its processes, or that of one \
                         that it came with; redrive it here if it is harmless";
 
-const UNDER_WAY: &str = "an attempt is under way, or ended with its process";
-
 const NEVER_ENDED: &str = "its last attempt ended with its process: its handling may be what ended that, or that of another one that \
                            was tried then; redrive it here if it is harmless";
 
 const WAITS_BEHIND: &str = "waits behind an earlier message of its key";
+
+const SUSPECT: &str = "put aside before its first attempt: processes ended again and again when this was among what came next";
 
 /// A repeat that may have had its effect: an operator decides.
 pub(super) fn doubtful(mut message: Message) -> Message {
@@ -131,6 +131,7 @@ impl Consumer {
             message,
             state: ParkedState::Unknown,
             attempts: before.map_or(0, |parked| parked.attempts),
+            under_way: false,
             due_at: now,
             parked_at: now,
         };
@@ -152,6 +153,7 @@ impl Consumer {
             message,
             state: ParkedState::Dead,
             attempts: 0,
+            under_way: false,
             due_at: now,
             reason: reason.into(),
             parked_at: now,
@@ -162,13 +164,22 @@ impl Consumer {
 
     pub(super) async fn park_behind(&self, message: Message) -> Result<(), String> {
         let now = stanchion_runtime::clock::now();
+        let is_suspect = self.is_suspect(&message);
+        if is_suspect {
+            self.count("suspect");
+        }
+        let reason = match is_suspect {
+            true => SUSPECT,
+            false => WAITS_BEHIND,
+        };
         let parked = Parked {
             consumer: self.name.to_owned(),
             message,
             state: ParkedState::Retry,
             attempts: 0,
+            under_way: false,
             due_at: now,
-            reason: WAITS_BEHIND.into(),
+            reason: reason.into(),
             parked_at: now,
         };
         self.store
@@ -188,8 +199,8 @@ impl Consumer {
         let begun = Parked {
             state: ParkedState::Retry,
             attempts,
+            under_way: true,
             due_at: self.tried_anew_at(attempts),
-            reason: UNDER_WAY.into(),
             ..parked.clone()
         };
         self.put_aside(&begun, Some(parked)).await
@@ -205,7 +216,7 @@ impl Consumer {
             let found = self.store.find(id).await;
             let found = found.map_err(|error| error.to_string())?;
             let is_as_left = |row: &Parked| {
-                let is_own = row.consumer == self.name && row.reason == UNDER_WAY;
+                let is_own = row.consumer == self.name && row.under_way;
                 is_own && row.state == ParkedState::Retry && row.attempts == before.attempts + 1
             };
             if found.iter().any(is_as_left) {
@@ -218,14 +229,15 @@ impl Consumer {
 
     /// A dead letter after its last attempt, of which nobody has told how it ended.
     async fn park_tried_out(&self, parked: &Parked) -> Result<(), String> {
-        let reason = match parked.reason.as_str() {
-            UNDER_WAY => NEVER_ENDED,
+        let reason = match parked.under_way {
+            true => NEVER_ENDED,
             // Fewer attempts are allowed than before.
-            reason => reason,
+            false => parked.reason.as_str(),
         };
         let (message_id, attempts) = (parked.message.id, parked.attempts);
         let dead = Parked {
             state: ParkedState::Dead,
+            under_way: false,
             due_at: stanchion_runtime::clock::now(),
             reason: reason.into(),
             ..parked.clone()
@@ -256,6 +268,7 @@ impl Consumer {
             message,
             state,
             attempts,
+            under_way: false,
             // A dead letter waits from now on for an operator, however long it was tried before.
             due_at: if state == ParkedState::Dead {
                 now

@@ -112,13 +112,18 @@ impl Marks {
         }
     }
 
+    /// How far it came in that log, when it read that without a broker, as of the start of the subscription.
+    pub(super) fn place(&self, log: LogId) -> Position {
+        self.places.get(&log).copied().unwrap_or_default()
+    }
+
     /// Whether everything up to there was taken up, or left out by its relay.
     pub(super) fn is_past(&self, line: &Line, position: Position) -> bool {
         self.taken(line) >= position
     }
 
     fn taken(&self, line: &Line) -> Position {
-        let start = self.places.get(&line.log).copied().unwrap_or_default();
+        let start = self.place(line.log);
         let known = self.lines.get(line);
         known.map_or(start, |known| known.taken.max(start))
     }
@@ -224,7 +229,7 @@ impl Marks {
 
     fn known(&mut self, line: &Line) -> &mut Known {
         if !self.lines.contains_key(line) {
-            let start = self.places.get(&line.log).copied().unwrap_or_default();
+            let start = self.place(line.log);
             let known = Known {
                 taken: start,
                 settled: start,

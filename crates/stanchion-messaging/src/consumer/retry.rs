@@ -139,7 +139,8 @@ impl Consumer {
 
     /// When what begins now is tried again if nobody tells how it ended. Soon, for it may have been the process; but later on not
     /// before its handling must have ended: another member would try it meanwhile, and count what is no attempt, up to a
-    /// dead letter of what is only waiting, or of what is being handled.
+    /// dead letter of what is only waiting, or of what is being handled. Its row says that it has begun, and nobody can say whether
+    /// the process lives in which it has.
     pub(super) fn tried_anew_at(&self, attempts: u32) -> Timestamp {
         let handling = match attempts > self.limits.attempts_max / 2 {
             true => self.limits.handler_timeout,
@@ -275,6 +276,7 @@ mod tests {
             },
             state: ParkedState::Retry,
             attempts: 1,
+            under_way: false,
             due_at: now,
             reason: String::new(),
             parked_at: now,

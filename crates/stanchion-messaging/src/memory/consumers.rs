@@ -7,13 +7,15 @@ use uuid::Uuid;
 
 use crate::{
     AfterLastAttempt, ConsumerStore, DeadLetterFilter, LogId, Mark, Parked, ParkedState, Place,
-    StoreError,
+    Position, StoreError,
 };
 
 /// A consumer's rows in memory, for tests.
 #[derive(Default)]
 pub struct MemoryConsumerStore {
     progress: Mutex<HashMap<(String, LogId), Place>>,
+    /// After which place processes began last, and how many.
+    begun: Mutex<HashMap<(String, LogId), (Position, u32)>>,
     parked: Mutex<Vec<Parked>>,
     marks: Mutex<HashMap<String, Vec<Mark>>>,
 }
@@ -44,6 +46,7 @@ fn update(rows: &mut [Parked], parked: &Parked) -> bool {
     };
     row.state = parked.state;
     row.attempts = parked.attempts;
+    row.under_way = parked.under_way;
     row.due_at = parked.due_at;
     row.reason.clone_from(&parked.reason);
     true
@@ -64,6 +67,16 @@ impl ConsumerStore for MemoryConsumerStore {
             *at = to;
         }
         Ok(())
+    }
+
+    async fn begins(&self, consumer: &str, log: LogId, after: Position) -> Result<u32, StoreError> {
+        let mut begun = self.begun.lock();
+        let (place, times) = begun.entry((consumer.to_owned(), log)).or_default();
+        if *place != after {
+            (*place, *times) = (after, 0);
+        }
+        *times += 1;
+        Ok(*times - 1)
     }
 
     async fn marks(&self, consumer: &str) -> Result<Vec<Mark>, StoreError> {

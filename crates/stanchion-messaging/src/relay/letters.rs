@@ -69,6 +69,7 @@ fn letter(context: &str, message: &Message, reason: &str) -> Parked {
         message: message.clone(),
         state: ParkedState::Dead,
         attempts: 1,
+        under_way: false,
         due_at: now,
         reason: reason.to_owned(),
         parked_at: now,

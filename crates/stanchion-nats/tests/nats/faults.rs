@@ -1,10 +1,9 @@
-//! Faults that are NATS' own: lost confirmations, repeats, wiped and truncated stores, streams and consumers deleted.
+//! Faults that are NATS' own: lost confirmations and acknowledgements, repeats, members that end, servers that are away or frozen.
 
 use std::time::Duration;
 
-use async_nats::jetstream;
-use stanchion_messaging::{Envelope, Message, Progress, Publisher, Subscriber, Subscription};
-use stanchion_nats::{NatsBroker, NatsSettings};
+use stanchion_messaging::{Progress, Publisher, Subscription};
+use stanchion_nats::NatsSettings;
 use stanchion_runtime::id;
 use stanchion_testing::proxy::{Cut, FaultProxy};
 use stanchion_testing::servers::Nats;
@@ -12,37 +11,9 @@ use tokio::time::{Instant, timeout};
 
 #[cfg(target_os = "linux")]
 use super::support::processor;
-use super::support::{bare, connect, envelope, group, settings, stored};
-
-const PREFIX: &str = "shop";
-const LONG: Duration = Duration::from_secs(30);
-
-async fn publish(broker: &NatsBroker, envelope: &Envelope) {
-    let begun = Instant::now();
-    while let Err(error) = broker.publish(envelope).await {
-        assert!(begun.elapsed() < LONG, "{error}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
-async fn subscribe(broker: &NatsBroker) -> Box<dyn Subscription> {
-    broker.subscribe(group("readers")).await.unwrap()
-}
-
-/// The next messages, acknowledged.
-async fn take(subscription: &mut dyn Subscription) -> Vec<Message> {
-    loop {
-        let delivery = timeout(LONG, subscription.next()).await;
-        let delivery = delivery.expect("a delivery").unwrap();
-        let Progress::Receipt { receipt, .. } = delivery.progress else {
-            panic!("a receipt");
-        };
-        subscription.acknowledge(receipt).await.unwrap();
-        if !delivery.messages.is_empty() {
-            return delivery.messages;
-        }
-    }
-}
+use super::support::{
+    LONG, PREFIX, bare, connect, envelope, publish, settings, stored, subscribe, take,
+};
 
 async fn nothing_comes(subscription: &mut dyn Subscription) {
     let next = timeout(Duration::from_millis(600), subscription.next()).await;
@@ -200,52 +171,6 @@ async fn what_comes_after_a_member_takes_no_more_is_anothers_at_once() {
     drop(ending);
 }
 
-/// B7: a stream that an operator deletes under everybody's feet is another store, made anew by whoever comes first.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_deleted_stream_is_made_anew_and_told() {
-    let Some(server) = Nats::required() else {
-        return;
-    };
-    let broker = connect(&settings(server.address(), PREFIX)).await;
-    let mut subscription = subscribe(&broker).await;
-    publish(&broker, &envelope("a")).await;
-    take(subscription.as_mut()).await;
-    let known = broker.store_id().await.unwrap();
-    let context = jetstream::new(bare(server.address()).await);
-    context.delete_stream(PREFIX).await.unwrap();
-    let next = envelope("b");
-    broker.publish(&next).await.unwrap();
-    assert_ne!(broker.store_id().await.unwrap(), known);
-    // The same subscription, without a reconnection.
-    let came = take(subscription.as_mut()).await;
-    assert_eq!(came, [next.message]);
-}
-
-/// B7: an older copy of the store, with the same stream in it, is told by how far it goes.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_stream_that_went_back_is_told() {
-    let Some(mut server) = Nats::required() else {
-        return;
-    };
-    let broker = connect(&settings(server.address(), PREFIX)).await;
-    publish(&broker, &envelope("a")).await;
-    server.kill().unwrap();
-    let copy = server.copy().unwrap();
-    server.restart().unwrap();
-    for number in 0..20 {
-        publish(&broker, &envelope(&format!("lost-{number}"))).await;
-    }
-    let known = broker.store_id().await.unwrap();
-    assert_eq!(broker.store_id().await.unwrap(), known);
-    server.kill().unwrap();
-    server.restore(&copy).unwrap();
-    server.restart().unwrap();
-    publish(&broker, &envelope("b")).await;
-    let after = broker.store_id().await.unwrap();
-    assert_ne!(after, known);
-    assert_eq!(broker.store_id().await.unwrap(), after);
-}
-
 /// Who waits for a server that is away asks for nothing meanwhile, not even the processor.
 #[cfg(target_os = "linux")]
 #[tokio::test]
@@ -305,27 +230,6 @@ async fn a_wait_that_is_interrupted_again_and_again_finds_back_to_its_server() {
         };
         subscription.acknowledge(receipt).await.unwrap();
     }
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn deleted_consumers_are_made_anew() {
-    let Some(server) = Nats::required() else {
-        return;
-    };
-    let broker = connect(&settings(server.address(), PREFIX)).await;
-    let mut subscription = subscribe(&broker).await;
-    publish(&broker, &envelope("a")).await;
-    take(subscription.as_mut()).await;
-    let context = jetstream::new(bare(server.address()).await);
-    let stream = context.get_stream(PREFIX).await.unwrap();
-    for partition in 0..16 {
-        let name = format!("readers-{partition:02}");
-        stream.delete_consumer(&name).await.unwrap();
-    }
-    let next = envelope("b");
-    publish(&broker, &next).await;
-    // The group begins anew: what is retained comes again, perhaps at the same time, and the inbox knows it.
-    while !take(subscription.as_mut()).await.contains(&next.message) {}
 }
 
 /// B10: frozen, not dead: nothing is answered, and everything goes on afterwards.

@@ -6,11 +6,16 @@ use std::time::Duration;
 
 use stanchion_config::SecretString;
 use stanchion_messaging::{
-    Envelope, Group, LogId, Message, Metadata, Origin, Position, partition_of,
+    Envelope, Group, LogId, Message, Metadata, Origin, Position, Progress, Publisher, Subscriber,
+    Subscription, partition_of,
 };
 use stanchion_nats::{NatsBroker, NatsSettings};
 use stanchion_runtime::{clock, id};
 use stanchion_telemetry::Metrics;
+use tokio::time::{Instant, timeout};
+
+pub(super) const PREFIX: &str = "shop";
+pub(super) const LONG: Duration = Duration::from_secs(30);
 
 pub(super) const CONTRACT: &str = "suite.thing_happened.v1";
 
@@ -69,6 +74,33 @@ pub(super) async fn bare(address: SocketAddr) -> async_nats::Client {
     let options = async_nats::ConnectOptions::new().retry_on_initial_connect();
     let connected = options.connect(format!("nats://{address}")).await;
     connected.expect("a client")
+}
+
+pub(super) async fn publish(broker: &NatsBroker, envelope: &Envelope) {
+    let begun = Instant::now();
+    while let Err(error) = broker.publish(envelope).await {
+        assert!(begun.elapsed() < LONG, "{error}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+pub(super) async fn subscribe(broker: &NatsBroker) -> Box<dyn Subscription> {
+    broker.subscribe(group("readers")).await.unwrap()
+}
+
+/// The next messages, acknowledged.
+pub(super) async fn take(subscription: &mut dyn Subscription) -> Vec<Message> {
+    loop {
+        let delivery = timeout(LONG, subscription.next()).await;
+        let delivery = delivery.expect("a delivery").unwrap();
+        let Progress::Receipt { receipt, .. } = delivery.progress else {
+            panic!("a receipt");
+        };
+        subscription.acknowledge(receipt).await.unwrap();
+        if !delivery.messages.is_empty() {
+            return delivery.messages;
+        }
+    }
 }
 
 /// How many messages the stream has.

@@ -11,6 +11,8 @@ use crate::{Module, Service, Stopped};
 /// Letters of one module listed, or redriven, in one go.
 const LIMIT: usize = 1_000;
 
+const UNDER_WAY: &str = "an attempt is under way, or ended with its process";
+
 pub(super) fn command() -> Command {
     let all = Arg::new("all").long("all").action(ArgAction::SetTrue);
     Command::new("dead-letters")
@@ -77,7 +79,7 @@ async fn list(service: &Service, given: &ArgMatches) -> Result<(), Stopped> {
             word(parked.state),
             parked.attempts,
             parked.parked_at,
-            parked.reason
+            told(parked)
         ))?;
     }
     // Beside the list, which programs may read.
@@ -87,6 +89,14 @@ async fn list(service: &Service, given: &ArgMatches) -> Result<(), Stopped> {
         _ => {}
     }
     Ok(())
+}
+
+/// What the last attempt said that ended, and that another has begun.
+fn told(parked: &Parked) -> String {
+    match parked.under_way {
+        true => format!("{UNDER_WAY}; before: {}", parked.reason),
+        false => parked.reason.clone(),
+    }
 }
 
 /// As metrics have it.
@@ -121,6 +131,10 @@ async fn change_one(service: &Service, given: &ArgMatches, wish: Change) -> Resu
 fn unchanged(parked: &Parked) -> String {
     let (message, consumer) = (parked.message.id, &parked.consumer);
     match parked.state {
+        ParkedState::Retry if parked.under_way => format!(
+            "{message} of {consumer} is no dead letter now: {UNDER_WAY}, and then it is tried again at {}",
+            parked.due_at
+        ),
         ParkedState::Retry => format!(
             "{message} of {consumer} is no dead letter now: it is tried again at {}",
             parked.due_at

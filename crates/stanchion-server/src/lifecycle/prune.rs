@@ -141,6 +141,7 @@ mod tests {
             },
             state,
             attempts: 20,
+            under_way: false,
             due_at: at,
             reason: "failed: out of luck".into(),
             parked_at: at,

@@ -31,6 +31,7 @@ pub fn letter(id: u128) -> Parked {
         message,
         state: ParkedState::Dead,
         attempts: 5,
+        under_way: false,
         due_at: now,
         reason: "no stock".into(),
         parked_at: now,

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use stanchion_messaging::{AfterLastAttempt, Mark, Parked, ParkedState, StoreError, adapter};
+use jiff::Timestamp;
+use stanchion_messaging::{AfterLastAttempt, Parked, ParkedState, StoreError, adapter};
 use stanchion_runtime::id;
 use uuid::Uuid;
 
@@ -17,9 +18,9 @@ const REASON_BYTES_MAX: usize = 4 << 10;
 pub(super) fn insertion(parked: &Parked, conflict: &str) -> Result<(String, Params), StoreError> {
     let sql = format!(
         "insert into parked (consumer, message_id, key, seq, state, attempts, due_at, \
-         reason, message, parked_at, contract) values ($1, $2, $3, \
+         reason, message, parked_at, contract, under_way_until) values ($1, $2, $3, \
          (select coalesce(max(seq), 0) + 1 from parked where consumer = $1 and key = $3), \
-         $4, $5, $6, $7, $8, $9, $10) on conflict (consumer, message_id) {conflict}"
+         $4, $5, $6, $7, $8, $9, $10, $11) on conflict (consumer, message_id) {conflict}"
     );
     let message = serde_json::to_value(&parked.message);
     let message = message.map_err(|error| StoreError(error.to_string()))?;
@@ -34,6 +35,7 @@ pub(super) fn insertion(parked: &Parked, conflict: &str) -> Result<(String, Para
         message,
         parked.parked_at,
         column_contract(&parked.message.contract),
+        under_way_until(parked),
     ];
     Ok((sql, params))
 }
@@ -70,6 +72,15 @@ pub(super) fn is_hash(column: &str) -> bool {
 /// A server's texts have no NUL; nobody has a handler for such a contract.
 fn column_contract(contract: &str) -> Option<&str> {
     Some(contract).filter(|contract| !contract.contains('\0'))
+}
+
+/// What the reason of a row says that a version without the column has begun to try.
+const UNDER_WAY: &str = "an attempt is under way, or ended with its process";
+
+/// The due time beside which an attempt has begun: a version without the column gives the row another one with whatever it
+/// tells of it.
+pub(super) fn under_way_until(parked: &Parked) -> Option<Timestamp> {
+    parked.under_way.then_some(parked.due_at)
 }
 
 /// Handlers put into it what they were given.
@@ -130,49 +141,24 @@ pub(super) fn listed<'a>(params: &mut Params, values: impl Iterator<Item = &'a s
     list.join(", ")
 }
 
-pub(super) fn mark(row: &Row) -> Result<Mark, SqlError> {
-    Ok(Mark {
-        log: row.get(0)?,
-        partition: row.get(1)?,
-        family: row.get(2)?,
-        position: row.get(3)?,
-        ahead: row.get(4)?,
-    })
-}
-
-/// Moves the marks forward that `rows` gives.
-pub(super) fn settling(rows: &str) -> String {
-    format!(
-        "insert into consumer_mark (consumer, log, slot, family, position, ahead, at) {rows} \
-         on conflict (consumer, log, slot, family) do update set \
-         position = excluded.position, ahead = excluded.ahead, at = excluded.at \
-         where consumer_mark.position <= excluded.position"
-    )
-}
-
-/// Marks as one text, with the names of their columns.
-pub(super) fn marks_text(marks: &[&Mark]) -> String {
-    let each = marks.iter().map(|mark| {
-        serde_json::json!({
-            "log": mark.log,
-            "slot": mark.partition,
-            "family": mark.family,
-            "position": mark.position,
-            "ahead": mark.ahead,
-        })
-    });
-    serde_json::Value::Array(each.collect()).to_string()
-}
+/// As [`parked`] reads them.
+pub(super) const COLUMNS: &str =
+    "consumer, message, state, attempts, due_at, reason, parked_at, under_way_until";
 
 pub(super) fn parked(row: &Row) -> Result<Parked, SqlError> {
     let message = adapter::json(row.get::<String>(1)?.as_bytes());
+    let state = state_of(row.get(2)?)?;
+    let (due_at, reason): (Timestamp, String) = (row.get(4)?, row.get(5)?);
+    let until: Option<Timestamp> = row.get(7)?;
+    let has_begun = until == Some(due_at) || reason == UNDER_WAY;
     Ok(Parked {
         consumer: row.get(0)?,
         message: message.map_err(|error| SqlError::Decode(error.to_string()))?,
-        state: state_of(row.get(2)?)?,
+        state,
         attempts: row.get(3)?,
-        due_at: row.get(4)?,
-        reason: row.get(5)?,
+        under_way: state == ParkedState::Retry && has_begun,
+        due_at,
+        reason,
         parked_at: row.get(6)?,
     })
 }

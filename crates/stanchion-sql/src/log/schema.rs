@@ -75,6 +75,20 @@ const PARKED_BY_MESSAGE: Text = (
     include_str!("schema/0013_parked_by_message.down.sql"),
 );
 
+const PARKED_UNDER_WAY: Text = (
+    14,
+    "parked_under_way",
+    include_str!("schema/0014_parked_under_way.up.sql"),
+    include_str!("schema/0014_parked_under_way.down.sql"),
+);
+
+const CONSUMER_START: Text = (
+    15,
+    "consumer_start",
+    include_str!("schema/0015_consumer_start.up.sql"),
+    include_str!("schema/0015_consumer_start.down.sql"),
+);
+
 pub(crate) const POSTGRES: &[Text] = &[
     (
         1,
@@ -104,6 +118,8 @@ pub(crate) const POSTGRES: &[Text] = &[
     LEASE_GRANTED,
     PARKED_CONTRACT,
     PARKED_BY_MESSAGE,
+    PARKED_UNDER_WAY,
+    CONSUMER_START,
 ];
 
 pub(crate) const SQLITE: &[Text] = &[
@@ -135,4 +151,6 @@ pub(crate) const SQLITE: &[Text] = &[
     LEASE_GRANTED,
     PARKED_CONTRACT,
     PARKED_BY_MESSAGE,
+    PARKED_UNDER_WAY,
+    CONSUMER_START,
 ];

@@ -25,6 +25,7 @@ use self::turn::{
     an_unknown_message_waits_for_a_handler_and_later_ones_of_its_key_behind_it,
     only_the_oldest_of_a_key_is_due_and_none_behind_a_dead_one,
     only_what_is_due_is_due_and_the_earliest_first,
+    that_an_attempt_is_under_way_is_told_until_somebody_tells_how_it_ended,
     what_is_due_later_than_any_wait_lasts_is_found_unless_it_is_delayed,
 };
 use super::{Case, cases, run_all};
@@ -34,6 +35,7 @@ type Store = Arc<dyn ConsumerStore>;
 const CASES: &[Case<Store>] = cases![
     whether_it_takes_writes_is_told_without_a_trace,
     progress_moves_forward_only_and_a_log_at_a_time,
+    processes_that_begin_at_one_place_are_counted_until_one_begins_elsewhere,
     a_parked_message_blocks_its_key_until_it_is_resolved,
     the_keys_that_have_parked_messages_are_told_while_they_are_few,
     a_message_comes_back_as_it_went,
@@ -42,6 +44,7 @@ const CASES: &[Case<Store>] = cases![
     what_is_due_later_than_any_wait_lasts_is_found_unless_it_is_delayed,
     parking_again_updates_and_keeps_the_place,
     a_retry_updates_only_what_is_still_there,
+    that_an_attempt_is_under_way_is_told_until_somebody_tells_how_it_ended,
     the_operator_sees_what_was_asked_for_oldest_first,
     a_message_is_found_by_its_id_however_many_are_older,
     what_died_long_ago_is_found_however_many_failed_before_it_and_died_since,
@@ -90,6 +93,7 @@ fn parked(key: &str, state: ParkedState, due_in: i64) -> Parked {
         },
         state,
         attempts: 1,
+        under_way: false,
         due_at: after(due_in),
         reason: "refused".into(),
         parked_at: clock::now(),
@@ -137,6 +141,22 @@ async fn progress_moves_forward_only_and_a_log_at_a_time(store: Store) {
     let progress = store.progress(CONSUMER).await.unwrap();
     assert_eq!(progress.len(), 2);
     assert_eq!((progress[&one], progress[&two]), (place(5), place(2)));
+}
+
+async fn processes_that_begin_at_one_place_are_counted_until_one_begins_elsewhere(store: Store) {
+    let (one, two) = (LogId(Uuid::from_u128(1)), LogId(Uuid::from_u128(2)));
+    let begins = async |consumer: &'static str, log, after| {
+        let begun = store.begins(consumer, log, Position(after)).await;
+        begun.unwrap()
+    };
+    for before in 0..3 {
+        assert_eq!(begins(CONSUMER, one, 0).await, before);
+    }
+    assert_eq!(begins("other", one, 0).await, 0);
+    assert_eq!(begins(CONSUMER, two, 0).await, 0);
+    for (after, before) in [(5, 0), (5, 1), (0, 0)] {
+        assert_eq!(begins(CONSUMER, one, after).await, before);
+    }
 }
 
 async fn a_parked_message_blocks_its_key_until_it_is_resolved(store: Store) {

@@ -50,6 +50,54 @@ pub(super) async fn only_the_oldest_of_a_key_is_due_and_none_behind_a_dead_one(s
     assert_eq!(due(&store, 5).await.len(), 2);
 }
 
+pub(super) async fn that_an_attempt_is_under_way_is_told_until_somebody_tells_how_it_ended(
+    store: Store,
+) {
+    let (first, other) = (retry("a", 0), retry("b", 0));
+    let begun = Parked {
+        attempts: 2,
+        under_way: true,
+        due_at: after(9),
+        ..first.clone()
+    };
+    let failed = Parked {
+        under_way: false,
+        due_at: after(5),
+        reason: "again".into(),
+        ..begun.clone()
+    };
+    for one in [&first, &other] {
+        store.park(one).await.unwrap();
+    }
+    let told = async || store.find(first.message.id).await.unwrap();
+    for ended in [&first, &failed] {
+        assert!(store.park_again(&begun).await.unwrap());
+        assert_eq!(told().await, std::slice::from_ref(&begun));
+        assert!(store.park_again(ended).await.unwrap());
+        assert_eq!(told().await, std::slice::from_ref(ended));
+    }
+    // The other two ways in tell it as well, and so does what is due.
+    store.park(&begun).await.unwrap();
+    let due = store.due(CONSUMER, after(9), WAITS, 10).await.unwrap();
+    assert_eq!(due, [other, begun.clone()]);
+    let elsewhere = Parked {
+        consumer: "other".into(),
+        ..begun
+    };
+    store.wait_behind(&elsewhere).await.unwrap();
+    assert!(told().await.iter().all(|one| one.under_way));
+    // An operator begins anew.
+    let dead = Parked {
+        state: ParkedState::Dead,
+        ..failed
+    };
+    store.park(&dead).await.unwrap();
+    let (id, now) = (dead.message.id, after(9));
+    assert!(store.redrive(CONSUMER, id, now).await.unwrap());
+    let due = store.due(CONSUMER, now, WAITS, 10).await.unwrap();
+    assert!(due.iter().all(|one| !one.under_way));
+}
+
 /// What a consumer reminds itself of.
 #[derive(Serialize, Deserialize)]
 struct Reminder {}

@@ -79,6 +79,7 @@ async fn a_slip_of_the_pen_is_named() {
     let due = format!("{:.0}", clock::now() + Duration::from_secs(60));
     let waiting = Parked {
         state: ParkedState::Retry,
+        under_way: true,
         due_at: due.parse().unwrap(),
         ..letter("waiting")
     };
@@ -122,7 +123,8 @@ async fn a_slip_of_the_pen_is_named() {
         .await
         .expect(0);
     assert_eq!(all.out.lines().count(), 2, "{}", all.out);
-    all.says(&["retry   attempts", "unknown attempts"]);
+    all.says(&["retry   attempts", "unknown attempts"])
+        .says(&["an attempt is under way", "before: failed: out of luck"]);
 
     let told = shop
         .operate(&["dead-letters", "redrive", &newer_id])
@@ -229,6 +231,7 @@ fn letter(key: &str) -> Parked {
         message,
         state: ParkedState::Dead,
         attempts: 20,
+        under_way: false,
         due_at: now,
         reason: "failed: out of luck".into(),
         parked_at: now,

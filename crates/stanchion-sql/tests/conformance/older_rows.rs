@@ -1,0 +1,88 @@
+//! Rows of consumers as versions before this one wrote them.
+
+use jiff::SignedDuration;
+use stanchion_messaging::{
+    AfterLastAttempt, ConsumerStore, LogId, Message, Metadata, Origin, Parked, ParkedState,
+    Position,
+};
+use stanchion_sql::{SqlConsumerStore, params};
+
+use crate::support::migrated;
+
+/// What a consumer put aside.
+fn parked(state: ParkedState) -> Parked {
+    let now = stanchion_runtime::clock::now();
+    Parked {
+        consumer: "fulfilment".into(),
+        message: Message {
+            id: stanchion_runtime::id::new_v7(),
+            contract: "orders.order_placed.v2".into(),
+            key: "a".into(),
+            payload: serde_json::json!({ "contract": "orders.order_placed.v1" }),
+            origin: Origin {
+                log: LogId(stanchion_runtime::id::new_v7()),
+                position: Position(1),
+            },
+            metadata: Metadata::new(None),
+            at: now,
+        },
+        state,
+        attempts: 1,
+        under_way: false,
+        due_at: now,
+        reason: "no handler".into(),
+        parked_at: now,
+    }
+}
+
+/// Of rows that a version without the column of contracts wrote.
+#[tokio::test]
+async fn an_unknown_message_is_found_that_an_older_version_put_aside() {
+    for db in migrated().await {
+        let store = SqlConsumerStore::new(db.clone());
+        store.park(&parked(ParkedState::Unknown)).await.unwrap();
+        let older = db.exec("update parked set contract = null", params![]);
+        assert_eq!(older.await.unwrap(), 1);
+        let after = AfterLastAttempt::KeyWaits;
+        let known = async |contract: &str| {
+            let known = store.unknown("fulfilment", &[contract], after, 10).await;
+            known.unwrap().len()
+        };
+        assert_eq!(known("orders.order_placed.v1").await, 0);
+        assert_eq!(known("orders.order_placed.v2").await, 1);
+    }
+}
+
+/// A version without the column runs beside this one: it has the state of an attempt in the reason, and leaves the column as it is.
+#[tokio::test]
+async fn a_retry_that_an_older_version_has_begun_or_ended_is_read_so() {
+    for db in migrated().await {
+        let store = SqlConsumerStore::new(db.clone());
+        let begun = Parked {
+            under_way: true,
+            ..parked(ParkedState::Retry)
+        };
+        let is_under_way = async || store.find(begun.message.id).await.unwrap()[0].under_way;
+        store.park(&begun).await.unwrap();
+        assert!(is_under_way().await);
+        let older = async |state: &str, seconds: i64, reason: &str| {
+            let sql = "update parked set state = $1, attempts = 2, due_at = $2, reason = $3";
+            let due_at = begun.due_at + SignedDuration::from_secs(seconds);
+            let updated = db.exec(sql, params![state, due_at, reason]).await;
+            assert_eq!(updated.unwrap(), 1);
+        };
+        older("retry", 1, "failed: out of luck").await;
+        assert!(!is_under_way().await);
+        older(
+            "retry",
+            2,
+            "an attempt is under way, or ended with its process",
+        )
+        .await;
+        assert!(is_under_way().await);
+        older("dead", 0, "failed: out of luck").await;
+        assert!(!is_under_way().await);
+        older("retry", 3, "later: no luck yet").await;
+        assert!(!is_under_way().await);
+    }
+}

@@ -19,6 +19,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -31,12 +32,12 @@ use crate::{
 
 use handler::Handler;
 pub use handler::{HandlerError, Received};
-use restarts::Suspects;
+use restarts::Begun;
 
 /// How long a stop waits for what is being handled: less than a worker's own bound, so that giving back is a clean end.
 const GIVE_BACK: Duration = Duration::from_secs(3);
 
-/// And then for its store, to take back the count of retries that were given back.
+/// And then for its store, to take back the count of retries that were given back, and that its process began.
 const TAKE_BACK: Duration = Duration::from_secs(1);
 
 /// Bounds of a consumer.
@@ -55,7 +56,7 @@ pub struct ConsumerLimits {
     pub handler_timeout: Duration,
     /// Attempts before a message is a dead letter; default 20. `HandlerError::Later` does not count; a retry that ended with its
     /// process does, and is counted before it begins. A first attempt that did is counted by the broker, or where there is none by
-    /// processes: after three that came no further the fourth has only retries of what came next.
+    /// processes: after three that ended so and came no further the fourth has only retries of what came next.
     pub attempts_max: u32,
     /// The first wait before a retry, doubled each time; default 100 ms.
     pub backoff_base: Duration,
@@ -110,7 +111,8 @@ pub struct Consumer {
     /// store or a stop cuts short counts for nothing.
     under_way: Mutex<HashMap<Uuid, Arc<Parked>>>,
     /// Logs that this process has begun to read by itself.
-    suspects: Mutex<HashMap<LogId, Suspects>>,
+    begun: Mutex<HashMap<LogId, Begun>>,
+    made_at: Timestamp,
 }
 
 impl Consumer {
@@ -130,7 +132,8 @@ impl Consumer {
             publisher: None,
             outlived_failure: AtomicBool::default(),
             under_way: Mutex::default(),
-            suspects: Mutex::default(),
+            begun: Mutex::default(),
+            made_at: stanchion_runtime::clock::now(),
         }
     }
 
@@ -201,11 +204,15 @@ impl Consumer {
                 "consumer stopped, and gave back what took too long: it will be delivered again"
             ),
         }
-        let taken_back = tokio::time::timeout(TAKE_BACK, self.take_back()).await;
+        let taking_back = async {
+            self.take_back().await?;
+            self.end_in_order().await
+        };
+        let taken_back = tokio::time::timeout(TAKE_BACK, taking_back).await;
         if !matches!(taken_back, Ok(Ok(()))) {
             warn!(
                 consumer = self.name,
-                "what was being tried again counts as an attempt"
+                "what was being tried again counts as an attempt, and this stop may count as an end of its process"
             );
         }
     }

@@ -114,11 +114,18 @@ pub trait ConsumerStore: Send + Sync {
     /// Moves the consumer's progress forward; never backward.
     async fn advance(&self, consumer: &str, log: LogId, to: Place) -> Result<(), StoreError>;
 
-    /// Counts a process that begins to handle what comes after that place in that log; gives how many have begun there before,
-    /// since one began elsewhere. A store that does not say counts none.
+    /// Counts a process that begins to handle what comes after that place in that log; gives how many have begun there before
+    /// and did not [end](Self::ends) in good order, since one began elsewhere. A store that does not say counts none.
     async fn begins(&self, consumer: &str, log: LogId, after: Position) -> Result<u32, StoreError> {
         let _cannot_tell = (consumer, log, after);
         Ok(0)
+    }
+
+    /// A process that [began](Self::begins) after that place ends in good order, and counts no more. Nothing changes where one
+    /// has begun elsewhere since.
+    async fn ends(&self, consumer: &str, log: LogId, after: Position) -> Result<(), StoreError> {
+        let _counts_none = (consumer, log, after);
+        Ok(())
     }
 
     /// How far it came in each line.

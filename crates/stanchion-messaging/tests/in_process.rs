@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use stanchion_messaging::{
@@ -40,6 +41,8 @@ struct Walls {
     id: u128,
     walls: i64,
     begun: AtomicUsize,
+    /// When they came into the log.
+    at: Timestamp,
 }
 
 impl Walls {
@@ -48,6 +51,7 @@ impl Walls {
             id,
             walls,
             begun: AtomicUsize::new(0),
+            at: stanchion_runtime::clock::now(),
         })
     }
 
@@ -66,7 +70,7 @@ impl Walls {
                 position: Position(position),
             },
             metadata: Metadata::new(None),
-            at: stanchion_runtime::clock::now(),
+            at: self.at,
         }
     }
 }

@@ -117,6 +117,13 @@ impl ConsumerStore for SqlConsumerStore {
         Ok(times.map_err(failed)?.saturating_sub(1))
     }
 
+    async fn ends(&self, consumer: &str, log: LogId, after: Position) -> Result<(), StoreError> {
+        let sql = "update consumer_start set times = times - 1 \
+                   where consumer = $1 and log = $2 and position = $3 and times > 0";
+        let ended = self.db.exec(sql, params![consumer, log, after]).await;
+        ended.map(drop).map_err(failed)
+    }
+
     async fn marks(&self, consumer: &str) -> Result<Vec<Mark>, StoreError> {
         marks::read(&self.db, consumer).await.map_err(failed)
     }

@@ -157,9 +157,7 @@ impl<'a> Follow<'a> {
                 ending.place = Some((log, through));
                 let new = messages.into_iter().filter(|it| !self.marks.is_behind(it));
                 let new: Vec<Message> = new.collect();
-                if self.consumer.suspects(log, &new) {
-                    blocked.extend(new.iter().map(|message| message.key.clone()));
-                }
+                blocked.extend(self.consumer.suspects(log, &new));
                 new
             }
             Progress::Receipt { receipt, links } => {

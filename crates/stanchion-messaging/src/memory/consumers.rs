@@ -79,6 +79,16 @@ impl ConsumerStore for MemoryConsumerStore {
         Ok(*times - 1)
     }
 
+    async fn ends(&self, consumer: &str, log: LogId, after: Position) -> Result<(), StoreError> {
+        let mut begun = self.begun.lock();
+        if let Some((place, times)) = begun.get_mut(&(consumer.to_owned(), log))
+            && *place == after
+        {
+            *times = times.saturating_sub(1);
+        }
+        Ok(())
+    }
+
     async fn marks(&self, consumer: &str) -> Result<Vec<Mark>, StoreError> {
         Ok(self.marks.lock().get(consumer).cloned().unwrap_or_default())
     }

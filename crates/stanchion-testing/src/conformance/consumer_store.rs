@@ -157,6 +157,17 @@ async fn processes_that_begin_at_one_place_are_counted_until_one_begins_elsewher
     for (after, before) in [(5, 0), (5, 1), (0, 0)] {
         assert_eq!(begins(CONSUMER, one, after).await, before);
     }
+    // What ends in good order counts no more, and only at its place.
+    let ends = async |after| store.ends(CONSUMER, one, Position(after)).await.unwrap();
+    for after in [0, 5, 0] {
+        ends(after).await;
+    }
+    for before in 0..2 {
+        assert_eq!(begins(CONSUMER, one, 0).await, before);
+    }
+    ends(5).await;
+    ends(0).await;
+    assert_eq!(begins(CONSUMER, one, 0).await, 1);
 }
 
 async fn a_parked_message_blocks_its_key_until_it_is_resolved(store: Store) {

@@ -4,7 +4,6 @@ use tonic::transport::Server;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let (_, health) = tonic_health::server::health_reporter();
-    let server = Server::builder().tcp_nodelay(true).add_service(health);
+    let server = Server::builder().tcp_nodelay(true).add_service(server::Checks);
     Ok(server.serve(server::address().parse()?).await?)
 }

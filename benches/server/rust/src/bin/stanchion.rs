@@ -34,8 +34,7 @@ fn module(variant: &str) -> Module {
     match variant {
         "described" => module.routes(Routes::new().get("/hello/{id}", op("Greet", hello))),
         "grpc" => {
-            let (_, health) = tonic_health::server::health_reporter();
-            let grpc = Grpc::new(health, tonic_health::pb::FILE_DESCRIPTOR_SET);
+            let grpc = Grpc::new(server::Checks, server::descriptors());
             module.grpc(grpc.allow::<Anyone>("Check").allow::<Anyone>("Watch"))
         }
         _ => module.http_router(server::application()),

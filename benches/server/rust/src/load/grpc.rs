@@ -1,4 +1,4 @@
-//! gRPC's unary `grpc.health.v1.Health/Check` over HTTP/2: frames by hand, several streams of a connection at once.
+//! gRPC's unary `bench.hello.v1.Health/Check` over HTTP/2: frames by hand, several streams of a connection at once.
 
 use std::collections::HashMap;
 use std::io;
@@ -156,7 +156,7 @@ fn headers(first: bool) -> Vec<u8> {
         block.extend([0x40 | name, value.len() as u8]);
         block.extend(value.as_bytes());
     };
-    enter(4, "/grpc.health.v1.Health/Check");
+    enter(4, "/bench.hello.v1.Health/Check");
     enter(1, "bench");
     enter(31, "application/grpc");
     block.extend([0x40, 2]);

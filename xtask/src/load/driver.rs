@@ -61,7 +61,7 @@ pub(super) fn run(
     running: &Running,
     setting: Setting,
     job: Job,
-    mut seen: impl FnMut(Event) -> Result<()>,
+    seen: impl FnMut(Event) -> Result<()>,
 ) -> Result<()> {
     let folder = tempfile::tempdir()?;
     let plan: PathBuf = folder.path().join("plan.json");
@@ -78,14 +78,11 @@ pub(super) fn run(
         .stderr(Stdio::piped());
     let (mut child, _kept) = Kept::spawn(&mut command).context("auth-load did not start")?;
     let output = child.stdout.take().context("stdout is piped")?;
-    for line in BufReader::new(output).lines() {
-        let line = line?;
-        let event = event(&line).with_context(|| format!("auth-load said `{line}`"))?;
-        if let Err(error) = seen(event) {
-            child.kill()?;
-            child.wait()?;
-            return Err(error);
-        }
+    if let Err(error) = hear(output, seen) {
+        // It is forgotten once this returns, and would go on.
+        child.kill()?;
+        child.wait()?;
+        return Err(error);
     }
     let mut words = String::new();
     if let Some(errors) = child.stderr.take() {
@@ -93,6 +90,15 @@ pub(super) fn run(
     }
     if !child.wait()?.success() {
         bail!("{}\n{}", words.trim(), running.last_words());
+    }
+    Ok(())
+}
+
+/// Shows each event to `seen`, until all is said.
+fn hear(output: impl Read, mut seen: impl FnMut(Event) -> Result<()>) -> Result<()> {
+    for line in BufReader::new(output).lines() {
+        let line = line?;
+        seen(event(&line).with_context(|| format!("auth-load said `{line}`"))?)?;
     }
     Ok(())
 }

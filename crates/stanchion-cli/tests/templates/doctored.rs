@@ -1,10 +1,10 @@
 //! A service as a process, examined by `stanchion doctor` until it has been told to stop.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use stanchion_testing::process::free_port;
+use stanchion_testing::process::{Kept, free_port};
 
 /// How often it is looked whether a service listens: 20 s in all.
 const STARTING_LOOKS_MAX: usize = 100;
@@ -19,6 +19,28 @@ pub(crate) struct Patient {
     pub(crate) path: &'static str,
     /// Whether `health` asks it if it is ready, as its image's health check does.
     pub(crate) has_health: bool,
+}
+
+/// A service that runs: ended where an assertion fails, and with this process.
+struct Started {
+    child: Child,
+    /// Dropped after the child was waited for.
+    _kept: Kept,
+}
+
+impl Started {
+    fn by(program: &mut Command) -> Self {
+        let (child, kept) = Kept::spawn(program).unwrap();
+        Self { child, _kept: kept }
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        // Both fail only when it has ended already.
+        let _killed = self.child.kill();
+        let _reaped = self.child.wait();
+    }
 }
 
 /// How often it is looked whether a service has ended, whose ports are closed already: 10 s in all.
@@ -56,6 +78,7 @@ pub(crate) fn examined(patient: Patient, tls: Option<&Certificate>) -> String {
         .env(variable("ADMIN__LISTEN"), address(admin))
         .env(variable("SERVER__LAME_DUCK"), "1s")
         .env(variable("SERVER__HEADER_TIMEOUT"), "1s")
+        .stdin(Stdio::null())
         .stdout(Stdio::null());
     let mut doctor = Command::new(env!("CARGO_BIN_EXE_stanchion"));
     let scheme = if tls.is_some() { "https" } else { "http" };
@@ -70,21 +93,21 @@ pub(crate) fn examined(patient: Patient, tls: Option<&Certificate>) -> String {
             .env(variable("SERVER__TLS__KEY"), key);
         doctor.arg("--roots").arg(certificate);
     }
-    let mut service = program.spawn().unwrap();
+    let mut service = Started::by(&mut program);
     if has_health {
         assert!(becomes_healthy(&program), "`health` never says so");
     }
-    doctor.args(["--stop", &service.id().to_string()]);
+    doctor.args(["--stop", &service.child.id().to_string()]);
     let told = asked(&mut doctor);
-    let mut ended = service.try_wait().unwrap();
+    let mut ended = service.child.try_wait().unwrap();
     for _ in 0..ENDING_LOOKS_MAX {
         if ended.is_some() {
             break;
         }
         std::thread::sleep(Duration::from_millis(100));
-        ended = service.try_wait().unwrap();
+        ended = service.child.try_wait().unwrap();
     }
-    let _ = service.kill();
+    drop(service);
     assert!(!has_health || !is_healthy(&program), "{told}");
     assert!(told.contains("0 failed"), "{told}");
     for point in [

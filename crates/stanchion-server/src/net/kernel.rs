@@ -17,16 +17,17 @@ const UNSENT_BYTES_MAX: u32 = 128 * 1024;
 ///
 /// The kernel asks it, and not PING of HTTP/2: hyper's costs each request two to four looks at the clock, and the kernel's
 /// is there for HTTP/1.1 and for other protocols as well. It cannot tell a client that hangs from one that has nothing to
-/// say; such a one is bounded by the deadlines of its calls.
+/// say; such a one is bounded by the deadlines of its calls, and event streams, which have none, by how many may be open.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Gone {
     /// So long it says nothing before it is asked.
     pub(crate) silent: Duration,
     /// How often it is asked then.
     pub(crate) every: Duration,
-    /// How often it is asked in vain.
+    /// How often it is asked in vain. Linux goes on asking for as long as `unheard`, where that is longer.
     pub(crate) asked: u32,
-    /// How long it may leave what was sent to it without a word (Linux; elsewhere the kernel's own, which is minutes).
+    /// How long it may leave what was sent to it without a word, or its window shut for the rest of it (Linux; elsewhere the
+    /// kernel's own, which is minutes).
     pub(crate) unheard: Duration,
 }
 
@@ -46,24 +47,33 @@ impl Gone {
 /// Each connection has these bounds from the socket that accepts it.
 pub(crate) fn look_after(listener: &TcpListener, gone: Gone) {
     if let Err(error) = bound(listener, gone) {
-        tracing::warn!(%error, "the kernel does not look after connections: who is gone is noticed late");
+        tracing::warn!(%error, "the kernel looks after connections less than it should: who is gone is noticed late");
     }
 }
 
+/// All of them, whichever this kernel lacks.
 fn bound(listener: &TcpListener, gone: Gone) -> io::Result<()> {
     let socket = SockRef::from(listener);
     let keepalive = TcpKeepalive::new()
         .with_time(gone.silent)
         .with_interval(gone.every);
+    let asked = socket.set_tcp_keepalive(&keepalive.with_retries(gone.asked));
     #[cfg(target_os = "linux")]
     {
-        socket.set_tcp_notsent_lowat(UNSENT_BYTES_MAX)?;
-        socket.set_tcp_user_timeout(Some(gone.unheard))?;
+        let unsent = socket.set_tcp_notsent_lowat(UNSENT_BYTES_MAX);
+        let unheard = socket.set_tcp_user_timeout(Some(gone.unheard));
+        unsent.and(unheard).and(asked)
     }
-    socket.set_tcp_keepalive(&keepalive.with_retries(gone.asked))
+    #[cfg(not(target_os = "linux"))]
+    {
+        let _ = gone.unheard;
+        asked
+    }
 }
 
-#[cfg(all(test, target_os = "linux"))]
+// In two lines: of another form clippy does not see that these are tests, which may unwrap.
+#[cfg(target_os = "linux")]
+#[cfg(test)]
 mod tests {
     use socket2::SockFilter;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};

@@ -193,11 +193,12 @@ pub trait Subscription: Send {
     /// Waits for the next delivery. Cancel-safe: a cancelled call loses nothing.
     async fn next(&mut self) -> Result<Delivery, BrokerError>;
 
-    /// Everything of that delivery is dealt with: handled, or put aside in rows. A broker delivers it to nobody any more;
-    /// where the consumer's store keeps the progress there is nothing to do.
+    /// Everything of that delivery is dealt with: handled, or put aside in rows. A broker that hears it delivers it to nobody
+    /// any more; an adapter may not wait until it has heard, and what is lost on the way is delivered again. Where the
+    /// consumer's store keeps the progress there is nothing to do.
     ///
     /// # Errors
-    /// The broker does not answer: it will be delivered again.
+    /// The broker cannot be told: it will be delivered again.
     async fn acknowledge(&mut self, receipt: Receipt) -> Result<(), BrokerError> {
         let _nothing_to_do = receipt;
         Ok(())
@@ -206,7 +207,7 @@ pub trait Subscription: Send {
     /// The same of several deliveries; an adapter may tell the broker of all of them at once.
     ///
     /// # Errors
-    /// The broker does not answer: those that it has not heard of will be delivered again.
+    /// The broker cannot be told: those that it has not heard of will be delivered again.
     async fn acknowledge_all(&mut self, receipts: &[Receipt]) -> Result<(), BrokerError> {
         for receipt in receipts {
             self.acknowledge(*receipt).await?;

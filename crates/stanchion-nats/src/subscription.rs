@@ -46,6 +46,8 @@ pub(crate) struct NatsSubscription {
     /// Of which lanes the last message was delivered too often.
     given_up: [bool; LANES],
     pending: [u64; LANES],
+    /// What the last acknowledgement of each lane answered, until something that comes shows that the server has heard it.
+    unheard: [Option<Subject>; LANES],
     ready: Vec<Held>,
     in_hand: HashMap<Receipt, Vec<Held>>,
     receipts: u64,
@@ -83,6 +85,7 @@ impl NatsSubscription {
             turns: [Turn::default(); LANES],
             given_up: [false; LANES],
             pending: [0; LANES],
+            unheard: [const { None }; LANES],
             ready: Vec::new(),
             in_hand: HashMap::new(),
             receipts: 0,
@@ -110,7 +113,10 @@ impl NatsSubscription {
         }
         for (partition, want) in (0..PARTITIONS).zip(wants) {
             if want != Want::Nothing {
-                self.pull(partition).await?;
+                match &self.unheard[usize::from(partition)] {
+                    Some(reply) => self.next_of(&[(partition, reply.clone())]).await?,
+                    None => self.pull(partition).await?,
+                }
                 self.lanes[usize::from(partition)] = Lane::asked(now);
             }
         }
@@ -216,17 +222,24 @@ impl Subscription for NatsSubscription {
         self.acknowledge_all(&[receipt]).await
     }
 
-    /// The next ones are asked for without waiting until the server has heard.
+    /// In one word with the request for what comes next. Nobody waits until the server has heard it: what comes next shows
+    /// that, and without an answer it is said again. A member that takes no more asks for nothing, so it waits.
     async fn acknowledge_all(&mut self, receipts: &[Receipt]) -> Result<(), BrokerError> {
         let replies = self.replies(receipts)?;
         self.connection.connected().await?;
-        tokio::try_join!(self.tell(&replies, ACK), self.next_of(&replies))?;
+        let asks = self.inbox.is_some();
+        match asks {
+            true => self.next_of(&replies).await?,
+            false => self.tell(&replies, ACK).await?,
+        }
         for receipt in receipts {
             self.in_hand.remove(receipt);
         }
         let now = Instant::now();
-        for (partition, _) in replies {
-            self.lanes[usize::from(partition)] = Lane::asked(now);
+        for (partition, reply) in replies {
+            let lane = usize::from(partition);
+            self.lanes[lane] = Lane::asked(now);
+            self.unheard[lane] = asks.then_some(reply);
         }
         self.measure();
         Ok(())
@@ -265,6 +278,7 @@ impl Subscription for NatsSubscription {
 impl Drop for NatsSubscription {
     /// Gives back what is here, at once; where the client has no room left, the server finds out after its wait.
     fn drop(&mut self) {
+        self.acknowledge_again();
         for held in self.in_hand.drain().flat_map(|(_, held)| held) {
             give_back(&self.connection, held.reply);
         }

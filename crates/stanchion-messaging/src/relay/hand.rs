@@ -16,6 +16,13 @@ const SAY_OVERFLOW: Duration = Duration::from_secs(60);
 /// consumers, which take a partition piece by piece, are given as much at once. The first after a silence never waits.
 const PACE: Duration = Duration::from_millis(8);
 
+/// And no sooner than so many times what the broker took to confirm those before. One that is slow, or has no processor
+/// left, gets larger pieces: small ones would only wait for each other there, and for the consumer, one by one.
+const PACE_OF_CONFIRM: u32 = 4;
+
+/// But that makes nobody wait for longer.
+const PACE_MAX: Duration = Duration::from_millis(32);
+
 /// What became of messages of a partition that were handed over.
 pub(super) struct Handed {
     pub(super) partition: u16,
@@ -70,8 +77,13 @@ pub(super) async fn hand_over(relay: &Forwarder, window: Vec<Envelope>) -> Hande
             }
         }
     }
-    tokio::time::sleep_until(begun + PACE).await;
+    tokio::time::sleep_until(begun + pace(begun.elapsed())).await;
     handed
+}
+
+/// How long after their start the next messages of a partition may leave, those before having taken so long.
+fn pace(took: Duration) -> Duration {
+    took.saturating_mul(PACE_OF_CONFIRM).clamp(PACE, PACE_MAX)
 }
 
 impl Forwarder {
@@ -109,5 +121,17 @@ impl Forwarder {
                 reason, "a group has no room and will ask for what it misses"
             );
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_confirms_late_is_given_more_at_once_and_nobody_waits_for_long() {
+        let paces = [0, 1, 2, 3, 8, 9, 5_000].map(|took| pace(Duration::from_millis(took)));
+        assert_eq!(paces.map(|it| it.as_millis()), [8, 8, 8, 12, 32, 32, 32]);
+        assert_eq!(pace(Duration::MAX), PACE_MAX);
     }
 }

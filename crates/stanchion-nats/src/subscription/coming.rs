@@ -25,6 +25,7 @@ impl NatsSubscription {
         };
         let lane = usize::from(partition);
         self.lanes[lane] = Lane::Held;
+        self.unheard[lane] = None;
         let told = words::delivery(&reply);
         self.pending[lane] = told.pending;
         self.turns[lane].comes(told.turn);
@@ -59,19 +60,20 @@ impl NatsSubscription {
     }
 
     fn status(&mut self, status: StatusCode, raw: &Raw) {
-        let Some(partition) = raw.subject.rsplit('.').next() else {
+        let partition = raw.subject.rsplit('.').next();
+        let Some(index) = partition.and_then(|it| it.parse::<usize>().ok()) else {
             return;
         };
-        let Some(lane) = partition
-            .parse()
-            .ok()
-            .and_then(|lane: usize| self.lanes.get_mut(lane))
-        else {
+        let Some(lane) = self.lanes.get_mut(index) else {
             return;
         };
         let now = Instant::now();
         *lane = match status {
-            StatusCode::TIMEOUT | StatusCode::NOT_FOUND => lane.ended(),
+            StatusCode::TIMEOUT | StatusCode::NOT_FOUND => {
+                // It saw to the request, and before that to what was said with it.
+                self.unheard[index] = None;
+                lane.ended()
+            }
             _ => {
                 let description = raw.description.as_deref().unwrap_or_default();
                 info!(group = self.group.name, %status, description, "NATS refused a request");

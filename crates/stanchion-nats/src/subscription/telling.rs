@@ -1,10 +1,12 @@
 //! What a member tells the server about what it was given.
 
 use async_nats::Subject;
+use bytes::Bytes;
+use futures_util::FutureExt;
 use stanchion_messaging::{BrokerError, Receipt};
 
 use super::NatsSubscription;
-use crate::words;
+use crate::words::{self, ACK};
 
 impl NatsSubscription {
     /// What to answer to for each message of these deliveries, by partition.
@@ -39,5 +41,16 @@ impl NatsSubscription {
                 .await?;
         }
         Ok(())
+    }
+
+    /// Says at once, and without waiting for anything, once more what the server may not have heard.
+    pub(super) fn acknowledge_again(&mut self) {
+        for reply in self.unheard.iter_mut().filter_map(Option::take) {
+            let said = self
+                .connection
+                .client
+                .publish(reply, Bytes::from_static(ACK));
+            let _left_to_the_server = said.now_or_never();
+        }
     }
 }

@@ -101,14 +101,53 @@ async fn a_lost_acknowledgement_costs_a_redelivery() {
         panic!("a receipt");
     };
     // The server never sees it, nor what would be sent over the next connection.
-    proxy.cut(Cut::Turn(0), b"+ack");
+    proxy.cut(Cut::Turn(0), b"+nxt");
     proxy.refuse(true);
-    assert!(subscription.acknowledge(receipt).await.is_err());
+    subscription.acknowledge(receipt).await.unwrap();
+    timeout(LONG, cut_by(&proxy)).await.unwrap();
     drop(subscription);
     let mut subscription = subscribe(&direct).await;
     for envelope in &sent {
         let came = take(subscription.as_mut()).await;
         assert_eq!(came, std::slice::from_ref(&envelope.message));
+    }
+}
+
+/// With the connection it was lost, and over the next one it is said again: nobody waits for what the server would do.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_acknowledgement_is_said_again_over_the_next_connection() {
+    let Some(server) = Nats::required() else {
+        return;
+    };
+    let proxy = FaultProxy::start(server.address()).unwrap();
+    let patient = NatsSettings {
+        // Longer than anybody waits here.
+        ack_wait: LONG * 4,
+        ..impatient(&proxy)
+    };
+    let broker = connect(&patient).await;
+    let mut subscription = subscribe(&broker).await;
+    let direct = connect(&settings(server.address(), PREFIX)).await;
+    let sent = [envelope("a"), envelope("a")];
+    for envelope in &sent {
+        direct.publish(envelope).await.unwrap();
+    }
+    let delivery = subscription.next().await.unwrap();
+    assert_eq!(delivery.messages, std::slice::from_ref(&sent[0].message));
+    let Progress::Receipt { receipt, .. } = delivery.progress else {
+        panic!("a receipt");
+    };
+    proxy.cut(Cut::Turn(0), b"+nxt");
+    subscription.acknowledge(receipt).await.unwrap();
+    timeout(LONG, cut_by(&proxy)).await.unwrap();
+    let came = take(subscription.as_mut()).await;
+    assert_eq!(came, std::slice::from_ref(&sent[1].message));
+}
+
+/// Waits until it has cut what it was to cut.
+async fn cut_by(proxy: &FaultProxy) {
+    while proxy.armed() {
+        tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 

@@ -55,13 +55,12 @@ async fn the_same_where_redis_counts_for_all_and_after_it_is_gone() {
     attacked(&shop, 2.0).await;
     // What was counted there is gone with it; from now on this process counts by itself.
     redis.kill().unwrap();
-    let tried = tally(guess(&shop, 100, |_| ("bob".into(), "203.0.113.200".into())).await);
-    assert!(
-        tried
-            .get(&401)
-            .is_some_and(|tried| (1..=12).contains(tried)),
-        "{tried:?}"
-    );
+    let begun = Instant::now();
+    let tried = guess(&shop, 100, |_| ("bob".into(), "203.0.113.200".into())).await;
+    // One of them may have been under way.
+    limited("without Redis", &tried, OF_NAME, 1.1, begun);
+    let tried = tally(tried);
+    assert!(tried.contains_key(&401), "{tried:?}");
     assert_eq!(tried.values().sum::<usize>(), 100, "{tried:?}");
 }
 
@@ -98,7 +97,7 @@ async fn attacked(shop: &Shop, counts: f64) {
     let elsewhere = log_in(shop, "ada", PASSWORD, "198.51.100.9", None).await;
     elsewhere.expect_error(429, "RATE_LIMITED");
     // Those that were shed were not tried.
-    let mut nobody = Vec::new();
+    let (begun, mut nobody) = (Instant::now(), Vec::new());
     let rounds = (0..ROUNDS_MAX).map(|_| {
         guess(shop, 30, |nth| {
             ("nobody".into(), format!("198.51.101.{nth}"))
@@ -110,9 +109,10 @@ async fn attacked(shop: &Shop, counts: f64) {
             break;
         }
     }
+    limited("for nobody's name", &nobody, OF_NAME, 1.0, begun);
     let nobody = tally(nobody);
     assert!(
-        (1..=11).contains(&nobody[&401]) && nobody.contains_key(&429),
+        nobody.contains_key(&401) && nobody.contains_key(&429),
         "{nobody:?}"
     );
     from_home(shop, &proof).await.expect(200);

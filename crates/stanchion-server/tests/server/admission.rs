@@ -10,7 +10,9 @@ use axum::extract::Request;
 use axum::routing::{get, post};
 use futures_util::future::join_all;
 use http_body_util::BodyExt;
-use stanchion_server::{AdmissionSettings, Module, Priority, Running, ServerSettings, Service};
+use stanchion_server::{
+    AdminSettings, AdmissionSettings, Module, Priority, Running, ServerSettings, Service,
+};
 use stanchion_telemetry::Metrics;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout};
@@ -89,13 +91,9 @@ async fn the_less_important_is_shed_first_and_a_caller_can_only_lower_its_own() 
 #[tokio::test]
 async fn health_is_answered_while_all_places_are_taken_and_the_metrics_tell() {
     let (gate, metrics) = (Arc::new(Semaphore::new(0)), Metrics::default());
-    let admin = stanchion_server::AdminSettings {
-        listen: "127.0.0.1:0".parse().unwrap(),
-        ..stanchion_server::AdminSettings::default()
-    };
     let service = service_with(ten())
-        .metrics(metrics.clone())
-        .admin(admin)
+        .metrics(metrics)
+        .admin(admin())
         .mount(gated("vital", Priority::Critical, &gate));
     let running = service.start().await.unwrap();
     let address = running.addresses().public.unwrap();
@@ -105,7 +103,8 @@ async fn health_is_answered_while_all_places_are_taken_and_the_metrics_tell() {
         line.say("GET /vital HTTP/1.1\r\nhost: a\r\n\r\n").await;
         held.push(line);
     }
-    sleep(Duration::from_millis(100)).await;
+    let operator = running.addresses().admin.unwrap();
+    works_on(operator, 10).await;
     let began = Instant::now();
     assert!(status(address, "/vital").await.starts_with("http/1.1 503"));
     assert!(
@@ -119,7 +118,6 @@ async fn health_is_answered_while_all_places_are_taken_and_the_metrics_tell() {
             "{open}"
         );
     }
-    let operator = running.addresses().admin.unwrap();
     let (_, text) = raw(operator, "/metrics").await;
     for line in [
         "stanchion_admission_limit 10",
@@ -147,6 +145,25 @@ async fn raw(address: SocketAddr, path: &str) -> (String, String) {
     line.say(&format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n"))
         .await;
     line.answer().await.unwrap()
+}
+
+/// Until so many have a place, as the operator is told.
+async fn works_on(operator: SocketAddr, requests: usize) {
+    let shown = format!("stanchion_admission_running {requests}\n");
+    let reached = timeout(Duration::from_secs(20), async {
+        while !raw(operator, "/metrics").await.1.contains(&shown) {
+            sleep(Duration::from_millis(5)).await;
+        }
+    });
+    assert!(reached.await.is_ok(), "it never works on {requests}");
+}
+
+/// An operator's port of its own.
+fn admin() -> AdminSettings {
+    AdminSettings {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        ..AdminSettings::default()
+    }
 }
 
 async fn status(address: SocketAddr, path: &str) -> String {
@@ -218,8 +235,8 @@ async fn one_body_too_many_is_overload_in_words() {
 /// A handler that waited for its client, waits no longer and goes on has a place again.
 #[tokio::test]
 async fn who_gives_up_a_body_works_in_a_place_all_the_same() {
-    let gate = Arc::new(Semaphore::new(0));
-    let opened = Arc::clone(&gate);
+    let (gate, given_up) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let (opened, tells) = (Arc::clone(&gate), Arc::clone(&given_up));
     let impatient = post(async move |request: Request| {
         let mut body = request.into_body();
         // The first piece is there; the second never comes.
@@ -227,6 +244,7 @@ async fn who_gives_up_a_body_works_in_a_place_all_the_same() {
             let _ = timeout(Duration::from_millis(50), body.frame()).await;
         }
         drop(body);
+        tells.add_permits(1);
         drop(opened.acquire().await);
     });
     let router = Router::new()
@@ -242,7 +260,10 @@ async fn who_gives_up_a_body_works_in_a_place_all_the_same() {
             .await;
         lines.push(line);
     }
-    sleep(Duration::from_millis(400)).await;
+    let all = timeout(Duration::from_secs(20), given_up.acquire_many(9)).await;
+    drop(all.unwrap().unwrap());
+    // And has its place again.
+    sleep(Duration::from_millis(100)).await;
     assert!(status(address, "/quick").await.starts_with("http/1.1 503"));
     gate.add_permits(9);
     for line in &mut lines {
@@ -254,8 +275,12 @@ async fn who_gives_up_a_body_works_in_a_place_all_the_same() {
 #[tokio::test]
 async fn a_client_that_goes_away_leaves_its_place() {
     let gate = Arc::new(Semaphore::new(0));
-    let service = Service::new(ten()).mount(gated("vital", Priority::Critical, &gate));
+    let service = Service::new(ten())
+        .metrics(Metrics::default())
+        .admin(admin())
+        .mount(gated("vital", Priority::Critical, &gate));
     let running = service.start().await.unwrap();
+    let operator = running.addresses().admin.unwrap();
     let address = running.addresses().public.unwrap();
     for _ in 0..3 {
         let mut held = Vec::new();
@@ -264,10 +289,10 @@ async fn a_client_that_goes_away_leaves_its_place() {
             line.say("GET /vital HTTP/1.1\r\nhost: a\r\n\r\n").await;
             held.push(line);
         }
-        sleep(Duration::from_millis(100)).await;
+        works_on(operator, 10).await;
         assert!(status(address, "/vital").await.starts_with("http/1.1 503"));
         drop(held);
-        sleep(Duration::from_millis(100)).await;
+        works_on(operator, 0).await;
     }
     gate.add_permits(1);
     assert!(status(address, "/vital").await.starts_with("http/1.1 200"));

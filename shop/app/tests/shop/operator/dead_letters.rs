@@ -76,7 +76,7 @@ async fn they_are_listed_shown_redriven_and_discarded_beside_a_running_shop() {
 #[tokio::test]
 async fn a_slip_of_the_pen_is_named() {
     // Longer than this test takes, and no longer than a retry may wait: beyond that it is the clock that was wrong.
-    let due = format!("{:.0}", clock::now() + Duration::from_secs(60));
+    let due = format!("{:.0}", clock::now() + Duration::from_secs(100));
     let waiting = Parked {
         state: ParkedState::Retry,
         under_way: true,

@@ -50,8 +50,10 @@ async fn a_halt_is_seen_everywhere_and_nobody_waits_for_it() {
             assert!(status.reason.unwrap().contains("negative"));
         }
         assert!(running.halted().unwrap().contains("position 2"));
-        let text = metrics.encode();
-        assert!(has(&text, "stanchion_projection_halted", "1"), "{text}");
+        until("the metric tells", async || {
+            has(&metrics.encode(), "stanchion_projection_halted", "1")
+        })
+        .await;
         let letters = SqlConsumerStore::new(db.clone());
         let filter = DeadLetterFilter {
             limit: 10,

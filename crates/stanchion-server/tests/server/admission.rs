@@ -104,7 +104,7 @@ async fn health_is_answered_while_all_places_are_taken_and_the_metrics_tell() {
         held.push(line);
     }
     let operator = running.addresses().admin.unwrap();
-    works_on(operator, 10).await;
+    has(operator, 10, "running").await;
     let began = Instant::now();
     assert!(status(address, "/vital").await.starts_with("http/1.1 503"));
     assert!(
@@ -147,15 +147,15 @@ async fn raw(address: SocketAddr, path: &str) -> (String, String) {
     line.answer().await.unwrap()
 }
 
-/// Until so many have a place, as the operator is told.
-async fn works_on(operator: SocketAddr, requests: usize) {
-    let shown = format!("stanchion_admission_running {requests}\n");
+/// Until so many are `running`, or `arriving`, as the operator is told.
+async fn has(operator: SocketAddr, requests: usize, how: &str) {
+    let shown = format!("stanchion_admission_{how} {requests}\n");
     let reached = timeout(Duration::from_secs(20), async {
         while !raw(operator, "/metrics").await.1.contains(&shown) {
             sleep(Duration::from_millis(5)).await;
         }
     });
-    assert!(reached.await.is_ok(), "it never works on {requests}");
+    assert!(reached.await.is_ok(), "there are never {requests} {how}");
 }
 
 /// An operator's port of its own.
@@ -177,9 +177,13 @@ async fn clients_that_send_slowly_keep_nobody_out_and_are_served_in_the_end() {
     let echo = Router::new()
         .route("/echo", post(async |body: String| body))
         .route("/quick", get(async || "here"));
-    let service = Service::new(ten()).mount(Module::new("own").http_router(echo));
+    let service = Service::new(ten())
+        .metrics(Metrics::default())
+        .admin(admin())
+        .mount(Module::new("own").http_router(echo));
     let running: Running = service.start().await.unwrap();
     let address = running.addresses().public.unwrap();
+    let operator = running.addresses().admin.unwrap();
     let mut slow = Vec::new();
     for _ in 0..10 {
         let mut line = Line::open(address).await;
@@ -187,7 +191,7 @@ async fn clients_that_send_slowly_keep_nobody_out_and_are_served_in_the_end() {
             .await;
         slow.push(line);
     }
-    sleep(Duration::from_millis(100)).await;
+    has(operator, 10, "arriving").await;
     assert!(status(address, "/quick").await.starts_with("http/1.1 200"));
     // As many as may be worked on may arrive; one more is told that it was too slow.
     let mut one_more = Line::open(address).await;
@@ -206,9 +210,13 @@ async fn clients_that_send_slowly_keep_nobody_out_and_are_served_in_the_end() {
 #[tokio::test]
 async fn one_body_too_many_is_overload_in_words() {
     let echo = Router::new().route("/echo", post(async |body: String| body));
-    let service = service_with(ten()).mount(Module::new("own").http_router(echo));
+    let service = service_with(ten())
+        .metrics(Metrics::default())
+        .admin(admin())
+        .mount(Module::new("own").http_router(echo));
     let running = service.start().await.unwrap();
     let address = running.addresses().public.unwrap();
+    let operator = running.addresses().admin.unwrap();
     let mut slow = Vec::new();
     for _ in 0..10 {
         let mut line = Line::open(address).await;
@@ -216,7 +224,7 @@ async fn one_body_too_many_is_overload_in_words() {
             .await;
         slow.push(line);
     }
-    sleep(Duration::from_millis(100)).await;
+    has(operator, 10, "arriving").await;
     let mut one_more = Line::open(address).await;
     one_more
         .say(
@@ -289,10 +297,10 @@ async fn a_client_that_goes_away_leaves_its_place() {
             line.say("GET /vital HTTP/1.1\r\nhost: a\r\n\r\n").await;
             held.push(line);
         }
-        works_on(operator, 10).await;
+        has(operator, 10, "running").await;
         assert!(status(address, "/vital").await.starts_with("http/1.1 503"));
         drop(held);
-        works_on(operator, 0).await;
+        has(operator, 0, "running").await;
     }
     gate.add_permits(1);
     assert!(status(address, "/vital").await.starts_with("http/1.1 200"));

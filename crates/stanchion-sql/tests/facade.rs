@@ -330,8 +330,9 @@ async fn without_pipelining_everything_works_the_same() {
 
 #[tokio::test]
 async fn a_statement_ends_at_its_bound() {
+    // What is no work at all is within it on a busy machine, too.
     let settings = DatabaseSettings {
-        statement_timeout: Duration::from_millis(100),
+        statement_timeout: Duration::from_secs(1),
         ..Default::default()
     };
     for db in databases_with(&settings).await {

@@ -15,14 +15,13 @@ const STARTER: &str = "STANCHION_TEST_STARTER";
 #[tokio::test]
 async fn what_a_child_prints_can_be_read_while_it_runs_and_after() {
     let mut child =
-        shell("echo out; echo err >&2; trap 'echo bye; exit 0' TERM; while :; do sleep 0.01; done")
+        shell("trap 'echo bye; exit 0' TERM; echo out; echo err >&2; while :; do sleep 0.01; done")
             .spawn()
             .unwrap();
     while !child.stderr().contains("err") {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     assert_eq!(child.stdout(), "out\n");
-    tokio::time::sleep(Duration::from_millis(50)).await;
     assert!(child.terminate(DEADLINE).await.unwrap().success());
     assert_eq!(child.stdout(), "out\nbye\n");
 }

@@ -10,7 +10,9 @@ use axum::extract::Request;
 use axum::routing::{get, post};
 use futures_util::future::join_all;
 use http_body_util::BodyExt;
-use stanchion_server::{AdmissionSettings, Module, Priority, Running, ServerSettings, Service};
+use stanchion_server::{
+    AdminSettings, AdmissionSettings, Module, Priority, Running, ServerSettings, Service,
+};
 use stanchion_telemetry::Metrics;
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep, timeout};
@@ -89,13 +91,9 @@ async fn the_less_important_is_shed_first_and_a_caller_can_only_lower_its_own() 
 #[tokio::test]
 async fn health_is_answered_while_all_places_are_taken_and_the_metrics_tell() {
     let (gate, metrics) = (Arc::new(Semaphore::new(0)), Metrics::default());
-    let admin = stanchion_server::AdminSettings {
-        listen: "127.0.0.1:0".parse().unwrap(),
-        ..stanchion_server::AdminSettings::default()
-    };
     let service = service_with(ten())
-        .metrics(metrics.clone())
-        .admin(admin)
+        .metrics(metrics)
+        .admin(admin())
         .mount(gated("vital", Priority::Critical, &gate));
     let running = service.start().await.unwrap();
     let address = running.addresses().public.unwrap();
@@ -105,7 +103,8 @@ async fn health_is_answered_while_all_places_are_taken_and_the_metrics_tell() {
         line.say("GET /vital HTTP/1.1\r\nhost: a\r\n\r\n").await;
         held.push(line);
     }
-    sleep(Duration::from_millis(100)).await;
+    let operator = running.addresses().admin.unwrap();
+    has(operator, 10, "running").await;
     let began = Instant::now();
     assert!(status(address, "/vital").await.starts_with("http/1.1 503"));
     assert!(
@@ -119,7 +118,6 @@ async fn health_is_answered_while_all_places_are_taken_and_the_metrics_tell() {
             "{open}"
         );
     }
-    let operator = running.addresses().admin.unwrap();
     let (_, text) = raw(operator, "/metrics").await;
     for line in [
         "stanchion_admission_limit 10",
@@ -149,6 +147,25 @@ async fn raw(address: SocketAddr, path: &str) -> (String, String) {
     line.answer().await.unwrap()
 }
 
+/// Until so many are `running`, or `arriving`, as the operator is told.
+async fn has(operator: SocketAddr, requests: usize, how: &str) {
+    let shown = format!("stanchion_admission_{how} {requests}\n");
+    let reached = timeout(Duration::from_secs(20), async {
+        while !raw(operator, "/metrics").await.1.contains(&shown) {
+            sleep(Duration::from_millis(5)).await;
+        }
+    });
+    assert!(reached.await.is_ok(), "there are never {requests} {how}");
+}
+
+/// An operator's port of its own.
+fn admin() -> AdminSettings {
+    AdminSettings {
+        listen: "127.0.0.1:0".parse().unwrap(),
+        ..AdminSettings::default()
+    }
+}
+
 async fn status(address: SocketAddr, path: &str) -> String {
     raw(address, path).await.0
 }
@@ -160,9 +177,13 @@ async fn clients_that_send_slowly_keep_nobody_out_and_are_served_in_the_end() {
     let echo = Router::new()
         .route("/echo", post(async |body: String| body))
         .route("/quick", get(async || "here"));
-    let service = Service::new(ten()).mount(Module::new("own").http_router(echo));
+    let service = Service::new(ten())
+        .metrics(Metrics::default())
+        .admin(admin())
+        .mount(Module::new("own").http_router(echo));
     let running: Running = service.start().await.unwrap();
     let address = running.addresses().public.unwrap();
+    let operator = running.addresses().admin.unwrap();
     let mut slow = Vec::new();
     for _ in 0..10 {
         let mut line = Line::open(address).await;
@@ -170,7 +191,7 @@ async fn clients_that_send_slowly_keep_nobody_out_and_are_served_in_the_end() {
             .await;
         slow.push(line);
     }
-    sleep(Duration::from_millis(100)).await;
+    has(operator, 10, "arriving").await;
     assert!(status(address, "/quick").await.starts_with("http/1.1 200"));
     // As many as may be worked on may arrive; one more is told that it was too slow.
     let mut one_more = Line::open(address).await;
@@ -189,9 +210,13 @@ async fn clients_that_send_slowly_keep_nobody_out_and_are_served_in_the_end() {
 #[tokio::test]
 async fn one_body_too_many_is_overload_in_words() {
     let echo = Router::new().route("/echo", post(async |body: String| body));
-    let service = service_with(ten()).mount(Module::new("own").http_router(echo));
+    let service = service_with(ten())
+        .metrics(Metrics::default())
+        .admin(admin())
+        .mount(Module::new("own").http_router(echo));
     let running = service.start().await.unwrap();
     let address = running.addresses().public.unwrap();
+    let operator = running.addresses().admin.unwrap();
     let mut slow = Vec::new();
     for _ in 0..10 {
         let mut line = Line::open(address).await;
@@ -199,7 +224,7 @@ async fn one_body_too_many_is_overload_in_words() {
             .await;
         slow.push(line);
     }
-    sleep(Duration::from_millis(100)).await;
+    has(operator, 10, "arriving").await;
     let mut one_more = Line::open(address).await;
     one_more
         .say(
@@ -218,8 +243,8 @@ async fn one_body_too_many_is_overload_in_words() {
 /// A handler that waited for its client, waits no longer and goes on has a place again.
 #[tokio::test]
 async fn who_gives_up_a_body_works_in_a_place_all_the_same() {
-    let gate = Arc::new(Semaphore::new(0));
-    let opened = Arc::clone(&gate);
+    let (gate, given_up) = (Arc::new(Semaphore::new(0)), Arc::new(Semaphore::new(0)));
+    let (opened, tells) = (Arc::clone(&gate), Arc::clone(&given_up));
     let impatient = post(async move |request: Request| {
         let mut body = request.into_body();
         // The first piece is there; the second never comes.
@@ -227,6 +252,7 @@ async fn who_gives_up_a_body_works_in_a_place_all_the_same() {
             let _ = timeout(Duration::from_millis(50), body.frame()).await;
         }
         drop(body);
+        tells.add_permits(1);
         drop(opened.acquire().await);
     });
     let router = Router::new()
@@ -242,7 +268,10 @@ async fn who_gives_up_a_body_works_in_a_place_all_the_same() {
             .await;
         lines.push(line);
     }
-    sleep(Duration::from_millis(400)).await;
+    let all = timeout(Duration::from_secs(20), given_up.acquire_many(9)).await;
+    drop(all.unwrap().unwrap());
+    // And has its place again.
+    sleep(Duration::from_millis(100)).await;
     assert!(status(address, "/quick").await.starts_with("http/1.1 503"));
     gate.add_permits(9);
     for line in &mut lines {
@@ -254,8 +283,12 @@ async fn who_gives_up_a_body_works_in_a_place_all_the_same() {
 #[tokio::test]
 async fn a_client_that_goes_away_leaves_its_place() {
     let gate = Arc::new(Semaphore::new(0));
-    let service = Service::new(ten()).mount(gated("vital", Priority::Critical, &gate));
+    let service = Service::new(ten())
+        .metrics(Metrics::default())
+        .admin(admin())
+        .mount(gated("vital", Priority::Critical, &gate));
     let running = service.start().await.unwrap();
+    let operator = running.addresses().admin.unwrap();
     let address = running.addresses().public.unwrap();
     for _ in 0..3 {
         let mut held = Vec::new();
@@ -264,10 +297,10 @@ async fn a_client_that_goes_away_leaves_its_place() {
             line.say("GET /vital HTTP/1.1\r\nhost: a\r\n\r\n").await;
             held.push(line);
         }
-        sleep(Duration::from_millis(100)).await;
+        has(operator, 10, "running").await;
         assert!(status(address, "/vital").await.starts_with("http/1.1 503"));
         drop(held);
-        sleep(Duration::from_millis(100)).await;
+        has(operator, 0, "running").await;
     }
     gate.add_permits(1);
     assert!(status(address, "/vital").await.starts_with("http/1.1 200"));

@@ -123,8 +123,9 @@ impl Process {
 #[tokio::test]
 async fn sigterm_finishes_what_was_begun_and_exits_cleanly() {
     let process = Process::start("serves");
-    let mut line = process.get("/sleeps/500").await;
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    let mut line = process.get("/sleeps/1500").await;
+    // Long enough for another process on a busy machine to begin it.
+    tokio::time::sleep(Duration::from_millis(500)).await;
     process.signal();
     assert!(line.answer().await.unwrap().0.starts_with("http/1.1 200"));
     assert_eq!(process.code(), 0);

@@ -87,7 +87,7 @@ async fn a_poison_message_pauses_its_instance_and_others_go_on() {
         assert_eq!(bad.compensations, ["return_flight"]);
         let happened: Vec<_> = bad.history.iter().map(|it| it.event.as_str()).collect();
         assert_eq!(happened, ["flight_asked", "process_paused"]);
-        assert_eq!(world.count("paused"), 1);
+        world.counts("paused", 1).await;
 
         // Going on with the same code pauses it again; nothing of it is lost.
         world.operator::<Before>().resume("bad").await.unwrap();
@@ -161,7 +161,7 @@ async fn a_step_times_out_also_when_nobody_ran_meanwhile_and_not_while_it_stands
         world
             .listed("late v1 compensating -\nstill v1 paused book_flight")
             .await;
-        assert_eq!(world.count("timed_out"), 1);
+        world.counts("timed_out", 1).await;
         world.tell("late", "returned").await;
         world.ends::<Before>("late", "at_home").await;
         world.operator::<Before>().resume("still").await.unwrap();

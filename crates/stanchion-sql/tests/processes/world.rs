@@ -244,8 +244,18 @@ impl World {
         }
     }
 
+    /// Waits until this is said to have happened so often: it is counted a moment after everybody can see it.
+    pub(crate) async fn counts(&self, event: &str, often: u64) {
+        let begun = Instant::now();
+        while self.count(event) != often {
+            let counted = self.count(event);
+            assert!(begun.elapsed() < PATIENCE, "{event}: {counted}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     /// How often this happened to instances of the first definition.
-    pub(crate) fn count(&self, event: &str) -> u64 {
+    fn count(&self, event: &str) -> u64 {
         let text = self.metrics.encode();
         let start = format!(
             "stanchion_process_events_total{{process=\"trip\",definition=\"1\",event=\"{event}\"}} "

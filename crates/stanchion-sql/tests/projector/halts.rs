@@ -50,8 +50,10 @@ async fn a_halt_is_seen_everywhere_and_nobody_waits_for_it() {
             assert!(status.reason.unwrap().contains("negative"));
         }
         assert!(running.halted().unwrap().contains("position 2"));
-        let text = metrics.encode();
-        assert!(has(&text, "stanchion_projection_halted", "1"), "{text}");
+        until("the metric tells", async || {
+            has(&metrics.encode(), "stanchion_projection_halted", "1")
+        })
+        .await;
         let letters = SqlConsumerStore::new(db.clone());
         let filter = DeadLetterFilter {
             limit: 10,
@@ -67,14 +69,15 @@ async fn a_halt_is_seen_everywhere_and_nobody_waits_for_it() {
         })
         .await;
         assert_eq!(balance(&db, "a").await, (1, 3));
-        assert_eq!(
-            running.status().await.unwrap().state,
-            ProjectionState::Following
-        );
-        assert!(
-            letters.list(&filter).await.unwrap().is_empty(),
-            "the halt is over"
-        );
+        // Both are said a moment after the rows are there.
+        until("it follows", async || {
+            running.status().await.unwrap().state == ProjectionState::Following
+        })
+        .await;
+        until("the halt is over", async || {
+            letters.list(&filter).await.unwrap().is_empty()
+        })
+        .await;
         until("the metric falls", async || {
             has(&metrics.encode(), "stanchion_projection_halted", "0")
         })

@@ -58,7 +58,8 @@ async fn take(store: &Store, ttl: Duration) -> i64 {
 }
 
 async fn a_token_grows_with_every_holder(store: Store) {
-    let first = take(&store, SHORT).await;
+    let first = take(&store, LONG).await;
+    // From here on it is a matter of time.
     assert!(store.renew(RELAY, first, SHORT).await.unwrap());
     tokio::time::sleep(SHORT * 2).await;
     let second = take(&store, LONG).await;
@@ -89,9 +90,10 @@ async fn the_state_comes_back_as_it_went_for_each_log(store: Store) {
 }
 
 async fn a_stale_holders_write_is_refused(store: Store) {
-    let stale = take(&store, SHORT).await;
+    let stale = take(&store, LONG).await;
     store.load(RELAY, LOG, stale).await.unwrap();
     assert!(store.save(RELAY, LOG, stale, &state(5)).await.unwrap());
+    assert!(store.renew(RELAY, stale, SHORT).await.unwrap());
     tokio::time::sleep(SHORT * 2).await;
     let current = take(&store, LONG).await;
     let kept = store.load(RELAY, LOG, current).await.unwrap();

@@ -212,7 +212,7 @@ impl Scene {
             .send()
             .await
             .expect(200);
-        at_rest(&ada, &returned.text_at("/payment_id")).await;
+        at_rest(&shop, &ada, &returned.text_at("/payment_id")).await;
         assert!(
             shop.process
                 .terminate(STOPPED_WITHIN)
@@ -262,12 +262,12 @@ impl Scene {
 }
 
 /// Until the last money went back and everybody has read of it.
-async fn at_rest(caller: &Caller, payment: &str) {
+async fn at_rest(shop: &Shop, caller: &Caller, payment: &str) {
     let path = "/payments?status=refunded&limit=100";
     eventually("the money went back", STOPPED_WITHIN, || async {
         let list = caller.get(path).send().await.expect(200);
         list.text.contains(payment).then_some(())
     })
     .await;
-    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+    shop.adds_up(STOPPED_WITHIN).await;
 }

@@ -49,8 +49,11 @@ async fn while_the_broker_is_down_orders_are_taken_and_they_are_settled_when_it_
         let gone = Instant::now();
         nats.kill().unwrap();
         sleep(down).await;
-        let behind = lag(&shop, "orders-worker").await;
-        assert!(behind > 0, "the lag of orders tells nothing of it");
+        let behind = eventually("the lag of orders tells of it", BACK_WITHIN, || async {
+            let behind = look_at_lag(&shop, "orders-worker").await?;
+            (behind > 0).then_some(behind)
+        })
+        .await;
         // Whoever waits for an answer waits for this as well: it blocks.
         let returns = Instant::now();
         nats.restart().unwrap();
@@ -72,20 +75,26 @@ async fn while_the_broker_is_down_orders_are_taken_and_they_are_settled_when_it_
     };
     let (orders, (gone, returns)) = tokio::join!(order_until(&over, &customers), hurting);
     assert!(orders.len() > 2 * CUSTOMERS, "{} orders", orders.len());
-    let slowest = |from: Instant, to: Instant| {
+    let times = |from: Instant, to: Instant| -> Vec<Duration> {
         let of_it = orders
             .iter()
             .filter(|it| it.at >= from && it.at + it.took <= to);
-        p99(of_it.map(|it| it.took).collect())
+        of_it.map(|it| it.took).collect()
     };
-    let before = slowest(orders[0].at, gone);
-    let meanwhile = slowest(gone, returns);
+    let (before, meanwhile) = (p99(times(orders[0].at, gone)), times(gone, returns));
+    let slow = meanwhile
+        .iter()
+        .filter(|took| **took > before * 2 + Duration::from_millis(250))
+        .count();
     println!(
-        "{} orders; p99 of taking one {before:?}, without the broker {meanwhile:?}",
-        orders.len()
+        "{} orders; p99 of taking one {before:?}, {slow} of {} without the broker took longer, p99 {:?}",
+        orders.len(),
+        meanwhile.len(),
+        p99(meanwhile.clone())
     );
+    // One in a hundred; and in seconds there are hardly a hundred, of which one hiccup of the machine hits one of everybody's.
     assert!(
-        meanwhile <= before * 2 + Duration::from_millis(250),
+        slow <= meanwhile.len() / 100 + CUSTOMERS,
         "who orders waits for the broker"
     );
 
@@ -201,12 +210,7 @@ async fn all_settled(orders: &[Placed<'_>]) {
     }
 }
 
-/// How far the furthest of a service's relays and projections is behind.
-async fn lag(shop: &Shop, service: &str) -> u64 {
-    look_at_lag(shop, service).await.unwrap()
-}
-
-/// The same; `None` if it does not say now.
+/// How far the furthest of a service's relays and projections is behind; `None` if it does not say now.
 async fn look_at_lag(shop: &Shop, service: &str) -> Option<u64> {
     let rows = shop.services.as_ref().unwrap().view().await;
     let row: Option<Row> = rows.into_iter().find(|row| row.name == service);

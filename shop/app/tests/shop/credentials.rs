@@ -103,7 +103,11 @@ async fn a_key_is_known_to_every_service_and_refused_by_all_within_a_second() {
     let mut bearer = shop.anyone();
     bearer.token = key;
     // Orders run elsewhere, and ask identity who bears the key.
-    let seen = bearer.get("/orders").send().await.expect(200);
+    let token = &order.meta()["consistency_token"];
+    let seen = bearer
+        .get("/orders")
+        .header("consistency-token", token.as_str().unwrap());
+    let seen = seen.send().await.expect(200);
     assert_eq!(seen.meta()["total"], 1, "{} of {order:?}", seen.text);
     let stock = json!({"delta": 1, "reason": "delivery"});
     let refused = bearer.post("/products/MUG-BLUE/stock").json(&stock);

@@ -102,7 +102,9 @@ async fn without_inventory_there_is_503_and_no_order_and_with_it_there_are_order
     keeper.token = admin.token.clone();
     keeper.stock_product("BEANS", 1250, 10).await;
     let ada = rest.customer("ada").await;
-    ada.place(&item("BEANS", 1)).await;
+    let placed = ada.place(&item("BEANS", 1)).await;
+    let token = &placed.meta()["consistency_token"];
+    let token = token.as_str().unwrap().to_owned();
 
     inventory.process.terminate(STOPPED_WITHIN).await.unwrap();
     for nth in 0..5 {
@@ -116,7 +118,8 @@ async fn without_inventory_there_is_503_and_no_order_and_with_it_there_are_order
         let refused = refused.expect_error(503, "UNAVAILABLE");
         assert!(refused.header("retry-after").is_some());
     }
-    let orders = ada.get("/orders").send().await.expect(200);
+    let orders = ada.get("/orders").header("consistency-token", &token);
+    let orders = orders.send().await.expect(200);
     assert_eq!(orders.meta()["total"], 1, "{}", orders.text);
     rest.fetch("/ready").send().await.expect(200);
 

@@ -17,6 +17,9 @@ use crate::support::{Answer, Caller, STOPPED_WITHIN, Shop, eventually, item, ite
 /// Longer than an order takes that is killed once, with every wait there is.
 const ENDED_WITHIN: Duration = Duration::from_secs(60);
 
+/// What comes after all was done, such as a late answer that is only noted, comes within this.
+const LAST_WITHIN: Duration = Duration::from_secs(2);
+
 /// More steps than an order has.
 const STEPS_MAX: usize = 20;
 
@@ -254,9 +257,12 @@ async fn lived_until_death(shop: &mut Shop, ada: &Caller, story: &Story, key: &s
             sees(ada, &id, "confirmed").await?;
             cancel(ada, &id).await;
         }
-        sees(ada, &id, story.ends).await
+        sees(ada, &id, story.ends).await?;
+        Some(id)
     };
-    if told.await.is_some() && !dies_yet(shop).await {
+    if let Some(id) = told.await
+        && !dies_yet(shop, story, &id).await
+    {
         return false;
     }
     shop.process.wait(STOPPED_WITHIN).await.unwrap();
@@ -266,16 +272,21 @@ async fn lived_until_death(shop: &mut Shop, ada: &Caller, story: &Story, key: &s
 }
 
 /// What comes after the customer knows: the undoing of what was called off, late answers, repeats.
-async fn dies_yet(shop: &mut Shop) -> bool {
-    let a_while = Duration::from_millis(100);
-    for _ in 0..STEPS_MAX {
-        tokio::time::sleep(a_while).await;
-        if at_rest(shop).await != Some(false) {
-            break;
-        }
-    }
-    tokio::time::sleep(a_while * 5).await;
-    shop.process.exited().unwrap().is_some()
+async fn dies_yet(shop: &mut Shop, story: &Story, id: &str) -> bool {
+    let running: &Shop = shop;
+    eventually("all is done, or nobody there", ENDED_WITHIN, || async {
+        (has_ended(running, story, id).await != Some(false)).then_some(())
+    })
+    .await;
+    shop.process.wait(LAST_WITHIN).await.is_ok()
+}
+
+/// Whether fulfilment of that order has come to its end, and to that of its undoing; `None` if the shop is gone.
+async fn has_ended(shop: &Shop, story: &Story, id: &str) -> Option<bool> {
+    let path = format!("/processes/orders/fulfilment/{id}");
+    let shown = shop.fetch_admin(&path).try_send().await.ok()?.json();
+    let is_undone = shown["step"] == "cancelled" || !story.cancelled;
+    Some(shown["state"] == "ended" && is_undone)
 }
 
 async fn stop(shop: &mut Shop) {
@@ -319,24 +330,24 @@ async fn is(ada: &Caller, id: &str, statuses: &[&str]) -> Option<()> {
     statuses.contains(&status.as_str()).then_some(())
 }
 
-/// Whether every instance has ended, as the operator's list says; `None` if the shop is gone.
-async fn at_rest(shop: &Shop) -> Option<bool> {
-    let listed = shop.fetch_admin("/processes").try_send().await.ok()?;
-    Some(listed.data().as_array().is_some_and(Vec::is_empty))
-}
-
 async fn nothing_is_under_way(shop: &Shop, at: &str) {
-    eventually(
-        &format!("{at}: every instance has ended"),
-        ENDED_WITHIN,
-        || async { at_rest(shop).await.filter(|rest| *rest) },
-    )
+    let what = format!("{at}: every instance has ended");
+    eventually(&what, ENDED_WITHIN, || async {
+        let listed = shop.fetch_admin("/processes").try_send().await;
+        let listed = listed.ok()?.data();
+        listed.as_array().is_some_and(Vec::is_empty).then_some(())
+    })
     .await;
 }
 
 /// Stock, money, orders and the gateway's books agree, as somebody sees it who shares no code with the shop.
 async fn adds_up(shop: &mut Shop, gateway: &DatabaseUrl) {
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    let stores = shop.stores().clone();
+    eventually("the books come to rest", ENDED_WITHIN, || async {
+        let audit = shop_auditor::audit(&stores, Some(gateway), None).await;
+        audit.unwrap().complaints.is_empty().then_some(())
+    })
+    .await;
     stop(shop).await;
     let audit = shop_auditor::audit(shop.stores(), Some(gateway), None).await;
     let audit = audit.unwrap();

@@ -6,13 +6,14 @@ use std::time::Duration;
 use serde_json::Value;
 use shop_cluster::Broker;
 use stanchion_testing::servers::Nats;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::support::{Caller, READY_WITHIN, Shop, eventually, item, items};
 
 /// Longer than an order takes that is killed once, with every wait there is.
 const ENDED_WITHIN: Duration = Duration::from_secs(60);
-/// What comes after the customer knows comes within this.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+/// What comes after all was done, such as a late answer that is only noted, comes within this.
 const LAST_WITHIN: Duration = Duration::from_secs(2);
 /// More steps than an order has.
 const STEPS_MAX: usize = 20;
@@ -64,18 +65,17 @@ async fn dies(shop: &mut Shop, ada: &Caller, (order, ends): (&Value, &str), at: 
     restart(shop, at).await;
     let id = ada.place(order).await.text_at("/id");
     let is_over = async || ada.see_order(&id).await.text_at("/status") == ends;
-    let cluster = shop.services.as_mut().unwrap();
-    let mut died = false;
-    let mut looked = 0;
-    while !died && !is_over().await {
-        died = cluster.ended().unwrap().is_some();
-        looked += 1;
-        assert!(looked < 600, "{at}: neither dead nor {ends}");
-        sleep(ENDED_WITHIN / 600).await;
+    let (begun, mut died) = (Instant::now(), false);
+    // What comes after the customer knows has points of death as well.
+    while !died && !(is_over().await && has_ended(shop, &id).await) {
+        let waited = begun.elapsed();
+        assert!(waited < ENDED_WITHIN, "{at}: neither dead nor {ends}");
+        sleep(LOOK_AGAIN).await;
+        died = is_dead(shop);
     }
     if !died {
         sleep(LAST_WITHIN).await;
-        died = cluster.ended().unwrap().is_some();
+        died = is_dead(shop);
     }
     if died {
         restart(shop, "").await;
@@ -83,6 +83,18 @@ async fn dies(shop: &mut Shop, ada: &Caller, (order, ends): (&Value, &str), at: 
     }
     nothing_is_under_way(shop, at).await;
     died
+}
+
+fn is_dead(shop: &mut Shop) -> bool {
+    let services = shop.services.as_mut().unwrap();
+    services.ended().unwrap().is_some()
+}
+
+/// Whether fulfilment of that order has come to its end.
+async fn has_ended(shop: &Shop, id: &str) -> bool {
+    let path = format!("/processes/orders/fulfilment/{id}");
+    let shown = shop.fetch_admin_of("orders-api", &path).send().await;
+    shown.json()["state"] == "ended"
 }
 
 /// The worker anew, to die there.

@@ -167,11 +167,15 @@ async fn the_sandbox_s_webhooks_come_to_whatever_port_the_shop_got() {
         .folder(folder.path())
         .ready_when(format!("http://{admin}/ready"));
     let process = launch.start(READY_WITHIN).await.unwrap();
-    let banner = process.stdout();
-    let base = banner
-        .split_whitespace()
-        .find_map(|word| word.strip_suffix("/api/v1"));
-    let mut ada = Caller::anonymous(http_client(Client::builder()), base.unwrap().to_owned());
+    // It serves before it has said so.
+    let base = eventually("it says where it serves", READY_WITHIN, || async {
+        let banner = process.stdout();
+        let mut words = banner.split_whitespace();
+        let base = words.find_map(|word| word.strip_suffix("/api/v1"));
+        base.map(str::to_owned)
+    })
+    .await;
+    let mut ada = Caller::anonymous(http_client(Client::builder()), base);
     ada.register("ada").await;
     ada.order(&item("MUG-BLUE", 1)).await;
 

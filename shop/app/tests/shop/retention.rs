@@ -2,9 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::time::Duration;
 
-use crate::support::{Shop, eventually, launch, operate};
+use crate::support::{READY_WITHIN, Shop, eventually, launch, operate};
 
 /// Each setting with a value of its own, and as `shop config` tells it.
 const SETTINGS: [(&str, &str, &str); 10] = [
@@ -118,7 +117,7 @@ async fn the_rows_of_what_grows_are_counted() {
         ("identity", "sessions"),
     ] {
         let metric = format!("shop_rows{{module=\"{module}\",table=\"{table}\"}}");
-        eventually(&metric, Duration::from_secs(10), || async {
+        eventually(&metric, READY_WITHIN, || async {
             let metrics = shop.fetch_admin("/metrics").send().await.expect(200);
             metrics.text.contains(&metric).then_some(())
         })

@@ -24,7 +24,7 @@ use stanchion::telemetry::Metrics;
 const NEAR_FOR: Duration = Duration::from_secs(600);
 
 /// Longer than anything in these tests takes.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A service with inventory, and orders' voice.
 pub(crate) struct Shop {

@@ -96,6 +96,7 @@ async fn five_hundred_buyers_get_no_more_than_there_is() {
         shop.reserve(an_order(), &[("BEANS", 1)], 60).await;
     }
     shop.until("reservation_refused", 490).await;
+    shop.until("reservation_held", 10).await;
     assert_eq!(shop.count("reservation_held").await, 10);
     assert_eq!(shop.available("BEANS").await, 0);
 }

@@ -28,7 +28,7 @@ use crate::stand_in::StandIn;
 use crate::vault::Keys;
 
 /// Longer than anything in these tests takes.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A service with orders, and what stands around it.
 pub(crate) struct Shop {

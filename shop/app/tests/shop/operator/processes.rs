@@ -11,16 +11,24 @@ use crate::support::{READY_WITHIN, Shop, eventually, item};
 /// Longer than a message that waited for a paused instance waits on.
 const GOES_ON_WITHIN: Duration = Duration::from_secs(60);
 
-/// A gateway that answers after this, and the shop that pays there.
-async fn paying_at(latency: Duration) -> (Running, Shop) {
+/// How long the gateway takes: an operator's commands are as many processes, which a busy machine starts one after the other.
+const LATENCY: Duration = Duration::from_secs(12);
+
+/// Longer than an instance takes that goes on when its answer is there.
+const A_WHILE: Duration = Duration::from_secs(1);
+
+/// A gateway that takes its time, and the shop that pays there.
+async fn paying_late() -> (Running, Shop) {
     let gateway = Sandbox::start(Settings {
-        knobs: slow(latency),
+        knobs: slow(LATENCY),
         ..Settings::default()
     });
     let gateway = gateway.await.unwrap();
     let shop = Shop::start_with(&[
         ("SHOP__PAYMENTS__GATEWAY_URL", gateway.url.as_str()),
         ("SHOP__PAYMENTS__GATEWAY_KEY", gateway.key.expose_secret()),
+        // Its answer is waited for.
+        ("SHOP__PAYMENTS__GATEWAY__POLICY__TIMEOUT", "25s"),
         (
             "SHOP__PAYMENTS__WEBHOOK_SECRET",
             gateway.webhook_secret.expose_secret(),
@@ -44,7 +52,7 @@ async fn shown(shop: &Shop, id: &str) -> Value {
 
 #[tokio::test]
 async fn one_order_stands_still_while_others_go_on_until_it_is_told_to() {
-    let (gateway, shop) = paying_at(Duration::from_secs(3)).await;
+    let (gateway, shop) = paying_late().await;
     let none = shop.operate(&["processes", "list"]).await.expect(0);
     assert_eq!(
         (none.out.as_str(), none.err.contains("no instance")),
@@ -64,7 +72,13 @@ async fn one_order_stands_still_while_others_go_on_until_it_is_told_to() {
     gateway.set_knobs(slow(Duration::ZERO)).unwrap();
     let other = ada.order(&item("MUG-BLUE", 1)).await;
     assert_eq!(other.text_at("/status"), "confirmed");
-    tokio::time::sleep(Duration::from_secs(4)).await;
+    eventually("the gateway's answer is there", GOES_ON_WITHIN, || async {
+        let held = ada.get("/payments?status=authorized").send().await;
+        let held = held.expect(200).data();
+        (held[0]["order_id"] == id.as_str()).then_some(())
+    })
+    .await;
+    tokio::time::sleep(A_WHILE).await;
     assert_eq!(ada.see_order(&id).await.text_at("/status"), "pending");
     let paused = shown(&shop, &id).await;
     let path = format!("/processes/orders/fulfilment/{id}");
@@ -115,7 +129,7 @@ async fn one_order_stands_still_while_others_go_on_until_it_is_told_to() {
 
 #[tokio::test]
 async fn a_step_is_asked_for_again_and_a_slip_of_the_pen_is_told() {
-    let (gateway, shop) = paying_at(Duration::from_secs(2)).await;
+    let (gateway, shop) = paying_late().await;
     let ada = shop.customer("ada").await;
     let id = ada.place(&item("MUG-BLUE", 1)).await.text_at("/id");
     eventually("it waits for the gateway", READY_WITHIN, || async {
@@ -135,6 +149,7 @@ async fn a_step_is_asked_for_again_and_a_slip_of_the_pen_is_told() {
         .await
         .expect(0)
         .says(&["restarted"]);
+    gateway.set_knobs(slow(Duration::ZERO)).unwrap();
     eventually("it is paid once", GOES_ON_WITHIN, || async {
         let status = ada.see_order(&id).await.text_at("/status");
         (status == "confirmed").then_some(())

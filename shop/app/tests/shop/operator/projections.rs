@@ -79,9 +79,12 @@ async fn one_is_paused_resumed_verified_and_rebuilt_while_orders_go_on(shop: Sho
     assert_eq!(all.meta()["total"], 6);
     let verified = shop.operate(&["projections", "verify", ORDERS]).await;
     verified.expect(0).says(&["holds"]);
-    let told = shop.operate(&["projections"]).await.expect(0);
-    let told = line(&told.out, ORDERS);
-    assert!(told.contains("following"), "{told}");
+    let told = eventually("it follows", STOPPED_WITHIN, || async {
+        let told = shop.operate(&["projections"]).await.expect(0);
+        let told = line(&told.out, ORDERS).to_owned();
+        told.contains("following").then_some(told)
+    })
+    .await;
     assert!(told.contains("last verify: verified"), "{told}");
 
     let wrong = shop.operate(&["projections", "pause", "order_list"]).await;

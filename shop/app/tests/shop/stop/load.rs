@@ -75,6 +75,11 @@ impl Load {
         Self { clients, shared }
     }
 
+    /// How many requests were answered so far.
+    pub(super) fn answered(&self) -> u64 {
+        self.shared.answered.load(Ordering::Relaxed)
+    }
+
     pub(super) async fn end(self) -> Outcome {
         self.shared.ending.store(true, Ordering::Relaxed);
         self.clients.join_all().await;

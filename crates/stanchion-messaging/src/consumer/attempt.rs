@@ -132,6 +132,7 @@ impl Consumer {
             state: ParkedState::Unknown,
             attempts: before.map_or(0, |parked| parked.attempts),
             under_way: false,
+            note: before.and_then(|parked| parked.note),
             due_at: now,
             parked_at: now,
         };
@@ -154,6 +155,7 @@ impl Consumer {
             state: ParkedState::Dead,
             attempts: 0,
             under_way: false,
+            note: None,
             due_at: now,
             reason: reason.into(),
             parked_at: now,
@@ -178,6 +180,7 @@ impl Consumer {
             state: ParkedState::Retry,
             attempts: 0,
             under_way: false,
+            note: None,
             due_at: now,
             reason: reason.into(),
             parked_at: now,
@@ -269,6 +272,7 @@ impl Consumer {
             state,
             attempts,
             under_way: false,
+            note: before.and_then(|parked| parked.note),
             // A dead letter waits from now on for an operator, however long it was tried before.
             due_at: if state == ParkedState::Dead {
                 now

@@ -277,6 +277,7 @@ mod tests {
             state: ParkedState::Retry,
             attempts: 1,
             under_way: false,
+            note: None,
             due_at: now,
             reason: String::new(),
             parked_at: now,

@@ -92,6 +92,7 @@ pub fn failed_before(message: Message, attempts: u32) -> Parked {
         state: ParkedState::Retry,
         attempts,
         under_way: false,
+        note: None,
         due_at: now,
         reason: "the ladder fell".into(),
         parked_at: now,

@@ -31,6 +31,8 @@ pub enum ParkedState {
 pub enum ParkedNote {
     /// A relay's letter that had been announced before the broker refused it: groups may have had it.
     AnnouncedBefore,
+    /// Put aside before its first attempt: processes ended again and again when it was among what came next.
+    Suspect,
 }
 
 impl ParkedNote {
@@ -39,13 +41,14 @@ impl ParkedNote {
     pub fn words(self) -> &'static str {
         match self {
             Self::AnnouncedBefore => "announced before and refused now",
+            Self::Suspect => "put aside before its first attempt",
         }
     }
 
     /// The note that a version without any has told by its words, in the reason.
     #[must_use]
     pub fn told_in(reason: &str) -> Option<Self> {
-        let mut all = [Self::AnnouncedBefore].into_iter();
+        let mut all = [Self::AnnouncedBefore, Self::Suspect].into_iter();
         all.find(|note| reason.starts_with(note.words()))
     }
 }

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use stanchion_messaging::{
-    ConsumerStore, Contract, DeadLetterFilter, Group, MemoryConsumerStore, Parked, ParkedState,
-    Position, Subscriber,
+    ConsumerStore, Contract, DeadLetterFilter, Group, MemoryConsumerStore, Parked, ParkedNote,
+    ParkedState, Position, Subscriber,
 };
 use stanchion_runtime::task;
 use support::{CONSUMER, Painted, Walls, broker, hasty, is_nothing_aside, log_id, painter, reach};
@@ -146,6 +146,7 @@ async fn what_ends_its_process_at_its_first_attempt_each_time_is_a_dead_letter_o
         painter.lives(&walls).await;
         let aside = painter.aside().await;
         assert_eq!((aside.len(), aside[0].attempts), (1, counted));
+        assert_eq!(aside[0].note, Some(ParkedNote::Suspect));
         assert!(
             aside[0]
                 .reason
@@ -156,6 +157,7 @@ async fn what_ends_its_process_at_its_first_attempt_each_time_is_a_dead_letter_o
     let aside = painter.aside().await;
     assert_eq!((aside[0].state, aside[0].attempts), (ParkedState::Dead, 3));
     assert!(aside[0].reason.starts_with("its last attempt ended"));
+    assert_eq!(aside[0].note, Some(ParkedNote::Suspect));
     assert_eq!(painter.begun.load(Ordering::SeqCst), 6);
     assert_eq!(*painter.painted.lock(), BTreeSet::from([1, 2, 4, 5]));
     let progress = painter.store.progress(CONSUMER).await.unwrap();

@@ -124,7 +124,7 @@ async fn announce(relay: &Forwarder, letter: &Parked) -> Result<(), PublishError
         partition: partition_of(&message.key),
         prev: match letter.note {
             Some(ParkedNote::AnnouncedBefore) => place,
-            None => Position::START,
+            Some(ParkedNote::Suspect) | None => Position::START,
         },
         transport: stanchion_runtime::id::new_v7(),
         message,

@@ -88,6 +88,7 @@ pub(super) fn under_way_until(parked: &Parked) -> Option<Timestamp> {
 pub(super) fn column_note(note: Option<ParkedNote>) -> &'static str {
     match note {
         Some(ParkedNote::AnnouncedBefore) => "announced_before",
+        Some(ParkedNote::Suspect) => "suspect",
         None => "",
     }
 }
@@ -96,6 +97,7 @@ fn note_of(column: Option<&str>, reason: &str) -> Option<ParkedNote> {
     match column {
         None => ParkedNote::told_in(reason),
         Some("announced_before") => Some(ParkedNote::AnnouncedBefore),
+        Some("suspect") => Some(ParkedNote::Suspect),
         // One of a later version says nothing to this one.
         Some(_) => None,
     }

@@ -146,3 +146,26 @@ async fn a_letter_that_was_announced_before_is_known_as_such_whichever_version_w
         assert_eq!(of(&alike).await.note, None);
     }
 }
+
+/// The same of what was put aside before its first attempt: its reason is another one after that.
+#[tokio::test]
+async fn a_suspect_of_an_older_version_stays_one_after_an_attempt() {
+    for db in migrated().await {
+        let store = SqlConsumerStore::new(db.clone());
+        let theirs = Parked {
+            reason: "put aside before its first attempt: processes ended again and again".into(),
+            ..parked(ParkedState::Retry)
+        };
+        store.wait_behind(&theirs).await.unwrap();
+        let forgets = db.exec("update parked set note = null", params![]);
+        assert_eq!(forgets.await.unwrap(), 1);
+        let read = store.find(theirs.message.id).await.unwrap().remove(0);
+        assert_eq!(read.note, Some(ParkedNote::Suspect));
+        let failed = Parked {
+            reason: "failed: out of luck".into(),
+            ..read
+        };
+        assert!(store.park_again(&failed).await.unwrap());
+        assert_eq!(store.find(theirs.message.id).await.unwrap(), [failed]);
+    }
+}

@@ -106,8 +106,8 @@ pub(super) async fn what_is_noted_of_a_message_stays_whatever_is_tried_and_said_
         ..retry("a", 0)
     };
     let behind = Parked {
-        message: retry("b", 0).message,
-        ..noted.clone()
+        note: Some(ParkedNote::Suspect),
+        ..retry("b", 0)
     };
     let bare = retry("c", 0);
     store.park(&noted).await.unwrap();

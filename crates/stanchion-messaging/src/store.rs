@@ -103,6 +103,12 @@ pub struct Parked {
     pub parked_at: Timestamp,
 }
 
+impl Parked {
+    /// That an attempt is [under way](Parked::under_way), in words: so operators read it, and so versions without the field said it, in
+    /// the reason.
+    pub const UNDER_WAY: &'static str = "an attempt is under way, or ended with its process";
+}
+
 /// Which dead letters to list.
 #[derive(Clone, Debug, Default)]
 pub struct DeadLetterFilter {

@@ -75,9 +75,6 @@ fn column_contract(contract: &str) -> Option<&str> {
     Some(contract).filter(|contract| !contract.contains('\0'))
 }
 
-/// What the reason of a row says that a version without the column has begun to try.
-const UNDER_WAY: &str = "an attempt is under way, or ended with its process";
-
 /// The due time beside which an attempt has begun: a version without the column gives the row another one with whatever it
 /// tells of it.
 pub(super) fn under_way_until(parked: &Parked) -> Option<Timestamp> {
@@ -171,7 +168,8 @@ pub(super) fn parked(row: &Row) -> Result<Parked, SqlError> {
     let (due_at, reason): (Timestamp, String) = (row.get(4)?, row.get(5)?);
     let until: Option<Timestamp> = row.get(7)?;
     let note: Option<&str> = row.get(8)?;
-    let has_begun = until == Some(due_at) || reason == UNDER_WAY;
+    // So a version says it that is without the column.
+    let has_begun = until == Some(due_at) || reason == Parked::UNDER_WAY;
     Ok(Parked {
         consumer: row.get(0)?,
         message: message.map_err(|error| SqlError::Decode(error.to_string()))?,

@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use parking_lot::Mutex;
-use stanchion_messaging::{ConsumerStore, MemoryConsumerStore, Position};
+use stanchion_messaging::{ConsumerLimits, ConsumerStore, MemoryConsumerStore, Position};
 use stanchion_runtime::{clock, task};
 use support::{CONSUMER, WITHIN, Walls, id, is_nothing_aside, log_id, painter, reach};
 use tokio::sync::Notify;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 const LOG: u128 = 1;
@@ -25,6 +25,14 @@ const PROCESSES: usize = 5;
 /// So many walls, and nobody has painted any.
 fn unpainted(walls: i64) -> (Arc<MemoryConsumerStore>, Arc<Walls>) {
     (Arc::default(), Arc::new(Walls::of(LOG, 1..=walls)))
+}
+
+/// As many processes begin there as may without a doubt, and none comes any further.
+async fn end_at_the_start(store: &MemoryConsumerStore) {
+    for ended in 0..3 {
+        let before = store.begins(CONSUMER, log_id(LOG), Position::START).await;
+        assert_eq!(before.unwrap(), ended);
+    }
 }
 
 /// A service is replaced again and again while what is handled takes longer than a stop waits for.
@@ -101,10 +109,7 @@ async fn several_that_begin_at_once_put_nothing_aside_while_one_comes_further() 
 #[tokio::test(start_paused = true)]
 async fn only_what_was_there_before_its_process_is_put_aside() {
     let (store, walls) = unpainted(2);
-    for ended in 0..3 {
-        let before = store.begins(CONSUMER, log_id(LOG), Position::START).await;
-        assert_eq!(before.unwrap(), ended);
-    }
+    end_at_the_start(&store).await;
     let from_rows = Arc::new(Mutex::new(BTreeMap::new()));
     let (notes, rows) = (Arc::clone(&from_rows), Arc::clone(&store));
     let consumer = painter(&store, &walls, move |wall| {
@@ -127,4 +132,35 @@ async fn only_what_was_there_before_its_process_is_put_aside() {
     running.abort();
     let expected = [(1, true), (2, true), (3, false), (4, false)];
     assert_eq!(*from_rows.lock(), BTreeMap::from(expected));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_put_aside_before_it_is_tried_is_tried_at_the_rate_of_its_key() {
+    const COATS: usize = 4;
+    let store = Arc::new(MemoryConsumerStore::default());
+    let walls = Arc::new(Walls::of(LOG, [7; COATS]));
+    end_at_the_start(&store).await;
+    let begun = Arc::new(Mutex::new(Vec::new()));
+    let begins = Arc::clone(&begun);
+    let consumer = painter(&store, &walls, move |_| {
+        begins.lock().push(Instant::now());
+        std::future::ready(())
+    });
+    let consumer = consumer.limits(ConsumerLimits {
+        rate_per_key: Some(2),
+        ..ConsumerLimits::default()
+    });
+    let running = task::spawn(CONSUMER, consumer.run(CancellationToken::new()));
+    let all = timeout(WITHIN, async {
+        while begun.lock().len() < COATS {
+            sleep(Duration::from_millis(5)).await;
+        }
+    });
+    all.await.unwrap();
+    running.abort();
+    let begun = begun.lock().clone();
+    for two in begun.windows(2) {
+        let between = (two[1] - two[0]).as_millis();
+        assert!((500..1_000).contains(&between), "{between} ms");
+    }
 }

@@ -50,7 +50,8 @@ pub struct ConsumerLimits {
     pub messages_max: usize,
     /// Memory that they may take before no more is taken up, about; default 64 MiB. What comes last goes beyond it.
     pub bytes_max: usize,
-    /// First attempts at messages of one key in a second, spread evenly; default none.
+    /// Attempts at messages of one key in a second, spread evenly, as long as none has counted; default none. So it is with first
+    /// ones, also at what was put aside before, and with those after `HandlerError::Later`.
     pub rate_per_key: Option<u32>,
     /// How long one handling may take; default 30 s.
     pub handler_timeout: Duration,

@@ -50,6 +50,7 @@ impl Parked {
             state: ParkedState::Retry,
             attempts: 0,
             under_way: false,
+            note: None,
             due_at,
             reason: "not due yet".into(),
             parked_at: now,

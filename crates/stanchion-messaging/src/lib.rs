@@ -46,5 +46,6 @@ pub use relay::{
 };
 pub use schedule::{InvalidSchedule, Schedule};
 pub use store::{
-    AfterLastAttempt, ConsumerStore, DeadLetterFilter, Mark, Parked, ParkedState, StoreError,
+    AfterLastAttempt, ConsumerStore, DeadLetterFilter, Mark, Parked, ParkedNote, ParkedState,
+    StoreError,
 };

@@ -25,6 +25,34 @@ pub enum ParkedState {
     Unknown,
 }
 
+/// What is known of a parked message since it was first put aside, beside its state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ParkedNote {
+    /// A relay's letter that had been announced before the broker refused it: groups may have had it.
+    AnnouncedBefore,
+    /// Put aside before its first attempt: processes ended again and again when it was among what came next.
+    Suspect,
+}
+
+impl ParkedNote {
+    /// What the reason of a message with this note begins with: so people read it, and versions without the note tell it.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::AnnouncedBefore => "announced before and refused now",
+            Self::Suspect => "put aside before its first attempt",
+        }
+    }
+
+    /// The note that a version without any has told by its words, in the reason.
+    #[must_use]
+    pub fn told_in(reason: &str) -> Option<Self> {
+        let mut all = [Self::AnnouncedBefore, Self::Suspect].into_iter();
+        all.find(|note| reason.starts_with(note.words()))
+    }
+}
+
 /// What becomes of a key after the last attempt of one of its messages.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AfterLastAttempt {
@@ -64,12 +92,21 @@ pub struct Parked {
     /// An attempt has begun of which nobody has told how it ended: it is under way, or ended with its process.
     #[serde(default)]
     pub under_way: bool,
+    /// What is known of it since it was first put aside; it stays, whatever is tried and said since.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<ParkedNote>,
     /// When it may be tried next; of a dead letter, when it died.
     pub due_at: Timestamp,
     /// What the last attempt said that ended.
     pub reason: String,
     /// When it was first put aside.
     pub parked_at: Timestamp,
+}
+
+impl Parked {
+    /// That an attempt is [under way](Parked::under_way), in words: so operators read it, and so versions without the field said it, in
+    /// the reason.
+    pub const UNDER_WAY: &'static str = "an attempt is under way, or ended with its process";
 }
 
 /// Which dead letters to list.
@@ -155,11 +192,12 @@ pub trait ConsumerStore: Send + Sync {
     /// Inserts a message that waits behind an earlier one of its key; one that is parked stays as it is.
     async fn wait_behind(&self, parked: &Parked) -> Result<(), StoreError>;
 
-    /// Inserts a parked message, or updates its state, attempts, whether one is under way, due time and reason.
+    /// Inserts a parked message, or updates its state, attempts, whether one is under way, due time and reason, and leaves its
+    /// note.
     async fn park(&self, parked: &Parked) -> Result<(), StoreError>;
 
     /// Before another attempt and after it: updates a parked message's state, attempts, whether one is under way, due time and
-    /// reason; false, and nothing, if it is not there any more: somebody else has dealt with it.
+    /// reason, and leaves its note; false, and nothing, if it is not there any more: somebody else has dealt with it.
     async fn park_again(&self, parked: &Parked) -> Result<bool, StoreError>;
 
     /// Due retries, only the oldest of each key and no key whose oldest is dead or unknown; at most `limit`. Where keys go

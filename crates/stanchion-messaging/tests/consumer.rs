@@ -1,113 +1,27 @@
 //! A consumer against a feed in memory: order, retry, dead letters, progress.
 #![allow(clippy::unwrap_used)]
 
+mod support;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use parking_lot::Mutex;
-use serde::{Deserialize, Serialize};
 use stanchion_messaging::{
-    BrokerError, Consumer, ConsumerLimits, ConsumerStore, Contract, DeadLetterFilter, Feed,
-    FeedPage, HandlerError, LogId, MemoryBroker, MemoryConsumerStore, Message, Metadata, Origin,
-    Parked, ParkedState, Place, Position, Received,
+    Consumer, ConsumerLimits, ConsumerStore, DeadLetterFilter, HandlerError, MemoryConsumerStore,
+    Metadata, Parked, ParkedState, Position, Received,
 };
 use stanchion_runtime::task::Task;
-use tokio::sync::watch;
+use support::{CONSUMER, Painted, Walls, broker, id, log_id};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 /// Longer than anything takes here on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-#[derive(Serialize, Deserialize)]
-struct Painted {
-    wall: String,
-    coat: u32,
-}
-
-impl Contract for Painted {
-    const NAME: &'static str = "walls.painted.v1";
-
-    fn key(&self) -> String {
-        self.wall.clone()
-    }
-}
-
-struct Walls {
-    messages: Mutex<Vec<Message>>,
-    head: watch::Sender<Position>,
-}
-
-impl Walls {
-    fn new() -> Arc<Self> {
-        Arc::new(Self {
-            messages: Mutex::default(),
-            head: watch::Sender::new(Position::START),
-        })
-    }
-
-    fn paint(&self, wall: &str, coat: u32) {
-        self.announce(
-            "walls.painted.v1",
-            wall,
-            serde_json::json!({"wall": wall, "coat": coat}),
-        );
-    }
-
-    fn announce(&self, contract: &str, key: &str, payload: serde_json::Value) {
-        let mut messages = self.messages.lock();
-        let position = Position(messages.len() as i64 + 1);
-        messages.push(Message {
-            id: Uuid::from_u128(position.0 as u128),
-            contract: contract.into(),
-            key: key.into(),
-            payload,
-            origin: Origin {
-                log: self.log_id(),
-                position,
-            },
-            metadata: Metadata::new(None),
-            at: stanchion_runtime::clock::now(),
-        });
-        self.head.send_replace(position);
-    }
-}
-
-#[async_trait]
-impl Feed for Walls {
-    fn name(&self) -> &str {
-        "walls"
-    }
-
-    fn log_id(&self) -> LogId {
-        LogId(Uuid::from_u128(7))
-    }
-
-    async fn read(&self, after: Place, limit: usize) -> Result<FeedPage, BrokerError> {
-        let messages = self.messages.lock();
-        let page: Vec<Message> = messages
-            .iter()
-            .skip(after.position.0 as usize)
-            .take(limit)
-            .cloned()
-            .collect();
-        let through = page.last().map_or(after, |message| Place {
-            position: message.origin.position,
-            event: Some(message.id),
-        });
-        Ok(FeedPage {
-            messages: page,
-            through,
-        })
-    }
-
-    fn changes(&self) -> watch::Receiver<Position> {
-        self.head.subscribe()
-    }
-}
+const LOG: u128 = 7;
 
 /// A consumer under test with what it saw.
 struct Painter {
@@ -126,7 +40,7 @@ impl Painter {
 
     fn idle() -> Self {
         Self {
-            walls: Walls::new(),
+            walls: Arc::new(Walls::new(LOG)),
             store: Arc::default(),
             seen: Arc::default(),
             stop: CancellationToken::new(),
@@ -137,15 +51,14 @@ impl Painter {
         &self,
         fail: impl Fn(&Painted, u32) -> Option<HandlerError> + Send + Sync + 'static,
     ) -> Task<()> {
-        let broker = MemoryBroker::new();
-        broker.register(Arc::clone(&self.walls) as Arc<dyn Feed>);
+        let broker = broker(std::slice::from_ref(&self.walls));
         let seen = Arc::clone(&self.seen);
         let calls = AtomicU32::new(0);
         let limits = ConsumerLimits {
             attempts_max: 3,
             ..ConsumerLimits::default()
         };
-        let consumer = Consumer::new("painter", Arc::clone(&self.store) as _, Arc::new(broker))
+        let consumer = Consumer::new(CONSUMER, Arc::clone(&self.store) as _, Arc::new(broker))
             .limits(limits)
             .on(move |painted: Painted, _received: Received| {
                 let failure = fail(&painted, calls.fetch_add(1, Ordering::SeqCst));
@@ -161,7 +74,7 @@ impl Painter {
                     Ok(())
                 }
             });
-        stanchion_runtime::task::spawn("painter", consumer.run(self.stop.clone()))
+        stanchion_runtime::task::spawn(CONSUMER, consumer.run(self.stop.clone()))
     }
 
     async fn until(&self, what: impl Fn(&HashMap<String, Vec<u32>>) -> bool) {
@@ -175,9 +88,9 @@ impl Painter {
 
     /// Until its store knows that it has dealt with everything up to there.
     async fn has_come_to(&self, position: Position) {
-        let log = self.walls.log_id();
+        let log = log_id(LOG);
         let waited = tokio::time::timeout(PATIENCE, async {
-            let come = async || self.store.progress("painter").await.unwrap();
+            let come = async || self.store.progress(CONSUMER).await.unwrap();
             while come()
                 .await
                 .get(&log)
@@ -261,7 +174,7 @@ async fn after_the_last_attempt_a_message_is_dead_and_its_key_waits_until_redriv
     assert!(
         painter
             .store
-            .redrive("painter", Uuid::from_u128(1), now)
+            .redrive(CONSUMER, id(LOG, 1), now)
             .await
             .unwrap()
     );
@@ -302,7 +215,7 @@ async fn a_delayed_message_is_handled_when_it_is_due_and_nobody_waits_for_it() {
     let due_at = stanchion_runtime::clock::now() + Duration::from_secs(2);
     let id = Uuid::from_u128(99);
     let metadata = Metadata::new(None);
-    let delayed = Parked::delayed("painter", &second_coat, id, due_at, &metadata).unwrap();
+    let delayed = Parked::delayed(CONSUMER, &second_coat, id, due_at, &metadata).unwrap();
     painter.store.wait_behind(&delayed).await.unwrap();
     painter.walls.paint("north", 1);
     painter
@@ -345,18 +258,28 @@ async fn a_consumer_goes_on_where_it_stopped() {
 
 #[tokio::test]
 async fn what_a_stop_finds_stuck_is_given_back_and_delivered_again() {
+<<<<<<< HEAD
     let painter = Painter::idle();
     let broker = MemoryBroker::new();
     broker.register(Arc::clone(&painter.walls) as Arc<dyn Feed>);
+=======
+    let painter = Painter {
+        walls: Arc::new(Walls::new(LOG)),
+        store: Arc::default(),
+        seen: Arc::default(),
+        stop: CancellationToken::new(),
+    };
+    let broker = broker(std::slice::from_ref(&painter.walls));
+>>>>>>> tidymsg/r17
     let begun = CancellationToken::new();
     let begins = begun.clone();
-    let stuck = Consumer::new("painter", Arc::clone(&painter.store) as _, Arc::new(broker)).on(
+    let stuck = Consumer::new(CONSUMER, Arc::clone(&painter.store) as _, Arc::new(broker)).on(
         move |_: Painted, _| {
             begins.cancel();
             std::future::pending::<Result<(), HandlerError>>()
         },
     );
-    let running = stanchion_runtime::task::spawn("painter", stuck.run(painter.stop.clone()));
+    let running = stanchion_runtime::task::spawn(CONSUMER, stuck.run(painter.stop.clone()));
     painter.walls.paint("north", 1);
     begun.cancelled().await;
     painter.stop.cancel();

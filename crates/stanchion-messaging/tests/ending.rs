@@ -1,48 +1,22 @@
 //! A consumer's end while something is being handled, and what comes after an end that was none of its process.
 #![allow(clippy::unwrap_used)]
 
+mod support;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
 use stanchion_messaging::{
-    AfterLastAttempt, BrokerError, Consumer, ConsumerStore, Contract, Delivery, Group,
-    HandlerError, Link, LogId, MemoryConsumerStore, Message, Metadata, Origin, Parked, ParkedState,
-    Position, Progress, Receipt, Subscriber, Subscription, partition_of,
+    AfterLastAttempt, BrokerError, Consumer, ConsumerStore, Delivery, Group, HandlerError,
+    MemoryConsumerStore, ParkedState, Receipt, Subscriber, Subscription,
 };
 use stanchion_runtime::task;
+use support::{Away, CONSUMER, Painted, WITHIN, delivery, failed_before, message};
 use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
-
-#[derive(Serialize, Deserialize)]
-struct Painted;
-
-impl Contract for Painted {
-    const NAME: &'static str = "walls.painted.v1";
-
-    fn key(&self) -> String {
-        "north".to_owned()
-    }
-}
-
-fn message(number: i64) -> Message {
-    Message {
-        id: Uuid::from_u128(number as u128),
-        contract: Painted::NAME.into(),
-        key: Painted.key(),
-        payload: serde_json::to_value(Painted).unwrap(),
-        origin: Origin {
-            log: LogId(Uuid::nil()),
-            position: Position(number),
-        },
-        metadata: Metadata::new(None),
-        at: stanchion_runtime::clock::now(),
-    }
-}
 
 /// What its member does.
 #[derive(Debug, PartialEq, Eq)]
@@ -89,20 +63,8 @@ impl Subscription for Member {
         if std::mem::replace(&mut self.is_given, true) {
             return std::future::pending().await;
         }
-        let message = message(self.number);
-        let link = Link {
-            log: message.origin.log,
-            partition: partition_of(&message.key),
-            prev: Position(self.number - 1),
-            position: message.origin.position,
-        };
-        Ok(Delivery {
-            messages: vec![message],
-            progress: Progress::Receipt {
-                receipt: Receipt(1),
-                links: vec![link],
-            },
-        })
+        let message = message(0, self.number, "north");
+        Ok(delivery(message, self.number - 1, 1))
     }
 
     async fn acknowledge(&mut self, _receipt: Receipt) -> Result<(), BrokerError> {
@@ -131,7 +93,7 @@ fn painter(deaf: i64) -> (Consumer, mpsc::UnboundedReceiver<Did>) {
         deaf,
     };
     let store = Arc::new(MemoryConsumerStore::default());
-    let consumer = Consumer::new("painter", store, Arc::new(broker));
+    let consumer = Consumer::new(CONSUMER, store, Arc::new(broker));
     let consumer = consumer.on(move |_: Painted, _| {
         let does = does.clone();
         async move {
@@ -148,10 +110,10 @@ fn painter(deaf: i64) -> (Consumer, mpsc::UnboundedReceiver<Did>) {
 async fn a_stop_takes_no_more_before_it_finishes_what_it_has() {
     let (consumer, mut did) = painter(0);
     let stop = CancellationToken::new();
-    let running = task::spawn("painter", consumer.run(stop.clone()));
+    let running = task::spawn(CONSUMER, consumer.run(stop.clone()));
     assert_eq!(did.recv().await, Some(Did::Began));
     stop.cancel();
-    let ended = timeout(Duration::from_secs(60), running).await;
+    let ended = timeout(WITHIN, running).await;
     ended.unwrap().unwrap();
     assert_eq!(did.recv().await, Some(Did::TookNoMore));
     assert_eq!(did.recv().await, Some(Did::Acknowledged));
@@ -162,36 +124,22 @@ async fn a_stop_takes_no_more_before_it_finishes_what_it_has() {
 async fn what_came_back_for_another_reason_than_an_end_of_its_process_is_tried() {
     let (consumer, mut did) = painter(1);
     let stop = CancellationToken::new();
-    let running = task::spawn("painter", consumer.run(stop.clone()));
+    let running = task::spawn(CONSUMER, consumer.run(stop.clone()));
     for number in 1..=2 {
         let began = async { while did.recv().await != Some(Did::Began) {} };
-        let began = timeout(Duration::from_secs(60), began).await;
+        let began = timeout(WITHIN, began).await;
         assert!(began.is_ok(), "{number} was given up");
     }
     stop.cancel();
     running.await.unwrap();
 }
 
-/// A broker that is away.
-#[derive(Default)]
-struct Away {
-    asked: AtomicU32,
-}
-
-#[async_trait]
-impl Subscriber for Away {
-    async fn subscribe(&self, _group: Group) -> Result<Box<dyn Subscription>, BrokerError> {
-        self.asked.fetch_add(1, Ordering::Relaxed);
-        Err(BrokerError("nobody listens there".into()))
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_broker_that_is_away_is_asked_less_and_less_often() {
     let (away, stop) = (Arc::<Away>::default(), CancellationToken::new());
     let store = Arc::new(MemoryConsumerStore::default());
-    let consumer = Consumer::new("painter", store, Arc::clone(&away) as _);
-    let running = task::spawn("painter", consumer.run(stop.clone()));
+    let consumer = Consumer::new(CONSUMER, store, Arc::clone(&away) as _);
+    let running = task::spawn(CONSUMER, consumer.run(stop.clone()));
     sleep(Duration::from_secs(600)).await;
     // Every five seconds at the latest, and never twice in half of that but for the first few times.
     let asked = away.asked.load(Ordering::Relaxed);
@@ -202,37 +150,25 @@ async fn a_broker_that_is_away_is_asked_less_and_less_often() {
 
 #[tokio::test(start_paused = true)]
 async fn a_retry_is_nobody_elses_while_it_is_under_way_and_none_when_a_stop_gave_it_back() {
-    let (store, now) = (
-        Arc::new(MemoryConsumerStore::default()),
-        stanchion_runtime::clock::now(),
-    );
-    let parked = Parked {
-        consumer: "painter".into(),
-        message: message(1),
-        state: ParkedState::Retry,
-        attempts: 19,
-        under_way: false,
-        due_at: now,
-        reason: "the ladder fell".into(),
-        parked_at: now,
-    };
+    let store = Arc::new(MemoryConsumerStore::default());
+    let parked = failed_before(message(0, 1, "north"), 19);
     store.park(&parked).await.unwrap();
     let (begins, mut begun) = mpsc::unbounded_channel();
-    let consumer = Consumer::new("painter", Arc::clone(&store) as _, Arc::<Away>::default());
+    let consumer = Consumer::new(CONSUMER, Arc::clone(&store) as _, Arc::<Away>::default());
     let consumer = consumer.on(move |_: Painted, _| {
         begins.send(()).ok();
         std::future::pending::<Result<(), HandlerError>>()
     });
     let stop = CancellationToken::new();
-    let running = task::spawn("painter", consumer.run(stop.clone()));
+    let running = task::spawn(CONSUMER, consumer.run(stop.clone()));
     begun.recv().await.unwrap();
     let left = store.find(parked.message.id).await.unwrap().remove(0);
     assert_eq!((left.state, left.attempts), (ParkedState::Retry, 20));
     // What was said before is what an operator looks for.
     assert!(left.under_way && left.reason == parked.reason);
     // So long a handling may last by default: another member would take it for one whose last attempt ended its process.
-    let meanwhile = now + Duration::from_secs(30);
-    let due = store.due("painter", meanwhile, AfterLastAttempt::KeyWaits, 10);
+    let meanwhile = parked.due_at + Duration::from_secs(30);
+    let due = store.due(CONSUMER, meanwhile, AfterLastAttempt::KeyWaits, 10);
     assert!(due.await.unwrap().is_empty());
     stop.cancel();
     running.await.unwrap();

@@ -1,6 +1,8 @@
 //! How a consumer goes on while its store takes no writes.
 #![allow(clippy::unwrap_used)]
 
+mod support;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -8,14 +10,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use stanchion_messaging::{
-    AfterLastAttempt, BrokerError, Consumer, ConsumerLimits, ConsumerStore, Contract,
-    DeadLetterFilter, Delivery, Group, HandlerError, Link, LogId, Mark, MemoryConsumerStore,
-    Message, Metadata, Origin, Parked, ParkedState, Place, Position, Progress, Receipt, StoreError,
-    Subscriber, Subscription, partition_of,
+    AfterLastAttempt, BrokerError, Consumer, ConsumerStore, DeadLetterFilter, Delivery, Group,
+    HandlerError, LogId, Mark, MemoryConsumerStore, Parked, ParkedState, Place, Receipt,
+    StoreError, Subscriber, Subscription,
 };
 use stanchion_runtime::task;
+use support::{CONSUMER, Painted, delivery, failed_before, hasty, message};
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -24,32 +25,6 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 
 /// So often brokers deliver a message by default before it is a dead letter.
 const DELIVERIES_MAX: u32 = 1_000;
-
-#[derive(Serialize, Deserialize)]
-struct Painted;
-
-impl Contract for Painted {
-    const NAME: &'static str = "walls.painted.v1";
-
-    fn key(&self) -> String {
-        "north".to_owned()
-    }
-}
-
-fn message() -> Message {
-    Message {
-        id: Uuid::from_u128(1),
-        contract: Painted::NAME.into(),
-        key: Painted.key(),
-        payload: serde_json::to_value(Painted).unwrap(),
-        origin: Origin {
-            log: LogId(Uuid::nil()),
-            position: Position(1),
-        },
-        metadata: Metadata::new(None),
-        at: stanchion_runtime::clock::now(),
-    }
-}
 
 /// Delivers its one message to each subscription until it is acknowledged.
 #[derive(Default)]
@@ -83,20 +58,7 @@ impl Subscription for Member {
             return std::future::pending().await;
         }
         self.deliveries.fetch_add(1, Ordering::Relaxed);
-        let message = message();
-        let link = Link {
-            log: message.origin.log,
-            partition: partition_of(&message.key),
-            prev: Position::START,
-            position: message.origin.position,
-        };
-        Ok(Delivery {
-            messages: vec![message],
-            progress: Progress::Receipt {
-                receipt: Receipt(1),
-                links: vec![link],
-            },
-        })
+        Ok(delivery(message(0, 1, "north"), 0, 1))
     }
 
     async fn acknowledge(&mut self, _receipt: Receipt) -> Result<(), BrokerError> {
@@ -239,7 +201,7 @@ async fn deliveries_in(outage: Duration, says_so: bool) -> u32 {
     };
     let broker = Arc::new(OneMessage::default());
     let fails = Arc::clone(&is_full);
-    let consumer = Consumer::new("painter", Arc::new(disk), Arc::clone(&broker) as _);
+    let consumer = Consumer::new(CONSUMER, Arc::new(disk), Arc::clone(&broker) as _);
     let consumer = consumer.on(move |_: Painted, _| {
         let fails = fails.load(Ordering::Relaxed);
         async move {
@@ -250,7 +212,7 @@ async fn deliveries_in(outage: Duration, says_so: bool) -> u32 {
         }
     });
     let stop = CancellationToken::new();
-    let running = task::spawn("painter", consumer.run(stop.clone()));
+    let running = task::spawn(CONSUMER, consumer.run(stop.clone()));
     sleep(outage).await;
     let deliveries = broker.deliveries.load(Ordering::Relaxed);
     is_full.store(false, Ordering::Relaxed);
@@ -286,29 +248,13 @@ async fn a_retry_that_the_store_cuts_short_is_no_attempt() {
         hides_what_is_due: true,
         ..Disk::default()
     });
-    let now = stanchion_runtime::clock::now();
-    let parked = Parked {
-        consumer: "painter".into(),
-        message: message(),
-        state: ParkedState::Retry,
-        attempts: 1,
-        under_way: false,
-        due_at: now,
-        reason: "the ladder fell".into(),
-        parked_at: now,
-    };
+    let parked = failed_before(message(0, 1, "north"), 1);
     disk.rows.park(&parked).await.unwrap();
-    let limits = ConsumerLimits {
-        attempts_max: 3,
-        backoff_base: Duration::from_millis(1),
-        backoff_max: Duration::from_millis(1),
-        ..ConsumerLimits::default()
-    };
     let broker = Arc::new(OneMessage::default());
     broker.is_acknowledged.store(true, Ordering::Relaxed);
     let (begun, fills) = (Arc::new(AtomicU32::new(0)), Arc::clone(&is_full));
     let begins = Arc::clone(&begun);
-    let consumer = Consumer::new("painter", Arc::clone(&disk) as _, broker).limits(limits);
+    let consumer = Consumer::new(CONSUMER, Arc::clone(&disk) as _, broker).limits(hasty());
     let consumer = consumer.on(move |_: Painted, _| {
         let is_cut = begins.fetch_add(1, Ordering::Relaxed) < CUTS;
         fills.fetch_or(is_cut, Ordering::Relaxed);
@@ -320,7 +266,7 @@ async fn a_retry_that_the_store_cuts_short_is_no_attempt() {
         }
     });
     let stop = CancellationToken::new();
-    let running = task::spawn("painter", consumer.run(stop.clone()));
+    let running = task::spawn(CONSUMER, consumer.run(stop.clone()));
     for attempt in 1..=CUTS {
         let tried = timeout(HOUR, async {
             while begun.load(Ordering::Relaxed) < attempt {
@@ -333,7 +279,7 @@ async fn a_retry_that_the_store_cuts_short_is_no_attempt() {
         is_full.store(false, Ordering::Relaxed);
     }
     let resolved = timeout(HOUR, async {
-        while !disk.rows.counts("painter").await.unwrap().is_empty() {
+        while !disk.rows.counts(CONSUMER).await.unwrap().is_empty() {
             sleep(Duration::from_millis(100)).await;
         }
     });

@@ -1,101 +1,29 @@
 //! What takes long, and what cannot be read, keeps nobody else waiting.
 #![allow(clippy::unwrap_used)]
 
+mod support;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use parking_lot::Mutex;
-use serde::{Deserialize, Serialize};
 use stanchion_messaging::{
-    BrokerError, Consumer, ConsumerLimits, ConsumerStore, Contract, Feed, FeedPage, Group,
-    HandlerError, LogId, MemoryBroker, MemoryConsumerStore, Message, Metadata, Origin, Parked,
-    ParkedState, Place, Position, Subscriber, Subscription,
+    Consumer, ConsumerLimits, ConsumerStore, HandlerError, MemoryConsumerStore, Metadata, Parked,
+    ParkedState,
 };
 use stanchion_runtime::task;
-use tokio::sync::watch;
+use support::{Away, CONSUMER, Painted, Walls, broker, failed_before, hasty, message};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-#[derive(Serialize, Deserialize)]
-struct Painted {
-    wall: String,
-}
-
-impl Contract for Painted {
-    const NAME: &'static str = "walls.painted.v1";
-
-    fn key(&self) -> String {
-        self.wall.clone()
-    }
-}
-
-/// A log of walls, one an entry, that cannot be read beyond its end.
-struct Walls {
-    id: u128,
-    walls: Vec<&'static str>,
-    ends_well: bool,
-}
-
-#[async_trait]
-impl Feed for Walls {
-    fn name(&self) -> &str {
-        "walls"
-    }
-
-    fn log_id(&self) -> LogId {
-        LogId(Uuid::from_u128(self.id))
-    }
-
-    async fn read(&self, after: Place, _limit: usize) -> Result<FeedPage, BrokerError> {
-        let done = usize::try_from(after.position.0).unwrap();
-        if done == self.walls.len() && !self.ends_well {
-            return Err(BrokerError("an event that nobody knows".into()));
-        }
-        let messages: Vec<Message> = (after.position.0 + 1..)
-            .zip(&self.walls[done..])
-            .map(|(position, wall)| self.message(position, wall))
-            .collect();
-        let through = messages.last().map_or(after, |last| Place {
-            position: last.origin.position,
-            event: Some(last.id),
-        });
-        Ok(FeedPage { messages, through })
-    }
-
-    fn changes(&self) -> watch::Receiver<Position> {
-        watch::channel(Position::START).1
-    }
-}
-
-impl Walls {
-    fn message(&self, position: i64, wall: &str) -> Message {
-        Message {
-            id: Uuid::from_u128(self.id << 64 | position as u128),
-            contract: Painted::NAME.into(),
-            key: wall.into(),
-            payload: serde_json::json!({ "wall": wall }),
-            origin: Origin {
-                log: self.log_id(),
-                position: Position(position),
-            },
-            metadata: Metadata::new(None),
-            at: stanchion_runtime::clock::now(),
-        }
-    }
-}
-
 /// Starts a consumer of these feeds whose handling takes as long as is said for a wall and its attempt; what it has handled.
 fn paints(
-    feeds: Vec<Walls>,
+    feeds: Vec<Arc<Walls>>,
     handles: impl Fn(&str, usize) -> (Duration, Result<(), HandlerError>) + Send + Sync + 'static,
 ) -> Arc<Mutex<Vec<(String, Duration)>>> {
-    let broker = MemoryBroker::new();
-    for feed in feeds {
-        broker.register(Arc::new(feed));
-    }
+    let broker = broker(&feeds);
     let (handled, attempts) = (Arc::default(), Mutex::new(Vec::<String>::new()));
     let (seen, start) = (Arc::clone(&handled), Instant::now());
     let limits = ConsumerLimits {
@@ -103,7 +31,7 @@ fn paints(
         ..ConsumerLimits::default()
     };
     let store = Arc::new(MemoryConsumerStore::default());
-    let consumer = Consumer::new("painter", store, Arc::new(broker)).limits(limits);
+    let consumer = Consumer::new(CONSUMER, store, Arc::new(broker)).limits(limits);
     let consumer = consumer.on(move |painted: Painted, _| {
         let attempt = {
             let mut attempts = attempts.lock();
@@ -124,18 +52,19 @@ fn paints(
         }
     });
     drop(task::spawn(
-        "painter",
+        CONSUMER,
         consumer.run(CancellationToken::new()),
     ));
     handled
 }
 
-fn walls(id: u128, walls: &[&'static str], ends_well: bool) -> Walls {
-    Walls {
-        id,
-        walls: walls.to_vec(),
-        ends_well,
-    }
+fn walls(log: u128, walls: &[&str]) -> Arc<Walls> {
+    Arc::new(Walls::of(log, walls))
+}
+
+/// Those, and then an entry that cannot be read.
+fn walls_ending_badly(log: u128, walls: &[&str]) -> Arc<Walls> {
+    Arc::new(Walls::of(log, walls).ending_badly())
 }
 
 fn names(handled: &Mutex<Vec<(String, Duration)>>) -> Vec<String> {
@@ -163,7 +92,7 @@ async fn first(handled: &Mutex<Vec<(String, Duration)>>) -> (String, Duration) {
 async fn a_retry_that_takes_long_keeps_no_other_key_waiting() {
     let failed = || Err(HandlerError::Failed("the ladder fell".into()));
     let slow = Duration::from_secs(10);
-    let feeds = vec![walls(1, &["slow", "quick"], true)];
+    let feeds = vec![walls(1, &["slow", "quick"])];
     let handled = paints(feeds, move |wall, attempt| match (wall, attempt) {
         (_, 1) => (Duration::ZERO, failed()),
         ("slow", _) => (slow, failed()),
@@ -177,7 +106,7 @@ async fn a_retry_that_takes_long_keeps_no_other_key_waiting() {
 
 #[tokio::test(start_paused = true)]
 async fn a_feed_that_cannot_be_read_interrupts_nobody_who_handles_what_another_brought() {
-    let feeds = vec![walls(1, &["north", "south"], true), walls(2, &[], false)];
+    let feeds = vec![walls(1, &["north", "south"]), walls_ending_badly(2, &[])];
     let handled = paints(feeds, |_, _| (Duration::from_secs(20), Ok(())));
     tokio::time::sleep(MINUTE).await;
     assert_eq!(names(&handled), ["north", "south"]);
@@ -185,7 +114,7 @@ async fn a_feed_that_cannot_be_read_interrupts_nobody_who_handles_what_another_b
 
 #[tokio::test(start_paused = true)]
 async fn what_comes_before_an_entry_that_cannot_be_read_is_handled_once() {
-    let feeds = vec![walls(1, &["north", "south"], false)];
+    let feeds = vec![walls_ending_badly(1, &["north", "south"])];
     let handled = paints(feeds, |_, _| (Duration::from_secs(20), Ok(())));
     tokio::time::sleep(MINUTE * 3).await;
     assert_eq!(names(&handled), ["north", "south"]);
@@ -193,7 +122,7 @@ async fn what_comes_before_an_entry_that_cannot_be_read_is_handled_once() {
 
 #[tokio::test]
 async fn what_failed_is_tried_again_while_its_feed_cannot_be_read() {
-    let handled = paints(vec![walls(1, &["north"], false)], |_, attempt| {
+    let handled = paints(vec![walls_ending_badly(1, &["north"])], |_, attempt| {
         let ends = match attempt {
             1 | 2 => Err(HandlerError::Failed("the ladder fell".into())),
             _ => Ok(()),
@@ -203,50 +132,26 @@ async fn what_failed_is_tried_again_while_its_feed_cannot_be_read() {
     assert_eq!(first(&handled).await.0, "north");
 }
 
-/// A broker that is away: it refuses, or does not answer.
-struct Away {
-    answers: bool,
-}
-
-#[async_trait]
-impl Subscriber for Away {
-    async fn subscribe(&self, _group: Group) -> Result<Box<dyn Subscription>, BrokerError> {
-        if self.answers {
-            return Err(BrokerError("nobody listens there".into()));
-        }
-        std::future::pending().await
-    }
-}
-
-/// A message that was tried without being counted, and is due.
-fn failed_before() -> Parked {
-    let now = stanchion_runtime::clock::now();
-    Parked {
-        consumer: "painter".into(),
-        message: walls(1, &[], true).message(1, "north"),
-        state: ParkedState::Retry,
-        attempts: 0,
-        under_way: false,
-        due_at: now,
-        reason: "the ladder fell".into(),
-        parked_at: now,
-    }
-}
-
 #[tokio::test]
 async fn what_failed_is_tried_again_while_the_broker_cannot_be_subscribed_to() {
-    for answers in [true, false] {
+    for is_silent in [false, true] {
         let store = Arc::new(MemoryConsumerStore::default());
-        store.park(&failed_before()).await.unwrap();
+        // It was tried without being counted.
+        let parked = failed_before(message(1, 1, "north"), 0);
+        store.park(&parked).await.unwrap();
         let (handled, start) = (Arc::new(Mutex::default()), Instant::now());
         let seen: Arc<Mutex<Vec<(String, Duration)>>> = Arc::clone(&handled);
-        let consumer = Consumer::new("painter", store, Arc::new(Away { answers }));
+        let away = Away {
+            is_silent,
+            ..Away::default()
+        };
+        let consumer = Consumer::new(CONSUMER, store, Arc::new(away));
         let consumer = consumer.on(move |painted: Painted, _| {
             seen.lock().push((painted.wall, start.elapsed()));
             async { Ok(()) }
         });
         let stop = CancellationToken::new();
-        let running = task::spawn("painter", consumer.run(stop.clone()));
+        let running = task::spawn(CONSUMER, consumer.run(stop.clone()));
         assert_eq!(first(&handled).await.0, "north");
         // A stop waits for what is handled, and nothing is.
         stop.cancel();
@@ -259,28 +164,21 @@ async fn what_failed_is_tried_again_while_the_broker_cannot_be_subscribed_to() {
 #[tokio::test]
 async fn a_retry_that_ends_its_process_each_time_is_a_dead_letter_after_the_last_attempt() {
     let store = Arc::new(MemoryConsumerStore::default());
-    let parked = failed_before();
+    let parked = failed_before(message(1, 1, "north"), 0);
     store.park(&parked).await.unwrap();
-    let limits = ConsumerLimits {
-        attempts_max: 3,
-        backoff_base: Duration::from_millis(1),
-        backoff_max: Duration::from_millis(1),
-        ..ConsumerLimits::default()
-    };
     let begun = Arc::new(AtomicUsize::new(0));
     for process in 1..=4 {
         let begins = Arc::clone(&begun);
-        let away = Arc::new(Away { answers: false });
-        let consumer = Consumer::new("painter", Arc::clone(&store) as _, away);
-        let consumer = consumer.limits(limits.clone());
+        let consumer = Consumer::new(CONSUMER, Arc::clone(&store) as _, Away::silent());
+        let consumer = consumer.limits(hasty());
         let consumer = consumer.on(move |_: Painted, _| {
             begins.fetch_add(1, Ordering::SeqCst);
             std::future::pending::<Result<(), HandlerError>>()
         });
-        let running = task::spawn("painter", consumer.run(CancellationToken::new()));
+        let running = task::spawn(CONSUMER, consumer.run(CancellationToken::new()));
         let ended = tokio::time::timeout(Duration::from_secs(20), async {
             while begun.load(Ordering::SeqCst) < process
-                && store.counts("painter").await.unwrap() != [(ParkedState::Dead, 1)]
+                && store.counts(CONSUMER).await.unwrap() != [(ParkedState::Dead, 1)]
             {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
@@ -304,33 +202,28 @@ async fn what_a_clock_put_aside_that_was_set_back_since_is_tried_and_a_delayed_m
     let store = Arc::new(MemoryConsumerStore::default());
     let due_at = stanchion_runtime::clock::now() + MINUTE * 600;
     let (wall, metadata) = ("delayed".to_owned(), Metadata::new(None));
-    let (id, painted) = (Uuid::from_u128(9), Painted { wall });
-    let delayed = Parked::delayed("painter", &painted, id, due_at, &metadata).unwrap();
+    let (id, painted) = (Uuid::from_u128(9), Painted { wall, coat: 1 });
+    let delayed = Parked::delayed(CONSUMER, &painted, id, due_at, &metadata).unwrap();
     store.wait_behind(&delayed).await.unwrap();
     // The oldest of its key was tried before, the others wait behind it.
     for (position, wall) in [(1, "north"), (2, "north"), (3, "south")] {
-        let message = walls(1, &[], true).message(position, wall);
         let parked = Parked {
-            message,
+            message: message(1, position, wall),
             ..delayed.clone()
         };
         store.park(&parked).await.unwrap();
     }
     let handled = Arc::new(Mutex::new(Vec::new()));
     let seen = Arc::clone(&handled);
-    let consumer = Consumer::new(
-        "painter",
-        Arc::clone(&store) as _,
-        Arc::new(Away { answers: false }),
-    );
+    let consumer = Consumer::new(CONSUMER, Arc::clone(&store) as _, Away::silent());
     let consumer = consumer.on(move |painted: Painted, _| {
         seen.lock().push(painted.wall);
         async { Ok(()) }
     });
     let stop = CancellationToken::new();
-    let running = task::spawn("painter", consumer.run(stop.clone()));
+    let running = task::spawn(CONSUMER, consumer.run(stop.clone()));
     let counted = tokio::time::timeout(Duration::from_secs(20), async {
-        while store.counts("painter").await.unwrap() != [(ParkedState::Retry, 1)] {
+        while store.counts(CONSUMER).await.unwrap() != [(ParkedState::Retry, 1)] {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     });

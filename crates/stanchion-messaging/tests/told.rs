@@ -2,6 +2,8 @@
 //! again, it hears late.
 #![allow(clippy::unwrap_used)]
 
+mod support;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,14 +12,14 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use stanchion_messaging::{
     BrokerError, Consumer, ConsumerStore, Contract, DeadLetterFilter, Delivery, Group,
-    HandlerError, Link, LogId, MemoryConsumerStore, Message, Metadata, Origin, Parked, ParkedState,
-    Position, Progress, Receipt, Subscriber, Subscription, partition_of,
+    HandlerError, MemoryConsumerStore, Message, Parked, ParkedState, Position, Receipt, Subscriber,
+    Subscription,
 };
 use stanchion_runtime::task;
+use support::{CONSUMER, delivery, failed_before};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 const WALL: &str = "north";
 
@@ -40,16 +42,9 @@ impl Contract for Painted {
 
 fn message(contract: &str, coat: i64) -> Message {
     Message {
-        id: Uuid::from_u128(coat as u128),
         contract: contract.into(),
-        key: WALL.into(),
         payload: serde_json::json!({ "coat": coat, "takes_ms": 0 }),
-        origin: Origin {
-            log: LogId(Uuid::nil()),
-            position: Position(coat),
-        },
-        metadata: Metadata::new(None),
-        at: stanchion_runtime::clock::now(),
+        ..support::message(0, coat, WALL)
     }
 }
 
@@ -109,20 +104,7 @@ impl Subscription for Hand {
         };
         (self.tenure, self.gives_up) = (word.tenure, word.gives_up);
         self.receipts += 1;
-        let message = word.message;
-        let link = Link {
-            log: message.origin.log,
-            partition: partition_of(&message.key),
-            prev: Position(word.prev),
-            position: message.origin.position,
-        };
-        Ok(Delivery {
-            messages: vec![message],
-            progress: Progress::Receipt {
-                receipt: Receipt(self.receipts),
-                links: vec![link],
-            },
-        })
+        Ok(delivery(word.message, word.prev, self.receipts))
     }
 
     async fn acknowledge(&mut self, _receipt: Receipt) -> Result<(), BrokerError> {
@@ -168,7 +150,7 @@ impl Painter {
             hears_in,
             extended: Arc::clone(&extended),
         });
-        let consumer = Consumer::new("painter", Arc::clone(&store) as _, broker);
+        let consumer = Consumer::new(CONSUMER, Arc::clone(&store) as _, broker);
         let consumer = consumer.on(move |painted: Painted, _| {
             let seen = Arc::clone(&seen);
             async move {
@@ -178,7 +160,7 @@ impl Painter {
             }
         });
         drop(task::spawn(
-            "painter",
+            CONSUMER,
             consumer.run(CancellationToken::new()),
         ));
         Self {
@@ -212,16 +194,9 @@ impl Painter {
 
     /// As another member of the group does with a message of that key and of another contract.
     async fn put_aside(&self, coat: i64) {
-        let now = stanchion_runtime::clock::now();
         let parked = Parked {
-            consumer: "painter".into(),
-            message: message("walls.papered.v1", coat),
             state: ParkedState::Dead,
-            attempts: 20,
-            under_way: false,
-            due_at: now,
-            reason: "the ladder fell".into(),
-            parked_at: now,
+            ..failed_before(message("walls.papered.v1", coat), 20)
         };
         self.store.park(&parked).await.unwrap();
     }
@@ -257,7 +232,7 @@ async fn what_another_member_put_aside_meanwhile_holds_back_what_comes_after_it(
     painter.tell(2, 4, 5);
     painter.until(&[1, 2], 3).await;
     let dead = message("walls.papered.v1", 3).id;
-    assert!(painter.store.discard("painter", dead).await.unwrap());
+    assert!(painter.store.discard(CONSUMER, dead).await.unwrap());
     painter.until(&[1, 2, 4, 5], 0).await;
 }
 
@@ -282,7 +257,7 @@ async fn what_was_delivered_too_often_is_a_dead_letter_without_an_attempt() {
     assert_eq!(dead.len(), 1, "the other one waits behind it");
     let (one, now) = (&dead[0].message, stanchion_runtime::clock::now());
     assert_eq!(one.origin.position, Position(1));
-    let redriven = painter.store.redrive("painter", one.id, now).await;
+    let redriven = painter.store.redrive(CONSUMER, one.id, now).await;
     assert!(redriven.unwrap());
     painter.until(&[1, 2], 0).await;
 }
@@ -297,10 +272,10 @@ async fn what_nobody_will_ever_know_is_discarded_and_holds_nobody_back() {
     painter.until(&[], 2).await;
     let found = painter.store.find(papered.id).await.unwrap();
     assert_eq!(found[0].state, ParkedState::Unknown);
-    let discarded = painter.store.discard("painter", papered.id).await;
+    let discarded = painter.store.discard(CONSUMER, papered.id).await;
     assert!(discarded.unwrap());
     painter.until(&[2], 0).await;
-    assert!(painter.store.counts("painter").await.unwrap().is_empty());
+    assert!(painter.store.counts(CONSUMER).await.unwrap().is_empty());
 }
 
 #[tokio::test(start_paused = true)]
@@ -317,17 +292,7 @@ async fn what_is_being_handled_goes_on_until_the_broker_has_heard_of_something_e
 async fn what_is_being_handled_goes_on_until_the_broker_has_heard_that_it_takes_long() {
     let (painter, start) = (Painter::hired_by(LATE), Instant::now());
     // Longer than until the broker is told, and less than until it has heard: a first attempt, and one that failed before.
-    let now = stanchion_runtime::clock::now();
-    let retry = Parked {
-        consumer: "painter".into(),
-        message: lasting(1, "south", 5_000),
-        state: ParkedState::Retry,
-        attempts: 1,
-        under_way: false,
-        due_at: now,
-        reason: "the ladder fell".into(),
-        parked_at: now,
-    };
+    let retry = failed_before(lasting(1, "south", 5_000), 1);
     painter.store.park(&retry).await.unwrap();
     painter.tell_of(lasting(2, "north", 7_000));
     painter.until(&[1, 2], 0).await;

@@ -12,8 +12,8 @@ use stanchion_messaging::{
 use uuid::Uuid;
 
 use self::rows::{
-    COLUMNS, blocking, checkpoint, column_key, column_reason, insertion, is_hash, listed,
-    oldest_of_key, parked, state_name, state_of, trial, under_way_until,
+    COLUMNS, blocking, checkpoint, column_key, column_note, column_reason, insertion, is_hash,
+    listed, oldest_of_key, parked, state_name, state_of, trial, under_way_until,
 };
 use crate::{Db, Engine, Params, Row, SqlError, Tx, params};
 
@@ -185,8 +185,9 @@ impl ConsumerStore for SqlConsumerStore {
     }
 
     async fn park_again(&self, parked: &Parked) -> Result<bool, StoreError> {
-        let sql = "update parked set state = $3, attempts = $4, due_at = $5, reason = $6, under_way_until = $7 \
-                   where consumer = $1 and message_id = $2";
+        // A row of a version without the column has its note in the reason, which is another one from here on.
+        let sql = "update parked set state = $3, attempts = $4, due_at = $5, reason = $6, under_way_until = $7, \
+                   note = coalesce(note, $8) where consumer = $1 and message_id = $2";
         let params = params![
             parked.consumer.as_str(),
             parked.message.id,
@@ -195,6 +196,7 @@ impl ConsumerStore for SqlConsumerStore {
             parked.due_at,
             column_reason(&parked.reason),
             under_way_until(parked),
+            column_note(parked.note),
         ];
         let updated = self.db.exec(sql, params).await;
         Ok(updated.map_err(failed)? == 1)

@@ -96,6 +96,7 @@ async fn what_a_consumer_is_past_is_forgotten_and_the_rest_stays() {
             state: ParkedState::Dead,
             attempts: 20,
             under_way: false,
+            note: None,
             due_at: now,
             reason: "late".into(),
             parked_at: now,

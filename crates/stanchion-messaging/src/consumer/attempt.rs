@@ -9,7 +9,7 @@ use tracing::{Instrument, info, info_span, warn};
 
 use super::waits::KEYS_MAX;
 use super::{Consumer, HandlerError};
-use crate::{AfterLastAttempt, Message, Parked, ParkedState};
+use crate::{AfterLastAttempt, Message, Parked, ParkedNote, ParkedState};
 
 /// Under this no other message's key is: what is in doubt makes nobody wait, and waits for nobody.
 const DOUBTFUL: &str = "stanchion.doubtful/";
@@ -25,7 +25,8 @@ const NEVER_ENDED: &str = "its last attempt ended with its process: its handling
 
 const WAITS_BEHIND: &str = "waits behind an earlier message of its key";
 
-const SUSPECT: &str = "put aside before its first attempt: processes ended again and again when this was among what came next";
+/// After the words of the note.
+const SUSPECTED: &str = "processes ended again and again when this was among what came next";
 
 /// A repeat that may have had its effect: an operator decides.
 pub(super) fn doubtful(mut message: Message) -> Message {
@@ -132,6 +133,7 @@ impl Consumer {
             state: ParkedState::Unknown,
             attempts: before.map_or(0, |parked| parked.attempts),
             under_way: false,
+            note: before.and_then(|parked| parked.note),
             due_at: now,
             parked_at: now,
         };
@@ -154,6 +156,7 @@ impl Consumer {
             state: ParkedState::Dead,
             attempts: 0,
             under_way: false,
+            note: None,
             due_at: now,
             reason: reason.into(),
             parked_at: now,
@@ -165,12 +168,13 @@ impl Consumer {
     pub(super) async fn park_behind(&self, message: Message) -> Result<(), String> {
         let now = stanchion_runtime::clock::now();
         let is_suspect = self.is_suspect(&message);
-        if is_suspect {
-            self.count("suspect");
-        }
-        let reason = match is_suspect {
-            true => SUSPECT,
-            false => WAITS_BEHIND,
+        let note = is_suspect.then_some(ParkedNote::Suspect);
+        let reason = match note {
+            Some(note) => {
+                self.count("suspect");
+                format!("{}: {SUSPECTED}", note.words())
+            }
+            None => WAITS_BEHIND.to_owned(),
         };
         let parked = Parked {
             consumer: self.name.to_owned(),
@@ -178,8 +182,9 @@ impl Consumer {
             state: ParkedState::Retry,
             attempts: 0,
             under_way: false,
+            note,
             due_at: now,
-            reason: reason.into(),
+            reason,
             parked_at: now,
         };
         self.store
@@ -269,6 +274,7 @@ impl Consumer {
             state,
             attempts,
             under_way: false,
+            note: before.and_then(|parked| parked.note),
             // A dead letter waits from now on for an operator, however long it was tried before.
             due_at: if state == ParkedState::Dead {
                 now

@@ -22,7 +22,7 @@ use super::retry::{Looks, Retries};
 use super::subscribed::{acknowledge, extend_all, next, takes_no_more};
 use super::waits::Waits;
 use crate::relay::RedriveAsked;
-use crate::{Mark, Place, Position, Receipt, Subscription};
+use crate::{Mark, Parked, Place, Position, Receipt, Subscription};
 
 /// How often lines that something is missing of are looked at.
 const ASK: Duration = Duration::from_secs(1);
@@ -84,7 +84,9 @@ impl<'a> Follow<'a> {
         let mut ask = ticks(ASK);
         loop {
             while let Some(work) = self.flight.next() {
-                let start = self.pace(&work.message.key);
+                // What is put aside has its turn when it is tried.
+                let is_tried = !work.blocked && !work.given_up;
+                let start = is_tried.then(|| self.pace(&work.message.key)).flatten();
                 working.push(consumer.deal_with(work, start, &slots, &ending));
             }
             if settling.is_none() {
@@ -139,7 +141,8 @@ impl<'a> Follow<'a> {
                 }
                 due = wait(&mut looking) => {
                     looking = None;
-                    trying.extend(retries.begin(due?).into_iter().map(|parked| consumer.retry(parked)));
+                    let due = retries.begin(due?, |parked| self.paced_until(parked));
+                    trying.extend(due.into_iter().map(|parked| consumer.retry(parked)));
                 }
                 Some(tried) = trying.next(), if !trying.is_empty() => retries.tried(tried?),
                 () = wait(&mut asking) => asking = None,
@@ -261,6 +264,20 @@ impl<'a> Follow<'a> {
         let start = (*next).max(now);
         *next = start + Duration::from_secs_f64(1.0 / f64::from(per_second.max(1)));
         Some(start)
+    }
+
+    /// Until when what is due waits for the rate of its key, unless it has its turn now.
+    fn paced_until(&mut self, parked: &Parked) -> Option<Instant> {
+        let key = &parked.message.key;
+        if parked.attempts > 0 {
+            return None;
+        }
+        let next = self.paced.get(key).copied();
+        let until = next.filter(|next| *next > Instant::now());
+        if until.is_none() {
+            self.pace(key);
+        }
+        until
     }
 }
 

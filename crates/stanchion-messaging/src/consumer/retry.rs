@@ -39,6 +39,8 @@ pub(super) struct Retries {
     underway: HashSet<Uuid>,
     /// Those that ended since somebody began to look what is due, and may have found them.
     ended: HashSet<Uuid>,
+    /// So many waited for the rate of their keys at the last look.
+    paced: usize,
     looks_at: Instant,
 }
 
@@ -48,6 +50,7 @@ impl Retries {
             max,
             underway: HashSet::new(),
             ended: HashSet::new(),
+            paced: 0,
             looks_at: Instant::now(),
         }
     }
@@ -61,23 +64,36 @@ impl Retries {
         self.looks_at
     }
 
-    /// How many rows to look at: those under way are still due, and stand before the others.
+    /// How many rows to look at: those under way, or waiting for their keys' rate, are still due, and stand before the others.
     pub(super) fn begin_look(&mut self) -> usize {
         self.ended.clear();
-        DUE_MAX + self.underway.len()
+        DUE_MAX + self.underway.len() + self.paced
     }
 
-    /// Of what is due, what to try now.
-    pub(super) fn begin(&mut self, due: Vec<Parked>) -> Vec<Parked> {
-        self.looks_at = Instant::now() + POLL;
+    /// Of what is due, what to try now; `until` says what has to wait for the rate of its key, and until when.
+    pub(super) fn begin(
+        &mut self,
+        due: Vec<Parked>,
+        mut until: impl FnMut(&Parked) -> Option<Instant>,
+    ) -> Vec<Parked> {
+        (self.looks_at, self.paced) = (Instant::now() + POLL, 0);
         let room = self.max - self.underway.len();
         let is_new = |parked: &Parked| {
             let id = &parked.message.id;
             !self.underway.contains(id) && !self.ended.contains(id)
         };
+        let (looks_at, paced) = (&mut self.looks_at, &mut self.paced);
+        let may_begin = |parked: &Parked| {
+            let Some(until) = until(parked) else {
+                return true;
+            };
+            *looks_at = until.min(*looks_at);
+            *paced += 1;
+            false
+        };
         // What is due and what has a handler by now are asked for one after the other: a row may be in both.
         let mut taken = HashSet::new();
-        let new = due.into_iter().filter(is_new);
+        let new = due.into_iter().filter(is_new).filter(may_begin);
         let new = new.filter(|parked| taken.insert(parked.message.id));
         let new: Vec<Parked> = new.take(room).collect();
         self.underway.extend(taken);
@@ -277,6 +293,7 @@ mod tests {
             state: ParkedState::Retry,
             attempts: 1,
             under_way: false,
+            note: None,
             due_at: now,
             reason: String::new(),
             parked_at: now,
@@ -285,7 +302,7 @@ mod tests {
 
     fn begun(retries: &mut Retries, numbers: &[u128]) -> Vec<u128> {
         let due = numbers.iter().map(|number| parked(*number)).collect();
-        let begun = retries.begin(due).into_iter();
+        let begun = retries.begin(due, |_| None).into_iter();
         begun.map(|it| it.message.id.as_u128()).collect()
     }
 
@@ -305,6 +322,19 @@ mod tests {
         retries.tried(Uuid::from_u128(1));
         retries.begin_look();
         assert_eq!(begun(&mut retries, &[2, 3, 4]), [2], "it is due once more");
+    }
+
+    #[test]
+    fn what_waits_for_the_rate_of_its_key_keeps_no_other_waiting() {
+        let mut retries = Retries::new(3);
+        assert_eq!(retries.begin_look(), DUE_MAX);
+        let soon = Instant::now() + POLL / 4;
+        let is_paced = |one: &Parked| one.message.id.as_u128() < 3;
+        let due = [1, 2, 3].map(parked).into();
+        let begun = retries.begin(due, |one| is_paced(one).then_some(soon));
+        assert!(begun.len() == 1 && !is_paced(&begun[0]));
+        assert_eq!(retries.looks_at(), soon);
+        assert_eq!(retries.begin_look(), DUE_MAX + 3);
     }
 
     #[test]

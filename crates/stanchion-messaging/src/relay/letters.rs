@@ -11,15 +11,12 @@ use tracing::{error, info, warn};
 use super::Forwarder;
 use crate::contract::is_beacon;
 use crate::{
-    AfterLastAttempt, Envelope, Message, Parked, ParkedState, Place, Position, PublishError,
-    StoreError, partition_of,
+    AfterLastAttempt, Envelope, Message, Parked, ParkedNote, ParkedState, Place, Position,
+    PublishError, StoreError, partition_of,
 };
 
 /// Letters announced again in one go; the others are next.
 const DUE_MAX: usize = 16;
-
-/// What the reason of a letter begins with whose message was announced before: groups may have had it.
-const WAS_ANNOUNCED: &str = "announced before and refused now";
 
 /// Whose dead letters a relay's are.
 pub(super) fn owner(context: &str) -> String {
@@ -36,7 +33,8 @@ pub(super) async fn put_aside(relay: &Forwarder, envelope: &Envelope, reason: &s
     let (contract, position, id) = (&message.contract, message.origin.position, message.id);
     error!(context, contract, %position, message_id = %id, reason, "the broker takes a message never: dead letter of the relay");
     let is_repeat = envelope.transport != message.id;
-    let letter = letter(context, message, &told(is_repeat, reason));
+    let note = is_repeat.then_some(ParkedNote::AnnouncedBefore);
+    let letter = letter(context, message, note, reason);
     let mut failures = 0;
     loop {
         let letters = relay.store.letters();
@@ -54,15 +52,15 @@ pub(super) async fn put_aside(relay: &Forwarder, envelope: &Envelope, reason: &s
     }
 }
 
-/// What stands in a letter.
-fn told(is_repeat: bool, reason: &str) -> String {
-    match is_repeat {
-        true => format!("{WAS_ANNOUNCED}: {reason}"),
-        false => reason.to_owned(),
+/// What stands in a letter. A version without notes, which may be the next to have the lease, knows a repeat by it.
+fn told(note: Option<ParkedNote>, reason: &str) -> String {
+    match note {
+        Some(note) => format!("{}: {reason}", note.words()),
+        None => reason.to_owned(),
     }
 }
 
-fn letter(context: &str, message: &Message, reason: &str) -> Parked {
+fn letter(context: &str, message: &Message, note: Option<ParkedNote>, reason: &str) -> Parked {
     let now = clock::now();
     Parked {
         consumer: owner(context),
@@ -70,8 +68,9 @@ fn letter(context: &str, message: &Message, reason: &str) -> Parked {
         state: ParkedState::Dead,
         attempts: 1,
         under_way: false,
+        note,
         due_at: now,
-        reason: reason.to_owned(),
+        reason: told(note, reason),
         parked_at: now,
     }
 }
@@ -112,13 +111,9 @@ async fn put_back(
     letter.state = ParkedState::Dead;
     letter.attempts += 1;
     letter.due_at = clock::now();
-    letter.reason = told(is_repeat(&letter), &error.to_string());
+    letter.reason = told(letter.note, &error.to_string());
     warn!(context = relay.feed.name(), message_id = %letter.message.id, %error, "the broker takes it still not");
     relay.store.letters().park_again(&letter).await.map(drop)
-}
-
-fn is_repeat(letter: &Parked) -> bool {
-    letter.reason.starts_with(WAS_ANNOUNCED)
 }
 
 /// One try. It follows nothing: consumers are past its place in its line.
@@ -127,9 +122,9 @@ async fn announce(relay: &Forwarder, letter: &Parked) -> Result<(), PublishError
     let place = std::mem::replace(&mut message.origin.position, Position::START);
     let envelope = Envelope {
         partition: partition_of(&message.key),
-        prev: match is_repeat(letter) {
-            true => place,
-            false => Position::START,
+        prev: match letter.note {
+            Some(ParkedNote::AnnouncedBefore) => place,
+            Some(ParkedNote::Suspect) | None => Position::START,
         },
         transport: stanchion_runtime::id::new_v7(),
         message,

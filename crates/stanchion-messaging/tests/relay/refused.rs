@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use stanchion_messaging::{ConsumerStore, DeadLetterFilter, Parked, ParkedState, RelayStore};
+use stanchion_messaging::{
+    ConsumerStore, DeadLetterFilter, Parked, ParkedNote, ParkedState, RelayStore,
+};
 use uuid::Uuid;
 
 use crate::world::{LOG, World};
@@ -211,6 +213,11 @@ async fn a_redriven_letter_of_a_repeat_has_no_second_effect_where_the_inbox_may_
     sleep(5_000).await;
     world.prune().await;
     let letter = announced_again_without(&world, ids[1]).await;
+    // A relay without notes, which may be the next to have the lease, knows it by its reason.
+    let told = letter
+        .reason
+        .starts_with("announced before and refused now");
+    assert!(told && letter.note == Some(ParkedNote::AnnouncedBefore));
     assert!(redrive(world.relays.letters(), &letter).await);
     sleep(5_000).await;
     assert!(letters(&world).await.is_empty());

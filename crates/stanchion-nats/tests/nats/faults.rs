@@ -12,7 +12,7 @@ use tokio::time::{Instant, timeout};
 #[cfg(target_os = "linux")]
 use super::support::processor;
 use super::support::{
-    LONG, PREFIX, bare, connect, envelope, publish, settings, stored, subscribe, take,
+    LONG, PREFIX, bare, connect, envelope, publish, reading, settings, stored, subscribe, take,
 };
 
 async fn nothing_comes(subscription: &mut dyn Subscription) {
@@ -222,10 +222,7 @@ async fn a_wait_for_a_server_that_is_away_is_no_work() {
         publish_timeout: AWAY,
         ..settings(server.address(), PREFIX)
     };
-    let broker = connect(&settings).await;
-    let mut subscription = subscribe(&broker).await;
-    publish(&broker, &envelope("a")).await;
-    take(subscription.as_mut()).await;
+    let (broker, mut subscription) = reading(&settings).await;
     server.kill().unwrap();
     while broker.is_connected() {
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -246,10 +243,7 @@ async fn a_wait_that_is_interrupted_again_and_again_finds_back_to_its_server() {
     let Some(mut server) = Nats::required() else {
         return;
     };
-    let broker = connect(&settings(server.address(), PREFIX)).await;
-    let mut subscription = subscribe(&broker).await;
-    publish(&broker, &envelope("a")).await;
-    take(subscription.as_mut()).await;
+    let (broker, mut subscription) = reading(&settings(server.address(), PREFIX)).await;
     server.kill().unwrap();
     server.restart().unwrap();
     let next = envelope("a");
@@ -278,10 +272,7 @@ async fn a_frozen_server_is_an_error_within_the_bound_and_no_loss() {
         return;
     };
     let proxy = FaultProxy::start(server.address()).unwrap();
-    let broker = connect(&impatient(&proxy)).await;
-    let mut subscription = subscribe(&broker).await;
-    publish(&broker, &envelope("a")).await;
-    take(subscription.as_mut()).await;
+    let (broker, mut subscription) = reading(&impatient(&proxy)).await;
     server.pause().unwrap();
     let next = envelope("a");
     let begun = Instant::now();

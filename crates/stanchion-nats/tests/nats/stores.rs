@@ -4,7 +4,7 @@ use async_nats::jetstream;
 use stanchion_messaging::Publisher;
 use stanchion_testing::servers::Nats;
 
-use super::support::{PREFIX, bare, connect, envelope, publish, settings, subscribe, take};
+use super::support::{PREFIX, bare, connect, envelope, publish, reading, settings, take};
 
 /// B7: a stream that an operator deletes under everybody's feet is another store, made anew by whoever comes first.
 #[tokio::test(flavor = "multi_thread")]
@@ -12,10 +12,7 @@ async fn a_deleted_stream_is_made_anew_and_told() {
     let Some(server) = Nats::required() else {
         return;
     };
-    let broker = connect(&settings(server.address(), PREFIX)).await;
-    let mut subscription = subscribe(&broker).await;
-    publish(&broker, &envelope("a")).await;
-    take(subscription.as_mut()).await;
+    let (broker, mut subscription) = reading(&settings(server.address(), PREFIX)).await;
     let known = broker.store_id().await.unwrap();
     let context = jetstream::new(bare(server.address()).await);
     context.delete_stream(PREFIX).await.unwrap();
@@ -57,10 +54,7 @@ async fn deleted_consumers_are_made_anew() {
     let Some(server) = Nats::required() else {
         return;
     };
-    let broker = connect(&settings(server.address(), PREFIX)).await;
-    let mut subscription = subscribe(&broker).await;
-    publish(&broker, &envelope("a")).await;
-    take(subscription.as_mut()).await;
+    let (broker, mut subscription) = reading(&settings(server.address(), PREFIX)).await;
     let context = jetstream::new(bare(server.address()).await);
     let stream = context.get_stream(PREFIX).await.unwrap();
     for partition in 0..16 {

@@ -103,6 +103,15 @@ pub(super) async fn take(subscription: &mut dyn Subscription) -> Vec<Message> {
     }
 }
 
+/// A group that has read something from there.
+pub(super) async fn reading(settings: &NatsSettings) -> (NatsBroker, Box<dyn Subscription>) {
+    let broker = connect(settings).await;
+    let mut subscription = subscribe(&broker).await;
+    publish(&broker, &envelope("a")).await;
+    take(subscription.as_mut()).await;
+    (broker, subscription)
+}
+
 /// How many messages the stream has.
 pub(super) async fn stored(client: &async_nats::Client, stream: &str) -> u64 {
     let context = async_nats::jetstream::new(client.clone());

@@ -11,8 +11,6 @@ use crate::{Module, Service, Stopped};
 /// Letters of one module listed, or redriven, in one go.
 const LIMIT: usize = 1_000;
 
-const UNDER_WAY: &str = "an attempt is under way, or ended with its process";
-
 pub(super) fn command() -> Command {
     let all = Arg::new("all").long("all").action(ArgAction::SetTrue);
     Command::new("dead-letters")
@@ -94,7 +92,7 @@ async fn list(service: &Service, given: &ArgMatches) -> Result<(), Stopped> {
 /// What the last attempt said that ended, and that another has begun.
 fn told(parked: &Parked) -> String {
     match parked.under_way {
-        true => format!("{UNDER_WAY}; before: {}", parked.reason),
+        true => format!("{}; before: {}", Parked::UNDER_WAY, parked.reason),
         false => parked.reason.clone(),
     }
 }
@@ -132,7 +130,8 @@ fn unchanged(parked: &Parked) -> String {
     let (message, consumer) = (parked.message.id, &parked.consumer);
     match parked.state {
         ParkedState::Retry if parked.under_way => format!(
-            "{message} of {consumer} is no dead letter now: {UNDER_WAY}, and then it is tried again at {}",
+            "{message} of {consumer} is no dead letter now: {}, and then it is tried again at {}",
+            Parked::UNDER_WAY,
             parked.due_at
         ),
         ParkedState::Retry => format!(

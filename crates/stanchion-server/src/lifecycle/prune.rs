@@ -142,6 +142,7 @@ mod tests {
             state,
             attempts: 20,
             under_way: false,
+            note: None,
             due_at: at,
             reason: "failed: out of luck".into(),
             parked_at: at,

@@ -32,6 +32,7 @@ pub fn letter(id: u128) -> Parked {
         state: ParkedState::Dead,
         attempts: 5,
         under_way: false,
+        note: None,
         due_at: now,
         reason: "no stock".into(),
         parked_at: now,

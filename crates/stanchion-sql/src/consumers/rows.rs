@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use jiff::Timestamp;
-use stanchion_messaging::{AfterLastAttempt, Parked, ParkedState, StoreError, adapter};
+use stanchion_messaging::{AfterLastAttempt, Parked, ParkedNote, ParkedState, StoreError, adapter};
 use stanchion_runtime::id;
 use uuid::Uuid;
 
@@ -18,9 +18,9 @@ const REASON_BYTES_MAX: usize = 4 << 10;
 pub(super) fn insertion(parked: &Parked, conflict: &str) -> Result<(String, Params), StoreError> {
     let sql = format!(
         "insert into parked (consumer, message_id, key, seq, state, attempts, due_at, \
-         reason, message, parked_at, contract, under_way_until) values ($1, $2, $3, \
+         reason, message, parked_at, contract, under_way_until, note) values ($1, $2, $3, \
          (select coalesce(max(seq), 0) + 1 from parked where consumer = $1 and key = $3), \
-         $4, $5, $6, $7, $8, $9, $10, $11) on conflict (consumer, message_id) {conflict}"
+         $4, $5, $6, $7, $8, $9, $10, $11, $12) on conflict (consumer, message_id) {conflict}"
     );
     let message = serde_json::to_value(&parked.message);
     let message = message.map_err(|error| StoreError(error.to_string()))?;
@@ -36,6 +36,7 @@ pub(super) fn insertion(parked: &Parked, conflict: &str) -> Result<(String, Para
         parked.parked_at,
         column_contract(&parked.message.contract),
         under_way_until(parked),
+        column_note(parked.note),
     ];
     Ok((sql, params))
 }
@@ -74,13 +75,29 @@ fn column_contract(contract: &str) -> Option<&str> {
     Some(contract).filter(|contract| !contract.contains('\0'))
 }
 
-/// What the reason of a row says that a version without the column has begun to try.
-const UNDER_WAY: &str = "an attempt is under way, or ended with its process";
-
 /// The due time beside which an attempt has begun: a version without the column gives the row another one with whatever it
 /// tells of it.
 pub(super) fn under_way_until(parked: &Parked) -> Option<Timestamp> {
     parked.under_way.then_some(parked.due_at)
+}
+
+/// What the column has of a note that is known: empty where there is none, null in rows of a version without it.
+pub(super) fn column_note(note: Option<ParkedNote>) -> &'static str {
+    match note {
+        Some(ParkedNote::AnnouncedBefore) => "announced_before",
+        Some(ParkedNote::Suspect) => "suspect",
+        None => "",
+    }
+}
+
+fn note_of(column: Option<&str>, reason: &str) -> Option<ParkedNote> {
+    match column {
+        None => ParkedNote::told_in(reason),
+        Some("announced_before") => Some(ParkedNote::AnnouncedBefore),
+        Some("suspect") => Some(ParkedNote::Suspect),
+        // One of a later version says nothing to this one.
+        Some(_) => None,
+    }
 }
 
 /// Handlers put into it what they were given.
@@ -143,20 +160,23 @@ pub(super) fn listed<'a>(params: &mut Params, values: impl Iterator<Item = &'a s
 
 /// As [`parked`] reads them.
 pub(super) const COLUMNS: &str =
-    "consumer, message, state, attempts, due_at, reason, parked_at, under_way_until";
+    "consumer, message, state, attempts, due_at, reason, parked_at, under_way_until, note";
 
 pub(super) fn parked(row: &Row) -> Result<Parked, SqlError> {
     let message = adapter::json(row.get::<String>(1)?.as_bytes());
     let state = state_of(row.get(2)?)?;
     let (due_at, reason): (Timestamp, String) = (row.get(4)?, row.get(5)?);
     let until: Option<Timestamp> = row.get(7)?;
-    let has_begun = until == Some(due_at) || reason == UNDER_WAY;
+    let note: Option<&str> = row.get(8)?;
+    // So a version says it that is without the column.
+    let has_begun = until == Some(due_at) || reason == Parked::UNDER_WAY;
     Ok(Parked {
         consumer: row.get(0)?,
         message: message.map_err(|error| SqlError::Decode(error.to_string()))?,
         state,
         attempts: row.get(3)?,
         under_way: state == ParkedState::Retry && has_begun,
+        note: note_of(note, &reason),
         due_at,
         reason,
         parked_at: row.get(6)?,

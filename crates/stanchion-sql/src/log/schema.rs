@@ -89,6 +89,13 @@ const CONSUMER_START: Text = (
     include_str!("schema/0015_consumer_start.down.sql"),
 );
 
+const PARKED_NOTE: Text = (
+    16,
+    "parked_note",
+    include_str!("schema/0016_parked_note.up.sql"),
+    include_str!("schema/0016_parked_note.down.sql"),
+);
+
 pub(crate) const POSTGRES: &[Text] = &[
     (
         1,
@@ -120,6 +127,7 @@ pub(crate) const POSTGRES: &[Text] = &[
     PARKED_BY_MESSAGE,
     PARKED_UNDER_WAY,
     CONSUMER_START,
+    PARKED_NOTE,
 ];
 
 pub(crate) const SQLITE: &[Text] = &[
@@ -153,4 +161,5 @@ pub(crate) const SQLITE: &[Text] = &[
     PARKED_BY_MESSAGE,
     PARKED_UNDER_WAY,
     CONSUMER_START,
+    PARKED_NOTE,
 ];

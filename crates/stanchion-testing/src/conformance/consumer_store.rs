@@ -27,6 +27,7 @@ use self::turn::{
     only_what_is_due_is_due_and_the_earliest_first,
     that_an_attempt_is_under_way_is_told_until_somebody_tells_how_it_ended,
     what_is_due_later_than_any_wait_lasts_is_found_unless_it_is_delayed,
+    what_is_noted_of_a_message_stays_whatever_is_tried_and_said_since,
 };
 use super::{Case, cases, run_all};
 
@@ -45,6 +46,7 @@ const CASES: &[Case<Store>] = cases![
     parking_again_updates_and_keeps_the_place,
     a_retry_updates_only_what_is_still_there,
     that_an_attempt_is_under_way_is_told_until_somebody_tells_how_it_ended,
+    what_is_noted_of_a_message_stays_whatever_is_tried_and_said_since,
     the_operator_sees_what_was_asked_for_oldest_first,
     a_message_is_found_by_its_id_however_many_are_older,
     what_died_long_ago_is_found_however_many_failed_before_it_and_died_since,
@@ -94,6 +96,7 @@ fn parked(key: &str, state: ParkedState, due_in: i64) -> Parked {
         state,
         attempts: 1,
         under_way: false,
+        note: None,
         due_at: after(due_in),
         reason: "refused".into(),
         parked_at: clock::now(),

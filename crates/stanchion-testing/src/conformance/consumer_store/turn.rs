@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use stanchion_messaging::{AfterLastAttempt, Contract, Metadata, Parked, ParkedState};
+use stanchion_messaging::{AfterLastAttempt, Contract, Metadata, Parked, ParkedNote, ParkedState};
 use stanchion_runtime::id;
 use uuid::Uuid;
 
@@ -96,6 +96,48 @@ pub(super) async fn that_an_attempt_is_under_way_is_told_until_somebody_tells_ho
     assert!(store.redrive(CONSUMER, id, now).await.unwrap());
     let due = store.due(CONSUMER, now, WAITS, 10).await.unwrap();
     assert!(due.iter().all(|one| !one.under_way));
+}
+
+pub(super) async fn what_is_noted_of_a_message_stays_whatever_is_tried_and_said_since(
+    store: Store,
+) {
+    let noted = Parked {
+        note: Some(ParkedNote::AnnouncedBefore),
+        ..retry("a", 0)
+    };
+    let behind = Parked {
+        note: Some(ParkedNote::Suspect),
+        ..retry("b", 0)
+    };
+    let bare = retry("c", 0);
+    store.park(&noted).await.unwrap();
+    store.wait_behind(&behind).await.unwrap();
+    store.park(&bare).await.unwrap();
+    let notes = async || {
+        let due = store.due(CONSUMER, after(9), WAITS, 10).await.unwrap();
+        let mut all: Vec<_> = due.iter().map(|one| (one.message.id, one.note)).collect();
+        all.sort_unstable_by_key(|one| one.0);
+        all
+    };
+    let mut expected = [&noted, &behind, &bare].map(|one| (one.message.id, one.note));
+    expected.sort_unstable_by_key(|one| one.0);
+    assert_eq!(notes().await, expected);
+    // Whoever tells how an attempt ended need not know it, and one who does says nothing new.
+    for one in [&noted, &behind, &bare] {
+        let failed = Parked {
+            note: None,
+            reason: "again".into(),
+            ..one.clone()
+        };
+        store.park(&failed).await.unwrap();
+        assert!(store.park_again(&failed).await.unwrap());
+        let failed_again = Parked {
+            note: one.note,
+            ..failed
+        };
+        assert!(store.park_again(&failed_again).await.unwrap());
+    }
+    assert_eq!(notes().await, expected);
 }
 
 /// What a consumer reminds itself of.

@@ -232,6 +232,7 @@ fn letter(key: &str) -> Parked {
         state: ParkedState::Dead,
         attempts: 20,
         under_way: false,
+        note: None,
         due_at: now,
         reason: "failed: out of luck".into(),
         parked_at: now,

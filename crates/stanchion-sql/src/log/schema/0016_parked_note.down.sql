@@ -1,0 +1,1 @@
+alter table parked drop column note;

@@ -245,4 +245,11 @@ pub trait ConsumerStore: Send + Sync {
 
     /// Gives a dead letter up for good, or one that is unknown; false if there is none.
     async fn discard(&self, consumer: &str, message: Uuid) -> Result<bool, StoreError>;
+
+    /// Gives up a message that waits for another attempt, for an earlier one of its key, or for its time; false if there is none,
+    /// or an attempt at it is under way. A store that does not say gives none up.
+    async fn withdraw(&self, consumer: &str, message: Uuid) -> Result<bool, StoreError> {
+        let _cannot_tell = (consumer, message);
+        Ok(false)
+    }
 }

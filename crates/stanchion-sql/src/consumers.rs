@@ -12,8 +12,8 @@ use stanchion_messaging::{
 use uuid::Uuid;
 
 use self::rows::{
-    COLUMNS, blocking, checkpoint, column_key, column_reason, insertion, is_hash, listed,
-    oldest_of_key, parked, state_name, state_of, trial, under_way_until,
+    COLUMNS, UNDER_WAY, blocking, checkpoint, column_key, column_reason, insertion, is_hash,
+    listed, oldest_of_key, parked, state_name, state_of, trial, under_way_until,
 };
 use crate::{Db, Engine, Params, Row, SqlError, Tx, params};
 
@@ -329,6 +329,15 @@ impl ConsumerStore for SqlConsumerStore {
         let sql = "delete from parked where consumer = $1 and message_id = $2 and state <> 'retry'";
         let discarded = self.db.exec(sql, params![consumer, message]).await;
         Ok(discarded.map_err(failed)? == 1)
+    }
+
+    async fn withdraw(&self, consumer: &str, message: Uuid) -> Result<bool, StoreError> {
+        // One that begins with it meanwhile finds no row to count the attempt in, and leaves it.
+        let sql = "delete from parked where consumer = $1 and message_id = $2 and state = 'retry' \
+                   and (under_way_until is null or under_way_until <> due_at) and reason <> $3";
+        let params = params![consumer, message, UNDER_WAY];
+        let withdrawn = self.db.exec(sql, params).await;
+        Ok(withdrawn.map_err(failed)? == 1)
     }
 }
 

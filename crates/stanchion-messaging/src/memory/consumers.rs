@@ -272,4 +272,12 @@ impl ConsumerStore for MemoryConsumerStore {
         });
         Ok(rows.len() < before)
     }
+
+    async fn withdraw(&self, consumer: &str, message: Uuid) -> Result<bool, StoreError> {
+        let mut rows = self.parked.lock();
+        let before = rows.len();
+        let waits = |row: &Parked| row.state == ParkedState::Retry && !row.under_way;
+        rows.retain(|row| row.consumer != consumer || row.message.id != message || !waits(row));
+        Ok(rows.len() < before)
+    }
 }

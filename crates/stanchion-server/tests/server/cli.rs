@@ -173,4 +173,11 @@ async fn a_letter_is_changed_by_its_id_however_many_are_older() {
     assert_eq!(operate(&store, &discard).await, 0);
     assert!(store.find(other).await.unwrap().is_empty());
     assert_eq!(operate(&store, &discard).await, 1, "it is gone");
+
+    // The one that is tried again now is given up by another word.
+    for (command, code) in [("discard", 1), ("withdraw", 0)] {
+        let words: [&str; 3] = ["dead-letters", command, &last_id];
+        assert_eq!(operate(&store, &words).await, code, "{command}");
+    }
+    assert!(store.find(last).await.unwrap().is_empty());
 }

@@ -75,7 +75,7 @@ fn column_contract(contract: &str) -> Option<&str> {
 }
 
 /// What the reason of a row says that a version without the column has begun to try.
-const UNDER_WAY: &str = "an attempt is under way, or ended with its process";
+pub(super) const UNDER_WAY: &str = "an attempt is under way, or ended with its process";
 
 /// The due time beside which an attempt has begun: a version without the column gives the row another one with whatever it
 /// tells of it.

@@ -18,6 +18,7 @@ use self::operator::{
     a_message_is_found_by_its_id_however_many_are_older,
     only_dead_letters_are_redriven_or_discarded, the_operator_sees_what_was_asked_for_oldest_first,
     what_died_long_ago_is_found_however_many_failed_before_it_and_died_since,
+    what_waits_is_withdrawn_unless_an_attempt_at_it_is_under_way,
 };
 use self::turn::{
     a_key_that_goes_on_does_not_wait_behind_its_dead_letter,
@@ -49,6 +50,7 @@ const CASES: &[Case<Store>] = cases![
     a_message_is_found_by_its_id_however_many_are_older,
     what_died_long_ago_is_found_however_many_failed_before_it_and_died_since,
     only_dead_letters_are_redriven_or_discarded,
+    what_waits_is_withdrawn_unless_an_attempt_at_it_is_under_way,
     marks_move_forward_only_and_a_line_at_a_time,
     a_key_that_goes_on_does_not_wait_behind_its_dead_letter,
     an_unknown_message_waits_for_a_handler_and_later_ones_of_its_key_behind_it,

@@ -7,6 +7,7 @@ mod follow;
 mod handler;
 mod marks;
 mod metrics;
+mod pace;
 mod recovery;
 mod restarts;
 mod retry;
@@ -50,7 +51,7 @@ pub struct ConsumerLimits {
     pub messages_max: usize,
     /// Memory that they may take before no more is taken up, about; default 64 MiB. What comes last goes beyond it.
     pub bytes_max: usize,
-    /// First attempts at messages of one key in a second, spread evenly; default none.
+    /// First attempts at messages of one key in a second, spread evenly, also of those that waited behind another one; default none.
     pub rate_per_key: Option<u32>,
     /// How long one handling may take; default 30 s.
     pub handler_timeout: Duration,

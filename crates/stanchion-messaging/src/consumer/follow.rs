@@ -30,9 +30,6 @@ const ASK: Duration = Duration::from_secs(1);
 /// The most lines asked for at once.
 const ASKS_MAX: usize = 64;
 
-/// Keys whose rate is remembered, at most, before those that may go on are forgotten.
-const PACED_MAX: usize = 10_000;
-
 /// What became of a message in flight.
 enum Done {
     Dealt {
@@ -84,7 +81,7 @@ impl<'a> Follow<'a> {
         let mut ask = ticks(ASK);
         loop {
             while let Some(work) = self.flight.next() {
-                let start = self.pace(&work.message.key);
+                let start = self.starts(&work);
                 working.push(consumer.deal_with(work, start, &slots, &ending));
             }
             if settling.is_none() {
@@ -139,7 +136,8 @@ impl<'a> Follow<'a> {
                 }
                 due = wait(&mut looking) => {
                     looking = None;
-                    trying.extend(retries.begin(due?).into_iter().map(|parked| consumer.retry(parked)));
+                    let begun = retries.begin(due?, |parked| self.held_until(parked));
+                    trying.extend(begun.into_iter().map(|parked| consumer.retry(parked)));
                 }
                 Some(tried) = trying.next(), if !trying.is_empty() => retries.tried(tried?),
                 () = wait(&mut asking) => asking = None,
@@ -248,19 +246,6 @@ impl<'a> Follow<'a> {
                 warn!(consumer = consumer.name, reason, "the ask did not arrive");
             }
         }))
-    }
-
-    /// When a key's next message may be handled.
-    fn pace(&mut self, key: &str) -> Option<Instant> {
-        let per_second = self.consumer.limits.rate_per_key?;
-        let now = Instant::now();
-        if self.paced.len() >= PACED_MAX {
-            self.paced.retain(|_, next| *next > now);
-        }
-        let next = self.paced.entry(key.to_owned()).or_insert(now);
-        let start = (*next).max(now);
-        *next = start + Duration::from_secs_f64(1.0 / f64::from(per_second.max(1)));
-        Some(start)
     }
 }
 

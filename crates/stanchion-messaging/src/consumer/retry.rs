@@ -39,6 +39,8 @@ pub(super) struct Retries {
     underway: HashSet<Uuid>,
     /// Those that ended since somebody began to look what is due, and may have found them.
     ended: HashSet<Uuid>,
+    /// So many were held back at the last look.
+    held: usize,
     looks_at: Instant,
 }
 
@@ -48,6 +50,7 @@ impl Retries {
             max,
             underway: HashSet::new(),
             ended: HashSet::new(),
+            held: 0,
             looks_at: Instant::now(),
         }
     }
@@ -61,15 +64,28 @@ impl Retries {
         self.looks_at
     }
 
-    /// How many rows to look at: those under way are still due, and stand before the others.
+    /// How many rows to look at: those under way or held back are still due, and stand before the others.
     pub(super) fn begin_look(&mut self) -> usize {
         self.ended.clear();
-        DUE_MAX + self.underway.len()
+        DUE_MAX + self.underway.len() + self.held
     }
 
-    /// Of what is due, what to try now.
-    pub(super) fn begin(&mut self, due: Vec<Parked>) -> Vec<Parked> {
-        self.looks_at = Instant::now() + POLL;
+    /// Of what is due, what to try now, but for what is held back until a later time.
+    pub(super) fn begin(
+        &mut self,
+        due: Vec<Parked>,
+        mut held_until: impl FnMut(&Parked) -> Option<Instant>,
+    ) -> Vec<Parked> {
+        let now = Instant::now();
+        let (mut held, mut looks_at) = (0, now + POLL);
+        let is_free = |parked: &Parked| match held_until(parked) {
+            Some(until) => {
+                held += 1;
+                looks_at = looks_at.min(until.max(now + SOON));
+                false
+            }
+            None => true,
+        };
         let room = self.max - self.underway.len();
         let is_new = |parked: &Parked| {
             let id = &parked.message.id;
@@ -79,8 +95,10 @@ impl Retries {
         let mut taken = HashSet::new();
         let new = due.into_iter().filter(is_new);
         let new = new.filter(|parked| taken.insert(parked.message.id));
-        let new: Vec<Parked> = new.take(room).collect();
-        self.underway.extend(taken);
+        // Last: whom it does not hold back it has counted.
+        let new: Vec<Parked> = new.filter(is_free).take(room).collect();
+        self.underway.extend(new.iter().map(|it| it.message.id));
+        (self.held, self.looks_at) = (held, looks_at);
         new
     }
 
@@ -254,66 +272,4 @@ fn spread(cap: Duration) -> Duration {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{LogId, Message, Metadata, Origin, ParkedState, Position};
-
-    fn parked(number: u128) -> Parked {
-        let now = clock::now();
-        Parked {
-            consumer: "c".into(),
-            message: Message {
-                id: Uuid::from_u128(number),
-                contract: "x.y.v1".into(),
-                key: number.to_string(),
-                payload: serde_json::Value::Null,
-                origin: Origin {
-                    log: LogId(Uuid::nil()),
-                    position: Position(number as i64),
-                },
-                metadata: Metadata::new(None),
-                at: now,
-            },
-            state: ParkedState::Retry,
-            attempts: 1,
-            under_way: false,
-            due_at: now,
-            reason: String::new(),
-            parked_at: now,
-        }
-    }
-
-    fn begun(retries: &mut Retries, numbers: &[u128]) -> Vec<u128> {
-        let due = numbers.iter().map(|number| parked(*number)).collect();
-        let begun = retries.begin(due).into_iter();
-        begun.map(|it| it.message.id.as_u128()).collect()
-    }
-
-    #[test]
-    fn what_is_tried_or_was_while_somebody_looked_is_not_begun_again() {
-        let mut retries = Retries::new(3);
-        retries.begin_look();
-        assert_eq!(begun(&mut retries, &[1, 2]), [1, 2]);
-        assert_eq!(retries.begin_look(), DUE_MAX + 2);
-        retries.tried(Uuid::from_u128(2));
-        assert_eq!(
-            begun(&mut retries, &[1, 2, 3, 4, 5]),
-            [3, 4],
-            "room for two"
-        );
-        assert!(!retries.has_room());
-        retries.tried(Uuid::from_u128(1));
-        retries.begin_look();
-        assert_eq!(begun(&mut retries, &[2, 3, 4]), [2], "it is due once more");
-    }
-
-    #[test]
-    fn a_row_that_changed_while_somebody_looked_is_tried_once() {
-        let mut retries = Retries::new(3);
-        retries.begin_look();
-        // Due to be tried again, and a moment later unknown: it is in both answers.
-        assert_eq!(begun(&mut retries, &[1, 2, 1, 3, 4]), [1, 2, 3]);
-        retries.tried(Uuid::from_u128(1));
-        assert!(retries.has_room());
-    }
-}
+mod tests;

@@ -186,6 +186,19 @@ pub trait ConsumerStore: Send + Sync {
         Ok(Vec::new())
     }
 
+    /// The oldest message that is parked of that key, if it is a retry and due; where keys go on, dead letters are no part of
+    /// theirs. A store that does not say finds none: it is among those that are [due](Self::due).
+    async fn next_of(
+        &self,
+        consumer: &str,
+        key: &str,
+        now: Timestamp,
+        after: AfterLastAttempt,
+    ) -> Result<Option<Parked>, StoreError> {
+        let _cannot_tell = (consumer, key, now, after);
+        Ok(None)
+    }
+
     /// Unknown messages of those contracts, which now have handlers; only the oldest of each key, at most `limit`.
     async fn unknown(
         &self,

@@ -13,12 +13,11 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, Interval, MissedTickBehavior, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
-use uuid::Uuid;
 
 use super::Consumer;
 use super::flight::{Flight, Work};
 use super::marks::{Line, Marks};
-use super::retry::{Looks, Retries};
+use super::retry::{Looks, Retries, Tried};
 use super::subscribed::{acknowledge, extend_all, next, takes_no_more};
 use super::waits::Waits;
 use crate::relay::RedriveAsked;
@@ -139,7 +138,10 @@ impl<'a> Follow<'a> {
                     let begun = retries.begin(due?, |parked| self.held_until(parked));
                     trying.extend(begun.into_iter().map(|parked| consumer.retry(parked)));
                 }
-                Some(tried) = trying.next(), if !trying.is_empty() => retries.tried(tried?),
+                Some(tried) = trying.next(), if !trying.is_empty() => {
+                    let next = retries.goes_on(tried?, |parked| self.held_until(parked));
+                    trying.extend(next.filter(|_| !stopping).map(|parked| consumer.retry(parked)));
+                }
                 () = wait(&mut asking) => asking = None,
                 _ = ask.tick(), if asking.is_none() && subscription.is_some() && !stopping => asking = self.ask(),
                 _ = extend.tick() => {
@@ -158,7 +160,7 @@ impl<'a> Follow<'a> {
         &mut self,
         telling: impl Future<Output = Result<(), String>>,
         working: &mut (impl Stream<Item = Result<Done, String>> + Unpin),
-        trying: &mut (impl Stream<Item = Result<Uuid, String>> + Unpin),
+        trying: &mut (impl Stream<Item = Result<Tried, String>> + Unpin),
         retries: &mut Retries,
     ) -> Result<Result<(), String>, String> {
         let mut telling = pin!(telling);
@@ -166,7 +168,7 @@ impl<'a> Follow<'a> {
             tokio::select! {
                 told = &mut telling => return Ok(told),
                 Some(done) = working.next() => self.done(done?),
-                Some(tried) = trying.next() => retries.tried(tried?),
+                Some(tried) = trying.next() => retries.tried(tried?.message),
             }
         }
     }

@@ -29,6 +29,9 @@ const SKEW_MAX: Duration = Duration::from_secs(60);
 /// How often due retries are looked for.
 const POLL: Duration = Duration::from_millis(200);
 
+/// And no sooner than so many times as long as the last look took: where very much waits a look is work for its store.
+const LOOK_SHARE: u32 = 4;
+
 /// How soon after a retry ended they are looked for again: a key's later messages wait for it.
 const SOON: Duration = Duration::from_millis(5);
 
@@ -41,7 +44,15 @@ pub(super) struct Retries {
     ended: HashSet<Uuid>,
     /// So many were held back at the last look.
     held: usize,
+    look_began: Instant,
     looks_at: Instant,
+}
+
+/// What came of an attempt.
+pub(super) struct Tried {
+    pub(super) message: Uuid,
+    /// It is dealt with, and this waited behind it.
+    next: Option<Parked>,
 }
 
 impl Retries {
@@ -51,6 +62,7 @@ impl Retries {
             underway: HashSet::new(),
             ended: HashSet::new(),
             held: 0,
+            look_began: Instant::now(),
             looks_at: Instant::now(),
         }
     }
@@ -67,6 +79,7 @@ impl Retries {
     /// How many rows to look at: those under way or held back are still due, and stand before the others.
     pub(super) fn begin_look(&mut self) -> usize {
         self.ended.clear();
+        self.look_began = Instant::now();
         DUE_MAX + self.underway.len() + self.held
     }
 
@@ -77,7 +90,8 @@ impl Retries {
         mut held_until: impl FnMut(&Parked) -> Option<Instant>,
     ) -> Vec<Parked> {
         let now = Instant::now();
-        let (mut held, mut looks_at) = (0, now + POLL);
+        let pause = (now - self.look_began).saturating_mul(LOOK_SHARE);
+        let (mut held, mut looks_at) = (0, now + pause.clamp(POLL, LOOK));
         let is_free = |parked: &Parked| match held_until(parked) {
             Some(until) => {
                 held += 1;
@@ -87,19 +101,39 @@ impl Retries {
             None => true,
         };
         let room = self.max - self.underway.len();
-        let is_new = |parked: &Parked| {
-            let id = &parked.message.id;
-            !self.underway.contains(id) && !self.ended.contains(id)
-        };
         // What is due and what has a handler by now are asked for one after the other: a row may be in both.
         let mut taken = HashSet::new();
-        let new = due.into_iter().filter(is_new);
+        let new = due.into_iter().filter(|parked| self.is_new(parked));
         let new = new.filter(|parked| taken.insert(parked.message.id));
         // Last: whom it does not hold back it has counted.
         let new: Vec<Parked> = new.filter(is_free).take(room).collect();
         self.underway.extend(new.iter().map(|it| it.message.id));
         (self.held, self.looks_at) = (held, looks_at);
         new
+    }
+
+    /// It is not tried now, nor was since somebody began to look.
+    fn is_new(&self, parked: &Parked) -> bool {
+        let id = &parked.message.id;
+        !self.underway.contains(id) && !self.ended.contains(id)
+    }
+
+    /// An attempt has ended: what is tried now in its place, because it waited behind that. To look at all that is due for it
+    /// takes longer the more waits.
+    pub(super) fn goes_on(
+        &mut self,
+        tried: Tried,
+        held_until: impl FnOnce(&Parked) -> Option<Instant>,
+    ) -> Option<Parked> {
+        let looks_at = self.looks_at;
+        self.tried(tried.message);
+        // Half of the room is for who waits for a look.
+        let has_room = self.underway.len() < self.max.div_ceil(2);
+        let next = tried.next.filter(|next| has_room && self.is_new(next));
+        let next = next.filter(|next| held_until(next).is_none())?;
+        self.looks_at = looks_at;
+        self.underway.insert(next.message.id);
+        Some(next)
     }
 
     /// An attempt at that message has ended, whatever came of it.
@@ -168,23 +202,26 @@ impl Consumer {
         later(clock::now(), wait)
     }
 
-    /// One attempt; gives which message it was.
-    pub(super) async fn retry(&self, parked: Parked) -> Result<Uuid, String> {
+    /// One attempt.
+    pub(super) async fn retry(&self, parked: Parked) -> Result<Tried, String> {
         let id = parked.message.id;
         if !self.handlers.contains_key(parked.message.contract.as_str()) {
             let message = parked.message.clone();
             self.park_unknown(message, Some(&parked)).await?;
-            return Ok(id);
+            let (message, next) = (id, None);
+            return Ok(Tried { message, next });
         }
         let parked = Arc::new(parked);
         // Before it is counted: where the store does not answer it may be.
         self.under_way.lock().insert(id, Arc::clone(&parked));
         let parked = parked.as_ref();
+        let mut is_dealt_with = false;
         if self.begin(parked).await? {
             match self.handle(&parked.message).await {
                 Ok(()) => {
                     let resolved = self.store.resolve(self.name, id).await;
                     resolved.map_err(|error| error.to_string())?;
+                    is_dealt_with = true;
                 }
                 Err(error) => {
                     let message = parked.message.clone();
@@ -193,7 +230,17 @@ impl Consumer {
             }
         }
         self.under_way.lock().remove(&id);
-        Ok(id)
+        let next = match is_dealt_with {
+            true => self.next_of(&parked.message.key).await?,
+            false => None,
+        };
+        Ok(Tried { message: id, next })
+    }
+
+    async fn next_of(&self, key: &str) -> Result<Option<Parked>, String> {
+        let (now, after) = (clock::now(), self.limits.after_last_attempt);
+        let next = self.store.next_of(self.name, key, now, after).await;
+        next.map_err(|error| error.to_string())
     }
 
     /// A quarter of the time it has waited already, so that a long outage is not met by a storm and

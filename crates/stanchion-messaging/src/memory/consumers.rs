@@ -182,6 +182,18 @@ impl ConsumerStore for MemoryConsumerStore {
         Ok(beyond)
     }
 
+    async fn next_of(
+        &self,
+        consumer: &str,
+        key: &str,
+        now: Timestamp,
+        after: AfterLastAttempt,
+    ) -> Result<Option<Parked>, StoreError> {
+        let mut heads = self.heads(consumer, after).into_iter();
+        let next = heads.find(|row| row.message.key == key);
+        Ok(next.filter(|row| row.state == ParkedState::Retry && row.due_at <= now))
+    }
+
     async fn unknown(
         &self,
         consumer: &str,

@@ -27,6 +27,7 @@ use self::turn::{
     only_the_oldest_of_a_key_is_due_and_none_behind_a_dead_one,
     only_what_is_due_is_due_and_the_earliest_first,
     that_an_attempt_is_under_way_is_told_until_somebody_tells_how_it_ended,
+    what_comes_next_of_a_key_is_its_oldest_if_that_is_due,
     what_is_due_later_than_any_wait_lasts_is_found_unless_it_is_delayed,
 };
 use super::{Case, cases, run_all};
@@ -43,6 +44,7 @@ const CASES: &[Case<Store>] = cases![
     only_what_is_due_is_due_and_the_earliest_first,
     only_the_oldest_of_a_key_is_due_and_none_behind_a_dead_one,
     what_is_due_later_than_any_wait_lasts_is_found_unless_it_is_delayed,
+    what_comes_next_of_a_key_is_its_oldest_if_that_is_due,
     parking_again_updates_and_keeps_the_place,
     a_retry_updates_only_what_is_still_there,
     that_an_attempt_is_under_way_is_told_until_somebody_tells_how_it_ended,

@@ -76,3 +76,35 @@ fn a_row_that_changed_while_somebody_looked_is_tried_once() {
     retries.tried(Uuid::from_u128(1));
     assert!(retries.has_room());
 }
+
+#[test]
+fn what_waited_behind_one_goes_on_in_its_place_while_others_have_room() {
+    let mut retries = Retries::new(3);
+    let tried = |message, next: Option<u128>| Tried {
+        message: Uuid::from_u128(message),
+        next: next.map(parked),
+    };
+    assert_eq!(begun(&mut retries, &[1, 2]), [1, 2]);
+    let looks_at = retries.looks_at();
+    let next = retries.goes_on(tried(1, Some(11)), |_| None);
+    assert_eq!(next.map(|it| it.message.id.as_u128()), Some(11));
+    assert_eq!(retries.looks_at(), looks_at, "nobody looks for it");
+    retries.begin_look();
+    assert!(begun(&mut retries, &[11]).is_empty(), "it is tried once");
+
+    // Held back by its rate, or there is none: it is looked what is due.
+    let later = Instant::now() + POLL;
+    assert!(
+        retries
+            .goes_on(tried(11, Some(12)), |_| Some(later))
+            .is_none()
+    );
+    assert!(retries.looks_at() < later);
+    assert_eq!(begun(&mut retries, &[3, 4]), [3, 4]);
+    assert!(!retries.has_room());
+    assert!(
+        retries.goes_on(tried(2, Some(21)), |_| None).is_none(),
+        "others wait"
+    );
+    assert!(retries.has_room());
+}

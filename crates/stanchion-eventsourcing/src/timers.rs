@@ -2,6 +2,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -16,6 +18,9 @@ const POLL: Duration = Duration::from_millis(250);
 
 /// The most timers fired in one round.
 const ROUND_MAX: usize = 100;
+
+/// Timers fired at the same time: their events share commits, and a stream that keeps one waiting keeps few others.
+const AT_ONCE: usize = 16;
 
 /// The most timers passed over in one round, because what set them cannot be told now.
 const KEPT_MAX: usize = 10_000;
@@ -111,7 +116,7 @@ impl<A: Aggregate> Timers<A> {
         }
     }
 
-    /// Runs until told to stop; a timer that is being fired then is fired, and the others wait for the next start.
+    /// Runs until told to stop; the timers that are being fired then are fired, and the others wait for the next start.
     pub async fn run(self, stop: CancellationToken) {
         loop {
             tokio::select! {
@@ -144,16 +149,29 @@ impl<A: Aggregate> Timers<A> {
         let due = log.due_timers(A::CATEGORY, now, ROUND_MAX + before).await?;
         let (mut before, mut kept) = (std::mem::take(&mut *self.kept.lock()), HashMap::new());
         let found = due.len();
-        for timer in due {
-            if stop.is_cancelled() {
-                break;
+        let (mut due, mut firing) = (due.into_iter(), FuturesUnordered::new());
+        loop {
+            while firing.len() < AT_ONCE
+                && let Some(timer) = due.next()
+            {
+                let earlier = before.remove(&timer);
+                let waits = earlier.filter(|earlier| earlier.until > Instant::now());
+                if let Some(waits) = waits {
+                    kept.insert(timer, waits);
+                    continue;
+                }
+                firing.push(async move {
+                    // Another one may have been told to stop meanwhile.
+                    let is_left = stop.is_cancelled() || self.fire_one(&timer, now).await;
+                    (timer, earlier, is_left)
+                });
             }
-            let earlier = before.remove(&timer);
-            let waits = earlier.filter(|earlier| earlier.until > Instant::now());
-            if let Some(waits) = waits {
-                kept.insert(timer, waits);
-            } else if !self.fire_one(&timer, now).await {
-                kept.insert(timer, Kept::again(earlier));
+            match firing.next().await {
+                None => break,
+                Some((_, _, true)) => {}
+                Some((timer, earlier, false)) => {
+                    kept.insert(timer, Kept::again(earlier));
+                }
             }
         }
         *self.kept.lock() = kept;

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use stanchion_eventsourcing::{
-    Aggregate, Altered, Alters, DueTimer, EventLog, ExecuteError, Filter, LogError, MemoryLog,
-    Metadata, Position, Repository, TimerChange, Timers, Version,
+    Aggregate, Altered, Alters, Append, AppendError, Appended, DueTimer, EventLog, ExecuteError,
+    Filter, LogError, MemoryLog, Metadata, Position, Repository, TimerChange, Timers, Version,
 };
 use stanchion_messaging::{InboxEntry, InboxKey};
 use tokio_util::sync::CancellationToken;
@@ -313,4 +313,39 @@ async fn a_timer_that_cannot_be_cleared_is_tried_less_and_less_often_and_others_
     assert!((5..20).contains(&held), "{held} tries in two minutes");
     stop.cancel();
     running.await.unwrap();
+}
+
+/// A log that takes its time over each append.
+struct Slow(MemoryLog);
+
+#[async_trait]
+impl Alters for Slow {
+    fn inner(&self) -> &dyn EventLog {
+        &self.0
+    }
+
+    async fn append(&self, append: Append) -> Result<Appended, AppendError> {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        self.0.append(append).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn timers_that_are_due_at_once_do_not_wait_for_each_other() {
+    let log = Arc::new(Altered(Slow(MemoryLog::new())));
+    let counters = Arc::new(Repository::<Counter>::new(log));
+    let at: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+    for id in 0..32 {
+        let (id, command) = (id.to_string(), CounterCommand::SetAlarm(at));
+        counters.execute(&id, &command, &metadata()).await.unwrap();
+    }
+    let timers = Timers::new(counters, |_, _| CounterCommand::Ring);
+    let begun = tokio::time::Instant::now();
+    assert_eq!(timers.fire_due(at).await.unwrap(), 32);
+    let took = begun.elapsed();
+    assert!(
+        took < Duration::from_secs(1),
+        "{took:?}, one after the other"
+    );
+    assert_eq!(timers.fire_due(at).await.unwrap(), 0);
 }

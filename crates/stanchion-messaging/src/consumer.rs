@@ -7,6 +7,7 @@ mod follow;
 mod handler;
 mod marks;
 mod metrics;
+mod pace;
 mod recovery;
 mod restarts;
 mod retry;
@@ -51,7 +52,7 @@ pub struct ConsumerLimits {
     /// Memory that they may take before no more is taken up, about; default 64 MiB. What comes last goes beyond it.
     pub bytes_max: usize,
     /// Attempts at messages of one key in a second, spread evenly, as long as none has counted; default none. So it is with first
-    /// ones, also at what was put aside before, and with those after `HandlerError::Later`.
+    /// ones, also of those that waited behind another one, and with those after `HandlerError::Later`.
     pub rate_per_key: Option<u32>,
     /// How long one handling may take; default 30 s.
     pub handler_timeout: Duration,

@@ -224,6 +224,19 @@ pub trait ConsumerStore: Send + Sync {
         Ok(Vec::new())
     }
 
+    /// The oldest message that is parked of that key, if it is a retry and due; where keys go on, dead letters are no part of
+    /// theirs. A store that does not say finds none: it is among those that are [due](Self::due).
+    async fn next_of(
+        &self,
+        consumer: &str,
+        key: &str,
+        now: Timestamp,
+        after: AfterLastAttempt,
+    ) -> Result<Option<Parked>, StoreError> {
+        let _cannot_tell = (consumer, key, now, after);
+        Ok(None)
+    }
+
     /// Unknown messages of those contracts, which now have handlers; only the oldest of each key, at most `limit`.
     async fn unknown(
         &self,
@@ -283,4 +296,11 @@ pub trait ConsumerStore: Send + Sync {
 
     /// Gives a dead letter up for good, or one that is unknown; false if there is none.
     async fn discard(&self, consumer: &str, message: Uuid) -> Result<bool, StoreError>;
+
+    /// Gives up a message that waits for another attempt, for an earlier one of its key, or for its time; false if there is none,
+    /// or an attempt at it is under way. A store that does not say gives none up.
+    async fn withdraw(&self, consumer: &str, message: Uuid) -> Result<bool, StoreError> {
+        let _cannot_tell = (consumer, message);
+        Ok(false)
+    }
 }

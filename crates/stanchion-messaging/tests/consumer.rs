@@ -258,19 +258,8 @@ async fn a_consumer_goes_on_where_it_stopped() {
 
 #[tokio::test]
 async fn what_a_stop_finds_stuck_is_given_back_and_delivered_again() {
-<<<<<<< HEAD
     let painter = Painter::idle();
-    let broker = MemoryBroker::new();
-    broker.register(Arc::clone(&painter.walls) as Arc<dyn Feed>);
-=======
-    let painter = Painter {
-        walls: Arc::new(Walls::new(LOG)),
-        store: Arc::default(),
-        seen: Arc::default(),
-        stop: CancellationToken::new(),
-    };
     let broker = broker(std::slice::from_ref(&painter.walls));
->>>>>>> tidymsg/r17
     let begun = CancellationToken::new();
     let begins = begun.clone();
     let stuck = Consumer::new(CONSUMER, Arc::clone(&painter.store) as _, Arc::new(broker)).on(

@@ -1,6 +1,6 @@
 //! The one connection of a process, which comes back by itself.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_nats::connection::State;
@@ -39,6 +39,8 @@ pub(crate) struct Connection {
     pub(crate) metrics: NatsMetrics,
     /// Which connection this is: 0 before the first.
     epoch: watch::Receiver<u64>,
+    /// It was said what the server keeps otherwise than it is set here.
+    pub(crate) said_differs: OnceLock<()>,
 }
 
 impl Connection {
@@ -81,6 +83,7 @@ impl Connection {
             settings: settings.clone(),
             metrics,
             epoch,
+            said_differs: OnceLock::new(),
         })
     }
 

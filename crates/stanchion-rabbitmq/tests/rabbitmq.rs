@@ -10,6 +10,7 @@ mod rabbitmq {
     mod conformance;
     mod first_start;
     mod overflow;
+    mod relay;
     mod security;
     mod server;
 }

@@ -12,8 +12,8 @@ use stanchion_messaging::{
 use uuid::Uuid;
 
 use self::rows::{
-    COLUMNS, blocking, checkpoint, column_key, column_note, column_reason, insertion, is_hash,
-    listed, oldest_of_key, parked, state_name, state_of, trial, under_way_until,
+    COLUMNS, blocking, checkpoint, column_key, column_note, column_reason, head_of_key, insertion,
+    is_hash, listed, listing, oldest_of_key, parked, state_name, state_of, trial, under_way_until,
 };
 use crate::{Db, Engine, Params, Row, SqlError, Tx, params};
 
@@ -235,6 +235,19 @@ impl ConsumerStore for SqlConsumerStore {
             .await
     }
 
+    async fn next_of(
+        &self,
+        consumer: &str,
+        key: &str,
+        now: Timestamp,
+        after: AfterLastAttempt,
+    ) -> Result<Option<Parked>, StoreError> {
+        let (sql, key) = (head_of_key(after), column_key(key).into_owned());
+        let mut head = self.parked(&sql, params![consumer, key]).await?;
+        let is_due = |it: &Parked| it.state == ParkedState::Retry && it.due_at <= now;
+        Ok(head.pop().filter(is_due))
+    }
+
     async fn unknown(
         &self,
         consumer: &str,
@@ -279,19 +292,7 @@ impl ConsumerStore for SqlConsumerStore {
     }
 
     async fn list(&self, filter: &DeadLetterFilter) -> Result<Vec<Parked>, StoreError> {
-        let mut wanted = String::from("1 = 1");
-        let mut params = params![filter.limit.min(LIST_MAX) as i64];
-        if let Some(consumer) = &filter.consumer {
-            params.push(consumer.into());
-            wanted.push_str(&format!(" and consumer = ${}", params.len()));
-        }
-        if let Some(state) = filter.state {
-            params.push(state_name(state).into());
-            wanted.push_str(&format!(" and state = ${}", params.len()));
-        }
-        let sql = format!(
-            "select {COLUMNS} from parked where {wanted} order by parked_at, consumer, seq limit $1"
-        );
+        let (sql, params) = listing(filter, LIST_MAX);
         self.parked(&sql, params).await
     }
 
@@ -331,6 +332,15 @@ impl ConsumerStore for SqlConsumerStore {
         let sql = "delete from parked where consumer = $1 and message_id = $2 and state <> 'retry'";
         let discarded = self.db.exec(sql, params![consumer, message]).await;
         Ok(discarded.map_err(failed)? == 1)
+    }
+
+    async fn withdraw(&self, consumer: &str, message: Uuid) -> Result<bool, StoreError> {
+        // One that begins with it meanwhile finds no row to count the attempt in, and leaves it.
+        let sql = "delete from parked where consumer = $1 and message_id = $2 and state = 'retry' \
+                   and (under_way_until is null or under_way_until <> due_at) and reason <> $3";
+        let params = params![consumer, message, Parked::UNDER_WAY];
+        let withdrawn = self.db.exec(sql, params).await;
+        Ok(withdrawn.map_err(failed)? == 1)
     }
 }
 

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use stanchion_messaging::HandlerError;
 use stanchion_runtime::{clock, task};
-use stanchion_sql::{Db, Job, Occurrence, params};
+use stanchion_sql::{Db, Job, Leases, Occurrence, params};
 use stanchion_telemetry::Metrics;
 use tokio_util::sync::CancellationToken;
 
@@ -142,5 +142,58 @@ async fn a_job_that_nobody_did_for_thirty_years_holds_nobody_up_and_is_done_once
         let occurrence = first_after(&db, clock::now() - years).await;
         assert!(occurrence.due_at >= clock::now() - SignedDuration::from_secs(20));
         assert!(begun.elapsed() < Duration::from_secs(20));
+    }
+}
+
+/// A process that is killed in the middle of an attempt gives nothing back: only time ends its lease.
+#[tokio::test]
+async fn what_a_process_was_at_when_it_was_killed_is_done_by_the_next_one_and_once() {
+    for db in support::migrated().await {
+        // Due since the beginning of this year, and not again before the next.
+        let job = || Job::new("tidy", "0 0 1 1 *".parse().unwrap(), db.clone());
+        let sql = "insert into job (name, token, done_for) values ($1, 0, $2)";
+        let before = clock::now() - SignedDuration::from_hours(400 * 24);
+        db.exec(sql, params!["tidy", before]).await.unwrap();
+        let (told, mut begun) = tokio::sync::mpsc::unbounded_channel();
+        let tell = told.clone();
+        let stuck = move |occurrence: Occurrence| {
+            let _told = tell.send(occurrence);
+            std::future::pending::<Result<(), HandlerError>>()
+        };
+        let killed = task::spawn("job", job().run(stuck, CancellationToken::new()));
+        let wait = Duration::from_secs(30);
+        let first = tokio::time::timeout(wait, begun.recv()).await;
+        let first = first.expect("it is never begun").unwrap();
+        killed.abort();
+        assert!(killed.await.is_err());
+
+        let taken = Leases::new(db.clone()).take("job/tidy", wait).await;
+        assert!(taken.unwrap().is_none(), "nobody gave it back");
+        let ends = "update lease set expires_at = granted_at where name = 'job/tidy'";
+        db.exec(ends, params![]).await.unwrap();
+
+        let work = move |occurrence: Occurrence| {
+            let _told = told.send(occurrence);
+            std::future::ready(Ok(()))
+        };
+        let stop = CancellationToken::new();
+        let running = task::spawn("job", job().run(work, stop.clone()));
+        let again = tokio::time::timeout(wait, begun.recv()).await;
+        let again = again.expect("nobody goes on with it").unwrap();
+        assert_eq!(again, first, "the same time, with the same id");
+        let done_for = async || -> Timestamp {
+            let sql = "select done_for from job where name = 'tidy'";
+            let rows = db.query(sql, params![]).await.unwrap();
+            rows[0].get(0).unwrap()
+        };
+        let done = tokio::time::timeout(wait, async {
+            while done_for().await != first.due_at {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+        done.await.expect("that it is done is not recorded");
+        stop.cancel();
+        running.await.unwrap();
+        assert!(begun.try_recv().is_err(), "it is done once");
     }
 }

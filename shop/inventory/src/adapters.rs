@@ -4,4 +4,6 @@ pub(crate) mod announce;
 pub(crate) mod grpc;
 pub(crate) mod http;
 pub(crate) mod projections;
+#[cfg(test)]
+mod registry;
 pub(crate) mod told;

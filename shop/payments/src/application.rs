@@ -5,6 +5,8 @@ pub(crate) mod call_gateway;
 pub(crate) mod gateway_requests;
 pub(crate) mod hear_gateway;
 pub(crate) mod ports;
+#[cfg(test)]
+mod registry;
 pub(crate) mod request_refund;
 
 use stanchion::eventsourcing::Repository;

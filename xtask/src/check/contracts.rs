@@ -6,7 +6,11 @@
 mod compatible;
 mod page;
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
@@ -52,32 +56,51 @@ pub(super) fn check() -> Result<String> {
 /// Stands before items of a release that is only rehearsed (`cargo xtask chaos upgrade`).
 const REHEARSED: &str = "#[cfg(feature = \"next\")]\ncontracts!";
 
-/// Contracts that the code names, and the registry does not.
+/// Contracts that the code names, and the registry of its crate does not.
 fn unregistered() -> Result<Vec<String>> {
     let mut wrong = Vec::new();
-    let folder = workspace::root().join(CONTRACTS);
-    for file in fs::read_dir(folder.join("src"))? {
-        let path = file?.path();
-        let text = fs::read_to_string(&path).unwrap_or_default();
-        // What only a rehearsed release has is none of this one's.
-        let own = text
-            .split("\n\n")
-            .filter(|item| !item.starts_with(REHEARSED));
-        let text: String = own.collect();
-        let names = text
-            .split('"')
-            .skip(1)
-            .step_by(2)
-            .filter(|text| is_name(text));
-        for name in names {
-            if !folder.join("schema").join(format!("{name}.json")).exists() {
-                wrong.push(format!(
-                    "{name} has no schema: name it in {CONTRACTS}/tests/registry.rs"
-                ));
-            }
+    for part in CRATES {
+        let folder = workspace::root().join(part);
+        let mut files = Vec::new();
+        sources(&folder.join("src"), &mut files)?;
+        for file in files {
+            let text = fs::read_to_string(file).unwrap_or_default();
+            let names = made_in(part, &text).into_iter();
+            let missing = names.filter(|it| !folder.join(format!("schema/{it}.json")).exists());
+            wrong.extend(
+                missing.map(|it| {
+                    format!("{it} has no schema: name it in the test `registry` of {part}")
+                }),
+            );
         }
     }
     Ok(wrong)
+}
+
+/// The Rust files below a folder.
+fn sources(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
+    for file in fs::read_dir(folder)? {
+        let path = file?.path();
+        if path.is_dir() {
+            sources(&path, found)?;
+        } else if path.extension().is_some_and(|it| it == "rs") {
+            found.push(path);
+        }
+    }
+    Ok(())
+}
+
+/// The contracts that a file of that crate makes: those between contexts, and what a context tells itself, which travels and
+/// lies in stores just as long.
+fn made_in(part: &str, text: &str) -> Vec<String> {
+    if part != CONTRACTS && !text.contains("Contract for") {
+        return Vec::new();
+    }
+    // What only a rehearsed release has is none of this one's.
+    let own = text.split("\n\n");
+    let own: String = own.filter(|item| !item.starts_with(REHEARSED)).collect();
+    let names = own.split('"').filter(|text| is_name(text));
+    names.map(str::to_owned).collect()
 }
 
 /// Whether a text is a contract's name, such as `orders.order_placed.v1`.
@@ -129,5 +152,16 @@ mod tests {
         ] {
             assert!(!is_name(other), "{other}");
         }
+    }
+
+    #[test]
+    fn what_a_context_tells_itself_is_a_contract_as_well() {
+        let own = "impl Contract for Step {\n    const NAME: &'static str = \"a.step.v1\";\n}";
+        let rehearsed = format!("{own}\n\n{REHEARSED} {{ \"a.step.v2\" }}");
+        for part in [CONTRACTS, "shop/orders"] {
+            assert_eq!(made_in(part, &rehearsed), ["a.step.v1"], "{part}");
+        }
+        let named = "assert_eq!(message.contract, \"a.step.v1\");";
+        assert!(made_in("shop/orders", named).is_empty(), "nothing is made");
     }
 }

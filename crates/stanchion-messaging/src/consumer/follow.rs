@@ -13,25 +13,21 @@ use tokio::sync::Semaphore;
 use tokio::time::{Instant, Interval, MissedTickBehavior, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
-use uuid::Uuid;
 
 use super::Consumer;
 use super::flight::{Flight, Work};
 use super::marks::{Line, Marks};
-use super::retry::{Looks, Retries};
+use super::retry::{Looks, Retries, Tried};
 use super::subscribed::{acknowledge, extend_all, next, takes_no_more};
 use super::waits::Waits;
 use crate::relay::RedriveAsked;
-use crate::{Mark, Parked, Place, Position, Receipt, Subscription};
+use crate::{Mark, Place, Position, Receipt, Subscription};
 
 /// How often lines that something is missing of are looked at.
 const ASK: Duration = Duration::from_secs(1);
 
 /// The most lines asked for at once.
 const ASKS_MAX: usize = 64;
-
-/// Keys whose rate is remembered, at most, before those that may go on are forgotten.
-const PACED_MAX: usize = 10_000;
 
 /// What became of a message in flight.
 enum Done {
@@ -84,9 +80,7 @@ impl<'a> Follow<'a> {
         let mut ask = ticks(ASK);
         loop {
             while let Some(work) = self.flight.next() {
-                // What is put aside has its turn when it is tried.
-                let is_tried = !work.blocked && !work.given_up;
-                let start = is_tried.then(|| self.pace(&work.message.key)).flatten();
+                let start = self.starts(&work);
                 working.push(consumer.deal_with(work, start, &slots, &ending));
             }
             if settling.is_none() {
@@ -141,10 +135,13 @@ impl<'a> Follow<'a> {
                 }
                 due = wait(&mut looking) => {
                     looking = None;
-                    let due = retries.begin(due?, |parked| self.paced_until(parked));
-                    trying.extend(due.into_iter().map(|parked| consumer.retry(parked)));
+                    let begun = retries.begin(due?, |parked| self.held_until(parked));
+                    trying.extend(begun.into_iter().map(|parked| consumer.retry(parked)));
                 }
-                Some(tried) = trying.next(), if !trying.is_empty() => retries.tried(tried?),
+                Some(tried) = trying.next(), if !trying.is_empty() => {
+                    let next = retries.goes_on(tried?, |parked| self.held_until(parked));
+                    trying.extend(next.filter(|_| !stopping).map(|parked| consumer.retry(parked)));
+                }
                 () = wait(&mut asking) => asking = None,
                 _ = ask.tick(), if asking.is_none() && subscription.is_some() && !stopping => asking = self.ask(),
                 _ = extend.tick() => {
@@ -163,7 +160,7 @@ impl<'a> Follow<'a> {
         &mut self,
         telling: impl Future<Output = Result<(), String>>,
         working: &mut (impl Stream<Item = Result<Done, String>> + Unpin),
-        trying: &mut (impl Stream<Item = Result<Uuid, String>> + Unpin),
+        trying: &mut (impl Stream<Item = Result<Tried, String>> + Unpin),
         retries: &mut Retries,
     ) -> Result<Result<(), String>, String> {
         let mut telling = pin!(telling);
@@ -171,7 +168,7 @@ impl<'a> Follow<'a> {
             tokio::select! {
                 told = &mut telling => return Ok(told),
                 Some(done) = working.next() => self.done(done?),
-                Some(tried) = trying.next() => retries.tried(tried?),
+                Some(tried) = trying.next() => retries.tried(tried?.message),
             }
         }
     }
@@ -251,33 +248,6 @@ impl<'a> Follow<'a> {
                 warn!(consumer = consumer.name, reason, "the ask did not arrive");
             }
         }))
-    }
-
-    /// When a key's next message may be handled.
-    fn pace(&mut self, key: &str) -> Option<Instant> {
-        let per_second = self.consumer.limits.rate_per_key?;
-        let now = Instant::now();
-        if self.paced.len() >= PACED_MAX {
-            self.paced.retain(|_, next| *next > now);
-        }
-        let next = self.paced.entry(key.to_owned()).or_insert(now);
-        let start = (*next).max(now);
-        *next = start + Duration::from_secs_f64(1.0 / f64::from(per_second.max(1)));
-        Some(start)
-    }
-
-    /// Until when what is due waits for the rate of its key, unless it has its turn now.
-    fn paced_until(&mut self, parked: &Parked) -> Option<Instant> {
-        let key = &parked.message.key;
-        if parked.attempts > 0 {
-            return None;
-        }
-        let next = self.paced.get(key).copied();
-        let until = next.filter(|next| *next > Instant::now());
-        if until.is_none() {
-            self.pace(key);
-        }
-        until
     }
 }
 

@@ -29,6 +29,9 @@ const SKEW_MAX: Duration = Duration::from_secs(60);
 /// How often due retries are looked for.
 const POLL: Duration = Duration::from_millis(200);
 
+/// And no sooner than so many times as long as the last look took: where very much waits a look is work for its store.
+const LOOK_SHARE: u32 = 4;
+
 /// How soon after a retry ended they are looked for again: a key's later messages wait for it.
 const SOON: Duration = Duration::from_millis(5);
 
@@ -39,9 +42,17 @@ pub(super) struct Retries {
     underway: HashSet<Uuid>,
     /// Those that ended since somebody began to look what is due, and may have found them.
     ended: HashSet<Uuid>,
-    /// So many waited for the rate of their keys at the last look.
-    paced: usize,
+    /// So many were held back at the last look.
+    held: usize,
+    look_began: Instant,
     looks_at: Instant,
+}
+
+/// What came of an attempt.
+pub(super) struct Tried {
+    pub(super) message: Uuid,
+    /// It is dealt with, and this waited behind it.
+    next: Option<Parked>,
 }
 
 impl Retries {
@@ -50,7 +61,8 @@ impl Retries {
             max,
             underway: HashSet::new(),
             ended: HashSet::new(),
-            paced: 0,
+            held: 0,
+            look_began: Instant::now(),
             looks_at: Instant::now(),
         }
     }
@@ -64,40 +76,64 @@ impl Retries {
         self.looks_at
     }
 
-    /// How many rows to look at: those under way, or waiting for their keys' rate, are still due, and stand before the others.
+    /// How many rows to look at: those under way or held back are still due, and stand before the others.
     pub(super) fn begin_look(&mut self) -> usize {
         self.ended.clear();
-        DUE_MAX + self.underway.len() + self.paced
+        self.look_began = Instant::now();
+        DUE_MAX + self.underway.len() + self.held
     }
 
-    /// Of what is due, what to try now; `until` says what has to wait for the rate of its key, and until when.
+    /// Of what is due, what to try now, but for what is held back until a later time.
     pub(super) fn begin(
         &mut self,
         due: Vec<Parked>,
-        mut until: impl FnMut(&Parked) -> Option<Instant>,
+        mut held_until: impl FnMut(&Parked) -> Option<Instant>,
     ) -> Vec<Parked> {
-        (self.looks_at, self.paced) = (Instant::now() + POLL, 0);
+        let now = Instant::now();
+        let pause = (now - self.look_began).saturating_mul(LOOK_SHARE);
+        let (mut held, mut looks_at) = (0, now + pause.clamp(POLL, LOOK));
+        let is_free = |parked: &Parked| match held_until(parked) {
+            Some(until) => {
+                held += 1;
+                looks_at = looks_at.min(until.max(now + SOON));
+                false
+            }
+            None => true,
+        };
         let room = self.max - self.underway.len();
-        let is_new = |parked: &Parked| {
-            let id = &parked.message.id;
-            !self.underway.contains(id) && !self.ended.contains(id)
-        };
-        let (looks_at, paced) = (&mut self.looks_at, &mut self.paced);
-        let may_begin = |parked: &Parked| {
-            let Some(until) = until(parked) else {
-                return true;
-            };
-            *looks_at = until.min(*looks_at);
-            *paced += 1;
-            false
-        };
         // What is due and what has a handler by now are asked for one after the other: a row may be in both.
         let mut taken = HashSet::new();
-        let new = due.into_iter().filter(is_new).filter(may_begin);
+        let new = due.into_iter().filter(|parked| self.is_new(parked));
         let new = new.filter(|parked| taken.insert(parked.message.id));
-        let new: Vec<Parked> = new.take(room).collect();
-        self.underway.extend(taken);
+        // Last: whom it does not hold back it has counted.
+        let new: Vec<Parked> = new.filter(is_free).take(room).collect();
+        self.underway.extend(new.iter().map(|it| it.message.id));
+        (self.held, self.looks_at) = (held, looks_at);
         new
+    }
+
+    /// It is not tried now, nor was since somebody began to look.
+    fn is_new(&self, parked: &Parked) -> bool {
+        let id = &parked.message.id;
+        !self.underway.contains(id) && !self.ended.contains(id)
+    }
+
+    /// An attempt has ended: what is tried now in its place, because it waited behind that. To look at all that is due for it
+    /// takes longer the more waits.
+    pub(super) fn goes_on(
+        &mut self,
+        tried: Tried,
+        held_until: impl FnOnce(&Parked) -> Option<Instant>,
+    ) -> Option<Parked> {
+        let looks_at = self.looks_at;
+        self.tried(tried.message);
+        // Half of the room is for who waits for a look.
+        let has_room = self.underway.len() < self.max.div_ceil(2);
+        let next = tried.next.filter(|next| has_room && self.is_new(next));
+        let next = next.filter(|next| held_until(next).is_none())?;
+        self.looks_at = looks_at;
+        self.underway.insert(next.message.id);
+        Some(next)
     }
 
     /// An attempt at that message has ended, whatever came of it.
@@ -166,23 +202,26 @@ impl Consumer {
         later(clock::now(), wait)
     }
 
-    /// One attempt; gives which message it was.
-    pub(super) async fn retry(&self, parked: Parked) -> Result<Uuid, String> {
+    /// One attempt.
+    pub(super) async fn retry(&self, parked: Parked) -> Result<Tried, String> {
         let id = parked.message.id;
         if !self.handlers.contains_key(parked.message.contract.as_str()) {
             let message = parked.message.clone();
             self.park_unknown(message, Some(&parked)).await?;
-            return Ok(id);
+            let (message, next) = (id, None);
+            return Ok(Tried { message, next });
         }
         let parked = Arc::new(parked);
         // Before it is counted: where the store does not answer it may be.
         self.under_way.lock().insert(id, Arc::clone(&parked));
         let parked = parked.as_ref();
+        let mut is_dealt_with = false;
         if self.begin(parked).await? {
             match self.handle(&parked.message).await {
                 Ok(()) => {
                     let resolved = self.store.resolve(self.name, id).await;
                     resolved.map_err(|error| error.to_string())?;
+                    is_dealt_with = true;
                 }
                 Err(error) => {
                     let message = parked.message.clone();
@@ -191,7 +230,17 @@ impl Consumer {
             }
         }
         self.under_way.lock().remove(&id);
-        Ok(id)
+        let next = match is_dealt_with {
+            true => self.next_of(&parked.message.key).await?,
+            false => None,
+        };
+        Ok(Tried { message: id, next })
+    }
+
+    async fn next_of(&self, key: &str) -> Result<Option<Parked>, String> {
+        let (now, after) = (clock::now(), self.limits.after_last_attempt);
+        let next = self.store.next_of(self.name, key, now, after).await;
+        next.map_err(|error| error.to_string())
     }
 
     /// A quarter of the time it has waited already, so that a long outage is not met by a storm and
@@ -270,80 +319,4 @@ fn spread(cap: Duration) -> Duration {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{LogId, Message, Metadata, Origin, ParkedState, Position};
-
-    fn parked(number: u128) -> Parked {
-        let now = clock::now();
-        Parked {
-            consumer: "c".into(),
-            message: Message {
-                id: Uuid::from_u128(number),
-                contract: "x.y.v1".into(),
-                key: number.to_string(),
-                payload: serde_json::Value::Null,
-                origin: Origin {
-                    log: LogId(Uuid::nil()),
-                    position: Position(number as i64),
-                },
-                metadata: Metadata::new(None),
-                at: now,
-            },
-            state: ParkedState::Retry,
-            attempts: 1,
-            under_way: false,
-            note: None,
-            due_at: now,
-            reason: String::new(),
-            parked_at: now,
-        }
-    }
-
-    fn begun(retries: &mut Retries, numbers: &[u128]) -> Vec<u128> {
-        let due = numbers.iter().map(|number| parked(*number)).collect();
-        let begun = retries.begin(due, |_| None).into_iter();
-        begun.map(|it| it.message.id.as_u128()).collect()
-    }
-
-    #[test]
-    fn what_is_tried_or_was_while_somebody_looked_is_not_begun_again() {
-        let mut retries = Retries::new(3);
-        retries.begin_look();
-        assert_eq!(begun(&mut retries, &[1, 2]), [1, 2]);
-        assert_eq!(retries.begin_look(), DUE_MAX + 2);
-        retries.tried(Uuid::from_u128(2));
-        assert_eq!(
-            begun(&mut retries, &[1, 2, 3, 4, 5]),
-            [3, 4],
-            "room for two"
-        );
-        assert!(!retries.has_room());
-        retries.tried(Uuid::from_u128(1));
-        retries.begin_look();
-        assert_eq!(begun(&mut retries, &[2, 3, 4]), [2], "it is due once more");
-    }
-
-    #[test]
-    fn what_waits_for_the_rate_of_its_key_keeps_no_other_waiting() {
-        let mut retries = Retries::new(3);
-        assert_eq!(retries.begin_look(), DUE_MAX);
-        let soon = Instant::now() + POLL / 4;
-        let is_paced = |one: &Parked| one.message.id.as_u128() < 3;
-        let due = [1, 2, 3].map(parked).into();
-        let begun = retries.begin(due, |one| is_paced(one).then_some(soon));
-        assert!(begun.len() == 1 && !is_paced(&begun[0]));
-        assert_eq!(retries.looks_at(), soon);
-        assert_eq!(retries.begin_look(), DUE_MAX + 3);
-    }
-
-    #[test]
-    fn a_row_that_changed_while_somebody_looked_is_tried_once() {
-        let mut retries = Retries::new(3);
-        retries.begin_look();
-        // Due to be tried again, and a moment later unknown: it is in both answers.
-        assert_eq!(begun(&mut retries, &[1, 2, 1, 3, 4]), [1, 2, 3]);
-        retries.tried(Uuid::from_u128(1));
-        assert!(retries.has_room());
-    }
-}
+mod tests;

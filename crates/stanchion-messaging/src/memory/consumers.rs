@@ -182,6 +182,18 @@ impl ConsumerStore for MemoryConsumerStore {
         Ok(beyond)
     }
 
+    async fn next_of(
+        &self,
+        consumer: &str,
+        key: &str,
+        now: Timestamp,
+        after: AfterLastAttempt,
+    ) -> Result<Option<Parked>, StoreError> {
+        let mut heads = self.heads(consumer, after).into_iter();
+        let next = heads.find(|row| row.message.key == key);
+        Ok(next.filter(|row| row.state == ParkedState::Retry && row.due_at <= now))
+    }
+
     async fn unknown(
         &self,
         consumer: &str,
@@ -270,6 +282,14 @@ impl ConsumerStore for MemoryConsumerStore {
         rows.retain(|row| {
             row.consumer != consumer || row.message.id != message || row.state == ParkedState::Retry
         });
+        Ok(rows.len() < before)
+    }
+
+    async fn withdraw(&self, consumer: &str, message: Uuid) -> Result<bool, StoreError> {
+        let mut rows = self.parked.lock();
+        let before = rows.len();
+        let waits = |row: &Parked| row.state == ParkedState::Retry && !row.under_way;
+        rows.retain(|row| row.consumer != consumer || row.message.id != message || !waits(row));
         Ok(rows.len() < before)
     }
 }

@@ -4,6 +4,7 @@
 
 mod broker;
 mod memory;
+mod paced;
 mod refused;
 mod unwell;
 mod world;
@@ -351,30 +352,6 @@ async fn a_key_goes_on_without_its_dead_letter_where_that_was_chosen() {
         sleep(1_000).await;
     }
     assert_eq!(world.seen.lock()["a"], [(1, true), (3, true), (4, true)]);
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_key_has_its_rate_and_others_do_not_wait_for_it() {
-    let world = World::new(11);
-    world.start_relay();
-    world.start(world.consumer(ConsumerLimits {
-        keys_max: 2,
-        rate_per_key: Some(2),
-        ..ConsumerLimits::default()
-    }));
-    for coat in 0..10 {
-        world.paint("a", coat);
-    }
-    for wall in WALLS {
-        world.announce(Scraped::NAME, wall, 99);
-    }
-    sleep(2_200).await;
-    {
-        let seen = world.seen.lock();
-        assert!((3..=6).contains(&seen["a"].len()), "{:?}", seen["a"]);
-        assert!(WALLS[1..].iter().all(|wall| seen.contains_key(*wall)));
-    }
-    world.settle().await;
 }
 
 /// Everything at once, as the seed has it: `STANCHION_SEEDS` says how many seeds, from which one on.

@@ -15,7 +15,7 @@ use stanchion_testing::proxy::{Cut, FaultProxy};
 use stanchion_testing::servers;
 use tokio::time::timeout;
 
-const CONTRACT: &str = "walls.painted.v1";
+pub(super) const CONTRACT: &str = "walls.painted.v1";
 
 /// How often it is looked whether a member has told of a dead letter, each time after it has waited for a while.
 const LOOKS_MAX: usize = 10;
@@ -68,12 +68,12 @@ pub(super) async fn join(broker: &RabbitMq, group: &str) -> Box<dyn Subscription
     broker.subscribe(group).await.expect("RabbitMQ is there")
 }
 
-async fn next(subscription: &mut dyn Subscription) -> Delivery {
+pub(super) async fn next(subscription: &mut dyn Subscription) -> Delivery {
     let next = timeout(Duration::from_secs(30), subscription.next()).await;
     next.expect("something comes").expect("RabbitMQ is there")
 }
 
-async fn acknowledge(subscription: &mut dyn Subscription, delivery: &Delivery) {
+pub(super) async fn acknowledge(subscription: &mut dyn Subscription, delivery: &Delivery) {
     let Progress::Receipt { receipt, .. } = delivery.progress else {
         panic!("a broker gives receipts");
     };

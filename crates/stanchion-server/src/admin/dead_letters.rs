@@ -3,7 +3,7 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
-use stanchion_messaging::{DeadLetterFilter, ParkedState};
+use stanchion_messaging::{ConsumerStore, DeadLetterFilter, Parked, ParkedState};
 use uuid::Uuid;
 
 use super::{Operated, OperatedModule, refused};
@@ -80,15 +80,41 @@ pub(super) async fn discard(
     let Some(store) = find(&operated, &module).and_then(|module| module.consumers.clone()) else {
         return unknown();
     };
-    // Afterwards nobody can tell what it was.
-    let found = store.find(message).await.unwrap_or_default();
-    let found = found.into_iter().find(|it| it.consumer == consumer);
+    let was = was(store.as_ref(), &consumer, message).await;
     let discarded = store.discard(&consumer, message).await;
-    if let (Ok(true), Some(was)) = (&discarded, found) {
+    if let (Ok(true), Some(was)) = (&discarded, was) {
         let (contract, reason) = (was.message.contract, was.reason);
         tracing::info!(target: "audit", module, consumer, message_id = %message, contract, state = ?was.state, reason, "operator discarded a message");
     }
     done(discarded)
+}
+
+pub(super) async fn withdraw(
+    State(operated): State<Operated>,
+    Path((module, consumer, message)): Path<(String, String, Uuid)>,
+) -> Response {
+    let Some(store) = find(&operated, &module).and_then(|module| module.consumers.clone()) else {
+        return unknown();
+    };
+    let was = was(store.as_ref(), &consumer, message).await;
+    let withdrawn = store.withdraw(&consumer, message).await;
+    if let (Ok(true), Some(was)) = (&withdrawn, was) {
+        let (contract, reason) = (was.message.contract, was.reason);
+        tracing::info!(target: "audit", module, consumer, message_id = %message, contract, state = ?was.state, reason, "operator withdrew a message");
+    }
+    match withdrawn {
+        Ok(false) => refused(
+            StatusCode::NOT_FOUND,
+            "no such message waits, or an attempt at it is under way",
+        ),
+        withdrawn => done(withdrawn),
+    }
+}
+
+/// What it is: afterwards nobody can tell.
+async fn was(store: &dyn ConsumerStore, consumer: &str, message: Uuid) -> Option<Parked> {
+    let found = store.find(message).await.unwrap_or_default();
+    found.into_iter().find(|it| it.consumer == consumer)
 }
 
 fn find<'a>(operated: &'a Operated, name: &str) -> Option<&'a OperatedModule> {

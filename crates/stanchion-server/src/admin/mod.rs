@@ -120,6 +120,10 @@ pub(crate) fn port(
             "/dead-letters/{module}/{consumer}/{message}/discard",
             post(dead_letters::discard),
         )
+        .route(
+            "/dead-letters/{module}/{consumer}/{message}/withdraw",
+            post(dead_letters::withdraw),
+        )
         .route("/projections", get(projections::list))
         .route("/projections/{module}/{projection}", get(projections::show))
         .route(

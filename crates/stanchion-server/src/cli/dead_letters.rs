@@ -1,11 +1,14 @@
+mod change;
+
 use std::sync::Arc;
 
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use serde_json::json;
-use stanchion_messaging::{ConsumerStore, DeadLetterFilter, Parked, ParkedState, StoreError};
+use stanchion_messaging::{ConsumerStore, DeadLetterFilter, Parked, ParkedState};
 use uuid::Uuid;
 
-use super::{running, say};
+use self::change::{Change, change, unchanged};
+use super::say;
 use crate::{Module, Service, Stopped};
 
 /// Letters of one module listed, or redriven, in one go.
@@ -37,6 +40,11 @@ pub(super) fn command() -> Command {
                 .about("Gives a letter up for good, or what waits for an upgrade")
                 .arg(message()),
         )
+        .subcommand(
+            Command::new("withdraw")
+                .about("Gives up what waits for another attempt, or for its time")
+                .arg(message()),
+        )
 }
 
 pub(super) async fn run(service: Service, given: &ArgMatches) -> Result<(), Stopped> {
@@ -44,6 +52,7 @@ pub(super) async fn run(service: Service, given: &ArgMatches) -> Result<(), Stop
         Some(("show", given)) => show(&service, given).await,
         Some(("redrive", given)) => change_one(&service, given, Change::Redrive).await,
         Some(("discard", given)) => change_one(&service, given, Change::Discard).await,
+        Some(("withdraw", given)) => change_one(&service, given, Change::Withdraw).await,
         Some((_, given)) => list(&service, given).await,
         None => Ok(()),
     }
@@ -121,38 +130,9 @@ async fn change_one(service: &Service, given: &ArgMatches, wish: Change) -> Resu
         changed |= change(service, letter, wish).await?;
     }
     match letters.first() {
-        Some(Letter { parked, .. }) if !changed => Err(Stopped::Failed(unchanged(parked))),
+        Some(Letter { parked, .. }) if !changed => Err(Stopped::Failed(unchanged(parked, wish))),
         _ => Ok(()),
     }
-}
-
-fn unchanged(parked: &Parked) -> String {
-    let (message, consumer) = (parked.message.id, &parked.consumer);
-    match parked.state {
-        ParkedState::Retry if parked.under_way => format!(
-            "{message} of {consumer} is no dead letter now: {}, and then it is tried again at {}",
-            Parked::UNDER_WAY,
-            parked.due_at
-        ),
-        ParkedState::Retry => format!(
-            "{message} of {consumer} is no dead letter now: it is tried again at {}",
-            parked.due_at
-        ),
-        ParkedState::Unknown => format!(
-            "{message} of {consumer} is no dead letter: it waits for a version of the service that knows {}; `discard` gives it up",
-            parked.message.contract
-        ),
-        ParkedState::Dead => format!(
-            "{message} of {consumer} is gone meanwhile, or another service answers on the admin port"
-        ),
-    }
-}
-
-/// What an operator may do with a dead letter.
-#[derive(Clone, Copy)]
-enum Change {
-    Redrive,
-    Discard,
 }
 
 /// A letter, and whose it is.
@@ -166,84 +146,6 @@ struct Letter<'a> {
 struct Letters<'a> {
     found: Vec<Letter<'a>>,
     more: bool,
-}
-
-impl Change {
-    async fn in_store(self, letter: &Letter<'_>) -> Result<bool, StoreError> {
-        let (consumer, message) = (&letter.parked.consumer, letter.parked.message.id);
-        match self {
-            Self::Redrive => {
-                let now = stanchion_runtime::clock::now();
-                letter.store.redrive(consumer, message, now).await
-            }
-            Self::Discard => letter.store.discard(consumer, message).await,
-        }
-    }
-
-    /// The word of the admin port.
-    fn path(self) -> &'static str {
-        match self {
-            Self::Redrive => "redrive",
-            Self::Discard => "discard",
-        }
-    }
-
-    fn done(self) -> &'static str {
-        match self {
-            Self::Redrive => "due again",
-            Self::Discard => "discarded",
-        }
-    }
-}
-
-/// Does it, and says so; false if it is no dead letter any more.
-///
-/// An embedded store belongs to the process that has it open: that one is asked to do it.
-async fn change(service: &Service, letter: &Letter<'_>, wish: Change) -> Result<bool, Stopped> {
-    let Letter { module, parked, .. } = letter;
-    let message = parked.message.id.to_string();
-    let done = match (wish.in_store(letter).await, &service.admin) {
-        (Ok(done), _) => {
-            if done && matches!(wish, Change::Discard) {
-                eprintln!("{}", unlogged(parked));
-            }
-            done
-        }
-        (Err(error), None) => return Err(Stopped::failed(error)),
-        (Err(error), Some(admin)) => {
-            let path = [
-                "dead-letters",
-                module.name,
-                &parked.consumer,
-                &message,
-                wish.path(),
-            ];
-            running::post(admin, &path).await.map_err(|nobody| {
-                Stopped::Failed(format!(
-                    "the letter cannot be changed: {nobody}; and without it: {error}. Start the service, or give its admin.listen and admin.token"
-                ))
-            })?
-        }
-    };
-    if done {
-        say(format_args!(
-            "{}: {message} of {}",
-            wish.done(),
-            parked.consumer
-        ))?;
-    }
-    Ok(done)
-}
-
-/// What the admin port would have logged: done in the store itself, this is all that tells of it.
-fn unlogged(parked: &Parked) -> String {
-    format!(
-        "done in the store itself, it leaves no audit event; keep this: {}, {}, parked since {}: {}",
-        parked.message.contract,
-        word(parked.state),
-        parked.parked_at,
-        parked.reason
-    )
 }
 
 /// The letters of the consumer that was given, or all.
@@ -313,9 +215,15 @@ async fn with_id<'a>(service: &'a Service, given: &ArgMatches) -> Result<Vec<Let
 
 /// A name that nobody has ever read under is a slip of the pen.
 async fn require_known(service: &Service, consumer: &str) -> Result<(), Stopped> {
-    for (_, store) in stores(service) {
+    for (module, store) in stores(service) {
+        let is_relays = consumer.strip_prefix("relay-") == Some(module.name);
+        if is_relays && module.relay.is_some() {
+            return Ok(());
+        }
+        // By way of a broker it has marks alone.
         let progress = store.progress(consumer).await.map_err(Stopped::failed)?;
-        if !progress.is_empty() {
+        let marks = store.marks(consumer).await.map_err(Stopped::failed)?;
+        if !progress.is_empty() || !marks.is_empty() {
             return Ok(());
         }
     }

@@ -168,6 +168,50 @@ async fn what_waits_for_an_upgrade_that_never_comes_is_discarded_and_its_key_goe
     assert!(act("discard").await.starts_with("http/1.1 404"));
 }
 
+/// What a handler asks to be told later for ever, such as the poison of a process that is paused.
+#[tokio::test]
+async fn what_is_tried_again_and_again_is_withdrawn_and_its_key_goes_on() {
+    let (_running, address, store) = start().await;
+    let tried = Parked {
+        consumer: "settle".into(),
+        state: ParkedState::Retry,
+        ..letter(3)
+    };
+    let behind = Parked {
+        message: letter(4).message,
+        ..tried.clone()
+    };
+    store.park(&tried).await.unwrap();
+    store.wait_behind(&behind).await.unwrap();
+    let act = async |action: &str| {
+        let id = tried.message.id;
+        let line = format!("POST /dead-letters/inventory/settle/{id}/{action}");
+        ask(address, &line).await.0
+    };
+    let begun = Parked {
+        under_way: true,
+        ..tried.clone()
+    };
+    for one in [&begun, &tried] {
+        assert!(store.park_again(one).await.unwrap());
+        assert!(act("discard").await.starts_with("http/1.1 404"));
+        let (status, gone) = match one.under_way {
+            true => ("http/1.1 404", false),
+            false => ("http/1.1 204", true),
+        };
+        assert!(act("withdraw").await.starts_with(status));
+        let found = store.find(tried.message.id).await.unwrap();
+        assert_eq!(found.is_empty(), gone);
+    }
+    let (now, waits) = (stanchion_runtime::clock::now(), AfterLastAttempt::KeyWaits);
+    let due = store.due("settle", now, waits, 10).await.unwrap();
+    assert_eq!(due, [behind]);
+    // A dead letter waits for nothing.
+    let dead = Uuid::from_u128(1);
+    let line = format!("POST /dead-letters/inventory/reserve/{dead}/withdraw");
+    assert!(ask(address, &line).await.0.starts_with("http/1.1 404"));
+}
+
 #[tokio::test]
 async fn a_dead_letter_is_found_by_its_id_however_many_are_older() {
     let (_running, address, store) = start().await;

@@ -1,10 +1,13 @@
 use std::ffi::OsString;
 use std::sync::{Arc, Mutex};
 
-use stanchion_messaging::{ConsumerStore, DeadLetterFilter, MemoryConsumerStore, ParkedState};
+use stanchion_messaging::{
+    ConsumerStore, DeadLetterFilter, LogId, Mark, MemoryConsumerStore, ParkedState, Position,
+};
 use stanchion_server::{
     LogTask, Migration, Module, Options, Purpose, Role, Service, ServiceCli, Stopped,
 };
+use uuid::Uuid;
 
 use super::admin::letter;
 use super::shop::service;
@@ -173,4 +176,36 @@ async fn a_letter_is_changed_by_its_id_however_many_are_older() {
     assert_eq!(operate(&store, &discard).await, 0);
     assert!(store.find(other).await.unwrap().is_empty());
     assert_eq!(operate(&store, &discard).await, 1, "it is gone");
+
+    // The one that is tried again now is given up by another word.
+    for (command, code) in [("discard", 1), ("withdraw", 0)] {
+        let words: [&str; 3] = ["dead-letters", command, &last_id];
+        assert_eq!(operate(&store, &words).await, code, "{command}");
+    }
+    assert!(store.find(last).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_consumer_that_has_read_by_way_of_a_broker_alone_is_known() {
+    let store = Arc::new(MemoryConsumerStore::default());
+    let by_name = async |command: &'static [&'static str], consumer: &'static str| {
+        let words: Vec<&str> = [command, &["--consumer", consumer]].concat();
+        operate(&store, &words).await
+    };
+    let commands: [&[&str]; 2] = [&["dead-letters", "list"], &["redrive"]];
+    for command in commands {
+        assert_eq!(by_name(command, "settle").await, 2, "{command:?}");
+    }
+    let mark = Mark {
+        log: LogId(Uuid::nil()),
+        partition: 3,
+        family: "orders.order_placed".into(),
+        position: Position(7),
+        ahead: None,
+    };
+    store.settle("settle", &[mark]).await.unwrap();
+    for command in commands {
+        assert_eq!(by_name(command, "settle").await, 0, "{command:?}");
+        assert_eq!(by_name(command, "nobody").await, 2, "{command:?}");
+    }
 }

@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 
 use jiff::Timestamp;
-use stanchion_messaging::{AfterLastAttempt, Parked, ParkedNote, ParkedState, StoreError, adapter};
+use stanchion_messaging::{
+    AfterLastAttempt, DeadLetterFilter, Parked, ParkedNote, ParkedState, StoreError, adapter,
+};
 use stanchion_runtime::id;
 use uuid::Uuid;
 
@@ -142,6 +144,32 @@ pub(super) fn oldest_of_key(after: AfterLastAttempt) -> String {
          and earlier.key = p.key and earlier.seq < p.seq and {})",
         blocking("earlier.state", after)
     )
+}
+
+/// The first message of a key; it may be one that nobody tries.
+pub(super) fn head_of_key(after: AfterLastAttempt) -> String {
+    format!(
+        "select {COLUMNS} from parked where consumer = $1 and key = $2 and {} order by seq limit 1",
+        blocking("state", after)
+    )
+}
+
+/// What an operator asks for, so many at the most.
+pub(super) fn listing(filter: &DeadLetterFilter, most: usize) -> (String, Params) {
+    let mut wanted = String::from("1 = 1");
+    let mut params = params![filter.limit.min(most) as i64];
+    if let Some(consumer) = &filter.consumer {
+        params.push(consumer.into());
+        wanted.push_str(&format!(" and consumer = ${}", params.len()));
+    }
+    if let Some(state) = filter.state {
+        params.push(state_name(state).into());
+        wanted.push_str(&format!(" and state = ${}", params.len()));
+    }
+    let sql = format!(
+        "select {COLUMNS} from parked where {wanted} order by parked_at, consumer, seq limit $1"
+    );
+    (sql, params)
 }
 
 /// Adds the values to the parameters; gives their placeholders. The last one is repeated up to a power of two, so that

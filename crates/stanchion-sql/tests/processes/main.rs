@@ -128,7 +128,7 @@ async fn a_panic_and_a_careless_decision_pause_the_instance() {
             let line = format!("{poison} v1 paused book_flight");
             world.listed(&line).await;
             // What it cannot be told now it is not told at all, once somebody has said so.
-            world.discard_first().await;
+            world.withdraw_first().await;
             world.operator::<Before>().resume(poison).await.unwrap();
             world.tell(poison, "flight_booked").await;
             world.stands::<Before>(poison, 1, "book_hotel").await;

@@ -225,8 +225,8 @@ impl World {
         }
     }
 
-    /// Takes the oldest message that waits away.
-    pub(crate) async fn discard_first(&self) {
+    /// Takes the oldest message that waits away, as an operator does.
+    pub(crate) async fn withdraw_first(&self) {
         let store = SqlConsumerStore::new(self.db.clone());
         let begun = Instant::now();
         let filter = DeadLetterFilter {
@@ -234,12 +234,13 @@ impl World {
             ..DeadLetterFilter::default()
         };
         loop {
-            let parked = store.list(&filter);
-            if let Some(first) = parked.await.unwrap().first() {
-                store.resolve(CONSUMER, first.message.id).await.unwrap();
+            let parked = store.list(&filter).await.unwrap();
+            if let Some(first) = parked.first()
+                && store.withdraw(CONSUMER, first.message.id).await.unwrap()
+            {
                 return;
             }
-            assert!(begun.elapsed() < PATIENCE, "nothing waits");
+            assert!(begun.elapsed() < PATIENCE, "nothing waits: {parked:?}");
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     }

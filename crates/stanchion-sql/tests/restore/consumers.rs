@@ -8,11 +8,12 @@ use stanchion_eventsourcing::{
     Announcement, AppendError, EventLog, Expected, Metadata, Position, Relay,
 };
 use stanchion_messaging::{
-    Consumer, ConsumerStore, Contract, Feed, HandlerError, MemoryBroker, Received,
+    Consumer, ConsumerStore, Contract, Feed, HandlerError, LogId, Mark, MemoryBroker, Received,
 };
 use stanchion_runtime::task;
 use stanchion_sql::{DatabaseUrl, Db, SqlConsumerStore, SqlError, UnitOfWork, WorkError, params};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use crate::{booked, open, sqlite};
 
@@ -106,9 +107,45 @@ async fn a_consumer_that_is_ahead_of_a_restored_log_begins_again_and_repeats_not
     log.append(booked(0, 3, Expected::Any)).await.unwrap();
     let said = relay.read(kept, 10).await.unwrap_err().to_string();
     assert!(said.contains("at 4 it had event"), "{said}");
-    consumes.script(BEGIN_AGAIN).await.unwrap();
+    // What was dealt with long ago is known by no key any more.
+    consumes.exec("delete from inbox", params![]).await.unwrap();
+    let script = BEGIN_AGAIN.replace("'LOG'", &format!("x'{}'", log.id().0.simple()));
+    let script = script.replace("HEAD", "2");
+    consumes.script(&script).await.unwrap();
     log.append(booked(0, 2, Expected::Any)).await.unwrap();
     consume(&consumes, &log).await;
-    // The two that were restored are known by their keys, the two that were lost cannot be taken back.
+    // The two that were restored were counted before, the two that were lost cannot be taken back.
     assert_eq!(counted(&consumes).await.unwrap(), 9);
+}
+
+#[tokio::test]
+async fn marks_of_a_restored_log_go_back_to_its_head_and_those_of_others_stay() {
+    let folder = tempfile::tempdir().unwrap();
+    let (db, _) = open(&DatabaseUrl::sqlite(folder.path())).await;
+    let store = SqlConsumerStore::new(db.clone());
+    let [restored, other] = [1, 2].map(|log| LogId(Uuid::from_u128(log)));
+    let mark = |log, partition, position| Mark {
+        log,
+        partition,
+        family: "accounts.booked".into(),
+        position: Position(position),
+        ahead: Some(Position(99)),
+    };
+    let marks = [
+        mark(restored, 0, 7),
+        mark(restored, 1, 40),
+        mark(other, 1, 40),
+    ];
+    store.settle("by-broker", &marks).await.unwrap();
+    let script = BEGIN_AGAIN.replace("'LOG'", &format!("x'{}'", restored.0.simple()));
+    db.script(&script.replace("HEAD", "17")).await.unwrap();
+    let mut after = store.marks("by-broker").await.unwrap();
+    after.sort_by_key(|mark| (mark.log, mark.partition));
+    let back = Mark {
+        position: Position(17),
+        ahead: None,
+        ..marks[1].clone()
+    };
+    let [behind, _, others] = marks;
+    assert_eq!(after, [behind, back, others]);
 }

@@ -18,6 +18,7 @@ use self::operator::{
     a_message_is_found_by_its_id_however_many_are_older,
     only_dead_letters_are_redriven_or_discarded, the_operator_sees_what_was_asked_for_oldest_first,
     what_died_long_ago_is_found_however_many_failed_before_it_and_died_since,
+    what_waits_is_withdrawn_unless_an_attempt_at_it_is_under_way,
 };
 use self::turn::{
     a_key_that_goes_on_does_not_wait_behind_its_dead_letter,
@@ -26,6 +27,7 @@ use self::turn::{
     only_the_oldest_of_a_key_is_due_and_none_behind_a_dead_one,
     only_what_is_due_is_due_and_the_earliest_first,
     that_an_attempt_is_under_way_is_told_until_somebody_tells_how_it_ended,
+    what_comes_next_of_a_key_is_its_oldest_if_that_is_due,
     what_is_due_later_than_any_wait_lasts_is_found_unless_it_is_delayed,
     what_is_noted_of_a_message_stays_whatever_is_tried_and_said_since,
 };
@@ -43,6 +45,7 @@ const CASES: &[Case<Store>] = cases![
     only_what_is_due_is_due_and_the_earliest_first,
     only_the_oldest_of_a_key_is_due_and_none_behind_a_dead_one,
     what_is_due_later_than_any_wait_lasts_is_found_unless_it_is_delayed,
+    what_comes_next_of_a_key_is_its_oldest_if_that_is_due,
     parking_again_updates_and_keeps_the_place,
     a_retry_updates_only_what_is_still_there,
     that_an_attempt_is_under_way_is_told_until_somebody_tells_how_it_ended,
@@ -51,6 +54,7 @@ const CASES: &[Case<Store>] = cases![
     a_message_is_found_by_its_id_however_many_are_older,
     what_died_long_ago_is_found_however_many_failed_before_it_and_died_since,
     only_dead_letters_are_redriven_or_discarded,
+    what_waits_is_withdrawn_unless_an_attempt_at_it_is_under_way,
     marks_move_forward_only_and_a_line_at_a_time,
     a_key_that_goes_on_does_not_wait_behind_its_dead_letter,
     an_unknown_message_waits_for_a_handler_and_later_ones_of_its_key_behind_it,

@@ -3,7 +3,7 @@
 use stanchion_messaging::{DeadLetterFilter, Parked, ParkedState};
 use uuid::Uuid;
 
-use super::{CONSUMER, Store, WAITS, after, parked, retry};
+use super::{CONSUMER, Store, WAITS, after, due, parked, retry};
 
 pub(super) async fn the_operator_sees_what_was_asked_for_oldest_first(store: Store) {
     let oldest = Parked {
@@ -128,4 +128,39 @@ pub(super) async fn only_dead_letters_are_redriven_or_discarded(store: Store) {
             .await
             .unwrap()
     );
+}
+
+pub(super) async fn what_waits_is_withdrawn_unless_an_attempt_at_it_is_under_way(store: Store) {
+    let (first, behind) = (retry("a", 60), retry("a", 0));
+    let begun = Parked {
+        under_way: true,
+        ..retry("b", 0)
+    };
+    let others = [
+        parked("c", ParkedState::Dead, 0),
+        parked("d", ParkedState::Unknown, 0),
+    ];
+    for one in [&first, &behind, &begun].into_iter().chain(&others) {
+        store.park(one).await.unwrap();
+    }
+    let withdraw = async |consumer: &str, id| store.withdraw(consumer, id).await.unwrap();
+    let id = first.message.id;
+    assert!(!withdraw("other", id).await);
+    assert!(withdraw(CONSUMER, id).await);
+    assert!(!withdraw(CONSUMER, id).await, "it is gone");
+    assert!(!store.park_again(&first).await.unwrap(), "nobody tries it");
+    let due: Vec<Uuid> = due(&store, 0).await;
+    assert!(due.contains(&behind.message.id), "its key goes on");
+    for stays in [&begun].into_iter().chain(&others) {
+        assert!(!withdraw(CONSUMER, stays.message.id).await);
+        let found = store.find(stays.message.id).await.unwrap();
+        assert_eq!(found, std::slice::from_ref(stays));
+    }
+    let ended = Parked {
+        under_way: false,
+        due_at: after(5),
+        ..begun
+    };
+    assert!(store.park_again(&ended).await.unwrap());
+    assert!(withdraw(CONSUMER, ended.message.id).await);
 }

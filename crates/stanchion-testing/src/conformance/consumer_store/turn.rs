@@ -251,3 +251,32 @@ pub(super) async fn an_unknown_message_is_found_whatever_its_contract_is_called(
         store.resolve(CONSUMER, one.message.id).await.unwrap();
     }
 }
+
+pub(super) async fn what_comes_next_of_a_key_is_its_oldest_if_that_is_due(store: Store) {
+    let (first, second, other) = (retry("a", 5), retry("a", 0), retry("b", 0));
+    for one in [&first, &second, &other] {
+        store.park(one).await.unwrap();
+    }
+    let next = async |now, then| {
+        let next = store.next_of(CONSUMER, "a", after(now), then).await;
+        next.unwrap().map(|it| it.message.id)
+    };
+    assert_eq!(next(4, WAITS).await, None, "a later one overtook it");
+    assert_eq!(next(5, WAITS).await, Some(first.message.id));
+    store.resolve(CONSUMER, first.message.id).await.unwrap();
+    assert_eq!(next(0, WAITS).await, Some(second.message.id));
+    let (dead, third) = (
+        Parked {
+            state: ParkedState::Dead,
+            ..second
+        },
+        retry("a", 0),
+    );
+    for one in [&dead, &third] {
+        store.park(one).await.unwrap();
+    }
+    assert_eq!(next(0, WAITS).await, None, "it waits behind a dead one");
+    assert_eq!(next(0, GOES_ON).await, Some(third.message.id));
+    let elsewhere = store.next_of("other", "a", after(9), WAITS).await;
+    assert!(elsewhere.unwrap().is_none());
+}

@@ -1,5 +1,6 @@
 //! What handlers answer.
 
+mod lasting;
 mod listed;
 mod plain;
 mod reply;

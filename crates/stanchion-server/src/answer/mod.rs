@@ -15,6 +15,7 @@ pub use sse::{Event, Events};
 pub use verbatim::{Html, Verbatim};
 
 pub(crate) use reply::{Outcome, Success};
+pub(crate) use sse::lasting_events;
 pub(crate) use stored::{StoredAnswer, StoredSuccess};
 
 use http::StatusCode;

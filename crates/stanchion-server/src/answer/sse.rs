@@ -3,11 +3,13 @@ use std::fmt;
 use std::pin::Pin;
 use std::time::Duration;
 
-use axum::response::IntoResponse;
+use axum::body::Body;
 use axum::response::sse::{self, KeepAlive};
+use axum::response::{IntoResponse, Response};
 use futures_util::{Stream, StreamExt};
 use http::HeaderValue;
-use http::header::CACHE_CONTROL;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http_body::Body as _;
 use serde::Serialize;
 use stanchion_runtime::random::jitter;
 use tokio::time::timeout;
@@ -83,6 +85,18 @@ impl<T: Serialize + ToSchema + Send + 'static> Reply for Events<T> {
         response.extensions_mut().insert(Rendered);
         Outcome::Raw(response)
     }
+}
+
+/// Somebody's own answer: if it is a stream of events it lasts as long as ours do.
+pub(crate) fn lasting_events(response: Response, context: &Context) -> Response {
+    // Most have a length, and are none.
+    let is_stream = response.body().size_hint().exact().is_none();
+    let kind = response.headers().get(CONTENT_TYPE);
+    let is_events = |kind: &HeaderValue| kind.as_bytes().starts_with(b"text/event-stream");
+    if !(is_stream && kind.is_some_and(is_events)) {
+        return response;
+    }
+    response.map(|body| Body::from_stream(lasting(body.into_data_stream(), ended(context))))
 }
 
 /// Resolves when the service stops, the caller's token is over or the stream has lasted as long as it may; counted.

@@ -87,6 +87,8 @@ pub(crate) struct Lent {
     pub(crate) waiting: Arc<Semaphore>,
     /// One permit for each gRPC stream that anyone may open.
     pub(crate) public_streams: Arc<Semaphore>,
+    /// How long an event stream may last.
+    pub(crate) event_stream_timeout: Duration,
 }
 
 /// What a module lends the requests to its routes.
@@ -319,6 +321,7 @@ impl Lent {
             admission: Arc::new(admission),
             waiting: Arc::new(Semaphore::new(8)),
             public_streams: Arc::new(Semaphore::new(8)),
+            event_stream_timeout: Duration::from_secs(1),
         })
     }
 }

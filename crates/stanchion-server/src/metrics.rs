@@ -99,6 +99,7 @@ pub(crate) struct Kept {
     panics: Counter,
     cut: Counter,
     calls_cut: Family<Reason, Counter>,
+    events_cut: Family<Reason, Counter>,
 }
 
 /// One more of a gauge, as long as it lives.
@@ -167,6 +168,10 @@ impl ServerMetrics {
             calls_cut: metrics.counter_family(
                 "stanchion_server_grpc_calls_cut_total",
                 "gRPC calls that were answered and ended before their last message, by the bound that was reached.",
+            ),
+            events_cut: metrics.counter_family(
+                "stanchion_server_event_streams_cut_total",
+                "Event streams that were ended before their last event, by the bound that was reached.",
             ),
         }))
     }
@@ -286,6 +291,12 @@ impl ServerMetrics {
 
     pub(crate) fn call_cut(&self, bound: &'static str) {
         self.calls_cut
+            .get_or_create(&Reason { reason: bound })
+            .inc();
+    }
+
+    pub(crate) fn events_cut(&self, bound: &'static str) {
+        self.events_cut
             .get_or_create(&Reason { reason: bound })
             .inc();
     }

@@ -1,11 +1,16 @@
 //! A child process, with shell scripts in the place of a service.
 #![allow(clippy::unwrap_used, reason = "a test may die")]
 
-use std::{os::unix::process::ExitStatusExt, time::Duration};
+use std::{
+    io::{BufRead, BufReader},
+    os::unix::process::ExitStatusExt,
+    process::{Command, Stdio},
+    time::Duration,
+};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use stanchion_testing::process::{Launch, ServiceProcess, Signal, free_port};
+use stanchion_testing::process::{Kept, Launch, ServiceProcess, Signal, free_port};
 
 const DEADLINE: Duration = Duration::from_secs(20);
 
@@ -126,13 +131,29 @@ async fn what_was_started_ends_with_who_started_it_however_that_ends() {
         assert!(started.iter().all(|pid| runs(*pid)), "{started:?}");
         starter.signal(signal).unwrap();
         starter.wait(DEADLINE).await.unwrap();
-        let ended = async {
-            while started.iter().any(|pid| runs(*pid)) {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-        };
-        let ended = tokio::time::timeout(DEADLINE, ended).await;
-        assert!(ended.is_ok(), "{signal:?}: {started:?} go on");
+        assert!(have_ended(&started).await, "{signal:?}: {started:?} go on");
+    }
+}
+
+#[tokio::test]
+async fn a_group_ends_with_who_holds_it_whether_its_first_was_waited_for_or_not() {
+    for is_waited_for in [false, true] {
+        let mut command = Command::new("sh");
+        command.args(["-c", "sleep 600 & echo $!; wait"]);
+        let (mut child, kept) = Kept::spawn(command.stdout(Stdio::piped())).unwrap();
+        let mut said = String::new();
+        let mut output = BufReader::new(child.stdout.take().unwrap());
+        output.read_line(&mut said).unwrap();
+        let started = [child.id(), said.trim().parse().unwrap()];
+        if is_waited_for {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            assert!(runs(started[1]), "it goes on by itself");
+        }
+        drop(kept);
+        let ended = have_ended(&started).await;
+        assert!(ended, "{is_waited_for}: {started:?} go on");
+        child.wait().unwrap();
     }
 }
 
@@ -160,6 +181,16 @@ async fn started_by(starter: &mut ServiceProcess) -> Vec<u32> {
         assert!(ended.is_none(), "{said}{}", starter.stderr());
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
+}
+
+/// Waits until all of them have.
+async fn have_ended(pids: &[u32]) -> bool {
+    let ended = async {
+        while pids.iter().any(|pid| runs(*pid)) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(DEADLINE, ended).await.is_ok()
 }
 
 /// Who has ended may wait long for somebody to ask how.

@@ -79,7 +79,7 @@ pub(super) fn run(
     let (mut child, _kept) = Kept::spawn(&mut command).context("auth-load did not start")?;
     let output = child.stdout.take().context("stdout is piped")?;
     if let Err(error) = hear(output, seen) {
-        // It is forgotten once this returns, and would go on.
+        // Its group is ended once this returns; it is waited for as well.
         child.kill()?;
         child.wait()?;
         return Err(error);

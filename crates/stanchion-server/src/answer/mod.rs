@@ -1,5 +1,6 @@
 //! What handlers answer.
 
+mod lasting;
 mod listed;
 mod plain;
 mod reply;
@@ -14,6 +15,7 @@ pub use sse::{Event, Events};
 pub use verbatim::{Html, Verbatim};
 
 pub(crate) use reply::{Outcome, Success};
+pub(crate) use sse::lasting_events;
 pub(crate) use stored::{StoredAnswer, StoredSuccess};
 
 use http::StatusCode;

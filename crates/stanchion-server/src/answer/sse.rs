@@ -3,14 +3,19 @@ use std::fmt;
 use std::pin::Pin;
 use std::time::Duration;
 
-use axum::response::IntoResponse;
+use axum::body::Body;
 use axum::response::sse::{self, KeepAlive};
+use axum::response::{IntoResponse, Response};
 use futures_util::{Stream, StreamExt};
 use http::HeaderValue;
-use http::header::CACHE_CONTROL;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http_body::Body as _;
 use serde::Serialize;
+use stanchion_runtime::random::jitter;
+use tokio::time::timeout;
 use utoipa::ToSchema;
 
+use super::lasting::lasting;
 use super::{Outcome, Reply};
 use crate::context::Context;
 use crate::describe::{Description, ReplyShape};
@@ -22,8 +27,8 @@ const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// Server-sent events, `data` of each a `T` as JSON.
 ///
-/// The stream has a heartbeat, holds no admission permit, and ends when the service stops or the
-/// caller's token does: the client comes back with `Last-Event-ID`. How many are open is bounded.
+/// The stream has a heartbeat, holds no admission permit, and ends when the service stops, the caller's token does or it has
+/// lasted for `server.event_stream_timeout`: the client comes back with `Last-Event-ID`. How many are open is bounded.
 pub struct Events<T> {
     events: Pin<Box<dyn Stream<Item = Event<T>> + Send>>,
 }
@@ -66,11 +71,12 @@ impl<T: Serialize + ToSchema + Send + 'static> Reply for Events<T> {
         let Some(waiting) = context.begin_waiting() else {
             return Outcome::Problem(codes::OVERLOADED.problem());
         };
-        let events = self.events.take_until(ended(&context)).map(move |event| {
+        let events = self.events.map(move |event| {
             // The place is held as long as the stream is.
             let _waiting = &waiting;
             Ok::<_, Infallible>(rendered(&event))
         });
+        let events = lasting(events, ended(&context));
         let keep_alive = KeepAlive::new().interval(HEARTBEAT).text("alive");
         let mut response = sse::Sse::new(events).keep_alive(keep_alive).into_response();
         response
@@ -81,19 +87,40 @@ impl<T: Serialize + ToSchema + Send + 'static> Reply for Events<T> {
     }
 }
 
-/// Resolves when the service stops or the caller's token is over.
+/// Somebody's own answer: if it is a stream of events it lasts as long as ours do.
+pub(crate) fn lasting_events(response: Response, context: &Context) -> Response {
+    // Most have a length, and are none.
+    let is_stream = response.body().size_hint().exact().is_none();
+    let kind = response.headers().get(CONTENT_TYPE);
+    let is_events = |kind: &HeaderValue| kind.as_bytes().starts_with(b"text/event-stream");
+    if !(is_stream && kind.is_some_and(is_events)) {
+        return response;
+    }
+    response.map(|body| Body::from_stream(lasting(body.into_data_stream(), ended(context))))
+}
+
+/// Resolves when the service stops, the caller's token is over or the stream has lasted as long as it may; counted.
+///
+/// A client that hangs is told from one that reads by nothing before: its system confirms what is sent, its library
+/// answers PING, and heartbeats take more than a day to fill a window. So who reads comes back, and who hangs does not.
 fn ended(context: &Context) -> impl Future<Output = ()> + Send + use<> {
+    let metrics = context.lent.metrics.clone();
     let stopped = context.stopping().clone().cancelled_owned();
+    let longest = context.lent.event_stream_timeout;
+    // Streams that began together, after a restart, do not all come back together.
+    let lasts = longest - jitter(longest / 10);
     let expires_at = context
         .principal()
         .and_then(|principal| principal.expires_at);
     let left = expires_at.map(|end| end.duration_since(stanchion_runtime::clock::now()));
     let left = left.map(|left| Duration::try_from(left).unwrap_or_default());
+    let (lasts, bound) = match left {
+        Some(left) if left < lasts => (left, "token"),
+        _ => (lasts, "timeout"),
+    };
     async move {
-        match left {
-            Some(left) => drop(tokio::time::timeout(left, stopped).await),
-            None => stopped.await,
-        }
+        let stopped = timeout(lasts, stopped).await;
+        metrics.events_cut(if stopped.is_ok() { "stop" } else { bound });
     }
 }
 

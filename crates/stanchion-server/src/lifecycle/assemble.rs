@@ -69,6 +69,7 @@ impl Service {
                 stopping: waits.clone(),
                 waiting: Arc::new(Semaphore::new(self.settings.waiting_max)),
                 public_streams: Arc::new(Semaphore::new(PUBLIC_STREAMS_MAX)),
+                event_stream_timeout: self.settings.event_stream_timeout,
             }),
             in_flight: InFlight::default(),
             trusted: Arc::new(trusted(&self.settings)),

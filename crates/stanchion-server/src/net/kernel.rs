@@ -17,7 +17,8 @@ const UNSENT_BYTES_MAX: u32 = 128 * 1024;
 ///
 /// The kernel asks it, and not PING of HTTP/2: hyper's costs each request two to four looks at the clock, and the kernel's
 /// is there for HTTP/1.1 and for other protocols as well. It cannot tell a client that hangs from one that has nothing to
-/// say; such a one is bounded by the deadlines of its calls, and event streams, which have none, by how many may be open.
+/// say, nor can PING where a client's library answers it; such a one is bounded by the deadlines of its calls, and event
+/// streams by `event_stream_timeout`: once what it asked for is over its connection is idle.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Gone {
     /// So long it says nothing before it is asked.

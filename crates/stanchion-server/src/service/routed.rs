@@ -19,6 +19,7 @@ use super::ServerSettings;
 use super::docs::is_document;
 use super::health::is_health;
 use crate::admission::Working;
+use crate::answer::lasting_events;
 use crate::codes;
 use crate::context::Context;
 use crate::grpc::Services;
@@ -135,7 +136,10 @@ impl Foreign {
         if is_bare(&response) {
             return enveloped(response);
         }
-        response
+        match context {
+            Some(context) => lasting_events(response, context),
+            None => response,
+        }
     }
 }
 

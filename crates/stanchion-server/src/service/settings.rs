@@ -31,6 +31,9 @@ stanchion_config::settings! {
         /// How long a gRPC stream may last; likewise.
         #[range("1ms"..="24h")]
         pub grpc_stream_timeout: Duration = "1h",
+        /// How long an event stream may last, or up to a tenth less; its client comes back for what follows.
+        #[range("1s"..="24h")]
+        pub event_stream_timeout: Duration = "1h",
         /// How long the head of a request may take to arrive.
         #[range("100ms"..="5m")]
         pub header_timeout: Duration = "10s",

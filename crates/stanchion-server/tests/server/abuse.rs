@@ -4,6 +4,7 @@ mod coded;
 mod desync;
 mod floods;
 mod heads;
+mod hung;
 mod minute;
 mod proxied;
 mod resets;
@@ -113,6 +114,12 @@ impl Abused {
         let lines = &mut shown.lines();
         let count = lines.find_map(|line| line.strip_prefix("stanchion_server_connections "));
         count.unwrap().parse().unwrap()
+    }
+
+    /// Whether its metrics say all of this.
+    fn shows(&self, lines: &[&str]) -> bool {
+        let shown = self.metrics.encode();
+        lines.iter().all(|line| shown.contains(line))
     }
 
     /// What it says of connections that it did not take.

@@ -1,15 +1,17 @@
 //! Somebody's own axum router, mounted as it is.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::extract::Request;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use http::header::{CONNECTION, UPGRADE};
+use futures_util::stream;
+use http::header::{CONNECTION, CONTENT_TYPE, UPGRADE};
 use hyper_util::rt::TokioIo;
 use stanchion_runtime::task;
 use stanchion_server::{Module, RequestContext, Running, ServerSettings, Service, Stopped};
@@ -106,6 +108,39 @@ async fn its_streams_last_longer_than_a_request_may() {
         "it goes on"
     );
     assert!(watch(&[("grpc-timeout", "100m")]).await.is_ok());
+}
+
+#[tokio::test]
+async fn its_event_streams_end_in_time_and_with_the_service() {
+    let hour = Duration::from_secs(3_600);
+    for (event_stream_timeout, is_stopped) in [(Duration::from_millis(500), false), (hour, true)] {
+        let events = async || {
+            let silent = stream::pending::<Result<Bytes, Infallible>>();
+            let kind = [(CONTENT_TYPE, "text/event-stream;charset=utf-8")];
+            (kind, Body::from_stream(silent))
+        };
+        let router = Router::new().route("/events", get(events));
+        let service = Service::new(ServerSettings {
+            event_stream_timeout,
+            ..settings()
+        });
+        let service = service.mount(Module::new("own").http_router(router));
+        let mut running = service.start().await.unwrap();
+        let mut line = Line::open(running.addresses().public.unwrap()).await;
+        line.say("GET /events HTTP/1.1\r\nhost: a\r\n\r\n").await;
+        let (head, _) = line.answer().await.unwrap();
+        assert!(head.contains("text/event-stream"), "{head}");
+        if is_stopped {
+            running.stop();
+        }
+        let mut last_chunk = [0; 5];
+        let read = line.0.read_exact(&mut last_chunk);
+        let read = timeout(Duration::from_secs(5), read).await;
+        read.expect("it ends").unwrap();
+        assert_eq!(&last_chunk, b"0\r\n\r\n");
+        running.stop();
+        assert!(matches!(running.stopped().await, Stopped::Clean));
+    }
 }
 
 #[tokio::test]

@@ -1,20 +1,20 @@
 //! gRPC on the public port, through tonic's own client: same stack, access, deadlines, problems and stop as REST.
 
+mod ends;
 mod held;
 mod malformed;
+mod own;
+mod shed;
 mod stated;
 
-use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt, stream};
 use http::{HeaderName, HeaderValue};
-use stanchion_runtime::task;
 use stanchion_server::*;
 use stanchion_telemetry::Metrics;
-use tokio::time::{Instant, timeout};
 use tonic::metadata::MetadataValue;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Code as Grpced, Request, Response, Status, Streaming};
@@ -22,10 +22,6 @@ use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::health_server::{Health, HealthServer};
 use tonic_health::pb::{FILE_DESCRIPTOR_SET, HealthCheckRequest, HealthCheckResponse};
-use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
-use tonic_reflection::pb::v1::server_reflection_request::MessageRequest;
-use tonic_reflection::pb::v1::server_reflection_response::MessageResponse;
-use tonic_reflection::pb::v1::{ListServiceResponse, ServerReflectionRequest};
 use tonic_types::StatusExt;
 
 use super::shop::{ChangeThings, NAME_TAKEN, SeeThings, THING_NOT_FOUND, Tokens, settings};
@@ -269,223 +265,4 @@ fn a_service_with_a_method_for_nobody_in_particular_does_not_start() {
     let half = Grpc::new(HealthServer::new(Scripted), FILE_DESCRIPTOR_SET).allow::<Anyone>("Check");
     let service = Service::new(settings()).mount(Module::new("half").grpc(half));
     drop(service.into_router());
-}
-
-#[tokio::test]
-async fn a_call_ends_at_its_deadline_whoever_set_it() {
-    let quick = ServerSettings {
-        grpc_timeout: Duration::from_millis(300),
-        ..settings()
-    };
-    let mut ours = Ours::start(quick).await;
-    let began = Instant::now();
-    let status = ours.check("sleep").await.unwrap_err();
-    assert_eq!(status.code(), Grpced::DeadlineExceeded);
-    assert!(
-        (250..1_500).contains(&began.elapsed().as_millis()),
-        "{:?}",
-        began.elapsed()
-    );
-
-    // By hand: tonic's client would not wait for our word.
-    let api = super::api::Api(service(settings()).into_router().unwrap());
-    let message = b"\0\0\0\0\x07\x0a\x05sleep";
-    for (value, status) in [("50m", "4"), ("soon", "3"), ("1.5S", "3"), ("0n", "4")] {
-        let headers = [
-            ("content-type", "application/grpc"),
-            ("authorization", "Bearer reader"),
-            ("grpc-timeout", value),
-        ];
-        let began = Instant::now();
-        let path = "POST //grpc.health.v1.Health/Check";
-        let got = api.send(path, &headers, message.to_vec()).await;
-        assert_eq!(got.headers["grpc-status"], status, "{value}");
-        assert!(began.elapsed() < Duration::from_millis(250), "{value}");
-    }
-}
-
-#[tokio::test]
-async fn a_stream_ends_at_its_deadline_in_the_words_of_grpc() {
-    let mut ours = Ours::start(settings()).await;
-    let mut request = asking("writer", "");
-    let value = MetadataValue::from_static("200m");
-    request.metadata_mut().insert("grpc-timeout", value);
-    let mut stream = ours.watch(request).await.unwrap();
-    assert!(stream.message().await.unwrap().is_some());
-    let ended = timeout(Duration::from_secs(5), stream.message()).await;
-    let status = ended.unwrap().unwrap_err();
-    assert_eq!(status.code(), Grpced::DeadlineExceeded, "{status:?}");
-}
-
-#[tokio::test]
-async fn a_stop_ends_streams_with_unavailable_and_finishes_calls() {
-    let mut ours = Ours::start(settings()).await;
-    let mut stream = ours.watch(asking("writer", "")).await.unwrap();
-    assert!(stream.message().await.unwrap().is_some());
-    ours.running.stop();
-    let ended = timeout(Duration::from_secs(15), stream.message()).await;
-    let status = ended.unwrap().unwrap_err();
-    assert_eq!(status.code(), Grpced::Unavailable, "{status:?}");
-    drop(stream);
-    let stopped = timeout(Duration::from_secs(15), ours.running.stopped()).await;
-    assert!(matches!(stopped.unwrap(), Stopped::Clean));
-}
-
-#[tokio::test]
-async fn what_is_shed_is_unavailable_and_says_when_to_come_back() {
-    let tiny = ServerSettings {
-        in_flight_max: 1,
-        waiting_max: 1,
-        ..settings()
-    };
-    let mut ours = Ours::start(tiny).await;
-    let mut sleeper = ours.client.clone();
-    let slept = task::spawn("sleeper", async move {
-        sleeper.check(asking("reader", "sleep")).await
-    });
-    let status = loop {
-        match ours.check("").await {
-            Ok(()) => tokio::time::sleep(Duration::from_millis(5)).await,
-            Err(status) => break status,
-        }
-    };
-    assert_eq!(status.code(), Grpced::Unavailable);
-    assert!(status.get_details_retry_info().is_some(), "{status:?}");
-    slept.abort();
-
-    // A stream holds a place among those that wait, for as long as it lasts.
-    let mut first = loop {
-        match ours.watch(asking("writer", "")).await {
-            Ok(stream) => break stream,
-            Err(_) => tokio::time::sleep(Duration::from_millis(5)).await,
-        }
-    };
-    assert!(first.message().await.unwrap().is_some());
-    let second = ours.watch(asking("writer", "")).await;
-    assert_eq!(second.unwrap_err().code(), Grpced::Unavailable);
-    drop(first);
-    let began = Instant::now();
-    while ours.watch(asking("writer", "short")).await.is_err() {
-        assert!(
-            began.elapsed() < Duration::from_secs(5),
-            "the place was not given back"
-        );
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-}
-
-#[tokio::test]
-async fn who_asks_too_often_is_told_when_to_come_back() {
-    let mut counted = settings();
-    counted.admission.caller_rate_on = true;
-    counted.admission.caller_rate.per_second = 0.5;
-    counted.admission.caller_rate.burst = 1;
-    let mut ours = Ours::start(counted).await;
-    ours.check("").await.unwrap();
-    let status = ours.check("").await.unwrap_err();
-    assert_eq!(status.code(), Grpced::ResourceExhausted, "{status:?}");
-    let wait = status.get_details_retry_info().unwrap().retry_delay;
-    assert_eq!(wait, Some(Duration::from_secs(2)));
-    let info = status.get_details_error_info().unwrap();
-    assert_eq!(info.reason, "RATE_LIMITED");
-}
-
-#[tokio::test]
-async fn what_is_not_there_is_unimplemented_and_plain_http_is_told_the_type() {
-    let ours = Ours::start(settings()).await;
-    let mut other =
-        tonic_reflection::pb::v1alpha::server_reflection_client::ServerReflectionClient::new(
-            channel(&ours.running).await,
-        );
-    let asked = other.server_reflection_info(stream::pending()).await;
-    assert_eq!(asked.unwrap_err().code(), Grpced::Unimplemented);
-    let api = super::api::Api(service(settings()).into_router().unwrap());
-    let path = "POST //grpc.health.v1.Health/Check";
-    let got = api
-        .send(path, &[("content-type", "application/json")], "{}")
-        .await;
-    assert_eq!(got.status, 415, "{}", got.text);
-    let grpc = [("content-type", "application/grpc"), ("te", "trailers")];
-    let got = api
-        .send("POST //grpc.health.v1.Health/Nothing", &grpc, "")
-        .await;
-    assert_eq!(
-        (got.status, &got.headers["grpc-status"]),
-        (200, &"12".parse().unwrap())
-    );
-}
-
-#[tokio::test]
-async fn reflection_lists_every_service() {
-    let ours = Ours::start(settings()).await;
-    let mut client = ServerReflectionClient::new(channel(&ours.running).await);
-    let request = ServerReflectionRequest {
-        host: String::new(),
-        message_request: Some(MessageRequest::ListServices(String::new())),
-    };
-    let asked = client.server_reflection_info(stream::iter([request])).await;
-    let answer = asked.unwrap().into_inner().next().await.unwrap().unwrap();
-    let Some(MessageResponse::ListServicesResponse(ListServiceResponse { service })) =
-        answer.message_response
-    else {
-        panic!("{answer:?}");
-    };
-    let names: BTreeSet<_> = service.iter().map(|one| one.name.as_str()).collect();
-    let wanted = [
-        "grpc.health.v1.Health",
-        "grpc.reflection.v1.ServerReflection",
-    ];
-    assert_eq!(names, BTreeSet::from(wanted));
-}
-
-#[tokio::test]
-async fn health_says_what_ready_says() {
-    let failing = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
-    let seen = failing.clone();
-    let own = tonic_reflection::server::Builder::configure()
-        .build_v1alpha()
-        .unwrap();
-    let grpc = Grpc::new(own, tonic_reflection::pb::v1alpha::FILE_DESCRIPTOR_SET)
-        .allow::<Anyone>("ServerReflectionInfo");
-    let module = Module::new("own").grpc(grpc).ready_when("store", move || {
-        let fails = seen.load(std::sync::atomic::Ordering::Relaxed);
-        async move {
-            if fails {
-                Err("it is out".to_owned())
-            } else {
-                Ok(())
-            }
-        }
-    });
-    let running = Service::new(settings())
-        .mount(module)
-        .start()
-        .await
-        .unwrap();
-    let mut client = HealthClient::new(channel(&running).await);
-    let mut watcher = client.clone();
-    let name = "grpc.reflection.v1alpha.ServerReflection";
-    let mut until = async |wanted: ServingStatus, of: &str| {
-        let began = Instant::now();
-        loop {
-            let service = of.to_owned();
-            let asked = client.check(HealthCheckRequest { service }).await;
-            let status = asked.map(|answer| answer.into_inner().status);
-            if status.as_ref().is_ok_and(|status| *status == wanted as i32) {
-                return;
-            }
-            assert!(began.elapsed() < Duration::from_secs(5), "{of}: {status:?}");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    until(ServingStatus::Serving, "").await;
-    until(ServingStatus::Serving, name).await;
-    let asked = watcher.watch(HealthCheckRequest::default()).await;
-    let mut told = asked.unwrap().into_inner();
-    assert!(told.message().await.unwrap().is_some());
-    let again = timeout(Duration::from_millis(2_200), told.message()).await;
-    assert!(again.is_err(), "told again, and nothing is new: {again:?}");
-    failing.store(true, std::sync::atomic::Ordering::Relaxed);
-    until(ServingStatus::NotServing, "").await;
-    until(ServingStatus::NotServing, name).await;
 }

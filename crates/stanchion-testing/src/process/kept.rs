@@ -19,16 +19,21 @@ while read -r word group; do
     for one in $kept; do [ "$one" = "$group" ] || left="$left $one"; done
     case $word in
     keep) kept="$left $group" ;;
-    forget) kept=$left ;;
+    end)
+        kept=$left
+        kill -KILL "-$group"
+        ;;
     esac
 done
-for one in $kept; do kill -KILL "-$one"; done 2>/dev/null"#;
+for one in $kept; do kill -KILL "-$one"; done"#;
 
 /// One for all children of this process, started with the first of them.
 static RUNNING: Mutex<Option<Child>> = Mutex::new(None);
 
-/// That a process group is killed as soon as this process has ended. Dropped, the group is forgotten: whoever holds this
-/// has waited for the child by then, and another one may get its number.
+/// That a process group is killed when this is dropped, and as soon as this process has ended.
+///
+/// Drop it right after the child was waited for, whose children may go on. Later another group may have its number: numbers
+/// come again once all others were given out.
 #[derive(Debug)]
 pub struct Kept {
     group: u32,
@@ -63,8 +68,8 @@ impl Kept {
 
 impl Drop for Kept {
     fn drop(&mut self) {
-        // Fails only when the keeper has ended, and then there is nobody to forget.
-        let _told = tell("forget", self.group);
+        // Fails only when the keeper has ended, and then there is nobody to end it.
+        let _told = tell("end", self.group);
     }
 }
 

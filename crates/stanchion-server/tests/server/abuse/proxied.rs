@@ -1,11 +1,11 @@
 //! G2 behind HAProxy: it marks each request that it sends, so that one without its mark is one that it has not seen.
 
 use std::fmt::Write as _;
-use std::process::{Child, Command, Stdio};
 
 use axum::extract::Request;
 use http::StatusCode;
 use parking_lot::Mutex;
+use stanchion_testing::process::{Launch, ServiceProcess, free_port};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -17,25 +17,16 @@ const BINARY: &str = "/usr/sbin/haproxy";
 const READY_WITHIN: Duration = Duration::from_secs(10);
 const MARK: &str = "x-by-haproxy";
 
-/// HAProxy before an address.
+/// HAProxy before an address, ended with this test however that ends.
 struct Proxy {
-    child: Child,
+    _process: ServiceProcess,
     address: SocketAddr,
     _folder: tempfile::TempDir,
 }
 
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        let _ended = self.child.kill();
-        let _gone = self.child.wait();
-    }
-}
-
 impl Proxy {
     async fn before(service: SocketAddr) -> Self {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = free.local_addr().unwrap();
-        drop(free);
+        let address = SocketAddr::from(([127, 0, 0, 1], free_port().unwrap()));
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("haproxy.cfg");
         let text = format!(
@@ -46,16 +37,17 @@ impl Proxy {
              backend out\n  server a {service}\n"
         );
         std::fs::write(&file, text).unwrap();
-        let mut haproxy = Command::new(BINARY);
-        haproxy.args(["-db", "-q", "-f"]).arg(&file);
-        let child = haproxy.stdin(Stdio::null()).spawn().unwrap();
+        let launch = Launch::new(BINARY).arg("-db").arg("-f").arg(file);
+        let mut process = launch.spawn().unwrap();
         let began = Instant::now();
         while TcpStream::connect(address).await.is_err() {
-            assert!(began.elapsed() < READY_WITHIN, "HAProxy does not listen");
+            let runs = process.exited().unwrap().is_none();
+            let waits = runs && began.elapsed() < READY_WITHIN;
+            assert!(waits, "HAProxy does not listen: {}", process.stderr());
             sleep(Duration::from_millis(20)).await;
         }
         Self {
-            child,
+            _process: process,
             address,
             _folder: folder,
         }

@@ -4,7 +4,10 @@ use bytes::Bytes;
 use http_body_util::Full;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use stanchion_runtime::task;
 use tokio::net::TcpStream;
+use tokio::time::Instant;
+use tonic_reflection::pb::v1::server_reflection_client::ServerReflectionClient;
 
 use super::super::sockets::Line;
 use super::*;

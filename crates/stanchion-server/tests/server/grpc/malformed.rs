@@ -5,7 +5,9 @@ use http::request::Builder;
 use http_body_util::{BodyExt, Full};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use stanchion_runtime::task;
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 use tonic::codec::CompressionEncoding;
 
 use super::*;

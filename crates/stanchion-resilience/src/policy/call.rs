@@ -138,7 +138,7 @@ impl Parts {
         if let Some(bulkhead) = &self.bulkhead {
             slot = bulkhead.try_enter_here();
             if slot.is_none() {
-                slot = Some(bulkhead.enter_here().await?);
+                slot = Some(bulkhead.enter_here(deadline).await?);
                 now = Moment::now();
             }
         }

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use crate::atomic::{Asked, Had, Turnstile};
 use crate::deadline::Deadline;
 use crate::guard::{Guard, GuardLayer};
-use crate::{Failure, Moment, Refusal};
+use crate::{Failure, Moment, Priority, Refusal};
 
 stanchion_config::settings! {
     /// How many calls to one dependency there may be at a time.
@@ -158,6 +158,12 @@ impl Bulkhead {
     #[must_use]
     pub fn settings(&self) -> &BulkheadSettings {
         &self.shared.settings
+    }
+
+    /// Whether a call of this class may ask for a slot: those that can wait leave some for those that cannot.
+    pub(crate) fn is_open_to(&self, priority: Priority) -> bool {
+        let slots = self.shared.settings.slots;
+        priority <= Priority::Normal || self.running() < priority.part_of(slots)
     }
 
     pub(crate) fn try_enter_here(&self) -> Option<SlotHere<'_>> {

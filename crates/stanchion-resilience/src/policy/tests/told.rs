@@ -202,3 +202,24 @@ async fn who_waits_for_a_place_waits_until_the_deadline_at_most() {
         assert!(waited <= 21 * MS, "{waited:?}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_can_wait_leave_slots_to_those_that_cannot() {
+    let policy = given(|settings| settings.bulkhead.slots = 10);
+    let bulkhead = policy.bulkhead().unwrap();
+    let call = |priority| {
+        let terms = Terms::once().of_priority(priority);
+        policy.call(terms, &EveryError, |_| async { Ok::<_, ()>(()) })
+    };
+    let mut held = Vec::new();
+    for (running, expected) in [(2, 4), (3, 3), (5, 3), (6, 2), (9, 2)] {
+        while held.len() < running {
+            held.push(bulkhead.try_enter().unwrap());
+        }
+        let mut passed = 0;
+        for priority in crate::Priority::ALL {
+            passed += u32::from(call(priority).await.is_ok());
+        }
+        assert_eq!(passed, expected, "of four classes, beside {running}");
+    }
+}

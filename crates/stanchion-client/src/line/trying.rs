@@ -97,7 +97,10 @@ impl Trying<'_> {
         let now = Moment::now();
         let took = now.since(self.begun);
         match outcome {
-            "connect" => self.host.connected(now, false),
+            "connect" => {
+                self.host.connected(now, false);
+                self.line.hosts.doubt(now);
+            }
             _ if verdict == Verdict::Success => self.host.connected(now, true),
             _ => {}
         }

@@ -140,6 +140,35 @@ async fn addresses_are_asked_for_again_and_those_of_before_count_while_nobody_an
     assert_eq!(one.calls(), before, "the host that left gets nothing");
 }
 
+/// Where all hosts were replaced at once, half a minute would pass until the next look.
+#[tokio::test]
+async fn addresses_are_asked_for_again_when_a_host_cannot_be_reached() {
+    let (down, moved) = (Host::start().await, Host::start().await);
+    let answer = Arc::new(Mutex::new(vec![down.address]));
+    drop(down);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let asked = Arc::clone(&answer);
+    let registry = Discovery::asking(move || {
+        let now = asked.lock().clone();
+        async move { Ok(now) }
+    });
+    let mut settings = quick();
+    settings.policy.retry_on = false;
+    let metrics = Metrics::default();
+    let client =
+        HttpClient::with_discovery("stub", "http://stub.test", registry, &settings, &metrics);
+    let client = client.unwrap();
+    client.get("/").send().await.unwrap_err();
+    *answer.lock() = vec![moved.address];
+    let began = tokio::time::Instant::now();
+    while client.get("/").send().await.is_err() {
+        let waited = began.elapsed();
+        assert!(waited < Duration::from_secs(10), "never asked again");
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+    assert_eq!(moved.calls(), 1);
+}
+
 #[tokio::test]
 async fn a_name_is_looked_up() {
     let host = Host::start().await;

@@ -16,7 +16,7 @@ stanchion_config::settings! {
         pub tls: ClientTlsSettings = section,
         /// Addresses such as 10.0.0.7:8443, instead of those that DNS has for the URL's host.
         pub addresses: Vec<String> = vec![],
-        /// How often DNS is asked again; what it said before counts while it does not answer.
+        /// How often DNS is asked again, beside once a second while a host cannot be reached; what it said before counts while it does not answer.
         #[range("100ms"..="1h")]
         pub lookup_every: Duration = "30s",
         /// How long DNS may take, and how long TCP, TLS and HTTP/2 together.

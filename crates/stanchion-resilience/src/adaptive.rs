@@ -130,7 +130,7 @@ impl Adaptive {
         place
     }
 
-    /// A place, waited for as long as the queue allows.
+    /// A place, waited for as long as the queue allows, and until `deadline` at most.
     ///
     /// # Errors
     /// [`Refusal::Overloaded`] when the queue is full, the wait too long or the time left too short for work.
@@ -142,7 +142,8 @@ impl Adaptive {
                 return Ok(place);
             }
             let waiting = state.wait(now, priority, deadline)?;
-            (waiting, state.queue.wait_max(now))
+            // Whoever's time is over has gone.
+            (waiting, state.queue.wait_max(now).min(deadline.left(now)))
         };
         let mut waiting = Waiting {
             shared: &self.shared,

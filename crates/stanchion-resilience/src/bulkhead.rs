@@ -10,8 +10,9 @@ use stanchion_runtime::task::{self, Task};
 use tokio::sync::oneshot;
 
 use crate::atomic::{Asked, Had, Turnstile};
+use crate::deadline::Deadline;
 use crate::guard::{Guard, GuardLayer};
-use crate::{Failure, Refusal};
+use crate::{Failure, Moment, Priority, Refusal};
 
 stanchion_config::settings! {
     /// How many calls to one dependency there may be at a time.
@@ -104,7 +105,7 @@ impl Bulkhead {
     /// # Errors
     /// [`Refusal::BulkheadFull`] at once when the queue is full, or when the wait was too long.
     pub async fn enter(&self) -> Result<Slot, Refusal> {
-        Ok(self.enter_here().await?.kept(&self.shared))
+        Ok(self.enter_here(Deadline::NONE).await?.kept(&self.shared))
     }
 
     /// Runs `call` in a slot.
@@ -115,7 +116,7 @@ impl Bulkhead {
         &self,
         call: impl Future<Output = Result<T, E>>,
     ) -> Result<T, Failure<E>> {
-        let _slot = self.enter_here().await?;
+        let _slot = self.enter_here(Deadline::NONE).await?;
         call.await.map_err(Failure::Remote)
     }
 
@@ -159,12 +160,19 @@ impl Bulkhead {
         &self.shared.settings
     }
 
+    /// Whether a call of this class may ask for a slot: those that can wait leave some for those that cannot.
+    pub(crate) fn is_open_to(&self, priority: Priority) -> bool {
+        let slots = self.shared.settings.slots;
+        priority <= Priority::Normal || self.running() < priority.part_of(slots)
+    }
+
     pub(crate) fn try_enter_here(&self) -> Option<SlotHere<'_>> {
         let shared = &*self.shared;
         shared.turnstile.enter().then(|| SlotHere { shared })
     }
 
-    pub(crate) async fn enter_here(&self) -> Result<SlotHere<'_>, Refusal> {
+    /// Waits until `deadline` at most: whoever's time is over has gone.
+    pub(crate) async fn enter_here(&self, deadline: Deadline) -> Result<SlotHere<'_>, Refusal> {
         if let Some(slot) = self.try_enter_here() {
             return Ok(slot);
         }
@@ -175,8 +183,10 @@ impl Bulkhead {
             Asked::Full => return Err(Refusal::BulkheadFull),
             Asked::Place(number) => Waiting { shared, number },
         };
-        match tokio::time::timeout(shared.settings.wait, &mut told).await {
+        let wait = shared.settings.wait.min(deadline.left(Moment::now()));
+        match tokio::time::timeout(wait, &mut told).await {
             Ok(_told) => Ok(waiting.slot()),
+            Err(_elapsed) if deadline.left(Moment::now()).is_zero() => Err(Refusal::NoTimeLeft),
             Err(_elapsed) => Err(Refusal::BulkheadFull),
         }
     }

@@ -19,6 +19,10 @@ pub trait Origin: Send + Sync {
 
     /// The id that its log lines bear.
     fn request_id(&self) -> Option<&str>;
+
+    /// A call on its behalf was given up after it had been tried again, here or further down: whoever waits for this request
+    /// is told not to try it again. Of several tiers the one nearest to what fails does that.
+    fn gave_up(&self) {}
 }
 
 /// The request on whose behalf the current task works, if there is one.
@@ -33,6 +37,12 @@ pub fn deadline() -> Deadline {
     CURRENT
         .try_with(|origin| origin.deadline())
         .unwrap_or(Deadline::NONE)
+}
+
+/// Tells that request, if there is one, that a call on its behalf was [given up](Origin::gave_up).
+pub fn gave_up() {
+    // Outside of a request there is nobody to tell.
+    let _ = CURRENT.try_with(|origin| origin.gave_up());
 }
 
 /// Runs `work` on behalf of `origin`.

@@ -8,7 +8,7 @@
 //! | breaker, asked | before anything is waited for: an open one refuses at once |
 //! | throttle | spares an overloaded dependency before a rate token is spent |
 //! | rate | what we agreed to send at most |
-//! | bulkhead and adaptive limit | a bounded wait for a slot; what they shed is no failure of the dependency |
+//! | bulkhead and adaptive limit | a bounded wait for a slot, of which what can wait leaves some; what they shed is no failure of the dependency |
 //! | breaker, passed | after the wait, so that no probe's place is held by a call that queues |
 //! | timeout | inside the breaker: a call that takes too long is a failure |
 //!

@@ -27,6 +27,10 @@ use crate::budget::{Budget, BudgetSettings};
 use crate::deadline::{Deadline, FLOOR};
 use crate::{Dice, Moment, Priority, Refusal};
 
+/// The HTTP header of an answer that says `false` where it was tried again already, nearer to what failed; over gRPC that is
+/// `grpc-retry-pushback-ms: -1`.
+pub const HEADER: &str = "x-should-retry";
+
 stanchion_config::settings! {
     /// How often and when a failed call is sent again.
     pub struct RetrySettings {

@@ -62,6 +62,8 @@ pub struct Context {
     pub(crate) is_inner: bool,
     /// Whether policies were asked about an object.
     pub(crate) asked: AtomicBool,
+    /// A call that it needed was tried again and given up all the same.
+    gave_up: AtomicBool,
     /// The preference that was honoured, as `Preference-Applied` tells it.
     pub(crate) preference: OnceLock<String>,
     /// In the table of requests being served.
@@ -142,6 +144,7 @@ impl Context {
             permit: Mutex::new(None),
             is_inner: CURRENT.try_with(|_| ()).is_ok(),
             asked: AtomicBool::new(false),
+            gave_up: AtomicBool::new(false),
             preference: OnceLock::new(),
             seat: Seat::default(),
             ends_by_itself: AtomicBool::new(false),
@@ -151,6 +154,11 @@ impl Context {
     /// Policies were asked about an object of this request.
     pub(crate) fn policies_asked(&self) {
         self.asked.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a call on its behalf was tried again and given up: if it fails, nobody should try it once more.
+    pub(crate) fn has_given_up(&self) -> bool {
+        self.gave_up.load(Ordering::Relaxed)
     }
 
     /// Whether an answer must be withheld: the operation is about a guarded object, and nobody asked about it.
@@ -276,6 +284,10 @@ impl Origin for Context {
 
     fn request_id(&self) -> Option<&str> {
         Some(&self.request_id)
+    }
+
+    fn gave_up(&self) {
+        self.gave_up.store(true, Ordering::Relaxed);
     }
 }
 

@@ -181,6 +181,9 @@ impl<'l> Remote<'l> {
 
     /// The dependency's own answer stays what it is; all else is said for it.
     fn failed(&self, error: PolicyError<Fault<Box<Said>>>) -> Result<Response<Body>, Status> {
+        let was_told =
+            matches!(&error.last, Failure::Remote(Fault::Said(said)) if said.says_never());
+        self.line.gave_up(error.stopped, was_told);
         if let Failure::Remote(Fault::Said(said)) = error.last {
             return Ok(said.answer);
         }

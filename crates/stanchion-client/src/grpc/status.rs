@@ -22,6 +22,14 @@ pub(super) struct Said {
     pub(super) retryable: Retryable,
 }
 
+impl Said {
+    /// Whether it could pass by its code, and the dependency says not to try it again.
+    pub(super) fn says_never(&self) -> bool {
+        let by_code = Retryable::of_grpc(self.code as i32);
+        by_code != Retryable::Never && self.retryable == Retryable::Never
+    }
+}
+
 /// The code in a head or in trailers; `None` if there is none.
 pub(super) fn code(headers: &HeaderMap) -> Option<Code> {
     headers
@@ -172,5 +180,17 @@ mod tests {
             headers.insert(PUSHBACK, never.parse().unwrap());
             assert_eq!(unavailable(&headers), Retryable::Never, "{never}");
         }
+    }
+
+    #[test]
+    fn that_it_was_tried_again_is_told_by_pushback_alone() {
+        let said = |code: Code, retryable: Retryable| Said {
+            answer: http::Response::new(tonic::body::Body::empty()),
+            code,
+            retryable,
+        };
+        assert!(said(Code::Unavailable, Retryable::Never).says_never());
+        assert!(!said(Code::Unavailable, Retryable::unknown()).says_never());
+        assert!(!said(Code::NotFound, Retryable::Never).says_never());
     }
 }

@@ -144,14 +144,7 @@ impl<'c> Call<'c> {
         let span = sending.span();
         let called = sending.line.policy.call(terms, &judge, one_try);
         let called = called.instrument(span).await;
-        called.map_err(|error| {
-            ClientError::of(
-                &sending.line.name,
-                sending.seen.last(),
-                error,
-                Reason::Status,
-            )
-        })
+        called.map_err(|error| sending.failed(error))
     }
 
     /// Sends it, and gives the answer as soon as its head is there. The policy guards until then; afterwards the body
@@ -192,8 +185,7 @@ impl<'c> Call<'c> {
             .policy
             .call(sending.terms.until(until), &judge, one_try);
         let called = called.instrument(span).await;
-        let response = called
-            .map_err(|error| ClientError::of(&name, sending.seen.last(), error, Reason::Status))?;
+        let response = called.map_err(|error| sending.failed(error))?;
         let (head, body) = response.into_parts();
         Ok(Streamed {
             status: head.status,

@@ -7,14 +7,15 @@ use bytes::Bytes;
 use http::header::HeaderName;
 use http::{HeaderMap, HeaderValue, Method, Request, Uri};
 use stanchion_resilience::breaker::Verdict;
-use stanchion_resilience::deadline;
-use stanchion_resilience::policy::{Attempt, Judge};
-use stanchion_resilience::retry::{Retryable, Terms};
+use stanchion_resilience::policy::{Attempt, Judge, PolicyError};
+use stanchion_resilience::retry::{self, Retryable, Terms};
+use stanchion_resilience::{Failure, deadline};
 use tracing::{Span, info_span};
 
 use super::Response;
 use crate::error::Fault;
 use crate::line::{self, Arriving, Line, Outgoing, Seen};
+use crate::{ClientError, Reason};
 
 const ATTEMPT: HeaderName = HeaderName::from_static("x-request-attempt");
 
@@ -35,6 +36,17 @@ impl Sending<'_> {
         let (method, name) = (&self.method, &self.line.name);
         let shown = format_args!("{method} {name}");
         info_span!("client.call", otel.name = %shown, otel.kind = "client", dependency = %name)
+    }
+
+    /// Why there is no answer; whoever is being served hears that it was tried again.
+    pub(super) fn failed(&self, error: PolicyError<Fault<Response>>) -> ClientError {
+        let answer = match &error.last {
+            Failure::Remote(Fault::Said(answer)) => Some(answer),
+            _ => None,
+        };
+        let was_told = answer.is_some_and(|answer| answer.header(retry::HEADER) == Some("false"));
+        self.line.gave_up(error.stopped, was_told);
+        ClientError::of(&self.line.name, self.seen.last(), error, Reason::Status)
     }
 
     /// `left` is what the host is told to be left; nothing where its answer may go on for as long as it likes.
@@ -77,6 +89,7 @@ impl<T: Send> Judge<T, Fault<Response>> for Status {
                 409 if asked.is_some() => Retryable::unknown(),
                 status => Retryable::of_http(status),
             };
+            let said = said.with_should_retry(answer.header(retry::HEADER));
             match answer.date() {
                 Some(made) => said.with_retry_after_at(asked, made),
                 None => said.with_retry_after(asked),

@@ -36,6 +36,9 @@ const AWAY_MAX: Duration = Duration::from_secs(8);
 /// A question about addresses that takes longer is given up: the next one is asked then, and not never.
 const ANSWERED_WITHIN: Duration = Duration::from_secs(30);
 
+/// A host that nobody can connect to may be elsewhere by now: addresses are asked for again then, so often at most.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
+
 impl Host {
     /// What connecting came to. Ejection is for hosts that answer badly and leaves most of them in; one that nobody can
     /// connect to serves no one, so there is no share to keep.
@@ -126,6 +129,14 @@ impl Hosts {
         let ejected = self.outliers.ejected(now);
         let ejected = i64::try_from(ejected).unwrap_or(i64::MAX);
         self.dialer.metrics.ejected.set(ejected);
+    }
+
+    /// Nobody could connect to one of them: the next question does not wait until it is time.
+    pub(crate) fn doubt(self: &Arc<Self>, now: Moment) {
+        let asked = *self.asked_at.lock();
+        if now.since(asked) >= AGAIN_AFTER {
+            self.ask();
+        }
     }
 
     /// Closes idle connections, and asks for addresses and files when it is time.

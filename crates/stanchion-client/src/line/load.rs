@@ -56,6 +56,16 @@ impl Load {
         self.at = now;
     }
 
+    /// A call was given up after so long, by a caller whose time was over or who took another's answer: it would have
+    /// taken longer. Were that not known, a host that hangs would look better the longer nobody has an answer of it.
+    pub(crate) fn given_up(&mut self, now: Moment, took: Duration) {
+        let took = took.as_nanos() as f64;
+        if took > self.took * self.kept(now) {
+            self.took = took;
+            self.at = now;
+        }
+    }
+
     /// What one more call there is expected to cost at `now`; less is better.
     pub(crate) fn cost(&self, now: Moment) -> f64 {
         if self.took == 0.0 {
@@ -122,6 +132,24 @@ mod tests {
         failing.learn(now(), MS, true);
         working.learn(now(), 100 * MS, false);
         assert!(failing.cost(now()) > working.cost(now()));
+    }
+
+    #[test]
+    fn a_host_that_lets_callers_wait_in_vain_does_not_look_faster_with_time() {
+        let (mut hangs, mut works) = (Load::new(now()), Load::new(now()));
+        hangs.learn(now(), 2 * MS, false);
+        let later = now() + Duration::from_secs(20);
+        works.learn(later, 5 * MS, false);
+        assert!(hangs.cost(later) < works.cost(later), "so it is asked");
+        hangs.given_up(later, MS);
+        let known = hangs.cost(later);
+        hangs.given_up(later, 100 * MS);
+        assert!(known < works.cost(later) && hangs.cost(later) > 10.0 * works.cost(later));
+        hangs.given_up(later, MS);
+        assert!(
+            hangs.cost(later) > 10.0 * works.cost(later),
+            "that one had no time says nothing"
+        );
     }
 
     #[test]

@@ -18,7 +18,7 @@ use parking_lot::Mutex;
 use stanchion_resilience::breaker::Verdict;
 use stanchion_resilience::deadline::Deadline;
 use stanchion_resilience::policy::{Attempt, Policy};
-use stanchion_resilience::retry::Retryable;
+use stanchion_resilience::retry::{Retryable, Stopped};
 use stanchion_resilience::{Dice, Moment, Refusal, origin};
 use stanchion_runtime::task::{blocking, spawn_apart};
 use stanchion_telemetry::{Metrics, trace};
@@ -138,6 +138,19 @@ impl Line {
     /// The deadline of a call: what was given with it, or nearer that of the request being served.
     pub(crate) fn deadline(&self, given: Option<Deadline>) -> Deadline {
         given.unwrap_or(Deadline::NONE).earlier(origin::deadline())
+    }
+
+    /// Tells the request being served that a call was tried as often as that is good, by us or, as we were told, further
+    /// down: nobody above tries it again.
+    pub(crate) fn gave_up(&self, stopped: Stopped, was_told: bool) {
+        let tries = self.policy.retry().is_some() && self.policy.settings().retry.attempts > 1;
+        let is_enough = matches!(
+            stopped,
+            Stopped::Attempts | Stopped::Budget | Stopped::Refused(_)
+        );
+        if was_told || (tries && is_enough) {
+            origin::gave_up();
+        }
     }
 
     /// What goes along in every protocol: trace and request id.

@@ -97,16 +97,21 @@ impl Trying<'_> {
         let now = Moment::now();
         let took = now.since(self.begun);
         match outcome {
-            "connect" => self.host.connected(now, false),
+            "connect" => {
+                self.host.connected(now, false);
+                self.line.hosts.doubt(now);
+            }
             _ if verdict == Verdict::Success => self.host.connected(now, true),
             _ => {}
         }
         let mut load = self.host.load.lock();
         load.end();
-        match verdict {
-            Verdict::Success => load.learn(now, took, false),
-            Verdict::Failure => load.learn(now, took, true),
-            Verdict::Ignored => {}
+        match (outcome, verdict) {
+            (_, Verdict::Success) => load.learn(now, took, false),
+            // Who refuses is no worse a host, and must not look fast.
+            (_, Verdict::Failure) | ("status", Verdict::Ignored) => load.learn(now, took, true),
+            ("cancelled" | "timed_out", Verdict::Ignored) => load.given_up(now, took),
+            (_, Verdict::Ignored) => {}
         }
         drop(load);
         self.line.metrics.attempted(outcome);

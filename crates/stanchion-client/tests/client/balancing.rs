@@ -62,6 +62,36 @@ async fn the_slower_host_gets_fewer_calls() {
     assert!(slow.calls() < 20, "{} of 100", slow.calls());
 }
 
+/// Of an impatient caller neither breaker nor ejection learns anything.
+#[tokio::test]
+async fn whoever_has_little_time_gets_the_host_that_answers() {
+    let (hangs, works) = (Host::start().await, Host::start().await);
+    hangs.takes(Duration::from_secs(60));
+    let mut settings = quick();
+    settings.policy.retry_on = false;
+    let client = of_all(&[&hangs, &works], &settings, &Metrics::default());
+    for _ in 0..30 {
+        let hasty = Deadline::after(Moment::now(), Duration::from_millis(200));
+        let _answer = client.get("/").until(hasty).send().await;
+    }
+    assert!(hangs.calls() < 10, "{} of 30 in vain", hangs.calls());
+}
+
+/// 429 is about its caller, and neither breaker nor ejection counts it.
+#[tokio::test]
+async fn a_host_that_refuses_at_once_is_not_the_faster_one() {
+    let (refuses, works) = (Host::start().await, Host::start().await);
+    refuses.status(429);
+    works.takes(Duration::from_millis(5));
+    let mut settings = quick();
+    settings.policy.retry_on = false;
+    let client = of_all(&[&refuses, &works], &settings, &Metrics::default());
+    for _ in 0..30 {
+        let _answer = client.get("/").send().await;
+    }
+    assert!(refuses.calls() < 10, "{} of 30 refused", refuses.calls());
+}
+
 #[tokio::test]
 async fn addresses_are_asked_for_again_and_those_of_before_count_while_nobody_answers() {
     let (one, other) = (Host::start().await, Host::start().await);
@@ -108,6 +138,35 @@ async fn addresses_are_asked_for_again_and_those_of_before_count_while_nobody_an
         client.get("/").send().await.unwrap();
     }
     assert_eq!(one.calls(), before, "the host that left gets nothing");
+}
+
+/// Where all hosts were replaced at once, half a minute would pass until the next look.
+#[tokio::test]
+async fn addresses_are_asked_for_again_when_a_host_cannot_be_reached() {
+    let (down, moved) = (Host::start().await, Host::start().await);
+    let answer = Arc::new(Mutex::new(vec![down.address]));
+    drop(down);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let asked = Arc::clone(&answer);
+    let registry = Discovery::asking(move || {
+        let now = asked.lock().clone();
+        async move { Ok(now) }
+    });
+    let mut settings = quick();
+    settings.policy.retry_on = false;
+    let metrics = Metrics::default();
+    let client =
+        HttpClient::with_discovery("stub", "http://stub.test", registry, &settings, &metrics);
+    let client = client.unwrap();
+    client.get("/").send().await.unwrap_err();
+    *answer.lock() = vec![moved.address];
+    let began = tokio::time::Instant::now();
+    while client.get("/").send().await.is_err() {
+        let waited = began.elapsed();
+        assert!(waited < Duration::from_secs(10), "never asked again");
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+    assert_eq!(moved.calls(), 1);
 }
 
 #[tokio::test]

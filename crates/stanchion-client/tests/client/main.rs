@@ -13,5 +13,6 @@ mod host;
 mod outside;
 mod restarts;
 mod retrying;
+mod tiers;
 mod tls;
 mod transport;

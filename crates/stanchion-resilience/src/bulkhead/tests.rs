@@ -6,7 +6,6 @@ use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
 use super::*;
-use crate::Moment;
 
 fn given(slots: u32, queue: u32) -> Bulkhead {
     Bulkhead::new(&BulkheadSettings {

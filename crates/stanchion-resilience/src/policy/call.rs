@@ -8,7 +8,7 @@ use crate::breaker::{Breaker, Permit, Verdict};
 use crate::deadline::Deadline;
 use crate::retry::{Effect, GaveUp, Retryable, Stopped, Terms};
 use crate::throttle::Admitted;
-use crate::{Failure, Moment};
+use crate::{Failure, Moment, Refusal};
 
 /// A dependency that is told a deadline answers so long before our own timer at most.
 const ANSWERED_BEFORE: Duration = Duration::from_millis(5);
@@ -136,9 +136,12 @@ impl Parts {
         }
         let mut slot = None;
         if let Some(bulkhead) = &self.bulkhead {
+            if !bulkhead.is_open_to(terms.priority) {
+                return Err(Refusal::BulkheadFull.into());
+            }
             slot = bulkhead.try_enter_here();
             if slot.is_none() {
-                slot = Some(bulkhead.enter_here().await?);
+                slot = Some(bulkhead.enter_here(deadline).await?);
                 now = Moment::now();
             }
         }

@@ -87,6 +87,15 @@ impl Retryable {
         }
     }
 
+    /// With the header [`x-should-retry`](super::HEADER): `false` means never, whatever the status is.
+    #[must_use]
+    pub fn with_should_retry(self, header: Option<&str>) -> Self {
+        match header {
+            Some("false") => Retryable::Never,
+            _ => self,
+        }
+    }
+
     fn with_after(self, wait: Duration) -> Self {
         let after = Some(wait);
         match self {

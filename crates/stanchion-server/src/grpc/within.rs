@@ -12,11 +12,13 @@ use http::HeaderValue;
 use http_body::Body as HttpBody;
 use stanchion_auth::Principal;
 use stanchion_resilience::deadline::grpc_timeout;
+use stanchion_resilience::origin::Origin;
 use stanchion_telemetry::trace::First;
+use tonic::Code;
 use tower::{Service, ServiceExt};
 use tracing::Instrument;
 
-use super::{Call, rendered, requested_timeout};
+use super::{Call, outcome, rendered, requested_timeout};
 use crate::codes;
 use crate::context::{Context, Lent, Waiting};
 use crate::present::Present;
@@ -107,6 +109,11 @@ impl InProcessCaller {
         let served = inside.router.clone().oneshot(request);
         let served = Arc::clone(&context).scope(served).instrument(span).await;
         let mut response = served.into_response();
+        let has_failed = outcome(response.headers()).is_some_and(|code| code != Code::Ok);
+        if let Some(caller) = caller.filter(|_| has_failed && context.has_given_up()) {
+            // Its own answer goes out, if any does.
+            Origin::gave_up(&*caller);
+        }
         // A stream ends with its deadline and with the service, as one over the network does.
         let waiting = response.extensions_mut().remove::<Arc<Waiting>>();
         match waiting {

@@ -255,6 +255,7 @@ fn limits(settings: &ServerSettings) -> ConnectionLimits {
             minimum: settings.body_rate_min.0,
             grace: settings.header_timeout,
         },
+        streams: settings.http2_streams_max,
     }
 }
 

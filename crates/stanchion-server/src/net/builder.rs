@@ -1,8 +1,6 @@
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use hyper_util::server::conn::auto;
 
-/// The most HTTP/2 streams of a connection at once (hyper's default, which others remove).
-const STREAMS_MAX: u32 = 200;
 /// Streams a peer may open and reset before they are looked at.
 const PENDING_RESETS_MAX: usize = 20;
 /// Streams reset for the peer's errors before the connection is ended: its requests were begun, and it makes us take
@@ -13,8 +11,8 @@ const HEAD_BYTES_HARD_MAX: usize = 128 * 1024;
 /// How much of an answer is kept for an HTTP/2 stream whose client is slow.
 const SEND_BYTES_MAX: usize = 256 * 1024;
 
-/// Hyper's part of each connection.
-pub(super) fn builder() -> auto::Builder<TokioExecutor> {
+/// Hyper's part of each connection, with so many streams of HTTP/2 at once.
+pub(super) fn builder(streams_max: u32) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
@@ -26,7 +24,7 @@ pub(super) fn builder() -> auto::Builder<TokioExecutor> {
     builder
         .http2()
         .timer(TokioTimer::new())
-        .max_concurrent_streams(STREAMS_MAX)
+        .max_concurrent_streams(streams_max)
         .max_pending_accept_reset_streams(PENDING_RESETS_MAX)
         .max_local_error_reset_streams(ERROR_RESETS_MAX)
         .max_header_list_size(HEAD_BYTES_HARD_MAX as u32)

@@ -131,7 +131,7 @@ where
         telling: moments.telling.clone(),
         body: limits.body,
     });
-    let builder = builder();
+    let builder = builder(limits.streams);
     let service = service_fn(move |request| answer(Arc::clone(&conversation), request));
     let connection = builder.serve_connection_with_upgrades(io, service);
     tokio::pin!(connection);

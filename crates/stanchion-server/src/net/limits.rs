@@ -1,4 +1,4 @@
-//! How long connections may take for what, and how often that is looked at.
+//! How long connections may take for what, how often that is looked at, and how much goes over one at once.
 
 use std::time::Duration;
 
@@ -14,6 +14,8 @@ pub(crate) struct ConnectionLimits {
     pub(crate) idle: Duration,
     pub(crate) write: Duration,
     pub(crate) body: BodyRate,
+    /// Of HTTP/2, at once.
+    pub(crate) streams: u32,
 }
 
 impl ConnectionLimits {
@@ -45,6 +47,7 @@ mod tests {
                 idle,
                 write,
                 body: BodyRate { minimum, grace },
+                streams: 1,
             };
             let first = limits.look_in(Duration::ZERO);
             assert!(first < two, "{limits:?}");

@@ -51,6 +51,9 @@ stanchion_config::settings! {
         /// Connections open at once from one address, of IPv6 from one network of 64 bits; proxies that are trusted are not counted.
         #[range(1..=1000000)]
         pub connections_per_address_max: usize = 1000,
+        /// Requests open at once on one connection of HTTP/2; more are refused. A proxy that has few connections for many clients may want more.
+        #[range(1..=10000)]
+        pub http2_streams_max: u32 = 200,
         /// Requests worked on at once at most; below that see server.admission. What is too much is answered 503 OVERLOADED.
         #[range(1..=1000000)]
         pub in_flight_max: usize = 512,

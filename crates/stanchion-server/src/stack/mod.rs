@@ -11,6 +11,7 @@ mod linger;
 mod observe;
 mod panics;
 mod security;
+mod tried;
 
 pub(crate) use in_flight::{InFlight, Seat, Upgrading};
 pub(crate) use limits::HEADERS_MAX;
@@ -107,6 +108,8 @@ impl Parts {
         };
         // Headers that keep browsers from harm, on every answer that one may see, errors included.
         security::add(&mut response, context.accept.grpc, self.behind_tls);
+        // What was tried again already is not tried again by whoever calls us.
+        tried::tell(&mut response, context);
         let response = watch.answered(response);
         // Whoever refused has not taken the body, and only who gives it up lets it be read to its end.
         drop(take(request.body_mut()));

@@ -177,3 +177,49 @@ async fn what_the_bulkhead_sheds_does_not_make_the_throttle_think_the_dependency
     let share = policy.throttle().unwrap().refused_share(Moment::now());
     assert_eq!(share, 0.0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_place_waits_until_the_deadline_at_most() {
+    let full = given(|settings| {
+        (settings.bulkhead.slots, settings.bulkhead.wait) = (1, 5_000 * MS);
+    });
+    let _slot = full.bulkhead().unwrap().try_enter().unwrap();
+    let loaded = given(|settings| {
+        settings.adaptive_on = true;
+        (settings.adaptive.start, settings.adaptive.max) = (1, 1);
+        settings.adaptive.queue.interval = 5_000 * MS;
+    });
+    let limit = loaded.adaptive().unwrap();
+    let _place = limit.try_enter(Moment::now(), crate::Priority::Normal);
+    for (policy, refusal) in [(&full, Refusal::NoTimeLeft), (&loaded, Refusal::Overloaded)] {
+        let begun = Moment::now();
+        let hasty = Terms::once().until(Deadline::after(begun, 20 * MS));
+        let refused = policy
+            .call(hasty, &EveryError, |_| async { Ok::<_, ()>(()) })
+            .await;
+        assert_eq!(refused.unwrap_err().last, Failure::Refused(refusal));
+        let waited = Moment::now().since(begun);
+        assert!(waited <= 21 * MS, "{waited:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn calls_that_can_wait_leave_slots_to_those_that_cannot() {
+    let policy = given(|settings| settings.bulkhead.slots = 10);
+    let bulkhead = policy.bulkhead().unwrap();
+    let call = |priority| {
+        let terms = Terms::once().of_priority(priority);
+        policy.call(terms, &EveryError, |_| async { Ok::<_, ()>(()) })
+    };
+    let mut held = Vec::new();
+    for (running, expected) in [(2, 4), (3, 3), (5, 3), (6, 2), (9, 2)] {
+        while held.len() < running {
+            held.push(bulkhead.try_enter().unwrap());
+        }
+        let mut passed = 0;
+        for priority in crate::Priority::ALL {
+            passed += u32::from(call(priority).await.is_ok());
+        }
+        assert_eq!(passed, expected, "of four classes, beside {running}");
+    }
+}

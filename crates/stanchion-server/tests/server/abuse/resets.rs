@@ -106,34 +106,32 @@ async fn errors_that_make_us_reset_do_not_lift_it_either() {
 
 #[tokio::test]
 async fn more_streams_than_the_bound_are_refused() {
-    // All that the connection lets in is let in.
-    let mut all_in = settings();
-    all_in.admission.adaptive_on = false;
-    let abused = Abused::start(all_in).await;
-    let mut wire = Wire::open(abused.address, &[]).await;
-    // Whoever knows the bound keeps it; h2 takes a few that do not, and refuses each.
-    wire.next_of(SETTINGS).await.unwrap();
-    for number in 0..(STREAMS_MAX as u32 + 20) {
-        wire.send(&ask(1 + 2 * number, "/hold", false)).await;
+    for bound in [STREAMS_MAX, 20] {
+        // All that the connection lets in is let in.
+        let mut all_in = settings();
+        all_in.admission.adaptive_on = false;
+        if bound != STREAMS_MAX {
+            all_in.http2_streams_max = bound as u32;
+        }
+        let abused = Abused::start(all_in).await;
+        let mut wire = Wire::open(abused.address, &[]).await;
+        // Whoever knows the bound keeps it; h2 takes a few that do not, and refuses each.
+        wire.next_of(SETTINGS).await.unwrap();
+        for number in 0..(bound as u32 + 20) {
+            wire.send(&ask(1 + 2 * number, "/hold", false)).await;
+        }
+        let refused = wire.next_of(RST_STREAM).await.unwrap();
+        assert_eq!(refused.payload, [0, 0, 0, 7], "REFUSED_STREAM");
+        assert!(refused.stream > 2 * bound as u32 - 2, "{}", refused.stream);
+        let began = Instant::now();
+        while abused.holding.most() < bound {
+            let most = abused.holding.most();
+            assert!(began.elapsed() < Duration::from_secs(3), "{most}");
+            sleep(Duration::from_millis(5)).await;
+        }
+        sleep(Duration::from_millis(50)).await;
+        assert_eq!(abused.holding.most(), bound);
     }
-    let refused = wire.next_of(RST_STREAM).await.unwrap();
-    assert_eq!(refused.payload, [0, 0, 0, 7], "REFUSED_STREAM");
-    assert!(
-        refused.stream > 2 * STREAMS_MAX as u32 - 2,
-        "{}",
-        refused.stream
-    );
-    let began = Instant::now();
-    while abused.holding.most() < STREAMS_MAX {
-        assert!(
-            began.elapsed() < Duration::from_secs(3),
-            "{}",
-            abused.holding.most()
-        );
-        sleep(Duration::from_millis(5)).await;
-    }
-    sleep(Duration::from_millis(50)).await;
-    assert_eq!(abused.holding.most(), STREAMS_MAX);
 }
 
 /// Handlers end with their connections, soon.

@@ -17,6 +17,10 @@ const FAILED_TOOK: Duration = Duration::from_secs(1);
 /// What calls to a host that has never answered are thought to take: a new host gets one call, not all of them.
 const UNKNOWN_TOOK: f64 = 1e9;
 
+/// What a new host's call counts as having taken at least that was given up: one that was left after a moment, since another
+/// answered first, must not make it look like the fastest of all.
+const UNPROVEN_TOOK: Duration = Duration::from_millis(50);
+
 /// What is known of one host.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Load {
@@ -59,7 +63,12 @@ impl Load {
     /// A call was given up after so long, by a caller whose time was over or who took another's answer: it would have
     /// taken longer. Were that not known, a host that hangs would look better the longer nobody has an answer of it.
     pub(crate) fn given_up(&mut self, now: Moment, took: Duration) {
-        let took = took.as_nanos() as f64;
+        let least = if self.took == 0.0 {
+            UNPROVEN_TOOK
+        } else {
+            Duration::ZERO
+        };
+        let took = took.max(least).as_nanos() as f64;
         if took > self.took * self.kept(now) {
             self.took = took;
             self.at = now;
@@ -150,6 +159,16 @@ mod tests {
             hangs.cost(later) > 10.0 * works.cost(later),
             "that one had no time says nothing"
         );
+    }
+
+    #[test]
+    fn a_new_host_that_was_left_after_a_moment_does_not_look_like_the_fastest() {
+        let (mut new, mut known) = (Load::new(now()), Load::new(now()));
+        known.learn(now(), 5 * MS, false);
+        new.given_up(now(), MS / 10);
+        assert!(new.cost(now()) > known.cost(now()));
+        new.given_up(now(), 200 * MS);
+        assert!(new.cost(now()) > 30.0 * known.cost(now()));
     }
 
     #[test]

@@ -17,11 +17,13 @@
 //! the server accepts, then tells the truth. (Key-value buckets, which a lease would need, cannot be read by this client from a server 2.9.)
 //!
 //! What that costs is a round trip a message and partition: the acknowledgement asks for the next message in the same
-//! word (`+NXT`). Nobody waits until the server has heard it: the next message shows that, and after a reconnection or a
-//! silence it is said again. A member that stops asks for nothing more, and waits (`+ACK`). What the server has not heard
-//! comes again: a repeat, which the consumer's marks and inbox know. What waits together goes together: of messages of one
-//! partition that are handed over at once ([`Publisher::publish_all`](stanchion_messaging::Publisher::publish_all), as
-//! the relay does) this makes a [`Bundle`](stanchion_messaging::Bundle), one message of the stream under
+//! word (`+NXT`). Nobody waits until the server has heard it: the next message shows that, and after a reconnection it is
+//! said again, as long as nobody else can have been given it. A member that stops asks for nothing more, and waits (`+ACK`).
+//! What the server has not heard comes again: a repeat, which the consumer's marks and inbox know.
+//!
+//! What waits together goes together: of messages of one partition that are handed over at once
+//! ([`Publisher::publish_all`](stanchion_messaging::Publisher::publish_all), as the relay does) this makes a
+//! [`Bundle`](stanchion_messaging::Bundle), one message of the stream under
 //! `PREFIX.07.stanchion.bundle.v1`, with up to `bundle_max` messages and 256 KiB. It is stored, delivered and acknowledged
 //! as a whole. A message that waited for nobody goes alone, under its contract. Members of a version before bundles would
 //! terminate one, and find out later, by the hole, that they missed something: `bundle_max = 1` until they are gone.

@@ -46,8 +46,9 @@ pub(crate) struct NatsSubscription {
     /// Of which lanes the last message was delivered too often.
     given_up: [bool; LANES],
     pending: [u64; LANES],
-    /// What the last acknowledgement of each lane answered, until something that comes shows that the server has heard it.
-    unheard: [Option<Subject>; LANES],
+    /// What the last acknowledgement of each lane answered, and when, until something that comes shows that the server has
+    /// heard it.
+    unheard: [Option<(Subject, Instant)>; LANES],
     ready: Vec<Held>,
     in_hand: HashMap<Receipt, Vec<Held>>,
     receipts: u64,
@@ -113,8 +114,8 @@ impl NatsSubscription {
         }
         for (partition, want) in (0..PARTITIONS).zip(wants) {
             if want != Want::Nothing {
-                match &self.unheard[usize::from(partition)] {
-                    Some(reply) => self.next_of(&[(partition, reply.clone())]).await?,
+                match self.to_say_again(usize::from(partition), now) {
+                    Some(reply) => self.next_of(&[(partition, reply)]).await?,
                     None => self.pull(partition).await?,
                 }
                 self.lanes[usize::from(partition)] = Lane::asked(now);
@@ -223,7 +224,7 @@ impl Subscription for NatsSubscription {
     }
 
     /// In one word with the request for what comes next. Nobody waits until the server has heard it: what comes next shows
-    /// that, and without an answer it is said again. A member that takes no more asks for nothing, so it waits.
+    /// that, and over another connection it is said again. A member that takes no more asks for nothing, so it waits.
     async fn acknowledge_all(&mut self, receipts: &[Receipt]) -> Result<(), BrokerError> {
         let replies = self.replies(receipts)?;
         self.connection.connected().await?;
@@ -239,7 +240,7 @@ impl Subscription for NatsSubscription {
         for (partition, reply) in replies {
             let lane = usize::from(partition);
             self.lanes[lane] = Lane::asked(now);
-            self.unheard[lane] = asks.then_some(reply);
+            self.unheard[lane] = asks.then_some((reply, now));
         }
         self.measure();
         Ok(())

@@ -5,8 +5,6 @@ pub(crate) mod call_gateway;
 pub(crate) mod gateway_requests;
 pub(crate) mod hear_gateway;
 pub(crate) mod ports;
-#[cfg(test)]
-mod registry;
 pub(crate) mod request_refund;
 
 use stanchion::eventsourcing::Repository;
@@ -15,3 +13,6 @@ use crate::domain::payment::Payment;
 
 /// Where payments are kept.
 pub(crate) type Payments = Repository<Payment>;
+
+#[cfg(test)]
+mod registry;

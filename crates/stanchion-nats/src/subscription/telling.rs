@@ -4,6 +4,7 @@ use async_nats::Subject;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use stanchion_messaging::{BrokerError, Receipt};
+use tokio::time::Instant;
 
 use super::NatsSubscription;
 use crate::words::{self, ACK};
@@ -43,9 +44,24 @@ impl NatsSubscription {
         Ok(())
     }
 
+    /// What to say again of that lane. Not for long: what the server has waited for in vain it gives to another member, who may
+    /// be at it still, and a late word would count for that one. Unsaid, it comes again as a repeat.
+    pub(super) fn to_say_again(&self, lane: usize, now: Instant) -> Option<Subject> {
+        let (reply, said) = self.unheard[lane].as_ref()?;
+        // Its wait began with the last sign of this member, which was before that.
+        let is_ours = now.duration_since(*said) < self.connection.settings.ack_wait / 2;
+        is_ours.then(|| reply.clone())
+    }
+
     /// Says at once, and without waiting for anything, once more what the server may not have heard.
-    pub(super) fn acknowledge_again(&mut self) {
-        for reply in self.unheard.iter_mut().filter_map(Option::take) {
+    pub(super) fn acknowledge_again(&self) {
+        // The client would say it whenever there is a connection again.
+        if !self.connection.is_connected() {
+            return;
+        }
+        let now = Instant::now();
+        let replies = (0..self.unheard.len()).filter_map(|lane| self.to_say_again(lane, now));
+        for reply in replies {
             let said = self
                 .connection
                 .client

@@ -123,7 +123,7 @@ async fn a_lost_acknowledgement_is_said_again_over_the_next_connection() {
     let patient = NatsSettings {
         // Longer than anybody waits here.
         ack_wait: LONG * 4,
-        ..impatient(&proxy)
+        ..settings(proxy.address(), PREFIX)
     };
     let broker = connect(&patient).await;
     let mut subscription = subscribe(&broker).await;

@@ -51,8 +51,8 @@ fn what_is_tried_or_was_while_somebody_looked_is_not_begun_again() {
     assert_eq!(begun(&mut retries, &[2, 3, 4]), [2], "it is due once more");
 }
 
-#[test]
-fn what_is_held_back_takes_no_room_and_is_looked_for_in_its_time() {
+#[tokio::test(start_paused = true)]
+async fn what_is_held_back_takes_no_room_and_is_looked_for_in_its_time() {
     let mut retries = Retries::new(2);
     let now = Instant::now();
     let until = now + POLL / 2;
@@ -78,8 +78,8 @@ fn a_row_that_changed_while_somebody_looked_is_tried_once() {
     assert!(retries.has_room());
 }
 
-#[test]
-fn what_waited_behind_one_goes_on_in_its_place_while_others_have_room() {
+#[tokio::test(start_paused = true)]
+async fn what_waited_behind_one_goes_on_in_its_place_while_others_have_room() {
     let mut retries = Retries::new(3);
     let tried = |message, next: Option<u128>| Tried {
         message: Uuid::from_u128(message),

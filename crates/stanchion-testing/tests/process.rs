@@ -23,9 +23,12 @@ async fn what_a_child_prints_can_be_read_while_it_runs_and_after() {
         shell("trap 'echo bye; exit 0' TERM; echo out; echo err >&2; while :; do sleep 0.01; done")
             .spawn()
             .unwrap();
-    while !child.stderr().contains("err") {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let said = tokio::time::timeout(DEADLINE, async {
+        while !child.stderr().contains("err") {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    });
+    said.await.expect("it never says so");
     assert_eq!(child.stdout(), "out\n");
     assert!(child.terminate(DEADLINE).await.unwrap().success());
     assert_eq!(child.stdout(), "out\nbye\n");

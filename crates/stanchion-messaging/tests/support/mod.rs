@@ -253,7 +253,9 @@ pub async fn reach(count: &AtomicUsize, so_many: usize) {
             sleep(Duration::from_millis(1)).await;
         }
     });
-    reached.await.unwrap();
+    let is_so = reached.await.is_ok();
+    let there_are = count.load(Ordering::SeqCst);
+    assert!(is_so, "{there_are} of {so_many}");
 }
 
 /// A broker that is away: it refuses, or does not answer.

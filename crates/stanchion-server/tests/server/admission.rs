@@ -269,7 +269,7 @@ async fn who_gives_up_a_body_works_in_a_place_all_the_same() {
         lines.push(line);
     }
     let all = timeout(Duration::from_secs(20), given_up.acquire_many(9)).await;
-    drop(all.unwrap().unwrap());
+    drop(all.expect("not all of them give up").unwrap());
     // And has its place again.
     sleep(Duration::from_millis(100)).await;
     assert!(status(address, "/quick").await.starts_with("http/1.1 503"));

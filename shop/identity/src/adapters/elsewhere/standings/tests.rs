@@ -73,5 +73,5 @@ async fn a_session_is_asked_for_once_at_a_time_and_again_when_that_is_over() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     });
-    assert!(given_back.await.is_ok());
+    assert!(given_back.await.is_ok(), "the place is never given back");
 }

@@ -67,7 +67,7 @@ async fn dies(shop: &mut Shop, ada: &Caller, (order, ends): (&Value, &str), at: 
     let is_over = async || ada.see_order(&id).await.text_at("/status") == ends;
     let (begun, mut died) = (Instant::now(), false);
     // What comes after the customer knows has points of death as well.
-    while !died && !(is_over().await && has_ended(shop, &id).await) {
+    while !(died || (is_over().await && has_ended(shop, &id).await)) {
         let waited = begun.elapsed();
         assert!(waited < ENDED_WITHIN, "{at}: neither dead nor {ends}");
         sleep(LOOK_AGAIN).await;

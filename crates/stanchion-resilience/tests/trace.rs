@@ -39,9 +39,9 @@ fn everything_on() -> PolicySettings {
     };
     (settings.rate.per_second, settings.rate.burst) = (85.0, 20);
     settings.throttle.times = 1.2;
-    settings.bulkhead.slots = 8;
+    settings.bulkhead.slots = 12;
     settings.breaker.open = Duration::from_millis(500);
-    // Below the slots, or the bulkhead alone is ever felt.
+    // Half of the slots: those who can wait have few of these, and must feel both, not the bulkhead alone.
     (settings.adaptive.start, settings.adaptive.window) = (6, Duration::from_millis(200));
     settings
 }

@@ -83,8 +83,7 @@ pub(super) async fn discard(
     let was = was(store.as_ref(), &consumer, message).await;
     let discarded = store.discard(&consumer, message).await;
     if let (Ok(true), Some(was)) = (&discarded, was) {
-        let (contract, reason) = (was.message.contract, was.reason);
-        tracing::info!(target: "audit", module, consumer, message_id = %message, contract, state = ?was.state, reason, "operator discarded a message");
+        audit("discarded", &module, was);
     }
     done(discarded)
 }
@@ -99,8 +98,7 @@ pub(super) async fn withdraw(
     let was = was(store.as_ref(), &consumer, message).await;
     let withdrawn = store.withdraw(&consumer, message).await;
     if let (Ok(true), Some(was)) = (&withdrawn, was) {
-        let (contract, reason) = (was.message.contract, was.reason);
-        tracing::info!(target: "audit", module, consumer, message_id = %message, contract, state = ?was.state, reason, "operator withdrew a message");
+        audit("withdrew", &module, was);
     }
     match withdrawn {
         Ok(false) => refused(
@@ -109,6 +107,13 @@ pub(super) async fn withdraw(
         ),
         withdrawn => done(withdrawn),
     }
+}
+
+/// Who reads the audit log sees what is gone.
+fn audit(what: &str, module: &str, was: Parked) {
+    let (message_id, contract) = (was.message.id, was.message.contract);
+    let (consumer, state, reason) = (was.consumer, was.state, was.reason);
+    tracing::info!(target: "audit", module, consumer, %message_id, contract, ?state, reason, "operator {what} a message");
 }
 
 /// What it is: afterwards nobody can tell.
